@@ -1,0 +1,27 @@
+# Two commands set everything up: `make figures` and `make test`. Each makes .venv when it is missing.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+PY := $(VENV)/bin/python
+
+.PHONY: figures test lint clean-venv
+.DEFAULT_GOAL := figures
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"python >= 3.11 is needed, got {v.major}.{v.minor}: run `make PYTHON=python3.11 ...`")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	touch $(READY)
+
+figures: $(READY)
+	$(PY) paper_repro.py
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+clean-venv:
+	rm -rf $(VENV)
