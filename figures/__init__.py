@@ -1,0 +1,29 @@
+"""Figures and claims of the reproduction, made from result files only.
+
+`import figures` is light: matplotlib, numpy and scipy are loaded when something is drawn or computed.
+"""
+
+from importlib import import_module
+
+_WHERE = {
+    "CLAIMS": "figures.claims",
+    "evaluate": "figures.claims",
+    "claims_json": "figures.claims_table",
+    "claims_markdown": "figures.claims_table",
+    "load": "figures.results",
+    "ResultError": "figures.records",
+    "FIGURES": "figures.catalogue",
+    "regenerate": "figures.regenerate",
+    "explain": "figures.regenerate",
+}
+_MODULES = ("catalogue", "claims", "records", "regenerate", "results", "statistics", "style")
+__all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "load"]
+
+
+def __getattr__(name):
+    """Import a public name from its module the first time it is asked for."""
+    if name in _WHERE and name not in ("regenerate", "explain"):
+        return getattr(import_module(_WHERE[name]), name)
+    if name in _MODULES:
+        return import_module(f"figures.{name}")
+    raise AttributeError(f"figures has no {name!r}; it has {', '.join(sorted(set(__all__) | set(_MODULES)))}")

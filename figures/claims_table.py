@@ -1,0 +1,99 @@
+"""The verdicts as a JSON document and as a table for people. Pure: verdicts in, text out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from figures.verdicts import LEVELS, NOT_RUN, POINTS, SWITCHES, ClaimVerdict, Row
+
+
+def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> bytes:
+    """The verdicts as JSON text (UTF-8), every row with all its fields; `extra` fields go first."""
+    claims = [
+        asdict(verdict) | {"rows": [asdict(row) | {"decides": row.decides} for row in verdict.rows]}
+        for verdict in verdicts
+    ]
+    document = {"schema": 1, "kind": "claims", **(extra or {}), "claims": claims}
+    return (json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def claims_markdown(verdicts: list[ClaimVerdict], problems=()) -> str:
+    """The verdicts as Markdown: theory first, then a table for each study; control and other rows beneath each claim.
+
+    Every row names its effect, 95 % interval, n and scope; commands for what has not been run stand at the end.
+    """
+    parts = [_INTRODUCTION]
+    for study in dict.fromkeys(verdict.study for verdict in sorted(verdicts, key=lambda v: v.study is not None)):
+        group = [verdict for verdict in verdicts if verdict.study == study]
+        parts.append(_section(study, group))
+    commands = _commands(verdicts)
+    if commands:
+        parts.append("## What makes the rows that are not run\n\n" + "\n".join(commands))
+    if problems:
+        lines = "\n".join(f"- {problem.message}" for problem in problems)
+        parts.append("## Files that could not be trusted (nothing in them was used)\n\n" + lines)
+    return "\n\n".join(parts) + "\n"
+
+
+_INTRODUCTION = """# Claims and verdicts
+
+Verdict: *reproduced* where the 95 % interval lies wholly above 0; *not reproduced* where it lies wholly below the
+smallest effect that matters (.2 accuracy points; .02 for probabilities, shares, levels and switches), *(reversed)*
+where wholly below 0; otherwise *inconclusive*. No verdict under 4 seeds. Network effects are paired by seed
+(Student-t); p is the exact sign-flip permutation p, in brackets the smallest that this n can reach. H: mean test
+accuracy over the levels of density at most .03. A verdict holds for its scope only: a small data set says nothing
+about a large one. Rows marked "control" compare with IMP's rewinding trained for as many epochs as LRR's weights
+have seen."""
+
+_COLUMNS = (
+    "| claim | source | verdict | effect [95 % interval] | p (smallest) | n | scope |\n|---|---|---|---|---|---|---|"
+)
+
+
+def _section(study: str | None, verdicts: list[ClaimVerdict]) -> str:
+    title = f"## Study {study}" if study else "## Theory, and claims without a study"
+    lines = [title, "", _COLUMNS]
+    for verdict in verdicts:
+        deciding = [row for row in verdict.rows if row.decides]
+        lines.append(_head(verdict, deciding))
+        lines += [_under(row) for row in verdict.rows if row is not deciding[0] or len(deciding) > 1]
+    return "\n".join(lines)
+
+
+def _head(verdict: ClaimVerdict, deciding: list[Row]) -> str:
+    """The claim's own line; a claim of several parts shows its numbers in the lines of its parts."""
+    cells = _cells(deciding[0]) if len(deciding) == 1 else f"| its {len(deciding)} parts below | | | {verdict.scope} |"
+    return f"| **{verdict.id}** {verdict.claim} | {verdict.source} | **{verdict.verdict}** {cells}"
+
+
+def _under(row: Row) -> str:
+    role = {"effect": "part", "control": "control", "beside": "beside"}[row.role]
+    return f"| &nbsp;&nbsp;{row.name} | {role} | {row.verdict} {_cells(row)}"
+
+
+def _cells(row: Row) -> str:
+    p = "" if row.p is None else f"{row.p:.3g} ({row.p_min:.3g})"
+    left_out = f"; {row.diverged} diverged, left out" if row.diverged else ""
+    left_out += f"; seeds not complete: {' '.join(map(str, row.missing))}" if row.missing else ""
+    note = f"; {row.note}" if row.note else ""
+    scope = (row.scope + left_out + note).replace("|", "/").replace("\n", " ")
+    return f"| {effect_text(row)} | {p} | {row.n or ''} | {scope} |"
+
+
+def effect_text(row: Row) -> str:
+    """A row's effect in words: signed value, interval and unit; empty where nothing was measured."""
+    if row.effect is None:
+        return ""
+    signed = "+" if row.unit in (POINTS, LEVELS, SWITCHES) or row.low is None or row.low < 0 else ""
+    digits = 2 if row.unit == POINTS else 3
+    interval = "" if row.low is None else f" [{row.low:{signed}.{digits}f}, {row.high:{signed}.{digits}f}]"
+    return f"{row.effect:{signed}.{digits}f}{interval} {row.unit}"
+
+
+def _commands(verdicts: list[ClaimVerdict]) -> list[str]:
+    wanted: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        for row in verdict.rows:
+            if row.verdict == NOT_RUN and verdict.id not in wanted.setdefault(row.command, []):
+                wanted[row.command].append(verdict.id)
+    return [f"- `{command}`: claims {', '.join(ids)}" for command, ids in wanted.items()]

@@ -1,0 +1,350 @@
+"""What a result file says, as typed records: every field is checked before a number is used.
+
+Pure: text or parsed JSON in, records out. Only `figures.results` touches the disk. The schemas are those of the
+result files' description in the README (level, signs, run, study and theory files).
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = 1
+READINGS = ("level_start", "initial", "previous")
+
+
+class ResultError(ValueError):
+    """A result file that cannot be trusted: which file, which field, what stood there, what to do."""
+
+    def __init__(self, file: str, field: str, got: Any, expected: str, do: str = ""):
+        """Keep the four parts apart (for programs) and join them in one line (for people)."""
+        shown = repr(got) if len(repr(got)) <= 80 else repr(got)[:77] + "..."
+        do = do or f"delete {file} and run the command that made it again"
+        super().__init__(f"{file}: {field} must be {expected}, got {shown}: {do}")
+        self.file, self.field, self.got, self.do = file, field, got, do
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition on a field and the words for it."""
+
+    test: Callable[[Any], bool]
+    says: str
+
+
+def _number(value) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _counts(value) -> bool:
+    return isinstance(value, list) and all(type(v) is int and v >= 0 for v in value)
+
+
+def exactly(wanted) -> Check:
+    """Check for one value."""
+    return Check(lambda v: type(v) is type(wanted) and v == wanted, repr(wanted))
+
+
+def or_null(check: Check) -> Check:
+    """Check that also lets null pass."""
+    return Check(lambda v: v is None or check.test(v), f"{check.says} or null")
+
+
+TEXT = Check(lambda v: isinstance(v, str) and 0 < len(v) < 10_000, "a text")
+NAME = Check(
+    lambda v: isinstance(v, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", v) is not None,
+    "a name of letters, digits, dots and dashes",
+)
+WHOLE = Check(lambda v: type(v) is int and 0 <= v < 2**63, "a whole number >= 0")
+POSITIVE = Check(lambda v: type(v) is int and 0 < v < 2**63, "a whole number > 0")
+NUMBER = Check(_number, "a finite number")
+FRACTION = Check(lambda v: _number(v) and 0 <= v <= 1, "a fraction in [0, 1]")
+SIGNED_FRACTION = Check(lambda v: _number(v) and -2 <= v <= 2, "a difference of probabilities in [-2, 2]")
+RATE = Check(lambda v: _number(v) and 0 < v < 1, "a fraction in (0, 1): 20 % is written 0.2")
+TABLE = Check(lambda v: isinstance(v, dict), "an object")
+TRUTH = Check(lambda v: isinstance(v, bool), "true or false")
+COUNTS = Check(_counts, "a list of whole numbers >= 0")
+FRACTIONS = Check(lambda v: isinstance(v, list) and all(map(FRACTION.test, v)), "a list of fractions in [0, 1]")
+SEEDS = Check(lambda v: _counts(v) and v and len(set(v)) == len(v), "a list of different whole numbers >= 0")
+
+
+def take(data: Any, checks: Mapping[str, Check], file: str, within: str = "") -> dict:
+    """The named fields of `data`, each one checked; more fields than those are ignored."""
+    if not isinstance(data, dict):
+        raise ResultError(file, within or "the file", data, "an object")
+    for name, check in checks.items():
+        where = f"{within}.{name}" if within else name
+        if name not in data:
+            raise ResultError(file, where, "nothing", f"{check.says} (the field is missing)")
+        if not check.test(data[name]):
+            raise ResultError(file, where, data[name], check.says)
+    return {name: data[name] for name in checks}
+
+
+def must(holds: bool, file: str, name: str, got: Any, expected: str, do: str = "") -> None:
+    """Raise `ResultError` unless two fields agree."""
+    if not holds:
+        raise ResultError(file, name, got, expected, do)
+
+
+def parse_json(text: bytes, file: str) -> dict:
+    """The object in a JSON file; NaN, infinities, duplicated keys and nesting bombs are refused."""
+
+    def refuse(token):
+        raise ResultError(file, "a number", token, "finite")
+
+    def once(pairs):
+        keys = [key for key, _ in pairs]
+        must(len(set(keys)) == len(keys), file, "an object", keys, "without a repeated key")
+        return dict(pairs)
+
+    try:
+        data = json.loads(text.decode("utf-8"), parse_constant=refuse, object_pairs_hook=once)
+    except ResultError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ResultError(file, "the file", str(error)[:60], "whole JSON text") from None
+    return take_object(data, file)
+
+
+def take_object(data: Any, file: str) -> dict:
+    """`data` itself when it is an object."""
+    must(isinstance(data, dict), file, "the file", data, "an object")
+    return data
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that was read: path relative to the results folder, and the SHA-256 of its bytes."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of."""
+
+    study: str
+    preset: str
+    dataset: str
+    model: str
+    width: int | None
+    dense_run: str
+    arms: Mapping[str, str]
+    seeds: tuple[int, ...]
+    levels: int
+    prune_rate: float
+    command: str
+
+    @property
+    def scope(self) -> str:
+        """Preset, data set and network in a few words."""
+        width = f" of width {self.width}" if self.width else ""
+        return f"preset {self.preset}, {self.dataset}, {self.model}{width}"
+
+    def density(self, level: int) -> float:
+        """Nominal density of a level, in (0, 1]: the same for every arm."""
+        return (1 - self.prune_rate) ** level
+
+
+@dataclass(frozen=True)
+class LevelRecord:
+    """One level of one seed; losses and accuracies (fractions) are None where it diverged."""
+
+    level: int
+    status: str
+    reason: str | None
+    density: float
+    train_loss: float | None
+    train_accuracy: float | None
+    test_loss: float | None
+    test_accuracy: float | None
+    epochs: int | None
+    layers: Mapping[str, Mapping]
+    provenance: Mapping
+
+
+@dataclass(frozen=True)
+class SignsRecord:
+    """Sign statistics over the last level's survivors, summed over layers (counts), and by layer."""
+
+    levels: tuple[int, ...]
+    survivors: int
+    flips: Mapping[str, tuple[int, ...]]
+    settles_at: tuple[int, ...]
+    settles_before_last: tuple[int, ...]
+    switches: tuple[int, ...]
+    layers: Mapping[str, Mapping]
+
+
+@dataclass(frozen=True)
+class SeedRecord:
+    """What one seed of one arm left: its levels by number, and its sign statistics where there are any."""
+
+    levels: Mapping[int, LevelRecord]
+    signs: SignsRecord | None
+
+    @property
+    def diverged(self) -> bool:
+        """True where training ended with a NaN or an infinite loss."""
+        return any(level.status == "diverged" for level in self.levels.values())
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """One run: an arm's configuration and its seeds, complete or not, with the files they were read from."""
+
+    run: str
+    arm: str
+    config: Mapping
+    seeds: Mapping[int, SeedRecord]
+    files: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be trusted, and what it belonged to (a run name, an experiment or a study)."""
+
+    owner: str
+    file: str
+    message: str
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """A study with its runs; an arm with nothing on disk is absent from `arms`."""
+
+    study: Study
+    dense: ArmRun | None
+    arms: Mapping[str, ArmRun]
+    files: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class TheoryResult:
+    """One theory experiment: parameters, JSON values, arrays by name, and the command that makes it."""
+
+    experiment: str
+    params: Mapping
+    values: Mapping
+    arrays: Mapping[str, Any]
+    command: str
+    provenance: Mapping
+    files: tuple[Source, ...]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything in a results folder that could be read, and the problems with what could not."""
+
+    studies: tuple[StudyResults, ...] = ()
+    theory: Mapping[str, TheoryResult] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+_STUDY = {
+    "schema": exactly(SCHEMA), "kind": exactly("study"), "study": NAME, "preset": NAME, "dataset": NAME,
+    "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": POSITIVE,
+    "prune_rate": RATE, "command": TEXT,
+}  # fmt: skip
+_RUN = {"schema": exactly(SCHEMA), "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE}
+_LEVEL = {
+    "schema": exactly(SCHEMA), "kind": exactly("level"), "run": NAME, "arm": NAME, "seed": WHOLE, "level": WHOLE,
+    "status": Check(lambda v: v in ("complete", "diverged"), "'complete' or 'diverged'"),
+    "reason": or_null(TEXT), "provenance": TABLE,
+}  # fmt: skip
+_COMPLETE = {
+    "density": FRACTION, "kept": POSITIVE, "total": POSITIVE, "epochs": WHOLE, "train_loss": NUMBER,
+    "train_accuracy": FRACTION, "test_loss": NUMBER, "test_accuracy": FRACTION, "layers": TABLE,
+}  # fmt: skip
+_LAYER = {"size": POSITIVE, "kept": WHOLE, "flips": TABLE}
+_SIGNS = {
+    "schema": exactly(SCHEMA), "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": WHOLE,
+    "levels": COUNTS, "layers": TABLE,
+}  # fmt: skip
+_SIGNS_LAYER = {"survivors": WHOLE, "flips": TABLE, "settles_at": COUNTS, "settles_before_last": COUNTS,
+                "switches": COUNTS}  # fmt: skip
+
+
+def parse_study(data: dict, file: str) -> Study:
+    """A study file's record; run names are checked because they become paths."""
+    found = take(data, _STUDY, file)
+    for arm, run in found["arms"].items():
+        take({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
+    return Study(
+        **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
+        seeds=tuple(sorted(found["seeds"])),
+    )
+
+
+def parse_run(data: dict, file: str, run: str) -> Mapping:
+    """A run's config.json: its checked head fields."""
+    found = take(data, _RUN, file)
+    must(found["run"] == run, file, "run", found["run"], f"{run!r}, the folder's name")
+    return found
+
+
+def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> LevelRecord:
+    """A level.json's record; what the folder's place says must be what the file says."""
+    found = take(data, _LEVEL, file)
+    for name, place in (("run", run), ("seed", seed), ("level", level)):
+        must(found[name] == place, file, name, found[name], f"{place!r}, as the folder says")
+    if found["status"] == "diverged":
+        empty = dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs"))
+        return LevelRecord(level, "diverged", found["reason"], 0.0, **empty, layers={}, provenance=found["provenance"])
+    numbers = take(data, _COMPLETE, file)
+    kept, total = numbers.pop("kept"), numbers.pop("total")
+    must(math.isclose(numbers["density"], kept / total, rel_tol=1e-9), file, "density", numbers["density"],
+         f"kept / total = {kept / total}")  # fmt: skip
+    _check_layers(numbers["layers"], file, kept, total)
+    return LevelRecord(level, "complete", found["reason"], provenance=found["provenance"], **numbers)
+
+
+def _check_layers(layers: Mapping, file: str, kept: int, total: int) -> None:
+    for name, layer in layers.items():
+        found = take(layer, _LAYER, file, f"layers.{name}")
+        must(found["kept"] <= found["size"], file, f"layers.{name}.kept", found["kept"], f"at most {found['size']}")
+        flips = take(found["flips"], dict.fromkeys(READINGS, or_null(WHOLE)), file, f"layers.{name}.flips")
+        for reading, count in flips.items():
+            where = f"layers.{name}.flips.{reading}"
+            must((count or 0) <= found["kept"], file, where, count, f"at most the {found['kept']} kept")
+    must(sum(v["kept"] for v in layers.values()) == kept, file, "kept", kept, "the sum over the layers")
+    must(sum(v["size"] for v in layers.values()) == total, file, "total", total, "the sum over the layers")
+
+
+def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
+    """A signs.json's record, its counts checked against the number of survivors and summed over layers."""
+    found = take(data, _SIGNS, file)
+    must((found["run"], found["seed"]) == (run, seed), file, "run, seed", (found["run"], found["seed"]),
+         f"{(run, seed)}, as the folder says")  # fmt: skip
+    levels = tuple(found["levels"])
+    must(levels == tuple(range(len(levels))) and levels, file, "levels", list(levels), "0, 1, 2, .. to the last")
+    layers = {name: _signs_layer(layer, file, f"layers.{name}", len(levels)) for name, layer in found["layers"].items()}
+    must(bool(layers), file, "layers", {}, "one layer at least")
+
+    def total(key):
+        return tuple(map(sum, zip(*(layer[key] for layer in layers.values()), strict=True)))
+
+    flips = {r: tuple(map(sum, zip(*(v["flips"][r] for v in layers.values()), strict=True))) for r in READINGS}
+    survivors = sum(layer["survivors"] for layer in layers.values())
+    return SignsRecord(levels, survivors, flips, total("settles_at"), total("settles_before_last"), total("switches"),
+                       layers)  # fmt: skip
+
+
+def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
+    found = take(layer, _SIGNS_LAYER, file, within)
+    take(found["flips"], dict.fromkeys(READINGS, COUNTS), file, f"{within}.flips")
+    for name, length in (("settles_at", levels + 1), ("settles_before_last", levels), ("switches", levels + 1)):
+        must(len(found[name]) == length, file, f"{within}.{name}", found[name], f"a list of {length} counts")
+        must(sum(found[name]) == found["survivors"], file, f"{within}.{name}", found[name],
+             f"counts that add up to the {found['survivors']} survivors")  # fmt: skip
+    for reading in READINGS:
+        counts = found["flips"][reading]
+        must(len(counts) == levels and max(counts) <= found["survivors"], file, f"{within}.flips.{reading}", counts,
+             f"{levels} counts of at most {found['survivors']}")  # fmt: skip
+    return found

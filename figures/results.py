@@ -1,0 +1,172 @@
+"""Result files -> typed records: the only module of figures that reads them.
+
+A missing file is not an error here (a study may be half run): claims and figures say which command makes it.
+A file that cannot be trusted becomes a `Problem` that names file, field, value and remedy; nothing in it is used.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from figures.records import (
+    ArmRun,
+    Problem,
+    Records,
+    ResultError,
+    SeedRecord,
+    Source,
+    StudyResults,
+    TheoryResult,
+    must,
+    parse_json,
+    parse_level,
+    parse_run,
+    parse_signs,
+    parse_study,
+)
+from figures.theory_records import check_values, parse_arrays, parse_theory
+
+LARGEST_FILE = 256 * 2**20
+DATASETS = ("cifar10", "cifar10-jpeg", "cifar100", "tiny-imagenet", "imagenet", "digits")
+
+
+def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Records:
+    """Read every study, its runs and every theory experiment below `results_dir`.
+
+    Parameters
+    ----------
+    results_dir : folder that holds `theory/`, `studies/` and `runs/`; each may be absent.
+    prefer : experiment -> stem of the theory file to take where several parameter sets have been run.
+        Without it the one with the most trials or starts is taken; the others are named in `left_out`.
+
+    Raises
+    ------
+    ResultError : `results_dir` is not a folder. Untrustworthy files end in `Records.problems` instead.
+    """
+    root = Path(results_dir)
+    must(root.is_dir(), str(root), "the results folder", "nothing", "a folder that exists")
+    problems: list[Problem] = []
+    theory, left_out = _load_theory(root, prefer or {}, problems)
+    studies = []
+    for path in sorted(root.glob("studies/*.json")):
+        study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems))
+        studies += [study] if study else []
+    return Records(tuple(sorted(studies, key=_order)), theory, tuple(problems), tuple(left_out))
+
+
+def _order(results: StudyResults) -> tuple:
+    dataset = results.study.dataset
+    return DATASETS.index(dataset) if dataset in DATASETS else len(DATASETS), dataset, results.study.study
+
+
+def _guarded(problems: list, owner: str, path: Path, root: Path, read: Callable):
+    """What `read` returns, or None and a `Problem` that belongs to `owner`."""
+    try:
+        return read()
+    except ResultError as error:
+        problems.append(Problem(owner, _relative(path, root), str(error)))
+    except OSError as error:
+        problems.append(Problem(owner, _relative(path, root), f"{path}: cannot be read ({error.strerror})"))
+    return None
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _read(path: Path, root: Path) -> tuple[bytes, Source]:
+    size = path.stat().st_size
+    must(size <= LARGEST_FILE, _relative(path, root), "the file", f"{size} bytes", f"at most {LARGEST_FILE} bytes")
+    content = path.read_bytes()
+    return content, Source(_relative(path, root), hashlib.sha256(content).hexdigest())
+
+
+def _read_json(path: Path, root: Path) -> tuple[dict, Source]:
+    content, source = _read(path, root)
+    return parse_json(content, source.path), source
+
+
+def _load_theory(root: Path, prefer: Mapping[str, str], problems: list) -> tuple[dict, list[str]]:
+    candidates: dict[str, list[TheoryResult]] = {}
+    for path in sorted(root.glob("theory/*.json")):
+        owner = re.sub(r"-[0-9a-f]{6,64}$", "", path.stem)
+        result = _guarded(problems, owner, path, root, lambda path=path: _read_theory(path, root))
+        if result:
+            candidates.setdefault(result.experiment, []).append(result)
+    taken, left_out = {}, []
+    for experiment, results in candidates.items():
+        results.sort(key=lambda r: (r.name != prefer.get(experiment), -_evidence(r), r.name))
+        taken[experiment] = results[0]
+        left_out += [r.name for r in results[1:]]
+    return taken, left_out
+
+
+def _evidence(result: TheoryResult) -> float:
+    sizes = [result.params.get(key) for key in ("trials", "starts", "samples", "points")]
+    return max((s for s in sizes if type(s) in (int, float)), default=0)
+
+
+def _read_theory(path: Path, root: Path) -> TheoryResult:
+    data, source = _read_json(path, root)
+    head = parse_theory(data, source.path)
+    files, arrays = [source], {}
+    if head["arrays"] is not None:
+        npz = path.with_suffix(".npz")
+        name = _relative(npz, root)
+        must(npz.is_file(), name, "the file", "nothing", f"the arrays of {source.path}", f"run {head['command']}")
+        content, npz_source = _read(npz, root)
+        must(npz_source.sha256 == head["arrays"]["sha256"], name, "sha256", npz_source.sha256[:12],
+             f"{head['arrays']['sha256'][:12]}, as {source.path} says")  # fmt: skip
+        arrays = parse_arrays(content, head["arrays"]["names"], name)
+        files.append(npz_source)
+    check_values(head["experiment"], head["values"], arrays, source.path)
+    kept = {key: head[key] for key in ("experiment", "params", "values", "command", "provenance")}
+    return TheoryResult(**kept, arrays=arrays, files=tuple(files), name=path.stem)
+
+
+def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
+    data, source = _read_json(path, root)
+    study = parse_study(data, source.path)
+    must(study.study == path.stem, source.path, "study", study.study, f"{path.stem!r}, the file's name")
+    runs = {arm: _guarded_run(run, root, problems) for arm, run in study.arms.items()}
+    dense = _guarded_run(study.dense_run, root, problems)
+    return StudyResults(study, dense, {arm: run for arm, run in runs.items() if run}, (source,))
+
+
+def _guarded_run(run: str, root: Path, problems: list) -> ArmRun | None:
+    folder = root / "runs" / run
+    if not (folder / "config.json").is_file():
+        return None
+    return _guarded(problems, run, folder / "config.json", root, lambda: _load_run(folder, root))
+
+
+def _load_run(folder: Path, root: Path) -> ArmRun:
+    data, source = _read_json(folder / "config.json", root)
+    head = parse_run(data, source.path, folder.name)
+    files = [source]
+    seeds = {
+        int(number): _load_seed(path, root, folder.name, int(number), files)
+        for number, path in _numbered(folder, r"seed-(\d{1,9})")
+    }
+    return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files))
+
+
+def _numbered(folder: Path, pattern: str) -> Iterable[tuple[str, Path]]:
+    matches = ((re.fullmatch(pattern, path.name), path) for path in sorted(folder.iterdir()))
+    return [(match.group(1), path) for match, path in matches if match and path.is_dir()]
+
+
+def _load_seed(folder: Path, root: Path, run: str, seed: int, files: list[Source]) -> SeedRecord:
+    levels = {}
+    for number, path in _numbered(folder, r"level-(\d{1,4})"):
+        if (path / "level.json").is_file():
+            data, source = _read_json(path / "level.json", root)
+            levels[int(number)] = parse_level(data, source.path, run, seed, int(number))
+            files.append(source)
+    signs = None
+    if (folder / "signs.json").is_file():
+        data, source = _read_json(folder / "signs.json", root)
+        signs = parse_signs(data, source.path, run, seed)
+        files.append(source)
+    return SeedRecord(levels, signs)

@@ -1,0 +1,204 @@
+"""How a claim is judged: rows of measured effects, the rule of the verdict, and the builders of rows. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from figures import measures
+from figures.records import StudyResults, TheoryResult
+from figures.statistics import sign_flip_p, t_interval
+
+REPRODUCED, FAILED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
+INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
+FEWEST_SEEDS = 4
+FEWEST_STARTS = 10_000
+POINTS, PROBABILITY, SHARE, LEVELS, SWITCHES = (
+    "accuracy points", "probability", "share", "levels", "switches a weight")  # fmt: skip
+SMALLEST = {POINTS: 0.2, PROBABILITY: 0.02, SHARE: 0.02, LEVELS: 0.02, SWITCHES: 0.02}
+PLANNED = " (planned: this version does not make it yet)"
+TRAIN = "paper_repro.py train --preset quick"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured effect. `low` and `high`: 95 % interval; `p`: exact sign-flip p, `p_min` the smallest it can be.
+
+    `role` is "effect" (decides the claim), "control" (the training-length row, own verdict) or "beside" (context).
+    `diverged` counts runs left out because they diverged; `missing` lists seeds of the study that are not complete.
+    """
+
+    name: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    p: float | None
+    p_min: float | None
+    verdict: str
+    diverged: int
+    role: str
+    scope: str
+    command: str
+    missing: tuple[int, ...] = ()
+    note: str = ""
+
+    @property
+    def decides(self) -> bool:
+        """True where the claim's verdict depends on this row as evidence."""
+        return self.role == "effect"
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """A claim judged on one study (`study` is None for theory), with its rows and the scope it holds for."""
+
+    id: str
+    claim: str
+    source: str
+    study: str | None
+    scope: str
+    verdict: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a claim's function may look at: one study (None where none has been run), theory, unreadable owners."""
+
+    results: StudyResults | None
+    theory: Mapping[str, TheoryResult]
+    problems: Mapping[str, str]
+
+
+def verdict_of(low: float | None, high: float | None, smallest: float, n: int, fewest: int = FEWEST_SEEDS) -> str:
+    """The rule: an interval wholly above 0 reproduces; wholly below the smallest effect that matters does not."""
+    if n < fewest or low is None or high is None:
+        return f"{INCONCLUSIVE} (n = {n})"
+    if low > 0:
+        return REPRODUCED
+    if high < 0:
+        return REVERSED
+    return FAILED if high < smallest else INCONCLUSIVE
+
+
+def words_beside(verdict: str, low: float | None, high: float | None) -> str:
+    """What a row beside a claim says: where its interval lies; it confirms and refutes no sentence."""
+    if low is None or high is None or verdict.startswith(f"{INCONCLUSIVE} (n"):
+        return verdict
+    return "above 0" if low > 0 else "below 0" if high < 0 else "spans 0"
+
+
+def conjunction(rows: list[Row], evidence: Evidence | None = None) -> str:
+    """The verdict of a claim from its deciding rows: one failed part is enough, and every part is needed."""
+    verdicts = [row.verdict for row in rows if row.decides]
+    if verdicts and all(verdict == REVERSED for verdict in verdicts):
+        return REVERSED
+    if any(verdict in (FAILED, REVERSED) for verdict in verdicts):
+        return FAILED
+    if NOT_RUN in verdicts or not verdicts:
+        return NOT_RUN
+    return next((verdict for verdict in verdicts if verdict != REPRODUCED), REPRODUCED)
+
+
+def beside_control(rows: list[Row], evidence: Evidence | None = None) -> str:
+    """As `conjunction`, but `reproduced` is printed only where every training-length row has been run."""
+    verdict = conjunction(rows)
+    controls = [row for row in rows if row.role == "control"]
+    if verdict == REPRODUCED and any(row.verdict == NOT_RUN for row in controls):
+        return f"{INCONCLUSIVE} (control not run)"
+    return verdict
+
+
+# ---------------------------------------------------------------------------------------------- rows from networks
+
+
+def train_command(results: StudyResults | None, arms) -> str:
+    """The command that makes `arms` of a study."""
+    if results is None:
+        return TRAIN
+    extra = [arm for arm in arms if arm not in results.study.arms]
+    return results.study.command + (f" --arms {' '.join(extra)}" + PLANNED if extra else "")
+
+
+def not_run(name, unit, role, scope, command, note="") -> Row:
+    """A row without evidence: its verdict is `not run` and its command says what would make it."""
+    return Row(name, None, None, None, 0, unit, None, None, NOT_RUN, 0, role, scope, command, note=note)
+
+
+def contrast(
+    evidence: Evidence, name: str, arms: Mapping[str, float], of_arm, unit: str = POINTS, role: str = "effect"
+) -> Row:
+    """A row from a linear contrast of arms, paired by seed; `not run` where an arm is not there."""
+    results = evidence.results
+    if results is None:
+        return not_run(name, unit, role, "no study has been run", TRAIN)
+    scope, command = results.study.scope, train_command(results, arms)
+    absent = [arm for arm in arms if not measures.has_arm(results, arm)]
+    if absent or of_arm is None:
+        return not_run(name, unit, role, scope, command, _why_absent(evidence, absent))
+    sample = measures.combine(results, arms, of_arm)
+    values = [sample.values[seed] for seed in sorted(sample.values)]
+    if not values:
+        row = not_run(name, unit, role, scope, command)
+        verdict = f"{INCONCLUSIVE} (n = 0)" if sample.diverged else NOT_RUN
+        return replace(row, verdict=verdict, diverged=len(sample.diverged), missing=sample.missing)
+    interval, (p, p_min) = t_interval(values), sign_flip_p(values)
+    verdict = verdict_of(interval.low, interval.high, SMALLEST[unit], len(values))
+    verdict = words_beside(verdict, interval.low, interval.high) if role == "beside" else verdict
+    seeds = f"{scope}, seeds {' '.join(map(str, sorted(sample.values)))}"
+    return Row(name, interval.mean, interval.low, interval.high, len(values), unit, p, p_min, verdict,
+               len(sample.diverged), role, seeds, command, sample.missing)  # fmt: skip
+
+
+def _why_absent(evidence: Evidence, absent: list[str]) -> str:
+    if not absent:
+        return f"no level of density <= {measures.HIGH_SPARSITY}, or too few levels"
+    runs = [evidence.results.study.arms.get(arm, "") for arm in absent]
+    unreadable = [evidence.problems[run] for run in runs if run in evidence.problems]
+    return unreadable[0] if unreadable else f"no run of {', '.join(absent)}"
+
+
+def h_measure(evidence: Evidence):
+    """H as a measure, or None where the study has no level of density <= .03."""
+    levels = measures.high_sparsity_levels(evidence.results) if evidence.results else ()
+    return measures.mean_accuracy(levels) if levels else None
+
+
+def against_length(evidence: Evidence, arm: str, control: str) -> Row:
+    """The training-length row: both sides averaged over the levels that the control has."""
+    levels = measures.expected_levels(evidence.results, control) if evidence.results else ()
+    of_arm = measures.mean_accuracy(levels) if levels else None
+    name = f"against training length: {arm} - {control}"
+    row = contrast(evidence, name, {arm: 1, control: -1}, of_arm, role="control")
+    return replace(row, note=row.note or f"over levels {', '.join(map(str, levels))}")
+
+
+def lead(evidence, first, second, name="", role="effect") -> Row:
+    """A row H(first) - H(second), paired by seed."""
+    return contrast(
+        evidence, name or f"H({first}) - H({second})", {first: 1, second: -1}, h_measure(evidence), role=role
+    )
+
+
+def start_words(init: str) -> str:
+    """How starts are drawn, in words."""
+    return {"balanced": "balanced starts", "normal": "N(0, 1/d) starts"}.get(init, init)
+
+
+def _scope(result: TheoryResult) -> str:
+    dimension, trials = result.values.get("d"), result.values.get("trials")
+    return f"theory, one neuron, d = {dimension}, {trials:,} trials" if dimension and trials else "theory, one neuron"
+
+
+def from_interval(name, interval, n, unit, result, role="effect", verdict=None) -> Row:
+    """A row from a theory file's interval `{value, low, high}`; `verdict` overrides the usual rule."""
+    value, low, high = interval["value"], interval["low"], interval["high"]
+    verdict = verdict or verdict_of(low, high, SMALLEST[unit], n)
+    verdict = words_beside(verdict, low, high) if role == "beside" else verdict
+    return Row(name, value, low, high, n, unit, None, None, verdict, 0, role, _scope(result), result.command)
+
+
+def theory_missing(evidence, name, experiment, unit) -> Row:
+    """A deciding row for a theory experiment that has not been run, or whose file cannot be trusted."""
+    note = evidence.problems.get(experiment, "")
+    return not_run(name, unit, "effect", "theory", f"paper_repro.py theory {experiment}", note)
