@@ -1,0 +1,93 @@
+"""The shell around a run: the process it is in (threads, device, determinism), and what to record about it."""
+
+import functools
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirics.config import ConfigError, choose
+
+if TYPE_CHECKING:
+    import torch
+
+PACKAGES = ("numpy", "scipy", "sympy", "matplotlib", "scikit-learn", "torch", "torchvision", "safetensors")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def prepare(device: str, threads: int = 1) -> "torch.device":
+    """Make this process deterministic and choose its device.
+
+    Args:
+        device: one of `DEVICES`.
+        threads: of torch on the CPU; a different number changes the last bits.
+
+    Raises:
+        ConfigError: an unknown device, or `cuda` where there is none.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    # a sparse network's activations underflow; subnormal arithmetic is many times slower
+    torch.set_flush_denormal(True)
+    choose(device, DEVICES, "device")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device 'cuda' was asked for and torch finds none: use --device cpu or auto")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def provenance(threads: int, accelerator: str | None = None) -> dict[str, Any]:
+    """What produced a result: versions, git commit, hardware, threads; no name or path of the machine."""
+    return {
+        "versions": _versions(),
+        "git": _git(),
+        "hardware": {"cpu": _cpu(), "cores": usable_cores(), "accelerator": accelerator},
+        "threads": threads,
+    }
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.cache
+def _git() -> dict[str, Any]:
+    run = functools.partial(subprocess.run, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
+    try:
+        commit = run(["git", "rev-parse", "HEAD"])
+        changes = run(["git", "status", "--porcelain", "--untracked-files=no"])
+    except (OSError, subprocess.TimeoutExpired):
+        return {"commit": None, "dirty": None}
+    if commit.returncode or changes.returncode:
+        return {"commit": None, "dirty": None}
+    return {"commit": commit.stdout.strip(), "dirty": bool(changes.stdout.strip())}
+
+
+@functools.cache
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,91 @@
+"""Sign statistics: the three readings of a sign flip, when a weight's sign settles, and how often it switches.
+
+The sign of a weight is one bit, set where the weight is below 0. Readings, over stated survivors:
+(i) `level_start`: against the start of the same level; (ii) `initial`: against initialisation;
+(iii) `previous`: from the end of the level before to the end of this one (level 0: from initialisation).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+READINGS = ("level_start", "initial", "previous")
+Signs = dict[str, Tensor]
+
+
+def sign_bits(state: Mapping[str, Tensor], layers: Sequence[str]) -> Signs:
+    """Sign bit of every weight of `layers`: True where it is below 0."""
+    return {name: (state[name] < 0).cpu() for name in layers}
+
+
+def pack(bits: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Eight bits a byte, a flat uint8 array a layer."""
+    return {name: np.packbits(value.cpu().numpy().reshape(-1)) for name, value in bits.items()}
+
+
+def unpack(packed: Mapping[str, np.ndarray], shapes: Mapping[str, Sequence[int]]) -> Signs:
+    """The inverse of `pack`, given the shape of each layer."""
+    flat = {name: np.unpackbits(packed[name], count=int(np.prod(shape))) for name, shape in shapes.items()}
+    return {name: torch.from_numpy(flat[name].astype(bool)).reshape(tuple(shape)) for name, shape in shapes.items()}
+
+
+def level_flips(
+    end: Signs, moments: Mapping[str, Signs | None], masks: Mapping[str, Tensor]
+) -> dict[str, dict[str, int | None]]:
+    """Flips of each layer at a level by each reading, over that level's survivors.
+
+    Args:
+        end: sign bits at the end of the level.
+        moments: sign bits at the moment that each of `READINGS` compares with; None where there is none.
+        masks: of the level.
+    """
+
+    def flips(name: str, then: Signs | None) -> int | None:
+        return None if then is None else int(((end[name] != then[name]) & masks[name]).sum())
+
+    return {name: {reading: flips(name, moments[reading]) for reading in READINGS} for name in masks}
+
+
+def run_statistics(
+    ends: Sequence[Signs], starts: Sequence[Signs], initial: Signs, last_masks: Mapping[str, Tensor]
+) -> dict[str, Any]:
+    """The sign statistics of a whole run, over the weights that survive its last level.
+
+    Args:
+        ends: sign bits at the end of levels 0 to K.
+        starts: sign bits at the start of levels 0 to K.
+        initial: sign bits at initialisation.
+        last_masks: of level K.
+
+    Returns:
+        layer -> counts: `survivors`; `flips` by reading, a count a level; `settles_at` = [never, level 0, ..., level K],
+        the last level whose reading-(iii) flip happened; `settles_before_last`, the same with level K's flips left out;
+        `switches` = [weights with 0, 1, ..., K + 1 reading-(iii) flips].
+    """
+    return {name: _layer_statistics(name, ends, starts, initial, mask) for name, mask in last_masks.items()}
+
+
+def _layer_statistics(
+    name: str, ends: Sequence[Signs], starts: Sequence[Signs], initial: Signs, mask: Tensor
+) -> dict[str, Any]:
+    end = torch.stack([bits[name][mask] for bits in ends])
+    start = torch.stack([bits[name][mask] for bits in starts])
+    first = initial[name][mask]
+    previous = end != torch.cat([first[None], end[:-1]])
+    flips = {"level_start": end != start, "initial": end != first, "previous": previous}
+    return {
+        "survivors": int(mask.sum()),
+        "flips": {reading: flips[reading].sum(1).tolist() for reading in READINGS},
+        "settles_at": _settle_counts(previous),
+        "settles_before_last": _settle_counts(previous[:-1]),
+        "switches": torch.bincount(previous.sum(0), minlength=len(ends) + 1).tolist(),
+    }
+
+
+def _settle_counts(flipped: Tensor) -> list[int]:
+    levels = torch.arange(1, len(flipped) + 1)[:, None]
+    settled = (flipped * levels).amax(0)
+    return torch.bincount(settled, minlength=len(flipped) + 1).tolist()

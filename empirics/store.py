@@ -1,0 +1,281 @@
+"""Run folders: the only place of this package that touches disk.
+
+    results/studies/<study>.json
+    results/runs/<run>/config.json
+    results/runs/<run>/seed-<s>/metrics.jsonl, signs.json
+    results/runs/<run>/seed-<s>/level-<kk>/level.json, masks.safetensors, signs.safetensors, weights.safetensors
+
+`level.json` is written last and holds the SHA-256 of its neighbours: a level exists when all of them match. Nothing is
+ever half-written, so whatever was complete before a kill is complete after it. torch is imported only to read tensors.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirics.config import SCHEMA, RunConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+WEIGHTS, MASKS, SIGNS, INITIAL = "weights.safetensors", "masks.safetensors", "signs.safetensors", "initial.safetensors"
+
+
+class StoreError(RuntimeError):
+    """A result folder that cannot be used; the message names the file and what to do."""
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Temporary file beside it (exclusive, 0600), fsync, rename, fsync of the folder; the temporary file never stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def json_bytes(record: Any) -> bytes:
+    """The JSON text of a record as it is written: indented, keys in the order given, no NaN."""
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written, before anything is computed.
+
+    Raises:
+        StoreError: naming the folder and the reason.
+    """
+    probe = folder / f".writable-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"
+        ) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run and seed, `results/runs/<run>/seed-<s>`.
+
+    Args:
+        results: the results folder.
+        run: the run's name.
+        seed: at least 0.
+    """
+
+    results: Path
+    run: str
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """Where the levels, metrics and sign statistics of this seed are."""
+        return self.results / "runs" / self.run / f"seed-{self.seed}"
+
+    def level_path(self, level: int) -> Path:
+        """`.../level-<kk>`."""
+        return self.path / f"level-{level:02d}"
+
+    def write_config(self, config: RunConfig) -> None:
+        """`config.json`, unless it stands already."""
+        dense = None if config.is_dense else config.dense.name
+        record = {
+            "schema": SCHEMA,
+            "kind": "run",
+            "run": config.name,
+            "arm": config.arm,
+            "config": config.record(),
+            "dense_run": dense,
+            "mask_run": config.mask_run or None,
+        }
+        _write_if_changed(self.path.parent / "config.json", json_bytes(record))
+
+    def level_record(self, level: int) -> dict[str, Any] | None:
+        """`level.json` if the level is whole: present, readable, of this run, every file beside it matching its hash."""
+        folder = self.level_path(level)
+        try:
+            record = json.loads((folder / "level.json").read_bytes())
+            mine = (record["run"], record["seed"], record["level"]) == (self.run, self.seed, level)
+            whole = all(sha256(folder / file) == expected for file, expected in record["files"].items())
+            return record if mine and whole and record["status"] in ("complete", "diverged") else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def next_level(self, config: RunConfig) -> int | None:
+        """The first level still to train; None when the run is over (its last level whole, or diverged)."""
+        return self._progress(config)[0]
+
+    def is_complete(self, config: RunConfig) -> bool:
+        """Whether nothing is left to do for this run and seed."""
+        level, diverged = self._progress(config)
+        return level is None and (diverged or not config.has_sign_statistics or self.signs_record() is not None)
+
+    def _progress(self, config: RunConfig) -> tuple[int | None, bool]:
+        """The first level still to train, and whether the run diverged before it."""
+        for level in config.trained_levels:
+            record = self.level_record(level)
+            if record is None:
+                return level, False
+            if record["status"] == "diverged":
+                return None, True
+        return None, False
+
+    def diverged_at(self) -> int | None:
+        """The level at which the run diverged, or None."""
+        for folder in sorted(self.path.glob("level-*")):
+            record = self.level_record(int(folder.name.removeprefix("level-")))
+            if record is not None and record["status"] == "diverged":
+                return record["level"]
+        return None
+
+    def signs_record(self) -> dict[str, Any] | None:
+        """`signs.json`, if it stands and is of this run."""
+        try:
+            record = json.loads((self.path / "signs.json").read_bytes())
+            return record if (record["run"], record["seed"]) == (self.run, self.seed) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save_level(self, record: Mapping[str, Any], tensors: Mapping[str, Mapping[str, "Tensor | np.ndarray"]]) -> None:
+        """Write a level: its tensor files, then `level.json` with their hashes."""
+        folder = self.level_path(record["level"])
+        shutil.rmtree(folder, ignore_errors=True)
+        files = {file: tensor_bytes(content) for file, content in tensors.items()}
+        for file, data in files.items():
+            write_atomic(folder / file, data)
+        hashes = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
+        write_atomic(folder / "level.json", json_bytes({**record, "files": hashes}))
+
+    def save_signs(self, record: Mapping[str, Any]) -> None:
+        """Write `signs.json`."""
+        write_atomic(self.path / "signs.json", json_bytes(record))
+
+    def load_tensors(self, level: int, file: str) -> dict[str, "Tensor"]:
+        """The tensors of one file of a level, its hash checked.
+
+        Raises:
+            StoreError: the level is missing, diverged or damaged.
+        """
+        record = self.level_record(level)
+        if record is None or file not in record["files"]:
+            state = "is missing or damaged" if record is None else f"holds no {file} (status {record['status']})"
+            raise StoreError(f"level {level} of run {self.run}, seed {self.seed}, {state}: train that run first")
+        return read_tensors(self.level_path(level) / file)
+
+    def start_metrics(self, level: int) -> None:
+        """Drop the lines of `level` and above from `metrics.jsonl`, and a torn last one: they are about to be made anew."""
+        file = self.path / "metrics.jsonl"
+        kept = [line for line in _whole_lines(file) if json.loads(line)["level"] < level]
+        write_atomic(file, b"".join(kept))
+
+    def append_metrics(self, metrics: Any) -> None:
+        """One line of `metrics.jsonl`."""
+        with open(self.path / "metrics.jsonl", "ab") as file:
+            file.write((json.dumps(dataclasses.asdict(metrics), allow_nan=False) + "\n").encode())
+
+
+def _whole_lines(file: Path) -> list[bytes]:
+    lines = []
+    for line in file.read_bytes().splitlines(keepends=True) if file.exists() else []:
+        try:
+            json.loads(line)
+        except ValueError:
+            continue
+        if line.endswith(b"\n"):
+            lines.append(line)
+    return lines
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:
+    """A safetensors file of torch tensors or numpy arrays."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    arrays = {
+        name: value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
+        for name, value in tensors.items()
+    }
+    # not ascontiguousarray, which turns a number into a vector
+    return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()})
+
+
+def read_tensors(path: Path) -> dict[str, "Tensor"]:
+    """The torch tensors of a safetensors file."""
+    from safetensors.torch import load
+
+    return load(path.read_bytes())
+
+
+def write_study(results: Path, record: Mapping[str, Any]) -> None:
+    """`results/studies/<study>.json`: the arms of one preset on one data set, by which figures find runs.
+
+    Seeds that were run before with the same settings stay listed.
+    """
+    file = results / "studies" / f"{record['study']}.json"
+    seeds = set(record["seeds"])
+    try:
+        before = json.loads(file.read_bytes())
+        if before["arms"] == record["arms"]:
+            seeds |= set(before["seeds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    _write_if_changed(file, json_bytes({"schema": SCHEMA, "kind": "study", **record, "seeds": sorted(seeds)}))
+
+
+def _write_if_changed(path: Path, data: bytes) -> None:
+    if not path.exists() or path.read_bytes() != data:
+        write_atomic(path, data)
+
+
+def disk_bytes(shapes: Mapping[str, Sequence[int]], prunable: Sequence[str]) -> int:
+    """Bytes that one level takes: float32 weights, and one bit a prunable weight for the mask and two sign moments."""
+    size = {name: int(_product(shape)) for name, shape in shapes.items()}
+    return 4 * sum(size.values()) + 3 * sum(size[name] for name in prunable) // 8 + 8192
+
+
+def _product(shape: Sequence[int]) -> int:
+    product = 1
+    for length in shape:
+        product *= length
+    return product
