@@ -1,0 +1,250 @@
+"""Exact solutions for d = 1, exact limits and basins for every d, exact success probabilities.
+
+Theorem A.1 (our reading). With A = a0 + w0, B = a0 - w0, c = A B, D = sqrt(4 + c^2), S = 2 + D,
+e = exp(-C+ D t), f = 1 - e and k = c^2 / S, the flow on w > 0 is a + w = A sqrt(z), a - w = B / sqrt(z) with
+
+    z = (S + B^2 f + k e) / (S e + A^2 f + k):
+
+the fraction of theory.md with the common factor S taken out, which leaves positive terms only, so nothing cancels.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from theory.network import Array, finite, neuron, split
+
+FAILS, LEARNS, SEPARATRIX = 0, 1, 2
+VERDICTS = ("fails", "learns", "separatrix")  # the word of each code
+BAND = 1e-12  # |w| is rounded, so "on the separatrix" is a relative band (theory.md, trap 2)
+LARGEST = 1e150  # above it c = a^2 - w^2 overflows
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where a trajectory ends.
+
+    a : float
+    w : float, or ndarray of shape (d,) if the start was a vector
+    verdict : `learns`, `fails` or `separatrix` (on the stable manifold of the origin: does not learn)
+    """
+
+    a: float
+    w: float | Array
+    verdict: str
+
+
+def closed_form(
+    a0: ArrayLike, w0: ArrayLike, t: ArrayLike, c_plus: float = 0.5, c_minus: float = 0.5
+) -> tuple[Array, Array]:
+    """Return the exact (a, w) at time t of the d = 1 gradient flow, any balance.
+
+    Parameters
+    ----------
+    a0, w0 : array_like, the start, |a0| and |w0| at most 1e150
+    t : array_like, times, at least 0; broadcast with the starts
+    c_plus, c_minus : float, C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}], at least 0
+
+    Returns
+    -------
+    a, w : ndarray of the broadcast shape. A start with a0 < -w0 < 0 reaches w = 0 in finite time and rests there.
+        A start with w0 = 0 rests (relu'(0) = 0).
+
+    Raises
+    ------
+    ValueError: NaN, a negative time or moment, a start beyond 1e150, or shapes that do not broadcast.
+
+    Source: Theorem A.1, our reading.
+    """
+    a0, w0, t = finite(a0=a0, w0=w0, t=t)
+    _refuse(a0, w0, t, c_plus, c_minus)
+    a0, w0, t = np.broadcast_arrays(a0, w0, t)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        up, down = _above(a0, w0, c_plus * t), _below(a0, w0, c_minus * t)
+    return tuple(np.where(w0 > 0, *pair) for pair in zip(up, down, strict=True))
+
+
+def _refuse(a0: Array, w0: Array, t: Array, c_plus: float, c_minus: float) -> None:
+    if (t < 0).any():
+        raise ValueError(f"t must be at least 0, got {t.min()}: the flow is solved forwards from its start at time 0")
+    for name, moment in (("c_plus", c_plus), ("c_minus", c_minus)):
+        if not 0 <= moment < np.inf:
+            raise ValueError(f"{name} must be a second moment, at least 0, got {moment}")
+    for name, start in (("a0", a0), ("w0", w0)):
+        if (abs(start) > LARGEST).any():
+            raise ValueError(f"|{name}| must be at most {LARGEST:g}, got {abs(start).max():g}: its square overflows")
+
+
+def _above(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
+    """Solve on w > 0 in the coordinates a + w and a - w, whose product c is conserved."""
+    A, B = a0 + w0, a0 - w0
+    c = A * B
+    D = np.hypot(2, c)
+    S, e, f = 2 + D, np.exp(-D * pt), -np.expm1(-D * pt)
+    k = c * (c / S)
+    above, below = S + B * B * f + k * e, S * e + A * A * f + k
+    plus = np.where(A == 0, 0.0, A * np.sqrt(above / below))
+    minus = B * np.sqrt(below / above)
+    hit = (A < 0) & (plus <= minus)  # w has reached 0: at rest on the kink from then on
+    rest = -np.sqrt(np.maximum(c, 0))
+    return np.where(hit, rest, (plus + minus) / 2), np.where(hit, 0.0, (plus - minus) / 2)
+
+
+def _below(a0: Array, w0: Array, qt: Array) -> tuple[Array, Array]:
+    """Solve on w <= 0: the larger of |a|, |w| tends to sqrt(|c|), the smaller to 0."""
+    big, small = np.maximum(abs(a0), abs(w0)), np.minimum(abs(a0), abs(w0))
+    c = (big - small) * (big + small)
+    x = 2 * c * qt
+    g = np.where(x > 1e-8, -np.expm1(-x) / c, 2 * qt * (1 - x / 2))
+    damp = np.hypot(1, small * np.sqrt(g))
+    big, small = big / damp, small * np.exp(-x / 2) / damp
+    a_leads = abs(a0) >= abs(w0)
+    return np.copysign(np.where(a_leads, big, small), a0), -np.where(a_leads, small, big)
+
+
+def verdicts(a0: ArrayLike, w0: ArrayLike) -> NDArray[np.int8]:
+    """Return the exact verdict of each start: 0 fails, 1 learns, 2 separatrix.
+
+    Parameters
+    ----------
+    a0 : array_like, shape (...)
+    w0 : array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for the population of d inputs
+
+    A start learns iff a0 > -|w0| and w0 is neither 0 nor on the ray -e_1, for any balance.
+    A start with a0 < 0 within a relative 1e-12 of -|w0| counts as balanced, |w0| being rounded: it is `separatrix` for
+    d = 1 and w0 > 0 (the stable manifold of the origin); for d > 1 it `fails` (Lemma 2.2: a never changes sign, so
+    L >= 1/4 for ever).
+    On the ray -e_1 the verdict is always `fails`.
+    """
+    a0, u, v, r, d = _start(a0, w0)
+    balanced = (a0 < 0) & (abs(a0 + r) <= BAND * r)
+    codes = np.where(((u > 0) | (v > 0)) & (a0 > -r) & ~balanced, LEARNS, FAILS)
+    return np.where((u > 0) & balanced, SEPARATRIX if d == 1 else FAILS, codes).astype(np.int8)
+
+
+def learns(a0: ArrayLike, w0: ArrayLike) -> NDArray[np.bool_]:
+    """Return whether each start learns; shapes and rules as in `verdicts` (a separatrix start does not learn)."""
+    return verdicts(a0, w0) == LEARNS
+
+
+def limits(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array, NDArray[np.int8]]:
+    """Return the exact limits (a, w, verdict codes) of many starts; shapes and rules as in `verdicts`.
+
+    Learning: a w_1 = 1, w_perp = 0, a^2 = (D + c) / 2. Failing: w = 0 and a = sign(a0) sqrt(c), or on the ray -e_1 with
+    c < 0: a = 0 and w_1 = -sqrt(-c). Separatrix: the origin.
+    """
+    codes = verdicts(a0, w0)
+    a0, u, v, r, d = _start(a0, w0)
+    balanced = ((u > 0) | (v > 0)) & (abs(a0 + r) <= BAND * r)
+    difference = np.where(balanced, 0, abs(a0) - r)
+    root = np.sqrt(abs(difference)) * np.sqrt(abs(a0) + r)  # sqrt(|c|), free of overflow
+    with np.errstate(over="ignore", under="ignore"):
+        big = np.hypot(root, np.sqrt(2 / (np.hypot(2, root * root) + root * root)))
+    a_leads, success = difference >= 0, codes == LEARNS
+    a = np.where(success, np.where(a_leads, big, 1 / big), np.where(a_leads, np.copysign(root, a0), 0))
+    along = np.where(success, np.where(a_leads, 1 / big, big), np.where(a_leads, 0, -root))
+    w = along if np.ndim(w0) == a.ndim else along[..., None] * np.eye(1, d)[0]
+    return a + 0.0, w + 0.0, codes  # + 0.0: no negative zeros
+
+
+def limit(a0: float, w0: ArrayLike) -> Limit:
+    """Return the exact limit of one start of the gradient flow.
+
+    Parameters
+    ----------
+    a0 : float
+    w0 : float (d = 1) or array_like of shape (d,) (the population of d inputs)
+
+    Returns
+    -------
+    Limit : see `verdicts` for the rule and `limits` for the point. Balanced a0 < 0 (a0 = -|w0| up to a relative 1e-12):
+        `separatrix` for d = 1, w0 > 0; `fails` for d > 1, with limit 0.
+
+    Raises
+    ------
+    ValueError: a0 is no scalar, w0 no scalar or vector, or one of them is not finite.
+
+    Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance is ours.
+    """
+    if np.ndim(a0) != 0 or np.ndim(w0) > 1:
+        raise ValueError(
+            f"limit takes one start, a0 a number and w0 a number or (d,), got {np.shape(a0)} and {np.shape(w0)}: "
+            "use limits() or learns() for many"
+        )
+    a, w, code = limits(a0, w0)
+    return Limit(float(a), float(w) if w.ndim == 0 else w, VERDICTS[int(code)])
+
+
+def _start(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array, Array, Array, int]:
+    """Return a0, w_1, |w_perp|, |w| and d; one axis fewer than w0 means vectors."""
+    a0, w0 = finite(a0=a0, w0=w0)
+    if w0.ndim == a0.ndim:
+        w0 = w0[..., None]
+    if w0.ndim != a0.ndim + 1:
+        raise ValueError(f"w0 must have the shape of a0 (d = 1) or one axis more, got a0 {a0.shape} and w0 {w0.shape}")
+    a0, w0 = neuron(a0, w0)
+    return a0, *split(w0), w0.shape[-1]
+
+
+def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, ratio: float = 1.0) -> float:
+    """Return the exact probability that a random start learns after pruning d inputs down to `survivors`.
+
+    Parameters
+    ----------
+    rule : `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
+    init : `balanced` (w isotropic, a = +-|w|, each sign 1/2) or `normal` (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2))
+    d : int, inputs, at least 1
+    survivors : int, 1 to d; those inputs contain input 1, which magnitude pruning always keeps
+    ratio : float, s_w / s_a, used by `normal`
+
+    Raises
+    ------
+    ValueError: an unknown name, or `imp` from `normal` starts with 1 < survivors < d (no closed form known to us).
+
+    Source: balanced 1/2 and 1/4, Theorem 2.3 (our reading); the others ours.
+    """
+    known("rule", rule, ("dense", *RULES))
+    known("init", init, INITS)
+    if not 1 <= survivors <= d:
+        raise ValueError(f"survivors must lie in 1..d = {d}, got {survivors}")
+    line = {"balanced": 0.25, "normal": 0.25 + np.arctan(ratio) / (2 * np.pi)}[init]
+    if d == 1 or (rule == "imp" and survivors == 1):
+        return float(line)
+    if rule == "imp" and init == "normal" and survivors < d:
+        raise ValueError(f"no closed form for imp from normal starts with {survivors} of {d} inputs: use 1 or {d}")
+    dense = 0.5 if init == "balanced" else _student_t(np.sqrt(d) * ratio, d)
+    return dense / 2 if rule == "magnitude" and survivors == 1 else dense
+
+
+def _student_t(x: float, degrees: int) -> float:
+    from scipy.special import stdtr
+
+    return float(stdtr(degrees, x))
+
+
+def known(what: str, name: str, names: tuple[str, ...]) -> None:
+    """Raise ValueError unless name is one of names; the message lists them, nearest first."""
+    if name not in names:
+        from difflib import SequenceMatcher
+
+        order = sorted(names, key=lambda other: -SequenceMatcher(None, str(name).lower(), other.lower()).ratio())
+        raise ValueError(f"unknown {what} {name!r}: did you mean {order[0]!r}? Known: {', '.join(order)}")
+
+
+RULES = ("imp", "sign", "magnitude", "lrr")
+INITS = ("balanced", "normal")
+
+
+class _Module(ModuleType):
+    """The package's public name `closed_form` is this file's name too: calling the module calls the function."""
+
+    def __call__(self, *args, **kwargs):
+        return closed_form(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Module

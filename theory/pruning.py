@@ -1,0 +1,130 @@
+"""IMP, LRR, sign and magnitude rewind on the neuron: train to the exact limit, prune the weakest inputs, rewind, train.
+
+Pruned inputs are zeros of w: the flow keeps them at zero by itself, since w_perp keeps its direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from theory.closed_form import LEARNS, known, limits
+from theory.network import Array, finite, neuron, split
+
+# A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide what comes next, so trained()
+# leaves it at this share of the living: no sum with a living weight feels it, and its sign and order survive.
+DYING = 1e-60
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What pruning did, over levels and trials.
+
+    survivors : tuple of int, inputs that survive at each level
+    learns : bool ndarray, shape (levels, trials)
+    masks : bool ndarray, shape (levels, trials, d)
+    """
+
+    survivors: tuple[int, ...]
+    learns: NDArray[np.bool_]
+    masks: NDArray[np.bool_]
+
+
+def trained(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
+    """Return the neuron after long training: its exact limit, with dying weights not quite dead.
+
+    Parameters
+    ----------
+    a0 : array_like, shape (...)
+    w0 : array_like, shape (..., d)
+
+    Returns
+    -------
+    a, w : the limit, except that what is 0 in the limit but at no finite time keeps its last sign, its order and 1e-60
+        of the living (1 if all die): w_1 < 0 where w dies (it turns to -e_1), w_perp another 1e-60 below w_1, in the
+        direction of w_perp(0). What does reach 0 (w, for w0 on the ray e_1 and a0 < -|w0|) is 0.
+    """
+    a0, w0 = neuron(*finite(a0=a0, w0=w0))
+    a, w, _ = limits(a0, w0)
+    along, across, _ = split(w0)
+    living = np.maximum(abs(a), abs(w[..., 0]))
+    faint = DYING * np.where(living > 0, living, 1.0)
+    side = np.where((across > 0) | (along < 0), -1.0, np.where(a == 0, np.sign(along), 0.0))
+    w[..., 0] = np.where(w[..., 0] == 0, side * faint, w[..., 0])
+    direction = w0[..., 1:] / np.where(across > 0, across, 1.0)[..., None]
+    w[..., 1:] = direction * (DYING * abs(w[..., 0]))[..., None]
+    return np.where(a == 0, np.sign(a0) * faint, a), w
+
+
+def weakest_pruned(mask: NDArray[np.bool_], w: Array, w0: Array, survivors: int) -> NDArray[np.bool_]:
+    """Return mask (..., d) less its weakest inputs: exactly `survivors` of largest |w| stay, ties to the lower index.
+
+    Where w is all zero it cannot decide, and |w0| does.
+    """
+    alive = (w != 0).any(axis=-1, keepdims=True)
+    score = np.where(mask, abs(np.where(alive, w, w0)), -1.0)
+    order = np.argsort(-score, axis=-1, kind="stable")
+    kept = np.zeros_like(mask)
+    np.put_along_axis(kept, order[..., :survivors], True, axis=-1)
+    return kept
+
+
+def signs_rewound(initial: Array, final: Array) -> Array:
+    """Return |initial| with the trained sign; where the trained value is 0, the initial sign."""
+    return np.where(final == 0, initial, np.copysign(initial, final))
+
+
+def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) -> Levels:
+    """Train, prune to the next number of survivors, rewind, train, ... on many starts at once.
+
+    Parameters
+    ----------
+    rule : `imp`, `sign`, `magnitude` or `lrr`
+    a0 : array_like, shape (trials,)
+    w0 : array_like, shape (trials, d)
+    survivors : inputs that survive at level 1, 2, ...: whole numbers falling below d. Level 0 is dense, always there.
+
+    Raises
+    ------
+    ValueError: an unknown rule, shapes that do not match, or survivors that do not fall from d to at least 1.
+
+    `sign` and `magnitude` act on a as well as on w (ours).
+    """
+    known("rule", rule, tuple(REWINDS))
+    a0, w0 = neuron(*finite(a0=a0, w0=w0))
+    counts = (w0.shape[-1], *(int(n) for n in survivors))
+    if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)) or counts[-1] < 1:
+        raise ValueError(f"survivors must fall from d = {counts[0]} to at least 1, got {list(counts[1:])}")
+    mask, a, w = np.ones(w0.shape, bool), a0, w0
+    learned, masks = [], []
+    for n in counts:
+        if n < counts[0]:
+            mask = weakest_pruned(mask, w, w0, n)
+            a, w = REWINDS[rule](a0, a), np.where(mask, REWINDS[rule](w0, w), 0)
+        learned.append(limits(a, w)[2] == LEARNS)
+        masks.append(mask)
+        a, w = trained(a, w)
+    return Levels(counts, np.array(learned), np.array(masks))
+
+
+def schedule(d: int, prune_rate: float) -> list[int]:
+    """Return the survivors of each level that removes an input: the values of round(d (1 - prune_rate)^k), d to 1."""
+    if not 0 < prune_rate < 1:
+        raise ValueError(f"prune_rate must lie in (0, 1), got {prune_rate}: 20 % is written 0.2")
+    counts, share = [int(d)], 1.0
+    while counts[-1] > 1:
+        share *= 1 - prune_rate
+        counts.append(max(1, round(d * share)))
+    return list(dict.fromkeys(counts))
+
+
+# (initial, trained) -> what the surviving weight restarts at
+REWINDS: dict[str, Callable[[Array, Array], Array]] = {
+    "imp": lambda initial, final: initial,
+    "sign": signs_rewound,
+    "magnitude": lambda initial, final: np.copysign(final, initial),
+    "lrr": lambda initial, final: final,
+}
