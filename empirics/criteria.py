@@ -85,8 +85,8 @@ def _spread(share: Mapping[str, float], caps: Mapping[str, int], total: int) -> 
     open_layers = [name for name, cap in caps.items() if cap > 0]
     if total < len(open_layers):
         raise m.EmptyNetworkError(
-            f"{total} weights over {len(open_layers)} layers leave one empty (layer {open_layers[total]} would be the first): "
-            "use fewer levels or a smaller prune_rate"
+            f"{total} weights over {len(open_layers)} layers leave one empty "
+            f"(layer {open_layers[total]} would be the first): use fewer levels or a smaller prune_rate"
         )
     if total > sum(caps.values()):
         raise ValueError(f"cannot keep {total} weights: {sum(caps.values())} survive")

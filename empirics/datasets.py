@@ -242,7 +242,8 @@ def _decode(folder: Path, paths: list[Path]) -> np.ndarray:
         if image.shape != first.shape:
             where = path.relative_to(folder).as_posix()
             raise DataError(
-                f"image {where} is {image.shape[2]}x{image.shape[1]}, the first is {first.shape[2]}x{first.shape[1]}: resize them"
+                f"image {where} is {image.shape[2]}x{image.shape[1]}, "
+                f"the first is {first.shape[2]}x{first.shape[1]}: resize them"
             )
         images[i] = image
     return images

@@ -134,7 +134,8 @@ def check_levels(config: RunConfig, seed: int, dataset: Dataset) -> None:
     total, last = sum(w.numel() for w in layers.values()), config.levels - 1
     if kept_weights(total, config.prune_rate, last) < 1:
         raise m.EmptyNetworkError(
-            f"level {last} would keep none of the network's {total} weights at prune_rate {config.prune_rate:g}: use fewer levels"
+            f"level {last} would keep none of the network's {total} weights "
+            f"at prune_rate {config.prune_rate:g}: use fewer levels"
         )
     if "random" in (config.mask_source, config.criterion):
         random_masks(layers, config, seed, last)

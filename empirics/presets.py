@@ -29,6 +29,10 @@ class Arm:
     cycles: str = "one"
     last_levels: int = 0
 
+    def rewind_epoch(self, settings: Mapping[str, Any]) -> int:
+        """Weight rewinding returns to the first epoch after the warm-up."""
+        return settings["warmup_epochs"] + 1 if self.rewind == "wr" else 0
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -56,20 +60,19 @@ class Preset:
     classes: int
 
 
-def arm_config(preset: str, arm: str, *, dataset: str | None = None, data_hash: str = "") -> RunConfig:
+def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
     """The run of one arm of a preset.
 
     Args:
         preset: key of `PRESETS`.
         arm: key of `ARMS`.
-        dataset, data_hash: label and content hash of an image folder that takes the place of the preset's data set.
+        overrides: settings of the preset that are changed, such as `prune_rate`, or the `dataset` label and `data_hash`
+            of an image folder that takes the place of the preset's data set.
 
     Raises:
-        ConfigError: an unknown preset or arm, nearest name offered.
+        ConfigError: an unknown preset or arm, nearest name offered; a setting that cannot be run.
     """
-    settings = dict(PRESETS[choose(preset, PRESETS, "preset")].settings)
-    if dataset is not None:
-        settings |= {"dataset": dataset, "data_hash": data_hash}
+    settings = {**PRESETS[choose(preset, PRESETS, "preset")].settings, **overrides}
     return _resolve(choose(arm, ARMS, "arm"), settings)
 
 
@@ -84,12 +87,37 @@ def _resolve(arm: str, settings: Mapping[str, Any]) -> RunConfig:
         **settings,
         arm=arm,
         rewind=spec.rewind,
+        rewind_epoch=spec.rewind_epoch(settings),
         bn_rewind=spec.bn_rewind,
         mask_source=spec.mask_source,
         mask_run=_resolve(spec.mask_arm, settings).name if spec.mask_arm else "",
         cycles=spec.cycles,
         first_level=levels - spec.last_levels if spec.last_levels else 1,
     )
+
+
+def table1() -> str:
+    """Table 1 as Markdown: every setting of every preset, with its source.
+
+    The summary of the paper states no hyper-parameter, so most come from published code or are ours.
+    """
+    names = list(dict.fromkeys(name for preset in PRESETS.values() for name in (*preset.settings, *_COMMON)))
+    rows = [["setting", *PRESETS], ["---"] * (len(PRESETS) + 1)]
+    for name in [*names, "seeds"]:
+        cells = [_cell(preset, name) for preset in PRESETS.values()]
+        rows.append([name, *cells])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+_COMMON = {name: getattr(RunConfig(), name) for name in ("momentum", "criterion", "densities")}
+
+
+def _cell(preset: Preset, name: str) -> str:
+    value = len(preset.seeds) if name == "seeds" else preset.settings.get(name, _COMMON.get(name))
+    if value is None:
+        return "-"
+    text = ", ".join(f"{v:.3g}" for v in value) if isinstance(value, tuple) else str(value)
+    return f"{text} ({preset.sources.get(name, 'ours')})"
 
 
 def needed_arms(arms: Sequence[str]) -> list[str]:
@@ -107,6 +135,7 @@ ARMS: dict[str, Arm] = {
     "imp-bn-kept": Arm("imp", False, "IMP that keeps its trained batch norm and biases"),
     "lrr": Arm("lrr", False, "learning rate rewinding"),
     "lrr-bn-rewind": Arm("lrr", True, "LRR with batch norm and biases rewound"),
+    "wr": Arm("wr", True, "weight rewinding to the first epoch after the warm-up"),
     "sign": Arm("sign", True, "sign rewind: initial magnitudes, trained signs"),
     "magnitude": Arm("magnitude", True, "magnitude rewind: trained magnitudes, initial signs"),
     "imp-on-lrr-mask": Arm("imp", True, "IMP on the masks of LRR", "run", "lrr"),

@@ -1,7 +1,8 @@
 """Rewinding: what the surviving weights restart from at the next level.
 
-A rule sees one weight tensor's values at the rewind point and after training, and returns its values at the start of the
-level. `imp`, `sign`, `magnitude` and `lrr` are the four cells of {initial, trained} signs x {initial, trained} magnitudes.
+A rule sees one weight tensor's values at the rewind point and after training, and returns its values at the start of
+the level. `imp`, `sign`, `magnitude` and `lrr` are the four cells of {initial, trained} signs x {initial, trained}
+magnitudes.
 """
 
 from collections.abc import Callable, Mapping

@@ -61,7 +61,7 @@ def run_statistics(
         last_masks: of level K.
 
     Returns:
-        layer -> counts: `survivors`; `flips` by reading, a count a level; `settles_at` = [never, level 0, ..., level K],
+        layer -> counts: `survivors`; `flips` by reading, a count a level; `settles_at` = [never, level 0, ..., K],
         the last level whose reading-(iii) flip happened; `settles_before_last`, the same with level K's flips left out;
         `switches` = [weights with 0, 1, ..., K + 1 reading-(iii) flips].
     """

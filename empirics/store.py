@@ -127,7 +127,7 @@ class RunFolder:
         _write_if_changed(self.path.parent / "config.json", json_bytes(record))
 
     def level_record(self, level: int) -> dict[str, Any] | None:
-        """`level.json` if the level is whole: present, readable, of this run, every file beside it matching its hash."""
+        """`level.json` if the level is whole: present, of this run, every file beside it matching its hash."""
         folder = self.level_path(level)
         try:
             record = json.loads((folder / "level.json").read_bytes())
@@ -199,7 +199,7 @@ class RunFolder:
         return read_tensors(self.level_path(level) / file)
 
     def start_metrics(self, level: int) -> None:
-        """Drop the lines of `level` and above from `metrics.jsonl`, and a torn last one: they are about to be made anew."""
+        """Drop the lines of `level` and above from `metrics.jsonl`, and a torn last one: they are made anew."""
         file = self.path / "metrics.jsonl"
         kept = [line for line in _whole_lines(file) if json.loads(line)["level"] < level]
         write_atomic(file, b"".join(kept))
@@ -279,3 +279,13 @@ def _product(shape: Sequence[int]) -> int:
     for length in shape:
         product *= length
     return product
+
+
+def theory_result_stands(folder: Path, name: str) -> bool:
+    """Whether the result `<name>.json` of the neuron is whole, its arrays beside it included."""
+    try:
+        record = json.loads((folder / f"{name}.json").read_bytes())
+        arrays = record["arrays"]
+        return arrays is None or sha256(folder / arrays["file"]) == arrays["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,437 @@
+"""Reproduce "Masks, Signs, And Learning Rate Rewinding": run the experiments, draw the figures, judge the claims.
+
+This file wires: what it runs lives in `theory`, `empirics` and `figures`, which it imports only where it uses them.
+Without arguments it is `figures` with the `quick` preset.
+"""
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from empirics.sweep import DataSource
+
+Positional = tyro.conf.Positional
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is trained, on what, and where the results go."""
+
+    preset: str = "quick"
+    """quick, cifar10-small, cifar10, cifar100, tiny-imagenet or imagenet"""
+    results: Path = Path("results")
+    """folder of result files"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where networks are trained"""
+    workers: int | None = None
+    """processes side by side; default: the cores (on a GPU, at most 4)"""
+    seeds: tuple[int, ...] = ()
+    """seeds; default: the preset's"""
+    dry_run: bool = False
+    """say what would run, with time and disk, and stop"""
+    data_dir: Path | None = None
+    """folder with train/CLASS/IMAGE and test/CLASS/IMAGE, in place of the preset's data set"""
+    data_label: str | None = None
+    """name of the data in DATA_DIR; default: the folder's name"""
+
+
+@dataclass(frozen=True)
+class Figures(Study):
+    """Run what the figures need, draw them, judge the claims (the default command)."""
+
+    ids: Positional[tuple[str, ...]] = ()
+    """figures to draw; default: all"""
+    out: Path = Path("out")
+    """folder for figures and claims"""
+
+
+@dataclass(frozen=True)
+class Train(Study):
+    """Train the arms of a preset, and no more."""
+
+    arms: tuple[str, ...] = ()
+    """arms; default: the preset's"""
+    criterion: str | None = None
+    """pruning criterion in place of the preset's"""
+    prune_rate: float | None = None
+    """fraction of the surviving weights removed between two levels"""
+    levels: int | None = None
+    """number of levels, the dense one included"""
+    epochs: int | None = None
+    """epochs a level"""
+    model: str | None = None
+    """network in place of the preset's"""
+    width: int | None = None
+    """channels of the first stage"""
+    lr: float | None = None
+    """peak learning rate"""
+    schedule: str | None = None
+    """learning-rate schedule"""
+
+
+@dataclass(frozen=True)
+class Theory:
+    """Run the experiments of the neuron, or check the theorems."""
+
+    experiments: Positional[tuple[str, ...]] = ()
+    """experiments; default: all"""
+    check: bool = False
+    """check every theorem, symbolically and numerically, and print a table"""
+    results: Path = Path("results")
+    """folder of result files"""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Judge the claims from the results that stand, and print the table."""
+
+    results: Path = Path("results")
+    """folder of result files"""
+    out: Path = Path("out")
+    """folder for claims.json and CLAIMS.md"""
+
+
+@dataclass(frozen=True)
+class List:
+    """Name everything that can be asked for."""
+
+
+@dataclass(frozen=True)
+class Table1:
+    """Print the hyper-parameters of every preset, with the source of each."""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Say where a figure came from."""
+
+    file: Positional[Path]
+    """a figure (.pdf, .png, .svg) or its .json"""
+
+
+COMMANDS = {
+    "figures": Figures,
+    "train": Train,
+    "theory": Theory,
+    "claims": Claims,
+    "list": List,
+    "table1": Table1,
+    "explain": Explain,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0 done, 1 something failed, 2 refused, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not given or given[0] not in (*COMMANDS, "-h", "--help"):
+            _check_first_word(given)
+            given.insert(0, "figures")
+        command = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            args=given,
+            prog="paper_repro.py",
+            description=__doc__.split("\n\n")[0],
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+        signal.signal(signal.SIGTERM, _interrupt)
+        return RUN[type(command)](command, _command_line(given))
+    except KeyboardInterrupt:
+        _say("interrupted: everything that was complete stays; the same command goes on from there")
+        return INTERRUPTED
+    except (ValueError, RuntimeError, OSError) as error:
+        # ours carry a message for the user; anything else is a defect, and its traceback is what helps
+        if not type(error).__module__.startswith(("empirics", "theory", "figures")):
+            raise
+        _say(f"error: {error}")
+        return REFUSED
+
+
+def _check_first_word(given: Sequence[str]) -> None:
+    """The first word may be left out where it is `figures`; a misspelt command must not be taken for a figure."""
+    from empirics.config import choose
+    from figures.catalogue import FIGURES
+
+    if given and not given[0].startswith("-"):
+        choose(given[0], [*COMMANDS, *FIGURES], "command or figure")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _command_line(given: Sequence[str]) -> str:
+    return shlex.join(["paper_repro.py", *given])
+
+
+# --- what each command does ---------------------------------------------------------------------------------------
+
+
+def run_figures(command: Figures, line: str) -> int:
+    """Theory first, then the networks, then the pictures: each stage makes only what is not there."""
+    from empirics.config import choose
+    from empirics.store import check_writable
+    from figures.catalogue import FIGURES
+
+    chosen = [FIGURES[choose(figure, FIGURES, "figure")] for figure in command.ids or FIGURES]
+    all_of_them = not command.ids
+    arms = () if all_of_them else tuple({arm: None for spec in chosen for arm in spec.arms})
+    experiments = None if all_of_them else tuple({name: None for spec in chosen for name in spec.theory})
+    if not command.dry_run:
+        check_writable(command.out)
+        check_writable(command.results)
+        run_experiments(experiments, command.results)
+    failed = 0
+    if all_of_them or arms:
+        failed = train_study(command, arms, {})
+    if command.dry_run:
+        return 0
+    return max(failed, draw([spec.id for spec in chosen], command.results, command.out, line))
+
+
+def run_train(command: Train, line: str) -> int:
+    """Train the arms asked for."""
+    names = ("criterion", "prune_rate", "levels", "epochs", "model", "width", "lr", "schedule")
+    given = {name: getattr(command, name) for name in names if getattr(command, name) is not None}
+    return train_study(command, command.arms, given)
+
+
+def run_theory(command: Theory, line: str) -> int:
+    """Run experiments, or check the theorems."""
+    if command.check:
+        return check_theorems()
+    run_experiments(command.experiments or None, command.results)
+    return 0
+
+
+def run_claims(command: Claims, line: str) -> int:
+    """Judge the claims."""
+    code = draw([], command.results, command.out, line)
+    print((command.out / "CLAIMS.md").read_text())
+    return code
+
+
+def run_list(command: List, line: str) -> int:
+    """Print every registry."""
+    import theory
+    from empirics import criteria, datasets, models, presets, rewinding, schedules
+    from figures.catalogue import FIGURES
+    from figures.claims import CLAIMS
+
+    registries = {
+        "presets": {name: preset.about for name, preset in presets.PRESETS.items()},
+        "arms": {name: arm.about for name, arm in presets.ARMS.items()},
+        "data sets": datasets.DATASETS,
+        "models": models.MODELS,
+        "criteria": criteria.CRITERIA,
+        "layer densities of random masks": criteria.DENSITIES,
+        "rewinding rules": rewinding.REWINDS,
+        "schedules": schedules.SCHEDULES,
+        "theorems": {name: theorem.statement for name, theorem in theory.THEOREMS.items()},
+        "experiments of the neuron": {name: experiment.about for name, experiment in theory.EXPERIMENTS.items()},
+        "figures": {name: spec.title for name, spec in FIGURES.items()},
+        "claims": {name: claim.sentence for name, claim in CLAIMS.items()},
+    }
+    for title, entries in registries.items():
+        print(title)
+        for name, entry in entries.items():
+            about = entry if isinstance(entry, str) else (getattr(entry, "__doc__", None) or "").split("\n")[0]
+            print(f"  {name:27} {about}".rstrip())
+    return 0
+
+
+def run_table1(command: Table1, line: str) -> int:
+    """Print Table 1."""
+    from empirics.presets import table1
+
+    print(table1())
+    return 0
+
+
+def run_explain(command: Explain, line: str) -> int:
+    """Print a figure's provenance."""
+    from figures.regenerate import explain
+
+    print(explain(command.file))
+    return 0
+
+
+RUN = {
+    Figures: run_figures,
+    Train: run_train,
+    Theory: run_theory,
+    Claims: run_claims,
+    List: run_list,
+    Table1: run_table1,
+    Explain: run_explain,
+}
+
+
+# --- stages -------------------------------------------------------------------------------------------------------
+
+
+def run_experiments(names: Sequence[str] | None, results: Path) -> None:
+    """The neuron's experiments (all of them for None): those whose result file does not stand."""
+    from empirics.config import choose
+    from empirics.runtime import provenance
+    from empirics.store import check_writable, theory_result_stands, write_atomic
+    from theory.experiments import EXPERIMENTS, files, result_name
+
+    folder = results / "theory"
+    for name in names if names is not None else EXPERIMENTS:
+        experiment = EXPERIMENTS[choose(name, EXPERIMENTS, "experiment")]
+        if theory_result_stands(folder, result_name(name)):
+            continue
+        check_writable(folder)
+        started = time.perf_counter()
+        result = experiment.run(**experiment.params)
+        seconds = time.perf_counter() - started
+        made = files(name, result, experiment.params, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
+        for file, data in made.items():
+            write_atomic(folder / file, data)
+        _say(f"theory: {name}, {seconds:.1f} s")
+
+
+def check_theorems() -> int:
+    """Print a table of every theorem's checks."""
+    import theory
+
+    print(f"{'theorem':16} {'holds':6} {'symbolic':9} {'numeric':8} {'mutants fail':13} {'seconds':8}")
+    failed = 0
+    for name in theory.THEOREMS:
+        verdict = theory.check(name)
+        failed |= not (verdict.holds and verdict.mutants_fail)
+        word = {True: "yes", False: "NO", None: "-"}
+        print(
+            f"{name:16} {word[verdict.holds]:6} {word[verdict.symbolic]:9} {word[verdict.numeric]:8} "
+            f"{word[verdict.mutants_fail]:13} {verdict.seconds:8.1f}  {verdict.message}"
+        )
+    return FAILED if failed else 0
+
+
+def train_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) -> int:
+    """Train what is missing of a preset's arms (all of them for none given)."""
+    from empirics import presets, sweep
+    from empirics.config import choose
+    from empirics.runtime import usable_cores
+    from empirics.store import check_writable, write_study
+
+    preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
+    source, content = data_source(command, preset)
+    known = presets.needed_arms([*preset.arms, *arms])
+    configs = {arm: presets.arm_config(command.preset, arm, **overrides, **content) for arm in known}
+    wanted = presets.needed_arms([arm for arm in (arms or preset.arms)])
+    seeds = command.seeds or tuple(preset.seeds)
+    tasks = sweep.unfinished(sweep.plan([configs[arm] for arm in wanted], seeds), command.results)
+    workers = command.workers or (min(4, usable_cores()) if command.device == "cuda" else usable_cores())
+    if command.dry_run:
+        return say_estimate(command, preset, source, tasks, workers)
+    check_writable(command.results)
+    tag = ", ".join(f"{name}={value}" for name, value in overrides.items())
+    label = f"{command.preset} with {tag}" if tag else command.preset
+    write_study(
+        command.results, sweep.study_record(label, configs, seeds, f"paper_repro.py train --preset {command.preset}")
+    )
+    if not tasks:
+        return 0
+    return train_tasks(tasks, source, command, workers)
+
+
+def train_tasks(tasks: Sequence[Any], source: "DataSource", command: Study, workers: int) -> int:
+    """Check the plan against the data, then run it."""
+    from empirics import datasets, levels, runtime, sweep
+    from empirics.progress import reporter
+
+    runtime.prepare(command.device)
+    dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
+    for config in {task.config.name: task.config for task in tasks}.values():
+        levels.check_levels(config, tasks[0].seed, dataset)
+    with reporter(tasks) as on_event:
+        failures = sweep.execute(
+            tasks, source, command.results, device=command.device, workers=workers, on_event=on_event
+        )
+    if failures:
+        _say(f"{len(failures)} of {len(tasks)} runs failed; the same command tries them again")
+    return FAILED if failures else 0
+
+
+def data_source(command: Study, preset: Any) -> tuple["DataSource", dict[str, str]]:
+    """Where the data are, and the settings that name them."""
+    from empirics.sweep import DataSource
+
+    if command.data_dir is None:
+        return DataSource(preset.settings["dataset"]), {}
+    from empirics.datasets import folder_hash
+
+    label = command.data_label or command.data_dir.resolve().name.lower().replace("_", "-")
+    content = folder_hash(command.data_dir)
+    source = DataSource(label, command.data_dir.resolve(), content, command.results / "cache")
+    return source, {"dataset": label, "data_hash": content}
+
+
+def say_estimate(command: Study, preset: Any, source: "DataSource", tasks: Sequence[Any], workers: int) -> int:
+    """What would run, with time and disk from throughput measured now."""
+    levels = sum(len(task.config.trained_levels) for task in tasks)
+    print(
+        f"preset {command.preset}: {len(tasks)} runs, {levels} levels, "
+        f"{sum(task.epochs for task in tasks)} epochs to train"
+    )
+    for arm, config in {task.config.arm: task.config for task in tasks}.items():
+        print(f"  {arm:27} {config.name}")
+    if not tasks:
+        return 0
+    from empirics import datasets, estimate, runtime
+
+    device = runtime.prepare(command.device)
+    if source.folder is not None or source.name in datasets.DATASETS:
+        data = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash)
+        n_train, n_test = len(data.train), len(data.test)
+    else:
+        n_train, n_test = preset.train_images, preset.test_images
+        data = estimate.random_dataset(preset.image_shape, n_train, n_test, preset.classes)
+    throughput = estimate.measure(tasks[0].config, data.to(device))
+    cost = estimate.estimate(tasks, throughput, data, n_train, n_test, workers)
+    print(
+        f"about {duration(cost.wall_seconds)} on {workers} workers ({duration(cost.work_seconds)} of work at "
+        f"{throughput.training:.0f} images/s), {cost.disk / 1e6:.0f} MB of disk"
+    )
+    return 0
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes, hours or days, in two figures or three."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def draw(ids: Sequence[str], results: Path, out: Path, line: str) -> int:
+    """Draw figures and judge claims from the results that stand."""
+    from figures.regenerate import regenerate
+
+    from empirics.runtime import provenance
+    from empirics.store import check_writable, write_atomic
+
+    check_writable(out)
+    outcomes = regenerate(
+        ids, results, out, write=write_atomic, provenance=provenance(threads=1), command=line, log=_say
+    )
+    return FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
