@@ -13,16 +13,15 @@ _WHERE = {
     "load": "figures.results",
     "ResultError": "figures.records",
     "FIGURES": "figures.catalogue",
-    "regenerate": "figures.regenerate",
-    "explain": "figures.regenerate",
+    "explain": "figures.origin",
 }
-_MODULES = ("catalogue", "claims", "records", "regenerate", "results", "statistics", "style")
-__all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "load"]
+_MODULES = ("catalogue", "claims", "origin", "records", "regenerate", "results", "statistics", "style")
+__all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "explain", "load"]
 
 
 def __getattr__(name):
     """Import a public name from its module the first time it is asked for."""
-    if name in _WHERE and name not in ("regenerate", "explain"):
+    if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     if name in _MODULES:
         return import_module(f"figures.{name}")

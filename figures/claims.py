@@ -124,17 +124,12 @@ def claim_12(evidence: Evidence) -> list[Row]:
     ]
 
 
-SIGNS = {"sign": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "magnitude": -0.5}
-MAGNITUDES = {"magnitude": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "sign": -0.5}
-INTERACTION = {"lrr-bn-rewind": 1, "sign": -1, "magnitude": -1, "imp": 1}
-
-
 def claim_14(evidence: Evidence) -> list[Row]:
     """The factorial, all four cells with BN rewind, and the neuron's beside it."""
     h = h_measure(evidence)
-    signs = contrast(evidence, "main effect of trained signs", SIGNS, h)
-    magnitudes = contrast(evidence, "main effect of trained magnitudes", MAGNITUDES, h, role="beside")
-    interaction = contrast(evidence, "interaction of signs and magnitudes", INTERACTION, h, role="beside")
+    signs = contrast(evidence, "main effect of trained signs", measures.SIGNS, h)
+    magnitudes = contrast(evidence, "main effect of trained magnitudes", measures.MAGNITUDES, h, role="beside")
+    interaction = contrast(evidence, "interaction of signs and magnitudes", measures.INTERACTION, h, role="beside")
     return [signs, magnitudes, interaction, _share(signs, magnitudes), *_neuron_rows(evidence)]
 
 
@@ -142,8 +137,18 @@ def _share(signs: Row, magnitudes: Row) -> Row:
     """Share of the lead that signs carry: a ratio of means, with no verdict of its own."""
     lead = (signs.effect or 0.0) + (magnitudes.effect or 0.0)
     verdict, share = ("no verdict of its own", signs.effect / lead) if lead and signs.n else (NOT_RUN, None)
-    return replace(signs, name="share carried by signs (ratio of means)", effect=share, low=None, high=None,
-                   unit=SHARE, p=None, p_min=None, verdict=verdict, role="beside")  # fmt: skip
+    return replace(
+        signs,
+        name="share carried by signs (ratio of means)",
+        effect=share,
+        low=None,
+        high=None,
+        unit=SHARE,
+        p=None,
+        p_min=None,
+        verdict=verdict,
+        role="beside",
+    )
 
 
 def _neuron_rows(evidence: Evidence) -> list[Row]:

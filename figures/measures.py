@@ -13,6 +13,10 @@ from figures.statistics import Interval, t_interval
 
 HIGH_SPARSITY = 0.03
 POINTS = 100.0
+# The factorial, all four cells with batch norm rewound: effects as linear contrasts of arms.
+SIGNS = {"sign": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "magnitude": -0.5}
+MAGNITUDES = {"magnitude": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "sign": -0.5}
+INTERACTION = {"lrr-bn-rewind": 1, "sign": -1, "magnitude": -1, "imp": 1}
 
 
 @dataclass(frozen=True)
@@ -170,3 +174,14 @@ def _append(out: dict, number: int, density: float, interval: Interval) -> None:
     row = (number, density, interval.mean, interval.low, interval.high, interval.n)
     for key, value in zip(("level", "density", "mean", "low", "high", "n"), row, strict=True):
         out[key].append(value)
+
+
+def sign_shares(results: StudyResults, arm: str, counts: str) -> dict[int, list[float]]:
+    """Per complete seed, `counts` (`settles_at` or `switches`) as shares of the last level's survivors."""
+    run = results.arms.get(arm)
+    found = {seed: run.seeds[seed].signs for seed in seeds_of(results, arm)[0]} if run else {}
+    return {
+        seed: [count / signs.survivors for count in getattr(signs, counts)]
+        for seed, signs in found.items()
+        if signs is not None and signs.survivors
+    }

@@ -267,8 +267,13 @@ _SIGNS = {
     "schema": exactly(SCHEMA), "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": WHOLE,
     "levels": COUNTS, "layers": TABLE,
 }  # fmt: skip
-_SIGNS_LAYER = {"survivors": WHOLE, "flips": TABLE, "settles_at": COUNTS, "settles_before_last": COUNTS,
-                "switches": COUNTS}  # fmt: skip
+_SIGNS_LAYER = {
+    "survivors": WHOLE,
+    "flips": TABLE,
+    "settles_at": COUNTS,
+    "settles_before_last": COUNTS,
+    "switches": COUNTS,
+}
 
 
 def parse_study(data: dict, file: str) -> Study:
@@ -299,8 +304,13 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
         return LevelRecord(level, "diverged", found["reason"], 0.0, **empty, layers={}, provenance=found["provenance"])
     numbers = take(data, _COMPLETE, file)
     kept, total = numbers.pop("kept"), numbers.pop("total")
-    must(math.isclose(numbers["density"], kept / total, rel_tol=1e-9), file, "density", numbers["density"],
-         f"kept / total = {kept / total}")  # fmt: skip
+    must(
+        math.isclose(numbers["density"], kept / total, rel_tol=1e-9),
+        file,
+        "density",
+        numbers["density"],
+        f"kept / total = {kept / total}",
+    )
     _check_layers(numbers["layers"], file, kept, total)
     return LevelRecord(level, "complete", found["reason"], provenance=found["provenance"], **numbers)
 
@@ -320,8 +330,13 @@ def _check_layers(layers: Mapping, file: str, kept: int, total: int) -> None:
 def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
     """A signs.json's record, its counts checked against the number of survivors and summed over layers."""
     found = take(data, _SIGNS, file)
-    must((found["run"], found["seed"]) == (run, seed), file, "run, seed", (found["run"], found["seed"]),
-         f"{(run, seed)}, as the folder says")  # fmt: skip
+    must(
+        (found["run"], found["seed"]) == (run, seed),
+        file,
+        "run, seed",
+        (found["run"], found["seed"]),
+        f"{(run, seed)}, as the folder says",
+    )
     levels = tuple(found["levels"])
     must(levels == tuple(range(len(levels))) and levels, file, "levels", list(levels), "0, 1, 2, .. to the last")
     layers = {name: _signs_layer(layer, file, f"layers.{name}", len(levels)) for name, layer in found["layers"].items()}
@@ -332,8 +347,9 @@ def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
 
     flips = {r: tuple(map(sum, zip(*(v["flips"][r] for v in layers.values()), strict=True))) for r in READINGS}
     survivors = sum(layer["survivors"] for layer in layers.values())
-    return SignsRecord(levels, survivors, flips, total("settles_at"), total("settles_before_last"), total("switches"),
-                       layers)  # fmt: skip
+    return SignsRecord(
+        levels, survivors, flips, total("settles_at"), total("settles_before_last"), total("switches"), layers
+    )
 
 
 def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
@@ -341,10 +357,20 @@ def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
     take(found["flips"], dict.fromkeys(READINGS, COUNTS), file, f"{within}.flips")
     for name, length in (("settles_at", levels + 1), ("settles_before_last", levels), ("switches", levels + 1)):
         must(len(found[name]) == length, file, f"{within}.{name}", found[name], f"a list of {length} counts")
-        must(sum(found[name]) == found["survivors"], file, f"{within}.{name}", found[name],
-             f"counts that add up to the {found['survivors']} survivors")  # fmt: skip
+        must(
+            sum(found[name]) == found["survivors"],
+            file,
+            f"{within}.{name}",
+            found[name],
+            f"counts that add up to the {found['survivors']} survivors",
+        )
     for reading in READINGS:
         counts = found["flips"][reading]
-        must(len(counts) == levels and max(counts) <= found["survivors"], file, f"{within}.flips.{reading}", counts,
-             f"{levels} counts of at most {found['survivors']}")  # fmt: skip
+        must(
+            len(counts) == levels and max(counts) <= found["survivors"],
+            file,
+            f"{within}.flips.{reading}",
+            counts,
+            f"{levels} counts of at most {found['survivors']}",
+        )
     return found

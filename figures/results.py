@@ -116,8 +116,13 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
         name = _relative(npz, root)
         must(npz.is_file(), name, "the file", "nothing", f"the arrays of {source.path}", f"run {head['command']}")
         content, npz_source = _read(npz, root)
-        must(npz_source.sha256 == head["arrays"]["sha256"], name, "sha256", npz_source.sha256[:12],
-             f"{head['arrays']['sha256'][:12]}, as {source.path} says")  # fmt: skip
+        must(
+            npz_source.sha256 == head["arrays"]["sha256"],
+            name,
+            "sha256",
+            npz_source.sha256[:12],
+            f"{head['arrays']['sha256'][:12]}, as {source.path} says",
+        )
         arrays = parse_arrays(content, head["arrays"]["names"], name)
         files.append(npz_source)
     check_values(head["experiment"], head["values"], arrays, source.path)

@@ -29,8 +29,16 @@ LARGEST_ARRAYS = 512 * 2**20
 PHASES = ("dense", "imp", "lrr")
 EFFECTS = ("signs", "magnitudes", "interaction")
 _COUNT_LIST = Check(lambda v: isinstance(v, list) and v and all(map(WHOLE.test, v)), "a list of whole numbers >= 0")
-_HEAD = {"schema": exactly(SCHEMA), "kind": exactly("theory"), "experiment": NAME, "params": TABLE, "values": TABLE,
-         "arrays": or_null(TABLE), "command": TEXT, "provenance": TABLE}  # fmt: skip
+_HEAD = {
+    "schema": exactly(SCHEMA),
+    "kind": exactly("theory"),
+    "experiment": NAME,
+    "params": TABLE,
+    "values": TABLE,
+    "arrays": or_null(TABLE),
+    "command": TEXT,
+    "provenance": TABLE,
+}
 _INTERVAL = {"value": SIGNED_FRACTION, "low": SIGNED_FRACTION, "high": SIGNED_FRACTION}
 
 
@@ -92,8 +100,18 @@ def _shapes(arrays, wanted, file):
 
 
 def _quadrants(values, arrays, file):
-    shapes = {"grid_a": 1, "grid_w": 1, "field_a": 2, "field_w": 2, "verdict": 2, "separatrix": 2, "minimum": 2,
-              "trajectories": 3, "trajectory_verdict": 1, "balanced": 1}  # fmt: skip
+    shapes = {
+        "grid_a": 1,
+        "grid_w": 1,
+        "field_a": 2,
+        "field_w": 2,
+        "verdict": 2,
+        "separatrix": 2,
+        "minimum": 2,
+        "trajectories": 3,
+        "trajectory_verdict": 1,
+        "balanced": 1,
+    }
     _shapes(arrays, shapes, file)
     grid = (len(arrays["grid_w"]), len(arrays["grid_a"]))
     for name in ("field_a", "field_w", "verdict"):
@@ -119,8 +137,13 @@ def _stories(values, arrays, file):
 def _pruning_iterations(values, arrays, file):
     found = take(values, {"d": POSITIVE, "survivors": _COUNT_LIST, "trials": POSITIVE, "rules": TABLE}, file, "values")
     levels = len(found["survivors"])
-    lists = {"successes": _COUNT_LIST, "low": FRACTIONS, "high": FRACTIONS, "exact": FRACTIONS,
-             "mask_recovered": _COUNT_LIST}  # fmt: skip
+    lists = {
+        "successes": _COUNT_LIST,
+        "low": FRACTIONS,
+        "high": FRACTIONS,
+        "exact": FRACTIONS,
+        "mask_recovered": _COUNT_LIST,
+    }
     for rule in take(found["rules"], {"imp": TABLE, "lrr": TABLE}, file, "values.rules"):
         within = f"values.rules.{rule}"
         for name, numbers in take(found["rules"][rule], lists, file, within).items():
@@ -146,14 +169,25 @@ def _factorial(values, arrays, file):
 
 
 def _theorem_check(values, arrays, file):
-    wanted = {"starts": POSITIVE, "contradictions": WHOLE, "low": FRACTION, "high": FRACTION, "symbolic": TRUTH,
-              "statement": TEXT}  # fmt: skip
+    wanted = {
+        "starts": POSITIVE,
+        "contradictions": WHOLE,
+        "low": FRACTION,
+        "high": FRACTION,
+        "symbolic": TRUTH,
+        "statement": TEXT,
+    }
     claims = take(values, {"claims": TABLE}, file, "values")["claims"]
     for claim in ("1", "2"):
         within = f"values.claims.{claim}"
         found = take(take(claims, {claim: TABLE}, file, "values.claims")[claim], wanted, file, within)
-        must(found["contradictions"] <= found["starts"], file, f"{within}.contradictions", found["contradictions"],
-             "at most the starts")  # fmt: skip
+        must(
+            found["contradictions"] <= found["starts"],
+            file,
+            f"{within}.contradictions",
+            found["contradictions"],
+            "at most the starts",
+        )
 
 
 CHECKERS = {

@@ -12,7 +12,12 @@ INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
 FEWEST_SEEDS = 4
 FEWEST_STARTS = 10_000
 POINTS, PROBABILITY, SHARE, LEVELS, SWITCHES = (
-    "accuracy points", "probability", "share", "levels", "switches a weight")  # fmt: skip
+    "accuracy points",
+    "probability",
+    "share",
+    "levels",
+    "switches a weight",
+)
 SMALLEST = {POINTS: 0.2, PROBABILITY: 0.02, SHARE: 0.02, LEVELS: 0.02, SWITCHES: 0.02}
 PLANNED = " (planned: this version does not make it yet)"
 TRAIN = "paper_repro.py train --preset quick"
@@ -146,8 +151,22 @@ def contrast(
     verdict = verdict_of(interval.low, interval.high, SMALLEST[unit], len(values))
     verdict = words_beside(verdict, interval.low, interval.high) if role == "beside" else verdict
     seeds = f"{scope}, seeds {' '.join(map(str, sorted(sample.values)))}"
-    return Row(name, interval.mean, interval.low, interval.high, len(values), unit, p, p_min, verdict,
-               len(sample.diverged), role, seeds, command, sample.missing)  # fmt: skip
+    return Row(
+        name,
+        interval.mean,
+        interval.low,
+        interval.high,
+        len(values),
+        unit,
+        p,
+        p_min,
+        verdict,
+        len(sample.diverged),
+        role,
+        seeds,
+        command,
+        sample.missing,
+    )
 
 
 def _why_absent(evidence: Evidence, absent: list[str]) -> str:

@@ -39,17 +39,42 @@ def write(root: Path, path: str, data) -> None:
     target.write_bytes(data if isinstance(data, bytes) else (json.dumps(data, indent=1) + "\n").encode())
 
 
-def study(root, dataset="digits", preset="quick", seeds=(0, 1, 2, 3), levels=8, rate=0.5, noise=0.3, scale=1.0,
-          arms=ARMS, seed=7):  # fmt: skip
+def study(
+    root,
+    dataset="digits",
+    preset="quick",
+    seeds=(0, 1, 2, 3),
+    levels=8,
+    rate=0.5,
+    noise=0.3,
+    scale=1.0,
+    arms=ARMS,
+    seed=7,
+):
     """A study whose arms lead IMP by `scale` times the table's points, with seed noise of `noise` points."""
     rng = np.random.default_rng([seed, *dataset.encode()])
     seed_effect = {s: rng.normal(0, 2 * noise) for s in seeds}
     runs = {arm: f"{arm}-{dataset}-resnet20-0000cafe" for arm in arms}
     dense = f"dense-{dataset}-resnet20-0000cafe"
-    write(root, f"studies/{preset}-{dataset}.json", {
-        "schema": 1, "kind": "study", "study": f"{preset}-{dataset}", "preset": preset, "dataset": dataset,
-        "model": "resnet20", "width": 8, "dense_run": dense, "arms": runs, "seeds": list(seeds), "levels": levels,
-        "prune_rate": rate, "command": f"paper_repro.py train --preset {preset}"})  # fmt: skip
+    write(
+        root,
+        f"studies/{preset}-{dataset}.json",
+        {
+            "schema": 1,
+            "kind": "study",
+            "study": f"{preset}-{dataset}",
+            "preset": preset,
+            "dataset": dataset,
+            "model": "resnet20",
+            "width": 8,
+            "dense_run": dense,
+            "arms": runs,
+            "seeds": list(seeds),
+            "levels": levels,
+            "prune_rate": rate,
+            "command": f"paper_repro.py train --preset {preset}",
+        },
+    )
     for arm, (lead, early) in ({"dense": (0.0, False)} | dict(arms)).items():
         _run(root, runs.get(arm, dense), arm, seeds, levels, rate, rng, seed_effect, lead * scale, early, noise)
 
@@ -58,14 +83,19 @@ def _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead, early, noi
     first = 0 if arm == "dense" else levels - 2 if arm.startswith("imp-long") else 1
     last = 1 if arm == "dense" else levels
     config = {"dataset": "made up", "epochs": 16, "first_level": max(first, 1), "levels": last}
-    write(root, f"runs/{run}/config.json",
-          {"schema": 1, "kind": "run", "run": run, "arm": arm, "config": config, "dense_run": None, "mask_run": None})  # fmt: skip
+    write(
+        root,
+        f"runs/{run}/config.json",
+        {"schema": 1, "kind": "run", "run": run, "arm": arm, "config": config, "dense_run": None, "mask_run": None},
+    )
     for s in seeds:
         for level in range(first, last):
             density = (1 - rate) ** level
             sparse = np.log(density) / np.log(0.0078)
             points = 97 - 9 * sparse**3 + lead * sparse**2 + seed_effect[s] + rng.normal(0, noise)
-            write(root, f"runs/{run}/seed-{s}/level-{level:02d}/level.json", _level(run, arm, s, level, density, points))
+            write(
+                root, f"runs/{run}/seed-{s}/level-{level:02d}/level.json", _level(run, arm, s, level, density, points)
+            )
         if first == 1:
             write(root, f"runs/{run}/seed-{s}/signs.json", signs(run, arm, s, levels, rng, early))
 
@@ -74,16 +104,36 @@ def _level(run, arm, s, level, density, points):
     kept = {name: max(1, round(size * density)) for name, size in TOTAL.items()}
     accuracy = float(np.clip(points / 100, 0, 1))
     layers = {
-        name: {"size": size, "kept": kept[name],
-               "flips": {"level_start": kept[name] // 4, "initial": kept[name] // 3, "previous": kept[name] // 5}}
+        name: {
+            "size": size,
+            "kept": kept[name],
+            "flips": {"level_start": kept[name] // 4, "initial": kept[name] // 3, "previous": kept[name] // 5},
+        }
         for name, size in TOTAL.items()
-    }  # fmt: skip
+    }
     return {
-        "schema": 1, "kind": "level", "run": run, "arm": arm, "seed": s, "level": level, "status": "complete",
-        "reason": None, "density": sum(kept.values()) / sum(TOTAL.values()), "kept": sum(kept.values()),
-        "total": sum(TOTAL.values()), "epochs": 16, "train_loss": 0.1, "train_accuracy": accuracy,
-        "test_loss": 0.2, "test_accuracy": accuracy, "seconds": 6.0, "images_per_s": 3000.0, "layers": layers,
-        "files": {}, "provenance": PROVENANCE}  # fmt: skip
+        "schema": 1,
+        "kind": "level",
+        "run": run,
+        "arm": arm,
+        "seed": s,
+        "level": level,
+        "status": "complete",
+        "reason": None,
+        "density": sum(kept.values()) / sum(TOTAL.values()),
+        "kept": sum(kept.values()),
+        "total": sum(TOTAL.values()),
+        "epochs": 16,
+        "train_loss": 0.1,
+        "train_accuracy": accuracy,
+        "test_loss": 0.2,
+        "test_accuracy": accuracy,
+        "seconds": 6.0,
+        "images_per_s": 3000.0,
+        "layers": layers,
+        "files": {},
+        "provenance": PROVENANCE,
+    }
 
 
 def signs(run, arm, s, levels, rng, early):
@@ -98,13 +148,24 @@ def signs(run, arm, s, levels, rng, early):
         at_before = np.where(before.any(1), levels - 1 - np.argmax(before[:, ::-1], axis=1), 0)
         layers[name] = {
             "survivors": n,
-            "flips": {"level_start": flips.sum(0).tolist(), "initial": (np.cumsum(flips, 1) % 2).sum(0).tolist(),
-                      "previous": flips.sum(0).tolist()},
+            "flips": {
+                "level_start": flips.sum(0).tolist(),
+                "initial": (np.cumsum(flips, 1) % 2).sum(0).tolist(),
+                "previous": flips.sum(0).tolist(),
+            },
             "settles_at": np.bincount(at, minlength=levels + 1).tolist(),
             "settles_before_last": np.bincount(at_before, minlength=levels).tolist(),
-            "switches": np.bincount(flips.sum(1), minlength=levels + 1).tolist()}  # fmt: skip
-    return {"schema": 1, "kind": "signs", "run": run, "arm": arm, "seed": s, "levels": list(range(levels)),
-            "layers": layers}  # fmt: skip
+            "switches": np.bincount(flips.sum(1), minlength=levels + 1).tolist(),
+        }
+    return {
+        "schema": 1,
+        "kind": "signs",
+        "run": run,
+        "arm": arm,
+        "seed": s,
+        "levels": list(range(levels)),
+        "layers": layers,
+    }
 
 
 def theory(root: Path, trials=20_000) -> None:
@@ -114,8 +175,15 @@ def theory(root: Path, trials=20_000) -> None:
     _theory_file(root, "stories", {"d": 2}, *stories())
     _theory_file(root, "pruning-iterations", {"d": 10, "trials": trials, "seed": 0}, iterations(rng, trials), {})
     _theory_file(root, "factorial", {"d": 10, "trials": trials, "seed": 0}, factorial(rng, trials), {})
-    found = {"starts": 20_000, "contradictions": 0, "low": 0.0, "high": 0.0002, "symbolic": True,
-             "symbolic_seconds": 1.0, "statement": "made up"}  # fmt: skip
+    found = {
+        "starts": 20_000,
+        "contradictions": 0,
+        "low": 0.0,
+        "high": 0.0002,
+        "symbolic": True,
+        "symbolic_seconds": 1.0,
+        "statement": "made up",
+    }
     _theory_file(root, "theorem-check", {"starts": 20_000}, {"claims": {"1": found, "2": found}}, {})
 
 
@@ -126,12 +194,26 @@ def _theory_file(root, experiment, params, values, arrays):
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         write(root, f"theory/{stem}.npz", buffer.getvalue())
-        listed = {"file": f"{stem}.npz", "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
-                  "names": {name: list(array.shape) for name, array in arrays.items()}}  # fmt: skip
-    write(root, f"theory/{stem}.json", {
-        "schema": 1, "kind": "theory", "experiment": experiment, "params": params, "values": values,
-        "arrays": listed, "seconds": 1.0, "command": f"paper_repro.py theory {experiment}",
-        "provenance": PROVENANCE})  # fmt: skip
+        listed = {
+            "file": f"{stem}.npz",
+            "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+            "names": {name: list(array.shape) for name, array in arrays.items()},
+        }
+    write(
+        root,
+        f"theory/{stem}.json",
+        {
+            "schema": 1,
+            "kind": "theory",
+            "experiment": experiment,
+            "params": params,
+            "values": values,
+            "arrays": listed,
+            "seconds": 1.0,
+            "command": f"paper_repro.py theory {experiment}",
+            "provenance": PROVENANCE,
+        },
+    )
 
 
 def _field(a, w):
@@ -158,11 +240,19 @@ def quadrants():
     line = np.linspace(0, 2, 50)
     counts = {"++": (250, 250), "+-": (240, 0), "-+": (260, 0), "--": (250, 0)}
     return {"quadrants": {k: {"starts": n, "learns": m} for k, (n, m) in counts.items()}}, {
-        "grid_a": grid, "grid_w": grid, "field_a": field_a, "field_w": field_w, "verdict": verdict,
-        "separatrix": np.stack([-line, line], 1), "minimum": np.stack([1 / (line[1:] + 0.45), line[1:] + 0.45], 1),
-        "stationary": np.stack([-line, 0 * line], 1), "trajectories": tracks, "times": times,
+        "grid_a": grid,
+        "grid_w": grid,
+        "field_a": field_a,
+        "field_w": field_w,
+        "verdict": verdict,
+        "separatrix": np.stack([-line, line], 1),
+        "minimum": np.stack([1 / (line[1:] + 0.45), line[1:] + 0.45], 1),
+        "stationary": np.stack([-line, 0 * line], 1),
+        "trajectories": tracks,
+        "times": times,
         "trajectory_verdict": np.array([1, 1, 1, 2, 0, 0, 1, 0], np.int8),
-        "balanced": np.array([1, 1, 0, 1, 1, 1, 0, 0], bool)}  # fmt: skip
+        "balanced": np.array([1, 1, 0, 1, 1, 1, 0, 0], bool),
+    }
 
 
 def _flow(a, w, mask, steps=4000, dt=0.02):
@@ -186,8 +276,12 @@ def stories():
     paths["lrr"] = _flow(end[0], end[1:3], np.array([1, 0]))
     arrays, start, limit = {}, {}, {}
     for phase, (path, times) in paths.items():
-        arrays |= {f"{phase}_times": times, f"{phase}_a": path[:, 0], f"{phase}_w": path[:, 1:3],
-                   f"{phase}_loss": path[:, 3]}  # fmt: skip
+        arrays |= {
+            f"{phase}_times": times,
+            f"{phase}_a": path[:, 0],
+            f"{phase}_w": path[:, 1:3],
+            f"{phase}_loss": path[:, 3],
+        }
         start[phase] = {"a": path[0, 0], "w": path[0, 1:3].tolist()}
         limit[phase] = {"a": path[-1, 0], "w": path[-1, 1:3].tolist()}
     verdict = {"dense": "learns", "imp": "fails", "lrr": "learns"}
@@ -207,14 +301,21 @@ def iterations(rng, trials):
         exact = [0.5] * (len(survivors) - 1) + [last]
         cells = [_cell(rng, trials, p) for p in exact]
         counts, low, high = (list(column) for column in zip(*cells, strict=True))
-        rules[rule] = {"successes": counts, "low": low, "high": high, "exact": exact,
-                       "mask_recovered": [trials] * len(survivors)}  # fmt: skip
+        rules[rule] = {
+            "successes": counts,
+            "low": low,
+            "high": high,
+            "exact": exact,
+            "mask_recovered": [trials] * len(survivors),
+        }
     return {"d": 10, "survivors": survivors, "trials": trials, "rules": rules}
 
 
 def factorial(rng, trials):
-    exact = {"balanced": {"imp": 0.25, "sign": 0.5, "magnitude": 0.25, "lrr": 0.5},
-             "normal": {"imp": 0.375, "sign": 0.995, "magnitude": 0.497, "lrr": 0.995}}  # fmt: skip
+    exact = {
+        "balanced": {"imp": 0.25, "sign": 0.5, "magnitude": 0.25, "lrr": 0.5},
+        "normal": {"imp": 0.375, "sign": 0.995, "magnitude": 0.497, "lrr": 0.995},
+    }
     inits = {}
     for init, cells in exact.items():
         inits[init] = {}

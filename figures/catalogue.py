@@ -1,0 +1,49 @@
+"""The registry of figures. To add one: a function Records -> Drawing in a plots file, and one line here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure: its title, the function that draws it, what it reads, and the command that makes the picture.
+
+    `function` is "module:name", imported when the figure is drawn: matplotlib stays unloaded while nothing changes.
+    `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
+    """
+
+    id: str
+    title: str
+    function: str
+    theory: tuple[str, ...]
+    arms: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """The command that makes this figure again."""
+        return f"paper_repro.py figures {self.id}"
+
+    @property
+    def draw(self) -> Callable:
+        """The drawing function, `Records -> Drawing`; raises `NothingToDraw` where nothing has been run."""
+        module, name = self.function.split(":")
+        return getattr(import_module(f"figures.{module}"), name)
+
+
+_RANDOM = ("imp-on-shuffled-mask", "lrr-on-shuffled-mask", "imp-on-random-mask", "lrr-on-random-mask")
+_CELLS = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-long")
+
+FIGURES: dict[str, FigureSpec] = {
+    "1": FigureSpec("1", "Which signs learn, and why IMP fails", "theory_plots:figure_1", ("quadrants", "stories"), ()),
+    "2": FigureSpec("2", "IMP and LRR on a neuron and on other masks", "empirics_plots:figure_2",
+                    ("pruning-iterations",), ("imp", "lrr", *_RANDOM, "lrr-on-imp-mask")),
+    "3": FigureSpec("3", "The LRR mask is superior, and IMP improves with it", "empirics_plots:figure_3", (),
+                    ("imp", "lrr", "imp-on-lrr-mask")),
+    "4": FigureSpec("4", "LRR optimises better within the IMP mask", "empirics_plots:figure_4", (),
+                    ("imp", "lrr", "lrr-on-imp-mask", "imp-long")),
+    "5": FigureSpec("5", "When signs settle, and how often they switch", "empirics_plots:figure_5", (),
+                    ("imp", "lrr")),
+    "factorial": FigureSpec("factorial", "Signs or magnitudes: the 2x2 test", "factorial_plot:figure_factorial",
+                            ("factorial",), _CELLS),
+}  # fmt: skip

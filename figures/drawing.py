@@ -1,0 +1,176 @@
+"""What every plot shares: the value it returns, panels with letters, the density axis, curves. No disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from figures import measures, style
+from figures.records import Records, StudyResults
+
+PRESETS = {"digits": "quick"}
+NAMES = {
+    "digits": "digits",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "tiny-imagenet": "Tiny ImageNet",
+    "imagenet": "ImageNet",
+    "cifar10-jpeg": "CIFAR-10 (JPEG)",
+}
+_DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A panel (or an arm of one) that is left out, why, and the command that would make it."""
+
+    panel: str
+    why: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure, the numbers in it (JSON-able), its caption, and what was left out."""
+
+    figure: Any
+    plotted: dict
+    caption: str
+    missing: tuple[Missing, ...] = ()
+
+
+class NothingToDraw(Exception):
+    """No panel of the figure has results; `missing` says what would make each."""
+
+    def __init__(self, missing: Sequence[Missing]):
+        """Keep the missing panels and list their commands in the message."""
+        commands = dict.fromkeys(item.command for item in missing)
+        super().__init__("no results for this figure: run " + "; ".join(commands))
+        self.missing = tuple(missing)
+
+
+@dataclass
+class Sheet:
+    """A figure in the making: its axes are handed out with letters, and captions gather beside them."""
+
+    figure: Any
+    letters: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
+
+    def letter(self, axes, title: str, caption: str = "") -> str:
+        """Give `axes` the next letter and a title; `caption` describes the panel. Returns the letter."""
+        name = "abcdefghijklmnopqrstuvwxyz"[len(self.letters)]
+        self.letters.append(name)
+        axes.set_title(f"({name}) {title}")
+        if caption:
+            self.captions.append(f"({name}) {caption}")
+        return name
+
+
+def new_sheet(width: float, height: float) -> Sheet:
+    """An empty figure of a size in inches, laid out so that nothing overlaps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.04, hspace=0.05)
+    return Sheet(figure)
+
+
+def dataset_name(name: str) -> str:
+    """A data set's name as people write it."""
+    return NAMES.get(name, name)
+
+
+def not_run(panel: str, dataset: str) -> Missing:
+    """A panel whose data set has not been run."""
+    command = f"paper_repro.py train --preset {PRESETS.get(dataset, dataset)}"
+    return Missing(panel, f"{dataset_name(dataset)} has not been run", command)
+
+
+def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list[Missing]:
+    """The data sets of the paper's figure that no study covers."""
+    there = {results.study.dataset for results in records.studies}
+    return [not_run(f"{panel}, {dataset_name(name)}", name) for name in wanted if name not in there]
+
+
+def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:
+    """Those of `arms` with a complete seed, and the rest as missing."""
+    there = [arm for arm in arms if measures.has_arm(results, arm) and measures.seeds_of(results, arm)[0]]
+    name = dataset_name(results.study.dataset)
+    lost = [
+        Missing(f"{panel}, {name}, {arm}", f"{arm} has no complete seed", results.study.command)
+        for arm in arms
+        if arm not in there
+    ]
+    return there, lost
+
+
+def density_axis(axes, densities: Sequence[float]) -> None:
+    """Logarithmic density axis, dense at the left; ticks are plain fractions."""
+    low, high = min(densities), max(densities)
+    axes.set_xscale("log")
+    axes.set_xlim(high * 1.3, low / 1.3)
+    ticks = [tick for tick in _DENSITY_TICKS if low / 1.3 <= tick <= high * 1.3]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("density (log scale)")
+
+
+def plot_curve(axes, arm: str, curve: dict, shift: float = 0.0, zero: bool = False) -> None:
+    """An arm's means with intervals over density; `shift` moves it sideways by that share of the axis' decade."""
+    look = style.arm_style(arm).line_kwargs()
+    x = [density * 10**shift for density in curve["density"]]
+    nothing = [mean if low is None else low for low, mean in zip(curve["low"], curve["mean"], strict=True)]
+    above = [mean if high is None else high for high, mean in zip(curve["high"], curve["mean"], strict=True)]
+    down = [mean - low for mean, low in zip(curve["mean"], nothing, strict=True)]
+    up = [high - mean for mean, high in zip(curve["mean"], above, strict=True)]
+    axes.errorbar(x, curve["mean"], yerr=[down, up], elinewidth=0.7, capsize=1.2, zorder=3, **look)
+    if zero:
+        axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
+
+
+def shifts(count: int, step: float = 0.014) -> list[float]:
+    """Sideways shifts in decades that keep the intervals of `count` curves apart."""
+    return [(i - (count - 1) / 2) * step for i in range(count)]
+
+
+def legend_below(sheet: Sheet, axes_list: Sequence, columns: int) -> None:
+    """One legend beneath the whole figure, each label once."""
+    found = {}
+    for axes in axes_list:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
+        sheet.figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
+
+
+def seeds_words(results: StudyResults, arms: Sequence[str]) -> str:
+    """Which seeds the panel's means are over, and which runs were left out."""
+    study = results.study
+    complete, left_out = {}, []
+    for arm in arms:
+        seeds, diverged, missing = measures.seeds_of(results, arm)
+        complete.setdefault(tuple(seeds), []).append(arm)
+        left_out += [f"{arm} seed {s} diverged" for s in diverged] + [f"{arm} seed {s} not complete" for s in missing]
+    if len(complete) == 1:
+        (seeds,) = complete
+        words = f"n = {len(seeds)} seeds ({' '.join(map(str, seeds))})"
+    else:
+        parts = (f"{', '.join(names)}: {' '.join(map(str, seeds))}" for seeds, names in complete.items())
+        words = "seeds by arm (" + "; ".join(parts) + ")"
+    words += f"; left out: {', '.join(left_out)}" if left_out else ""
+    return f"{dataset_name(study.dataset)} ({study.scope}), {words}"
+
+
+def missing_words(missing: Sequence[Missing]) -> str:
+    """The sentence of a caption that names what is not drawn and how to make it."""
+    if not missing:
+        return ""
+    commands: dict[str, list[str]] = {}
+    for item in missing:
+        commands.setdefault(item.command, []).append(item.panel)
+    return "Not drawn: " + "; ".join(f"{', '.join(p)} (`{command}`)" for command, p in commands.items()) + "."
+
+
+def join_caption(*sentences: str) -> str:
+    """Sentences joined by single spaces, empty ones dropped."""
+    return " ".join(sentence for sentence in sentences if sentence)

@@ -1,0 +1,280 @@
+"""The networks' pictures: figures 2 to 5. Records in, drawings out; every number comes from `figures.measures`."""
+
+from collections.abc import Sequence
+
+from figures import measures, style
+from figures.drawing import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    Sheet,
+    absent_datasets,
+    arms_there,
+    dataset_name,
+    density_axis,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    plot_curve,
+    seeds_words,
+    shifts,
+)
+from figures.records import Records, StudyResults
+from figures.statistics import holm, t_interval, t_test_p
+from figures.theory_plots import draw_iterations, theory_missing
+
+CIFAR = ("cifar10", "cifar100")
+FEWEST_FOR_MARKS = 4
+EPOCHS = "LRR's weights have seen more epochs than IMP's at the same level."
+MEANS = "Test accuracy of the last epoch; points: means over seeds, bars: Student-t 95 % intervals."
+
+
+def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
+    """Test accuracy over density for some arms of a study; returns the plotted numbers by arm."""
+    curves = {arm: measures.curve(results, arm) for arm in arms}
+    for shift, (arm, curve) in zip(shifts(len(arms)), curves.items(), strict=True):
+        plot_curve(axes, arm, curve, shift)
+    density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
+    axes.set_ylabel("test accuracy")
+    axes.grid(axis="y")
+    return curves
+
+
+def draw_differences(axes, results: StudyResults, arms: Sequence[str], reference: str) -> dict:
+    """Differences from `reference`, paired by seed, with Holm's marks; returns the plotted numbers by arm."""
+    curves = {}
+    for shift, arm in zip(shifts(len(arms)), arms, strict=True):
+        curve = measures.difference_curve(results, arm, reference)
+        curve["p_holm"] = holm([t_test_p(values) for values in curve["values"]])
+        curve["marked"] = [
+            p <= 0.05 and n >= FEWEST_FOR_MARKS for p, n in zip(curve["p_holm"], curve["n"], strict=True)
+        ]
+        plot_curve(axes, arm, curve, shift, zero=True)
+        curves[arm] = curve
+    _marks(axes, arms, curves)
+    density_axis(axes, [density for curve in curves.values() for density in curve["density"]] or [1])
+    axes.set_ylabel(f"accuracy - {style.arm_style(reference).label}'s")
+    axes.grid(axis="y")
+    return curves
+
+
+def _marks(axes, arms, curves):
+    """A star over each marked level, in rows above the data, one row an arm."""
+    for row, arm in enumerate(arms):
+        marked = [d for d, mark in zip(curves[arm]["density"], curves[arm]["marked"], strict=True) if mark]
+        axes.plot(
+            marked,
+            [0.97 - 0.055 * row] * len(marked),
+            linestyle="none",
+            marker=(6, 2, 0),
+            markersize=4,
+            color=style.arm_style(arm).colour,
+            transform=axes.get_xaxis_transform(),
+            zorder=5,
+        )
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.07 * (len(arms) + 0.5) * (high - low))
+
+
+def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawing:
+    """Figures 3 and 4: per study, accuracy at the left and paired differences from IMP at the right."""
+    missing, kept = absent_datasets(records, CIFAR, panel), []
+    for results in records.studies:
+        there, lost = arms_there(results, arms, panel)
+        missing += lost
+        if {"imp", "lrr"} <= set(there) and len(there) > 2:
+            kept.append((results, there))
+    if not kept:
+        raise NothingToDraw(missing)
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.3), {}
+    grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
+    for axes, (results, there) in zip(grid, kept, strict=True):
+        name = dataset_name(results.study.dataset)
+        shown = [arm for arm in differences if arm in there]
+        sheet.letter(axes[0], name, f"{seeds_words(results, there)}.")
+        sheet.letter(axes[1], f"{name}, difference from IMP", "the same, difference from IMP paired by seed.")
+        plotted[results.study.study] = {
+            "curves": draw_curves(axes[0], results, there),
+            "differences": draw_differences(axes[1], results, shown, "imp"),
+        }
+    legend_below(sheet, grid.ravel(), 4)
+    stars = "* marks p <= .05 (paired t, Holm over the levels of a curve)."
+    caption = join_caption(title, MEANS, *sheet.captions, stars, EPOCHS, sentence, missing_words(missing))
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def figure_3(records: Records) -> Drawing:
+    """Figure 3: the LRR mask is superior, and IMP improves with it."""
+    return _paired_figure(
+        records,
+        "Does the mask that LRR learnt help IMP?",
+        ("imp", "lrr", "imp-on-lrr-mask"),
+        ("lrr", "imp-on-lrr-mask"),
+        "accuracy over density",
+        "Follows the paper's figure 3; the panels of differences and all settings are ours.",
+    )
+
+
+def figure_4(records: Records) -> Drawing:
+    """Figure 4: LRR optimises better within the IMP mask; the training-length control beside it."""
+    return _paired_figure(
+        records,
+        "Does LRR optimise better within the mask that IMP learnt?",
+        ("imp", "lrr", "lrr-on-imp-mask", "imp-long"),
+        ("lrr-on-imp-mask", "imp-long"),
+        "accuracy over density",
+        "Grey: the control imp-long, IMP's mask and initial values trained for as many epochs as LRR's weights have"
+        " seen. Follows the paper's figure 4; the panels of differences, the control and all settings are ours.",
+    )
+
+
+_MASKS = ("imp", "imp-on-shuffled-mask", "imp-on-random-mask", "lrr", "lrr-on-shuffled-mask", "lrr-on-random-mask")
+
+
+def figure_2(records: Records) -> Drawing:
+    """Figure 2: the neuron over pruning iterations, mask randomisation, LRR on the IMP mask."""
+    iterations = records.theory.get("pruning-iterations")
+    missing = [] if iterations else [theory_missing("pruning-iterations", "(a) one hidden neuron")]
+    missing += absent_datasets(records, CIFAR, "mask randomisation")
+    masks, exchange = [], []
+    for results in records.studies:
+        there, lost = arms_there(results, _MASKS, "mask randomisation")
+        missing += lost
+        masks += [(results, there)] if len(there) > 2 else []
+    exchange, lost = _exchange_panel(records)
+    missing += lost
+    count = bool(iterations) + len(masks) + bool(exchange)
+    if not count:
+        raise NothingToDraw(missing)
+    sheet, plotted, axes = _grid_of(count)
+    free = iter(axes)
+    if iterations:
+        plotted["neuron"] = draw_iterations(sheet, next(free), iterations)
+    for results, there in masks:
+        plotted[f"masks {results.study.study}"] = _mask_panel(sheet, next(free), results, there)
+    if exchange:
+        plotted[f"exchange {exchange[0].study.study}"] = _exchange_draw(sheet, next(free), *exchange)
+    legend_below(sheet, axes, 4)
+    caption = join_caption(
+        "IMP and LRR on a neuron and on masks that they did not choose.",
+        *sheet.captions,
+        MEANS,
+        EPOCHS,
+        "Random: layer densities from ERK; shuffled: the IMP mask permuted within each layer.",
+        "Follows the paper's figure 2; the intervals and all settings are ours.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _grid_of(count: int):
+    """Panels in rows of at most three."""
+    rows, columns = -(-count // 3), min(count, 3)
+    sheet = new_sheet(style.TWO_COLUMNS if columns > 1 else style.ONE_COLUMN, 2.15 * rows + 0.6)
+    axes = [sheet.figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+    return sheet, {}, axes
+
+
+def _mask_panel(sheet: Sheet, axes, results, there) -> dict:
+    name = dataset_name(results.study.dataset)
+    sheet.letter(axes, f"{name}: other masks", f"mask randomisation, {seeds_words(results, there)}.")
+    return draw_curves(axes, results, there)
+
+
+def _exchange_panel(records: Records):
+    """The study of panel (d): Tiny ImageNet as in the paper, else the first study that has the arms."""
+    panel, arms = "LRR on the IMP mask", ("imp", "lrr-on-imp-mask", "lrr")
+    missing = absent_datasets(records, ("tiny-imagenet",), panel)
+    order = sorted(records.studies, key=lambda results: results.study.dataset != "tiny-imagenet")
+    for results in order:
+        there, lost = arms_there(results, arms, panel)
+        if {"imp", "lrr-on-imp-mask"} <= set(there):
+            return (results, there), missing + lost
+    return None, missing
+
+
+def _exchange_draw(sheet: Sheet, axes, results, there) -> dict:
+    name = dataset_name(results.study.dataset)
+    sheet.letter(axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {seeds_words(results, there)}.")
+    return draw_curves(axes, results, there)
+
+
+def figure_5(records: Records) -> Drawing:
+    """Figure 5: the level at which signs settle (top) and the number of sign switches (bottom)."""
+    panel, kept = "sign switches", []
+    missing = absent_datasets(records, (*CIFAR, "tiny-imagenet"), panel)
+    for results in records.studies:
+        there = [arm for arm in ("imp", "lrr") if measures.sign_shares(results, arm, "settles_at")]
+        if len(there) == 2:
+            kept.append(results)
+        else:
+            why = f"{dataset_name(results.study.dataset)}: no sign statistics of imp and lrr"
+            missing.append(Missing(f"{panel}, {dataset_name(results.study.dataset)}", why, results.study.command))
+    if not kept:
+        raise NothingToDraw(missing)
+    sheet, plotted = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 4.1), {}
+    grid = sheet.figure.subplots(2, len(kept), squeeze=False)
+    for top, bottom, results in zip(grid[0], grid[1], kept, strict=True):
+        plotted[results.study.study] = _signs_panels(sheet, top, bottom, results)
+    legend_below(sheet, grid.ravel(), 2)
+    caption = join_caption(
+        "Sign switches of the weights that survive the last level, reading (iii): from the end of a level to the end of"
+        " the next (level 0: from initialisation).",
+        *sheet.captions,
+        "Top: the last level at which a weight's sign changed (never: a bar of its own). Bottom: how often it changed.",
+        "Bars: mean shares over seeds; whiskers: Student-t 95 % intervals.",
+        EPOCHS,
+        "Follows the paper's figure 5; the reading of a switch, the intervals and all settings are ours.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _signs_panels(sheet: Sheet, top, bottom, results: StudyResults) -> dict:
+    name, last = dataset_name(results.study.dataset), results.study.levels - 1
+    settles = _share_bars(top, results, "settles_at")
+    switches = _share_bars(bottom, results, "switches")
+    ticks = _thin(last + 1)
+    top.set_xticks([0, *(k + 1.6 for k in ticks)], ["never", *map(str, ticks)])
+    bottom.set_xticks(_thin(last + 2), [str(k) for k in _thin(last + 2)])
+    top.set(xlabel="level at which the sign settles", ylabel="share of weights")
+    bottom.set(xlabel="number of sign switches", ylabel="share of weights")
+    sheet.letter(top, name, f"{seeds_words(results, ('imp', 'lrr'))}.")
+    return {"settles_at": settles, "switches": switches}
+
+
+def _thin(count: int, most: int = 9) -> list[int]:
+    step = -(-count // most)
+    return list(range(0, count, step))
+
+
+def _share_bars(axes, results: StudyResults, counts: str) -> dict:
+    plotted = {}
+    for side, hatch, arm in ((-0.2, "", "imp"), (0.2, "////", "lrr")):
+        look, shares = style.arm_style(arm), measures.sign_shares(results, arm, counts)
+        columns = [t_interval(column) for column in zip(*shares.values(), strict=True)]
+        gap = 0.6 if counts == "settles_at" else 0.0  # "never" stands apart
+        x = [position + side + (gap if position else 0.0) for position in range(len(columns))]
+        mean = [column.mean for column in columns]
+        spread = [0.0 if column.low is None else column.mean - column.low for column in columns]
+        axes.bar(x, mean, 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label)
+        axes.errorbar(
+            x,
+            mean,
+            yerr=[[min(s, m) for s, m in zip(spread, mean, strict=True)], spread],
+            linestyle="none",
+            color=style.INK,
+            elinewidth=0.7,
+            capsize=1.2,
+        )
+        plotted[arm] = {
+            "x": x,
+            "mean": mean,
+            "low": [c.low for c in columns],
+            "high": [c.high for c in columns],
+            "seeds": sorted(shares),
+        }
+    axes.grid(axis="y")
+    axes.set_ylim(bottom=0)
+    return plotted

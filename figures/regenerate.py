@@ -1,0 +1,280 @@
+"""Results folder in, pictures out: load, draw, render, write; a sidecar beside each picture says where it came from.
+
+A figure whose inputs, code and outputs are unchanged is skipped, and matplotlib is not imported when all are. One
+figure's missing or corrupt results never keep another from appearing.
+"""
+
+import difflib
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from figures import measures
+from figures.catalogue import FIGURES, FigureSpec
+from figures.claims import evaluate
+from figures.claims_table import claims_json, claims_markdown
+from figures.drawing import Drawing, NothingToDraw
+from figures.origin import explain
+from figures.records import Problem, Records, Source
+from figures.results import load
+from figures.style import FORMATS
+
+__all__ = ["Outcome", "code_hash", "explain", "figure_inputs", "regenerate"]
+
+DRAWN, CURRENT, MISSING, FAILED = "drawn", "current", "missing", "failed"
+_LIBRARIES = ("matplotlib", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one figure (or of `claims`): `status` is drawn, current, missing or failed.
+
+    `message` says why, `files` lists what now stands in the output folder, `commands` makes what is missing.
+    """
+
+    id: str
+    status: str
+    message: str
+    files: tuple[str, ...]
+    commands: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """What every figure of one call shares."""
+
+    records: Records
+    out_dir: Path
+    write: Callable
+    provenance: Mapping
+    command: str
+    code: str
+
+
+def regenerate(
+    ids: Iterable[str] | None,
+    results_dir: Path | str,
+    out_dir: Path | str,
+    *,
+    write: Callable[[Path, bytes], object],
+    provenance: Mapping,
+    command: str,
+    log: Callable[[str], object] = lambda line: None,
+    prefer: Mapping[str, str] | None = None,
+) -> list[Outcome]:
+    """Draw figures from result files into `out_dir`/figures, and write `out_dir`/claims.json and CLAIMS.md.
+
+    Parameters
+    ----------
+    ids : figure ids (keys of `FIGURES`) and `claims`; None for all of them.
+    results_dir : folder with `theory/`, `studies/` and `runs/`.
+    out_dir : folder to write into; `write` makes missing folders.
+    write : atomic writer `write(path, data)`.
+    provenance : versions, git commit, hardware and thread count of this process; kept in every sidecar.
+    command : the command line that runs this, kept in every sidecar.
+    log : called with a line for each outcome.
+    prefer : theory experiment -> file stem to take where several parameter sets have been run.
+
+    Returns
+    -------
+    One `Outcome` a figure, in the order asked for, and one for `claims` where asked for.
+
+    Raises
+    ------
+    ValueError : an id that is not known (the nearest is named).
+    ResultError : `results_dir` is not a folder.
+    """
+    wanted = [*FIGURES, "claims"] if ids is None else list(dict.fromkeys(ids))
+    for figure_id in wanted:
+        _check_id(figure_id)
+    desk = _Desk(load(results_dir, prefer), Path(out_dir), write, provenance, command, code_hash())
+    outcomes = []
+    for figure_id in wanted:
+        start = time.perf_counter()
+        make = _claims if figure_id == "claims" else _figure
+        outcome = make(figure_id, desk, start)
+        log(f"{outcome.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _check_id(figure_id: str) -> None:
+    known = [*FIGURES, "claims"]
+    if figure_id not in known:
+        near = difflib.get_close_matches(str(figure_id).removeprefix("fig"), known, n=len(known), cutoff=0.0)
+        raise ValueError(f"unknown figure {figure_id!r}: did you mean {near[0]!r}? known: {', '.join(near)}")
+
+
+def code_hash() -> str:
+    """SHA-256 over the figures package's sources and the versions of the libraries that draw."""
+    from importlib.metadata import version
+
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(repr([(name, version(name)) for name in _LIBRARIES]).encode())
+    return digest.hexdigest()
+
+
+def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
+    spec = FIGURES[figure_id]
+    inputs, problems = figure_inputs(spec, desk.records), _problems_of(spec, desk.records)
+
+    def outcome(status, message="", files=(), commands=()):
+        return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
+
+    if problems:
+        return outcome(FAILED, "; ".join(problem.message for problem in problems))
+    key, names = _key(spec, inputs, desk.code), [f"figures/fig{figure_id}.{fmt}" for fmt in (*FORMATS, "json")]
+    kept = _sidecar(desk.out_dir / names[-1])
+    if kept and kept.get("key") == key and _outputs_intact(kept, desk.out_dir / "figures"):
+        commands = dict.fromkeys(item["command"] for item in kept.get("missing", []))
+        return outcome(CURRENT, _left_out(commands), names, commands)
+    try:
+        drawing, pictures = _draw(spec, desk.records)
+    except NothingToDraw as nothing:
+        return outcome(MISSING, str(nothing), (), dict.fromkeys(item.command for item in nothing.missing))
+    except Exception as error:  # checked records that a plot still cannot draw: report it, and go on with the others
+        return outcome(FAILED, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code")
+    sidecar = _describe(spec, desk, drawing, inputs, key, pictures, time.perf_counter() - start)
+    for fmt, data in pictures.items():
+        desk.write(desk.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
+    desk.write(desk.out_dir / names[-1], sidecar)
+    commands = dict.fromkeys(item.command for item in drawing.missing)
+    return outcome(DRAWN, _left_out(commands), names, commands)
+
+
+def _left_out(commands: Iterable[str]) -> str:
+    commands = list(commands)
+    return f"panels left out, run {'; '.join(commands)}" if commands else ""
+
+
+def _draw(spec: FigureSpec, records: Records) -> tuple[Drawing, dict[str, bytes]]:
+    from figures.style import drawing_style, render
+
+    with drawing_style():
+        drawing = spec.draw(records)
+        return drawing, {fmt: render(drawing.figure, fmt) for fmt in FORMATS}
+
+
+def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:
+    """Every result file that a figure reads, by path."""
+    sources = [source for name in spec.theory if name in records.theory for source in records.theory[name].files]
+    for results in records.studies if spec.arms else ():
+        runs = [results.dense, *(results.arms.get(arm) for arm in spec.arms)]
+        sources += [*results.files, *(source for run in runs if run for source in run.files)]
+    return sorted(set(sources), key=lambda source: source.path)
+
+
+def _problems_of(spec: FigureSpec, records: Records) -> list[Problem]:
+    owners = set(spec.theory) | ({"studies"} if spec.arms else set())
+    for results in records.studies if spec.arms else ():
+        owners |= {results.study.dense_run} | {results.study.arms.get(arm, "") for arm in spec.arms}
+    return [problem for problem in records.problems if problem.owner in owners]
+
+
+def _key(spec: FigureSpec, inputs: Sequence[Source], code: str) -> str:
+    content = [spec.id, code, [[source.path, source.sha256] for source in inputs]]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _sidecar(path: Path) -> dict | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None  # absent or garbled: the figure is drawn again
+    return found if isinstance(found, dict) else None
+
+
+def _outputs_intact(sidecar: dict, folder: Path) -> bool:
+    outputs = sidecar.get("outputs")
+    if not isinstance(outputs, dict) or len(outputs) != len(FORMATS):
+        return False
+    return all(_sha256_of(folder / Path(str(name)).name) == digest for name, digest in outputs.items())
+
+
+def _sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _describe(spec, desk: _Desk, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
+    """The sidecar: what is plotted, from what, by what."""
+    document = {
+        "schema": 1, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
+        "missing": [asdict(item) for item in drawing.missing],
+        "command": desk.command, "figure_command": spec.command, "key": key, "code_sha256": desk.code,
+        "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
+        "theory": _theory_used(spec, desk.records), "studies": _studies_used(spec, desk.records),
+        "inputs": [asdict(source) for source in inputs],
+        "provenance": dict(desk.provenance), "seconds": round(seconds, 3), "plotted": drawing.plotted,
+    }  # fmt: skip
+    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n").encode()
+
+
+def _plain(value):
+    """numpy scalars and arrays as JSON numbers and lists."""
+    return value.tolist()
+
+
+def _theory_used(spec: FigureSpec, records: Records) -> dict:
+    used = {name: records.theory[name] for name in spec.theory if name in records.theory}
+    return {
+        name: {"file": r.name, "params": r.params, "command": r.command, "provenance": r.provenance}
+        for name, r in used.items()
+    }
+
+
+def _studies_used(spec: FigureSpec, records: Records) -> dict:
+    used = {}
+    for results in records.studies if spec.arms else ():
+        arms = {arm: results.arms[arm] for arm in spec.arms if arm in results.arms}
+        study = results.study
+        used[study.study] = {
+            "scope": study.scope, "command": study.command, "dense_run": study.dense_run,
+            "arms": {arm: _run_used(results, arm) for arm in arms},
+        }  # fmt: skip
+    return used
+
+
+def _run_used(results, arm: str) -> dict:
+    run = results.arms[arm]
+    complete, diverged, missing = measures.seeds_of(results, arm)
+    made_by = {json.dumps(level.provenance, sort_keys=True) for s in run.seeds.values() for level in s.levels.values()}
+    return {"run": run.run, "config": run.config, "seeds": complete, "diverged": diverged, "missing": missing,
+            "provenance": [json.loads(text) for text in sorted(made_by)]}  # fmt: skip
+
+
+def _claims(figure_id: str, desk: _Desk, start: float) -> Outcome:
+    """Write claims.json and CLAIMS.md where a verdict, an input or the code has changed."""
+    verdicts, problems = evaluate(desk.records), desk.records.problems
+    extra = {
+        "command": desk.command, "code_sha256": desk.code, "problems": [asdict(problem) for problem in problems],
+        "inputs": [asdict(source) for source in _every_input(desk.records)], "provenance": dict(desk.provenance),
+    }  # fmt: skip
+    document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems).encode()
+    as_data, table = desk.out_dir / "claims.json", desk.out_dir / "CLAIMS.md"
+    kept, made_by = _sidecar(as_data) or {}, ("provenance", "command")
+    same = {k: v for k, v in kept.items() if k not in made_by} == {
+        k: v for k, v in json.loads(document).items() if k not in made_by
+    }
+    unchanged = same and _sha256_of(table) == hashlib.sha256(markdown).hexdigest()
+    if not unchanged:
+        desk.write(table, markdown)
+        desk.write(as_data, document)
+    status = FAILED if problems else CURRENT if unchanged else DRAWN
+    commands = dict.fromkeys(row.command for v in verdicts for row in v.rows if row.verdict == "not run")
+    message = "; ".join(problem.message for problem in problems)
+    seconds = time.perf_counter() - start
+    return Outcome(figure_id, status, message, ("claims.json", "CLAIMS.md"), tuple(commands), seconds)
+
+
+def _every_input(records: Records) -> list[Source]:
+    sources = [source for result in records.theory.values() for source in result.files]
+    for results in records.studies:
+        runs = [run for run in (results.dense, *results.arms.values()) if run]
+        sources += [*results.files, *(source for run in runs for source in run.files)]
+    return sorted(set(sources), key=lambda source: source.path)
