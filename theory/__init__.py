@@ -31,7 +31,7 @@ _HOME = {
     "check": "theorems",
     "EXPERIMENTS": "experiments",
     "Experiment": "experiments",
-    "Result": "experiments",
+    "Result": "records",
 }
 __all__ = sorted(_HOME)
 

@@ -88,8 +88,9 @@ def _above(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
     S, e, f = 2 + D, np.exp(-D * pt), -np.expm1(-D * pt)
     k = c * (c / S)
     above, below = S + B * B * f + k * e, S * e + A * A * f + k
-    plus = np.where(A == 0, 0.0, A * np.sqrt(above / below))
-    minus = B * np.sqrt(below / above)
+    root_above, root_below = np.sqrt(above), np.sqrt(below)  # roots first: below / above may underflow
+    plus = np.where(A == 0, 0.0, A * root_above / root_below)
+    minus = B * root_below / root_above
     hit = (A < 0) & (plus <= minus)  # w has reached 0: at rest on the kink from then on
     rest = -np.sqrt(np.maximum(c, 0))
     return np.where(hit, rest, (plus + minus) / 2), np.where(hit, 0.0, (plus - minus) / 2)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,28 +13,18 @@ from theory.closed_form import (
     LEARNS,
     closed_form,
     known,
+    learns,
     limit,
     success_probability_exact,
     verdicts,
 )
-from theory.flow import integrate
-from theory.network import Array, Population, gradient_1d
+from theory.flow import LEARNED, Event, integrate
+from theory.network import Array, Population, gradient_1d, loss_1d
 from theory.pruning import REWINDS, prune, schedule
+from theory.records import Result, hashed_name, record_files
+from theory.theorems import THEOREMS, check
 
-SCHEMA = 1
 SIGNS = {"++": (1, 1), "+-": (1, -1), "-+": (-1, 1), "--": (-1, -1)}  # sign of a0, then of w0
-
-
-@dataclass(frozen=True)
-class Result:
-    """What an experiment found.
-
-    values : dict that JSON can hold
-    arrays : dict of float, int8 or bool ndarrays, by name
-    """
-
-    values: dict[str, Any]
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -210,6 +196,72 @@ def _cells(init: str, a0: Array, w0: Array) -> dict[str, Any]:
     return cells
 
 
+# --- claims 1, 2
+
+
+def theorem_check(starts: int, runs: int, horizon: float, seed: int) -> Result:
+    """Claims 1 and 2: balanced random starts against Theorem 2.1 and Lemma 2.2.
+
+    Every start is compared with its exact limit, for d = 1 also with the loss of the closed form at a late time; the first
+    `runs` starts of each claim are integrated numerically as well, which knows nothing of limits.
+    """
+    line_rng, plane_rng = np.random.default_rng(seed).spawn(2)
+    a0, w0 = balanced_starts(line_rng, starts, 1)
+    said = (a0 > 0) & (w0[:, 0] > 0)
+    late = loss_1d(*closed_form(a0, w0[:, 0], 1e9)) < LEARNED
+    line = [_Starts(a0, w0, said, (learns(a0, w0) != said) | (late != said))]
+    planes = [balanced_starts(plane_rng, starts // 4, d) for d in (2, 3, 5, 10)]
+    planes = [_Starts(a0, w0, a0 > 0, learns(a0, w0) != (a0 > 0)) for a0, w0 in planes]
+    first = {**_against_theorem(line, runs, horizon), **_proved("theorem-2.1", "theorem-a1", "population")}
+    second = {**_against_theorem(planes, runs, horizon), **_proved("lemma-2.2", "population")}
+    return Result({"claims": {"1": first, "2": second}})
+
+
+@dataclass(frozen=True)
+class _Starts:
+    """Starts (n,), (n, d), whether the theorem says that each learns, and whether anything exact contradicts it."""
+
+    a0: Array
+    w0: Array
+    said: np.ndarray
+    wrong: np.ndarray
+
+
+def _against_theorem(groups: list[_Starts], runs: int, horizon: float) -> dict[str, Any]:
+    share, wrong, verdict, against = runs // len(groups), [], [], []
+    for g in groups:
+        found = np.array([_run_verdict(a, w, horizon) for a, w in zip(g.a0[:share], g.w0[:share], strict=True)])
+        opposite = np.where(g.said[:share], found == "fails", found == "learns")
+        wrong += [g.wrong[:share] | opposite, g.wrong[share:]]
+        verdict, against = [*verdict, found], [*against, opposite]
+    wrong, verdict = np.concatenate(wrong), np.concatenate(verdict)
+    low, high = clopper_pearson(wrong.sum(), wrong.size)
+    counts = {word: int((verdict == word).sum()) for word in ("learns", "fails", "undecided")}
+    integrated = {"runs": verdict.size, **counts, "contradictions": int(np.concatenate(against).sum())}
+    return {
+        "starts": wrong.size,
+        "contradictions": int(wrong.sum()),
+        "low": low,
+        "high": high,
+        "integrated": integrated,
+    }
+
+
+def _run_verdict(a0: float, w0: Array, horizon: float) -> str:
+    loss = Population(len(w0))
+    near = Event("learned", lambda _, a, w: float(loss.loss(a, w)) - LEARNED / 2, direction=-1)
+    return integrate(loss, a0, w0, horizon, rtol=1e-7, atol=1e-10, events=[near]).verdict
+
+
+def _proved(name: str, *needed: str) -> dict[str, Any]:
+    checks = [check(theorem) for theorem in (name, *needed)]
+    return {
+        "symbolic": all(verdict.holds for verdict in checks),
+        "symbolic_seconds": round(sum(verdict.seconds for verdict in checks), 3),
+        "statement": THEOREMS[name].statement,
+    }
+
+
 # --- result files
 
 
@@ -228,14 +280,13 @@ def result_name(name: str, params: dict[str, Any] | None = None) -> str:
     ------
     ValueError: an unknown experiment or parameter; the message lists the known ones.
     """
-    identity = json.dumps([SCHEMA, name, _all_params(name, params)], sort_keys=True, allow_nan=False)
-    return f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+    return hashed_name(name, _all_params(name, params))
 
 
 def files(
     name: str, result: Result, params: dict[str, Any] | None, seconds: float, provenance: dict[str, Any], command: str
 ) -> dict[str, bytes]:
-    """Return file name -> bytes of a result, the npz first so that the JSON, written last, is never without its arrays.
+    """Return file name -> bytes of a result, its npz first.
 
     Parameters
     ----------
@@ -243,65 +294,38 @@ def files(
     seconds : float, run time
     provenance, command : recorded as they are
     """
-    stem, params = result_name(name, params), _all_params(name, params)
-    out, arrays = {}, None
-    if result.arrays:
-        data = npz_bytes(result.arrays)
-        out[f"{stem}.npz"] = data
-        shapes = {key: list(np.shape(array)) for key, array in sorted(result.arrays.items())}
-        arrays = {"file": f"{stem}.npz", "sha256": hashlib.sha256(data).hexdigest(), "names": shapes}
-    record = {
-        "schema": SCHEMA,
-        "kind": "theory",
-        "experiment": name,
-        "params": params,
-        "values": result.values,
-        "arrays": arrays,
-        "seconds": seconds,
-        "command": command,
-        "provenance": provenance,
-    }
-    out[f"{stem}.json"] = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
-    return out
-
-
-def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
-    """Return an npz file whose bytes depend on the arrays alone (fixed dates, sorted names, no pickle)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in sorted(arrays.items()):
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), member.getvalue())
-    return buffer.getvalue()
+    return record_files(name, result, _all_params(name, params), seconds, provenance, command)
 
 
 EXPERIMENTS: dict[str, Experiment] = {
-    e.name: e
-    for e in (
-        Experiment(
-            "quadrants",
-            quadrants,
-            {"grid": 161, "extent": 2.0, "horizon": 400.0, "starts": 5000, "seed": 0},
-            "d = 1: which sign quadrants learn (figure 1 a)",
-        ),
-        Experiment(
-            "stories",
-            stories,
-            {"angle": 2.4, "size": 0.8, "horizon": 12.0, "points": 401},
-            "d = 2: on the correct mask IMP starts with the wrong sign, LRR with the trained one (figure 1 b, c)",
-        ),
-        Experiment(
-            "pruning-iterations",
-            pruning_iterations,
-            {"d": 10, "trials": 20000, "prune_rate": 0.2, "seed": 0},
-            "IMP and LRR on the neuron over pruning iterations (figure 2 a, claims 3 and 4a)",
-        ),
-        Experiment(
-            "factorial",
-            factorial,
-            {"d": 10, "trials": 20000, "seed": 0},
-            "signs times magnitudes: imp, sign, magnitude, lrr (claims 3 and 14)",
-        ),
-    )
+    "quadrants": Experiment(
+        "quadrants",
+        quadrants,
+        {"grid": 161, "extent": 2.0, "horizon": 400.0, "starts": 5000, "seed": 0},
+        "d = 1: which sign quadrants learn (figure 1 a)",
+    ),
+    "stories": Experiment(
+        "stories",
+        stories,
+        {"angle": 2.4, "size": 0.8, "horizon": 12.0, "points": 401},
+        "d = 2: on the correct mask IMP starts with the wrong sign, LRR with the trained one (figure 1 b, c)",
+    ),
+    "pruning-iterations": Experiment(
+        "pruning-iterations",
+        pruning_iterations,
+        {"d": 10, "trials": 20000, "prune_rate": 0.2, "seed": 0},
+        "IMP and LRR on the neuron over pruning iterations (figure 2 a, claims 3 and 4a)",
+    ),
+    "factorial": Experiment(
+        "factorial",
+        factorial,
+        {"d": 10, "trials": 20000, "seed": 0},
+        "signs times magnitudes: imp, sign, magnitude, lrr (claims 3 and 14)",
+    ),
+    "theorem-check": Experiment(
+        "theorem-check",
+        theorem_check,
+        {"starts": 20000, "runs": 200, "horizon": 300.0, "seed": 0},
+        "Theorem 2.1 and Lemma 2.2 against exact limits, numerical runs and sympy (claims 1 and 2)",
+    ),
 }
