@@ -33,8 +33,6 @@ def prepare(device: str, threads: int = 1) -> "torch.device":
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-    # a sparse network's activations underflow; subnormal arithmetic is many times slower
-    torch.set_flush_denormal(True)
     choose(device, DEVICES, "device")
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device 'cuda' was asked for and torch finds none: use --device cpu or auto")

@@ -1,0 +1,108 @@
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import pytest
+from tiny_runs import TINY
+
+from empirics import presets, sweep
+from empirics.config import RunConfig
+from empirics.store import RunFolder
+
+ONE_EPOCH = {**TINY, "epochs": 1, "levels": 3, "batch_size": 256}
+
+
+def configs(*arms: str, **settings) -> list[RunConfig]:
+    return [presets.arm_config("quick", a, **{**ONE_EPOCH, **settings}) for a in presets.needed_arms(arms)]
+
+
+def execute(tasks, results: Path, workers: int = 2) -> tuple[list[sweep.Event], list[sweep.Event]]:
+    told: list[sweep.Event] = []
+    source = sweep.DataSource("digits")
+    failures = sweep.execute(tasks, source, results, device="cpu", workers=workers, on_event=told.append)
+    return failures, told
+
+
+def test_a_plan_trains_each_dense_run_once_a_seed_and_before_its_arms():
+    tasks = sweep.plan(configs("imp", "lrr", "imp-on-lrr-mask"), (0, 1))
+    assert [task.config.arm for task in tasks] == ["dense", "imp", "lrr", "imp-on-lrr-mask"] * 2
+    for place, task in enumerate(tasks):
+        assert all(need in [other.key for other in tasks[:place]] for need in task.needs)
+
+
+def test_a_plan_without_the_mask_run_is_refused():
+    orphan = presets.arm_config("quick", "imp-on-lrr-mask")
+    with pytest.raises(ValueError, match="needs run lrr-digits.*add that arm"):
+        sweep.plan([orphan], (0,))
+
+
+def test_the_schedule_starts_the_longest_chain_first_and_respects_needs():
+    tasks = sweep.plan(configs("imp", "lrr", "lrr-on-imp-mask"), (0,))
+    schedule = sweep.Schedule(tasks, lambda task: task.epochs)
+    dense = schedule.next()
+    assert dense.config.arm == "dense" and schedule.next() is None
+    schedule.finish(dense.key)
+    first, second = schedule.next(), schedule.next()
+    assert (first.config.arm, second.config.arm) == ("imp", "lrr"), "the exchange arm waits behind imp"
+    assert schedule.next() is None
+    schedule.finish(first.key)
+    assert schedule.next().config.arm == "lrr-on-imp-mask"
+
+
+def test_wall_time_is_that_of_the_schedule_played_through():
+    tasks = sweep.plan(configs("imp", "lrr"), (0, 1))
+    assert sweep.wall_seconds(tasks, lambda task: 1.0, workers=1) == 6
+    assert sweep.wall_seconds(tasks, lambda task: 1.0, workers=2) == 3
+    assert sweep.wall_seconds(tasks, lambda task: 1.0, workers=100) == 2
+
+
+def test_epochs_of_a_task_count_the_cycles_of_the_control():
+    tasks = sweep.plan([presets.arm_config("quick", a) for a in ("imp", "imp-long")], (0,))
+    assert [task.epochs for task in tasks] == [16, 16 * 7, 16 * (7 + 8)]
+
+
+def digest(results: Path) -> dict[str, str]:
+    files = sorted(results.rglob("*.safetensors")) + sorted(results.rglob("signs.json"))
+    return {str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_results_depend_neither_on_the_number_of_workers_nor_on_the_other_arms(tmp_path):
+    few = sweep.plan(configs("imp", "lrr"), (0,))
+    many = sweep.plan(configs("imp", "sign", "lrr", "imp-on-random-mask"), (0,))
+    assert execute(few, tmp_path / "few", workers=1)[0] == []
+    failures, told = execute(many, tmp_path / "many", workers=3)
+    assert failures == []
+    one, other = digest(tmp_path / "few"), digest(tmp_path / "many")
+    assert one and all(other[name] == value for name, value in one.items())
+    kinds = [event.kind for event in told]
+    assert kinds.count("started") == kinds.count("finished") == len(many)
+    assert kinds.count("epoch") == sum(task.epochs for task in many)
+    assert sweep.unfinished(many, tmp_path / "many") == []
+
+
+def test_a_run_that_fails_is_reported_and_takes_along_only_what_builds_on_it(tmp_path):
+    good, bad = configs("imp", "imp-on-random-mask")
+    bad = dataclasses.replace(bad, prune_rate=0.98, levels=4)  # its last level has fewer weights than layers
+    tasks = [*sweep.plan([good], (0,)), sweep.Task(bad, 0, ((bad.dense.name, 0),))]
+    tasks.append(sweep.Task(dataclasses.replace(good, arm="late"), 0, (tasks[-1].key,)))
+    failures, _ = execute(tasks, tmp_path)
+    assert [(event.kind, event.task.config.arm) for event in failures] == [
+        ("failed", "imp-on-random-mask"),
+        ("skipped", "late"),
+    ]
+    assert "leave one empty" in failures[0].message
+    assert RunFolder(tmp_path, good.name, 0).is_complete(good)
+
+
+def test_unfinished_work_is_planned_without_what_is_done(tmp_path):
+    tasks = sweep.plan(configs("imp"), (0,))
+    execute(tasks[:1], tmp_path)
+    left = sweep.unfinished(tasks, tmp_path)
+    assert [(task.config.arm, task.needs) for task in left] == [("imp", ())]
+
+
+def test_a_study_lists_every_arm_and_the_settings_that_name_its_scope():
+    arms = {a: presets.arm_config("quick", a) for a in ("imp", "lrr")}
+    record = sweep.study_record("quick", arms, (0, 1), "paper_repro.py train")
+    assert record["study"] == "quick-digits" and record["arms"]["imp"] == arms["imp"].name
+    assert (record["levels"], record["prune_rate"], record["seeds"]) == (8, 0.5, [0, 1])

@@ -1,0 +1,35 @@
+"""Real but tiny runs: ResNet8 of width 4 on the first of scikit-learn's digits, a level in a fraction of a second."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from empirics import levels, presets
+from empirics.config import RunConfig
+from empirics.datasets import Dataset, Split
+
+TINY = dict(model="resnet8", width=4, epochs=2, warmup_epochs=0, batch_size=32, levels=3, lr=0.2)
+
+
+def clip(dataset: Dataset, n_train: int = 160, n_test: int = 100) -> Dataset:
+    cut = lambda split, n: Split(split.images[:n], split.labels[:n])  # noqa: E731
+    return dataclasses.replace(dataset, train=cut(dataset.train, n_train), test=cut(dataset.test, n_test))
+
+
+def lab_in(results: Path, dataset: Dataset) -> levels.Lab:
+    return levels.Lab(dataset, torch.device("cpu"), results)
+
+
+def arm(name: str, **settings) -> RunConfig:
+    """An arm of the quick preset, made tiny; `imp-long` trains its last level alone."""
+    return presets.arm_config("quick", name, **{**TINY, **settings})
+
+
+def run_arms(arms: list[str], lab: levels.Lab, seed: int = 0, **settings) -> dict[str, RunConfig]:
+    """Train arms one after the other, with what they need."""
+    configs = {name: arm(name, **settings) for name in presets.needed_arms(arms)}
+    levels.run(next(iter(configs.values())).dense, seed, lab)
+    for config in configs.values():
+        levels.run(config, seed, lab)
+    return configs
