@@ -329,3 +329,54 @@ def factorial(rng, trials):
         inits[init]["effects"] = {k: {"value": v, "low": v - 0.005, "high": v + 0.005} for k, v in effects.items()}
         inits[init]["difference"] = {"lrr - imp": {"value": r - i, "low": r - i - 0.005, "high": r - i + 0.005}}
     return {"d": 10, "trials": trials, "inits": inits}
+
+
+def in_memory(accuracy, arms_signs=None, levels=8, rate=0.5, dataset="digits", diverged=()):
+    """Records built without a disk: `accuracy` is arm -> seed -> fraction (all levels alike) or a list, one a level."""
+    from figures.records import ArmRun, LevelRecord, Records, SeedRecord, SignsRecord, Study, StudyResults
+
+    seeds = sorted({seed for values in accuracy.values() for seed in values})
+    study_record = Study(
+        "s",
+        "quick",
+        dataset,
+        "resnet20",
+        8,
+        "dense",
+        {arm: f"run-{arm}" for arm in accuracy},
+        tuple(seeds),
+        levels,
+        rate,
+        "paper_repro.py train --preset quick",
+    )
+
+    def level(k, value, status="complete"):
+        return LevelRecord(k, status, None, (1 - rate) ** k, 0.1, value, 0.1, value, 16, {}, {})
+
+    def seed_record(arm, s, values):
+        first = levels - 2 if arm.startswith("imp-long") else 1
+        values = values if isinstance(values, list) else [values] * levels
+        found = {k: level(k, values[k]) for k in range(first, levels)}
+        if (arm, s) in diverged:
+            found[levels - 1] = level(levels - 1, None, "diverged")
+        signs_found = None
+        if arms_signs and arm in arms_signs:
+            flips, settles = arms_signs[arm][s]
+            signs_found = SignsRecord(
+                tuple(range(levels)),
+                sum(settles),
+                {r: tuple(flips) for r in ("level_start", "initial", "previous")},
+                (*settles, 0),
+                tuple(settles),
+                (sum(settles), *[0] * levels),
+                {},
+            )
+        return SeedRecord(found, signs_found)
+
+    arms = {}
+    for arm, by_seed in accuracy.items():
+        first = levels - 2 if arm.startswith("imp-long") else 1
+        arms[arm] = ArmRun(
+            f"run-{arm}", arm, {"first_level": first}, {s: seed_record(arm, s, v) for s, v in by_seed.items()}, ()
+        )
+    return Records((StudyResults(study_record, None, arms, ()),), {}, ())

@@ -1,0 +1,49 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+_SPEC = importlib.util.spec_from_file_location("figures_synthetic", Path(__file__).with_name("synthetic.py"))
+_SYNTHETIC = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_SYNTHETIC)
+
+
+@pytest.fixture(scope="session")
+def synthetic():
+    """The generator of made-up results."""
+    return _SYNTHETIC
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A results folder: five theory experiments and one complete study on digits; tests must not write into it."""
+    root = tmp_path_factory.mktemp("results")
+    _SYNTHETIC.theory(root)
+    _SYNTHETIC.study(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def records(folder):
+    from figures.results import load
+
+    return load(folder)
+
+
+@pytest.fixture(scope="session")
+def drawings(records):
+    """Every registered figure, drawn once."""
+    from figures.catalogue import FIGURES
+    from figures.style import drawing_style
+
+    with drawing_style():
+        return {name: spec.draw(records) for name, spec in FIGURES.items()}
+
+
+@pytest.fixture(scope="session")
+def writer():
+    def write(path, data):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    return write

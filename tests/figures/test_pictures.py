@@ -1,0 +1,250 @@
+import json
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from figures import measures
+from figures.catalogue import FIGURES
+from figures.drawing import NothingToDraw
+from figures.records import Records
+from figures.results import load
+from figures.style import ARMS, FORMATS, SMALLEST_TYPE, arm_style, drawing_style, render
+
+NAMES = list(FIGURES)
+
+
+def unseen_labels(figure):
+    """The tick labels that matplotlib keeps beyond an axis' limits, which are not printed."""
+    unseen = set()
+    for axes in figure.axes:
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            for tick in axis.get_major_ticks():
+                if not min(limits) <= tick.get_loc() <= max(limits):
+                    unseen |= {tick.label1, tick.label2}
+    return unseen
+
+
+def visible_texts(figure):
+    unseen = unseen_labels(figure)
+    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and t not in unseen]
+
+
+def boxes(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    return [(t, t.get_window_extent(renderer)) for t in visible_texts(figure)]
+
+
+@pytest.fixture(scope="module")
+def drawn(drawings):
+    """name -> (drawing, text boxes at print size)."""
+    with drawing_style():
+        return {name: (drawing, boxes(drawing.figure)) for name, drawing in drawings.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_draws_with_a_caption_and_json_numbers(drawn, name):
+    drawing, _ = drawn[name]
+    assert drawing.figure.axes and drawing.plotted
+    assert "n = 4 seeds (0 1 2 3)" in drawing.caption or name == "1"
+    from figures.regenerate import _plain
+
+    json.dumps(drawing.plotted, allow_nan=False, default=_plain)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_is_under_seven_points(drawn, name):
+    for text, _ in drawn[name][1]:
+        assert text.get_fontsize() >= SMALLEST_TYPE, text.get_text()
+        assert "$" not in text.get_text(), "mathtext shrinks its sub- and superscripts"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_leaves_the_paper(drawn, name):
+    drawing, found = drawn[name]
+    width, height = drawing.figure.bbox.size
+    for text, box in found:
+        inside = box.x0 >= -0.5 and box.y0 >= -0.5 and box.x1 <= width + 0.5 and box.y1 <= height + 0.5
+        assert inside, (text.get_text(), box)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_two_texts_overlap(drawn, name):
+    found = drawn[name][1]
+    for i, (first, a) in enumerate(found):
+        for second, b in found[i + 1 :]:
+            across = min(a.x1, b.x1) - max(a.x0, b.x0)
+            along = min(a.y1, b.y1) - max(a.y0, b.y0)
+            assert across <= 0.5 or along <= 0.5, (first.get_text(), second.get_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_figure_fits_the_columns_of_the_page(drawn, name):
+    assert drawn[name][0].figure.get_size_inches()[0] <= 6.9
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_the_same_results_give_the_same_bytes(records, fmt):
+    with drawing_style():
+        first, second = (render(FIGURES["3"].draw(records).figure, fmt) for _ in range(2))
+    assert first == second
+
+
+def test_the_users_matplotlib_settings_change_nothing(records):
+    with drawing_style():
+        plain = render(FIGURES["3"].draw(records).figure, "svg")
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "lines.linewidth": 9}):
+        with drawing_style():
+            assert render(FIGURES["3"].draw(records).figure, "svg") == plain
+        assert matplotlib.rcParams["font.size"] == 20
+
+
+def test_changed_results_change_the_bytes(records, synthetic, tmp_path):
+    synthetic.study(tmp_path, seed=8)
+    with drawing_style():
+        assert render(FIGURES["3"].draw(load(tmp_path)).figure, "svg") != render(
+            FIGURES["3"].draw(records).figure, "svg"
+        )
+
+
+def containers(axes):
+    return {c.get_label(): c for c in axes.containers if type(c).__name__ == "ErrorbarContainer"}
+
+
+@pytest.mark.parametrize(
+    ("name", "arms"), [("3", ("imp", "lrr", "imp-on-lrr-mask")), ("4", ("imp", "lrr-on-imp-mask", "imp-long"))]
+)
+def test_sidecar_numbers_are_those_on_the_axes(drawings, records, name, arms):
+    drawing = drawings[name]
+    plotted = drawing.plotted["quick-digits"]
+    for axes, part in zip(drawing.figure.axes, ("curves", "differences"), strict=True):
+        found = containers(axes)
+        for arm in arms if part == "curves" else arms[1:]:
+            if arm in plotted[part]:
+                line, _, (bars,) = found[ARMS[arm].label]
+                numbers = plotted[part][arm]
+                np.testing.assert_allclose(line.get_ydata(orig=False), numbers["mean"])
+                np.testing.assert_allclose([s[0][1] for s in bars.get_segments()], numbers["low"])
+                np.testing.assert_allclose([s[1][1] for s in bars.get_segments()], numbers["high"])
+    lrr = plotted["curves"]["lrr"]
+    level = records.studies[0].arms["lrr"].seeds
+    assert lrr["mean"][-1] == pytest.approx(np.mean([level[s].levels[7].test_accuracy for s in range(4)]))
+    assert lrr["density"] == sorted(lrr["density"], reverse=True)
+
+
+def test_differences_are_paired_by_seed(drawings):
+    curve = drawings["3"].plotted["quick-digits"]["differences"]["imp-on-lrr-mask"]
+    assert np.allclose(np.mean(curve["values"], axis=1), curve["mean"])
+    assert all(len(values) == 4 for values in curve["values"])
+
+
+def test_figure_2_neuron_numbers_and_exact_lines_are_on_the_axes(drawings):
+    axes, plotted = drawings["2"].figure.axes[0], drawings["2"].plotted["neuron"]
+    for rule in ("imp", "lrr"):
+        line = containers(axes)[ARMS[rule].label][0]
+        np.testing.assert_allclose(line.get_ydata(orig=False), plotted[rule]["share"])
+    assert any(list(line.get_ydata()) == plotted["imp"]["exact"] for line in axes.lines)
+
+
+def test_figure_5_bars_are_shares_that_add_up_to_one(drawings):
+    plotted = drawings["5"].plotted["quick-digits"]
+    for axes, part in zip(drawings["5"].figure.axes, ("settles_at", "switches"), strict=True):
+        heights = [patch.get_height() for patch in axes.patches]
+        assert heights == pytest.approx(plotted[part]["imp"]["mean"] + plotted[part]["lrr"]["mean"])
+        assert sum(plotted[part]["lrr"]["mean"]) == pytest.approx(1)
+    assert "reading (iii)" in drawings["5"].caption
+    assert drawings["5"].figure.axes[0].get_xticklabels()[0].get_text() == "never"
+
+
+def test_figure_1_shades_the_exact_basin(drawings, records):
+    from matplotlib.path import Path
+
+    arrays = records.theory["quadrants"].arrays
+    region = Path(drawings["1"].plotted["quadrants"]["region"]["learns"])
+    a, w = np.meshgrid(arrays["grid_a"], arrays["grid_w"])
+    inside = region.contains_points(np.stack([a.ravel(), w.ravel()], 1)).reshape(a.shape)
+    clear = (arrays["verdict"] != 2) & (np.abs(w) > 1e-9) & (np.abs(a + w) > 1e-9)
+    edge = (np.abs(a) < a.max()) & (np.abs(w) < w.max())
+    assert ((arrays["verdict"] == 1) == inside)[clear & edge].all()
+
+
+def test_the_factorial_shows_the_effects_that_claim_14_judges(drawings, records):
+    from figures.claims import evaluate
+
+    row = next(v for v in evaluate(records) if v.id == "14").rows[0]
+    plotted = drawings["factorial"].plotted["quick-digits"]["effects"]["signs"]
+    assert [100 * x for x in plotted] == pytest.approx([row.effect, row.low, row.high])
+
+
+def test_each_arm_has_its_own_look_in_colour_and_in_black_and_white():
+    looks = [(look.marker, str(look.line), look.filled) for look in ARMS.values()]
+    assert len(set(looks)) == len(looks)
+    assert len({look.label for look in ARMS.values()}) == len(ARMS)
+
+
+def lightness(colour):
+    from matplotlib.colors import to_rgb
+
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    y = float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+    return 116 * y ** (1 / 3) - 16
+
+
+def test_imp_is_orange_lrr_purple_and_far_apart_in_lightness():
+    assert ARMS["imp"].colour == "#E69F00"
+    assert lightness(ARMS["imp"].colour) - lightness(ARMS["lrr"].colour) > 30
+
+
+def test_an_unknown_arm_gets_a_grey_look_that_depends_on_its_name_only():
+    assert arm_style("new-rule") == arm_style("new-rule") and arm_style("new-rule").label == "new-rule"
+    assert arm_style("imp") is ARMS["imp"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_results_a_figure_names_the_commands_that_make_them(name):
+    with pytest.raises(NothingToDraw) as nothing:
+        FIGURES[name].draw(Records())
+    assert nothing.value.missing and "paper_repro.py" in str(nothing.value)
+
+
+def test_datasets_of_the_paper_that_were_not_run_are_named_with_their_command(drawings):
+    for name, presets in (("2", ("cifar10", "cifar100", "tiny-imagenet")), ("3", ("cifar10", "cifar100"))):
+        commands = {item.command for item in drawings[name].missing}
+        for preset in presets:
+            assert f"paper_repro.py train --preset {preset}" in commands
+            assert f"`paper_repro.py train --preset {preset}`" in drawings[name].caption
+
+
+def test_an_arm_without_a_complete_seed_is_left_out_and_named(synthetic, tmp_path):
+    synthetic.study(tmp_path, arms={k: v for k, v in synthetic.ARMS.items() if k != "imp-long"})
+    drawing = FIGURES["4"].draw(load(tmp_path))
+    assert "imp-long" not in drawing.plotted["quick-digits"]["curves"]
+    assert any("imp-long" in item.panel for item in drawing.missing)
+
+
+def test_a_diverged_run_is_named_in_the_caption(synthetic):
+    from figures.claims import evaluate  # noqa: F401  (the same records feed both)
+
+    accuracy = {arm: {s: 0.9 + s / 100 for s in range(4)} for arm in ("imp", "lrr", "imp-on-lrr-mask")}
+    records = synthetic.in_memory(accuracy, diverged={("lrr", 2)})
+    drawing = FIGURES["3"].draw(records)
+    assert "lrr seed 2 diverged" in drawing.caption
+    assert measures.seeds_of(records.studies[0], "lrr") == ([0, 1, 3], [2], [])
+
+
+def test_three_data_sets_fit_as_well(synthetic, folder, tmp_path):
+    synthetic.theory(tmp_path)
+    for dataset in ("cifar10", "cifar100", "tiny-imagenet"):
+        synthetic.study(tmp_path, dataset, dataset, seeds=(0, 1, 2), levels=14, rate=0.3)
+    records = load(tmp_path)
+    with drawing_style():
+        for name in ("2", "5"):
+            drawing = FIGURES[name].draw(records)
+            width, height = drawing.figure.bbox.size
+            found = boxes(drawing.figure)
+            assert all(0 <= b.x0 and b.x1 <= width and 0 <= b.y0 and b.y1 <= height for _, b in found)
+            assert drawing.missing == ()

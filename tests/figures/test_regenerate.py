@@ -1,0 +1,185 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from figures.catalogue import FIGURES
+from figures.origin import UnknownPicture
+from figures.regenerate import explain, regenerate
+
+ROOT = Path(__file__).parents[2]
+PROVENANCE = {
+    "versions": {"python": "3.11"},
+    "git": {"commit": "c" * 40, "dirty": True},
+    "hardware": {"cpu": "a cpu", "cores": 2, "accelerator": None},
+    "threads": 1,
+}
+
+
+def make(results, out, ids, writer, **more):
+    return regenerate(ids, results, out, write=writer, provenance=PROVENANCE, command="make figures", **more)
+
+
+@pytest.fixture(scope="module")
+def first(folder, tmp_path_factory, writer):
+    """(output folder, outcomes, log lines) of one whole run."""
+    out, lines = tmp_path_factory.mktemp("out"), []
+    return out, make(folder, out, None, writer, log=lines.append), lines
+
+
+def spoiled(results, tmp_path, path, content=b"{"):
+    copy = tmp_path / "results"
+    if not copy.exists():
+        shutil.copytree(results, copy)
+    if content is None:
+        shutil.rmtree(copy / path)
+    else:
+        (copy / path).write_bytes(content)
+    return copy
+
+
+def test_every_figure_and_the_claims_appear_with_their_sidecars(first):
+    out, outcomes, lines = first
+    assert [o.id for o in outcomes] == [*FIGURES, "claims"] and {o.status for o in outcomes} == {"drawn"}
+    for name in FIGURES:
+        for fmt in ("pdf", "png", "svg", "json"):
+            assert (out / f"figures/fig{name}.{fmt}").stat().st_size > 1000
+    assert json.loads((out / "claims.json").read_text())["kind"] == "claims"
+    assert (out / "CLAIMS.md").read_text().startswith("# Claims")
+    assert len(lines) == len(outcomes) and lines[0].startswith("1: drawn")
+
+
+def test_a_sidecar_names_runs_seeds_inputs_and_outputs_with_hashes(first, folder):
+    import hashlib
+
+    out, _, _ = first
+    sidecar = json.loads((out / "figures/fig3.json").read_text())
+    study = sidecar["studies"]["quick-digits"]
+    assert study["arms"]["lrr"]["run"] == "lrr-digits-resnet20-0000cafe"
+    assert study["arms"]["lrr"]["seeds"] == [0, 1, 2, 3] and study["arms"]["lrr"]["config"]["epochs"] == 16
+    assert study["arms"]["lrr"]["provenance"][0]["threads"] == 1
+    assert sidecar["provenance"] == PROVENANCE and sidecar["command"] == "make figures"
+    for item in sidecar["inputs"][::11]:
+        assert hashlib.sha256((folder / item["path"]).read_bytes()).hexdigest() == item["sha256"]
+    for name, digest in sidecar["outputs"].items():
+        assert hashlib.sha256((out / "figures" / name).read_bytes()).hexdigest() == digest
+    assert any("cifar10" in item["command"] for item in sidecar["missing"])
+
+
+def test_nothing_in_an_output_depends_on_when_or_where_it_was_made(first, folder, tmp_path, writer):
+    make(folder, tmp_path, ["2"], writer)
+    for fmt in ("pdf", "png", "svg"):
+        assert (tmp_path / f"figures/fig2.{fmt}").read_bytes() == (first[0] / f"figures/fig2.{fmt}").read_bytes()
+
+
+def test_a_second_run_is_quick_and_does_not_import_matplotlib(first, folder):
+    script = (
+        "import sys, time; from figures.regenerate import regenerate; start = time.perf_counter();"
+        "made = regenerate(None, sys.argv[1], sys.argv[2], write=None, provenance={}, command='again');"
+        "print(time.perf_counter() - start, 'matplotlib' in sys.modules, {o.status for o in made})"
+    )
+    found = subprocess.run([sys.executable, "-c", script, str(folder), str(first[0])], capture_output=True, text=True,
+                           cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)  # fmt: skip
+    seconds, loaded, status = found.stdout.split(maxsplit=2)
+    assert (loaded, status.strip()) == ("False", "{'current'}")
+    assert float(seconds) / len(FIGURES) < 1
+
+
+def test_changed_inputs_or_outputs_are_drawn_again(first, folder, tmp_path, writer):
+    out = tmp_path / "out"
+    shutil.copytree(first[0], out)
+    assert make(folder, out, ["3", "4"], writer)[0].status == "current"
+    (out / "figures/fig3.png").write_bytes(b"torn")
+    assert [o.status for o in make(folder, out, ["3", "4"], writer)] == ["drawn", "current"]
+    path = "runs/imp-on-lrr-mask-digits-resnet20-0000cafe/seed-0/level-07/level.json"
+    level = json.loads((folder / path).read_text()) | {"test_accuracy": 0.5}
+    changed = spoiled(folder, tmp_path, path, json.dumps(level).encode())
+    assert [o.status for o in make(changed, out, ["3", "4"], writer)] == ["drawn", "current"]
+
+
+def test_a_corrupt_file_fails_its_figures_by_name_and_the_others_appear(folder, tmp_path, writer):
+    path = "runs/imp-on-lrr-mask-digits-resnet20-0000cafe/seed-0/level-07/level.json"
+    found = {o.id: o for o in make(spoiled(folder, tmp_path, path), tmp_path / "out", ["3", "5", "claims"], writer)}
+    assert found["3"].status == "failed" and path in found["3"].message
+    assert not (tmp_path / "out/figures/fig3.pdf").exists()
+    assert found["5"].status == "drawn"
+    assert found["claims"].status == "failed" and path in (tmp_path / "out/CLAIMS.md").read_text()
+
+
+def test_missing_results_are_reported_with_their_command_and_the_others_appear(folder, tmp_path, writer):
+    theory_only = spoiled(folder, tmp_path, "studies", None)
+    found = {o.id: o for o in make(theory_only, tmp_path / "out", ["3", "factorial", "claims"], writer)}
+    assert found["3"].status == "missing" and "paper_repro.py train --preset cifar10" in found["3"].commands
+    assert found["factorial"].status == "drawn" and found["claims"].status == "drawn"
+
+
+def test_an_unknown_figure_names_the_nearest(folder, tmp_path, writer):
+    with pytest.raises(ValueError, match="did you mean 'factorial'"):
+        make(folder, tmp_path, ["factoral"], writer)
+    with pytest.raises(ValueError, match="did you mean '3'"):
+        make(folder, tmp_path, ["fig3"], writer)
+
+
+def test_a_failing_writer_is_not_hidden(folder, tmp_path):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        make(folder, tmp_path, ["3"], full)
+
+
+@pytest.mark.parametrize("name", ["fig3.pdf", "fig3.png", "fig3.svg", "fig3.json", "../claims.json"])
+def test_explain_says_where_a_picture_came_from(first, name):
+    text = explain(first[0] / "figures" / name)
+    for word in ("make figures", "c" * 40, "uncommitted", "python 3.11", "a cpu", "runs/", "sha256"):
+        assert word in text
+    if "fig3" in name:
+        assert "lrr-digits-resnet20-0000cafe, seeds [0, 1, 2, 3]" in text
+
+
+def test_explain_warns_of_a_picture_that_was_changed(first, tmp_path):
+    shutil.copytree(first[0] / "figures", tmp_path / "f")
+    (tmp_path / "f/fig3.png").write_bytes(b"something else")
+    assert "WARNING" in explain(tmp_path / "f/fig3.png") and "WARNING" not in explain(tmp_path / "f/fig3.pdf")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [("a.txt", b"", "needs a .pdf"), ("none.png", None, "there is no file"), ("a.png", b"x", "no sidecar"),
+     ("b.json", b"{", "not whole JSON"), ("c.json", b"[1]", "not a figure's sidecar")],
+)  # fmt: skip
+def test_explain_refuses_what_is_no_picture_of_ours(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnknownPicture, match=words):
+        explain(tmp_path / name)
+
+
+def test_the_package_imports_lightly_and_without_the_other_packages():
+    script = (
+        "import sys, figures; heavy = [m for m in ('numpy', 'scipy', 'matplotlib') if m in sys.modules];"
+        "figures.CLAIMS; figures.FIGURES; figures.regenerate.regenerate;"
+        "import figures.theory_plots, figures.empirics_plots, figures.factorial_plot;"
+        "others = [m for m in ('torch', 'sympy', 'theory', 'empirics', 'matplotlib.pyplot') if m in sys.modules];"
+        "print(heavy, others)"
+    )
+    start = time.perf_counter()
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True,
+                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert found.stdout.strip() == "[] []", time.perf_counter() - start
+
+
+def test_no_source_of_figures_imports_torch_the_other_packages_or_pyplot():
+    import ast
+
+    for path in (ROOT / "figures").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {n.split(".")[0] for n in names} & {"torch", "theory", "empirics"}, path
+            assert "matplotlib.pyplot" not in names, path

@@ -1,0 +1,200 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from figures.records import ResultError, parse_json, parse_level, parse_signs, parse_study
+from figures.results import load
+
+STUDY = "studies/quick-digits.json"
+RUN = "runs/lrr-digits-resnet20-0000cafe"
+LEVEL = f"{RUN}/seed-1/level-03/level.json"
+SIGNS = f"{RUN}/seed-1/signs.json"
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """A folder that a test may spoil."""
+    shutil.copytree(folder, tmp_path / "results")
+    return tmp_path / "results"
+
+
+def edit(root, path, change):
+    data = json.loads((root / path).read_text())
+    change(data)
+    (root / path).write_text(json.dumps(data))
+
+
+def test_a_whole_folder_loads_without_problems(records):
+    assert records.problems == ()
+    study = records.studies[0]
+    assert study.study.seeds == (0, 1, 2, 3) and len(study.arms) == 15
+    assert sorted(study.arms["lrr"].seeds[0].levels) == list(range(1, 8))
+    assert sorted(study.arms["imp-long"].seeds[0].levels) == [6, 7]
+    assert set(records.theory) == {"quadrants", "stories", "pruning-iterations", "factorial", "theorem-check"}
+
+
+def test_every_file_read_is_listed_with_its_sha256(folder, records):
+    import hashlib
+
+    files = [f for run in records.studies[0].arms.values() for f in run.files]
+    files += [f for result in records.theory.values() for f in result.files]
+    assert len(files) > 400 and any(f.path.endswith(".npz") for f in files)
+    for file in files[::37]:
+        assert hashlib.sha256((folder / file.path).read_bytes()).hexdigest() == file.sha256
+
+
+LEVEL_FAULTS = {
+    "test_accuracy": 97.0,
+    "density": 0.5,
+    "kept": "many",
+    "status": "done",
+    "seed": 2,
+    "run": "another",
+    "level": True,
+    "schema": 2,
+    "train_loss": None,
+    "test_loss": 10**400,
+}
+
+
+@pytest.mark.parametrize("field", LEVEL_FAULTS)
+def test_a_bad_field_of_a_level_is_named_with_file_value_and_remedy(copy, field):
+    edit(copy, LEVEL, lambda data: data.update({field: LEVEL_FAULTS[field]}))
+    (problem,) = load(copy).problems
+    assert problem.owner == RUN.removeprefix("runs/")
+    for word in (LEVEL, field, repr(LEVEL_FAULTS[field])[:70], "run the command that made it again"):
+        assert word in problem.message
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (LEVEL, b'{"schema": 1, "kind"'),
+        (LEVEL, b""),
+        (LEVEL, b"[1, 2]"),
+        (LEVEL, b'{"a": NaN}'),
+        (LEVEL, b'{"a": 1, "a": 2}'),
+        (LEVEL, b"\xff\xfe\x00"),
+        (LEVEL, b"[" * 100_000),
+        (SIGNS, b"{}"),
+        (f"{RUN}/config.json", b"null"),
+        (STUDY, b'{"schema": 1}'),
+        ("theory/quadrants-0000cafe.json", b"{}"),
+    ],
+)
+def test_garbage_is_one_named_problem_and_the_rest_still_loads(copy, path, content):
+    (copy / path).write_bytes(content)
+    found = load(copy)
+    assert len(found.problems) == 1 and path.rsplit("/", 1)[0] in found.problems[0].message
+    assert "stories" in found.theory
+
+
+def test_nan_written_as_a_number_is_refused(copy):
+    text = (copy / LEVEL).read_text()
+    value = json.loads(text)["test_accuracy"]
+    (copy / LEVEL).write_text(text.replace(f'"test_accuracy": {value}', '"test_accuracy": NaN'))
+    assert "NaN" in load(copy).problems[0].message
+    (copy / LEVEL).write_text(text.replace(f'"test_accuracy": {value}', '"test_accuracy": 1e999'))
+    assert "fraction in [0, 1]" in load(copy).problems[0].message
+
+
+def test_a_run_name_cannot_lead_out_of_the_folder(copy):
+    edit(copy, STUDY, lambda data: data["arms"].update(lrr="../../elsewhere"))
+    (problem,) = load(copy).problems
+    assert "arms.run" in problem.message and problem.owner == "studies"
+
+
+def test_counts_that_do_not_add_up_are_refused(copy):
+    def change(data):
+        data["layers"]["linear"]["settles_at"][0] += 1
+
+    edit(copy, SIGNS, change)
+    assert "linear.settles_at" in load(copy).problems[0].message
+
+
+def test_more_flips_than_survivors_are_refused(copy):
+    def change(data):
+        data["layers"]["linear"]["flips"]["initial"] = data["layers"]["linear"]["kept"] + 1
+
+    edit(copy, LEVEL, change)
+    assert "flips.initial" in load(copy).problems[0].message
+
+
+def test_changed_missing_or_pickled_arrays_are_refused(copy):
+    path = copy / "theory/quadrants-0000cafe.npz"
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    assert "sha256" in load(copy).problems[0].message
+    path.unlink()
+    assert "paper_repro.py theory quadrants" in load(copy).problems[0].message
+
+    import hashlib
+
+    np.savez(path, grid_a=np.array([{"a": 1}], dtype=object))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    edit(copy, "theory/quadrants-0000cafe.json", lambda data: data["arrays"].update(sha256=digest))
+    assert "without pickled objects" in load(copy).problems[0].message
+
+
+def test_nan_in_an_array_is_refused(copy, synthetic):
+    values, arrays = synthetic.quadrants()
+    arrays["field_a"][0, 0] = np.nan
+    synthetic._theory_file(copy, "quadrants", {}, values, arrays)
+    assert "field_a" in load(copy).problems[0].message and "finite" in load(copy).problems[0].message
+
+
+def test_a_diverged_level_is_read_without_numbers(copy):
+    nulls = dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy"))
+    edit(copy, LEVEL, lambda data: data.update(nulls | {"status": "diverged", "reason": "loss is NaN at step 3"}))
+    found = load(copy)
+    assert found.problems == () and found.studies[0].arms["lrr"].seeds[1].diverged
+
+
+def test_of_several_parameter_sets_the_one_with_most_trials_is_taken_unless_one_is_named(copy):
+    data = json.loads((copy / "theory/factorial-0000cafe.json").read_text())
+    data["params"]["trials"] = 10
+    (copy / "theory/factorial-0000beef.json").write_text(json.dumps(data))
+    assert load(copy).theory["factorial"].name == "factorial-0000cafe"
+    assert load(copy).left_out == ("factorial-0000beef",)
+    assert load(copy, {"factorial": "factorial-0000beef"}).theory["factorial"].name == "factorial-0000beef"
+
+
+def test_an_absent_folder_is_a_named_error(tmp_path):
+    with pytest.raises(ResultError, match="folder that exists"):
+        load(tmp_path / "none")
+    assert load(tmp_path).studies == ()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_fuzzed_file_gives_a_typed_error_or_a_record(folder, data):
+    parsers = {
+        STUDY: parse_study,
+        LEVEL: lambda d, f: parse_level(d, f, RUN.removeprefix("runs/"), 1, 3),
+        SIGNS: lambda d, f: parse_signs(d, f, RUN.removeprefix("runs/"), 1),
+    }
+    path = data.draw(st.sampled_from(sorted(parsers)))
+    document = json.loads((folder / path).read_text())
+    spot = document
+    while isinstance(spot, dict) and spot and data.draw(st.booleans()):
+        key = data.draw(st.sampled_from(sorted(spot)))
+        if not isinstance(spot[key], dict):
+            break
+        spot = spot[key]
+    if isinstance(spot, dict) and spot:
+        spot[data.draw(st.sampled_from(sorted(spot)))] = data.draw(JSON)
+    try:
+        parsers[path](parse_json(json.dumps(document).encode(), path), path)
+    except ResultError as error:
+        assert path in str(error)
