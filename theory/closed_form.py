@@ -91,9 +91,14 @@ def _above(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
     root_above, root_below = np.sqrt(above), np.sqrt(below)  # roots first: below / above may underflow
     plus = np.where(A == 0, 0.0, A * root_above / root_below)
     minus = B * root_below / root_above
-    hit = (A < 0) & (plus <= minus)  # w has reached 0: at rest on the kink from then on
-    rest = -np.sqrt(np.maximum(c, 0))
-    return np.where(hit, rest, (plus + minus) / 2), np.where(hit, 0.0, (plus - minus) / 2)
+    # Near the start, z = 1 + gain, a hyperbolic turn by ln(z) / 2 keeps the digits of the smaller of a and w.
+    gain = 4 * f * (1 - a0 * w0) / below
+    cosh, sinh = (1 + gain / 2) / np.sqrt(1 + gain), gain / 2 / np.sqrt(1 + gain)
+    near = abs(gain) < 0.5
+    a = np.where(near, a0 * cosh + w0 * sinh, (plus + minus) / 2)
+    w = np.where(near, w0 * cosh + a0 * sinh, (plus - minus) / 2)
+    hit = (A < 0) & (w <= 0)  # w has reached 0: at rest on the kink from then on
+    return np.where(hit, -np.sqrt(np.maximum(c, 0)), a), np.maximum(w, 0.0)
 
 
 def _below(a0: Array, w0: Array, qt: Array) -> tuple[Array, Array]:
@@ -150,7 +155,7 @@ def limits(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array, NDArray[np.int8]
     a = np.where(success, np.where(a_leads, big, 1 / big), np.where(a_leads, np.copysign(root, a0), 0))
     along = np.where(success, np.where(a_leads, 1 / big, big), np.where(a_leads, 0, -root))
     w = along if np.ndim(w0) == a.ndim else along[..., None] * np.eye(1, d)[0]
-    return a + 0.0, w + 0.0, codes  # + 0.0: no negative zeros
+    return np.where(r > 0, a, a0) + 0.0, w + 0.0, codes  # w = 0 rests; + 0.0: no negative zeros
 
 
 def limit(a0: float, w0: ArrayLike) -> Limit:

@@ -22,6 +22,7 @@ from theory.flow import LEARNED, Event, integrate
 from theory.network import Array, Population, gradient_1d, loss_1d
 from theory.pruning import REWINDS, prune, schedule
 from theory.records import Result, hashed_name, record_files
+from theory.sampling import STARTS, balanced_starts, clopper_pearson, paired_interval
 from theory.theorems import THEOREMS, check
 
 SIGNS = {"++": (1, 1), "+-": (1, -1), "-+": (-1, 1), "--": (-1, -1)}  # sign of a0, then of w0
@@ -35,37 +36,6 @@ class Experiment:
     run: Callable[..., Result]
     params: dict[str, Any]
     about: str
-
-
-# --- starts and intervals
-
-
-def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
-    """Return a0 (trials,) and w0 (trials, d): w_i ~ N(0, 1/d), a0 = +-|w0| with either sign equally likely."""
-    w0 = rng.normal(size=(trials, d)) / np.sqrt(d)
-    return np.where(rng.random(trials) < 0.5, -1.0, 1.0) * np.hypot.reduce(w0, axis=-1), w0
-
-
-def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
-    """Return a0 (trials,) and w0 (trials, d), all of them N(0, 1/d)."""
-    return rng.normal(size=trials) / np.sqrt(d), rng.normal(size=(trials, d)) / np.sqrt(d)
-
-
-STARTS = {"balanced": balanced_starts, "normal": normal_starts}
-
-
-def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the exact (Clopper-Pearson) interval of a probability, as fractions."""
-    from scipy.special import betaincinv
-
-    k, n, tail = int(successes), int(trials), (1 - level) / 2
-    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
-    return low, float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
-
-
-def _paired(samples: Array) -> dict[str, float]:
-    mean, half = samples.mean(), 1.959963984540054 * samples.std(ddof=1) / np.sqrt(len(samples))
-    return {"value": float(mean), "low": float(mean - half), "high": float(mean + half)}
 
 
 # --- figure 1
@@ -188,11 +158,11 @@ def _cells(init: str, a0: Array, w0: Array) -> dict[str, Any]:
         exact = success_probability_exact(rule, init, d)
         cells[rule] = {"successes": int(hits.sum()), "trials": trials, "low": low, "high": high, "exact": exact}
     cells["effects"] = {
-        "signs": _paired((sign + lrr - imp - magnitude) / 2),
-        "magnitudes": _paired((magnitude + lrr - imp - sign) / 2),
-        "interaction": _paired(lrr - sign - magnitude + imp),
+        "signs": paired_interval((sign + lrr - imp - magnitude) / 2),
+        "magnitudes": paired_interval((magnitude + lrr - imp - sign) / 2),
+        "interaction": paired_interval(lrr - sign - magnitude + imp),
     }
-    cells["difference"] = {"lrr - imp": _paired(lrr - imp)}
+    cells["difference"] = {"lrr - imp": paired_interval(lrr - imp)}
     return cells
 
 
@@ -202,8 +172,8 @@ def _cells(init: str, a0: Array, w0: Array) -> dict[str, Any]:
 def theorem_check(starts: int, runs: int, horizon: float, seed: int) -> Result:
     """Claims 1 and 2: balanced random starts against Theorem 2.1 and Lemma 2.2.
 
-    Every start is compared with its exact limit, for d = 1 also with the loss of the closed form at a late time; the first
-    `runs` starts of each claim are integrated numerically as well, which knows nothing of limits.
+    Every start is compared with its exact limit, for d = 1 also with the loss of the closed form at a late time; the
+    first `runs` starts of each claim are integrated numerically as well, which knows nothing of limits.
     """
     line_rng, plane_rng = np.random.default_rng(seed).spawn(2)
     a0, w0 = balanced_starts(line_rng, starts, 1)

@@ -236,7 +236,8 @@ def _solve(velocity: Callable, now: float, start: Array, times: Array, watch: li
         sol = solve_ivp(velocity, (now, end), start, t_eval=later, events=watch or None, **options)
     except (_Stop, ValueError, ArithmeticError, np.linalg.LinAlgError) as stop:
         return _Piece(rows, [], failure=str(stop))
-    rows += [(float(t), y) for t, y in zip(sol.t, sol.y.T, strict=True) if t > now]
+    # both are empty lists if an event ends the run before the first time asked for
+    rows += [(float(t), y) for t, y in zip(sol.t, np.transpose(sol.y), strict=True) if t > now]
     hits = [
         (time, i, y) for i, ts in enumerate(sol.t_events or []) for time, y in zip(ts, sol.y_events[i], strict=True)
     ]

@@ -94,7 +94,7 @@ def population_gradient(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
     along, across, r = split(w)
     psi = np.arctan2(across, -along)  # pi - theta without cancellation
     alive = np.where(r > 0, r, 1.0)
-    push = w * (across / alive / alive)[..., None]
+    push = (w / alive[..., None]) * (across / alive)[..., None]
     push[..., 0] += psi
     da = a * r * r / 2 - r * sin_minus_x_cos(psi) / (2 * np.pi)
     dw = (a * a / 2)[..., None] * w - (a / (2 * np.pi))[..., None] * push

@@ -239,7 +239,7 @@ def lemma_symbolic(mutant: str | None) -> bool:
 
 
 def lemma_numeric(rng: np.random.Generator, mutant: str | None) -> bool:
-    """Run the flow from random starts of several d: a > 0 reaches loss 0; a < 0 keeps its sign and the loss above 1/4."""
+    """Run the flow from random starts of several d: a > 0 reaches loss 0, a < 0 keeps its sign and a loss above 1/4."""
     for d in (2, 3, 10):
         w0 = rng.normal(size=(6, d)) / np.sqrt(d)
         if mutant == "the ray -e_1 learns as well":
@@ -270,7 +270,7 @@ def basin_symbolic(mutant: str | None) -> bool:
     sign = -1 if mutant == "a(0) > |w(0)| is needed" else 1
     edge = a + sign * r
     rate = g / (2 * sp.pi) - a * r / 2 * (sp.Rational(1, 2) if mutant == "half the pull" else 1)
-    # s = a + |w| obeys s' = s (g / 2 pi - a |w| / 2), so its sign is kept; s < 0 means a < 0, hence a loss above 1/4
+    # s = a + |w| obeys s' = s (g / 2 pi - a |w| / 2), so its sign is kept; s < 0 means a < 0 and L > 1/4
     keeps = _vanishes(da + sign * dr - edge * rate)
     # rest with s > 0, theta < pi: a' = 0 and r > 0 give a r = g / pi, so r' = 0; theta' = 0 then forces theta = 0
     rest = _vanishes(da.subs(a, g / (sp.pi * r))) and _vanishes(dr.subs(a, g / (sp.pi * r)))
