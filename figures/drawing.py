@@ -128,6 +128,19 @@ def plot_curve(axes, arm: str, curve: dict, shift: float = 0.0, zero: bool = Fal
         axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
 
 
+def fit_height(axes, curves: Sequence[dict], least: float | None = None, most: float | None = None) -> None:
+    """Limits of the y axis from means and intervals; a wild interval (two seeds) runs off the axis, not the means."""
+    means = [mean for curve in curves for mean in curve["mean"]]
+    if not means:
+        return
+    span = max(max(means) - min(means), 0.01)
+    lows = [low for curve in curves for low in curve["low"] if low is not None]
+    highs = [high for curve in curves for high in curve["high"] if high is not None]
+    low = max(min([*lows, min(means)]), min(means) - 0.6 * span) - 0.06 * span
+    high = min(max([*highs, max(means)]), max(means) + 0.6 * span) + 0.06 * span
+    axes.set_ylim(low if least is None else max(low, least), high if most is None else min(high, most))
+
+
 def shifts(count: int, step: float = 0.014) -> list[float]:
     """Sideways shifts in decades that keep the intervals of `count` curves apart."""
     return [(i - (count - 1) / 2) * step for i in range(count)]

@@ -12,6 +12,7 @@ from figures.drawing import (
     arms_there,
     dataset_name,
     density_axis,
+    fit_height,
     join_caption,
     legend_below,
     missing_words,
@@ -36,6 +37,7 @@ def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
     for shift, (arm, curve) in zip(shifts(len(arms)), curves.items(), strict=True):
         plot_curve(axes, arm, curve, shift)
     density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
+    fit_height(axes, list(curves.values()), least=0.0, most=1.005)
     axes.set_ylabel("test accuracy")
     axes.grid(axis="y")
     return curves
@@ -52,6 +54,7 @@ def draw_differences(axes, results: StudyResults, arms: Sequence[str], reference
         ]
         plot_curve(axes, arm, curve, shift, zero=True)
         curves[arm] = curve
+    fit_height(axes, list(curves.values()))
     _marks(axes, arms, curves)
     density_axis(axes, [density for curve in curves.values() for density in curve["density"]] or [1])
     axes.set_ylabel(f"accuracy - {style.arm_style(reference).label}'s")
@@ -73,8 +76,9 @@ def _marks(axes, arms, curves):
             transform=axes.get_xaxis_transform(),
             zorder=5,
         )
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.07 * (len(arms) + 0.5) * (high - low))
+    if any(any(curve["marked"]) for curve in curves.values()):
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.07 * (len(arms) + 0.5) * (high - low))
 
 
 def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawing:
@@ -213,16 +217,21 @@ def figure_5(records: Records) -> Drawing:
             missing.append(Missing(f"{panel}, {dataset_name(results.study.dataset)}", why, results.study.command))
     if not kept:
         raise NothingToDraw(missing)
-    sheet, plotted = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 4.1), {}
-    grid = sheet.figure.subplots(2, len(kept), squeeze=False)
-    for top, bottom, results in zip(grid[0], grid[1], kept, strict=True):
-        plotted[results.study.study] = _signs_panels(sheet, top, bottom, results)
-    legend_below(sheet, grid.ravel(), 2)
+    rows = -(-len(kept) // 2)
+    sheet, plotted, seen = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * rows + 0.35), {}, []
+    places = sheet.figure.add_gridspec(rows, min(len(kept), 2))
+    for place, results in zip(places, kept, strict=False):
+        cells = place.subgridspec(2, 2, width_ratios=[1, 4.2])
+        axes = [[sheet.figure.add_subplot(cells[row, part]) for part in (0, 1)] for row in (0, 1)]
+        plotted[results.study.study] = _signs_panels(sheet, axes, results)
+        seen += [axes[0][0]]
+    legend_below(sheet, seen, 2)
     caption = join_caption(
         "Sign switches of the weights that survive the last level, reading (iii): from the end of a level to the end of"
         " the next (level 0: from initialisation).",
         *sheet.captions,
-        "Top: the last level at which a weight's sign changed (never: a bar of its own). Bottom: how often it changed.",
+        "Top: the last level at which a weight's sign changed. Bottom: how often it changed. Weights that never switch"
+        " stand apart, on a scale of their own.",
         "Bars: mean shares over seeds; whiskers: Student-t 95 % intervals.",
         EPOCHS,
         "Follows the paper's figure 5; the reading of a switch, the intervals and all settings are ours.",
@@ -231,50 +240,51 @@ def figure_5(records: Records) -> Drawing:
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def _signs_panels(sheet: Sheet, top, bottom, results: StudyResults) -> dict:
+def _signs_panels(sheet: Sheet, axes, results: StudyResults) -> dict:
+    """Top and bottom of one study: weights that never switch stand apart, on a scale of their own."""
     name, last = dataset_name(results.study.dataset), results.study.levels - 1
-    settles = _share_bars(top, results, "settles_at")
-    switches = _share_bars(bottom, results, "switches")
-    ticks = _thin(last + 1)
-    top.set_xticks([0, *(k + 1.6 for k in ticks)], ["never", *map(str, ticks)])
-    bottom.set_xticks(_thin(last + 2), [str(k) for k in _thin(last + 2)])
-    top.set(xlabel="level at which the sign settles", ylabel="share of weights")
-    bottom.set(xlabel="number of sign switches", ylabel="share of weights")
-    sheet.letter(top, name, f"{seeds_words(results, ('imp', 'lrr'))}.")
+    settles = _share_bars(axes[0], results, "settles_at", range(last + 1))
+    switches = _share_bars(axes[1], results, "switches", range(1, last + 2))
+    for row, (first, label) in enumerate(
+        (("never", "level at which the sign settles"), ("0", "number of sign switches"))
+    ):
+        axes[row][0].set_xticks([0], [first])
+        axes[row][0].set(ylabel="share of weights", xlim=(-0.6, 0.6), ylim=(0, 1), yticks=[0, 0.5, 1])
+        axes[row][1].set_xlabel(label)
+    sheet.letter(axes[0][0], name, f"{seeds_words(results, ('imp', 'lrr'))}.")
     return {"settles_at": settles, "switches": switches}
 
 
-def _thin(count: int, most: int = 9) -> list[int]:
-    step = -(-count // most)
-    return list(range(0, count, step))
+def _thin(numbers: Sequence[int], most: int) -> list[int]:
+    return list(numbers)[:: -(-len(numbers) // most)]
 
 
-def _share_bars(axes, results: StudyResults, counts: str) -> dict:
+def _share_bars(axes, results: StudyResults, counts: str, names: Sequence[int]) -> dict:
+    """Bars of the mean shares: the first on the narrow axes, the others, called `names`, on the wide one."""
     plotted = {}
-    for side, hatch, arm in ((-0.2, "", "imp"), (0.2, "////", "lrr")):
-        look, shares = style.arm_style(arm), measures.sign_shares(results, arm, counts)
+    for side, arm in ((-0.2, "imp"), (0.2, "lrr")):
+        shares = measures.sign_shares(results, arm, counts)
         columns = [t_interval(column) for column in zip(*shares.values(), strict=True)]
-        gap = 0.6 if counts == "settles_at" else 0.0  # "never" stands apart
-        x = [position + side + (gap if position else 0.0) for position in range(len(columns))]
-        mean = [column.mean for column in columns]
-        spread = [0.0 if column.low is None else column.mean - column.low for column in columns]
-        axes.bar(x, mean, 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label)
-        axes.errorbar(
-            x,
-            mean,
-            yerr=[[min(s, m) for s, m in zip(spread, mean, strict=True)], spread],
-            linestyle="none",
-            color=style.INK,
-            elinewidth=0.7,
-            capsize=1.2,
-        )
+        _bars(axes[0], [side], columns[:1], arm)
+        _bars(axes[1], [number + side for number in names], columns[1:], arm)
         plotted[arm] = {
-            "x": x,
-            "mean": mean,
-            "low": [c.low for c in columns],
-            "high": [c.high for c in columns],
+            "name": ["never", *names],
+            "mean": [column.mean for column in columns],
+            "low": [column.low for column in columns],
+            "high": [column.high for column in columns],
             "seeds": sorted(shares),
         }
-    axes.grid(axis="y")
-    axes.set_ylim(bottom=0)
+    ticks = _thin(names, 9)
+    axes[1].set_xticks(ticks, [str(tick) for tick in ticks])
+    axes[1].set_ylim(bottom=0)
+    axes[1].grid(axis="y")
     return plotted
+
+
+def _bars(axes, x: list[float], columns: list, arm: str) -> None:
+    look, mean = style.arm_style(arm), [column.mean for column in columns]
+    up = [0.0 if column.high is None else column.high - column.mean for column in columns]
+    down = [min(above, height) for above, height in zip(up, mean, strict=True)]  # a share is never below 0
+    hatch = "////" if arm == "lrr" else ""
+    axes.bar(x, mean, 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label)
+    axes.errorbar(x, mean, yerr=[down, up], linestyle="none", color=style.INK, elinewidth=0.7, capsize=1.2)

@@ -7,6 +7,7 @@ from figures.drawing import (
     Sheet,
     arms_there,
     dataset_name,
+    fit_height,
     join_caption,
     legend_below,
     missing_words,
@@ -115,6 +116,7 @@ def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
     name, levels = dataset_name(results.study.dataset), measures.high_sparsity_levels(results)
     cells = {arm: _network_cell(results, arm, levels) for arm in CELLS}
     _interaction_plot(axes[0], cells)
+    fit_height(axes[0], [_columns(cells.values())], least=0.0, most=1.005)
     axes[0].set_ylabel("test accuracy H")
     first = sheet.letter(axes[0], f"{name}, accuracy")
     plotted = {"levels": list(levels), "cells": {arm: list(cell) for arm, cell in cells.items()}}
@@ -133,6 +135,10 @@ def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
         " imp-long, IMP's mask and initial values trained for as many epochs as LRR's weights have seen."
     )
     return plotted | {"effects": {effect: list(value) for effect, value in effects.items()}}
+
+
+def _columns(triples) -> dict:
+    return {name: [triple[i] for triple in triples] for i, name in enumerate(("mean", "low", "high"))}
 
 
 def _network_cell(results, arm, levels) -> tuple:

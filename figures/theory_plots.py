@@ -21,7 +21,7 @@ def figure_1(records: Records) -> Drawing:
     missing += [] if stories else [theory_missing("stories", "(b, c) IMP and LRR on the neuron")]
     if not (quadrants or stories):
         raise NothingToDraw(missing)
-    sheet = new_sheet(style.TWO_COLUMNS, 3.75)
+    sheet = new_sheet(style.TWO_COLUMNS, 3.45)
     plotted, widths = {}, ([1.32] if quadrants else []) + ([1, 1] if stories else [])
     grid = sheet.figure.add_gridspec(2, len(widths), width_ratios=widths, height_ratios=[1.25, 1])
     if quadrants:
@@ -168,8 +168,8 @@ def draw_story(sheet: Sheet, axes, result: TheoryResult, rule: str) -> dict:
     """One rule on the neuron with two inputs: the path of (w_1, w_2) above, the learned function below."""
     arrays, look = result.arrays, style.arm_style(rule)
     dense, masked = arrays["dense_w"], arrays[f"{rule}_w"]
-    _plane(axes[0], dense, masked, look, rule)
     limit, verdict = result.values["limit"][rule], result.values["verdict"][rule]
+    _plane(axes[0], dense, masked, limit["w"], look, rule)
     title, words = _STORY[rule]
     plotted = {
         "dense": dense.tolist(),
@@ -189,7 +189,7 @@ def draw_story(sheet: Sheet, axes, result: TheoryResult, rule: str) -> dict:
     return plotted
 
 
-def _plane(axes, dense, masked, look, rule):
+def _plane(axes, dense, masked, end, look, rule):
     both = np.concatenate([dense, masked])
     left, right = min(-0.35, both[:, 0].min()) - 0.3, max(1.0, both[:, 0].max()) + 0.3
     top = max(0.5, both[:, 1].max()) + 0.28
@@ -201,8 +201,9 @@ def _plane(axes, dense, masked, look, rule):
     axes.plot(*dense[0], "o", color=style.GREY, markersize=4.5, zorder=4)
     axes.plot(masked[:, 0], masked[:, 1], color=look.colour, linewidth=2.6, zorder=3.5, solid_capstyle="butt")
     axes.plot(*masked[0], marker=look.marker, color=look.colour, markersize=5, zorder=4.2, markeredgecolor="white")
+    axes.plot([dense[-1, 0]] * 2, [dense[-1, 1], 0], color=style.INK, linewidth=0.8, linestyle=(0, (2, 1.5)), zorder=3)
     axes.plot(
-        *masked[-1],
+        *end,
         marker="X" if rule == "imp" else "*",
         color=look.colour,
         zorder=4.4,
@@ -228,7 +229,7 @@ def _story_words(axes, dense, masked, rule):
     axes.annotate(
         "",
         xy=masked[0] + np.array([0.02, -0.05]),
-        xytext=dense[-1] + np.array([-0.02, -0.05]),
+        xytext=(dense[-1, 0] + 0.02, -0.05),
         zorder=3,
         arrowprops={
             "arrowstyle": "-|>",
@@ -296,7 +297,7 @@ def draw_iterations(sheet: Sheet, axes, result: TheoryResult) -> dict:
             "exact": cell["exact"],
         }
     axes.set_xticks(levels, [str(n) for n in values["survivors"]])
-    axes.set(xlabel="surviving inputs, one iteration each", ylabel="share that learns", ylim=(0, 0.62))
+    axes.set(xlabel="inputs left after each iteration", ylabel="share that learns", ylim=(0, 0.62))
     axes.set_yticks([0, 0.25, 0.5], ["0", "1/4", "1/2"])
     axes.grid(axis="y")
     sheet.letter(
