@@ -64,7 +64,7 @@ class Trajectory:
     message : one sentence
     drift : float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
     events : tuple of (name, time); `kink` is the hit of w = 0 for d = 1
-    verdict : `learns`, `fails` or `undecided`; it is never false, and the exact one is `theory.limit`'s
+    verdict : `learns`, `fails`, or `undecided` where rounding could have decided; `theory.limit` has the exact one
     """
 
     t: Array
@@ -120,7 +120,7 @@ def integrate(
 
     Returns
     -------
-    Trajectory : a run that fails says so in status and message and holds the rows up to there.
+    Trajectory : a run that fails says so in status and message, and holds the start and what rows the solver gave.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _off_axis(
         da, dw = loss.gradient(y[0], y[1:])
         return np.concatenate([[da], dw])
 
-    watch = [_scipy_event(e, lambda y: (y[0], y[1:])) for e in dead + events]
+    watch = [_scipy_event(e, lambda y: (y[0], y[1:]), 0.0) for e in dead + events]
     piece = _solve(guard.flow(gradient), 0.0, np.array([a0, *w0]), times, watch, options)
     return piece, [e.name for e in dead + events]
 
@@ -193,34 +193,33 @@ def _on_axis(
     loss: Loss, a0: float, w0: Array, times: Array, events: tuple[Event, ...], options: dict, guard: _Guard
 ) -> tuple[_Piece, list[str]]:
     """Follow (a, w_1) where w_perp = 0, which stays so; land on the kink w_1 = 0 exactly and go on below it."""
-    watch = [_scipy_event(e, lambda y: (y[0], np.array([y[1], *w0[1:]]))) for e in events]
-    kink = _scipy_event(Event("kink", lambda _, a, w: w[0], direction=-1), lambda y: (y[0], y[1:]))
+    kink = Event("kink", lambda _, a, w: w[0], direction=-1)
+    names = [*(e.name for e in events), kink.name]
 
-    def side(which, now, start, watch):
+    def side(which: int, now: float, start: Array, events: tuple[Event, ...]) -> _Piece:
         branch = loss.branch(which)
+        watch = [_scipy_event(e, lambda y: (y[0], np.array([y[1], *w0[1:]])), now) for e in events]
         return _solve(guard.flow(lambda y: np.array(branch(*y))), now, start, times, watch, options)
 
-    piece, start = None, np.array([a0, w0[0]])
+    first, now, start = _Piece([], []), 0.0, np.array([a0, w0[0]])
     if w0[0] > 0:
-        piece = side(1, 0.0, start, [*watch, kink])
-    if piece is None or piece.ended_by == len(events):
-        now, start = (0.0, start) if piece is None else (piece.found[-1][1], np.array([piece.rows[-1][1][0], 0.0]))
-        below = side(-1, now, start, watch)  # no kink event: from below w only tends to 0
-        below = replace(below, rows=[(t, np.array([a, min(w, 0.0)])) for t, (a, w) in below.rows])
-        piece = below if piece is None else _joined(piece, below)
-    return replace(piece, rows=[(t, np.concatenate([y, w0[1:]])) for t, y in piece.rows]), [
-        *(e.name for e in events),
-        "kink",
-    ]
+        first = side(1, now, start, (*events, kink))
+        if first.ended_by != len(events):
+            return _widened(first, w0[1:]), names
+        now, start = first.found[-1][1], np.array([first.rows[-1][1][0], 0.0])
+    below = side(-1, now, start, events)  # no kink event: from below w only tends to 0
+    rows = first.rows[:-1] + [(t, np.array([a, min(w, 0.0)])) for t, (a, w) in below.rows]
+    return _widened(replace(below, rows=rows, found=first.found + below.found), w0[1:]), names
 
 
-def _joined(first: _Piece, then: _Piece) -> _Piece:
-    return replace(then, rows=first.rows[:-1] + then.rows, found=first.found + then.found)
+def _widened(piece: _Piece, zeros: Array) -> _Piece:
+    return replace(piece, rows=[(t, np.concatenate([y, zeros])) for t, y in piece.rows])
 
 
-def _scipy_event(event: Event, state: Callable[[Array], tuple[float, Array]]) -> Callable[[float, Array], float]:
+def _scipy_event(event: Event, state: Callable[[Array], tuple[float, Array]], now: float) -> Callable:
     def value(t, y):
-        return float(event.value(t, *state(y)))
+        found = float(event.value(t, *state(y)))
+        return np.nan if t == now and found == 0 else found  # solve_ivp would fire an event that starts at 0
 
     value.terminal, value.direction = event.terminal, event.direction
     return value
@@ -250,7 +249,8 @@ def _solve(velocity: Callable, now: float, start: Array, times: Array, watch: li
 
 
 def _trajectory(loss: Loss, piece: _Piece, names: list[str], times: Array, options: dict) -> Trajectory:
-    rows = [(t, y) for t, y in piece.rows if not times.ndim or t in times] or piece.rows[:1]
+    wanted = set(times.tolist()) if times.ndim else {t for t, _ in piece.rows}
+    rows = [(t, y) for t, y in piece.rows if t in wanted] or piece.rows[:1]
     if piece.ended_by is not None and rows[-1][0] != piece.rows[-1][0]:
         rows.append(piece.rows[-1])
     t, y = np.array([t for t, _ in rows]), np.array([y for _, y in rows])

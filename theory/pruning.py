@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -114,10 +115,11 @@ def schedule(d: int, prune_rate: float) -> list[int]:
     """Return the survivors of each level that removes an input: the values of round(d (1 - prune_rate)^k), d to 1."""
     if not 0 < prune_rate < 1:
         raise ValueError(f"prune_rate must lie in (0, 1), got {prune_rate}: 20 % is written 0.2")
-    counts, share = [int(d)], 1.0
-    while counts[-1] > 1:
-        share *= 1 - prune_rate
-        counts.append(max(1, round(d * share)))
+    counts = [int(d)]
+    for level in count(1):
+        if counts[-1] == 1:
+            break
+        counts.append(max(1, round(d * (1 - prune_rate) ** level)))
     return list(dict.fromkeys(counts))
 
 

@@ -9,13 +9,20 @@ from theory.network import Array
 
 def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
     """Return a0 (trials,) and w0 (trials, d): w_i ~ N(0, 1/d), a0 = +-|w0| with either sign equally likely."""
+    _refuse(trials, d)
     w0 = rng.normal(size=(trials, d)) / np.sqrt(d)
     return np.where(rng.random(trials) < 0.5, -1.0, 1.0) * np.hypot.reduce(w0, axis=-1), w0
 
 
 def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
     """Return a0 (trials,) and w0 (trials, d), all of them N(0, 1/d)."""
+    _refuse(trials, d)
     return rng.normal(size=trials) / np.sqrt(d), rng.normal(size=(trials, d)) / np.sqrt(d)
+
+
+def _refuse(trials: int, d: int) -> None:
+    if trials < 1 or d < 1:
+        raise ValueError(f"trials and d must be at least 1, got {trials} and {d}")
 
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:

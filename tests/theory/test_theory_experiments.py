@@ -152,6 +152,11 @@ def test_unknown_names_are_refused_with_the_nearest():
         result_name("factorial", {"trial": 3})
 
 
+def test_an_experiment_without_trials_is_refused():
+    with pytest.raises(ValueError, match="trials and d must be at least 1, got 0 and 10"):
+        EXPERIMENTS["factorial"].run(d=10, trials=0, seed=0)
+
+
 def test_npz_depends_on_the_arrays_alone_and_refuses_objects():
     one, other = npz_bytes({"b": np.ones(2), "a": np.zeros(3)}), npz_bytes({"a": np.zeros(3), "b": np.ones(2)})
     assert one == other != npz_bytes({"a": np.zeros(3), "b": np.zeros(2)})

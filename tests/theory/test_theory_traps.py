@@ -4,7 +4,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from theory.closed_form import closed_form, learns, limit, verdicts
-from theory.flow import METHODS, integrate
+from theory.flow import METHODS, Event, integrate
 from theory.network import Population, population_gradient, split
 
 
@@ -39,6 +39,19 @@ def test_trap_3_no_solver_stalls_at_the_kink_nor_fires_on_leaving_it():
     for method in METHODS:
         run = integrate(Population(1), -1.5, 0.5, 50.0, method=method, rtol=1e-8, atol=1e-10, max_evaluations=3000)
         assert run.status == "finished" and len(run.events) == 1 and run.verdict == "fails", method
+
+
+def test_trap_3_an_event_that_starts_at_zero_fires_on_its_return_and_not_at_once():
+    a0, w0 = 0.6, [-0.5, 0.3]  # a falls, and comes back
+    naive = solve_ivp(naive_flow, (0, 60), [a0, *w0], events=terminal(lambda t, y: y[0] - a0))
+    assert naive.t[-1] == 0  # the trap
+    run = integrate(Population(2), a0, w0, 60.0, events=[Event("back", lambda t, a, w: a - a0)])
+    assert run.status == "stopped" and 10 < run.t[-1] < 15 and abs(run.a[-1] - a0) < 1e-9 and run.a.min() < 0.5
+
+
+def terminal(event):
+    event.terminal = True
+    return event
 
 
 def test_trap_4_a_dead_neuron_ends_before_its_direction_is_lost():
