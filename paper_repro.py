@@ -325,11 +325,15 @@ def check_theorems() -> int:
 def train_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) -> int:
     """Train what is missing of a preset's arms (all of them for none given)."""
     from empirics import presets, sweep
-    from empirics.config import choose
+    from empirics.config import ConfigError, choose
     from empirics.runtime import usable_cores
     from empirics.store import check_writable, write_study
 
     preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
+    if command.workers is not None and command.workers < 1:
+        raise ConfigError(f"--workers must be at least 1, got {command.workers}")
+    if any(seed < 0 for seed in command.seeds):
+        raise ConfigError(f"--seeds must not be negative, got {min(command.seeds)}: a seed is 0 or more")
     source, content = data_source(command, preset)
     known = presets.needed_arms([*preset.arms, *arms])
     configs = {arm: presets.arm_config(command.preset, arm, **overrides, **content) for arm in known}
@@ -358,7 +362,7 @@ def train_tasks(tasks: Sequence[Any], source: "DataSource", command: Study, work
     runtime.prepare(command.device)
     dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
     for config in {task.config.name: task.config for task in tasks}.values():
-        levels.check_levels(config, tasks[0].seed, dataset)
+        levels.check_run(config, tasks[0].seed, dataset)
     with reporter(tasks) as on_event:
         failures = sweep.execute(
             tasks, source, command.results, device=command.device, workers=workers, on_event=on_event
@@ -421,10 +425,9 @@ def duration(seconds: float) -> str:
 
 def draw(ids: Sequence[str], results: Path, out: Path, line: str) -> int:
     """Draw figures and judge claims from the results that stand."""
-    from figures.regenerate import regenerate
-
     from empirics.runtime import provenance
     from empirics.store import check_writable, write_atomic
+    from figures.regenerate import regenerate
 
     check_writable(out)
     outcomes = regenerate(

@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from empirics import masks as m
 from empirics import models, signs
-from empirics.config import SCHEMA, RunConfig
-from empirics.criteria import select
+from empirics.config import SCHEMA, RunConfig, choose
+from empirics.criteria import CRITERIA, DENSITIES, select
 from empirics.datasets import Dataset
 from empirics.rewinding import restart
 from empirics.runtime import provenance
-from empirics.schedules import kept_weights
+from empirics.schedules import SCHEDULES, kept_weights
 from empirics.seeding import generator
 from empirics.store import INITIAL, MASKS, SIGNS, WEIGHTS, RunFolder, StoreError
-from empirics.train import Diverged, EpochMetrics, evaluate, train_cycle
+from empirics.train import Diverged, EpochMetrics, evaluate, steps_per_epoch, train_cycle
 
 State = dict[str, Tensor]
 
@@ -124,12 +124,17 @@ def load_masks(folder: RunFolder, level: int, layers: dict[str, nn.Parameter]) -
     return signs.unpack({n: packed[n].numpy() for n in layers}, {n: w.shape for n, w in layers.items()})
 
 
-def check_levels(config: RunConfig, seed: int, dataset: Dataset) -> None:
-    """Refuse, before training, levels that would leave the network or a layer of random masks empty.
+def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
+    """Refuse, before training, what would fail in the middle of it.
 
     Raises:
-        EmptyNetworkError: naming the layer, or the network.
+        ConfigError: an unknown criterion, layer density, schedule or model; a batch larger than the training set.
+        EmptyNetworkError: a level would leave the network, or a layer of random masks, without a weight.
     """
+    choose(config.criterion, CRITERIA, "criterion")
+    choose(config.densities, DENSITIES, "layer densities")
+    choose(config.schedule, SCHEDULES, "schedule")
+    steps_per_epoch(config, len(dataset.train))
     layers = models.prunable_weights(initial_network(config, seed, dataset))
     total, last = sum(w.numel() for w in layers.values()), config.levels - 1
     if kept_weights(total, config.prune_rate, last) < 1:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from empirics import masks as m
-from empirics.config import RunConfig
+from empirics.config import ConfigError, RunConfig
 from empirics.datasets import Dataset, Split, crop_batch, draw_augmentation, pad_images
 from empirics.models import prunable_weights
 from empirics.schedules import learning_rate
@@ -44,7 +44,7 @@ def steps_per_epoch(config: RunConfig, n_train: int) -> int:
     """Full batches in the training set; the last short one is dropped."""
     steps = n_train // config.batch_size
     if steps == 0:
-        raise ValueError(f"batch_size {config.batch_size} exceeds the {n_train} training images: use a smaller one")
+        raise ConfigError(f"batch_size {config.batch_size} exceeds the {n_train} training images: use a smaller one")
     return steps
 
 

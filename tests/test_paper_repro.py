@@ -1,0 +1,128 @@
+"""The command line, used as a person would."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import paper_repro
+
+ROOT = Path(__file__).parent.parent
+TINY = ["--model", "resnet8", "--width", "4", "--levels", "3", "--epochs", "2", "--seeds", "0"]
+
+
+def call(*arguments: str, cwd: Path, timeout: float = 100) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "paper_repro.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.mark.parametrize("command", ["", *paper_repro.COMMANDS])
+def test_every_command_has_help(command, tmp_path):
+    done = call(*([command] if command else []), "--help", cwd=tmp_path)
+    assert done.returncode == 0 and "usage: paper_repro.py" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["figures", "--preset", "quik"], "did you mean 'quick'"),
+        (["figures", "factorail"], "did you mean 'factorial'"),
+        (["trian"], "unknown command or figure 'trian': did you mean 'train'"),
+        (["train", "--arms", "imp-on-lr-mask"], "did you mean 'imp-on-lrr-mask'"),
+        (["train", "--criterion", "magnitud"], "did you mean 'magnitude'"),
+        (["train", "--model", "resnet21"], "did you mean 'resnet20'"),
+        (["train", "--schedule", "cosin"], "did you mean 'cosine'"),
+        (["train", "--prune-rate", "20"], "20 % is written 0.2"),
+        (["train", "--levels", "40"], "would keep none of the network's 67848 weights"),
+        (["train", "--arms", "imp-on-random-mask", "--levels", "14"], "leave one empty"),
+        (["train", "--preset", "cifar10"], "expected DIR/train/CLASS/IMAGE"),
+        (["train", "--data-dir", "nowhere"], "data folder 'nowhere' does not exist: expected DIR/train/CLASS/IMAGE"),
+        (["train", "--seeds", "-1"], "seed"),
+        (["train", "--workers", "0"], "workers"),
+        (["train", "--device", "cuda"], "device 'cuda'"),
+        (["theory", "quadrant"], "did you mean 'quadrants'"),
+        (["explain", "nothing.pdf"], "nothing.pdf"),
+    ],
+)
+def test_bad_input_is_refused_with_what_to_do_and_trains_nothing(arguments, message, tmp_path):
+    done = call(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("level.json"))
+
+
+@pytest.mark.parametrize("option", ["--out", "--results"])
+def test_a_folder_that_cannot_be_written_is_refused_before_training(option, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = call("figures", option, "file/inside", cwd=tmp_path)
+    assert done.returncode == 2 and "cannot write to folder" in done.stderr
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_every_registry_is_listed(tmp_path):
+    done = call("list", cwd=tmp_path)
+    assert done.returncode == 0
+    for name in ("quick", "imp-on-lrr-mask", "digits", "resnet20", "magnitude", "erk", "sign", "cosine", "theorem-2.1"):
+        assert re.search(rf"^  {re.escape(name)}\b", done.stdout, re.MULTILINE), name
+
+
+def test_a_dry_run_estimates_digits_within_a_factor_of_two_and_writes_nothing(tmp_path):
+    arguments = ["--arms", "lrr", "--levels", "3", "--epochs", "4", "--seeds", "0", "--workers", "1"]
+    dry = call("train", *arguments, "--dry-run", cwd=tmp_path)
+    assert dry.returncode == 0, dry.stderr
+    assert not list(tmp_path.iterdir())
+    found = re.search(r"about (\d+) seconds on 1 workers .*images/s\), (\d+) MB of disk", dry.stdout)
+    assert found, dry.stdout
+    assert call("train", *arguments, cwd=tmp_path).returncode == 0
+    records = [json.loads(path.read_text()) for path in tmp_path.rglob("level.json")]
+    seconds, size = (
+        sum(r["seconds"] for r in records),
+        sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file()),
+    )
+    assert len(records) == 3
+    assert 0.5 < float(found[1]) / seconds < 2
+    assert 0.5 < float(found[2]) * 1e6 / size < 2
+
+
+def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_result(tmp_path):
+    arguments = ["train", "--arms", "lrr", *TINY[:-4], "--epochs", "8", "--seeds", "0", "--workers", "1"]
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    straight.mkdir()
+    assert call(*arguments, cwd=straight).returncode == 0
+    stopped.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "paper_repro.py"), *arguments],
+        cwd=stopped, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    for _ in range(600):
+        if list(stopped.rglob("level-00/level.json")):
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal sends: every process of the group gets it
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130 and "goes on from there" in stderr and "Traceback" not in stderr
+    assert not list(stopped.rglob("signs.json")), "it was stopped before the end"
+    assert call(*arguments, cwd=stopped).returncode == 0
+    tensors = lambda folder: {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.safetensors")}  # noqa: E731
+    assert tensors(straight) == tensors(stopped)
+    epochs = [
+        (line["level"], line["epoch"])
+        for path in stopped.rglob("runs/lrr-*/seed-0/metrics.jsonl")
+        for line in map(json.loads, path.read_text().splitlines())
+    ]
+    assert epochs == [(level, epoch) for level in (1, 2) for epoch in range(8)], "no line twice, none missing"
+
+
+def test_progress_off_a_terminal_is_one_line_a_level(tmp_path):
+    done = call("train", "--arms", "lrr", *TINY, cwd=tmp_path)
+    assert done.returncode == 0
+    lines = [line for line in done.stderr.splitlines() if "test accuracy" in line]
+    assert len(lines) == 3 and "lrr (seed 0) level 2" in lines[-1]
+    again = call("train", "--arms", "lrr", *TINY, cwd=tmp_path)
+    assert again.returncode == 0 and again.stderr == "", "nothing left to train"
