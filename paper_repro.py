@@ -199,7 +199,7 @@ def run_figures(command: Figures, line: str) -> int:
         failed = train_study(command, arms, {})
     if command.dry_run:
         return 0
-    return max(failed, draw([spec.id for spec in chosen], command.results, command.out, line))
+    return max(failed, draw(command.ids or None, command.results, command.out, line))
 
 
 def run_train(command: Train, line: str) -> int:
@@ -219,7 +219,7 @@ def run_theory(command: Theory, line: str) -> int:
 
 def run_claims(command: Claims, line: str) -> int:
     """Judge the claims."""
-    code = draw([], command.results, command.out, line)
+    code = draw(["claims"], command.results, command.out, line)
     print((command.out / "CLAIMS.md").read_text())
     return code
 
@@ -423,15 +423,23 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def draw(ids: Sequence[str], results: Path, out: Path, line: str) -> int:
-    """Draw figures and judge claims from the results that stand."""
+def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> int:
+    """Draw figures and judge claims (all of them for None) from the results that stand."""
     from empirics.runtime import provenance
     from empirics.store import check_writable, write_atomic
     from figures.regenerate import regenerate
+    from theory.experiments import EXPERIMENTS, result_name
 
     check_writable(out)
     outcomes = regenerate(
-        ids, results, out, write=write_atomic, provenance=provenance(threads=1), command=line, log=_say
+        ids,
+        results,
+        out,
+        write=write_atomic,
+        provenance=provenance(threads=1),
+        command=line,
+        log=_say,
+        prefer={name: result_name(name) for name in EXPERIMENTS},
     )
     return FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
 
