@@ -32,6 +32,7 @@ from figures.verdicts import (
     beside_control,
     conjunction,
     contrast,
+    control_verdict,
     from_interval,
     h_measure,
     lead,
@@ -267,7 +268,9 @@ def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
     deciding = next(row for row in rows if row.decides)
     name = evidence.results.study.study if evidence.results else None
     verdict = claim.judge(rows, evidence)
-    return ClaimVerdict(number, claim.sentence, claim.source, name, deciding.scope, verdict, tuple(rows))
+    return ClaimVerdict(
+        number, claim.sentence, claim.source, name, deciding.scope, verdict, control_verdict(rows), tuple(rows)
+    )
 
 
 CLAIMS: dict[str, Claim] = {

@@ -63,7 +63,8 @@ def _section(study: str | None, verdicts: list[ClaimVerdict]) -> str:
 def _head(verdict: ClaimVerdict, deciding: list[Row]) -> str:
     """The claim's own line; a claim of several parts shows its numbers in the lines of its parts."""
     cells = _cells(deciding[0]) if len(deciding) == 1 else f"| its {len(deciding)} parts below | | | {verdict.scope} |"
-    return f"| **{verdict.id}** {verdict.claim} | {verdict.source} | **{verdict.verdict}** {cells}"
+    beside = f"; against training length: **{verdict.control}**" if verdict.control else ""
+    return f"| **{verdict.id}** {verdict.claim} | {verdict.source} | **{verdict.verdict}**{beside} {cells}"
 
 
 def _under(row: Row) -> str:

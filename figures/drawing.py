@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from figures import measures, style
-from figures.records import Records, StudyResults
+from figures.records import Records, Study, StudyResults
 
 PRESETS = {"digits": "quick"}
 NAMES = {
@@ -60,7 +60,7 @@ class Sheet:
         """Give `axes` the next letter and a title; `caption` describes the panel. Returns the letter."""
         name = "abcdefghijklmnopqrstuvwxyz"[len(self.letters)]
         self.letters.append(name)
-        axes.set_title(f"({name}) {title}")
+        axes.set_title(f"({name}) {title}", loc="left")
         if caption:
             self.captions.append(f"({name}) {caption}")
         return name
@@ -80,6 +80,14 @@ def dataset_name(name: str) -> str:
     return NAMES.get(name, name)
 
 
+def panel_name(study: Study) -> str:
+    """What a study's panels are called: its data set, or its preset where that is not the data set's own."""
+    own = study.preset == PRESETS.get(study.dataset, study.dataset)
+    return (
+        dataset_name(study.dataset) if own else study.preset if len(study.preset) <= 18 else study.preset[:16] + "..."
+    )
+
+
 def not_run(panel: str, dataset: str) -> Missing:
     """A panel whose data set has not been run."""
     command = f"paper_repro.py train --preset {PRESETS.get(dataset, dataset)}"
@@ -87,15 +95,16 @@ def not_run(panel: str, dataset: str) -> Missing:
 
 
 def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list[Missing]:
-    """The data sets of the paper's figure that no study covers."""
-    there = {results.study.dataset for results in records.studies}
-    return [not_run(f"{panel}, {dataset_name(name)}", name) for name in wanted if name not in there]
+    """The data sets of the paper's figure whose own preset has not been run (a small preset does not stand for it)."""
+    there = {(results.study.dataset, results.study.preset) for results in records.studies}
+    lost = [name for name in wanted if (name, PRESETS.get(name, name)) not in there]
+    return [not_run(f"{panel}, {dataset_name(name)}", name) for name in lost]
 
 
 def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:
     """Those of `arms` with a complete seed, and the rest as missing."""
     there = [arm for arm in arms if measures.has_arm(results, arm) and measures.seeds_of(results, arm)[0]]
-    name = dataset_name(results.study.dataset)
+    name = panel_name(results.study)
     lost = [
         Missing(f"{panel}, {name}, {arm}", f"{arm} has no complete seed", results.study.command)
         for arm in arms
@@ -171,7 +180,8 @@ def seeds_words(results: StudyResults, arms: Sequence[str]) -> str:
         parts = (f"{', '.join(names)}: {' '.join(map(str, seeds))}" for seeds, names in complete.items())
         words = "seeds by arm (" + "; ".join(parts) + ")"
     words += f"; left out: {', '.join(left_out)}" if left_out else ""
-    return f"{dataset_name(study.dataset)} ({study.scope}), {words}"
+    width = f" of width {study.width}" if study.width else ""
+    return f"{dataset_name(study.dataset)} (preset {study.preset}, {study.model}{width}), {words}"
 
 
 def missing_words(missing: Sequence[Missing]) -> str:

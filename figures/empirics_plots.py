@@ -10,13 +10,13 @@ from figures.drawing import (
     Sheet,
     absent_datasets,
     arms_there,
-    dataset_name,
     density_axis,
     fit_height,
     join_caption,
     legend_below,
     missing_words,
     new_sheet,
+    panel_name,
     plot_curve,
     seeds_words,
     shifts,
@@ -94,7 +94,7 @@ def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawin
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.3), {}
     grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=True):
-        name = dataset_name(results.study.dataset)
+        name = panel_name(results.study)
         shown = [arm for arm in differences if arm in there]
         sheet.letter(axes[0], name, f"{seeds_words(results, there)}.")
         sheet.letter(axes[1], f"{name}, difference from IMP", "the same, difference from IMP paired by seed.")
@@ -181,7 +181,7 @@ def _grid_of(count: int):
 
 
 def _mask_panel(sheet: Sheet, axes, results, there) -> dict:
-    name = dataset_name(results.study.dataset)
+    name = panel_name(results.study)
     sheet.letter(axes, f"{name}: other masks", f"mask randomisation, {seeds_words(results, there)}.")
     return draw_curves(axes, results, there)
 
@@ -190,7 +190,7 @@ def _exchange_panel(records: Records):
     """The study of panel (d): Tiny ImageNet as in the paper, else the first study that has the arms."""
     panel, arms = "LRR on the IMP mask", ("imp", "lrr-on-imp-mask", "lrr")
     missing = absent_datasets(records, ("tiny-imagenet",), panel)
-    order = sorted(records.studies, key=lambda results: results.study.dataset != "tiny-imagenet")
+    order = sorted(records.studies, key=lambda results: results.study.preset != "tiny-imagenet")
     for results in order:
         there, lost = arms_there(results, arms, panel)
         if {"imp", "lrr-on-imp-mask"} <= set(there):
@@ -199,7 +199,7 @@ def _exchange_panel(records: Records):
 
 
 def _exchange_draw(sheet: Sheet, axes, results, there) -> dict:
-    name = dataset_name(results.study.dataset)
+    name = panel_name(results.study)
     sheet.letter(axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {seeds_words(results, there)}.")
     return draw_curves(axes, results, there)
 
@@ -213,8 +213,8 @@ def figure_5(records: Records) -> Drawing:
         if len(there) == 2:
             kept.append(results)
         else:
-            why = f"{dataset_name(results.study.dataset)}: no sign statistics of imp and lrr"
-            missing.append(Missing(f"{panel}, {dataset_name(results.study.dataset)}", why, results.study.command))
+            why = f"{panel_name(results.study)}: no sign statistics of imp and lrr"
+            missing.append(Missing(f"{panel}, {panel_name(results.study)}", why, results.study.command))
     if not kept:
         raise NothingToDraw(missing)
     rows = -(-len(kept) // 2)
@@ -242,7 +242,7 @@ def figure_5(records: Records) -> Drawing:
 
 def _signs_panels(sheet: Sheet, axes, results: StudyResults) -> dict:
     """Top and bottom of one study: weights that never switch stand apart, on a scale of their own."""
-    name, last = dataset_name(results.study.dataset), results.study.levels - 1
+    name, last = panel_name(results.study), results.study.levels - 1
     settles = _share_bars(axes[0], results, "settles_at", range(last + 1))
     switches = _share_bars(axes[1], results, "switches", range(1, last + 2))
     for row, (first, label) in enumerate(

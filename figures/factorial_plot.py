@@ -6,12 +6,12 @@ from figures.drawing import (
     NothingToDraw,
     Sheet,
     arms_there,
-    dataset_name,
     fit_height,
     join_caption,
     legend_below,
     missing_words,
     new_sheet,
+    panel_name,
     seeds_words,
 )
 from figures.records import Records, StudyResults, TheoryResult
@@ -113,7 +113,7 @@ def _neuron_cell(cell: dict) -> tuple:
 
 
 def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
-    name, levels = dataset_name(results.study.dataset), measures.high_sparsity_levels(results)
+    name, levels = panel_name(results.study), measures.high_sparsity_levels(results)
     cells = {arm: _network_cell(results, arm, levels) for arm in CELLS}
     _interaction_plot(axes[0], cells)
     fit_height(axes[0], [_columns(cells.values())], least=0.0, most=1.005)
@@ -164,7 +164,7 @@ def _control_panel(sheet: Sheet, axes, results, there) -> dict:
     axes.set_xticks(range(len(arms)), ["magn.", "sign", "LRR", "long"][: len(arms)])
     axes.set(xlim=(-0.6, len(arms) - 0.4), ylabel="accuracy - IMP's")
     axes.grid(axis="y")
-    sheet.letter(axes, f"{dataset_name(results.study.dataset)}, lead over IMP")
+    sheet.letter(axes, f"{panel_name(results.study)}, lead over IMP")
     return plotted
 
 

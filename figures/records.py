@@ -57,6 +57,10 @@ NAME = Check(
     lambda v: isinstance(v, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", v) is not None,
     "a name of letters, digits, dots and dashes",
 )
+LABEL = Check(
+    lambda v: isinstance(v, str) and 0 < len(v) <= 300 and v.isprintable() and not set(v) & set("/\\|`"),
+    "a printable label without slashes",
+)
 WHOLE = Check(lambda v: type(v) is int and 0 <= v < 2**63, "a whole number >= 0")
 POSITIVE = Check(lambda v: type(v) is int and 0 < v < 2**63, "a whole number > 0")
 NUMBER = Check(_number, "a finite number")
@@ -248,7 +252,7 @@ class Records:
 
 
 _STUDY = {
-    "schema": exactly(SCHEMA), "kind": exactly("study"), "study": NAME, "preset": NAME, "dataset": NAME,
+    "schema": exactly(SCHEMA), "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,
     "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": POSITIVE,
     "prune_rate": RATE, "command": TEXT,
 }  # fmt: skip

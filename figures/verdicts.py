@@ -55,7 +55,10 @@ class Row:
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """A claim judged on one study (`study` is None for theory), with its rows and the scope it holds for."""
+    """A claim judged on one study (`study` is None for theory), with its rows and the scope it holds for.
+
+    `control` is the verdict of its training-length rows, to be shown right beside `verdict`; None where it has none.
+    """
 
     id: str
     claim: str
@@ -63,6 +66,7 @@ class ClaimVerdict:
     study: str | None
     scope: str
     verdict: str
+    control: str | None
     rows: tuple[Row, ...]
 
 
@@ -95,7 +99,16 @@ def words_beside(verdict: str, low: float | None, high: float | None) -> str:
 
 def conjunction(rows: list[Row], evidence: Evidence | None = None) -> str:
     """The verdict of a claim from its deciding rows: one failed part is enough, and every part is needed."""
-    verdicts = [row.verdict for row in rows if row.decides]
+    return _every_part([row.verdict for row in rows if row.decides])
+
+
+def control_verdict(rows: list[Row]) -> str | None:
+    """The verdict of a claim's training-length rows together; None where the claim has none."""
+    verdicts = [row.verdict for row in rows if row.role == "control"]
+    return _every_part(verdicts) if verdicts else None
+
+
+def _every_part(verdicts: list[str]) -> str:
     if verdicts and all(verdict == REVERSED for verdict in verdicts):
         return REVERSED
     if any(verdict in (FAILED, REVERSED) for verdict in verdicts):
@@ -108,8 +121,7 @@ def conjunction(rows: list[Row], evidence: Evidence | None = None) -> str:
 def beside_control(rows: list[Row], evidence: Evidence | None = None) -> str:
     """As `conjunction`, but `reproduced` is printed only where every training-length row has been run."""
     verdict = conjunction(rows)
-    controls = [row for row in rows if row.role == "control"]
-    if verdict == REPRODUCED and any(row.verdict == NOT_RUN for row in controls):
+    if verdict == REPRODUCED and any(row.verdict == NOT_RUN for row in rows if row.role == "control"):
         return f"{INCONCLUSIVE} (control not run)"
     return verdict
 

@@ -211,6 +211,15 @@ def test_claim_5_without_its_control_is_inconclusive_and_claim_14_with_it(synthe
     assert found["14"].verdict == "inconclusive (claim 5 not reproduced)"
 
 
+def test_a_control_that_turns_the_lead_around_is_shown_beside_the_verdict(synthetic):
+    verdicts = evaluate(synthetic.in_memory(accuracy(LEADS | {"imp-long": 9.0}), signs()))
+    found = {verdict.id: verdict for verdict in verdicts}
+    assert (found["5"].verdict, found["5"].control) == (REPRODUCED, REVERSED)
+    assert found["6"].control is None
+    line = next(line for line in claims_markdown(verdicts).splitlines() if line.startswith("| **5**"))
+    assert "**reproduced**; against training length: **not reproduced (reversed)**" in line
+
+
 def test_the_control_is_averaged_over_the_levels_that_it_has(synthetic):
     leads = accuracy({"imp": 0, "lrr": 2, "imp-long": 1})
     rising = {s: [v] * 6 + [v + 0.01, v + 0.03] for s, v in leads["lrr"].items()}

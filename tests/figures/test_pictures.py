@@ -222,6 +222,13 @@ def test_datasets_of_the_paper_that_were_not_run_are_named_with_their_command(dr
             assert f"`paper_repro.py train --preset {preset}`" in drawings[name].caption
 
 
+def test_a_small_preset_does_not_stand_for_the_papers(synthetic, tmp_path):
+    synthetic.study(tmp_path, "cifar10", "cifar10-small")
+    drawing = FIGURES["3"].draw(load(tmp_path))
+    assert "paper_repro.py train --preset cifar10" in {item.command for item in drawing.missing}
+    assert drawing.figure.axes[0].get_title(loc="left") == "(a) cifar10-small"
+
+
 def test_an_arm_without_a_complete_seed_is_left_out_and_named(synthetic, tmp_path):
     synthetic.study(tmp_path, arms={k: v for k, v in synthetic.ARMS.items() if k != "imp-long"})
     drawing = FIGURES["4"].draw(load(tmp_path))

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,6 +107,28 @@ def test_a_run_name_cannot_lead_out_of_the_folder(copy):
     edit(copy, STUDY, lambda data: data["arms"].update(lrr="../../elsewhere"))
     (problem,) = load(copy).problems
     assert "arms.run" in problem.message and problem.owner == "studies"
+
+
+def test_a_study_with_changed_settings_may_say_so_in_its_name(copy):
+    data = json.loads((copy / STUDY).read_text())
+    label = "quick with levels=8, lr=0.05"
+    data |= {"study": f"{label}-digits", "preset": label}
+    (copy / f"studies/{label}-digits.json").write_text(json.dumps(data))
+    found = load(copy)
+    assert found.problems == () and len(found.studies) == 2
+
+
+def test_the_golden_run_of_the_networks_can_be_read():
+    found = load(Path(__file__).parents[1] / "golden/results")
+    assert found.problems == () and len(found.studies) == 1
+    study = found.studies[0]
+    assert set(study.arms) == {"imp", "lrr"} and study.dense is not None
+    for arm in study.arms.values():
+        seed = arm.seeds[0]
+        assert sorted(seed.levels) == [1, 2] and seed.signs.levels == (0, 1, 2) and not seed.diverged
+        for level in seed.levels.values():
+            assert level.density == pytest.approx(study.study.density(level.level), rel=1e-2)
+            assert sum(layer["kept"] for layer in level.layers.values()) >= seed.signs.survivors
 
 
 def test_counts_that_do_not_add_up_are_refused(copy):
