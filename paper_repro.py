@@ -361,6 +361,7 @@ def train_tasks(tasks: Sequence[Any], source: "DataSource", command: Study, work
 
     runtime.prepare(command.device)
     dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
+    dataset = datasets.first_per_class(dataset, tasks[0].config.images_per_class)
     for config in {task.config.name: task.config for task in tasks}.values():
         levels.check_run(config, tasks[0].seed, dataset)
     with reporter(tasks) as on_event:
@@ -402,9 +403,11 @@ def say_estimate(command: Study, preset: Any, source: "DataSource", tasks: Seque
     device = runtime.prepare(command.device)
     if source.folder is not None or source.name in datasets.DATASETS:
         data = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash)
+        data = datasets.first_per_class(data, tasks[0].config.images_per_class)
         n_train, n_test = len(data.train), len(data.test)
     else:
-        n_train, n_test = preset.train_images, preset.test_images
+        per_class = tasks[0].config.images_per_class
+        n_train, n_test = per_class * preset.classes or preset.train_images, preset.test_images
         data = estimate.random_dataset(preset.image_shape, n_train, n_test, preset.classes)
     throughput = estimate.measure(tasks[0].config, data.to(device))
     cost = estimate.estimate(tasks, throughput, data, n_train, n_test, workers)

@@ -14,6 +14,7 @@ SCHEMA = 1
 DENSE_FIELDS = (
     "dataset",
     "data_hash",
+    "images_per_class",
     "model",
     "width",
     "epochs",
@@ -45,6 +46,7 @@ class RunConfig:
         arm: label of the run (lower case, digits and hyphens); not hashed.
         dataset: key of `datasets.DATASETS`, or the label of an image folder.
         data_hash: SHA-256 of an image folder's content, empty for embedded data.
+        images_per_class: train on the first so many training images of each class; 0 takes all.
         model: key of `models.MODELS`.
         width: channels of the first stage.
         epochs: epochs a level.
@@ -71,6 +73,7 @@ class RunConfig:
     arm: str = "imp"
     dataset: str = "digits"
     data_hash: str = ""
+    images_per_class: int = 0
     model: str = "resnet20"
     width: int = 8
     epochs: int = 16
@@ -176,6 +179,8 @@ def _check_numbers(config: RunConfig) -> None:
     for name in ("width", "epochs", "batch_size", "levels", "first_level"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
+    if config.images_per_class < 0:
+        raise ConfigError(f"images_per_class must be 0 (all) or more, got {config.images_per_class}")
     if not 0 <= config.warmup_epochs < config.epochs:
         raise ConfigError(f"warmup_epochs must lie in [0, epochs = {config.epochs}), got {config.warmup_epochs}")
     if not 0 <= config.momentum < 1:

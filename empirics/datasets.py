@@ -3,6 +3,7 @@
 Small images need no DataLoader: a batch is one gather from one tensor.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,6 +128,27 @@ def load(name: str, *, folder: Path | None = None, data_hash: str = "", cache: P
         return DATASETS[choose(name, DATASETS, "data set")]()
     except ConfigError as error:
         raise DataError(f"{error}; for a folder of images give --data-dir: {LAYOUT}") from None
+
+
+def first_per_class(dataset: Dataset, n: int) -> Dataset:
+    """The same data set with the first `n` training images of each class, in their order; 0 takes all.
+
+    Pixels are still normalised by the whole training set.
+
+    Raises:
+        DataError: a class has fewer.
+    """
+    if n == 0:
+        return dataset
+    labels = dataset.train.labels
+    places = [(labels == c).nonzero().flatten() for c in range(dataset.classes)]
+    short = [c for c, place in enumerate(places) if len(place) < n]
+    if short:
+        raise DataError(
+            f"class {short[0]} has {len(places[short[0]])} training images: images_per_class {n} is too many"
+        )
+    index = torch.cat([place[:n] for place in places]).sort().values
+    return dataclasses.replace(dataset, train=Split(dataset.train.images[index], labels[index]))
 
 
 def digits() -> Dataset:

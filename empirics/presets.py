@@ -196,15 +196,16 @@ PRESETS: dict[str, Preset] = {
         classes=10,
     ),
     "cifar10-small": Preset(
-        about="CIFAR-10 images from a folder, ResNet8 of width 8: a rehearsal of the cifar10 preset",
+        about="1,000 images a class of CIFAR-10, ResNet8 of width 8: an hour on 2 cores",
         settings={
             "dataset": "cifar10",
+            "images_per_class": 1000,
             "model": "resnet8",
             "width": 8,
             "batch_size": 128,
             "lr": 0.1,
             "schedule": "cosine",
-            "epochs": 4,
+            "epochs": 10,
             "warmup_epochs": 1,
             "weight_decay": 5e-4,
             "prune_rate": 0.5,

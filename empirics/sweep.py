@@ -230,6 +230,7 @@ def _work(task: Task, source: DataSource, results: Path, device: str, connection
     try:
         where = runtime.prepare(device)
         dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
+        dataset = datasets.first_per_class(dataset, task.config.images_per_class)
         lab = levels.Lab(dataset.to(where), where, results, report=lambda metrics: connection.send(("epoch", metrics)))
         levels.run(task.config, task.seed, lab)
     except BrokenPipeError:

@@ -56,6 +56,17 @@ def test_batched_crops_equal_a_loop_over_images(flip):
     assert choices.shifts.min() == 0 and choices.shifts.max() == 4
 
 
+def test_the_first_images_of_each_class_are_taken_in_order():
+    data = datasets.digits()
+    few = datasets.first_per_class(data, 5)
+    assert torch.bincount(few.train.labels).tolist() == [5] * 10 and len(few.test) == 500
+    sevens = (data.train.labels == 7).nonzero().flatten()[:5]
+    assert torch.equal(few.train.images[few.train.labels == 7], data.train.images[sevens])
+    assert torch.equal(few.mean, data.mean)
+    with pytest.raises(DataError, match="images_per_class 1000 is too many"):
+        datasets.first_per_class(data, 1000)
+
+
 def test_a_shift_brings_in_the_minimum():
     data = datasets.digits()
     padded = datasets.pad_images(data.train.images, 1)
