@@ -11,7 +11,7 @@ _WHERE = {
     "claims_json": "figures.claims_table",
     "claims_markdown": "figures.claims_table",
     "load": "figures.results",
-    "ResultError": "figures.records",
+    "ResultError": "figures.checks",
     "FIGURES": "figures.catalogue",
     "explain": "figures.origin",
 }

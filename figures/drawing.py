@@ -145,8 +145,8 @@ def fit_height(axes, curves: Sequence[dict], least: float | None = None, most: f
     span = max(max(means) - min(means), 0.01)
     lows = [low for curve in curves for low in curve["low"] if low is not None]
     highs = [high for curve in curves for high in curve["high"] if high is not None]
-    low = max(min([*lows, min(means)]), min(means) - 0.6 * span) - 0.06 * span
-    high = min(max([*highs, max(means)]), max(means) + 0.6 * span) + 0.06 * span
+    low = max(min([*lows, min(means)]), min(means) - 2 * span) - 0.06 * span
+    high = min(max([*highs, max(means)]), max(means) + 2 * span) + 0.06 * span
     axes.set_ylim(low if least is None else max(low, least), high if most is None else min(high, most))
 
 
@@ -192,6 +192,17 @@ def missing_words(missing: Sequence[Missing]) -> str:
     for item in missing:
         commands.setdefault(item.command, []).append(item.panel)
     return "Not drawn: " + "; ".join(f"{', '.join(p)} (`{command}`)" for command, p in commands.items()) + "."
+
+
+def cut_words(figure) -> str:
+    """A sentence for the caption where an interval runs off its axis; call it when the limits are set."""
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        for container in axes.containers:
+            for bars in container.lines[2] if type(container).__name__ == "ErrorbarContainer" else ():
+                if any(y < low or y > high for segment in bars.get_segments() for _, y in segment):
+                    return "Bars that reach an axis' end go on beyond it."
+    return ""
 
 
 def join_caption(*sentences: str) -> str:

@@ -10,6 +10,7 @@ from figures.drawing import (
     Sheet,
     absent_datasets,
     arms_there,
+    cut_words,
     density_axis,
     fit_height,
     join_caption,
@@ -104,7 +105,9 @@ def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawin
         }
     legend_below(sheet, grid.ravel(), 4)
     stars = "* marks p <= .05 (paired t, Holm over the levels of a curve)."
-    caption = join_caption(title, MEANS, *sheet.captions, stars, EPOCHS, sentence, missing_words(missing))
+    caption = join_caption(
+        title, MEANS, *sheet.captions, cut_words(sheet.figure), stars, EPOCHS, sentence, missing_words(missing)
+    )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
@@ -164,6 +167,7 @@ def figure_2(records: Records) -> Drawing:
         "IMP and LRR on a neuron and on masks that they did not choose.",
         *sheet.captions,
         MEANS,
+        cut_words(sheet.figure),
         EPOCHS,
         "Random: layer densities from ERK; shuffled: the IMP mask permuted within each layer.",
         "Follows the paper's figure 2; the intervals and all settings are ours.",

@@ -6,6 +6,7 @@ from figures.drawing import (
     NothingToDraw,
     Sheet,
     arms_there,
+    cut_words,
     fit_height,
     join_caption,
     legend_below,
@@ -47,6 +48,7 @@ def figure_factorial(records: Records) -> Drawing:
         "Ours: what does LRR carry over, signs or magnitudes? IMP starts a level from initial signs and magnitudes, LRR"
         " from trained ones; sign rewind takes trained signs and initial magnitudes, magnitude rewind the reverse.",
         *sheet.captions,
+        cut_words(sheet.figure),
         missing_words(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))

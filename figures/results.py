@@ -9,17 +9,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from figures.checks import ResultError, must, parse_json
 from figures.records import (
     ArmRun,
     Problem,
     Records,
-    ResultError,
     SeedRecord,
     Source,
     StudyResults,
     TheoryResult,
-    must,
-    parse_json,
     parse_level,
     parse_run,
     parse_signs,

@@ -138,6 +138,7 @@ ARMS: dict[str, ArmStyle] = {
     "lrr-on-random-mask": ArmStyle("LRR, random mask", PINK, "P", _DOT),
     "imp-bn-kept": ArmStyle("IMP, BN kept", VERMILLION, "<", _DASH_DOT),
     "lrr-bn-rewind": ArmStyle("LRR, BN rewound", BLUE, ">", _DASH_DOT),
+    "wr": ArmStyle("WR", GREEN, "d", "-"),
     "sign": ArmStyle("sign rewind", GREEN, "p", _LONG),
     "magnitude": ArmStyle("magnitude rewind", SKY, "h", _SHORT),
     "imp-long": ArmStyle("IMP, LRR's epochs", GREY, "D", _DOT),

@@ -5,7 +5,7 @@ import math
 import zipfile
 from collections.abc import Mapping
 
-from figures.records import (
+from figures.checks import (
     FRACTION,
     FRACTIONS,
     NAME,

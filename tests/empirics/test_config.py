@@ -6,10 +6,10 @@ from empirics import presets
 from empirics.config import DENSE_FIELDS, UNHASHED_FIELDS, ConfigError, RunConfig, config_hash
 
 CHANGED = dict(
-    dataset="letters", data_hash="0" * 64, images_per_class=10, model="resnet8", width=4, epochs=15,
-    batch_size=32, lr=0.05, schedule="constant", milestones=(0.5,), warmup_epochs=2, momentum=0.8, weight_decay=1e-4, prune_rate=0.2, levels=9,
-    criterion="random", densities="uniform", rewind="lrr", rewind_epoch=3, bn_rewind=False, mask_source="random",
-    mask_run="lrr-x", cycles="level + 1", first_level=2,
+    dataset="letters", data_hash="0" * 64, images_per_class=10, model="resnet8", width=4, epochs=15, batch_size=32,
+    lr=0.05, schedule="constant", milestones=(0.5,), warmup_epochs=2, momentum=0.8, weight_decay=1e-4, prune_rate=0.2,
+    levels=9, criterion="random", densities="uniform", rewind="lrr", rewind_epoch=3, bn_rewind=False,
+    mask_source="random", mask_run="lrr-x", cycles="level + 1", first_level=2,
 )  # fmt: skip
 NEEDS = {
     "rewind_epoch": dict(rewind="wr"),

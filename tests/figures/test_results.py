@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from figures.records import ResultError, parse_json, parse_level, parse_signs, parse_study
+from figures.checks import ResultError, parse_json
+from figures.records import parse_level, parse_signs, parse_study
 from figures.results import load
 
 STUDY = "studies/quick-digits.json"
