@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.closed_form import (
+from theory.exact import (
     INITS,
     LEARNS,
     closed_form,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
-from theory.closed_form import known
+from theory.exact import known
 from theory.network import Array, finite
 
 METHODS = ("DOP853", "RK45", "RK23", "Radau", "BDF", "LSODA")
@@ -282,7 +282,7 @@ def _drift(rows: list[tuple[float, Array]]) -> float:
 
 
 def _verdict(run: Trajectory, start: Array, options: dict) -> str:
-    """Say what the run shows, `undecided` where its own errors could have decided it (theory.md, trap 1)."""
+    """Say what the run shows, `undecided` where its own errors could have decided it (round-off leaves the separatrix after t of about 74)."""
     a0, w0 = start[0], start[1:]
     r0, on_axis = np.hypot.reduce(w0), not w0[1:].any()
     trusted = 1e3 * (options["rtol"] * r0 + options["atol"])

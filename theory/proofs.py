@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.closed_form import LEARNS, SEPARATRIX, closed_form, limits, verdicts
+from theory.exact import LEARNS, SEPARATRIX, closed_form, limits, verdicts
 from theory.flow import Event, integrate
 from theory.network import Population, gradient_1d, loss_1d, population_gradient, population_loss, split
 

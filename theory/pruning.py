@@ -12,7 +12,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.closed_form import LEARNS, known, limits
+from theory.exact import LEARNS, known, limits
 from theory.network import Array, finite, neuron, split
 
 # A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide what comes next, so trained()

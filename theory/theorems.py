@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from theory import proofs
-from theory.closed_form import known
+from theory.exact import known
 
 PAPER, READING, OURS = "paper, summary", "our reading", "ours"
 

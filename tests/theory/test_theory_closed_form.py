@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.closed_form import closed_form
+from theory.exact import closed_form
 from theory.flow import integrate
 from theory.network import Line
 
@@ -22,7 +22,7 @@ time = st.one_of(st.just(0.0), st.floats(-300, 300).map(lambda x: 10.0**x))
 
 
 def exact(a0, w0, t, p=0.5, q=0.5, digits=40):
-    """theory.md's formulas, as they stand there, in many digits."""
+    """The textbook form of the solution, with the common factor left in, in many digits."""
     with mp.workdps(digits):
         a0, w0, t, p, q = map(mp.mpf, (a0, w0, t, p, q))
         c = a0**2 - w0**2

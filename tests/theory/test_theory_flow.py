@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.closed_form import closed_form, limit
+from theory.exact import closed_form, limit
 from theory.flow import METHODS, Event, integrate
 from theory.network import Line, Population
 

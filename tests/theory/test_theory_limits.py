@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.closed_form import VERDICTS, Limit, closed_form, learns, limit, limits, success_probability_exact, verdicts
+from theory.exact import VERDICTS, Limit, closed_form, learns, limit, limits, success_probability_exact, verdicts
 from theory.flow import Event, integrate
 from theory.network import Population, loss_1d, population_loss
 from theory.pruning import prune

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from theory.closed_form import closed_form, learns, limit, verdicts
+from theory.exact import closed_form, learns, limit, verdicts
 from theory.flow import METHODS, Event, integrate
 from theory.network import Population, population_gradient, split
 

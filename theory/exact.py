@@ -5,14 +5,12 @@ e = exp(-C+ D t), f = 1 - e and k = c^2 / S, the flow on w > 0 is a + w = A sqrt
 
     z = (S + B^2 f + k e) / (S e + A^2 f + k):
 
-the fraction of theory.md with the common factor S taken out, which leaves positive terms only, so nothing cancels.
+a fraction of positive terms only, so nothing cancels.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +19,7 @@ from theory.network import Array, finite, neuron, split
 
 FAILS, LEARNS, SEPARATRIX = 0, 1, 2
 VERDICTS = ("fails", "learns", "separatrix")  # the word of each code
-BAND = 1e-12  # |w| is rounded, so "on the separatrix" is a relative band (theory.md, trap 2)
+BAND = 1e-12  # |w| is rounded, so "on the separatrix" is a relative band
 LARGEST = 1e150  # above it c = a^2 - w^2 overflows
 
 
@@ -248,13 +246,3 @@ def known(what: str, name: str, names: tuple[str, ...]) -> None:
 
 RULES = ("imp", "sign", "magnitude", "lrr")
 INITS = ("balanced", "normal")
-
-
-class _Module(ModuleType):
-    """The package's public name `closed_form` is this file's name too: calling the module calls the function."""
-
-    def __call__(self, *args, **kwargs):
-        return closed_form(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _Module
