@@ -125,6 +125,8 @@ def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
     inputs, problems = figure_inputs(spec, desk.records), _problems_of(spec, desk.records)
 
     def outcome(status, message="", files=(), commands=()):
+        if status in (MISSING, FAILED) and (desk.out_dir / f"figures/fig{figure_id}.json").exists():
+            message += "; the picture that stands there is an older one"
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
 
     if problems:

@@ -282,7 +282,10 @@ def _drift(rows: list[tuple[float, Array]]) -> float:
 
 
 def _verdict(run: Trajectory, start: Array, options: dict) -> str:
-    """Say what the run shows, `undecided` where its own errors could have decided it (round-off leaves the separatrix after t of about 74)."""
+    """Say what the run shows, `undecided` where its own errors could have decided it.
+
+    Round-off alone leaves the separatrix of one input after t of about 74.
+    """
     a0, w0 = start[0], start[1:]
     r0, on_axis = np.hypot.reduce(w0), not w0[1:].any()
     trusted = 1e3 * (options["rtol"] * r0 + options["atol"])

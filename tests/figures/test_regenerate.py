@@ -111,6 +111,13 @@ def test_a_corrupt_file_fails_its_figures_by_name_and_the_others_appear(folder, 
     assert found["claims"].status == "failed" and path in (tmp_path / "out/CLAIMS.md").read_text()
 
 
+def test_a_figure_that_can_no_longer_be_drawn_says_that_the_old_one_still_stands(first, folder, tmp_path, writer):
+    out = tmp_path / "out"
+    shutil.copytree(first[0], out)
+    (outcome,) = make(spoiled(folder, tmp_path, "studies", None), out, ["3"], writer)
+    assert outcome.status == "missing" and "older one" in outcome.message
+
+
 def test_missing_results_are_reported_with_their_command_and_the_others_appear(folder, tmp_path, writer):
     theory_only = spoiled(folder, tmp_path, "studies", None)
     found = {o.id: o for o in make(theory_only, tmp_path / "out", ["3", "factorial", "claims"], writer)}
