@@ -258,3 +258,20 @@ def test_three_data_sets_fit_as_well(synthetic, folder, tmp_path):
             found = boxes(drawing.figure)
             assert all(0 <= b.x0 and b.x1 <= width and 0 <= b.y0 and b.y1 <= height for _, b in found)
             assert drawing.missing == ()
+
+
+def test_marks_follow_holm_and_need_four_seeds(drawings, synthetic, tmp_path):
+    from figures.statistics import holm, t_test_p
+
+    curve = drawings["3"].plotted["quick-digits"]["differences"]["lrr"]
+    assert curve["p_holm"] == pytest.approx(holm([t_test_p(values) for values in curve["values"]]))
+    assert curve["marked"] == [p <= 0.05 for p in curve["p_holm"]] and any(curve["marked"])
+    synthetic.study(tmp_path, seeds=(0, 1, 2), noise=0.01)
+    three = FIGURES["3"].draw(load(tmp_path)).plotted["quick-digits"]["differences"]["lrr"]
+    assert min(three["p_holm"]) <= 0.05 and not any(three["marked"])
+
+
+def test_a_caption_says_where_an_interval_runs_off_the_axis(drawings, synthetic, tmp_path):
+    assert "go on beyond it" not in drawings["4"].caption
+    synthetic.study(tmp_path, seeds=(0, 1), noise=1.0)
+    assert "go on beyond it" in FIGURES["4"].draw(load(tmp_path)).caption
