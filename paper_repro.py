@@ -4,6 +4,7 @@ This file wires: what it runs lives in `theory`, `empirics` and `figures`, which
 Without arguments it is `figures` with the `quick` preset.
 """
 
+import os
 import shlex
 import signal
 import sys
@@ -148,6 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted: everything that was complete stays; the same command goes on from there")
         return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (ValueError, RuntimeError, OSError) as error:
         # ours carry a message for the user; anything else is a defect, and its traceback is what helps
         if not type(error).__module__.startswith(("empirics", "theory", "figures")):
@@ -344,11 +348,11 @@ def train_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) 
     if command.dry_run:
         return say_estimate(command, preset, source, tasks, workers)
     check_writable(command.results)
-    tag = ", ".join(f"{name}={value}" for name, value in overrides.items())
-    label = f"{command.preset} with {tag}" if tag else command.preset
-    write_study(
-        command.results, sweep.study_record(label, configs, seeds, f"paper_repro.py train --preset {command.preset}")
-    )
+    label = ", ".join([command.preset, *(f"{name}={value}" for name, value in overrides.items())])
+    options = "".join(f" --{name.replace('_', '-')} {value}" for name, value in overrides.items())
+    folder = f" --data-dir DIR --data-label {source.name}" if source.folder else ""
+    made_by = f"paper_repro.py train --preset {command.preset}{options}{folder}"
+    write_study(command.results, sweep.study_record(label, configs, seeds, made_by))
     if not tasks:
         return 0
     return train_tasks(tasks, source, command, workers)

@@ -6,6 +6,7 @@ A task's result depends on its config and seed alone, so the number of workers c
 import dataclasses
 import heapq
 import multiprocessing
+import re
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -243,10 +244,17 @@ def _work(task: Task, source: DataSource, results: Path, device: str, connection
 
 
 def study_record(preset: str, configs: Mapping[str, RunConfig], seeds: Sequence[int], command: str) -> dict[str, Any]:
-    """The record of a study: which run is which arm, and the command that makes them."""
+    """The record of a study: which run is which arm, and the command that makes them.
+
+    Args:
+        preset: its key, followed by the settings that were changed, if any.
+        configs: arm -> run.
+        seeds: trained now.
+        command: what makes the runs.
+    """
     one = next(iter(configs.values()))
     return {
-        "study": f"{preset}-{one.dataset}",
+        "study": re.sub(r"[^a-z0-9.]+", "-", f"{preset} {one.dataset}"),
         "preset": preset,
         "dataset": one.dataset,
         "model": one.model,

@@ -81,16 +81,18 @@ def dataset_name(name: str) -> str:
 
 
 def panel_name(study: Study) -> str:
-    """What a study's panels are called: its data set, or its preset where that is not the data set's own."""
-    own = study.preset == PRESETS.get(study.dataset, study.dataset)
-    return (
-        dataset_name(study.dataset) if own else study.preset if len(study.preset) <= 18 else study.preset[:16] + "..."
-    )
+    """What a study's panels are called: its data set, with the preset where that is not the data set's own."""
+    name = dataset_name(study.dataset)
+    if study.preset == PRESETS.get(study.dataset, study.dataset):
+        return name
+    preset, *changes = study.preset.split(", ")
+    return f"{name} ({preset}{', changed' if changes else ''})"
 
 
 def not_run(panel: str, dataset: str) -> Missing:
     """A panel whose data set has not been run."""
     command = f"paper_repro.py train --preset {PRESETS.get(dataset, dataset)}"
+    command += "" if dataset == "digits" else " --data-dir DIR"
     return Missing(panel, f"{dataset_name(dataset)} has not been run", command)
 
 

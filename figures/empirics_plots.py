@@ -98,7 +98,7 @@ def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawin
         name = panel_name(results.study)
         shown = [arm for arm in differences if arm in there]
         sheet.letter(axes[0], name, f"{seeds_words(results, there)}.")
-        sheet.letter(axes[1], f"{name}, difference from IMP", "the same, difference from IMP paired by seed.")
+        sheet.letter(axes[1], "the same, difference from IMP", "the same, difference from IMP paired by seed.")
         plotted[results.study.study] = {
             "curves": draw_curves(axes[0], results, there),
             "differences": draw_differences(axes[1], results, shown, "imp"),

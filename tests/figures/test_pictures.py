@@ -218,15 +218,15 @@ def test_datasets_of_the_paper_that_were_not_run_are_named_with_their_command(dr
     for name, presets in (("2", ("cifar10", "cifar100", "tiny-imagenet")), ("3", ("cifar10", "cifar100"))):
         commands = {item.command for item in drawings[name].missing}
         for preset in presets:
-            assert f"paper_repro.py train --preset {preset}" in commands
-            assert f"`paper_repro.py train --preset {preset}`" in drawings[name].caption
+            assert f"paper_repro.py train --preset {preset} --data-dir DIR" in commands
+            assert f"`paper_repro.py train --preset {preset} --data-dir DIR`" in drawings[name].caption
 
 
 def test_a_small_preset_does_not_stand_for_the_papers(synthetic, tmp_path):
     synthetic.study(tmp_path, "cifar10", "cifar10-small")
     drawing = FIGURES["3"].draw(load(tmp_path))
-    assert "paper_repro.py train --preset cifar10" in {item.command for item in drawing.missing}
-    assert drawing.figure.axes[0].get_title(loc="left") == "(a) cifar10-small"
+    assert "paper_repro.py train --preset cifar10 --data-dir DIR" in {item.command for item in drawing.missing}
+    assert drawing.figure.axes[0].get_title(loc="left") == "(a) CIFAR-10 (cifar10-small)"
 
 
 def test_an_arm_without_a_complete_seed_is_left_out_and_named(synthetic, tmp_path):
