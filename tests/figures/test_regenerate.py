@@ -121,7 +121,8 @@ def test_a_figure_that_can_no_longer_be_drawn_says_that_the_old_one_still_stands
 def test_missing_results_are_reported_with_their_command_and_the_others_appear(folder, tmp_path, writer):
     theory_only = spoiled(folder, tmp_path, "studies", None)
     found = {o.id: o for o in make(theory_only, tmp_path / "out", ["3", "factorial", "claims"], writer)}
-    assert found["3"].status == "missing" and "paper_repro.py train --preset cifar10 --data-dir DIR" in found["3"].commands
+    assert found["3"].status == "missing"
+    assert "paper_repro.py train --preset cifar10 --data-dir DIR" in found["3"].commands
     assert found["factorial"].status == "drawn" and found["claims"].status == "drawn"
 
 
