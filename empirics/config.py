@@ -118,6 +118,10 @@ class RunConfig:
         """The levels that the run trains itself; level 0 is the dense run's."""
         return range(1) if self.is_dense else range(self.first_level, self.levels)
 
+    def cycles_at(self, level: int) -> int:
+        """Cycles of the learning-rate schedule at a level."""
+        return level + 1 if self.cycles == "level + 1" else 1
+
     @property
     def has_sign_statistics(self) -> bool:
         """Whether the run trains every level from 1 on, so that a sign can be followed over all of them."""

@@ -3,6 +3,7 @@
 Level 0 is a run of its own (`dense-...`), trained once a seed; every arm starts from it.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from empirics import masks as m
-from empirics import models, signs
-from empirics.config import SCHEMA, RunConfig, choose
+from empirics import models, records, signs
+from empirics.config import RunConfig, choose
 from empirics.criteria import CRITERIA, DENSITIES, select
 from empirics.datasets import Dataset
 from empirics.rewinding import restart
-from empirics.runtime import provenance
 from empirics.schedules import SCHEDULES, kept_weights
 from empirics.seeding import generator
 from empirics.store import INITIAL, MASKS, SIGNS, WEIGHTS, RunFolder, StoreError
@@ -29,13 +29,42 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Lab:
-    """Where a run happens: its data on a device, the results folder, and who is told of every epoch."""
+    """Where runs happen: the data on a device, the results folder, and who is told of every epoch."""
 
     dataset: Dataset
     device: torch.device
     results: Path
     threads: int = 1
     report: Callable[[EpochMetrics], None] = lambda metrics: None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run and seed at work in a lab, with the network that its levels are trained in."""
+
+    config: RunConfig
+    seed: int
+    lab: Lab
+    model: nn.Module
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where this run's levels are."""
+        return RunFolder(self.lab.results, self.config.name, self.seed)
+
+    @property
+    def dense(self) -> RunFolder:
+        """Where level 0 is."""
+        return RunFolder(self.lab.results, self.config.dense.name, self.seed)
+
+    @property
+    def layers(self) -> dict[str, nn.Parameter]:
+        """The prunable weights, in network order."""
+        return models.prunable_weights(self.model)
+
+    def before(self, level: int) -> tuple[RunFolder, int]:
+        """Folder and number of the level whose weights `level` builds on."""
+        return (self.dense, 0) if level == self.config.first_level else (self.folder, level - 1)
 
 
 def run(config: RunConfig, seed: int, lab: Lab) -> None:
@@ -47,32 +76,28 @@ def run(config: RunConfig, seed: int, lab: Lab) -> None:
         lab: data, device and folders.
 
     Raises:
-        StoreError: a run that this one builds on is missing or diverged.
+        StoreError: a run that this one builds on is missing.
         EmptyNetworkError: a level would leave the network, or a layer of random masks, without a weight.
     """
-    folder = RunFolder(lab.results, config.name, seed)
-    folder.write_config(config)
-    model = initial_network(config, seed, lab.dataset)
+    trial = Trial(config, seed, lab, initial_network(config, seed, lab.dataset))
+    trial.folder.write_config(config)
     if config.is_dense:
-        if folder.next_level(config) is not None:
-            _train_dense(model, config, seed, lab, folder)
+        if trial.folder.next_level(config) is not None:
+            train_level(trial, 0, state_of(trial.model), m.dense(trial.layers))
         return
-    dense = RunFolder(lab.results, config.dense.name, seed)
-    if (reason := _built_on_divergence(config, seed, lab.results)) is not None:
-        level = folder.next_level(config)
-        if level is not None:
-            _save_diverged(folder, _header(config, seed, level, None), reason, lab)
-        return
-    initial = dense.load_tensors(0, INITIAL)
-    rewind_point = initial if config.rewind != "wr" else _epoch_of_dense(model, initial, config, seed, lab)
-    while (level := folder.next_level(config)) is not None:
-        before = dense if level == config.first_level else folder
-        trained = before.load_tensors(0 if before is dense else level - 1, WEIGHTS)
-        masks = level_masks(model, config, seed, level, trained, lab.results)
-        start = restart(config.rewind, rewind_point, trained, masks, bn_rewind=config.bn_rewind)
-        _train_level(model, start, masks, level, config, seed, lab, folder)
-    if config.has_sign_statistics and not folder.is_complete(config):
-        _save_sign_statistics(model, config, seed, lab.results)
+    point = None
+    while (level := trial.folder.next_level(config)) is not None:
+        if (reason := _built_on_divergence(trial, level)) is not None:
+            trial.folder.save_level(records.diverged(records.header(config, seed, level), reason, lab), {})
+            return
+        folder, previous = trial.before(level)
+        trained = folder.load_tensors(previous, WEIGHTS)
+        masks = level_masks(trial, level, trained)
+        point = rewind_point(trial) if point is None else point
+        start = restart(config.rewind, point, trained, masks, bn_rewind=config.bn_rewind)
+        train_level(trial, level, start, masks)
+    if config.has_sign_statistics and not trial.folder.is_complete(config):
+        _save_sign_statistics(trial)
 
 
 def initial_network(config: RunConfig, seed: int, dataset: Dataset) -> nn.Module:
@@ -81,30 +106,39 @@ def initial_network(config: RunConfig, seed: int, dataset: Dataset) -> nn.Module
     return models.create(config.model, config.width, channels, dataset.classes, generator(seed, "initial weights"))
 
 
-def level_masks(model: nn.Module, config: RunConfig, seed: int, level: int, trained: State, results: Path) -> m.Masks:
-    """The masks of `level`, from the run's mask source.
+def rewind_point(trial: Trial) -> State:
+    """What rewinding rules call initial: initialisation, or for `wr` the dense run's state after epoch `rewind_epoch`.
 
-    Args:
-        model: names and shapes of the prunable weights.
-        config, seed, level: which masks.
-        trained: state at the end of the level before.
-        results: where masks of earlier levels and of other runs are.
+    That epoch is reached by training the first epochs of the dense run again, to the same bits, so it is never missing.
     """
-    layers = models.prunable_weights(model)
+    initial = trial.dense.load_tensors(0, INITIAL)
+    if trial.config.rewind != "wr":
+        return initial
+    _load(trial, initial)
+    last = trial.config.rewind_epoch
+    train_cycle(
+        trial.model, trial.lab.dataset, m.dense(trial.layers), trial.config, seed=trial.seed, level=0, last_epoch=last
+    )
+    return state_of(trial.model)
+
+
+def level_masks(trial: Trial, level: int, trained: State) -> m.Masks:
+    """The masks of `level`, from the run's mask source; `trained` is the state at the end of the level before."""
+    config, layers = trial.config, trial.layers
     if config.mask_source in ("run", "shuffled"):
-        masks = load_masks(RunFolder(results, config.mask_run, seed), level, layers)
-        return m.shuffle(masks, seed) if config.mask_source == "shuffled" else masks
+        masks = load_masks(dataclasses.replace(trial.folder, run=config.mask_run), level, layers)
+        return m.shuffle(masks, trial.seed) if config.mask_source == "shuffled" else masks
     if config.mask_source == "random":
-        return random_masks(layers, config, seed, level)
-    before = m.dense(layers) if level == 1 else load_masks(RunFolder(results, config.name, seed), level - 1, layers)
-    keep = kept_weights(sum(w.numel() for w in layers.values()), config.prune_rate, level)
-    return select(config.criterion, trained, before, keep, seed=seed, densities=config.densities)
+        return random_masks(layers, config, trial.seed, level)
+    before = m.dense(layers) if level == 1 else load_masks(trial.folder, level - 1, layers)
+    keep = kept_weights(sum(weight.numel() for weight in layers.values()), config.prune_rate, level)
+    return select(config.criterion, trained, before, keep, seed=trial.seed, densities=config.densities)
 
 
 def random_masks(layers: dict[str, nn.Parameter], config: RunConfig, seed: int, level: int) -> m.Masks:
     """Random masks of `level`: counts are nested over levels, so those of every level before are made too."""
     masks = m.dense(layers)
-    total = sum(w.numel() for w in layers.values())
+    total = sum(weight.numel() for weight in layers.values())
     for k in range(1, level + 1):
         keep = kept_weights(total, config.prune_rate, k)
         masks = select("random", layers, masks, keep, seed=seed, densities=config.densities)
@@ -136,7 +170,7 @@ def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
     choose(config.schedule, SCHEDULES, "schedule")
     steps_per_epoch(config, len(dataset.train))
     layers = models.prunable_weights(initial_network(config, seed, dataset))
-    total, last = sum(w.numel() for w in layers.values()), config.levels - 1
+    total, last = sum(weight.numel() for weight in layers.values()), config.levels - 1
     if kept_weights(total, config.prune_rate, last) < 1:
         raise m.EmptyNetworkError(
             f"level {last} would keep none of the network's {total} weights "
@@ -146,87 +180,71 @@ def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
         random_masks(layers, config, seed, last)
 
 
-def _train_dense(model: nn.Module, config: RunConfig, seed: int, lab: Lab, folder: RunFolder) -> None:
-    _train_level(model, _state(model), m.dense(models.prunable_weights(model)), 0, config, seed, lab, folder)
-
-
-def _epoch_of_dense(model: nn.Module, initial: State, config: RunConfig, seed: int, lab: Lab) -> State:
-    """The state after epoch `rewind_epoch` of the dense run: the same bits, since its first epochs are run again."""
-    model.load_state_dict(initial)
-    model.to(lab.device)
-    whole = m.dense(models.prunable_weights(model))
-    train_cycle(model, lab.dataset, whole, config, seed=seed, level=0, last_epoch=config.rewind_epoch)
-    return _state(model)
-
-
-def _state(model: nn.Module) -> State:
+def state_of(model: nn.Module) -> State:
+    """A copy of a network's state dict, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
-def _train_level(
-    model: nn.Module,
-    start: State,
-    masks: m.Masks,
-    level: int,
-    config: RunConfig,
-    seed: int,
-    lab: Lab,
-    folder: RunFolder,
-) -> None:
-    """Train one level from `start` and save it; a loss that is not finite is saved as `diverged`."""
+def _load(trial: Trial, state: State) -> None:
+    trial.model.load_state_dict(state)
+    trial.model.to(trial.lab.device)
+
+
+def _built_on_divergence(trial: Trial, level: int) -> str | None:
+    """Why a level cannot be trained: the run that it starts from, or takes its masks from, diverged."""
+    for what, name in (("dense run", trial.config.dense.name), ("mask run", trial.config.mask_run)):
+        at = dataclasses.replace(trial.folder, run=name).diverged_at() if name else None
+        if at is not None and at <= level:
+            return f"its {what} {name} diverged at level {at}"
+    return None
+
+
+def train_level(trial: Trial, level: int, start: State, masks: m.Masks) -> None:
+    """Train one level from `start` and save it; one whose loss is not finite is saved as `diverged`."""
+    config, folder, lab = trial.config, trial.folder, trial.lab
+    header = records.header(config, trial.seed, level, masks)
     folder.start_metrics(level)
+    try:
+        measured = _measure_training(trial, level, start, masks)
+    except Diverged as reason:
+        folder.save_level(records.diverged(header, str(reason), lab), {})
+        return
+    end = state_of(trial.model)
+    bits = {"start": signs.sign_bits(start, list(masks)), "end": signs.sign_bits(end, list(masks))}
+    layers = records.layers(masks, bits["end"], _moments(trial, level, bits["start"], masks))
+    packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
+    files = {WEIGHTS: end, MASKS: signs.pack(masks), SIGNS: packed} | ({INITIAL: start} if config.is_dense else {})
+    folder.save_level(header | measured | {"layers": layers, "provenance": records.origin(lab)}, files)
+
+
+def _measure_training(trial: Trial, level: int, start: State, masks: m.Masks) -> dict[str, Any]:
+    """Train every cycle of a level; the numbers of `level.json` that come of it."""
+    config, lab, rates = trial.config, trial.lab, []
 
     def on_epoch(metrics: EpochMetrics) -> None:
-        folder.append_metrics(metrics)
+        rates.append(metrics.images_per_s)
+        trial.folder.append_metrics(metrics)
         lab.report(metrics)
 
-    record = _header(config, seed, level, masks)
-    try:
-        measured = _measure_training(model, start, masks, level, config, seed, lab, on_epoch)
-    except Diverged as reason:
-        _save_diverged(folder, record, str(reason), lab)
-        return
-    end = _state(model)
-    bits = {"end": signs.sign_bits(end, list(masks)), "start": signs.sign_bits(start, list(masks))}
-    record |= measured | {"layers": _layer_records(bits, masks, config, seed, level, lab.results)}
-    packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
-    files = {WEIGHTS: end, MASKS: signs.pack(masks), SIGNS: packed}
-    if config.is_dense:
-        files[INITIAL] = start
-    folder.save_level({**record, "provenance": _provenance(lab)}, files)
-
-
-def _measure_training(
-    model: nn.Module,
-    start: State,
-    masks: m.Masks,
-    level: int,
-    config: RunConfig,
-    seed: int,
-    lab: Lab,
-    on_epoch: Callable[[EpochMetrics], None],
-) -> dict[str, Any]:
-    """Train every cycle of a level; the numbers of `level.json` that come of it."""
-    model.load_state_dict(start)
-    model.to(lab.device)
-    masks = {name: mask.to(lab.device) for name, mask in masks.items()}
-    cycles = level + 1 if config.cycles == "level + 1" else 1
-    started, rates = time.perf_counter(), []
-    for cycle in range(cycles):
+    _load(trial, start)
+    on_device = {name: mask.to(lab.device) for name, mask in masks.items()}
+    started = time.perf_counter()
+    for cycle in range(config.cycles_at(level)):
         train_cycle(
-            model,
+            trial.model,
             lab.dataset,
-            masks,
+            on_device,
             config,
-            seed=seed,
+            seed=trial.seed,
             level=level,
             cycle=cycle,
             first_epoch=config.rewind_epoch if level else 0,
-            on_epoch=lambda metrics: (rates.append(metrics.images_per_s), on_epoch(metrics)),
+            on_epoch=on_epoch,
         )
-    train_loss, train_accuracy = evaluate(model, lab.dataset, lab.dataset.train)
-    test_loss, test_accuracy = evaluate(model, lab.dataset, lab.dataset.test)
-    if not all(torch.isfinite(value).all() for value in model.state_dict().values()) or train_loss != train_loss:
+    train_loss, train_accuracy = evaluate(trial.model, lab.dataset, lab.dataset.train)
+    test_loss, test_accuracy = evaluate(trial.model, lab.dataset, lab.dataset.test)
+    values = [*trial.model.state_dict().values(), torch.tensor([train_loss, test_loss])]
+    if not all(torch.isfinite(value).all() for value in values):
         raise Diverged(f"a weight or the loss is not finite at the end of level {level}: lower lr")
     return {
         "epochs": len(rates),
@@ -239,55 +257,14 @@ def _measure_training(
     }
 
 
-def _header(config: RunConfig, seed: int, level: int, masks: m.Masks | None) -> dict[str, Any]:
-    """The part of `level.json` that is known before training; None for masks that were never made."""
-    return {
-        "schema": SCHEMA,
-        "kind": "level",
-        "run": config.name,
-        "arm": config.arm,
-        "seed": seed,
-        "level": level,
-        "status": "complete",
-        "reason": None,
-        "density": None if masks is None else m.density(masks),
-        "kept": None if masks is None else m.count(masks),
-        "total": None if masks is None else sum(mask.numel() for mask in masks.values()),
-    }
-
-
-def _save_diverged(folder: RunFolder, header: dict[str, Any], reason: str, lab: Lab) -> None:
-    measured = ("epochs", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds", "images_per_s")
-    nothing = {name: None for name in measured} | {"layers": {}, "provenance": _provenance(lab)}
-    folder.save_level({**header, "status": "diverged", "reason": reason, **nothing}, {})
-
-
-def _built_on_divergence(config: RunConfig, seed: int, results: Path) -> str | None:
-    """Why a run cannot be trained: the run that it starts from, or takes its masks from, diverged."""
-    for what, name in (("dense run", config.dense.name), ("mask run", config.mask_run)):
-        if name and (level := RunFolder(results, name, seed).diverged_at()) is not None:
-            return f"its {what} {name} diverged at level {level}"
-    return None
-
-
-def _provenance(lab: Lab) -> dict[str, Any]:
-    accelerator = torch.cuda.get_device_name(lab.device) if lab.device.type == "cuda" else None
-    return provenance(lab.threads, accelerator)
-
-
-def _layer_records(
-    bits: dict[str, signs.Signs], masks: m.Masks, config: RunConfig, seed: int, level: int, results: Path
-) -> dict[str, Any]:
-    """Size, kept weights and flips of each layer, over this level's survivors."""
-    moments = {"level_start": bits["start"], "initial": bits["start"], "previous": bits["start"]}
-    if not config.is_dense:
-        dense = RunFolder(results, config.dense.name, seed)
-        moments["initial"] = load_signs(dense, 0, "start", masks)
-        before, where = (dense, 0) if level == 1 else (RunFolder(results, config.name, seed), level - 1)
-        # a run that begins later has no level before its first: that reading is null there
-        moments["previous"] = None if level == config.first_level > 1 else load_signs(before, where, "end", masks)
-    flips = signs.level_flips(bits["end"], moments, masks)
-    return {name: {"size": mask.numel(), "kept": int(mask.sum()), "flips": flips[name]} for name, mask in masks.items()}
+def _moments(trial: Trial, level: int, start: signs.Signs, masks: m.Masks) -> dict[str, signs.Signs | None]:
+    """Sign bits at the moments that the three readings compare the end of a level with."""
+    if trial.config.is_dense:
+        return dict.fromkeys(signs.READINGS, start)
+    # a run that begins later has no level before its first: that reading does not exist there
+    lone = level == trial.config.first_level > 1
+    previous = None if lone else load_signs(*trial.before(level), "end", masks)
+    return {"level_start": start, "initial": load_signs(trial.dense, 0, "start", masks), "previous": previous}
 
 
 def load_signs(folder: RunFolder, level: int, moment: str, masks: m.Masks) -> signs.Signs:
@@ -297,24 +274,9 @@ def load_signs(folder: RunFolder, level: int, moment: str, masks: m.Masks) -> si
     return signs.unpack({name: packed[f"{moment}/{name}"].numpy() for name in masks}, shapes)
 
 
-def _save_sign_statistics(model: nn.Module, config: RunConfig, seed: int, results: Path) -> None:
-    folder, dense = RunFolder(results, config.name, seed), RunFolder(results, config.dense.name, seed)
-    last = config.levels - 1
-    record = folder.level_record(last)
-    if record is None or record["status"] != "complete":
-        return
-    masks = load_masks(folder, last, models.prunable_weights(model))
-    at = lambda level: folder if level else dense  # noqa: E731
-    ends = [load_signs(at(level), level, "end", masks) for level in range(config.levels)]
-    starts = [load_signs(at(level), level, "start", masks) for level in range(config.levels)]
-    folder.save_signs(
-        {
-            "schema": SCHEMA,
-            "kind": "signs",
-            "run": config.name,
-            "arm": config.arm,
-            "seed": seed,
-            "levels": list(range(config.levels)),
-            "layers": signs.run_statistics(ends, starts, starts[0], masks),
-        }
-    )
+def _save_sign_statistics(trial: Trial) -> None:
+    masks = load_masks(trial.folder, trial.config.levels - 1, trial.layers)
+    places = [(trial.folder if level else trial.dense, level) for level in range(trial.config.levels)]
+    ends, starts = ([load_signs(*place, moment, masks) for place in places] for moment in ("end", "start"))
+    statistics = signs.run_statistics(ends, starts, starts[0], masks)
+    trial.folder.save_signs(records.run_signs(trial.config, trial.seed, statistics))

@@ -160,7 +160,9 @@ _PAPER = (
     "magnitude",
     "imp-long",
 )
-_CIFAR_STEPS = {
+_GROUP = "code: TurboPrune"
+_RENDA = "code: Renda et al."
+_GROUP_LEVELS = {
     "schedule": "step",
     "milestones": (0.5, 0.75),
     "epochs": 150,
@@ -168,7 +170,17 @@ _CIFAR_STEPS = {
     "prune_rate": 0.2,
     "levels": 25,
 }
-_GROUP = "code: TurboPrune"
+_GROUP_RESNET18 = {
+    "model": "resnet18",
+    "width": 64,
+    "batch_size": 256,
+    "lr": 0.1,
+    "weight_decay": 5e-4,
+    **_GROUP_LEVELS,
+}
+_PAPER_SOURCES = {"dataset": "summary", "model": "summary", "criterion": "summary", "momentum": _GROUP}
+_LEVEL_SOURCES = dict.fromkeys(("epochs", "warmup_epochs", "prune_rate", "levels"), _GROUP)
+_GROUP_SOURCES = {**_PAPER_SOURCES, **_LEVEL_SOURCES, **dict.fromkeys(("batch_size", "lr", "weight_decay"), _GROUP)}
 
 # A new preset: one entry here.
 PRESETS: dict[str, Preset] = {
@@ -222,26 +234,20 @@ PRESETS: dict[str, Preset] = {
     "cifar10": Preset(
         about="CIFAR-10, ResNet20, 150 epochs a level, 25 levels",
         settings={
-            **_CIFAR_STEPS,
             "dataset": "cifar10",
             "model": "resnet20",
             "width": 16,
             "batch_size": 128,
             "lr": 0.1,
             "weight_decay": 1e-4,
+            **_GROUP_LEVELS,
         },
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources={
-            "dataset": "summary",
-            "model": "summary",
-            "batch_size": "code: open_lth",
-            "lr": "code: open_lth",
-            "weight_decay": "code: open_lth",
-            "epochs": _GROUP,
-            "warmup_epochs": _GROUP,
-            "prune_rate": _GROUP,
-            "levels": _GROUP,
+            **_PAPER_SOURCES,
+            **_LEVEL_SOURCES,
+            **dict.fromkeys(("batch_size", "lr", "weight_decay"), "code: open_lth"),
         },
         train_images=50_000,
         test_images=10_000,
@@ -250,28 +256,10 @@ PRESETS: dict[str, Preset] = {
     ),
     "cifar100": Preset(
         about="CIFAR-100, ResNet18, 150 epochs a level, 25 levels",
-        settings={
-            **_CIFAR_STEPS,
-            "dataset": "cifar100",
-            "model": "resnet18",
-            "width": 64,
-            "batch_size": 256,
-            "lr": 0.1,
-            "weight_decay": 5e-4,
-        },
+        settings={"dataset": "cifar100", **_GROUP_RESNET18},
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
-        sources={
-            "dataset": "summary",
-            "model": "summary",
-            "batch_size": _GROUP,
-            "lr": _GROUP,
-            "weight_decay": _GROUP,
-            "epochs": _GROUP,
-            "warmup_epochs": _GROUP,
-            "prune_rate": _GROUP,
-            "levels": _GROUP,
-        },
+        sources=_GROUP_SOURCES,
         train_images=50_000,
         test_images=10_000,
         image_shape=(3, 32, 32),
@@ -279,28 +267,10 @@ PRESETS: dict[str, Preset] = {
     ),
     "tiny-imagenet": Preset(
         about="Tiny ImageNet, ResNet18, 150 epochs a level, 25 levels",
-        settings={
-            **_CIFAR_STEPS,
-            "dataset": "tiny-imagenet",
-            "model": "resnet18",
-            "width": 64,
-            "batch_size": 256,
-            "lr": 0.1,
-            "weight_decay": 5e-4,
-        },
+        settings={"dataset": "tiny-imagenet", **_GROUP_RESNET18},
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
-        sources={
-            "dataset": "summary",
-            "model": "summary",
-            "batch_size": _GROUP,
-            "lr": _GROUP,
-            "weight_decay": _GROUP,
-            "epochs": _GROUP,
-            "warmup_epochs": _GROUP,
-            "prune_rate": _GROUP,
-            "levels": _GROUP,
-        },
+        sources=_GROUP_SOURCES,
         train_images=100_000,
         test_images=10_000,
         image_shape=(3, 64, 64),
@@ -325,16 +295,9 @@ PRESETS: dict[str, Preset] = {
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources={
-            "dataset": "summary",
-            "model": "summary",
-            "prune_rate": _GROUP,
-            "epochs": _GROUP,
-            "batch_size": "code: Renda et al.",
-            "lr": "code: Renda et al.",
-            "schedule": "code: Renda et al.",
-            "milestones": "code: Renda et al.",
-            "warmup_epochs": "code: Renda et al.",
-            "weight_decay": "code: Renda et al.",
+            **_PAPER_SOURCES,
+            **dict.fromkeys(("batch_size", "lr", "schedule", "milestones", "warmup_epochs", "weight_decay"), _RENDA),
+            **dict.fromkeys(("epochs", "prune_rate"), _GROUP),
         },
         train_images=1_281_167,
         test_images=50_000,

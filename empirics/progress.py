@@ -15,8 +15,7 @@ def reporter(tasks: Sequence[Task], stream: TextIO = sys.stderr) -> Any:
 
 def _last_epoch_of_level(event: Event) -> bool:
     config, metrics = event.task.config, event.epoch
-    cycles = metrics.level + 1 if config.cycles == "level + 1" else 1
-    return metrics.epoch + 1 == cycles * config.epochs
+    return metrics.epoch + 1 == config.cycles_at(metrics.level) * config.epochs
 
 
 def _label(task: Task) -> str:

@@ -43,8 +43,7 @@ class Task:
     @property
     def epochs(self) -> int:
         """Epochs of the whole task, over its levels and their cycles."""
-        cycles = (level + 1 if self.config.cycles == "level + 1" else 1 for level in self.config.trained_levels)
-        return self.config.epochs * sum(cycles)
+        return self.config.epochs * sum(self.config.cycles_at(level) for level in self.config.trained_levels)
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,7 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     levels.train_cycle(model, tiny_digits, whole, config, seed=0, level=0, on_epoch=keep)
     dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHTS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"
-    initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL)
-    point = levels._epoch_of_dense(model, initial, config, 0, lab)
+    point = levels.rewind_point(levels.Trial(config, 0, lab, model))
     assert all(torch.equal(seen[1][name], point[name]) for name in point), "epochs 0 and 1 are behind it"
     levels.run(config, 0, lab)
     lines = [

@@ -1,0 +1,65 @@
+"""The records of result files, from what was computed: pure functions, no disk."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from empirics import masks as m
+from empirics import signs
+from empirics.config import SCHEMA, RunConfig
+from empirics.runtime import provenance
+
+if TYPE_CHECKING:
+    from empirics.levels import Lab
+
+MEASURED = ("epochs", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds", "images_per_s")
+
+
+def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = None) -> dict[str, Any]:
+    """The part of `level.json` that is known before training; counts are null where masks were never made."""
+    return {
+        "schema": SCHEMA,
+        "kind": "level",
+        "run": config.name,
+        "arm": config.arm,
+        "seed": seed,
+        "level": level,
+        "status": "complete",
+        "reason": None,
+        "density": None if masks is None else m.density(masks),
+        "kept": None if masks is None else m.count(masks),
+        "total": None if masks is None else sum(mask.numel() for mask in masks.values()),
+    }
+
+
+def diverged(header: Mapping[str, Any], reason: str, lab: "Lab") -> dict[str, Any]:
+    """`level.json` of a level whose loss was not finite: no numbers, but the reason."""
+    nothing = dict.fromkeys(MEASURED)
+    return {**header, "status": "diverged", "reason": reason, **nothing, "layers": {}, "provenance": origin(lab)}
+
+
+def layers(masks: m.Masks, end: signs.Signs, moments: Mapping[str, signs.Signs | None]) -> dict[str, Any]:
+    """Size, kept weights and flips by each reading of each layer, over the level's survivors."""
+    flips = signs.level_flips(end, moments, masks)
+    return {name: {"size": mask.numel(), "kept": int(mask.sum()), "flips": flips[name]} for name, mask in masks.items()}
+
+
+def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """`signs.json`."""
+    return {
+        "schema": SCHEMA,
+        "kind": "signs",
+        "run": config.name,
+        "arm": config.arm,
+        "seed": seed,
+        "levels": list(range(config.levels)),
+        "layers": statistics,
+    }
+
+
+def origin(lab: "Lab") -> dict[str, Any]:
+    """Versions, commit, hardware and threads of this process."""
+    if lab.device.type != "cuda":
+        return provenance(lab.threads)
+    import torch
+
+    return provenance(lab.threads, torch.cuda.get_device_name(lab.device))
