@@ -5,6 +5,7 @@ Without arguments it is `figures` with the `quick` preset.
 """
 
 import os
+import re
 import shlex
 import signal
 import sys
@@ -69,6 +70,8 @@ class Train(Study):
     """number of levels, the dense one included"""
     epochs: int | None = None
     """epochs a level"""
+    warmup_epochs: int | None = None
+    """epochs of linear warm-up at the start of every level"""
     model: str | None = None
     """network in place of the preset's"""
     width: int | None = None
@@ -77,6 +80,8 @@ class Train(Study):
     """peak learning rate"""
     schedule: str | None = None
     """learning-rate schedule"""
+    milestones: tuple[float, ...] = ()
+    """fractions of a level at which the step schedule falls by ten; default: a half and three quarters"""
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, ArithmeticError) as error:
         # ours carry a message for the user; anything else is a defect, and its traceback is what helps
         if not type(error).__module__.startswith(("empirics", "theory", "figures")):
             raise
@@ -201,6 +206,8 @@ def run_figures(command: Figures, line: str) -> int:
     failed = 0
     if all_of_them or arms:
         failed = train_study(command, arms, {})
+    elif command.dry_run:
+        print("no network to train: these figures need the neuron alone, in seconds")
     if command.dry_run:
         return 0
     return max(failed, draw(command.ids or None, command.results, command.out, line))
@@ -208,8 +215,12 @@ def run_figures(command: Figures, line: str) -> int:
 
 def run_train(command: Train, line: str) -> int:
     """Train the arms asked for."""
-    names = ("criterion", "prune_rate", "levels", "epochs", "model", "width", "lr", "schedule")
+    names = ("criterion", "prune_rate", "levels", "epochs", "warmup_epochs", "model", "width", "lr", "schedule")
     given = {name: getattr(command, name) for name in names if getattr(command, name) is not None}
+    if command.milestones:
+        given["milestones"] = command.milestones
+    elif command.schedule is not None:
+        given["milestones"] = (0.5, 0.75) if command.schedule == "step" else ()
     return train_study(command, command.arms, given)
 
 
@@ -295,8 +306,8 @@ def run_experiments(names: Sequence[str] | None, results: Path) -> None:
     from theory.experiments import EXPERIMENTS, files, result_name
 
     folder = results / "theory"
-    for name in names if names is not None else EXPERIMENTS:
-        experiment = EXPERIMENTS[choose(name, EXPERIMENTS, "experiment")]
+    for name in [choose(name, EXPERIMENTS, "experiment") for name in (EXPERIMENTS if names is None else names)]:
+        experiment = EXPERIMENTS[name]
         if theory_result_stands(folder, result_name(name)):
             continue
         check_writable(folder)
@@ -339,35 +350,44 @@ def train_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) 
     if any(seed < 0 for seed in command.seeds):
         raise ConfigError(f"--seeds must not be negative, got {min(command.seeds)}: a seed is 0 or more")
     source, content = data_source(command, preset)
-    known = presets.needed_arms([*preset.arms, *arms])
-    configs = {arm: presets.arm_config(command.preset, arm, **overrides, **content) for arm in known}
-    wanted = presets.needed_arms([arm for arm in (arms or preset.arms)])
+    wanted = presets.needed_arms(arms or preset.arms)
+    configs = {arm: presets.arm_config(command.preset, arm, **overrides, **content) for arm in wanted}
     seeds = command.seeds or tuple(preset.seeds)
-    tasks = sweep.unfinished(sweep.plan([configs[arm] for arm in wanted], seeds), command.results)
+    tasks = sweep.unfinished(sweep.plan(configs.values(), seeds), command.results)
     workers = command.workers or (min(4, usable_cores()) if command.device == "cuda" else usable_cores())
     if command.dry_run:
         return say_estimate(command, preset, source, tasks, workers)
     check_writable(command.results)
+    if tasks:
+        check_tasks(tasks, source, command.device)
     label = ", ".join([command.preset, *(f"{name}={value}" for name, value in overrides.items())])
-    options = "".join(f" --{name.replace('_', '-')} {value}" for name, value in overrides.items())
+    options = "".join(f" --{name.replace('_', '-')} {_words(value)}" for name, value in overrides.items())
     folder = f" --data-dir DIR --data-label {source.name}" if source.folder else ""
     made_by = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     write_study(command.results, sweep.study_record(label, configs, seeds, made_by))
-    if not tasks:
-        return 0
-    return train_tasks(tasks, source, command, workers)
+    return train_tasks(tasks, source, command, workers) if tasks else 0
 
 
-def train_tasks(tasks: Sequence[Any], source: "DataSource", command: Study, workers: int) -> int:
-    """Check the plan against the data, then run it."""
-    from empirics import datasets, levels, runtime, sweep
-    from empirics.progress import reporter
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
-    runtime.prepare(command.device)
+
+def check_tasks(tasks: Sequence[Any], source: "DataSource", device: str) -> None:
+    """Refuse, before anything is written, what would fail in the middle of the work."""
+    from empirics import datasets, levels, runtime
+
+    runtime.prepare(device)
     dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
     dataset = datasets.first_per_class(dataset, tasks[0].config.images_per_class)
     for config in {task.config.name: task.config for task in tasks}.values():
         levels.check_run(config, tasks[0].seed, dataset)
+
+
+def train_tasks(tasks: Sequence[Any], source: "DataSource", command: Study, workers: int) -> int:
+    """Run the plan."""
+    from empirics import sweep
+    from empirics.progress import reporter
+
     with reporter(tasks) as on_event:
         failures = sweep.execute(
             tasks, source, command.results, device=command.device, workers=workers, on_event=on_event
@@ -379,13 +399,19 @@ def train_tasks(tasks: Sequence[Any], source: "DataSource", command: Study, work
 
 def data_source(command: Study, preset: Any) -> tuple["DataSource", dict[str, str]]:
     """Where the data are, and the settings that name them."""
+    from empirics.config import ConfigError
     from empirics.sweep import DataSource
 
     if command.data_dir is None:
         return DataSource(preset.settings["dataset"]), {}
-    from empirics.datasets import folder_hash
+    from empirics.datasets import DATASETS, folder_hash
 
-    label = command.data_label or command.data_dir.resolve().name.lower().replace("_", "-")
+    label = command.data_label or re.sub(r"[^a-z0-9]+", "-", command.data_dir.resolve().name.lower()).strip("-")
+    if label in DATASETS or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", label):
+        raise ConfigError(
+            f"{label!r} cannot name a folder of images: give --data-label, lower-case words joined by hyphens "
+            f"that name no data set of ours ({', '.join(DATASETS)})"
+        )
     content = folder_hash(command.data_dir)
     source = DataSource(label, command.data_dir.resolve(), content, command.results / "cache")
     return source, {"dataset": label, "data_hash": content}
@@ -393,7 +419,7 @@ def data_source(command: Study, preset: Any) -> tuple["DataSource", dict[str, st
 
 def say_estimate(command: Study, preset: Any, source: "DataSource", tasks: Sequence[Any], workers: int) -> int:
     """What would run, with time and disk from throughput measured now."""
-    levels = sum(len(task.config.trained_levels) for task in tasks)
+    levels = sum(len(task.levels) for task in tasks)
     print(
         f"preset {command.preset}: {len(tasks)} runs, {levels} levels, "
         f"{sum(task.epochs for task in tasks)} epochs to train"

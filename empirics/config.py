@@ -141,7 +141,9 @@ class RunConfig:
     def record(self) -> dict[str, Any]:
         """Every hashed field, as JSON types."""
         fields = dataclasses.asdict(self) if not self.is_dense else {name: getattr(self, name) for name in DENSE_FIELDS}
-        fields = {name: value for name, value in fields.items() if name not in UNHASHED_FIELDS}
+        # 1 and 1.0 are one learning rate
+        floats = {field.name for field in dataclasses.fields(self) if field.type is float}
+        fields = {n: float(v) if n in floats else v for n, v in fields.items() if n not in UNHASHED_FIELDS}
         return json.loads(json.dumps(fields))
 
 
@@ -192,6 +194,8 @@ def _check_numbers(config: RunConfig) -> None:
     for name in ("lr", "weight_decay"):
         if not 0 <= getattr(config, name) < float("inf"):
             raise ConfigError(f"{name} must be finite and not negative, got {getattr(config, name)}")
+    if not all(isinstance(m, (int, float)) for m in config.milestones):
+        raise ConfigError(f"milestones must be numbers, got {config.milestones}")
     if any(not 0 < m < 1 for m in config.milestones) or list(config.milestones) != sorted(set(config.milestones)):
         raise ConfigError(f"milestones must rise within (0, 1): fractions of the level, got {config.milestones}")
 
@@ -210,6 +214,8 @@ def _check_combinations(config: RunConfig) -> None:
         raise ConfigError(f"rewind_epoch must lie in [0, epochs = {config.epochs}), got {config.rewind_epoch}")
     if config.levels > 1 and not 1 <= config.first_level < config.levels:
         raise ConfigError(f"first_level must lie in [1, levels = {config.levels}), got {config.first_level}")
+    if (config.schedule == "step") != bool(config.milestones):
+        raise ConfigError(f"milestones go with schedule 'step', got {config.milestones} with {config.schedule!r}")
     independent = config.rewind in ("imp", "wr") and config.bn_rewind and config.mask_source != "own"
     if config.first_level > 1 and not independent:
         raise ConfigError(

@@ -4,7 +4,7 @@ A criterion sees the trained weights and the current masks and returns a score a
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -68,6 +68,20 @@ def erk(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, int]:
         EmptyNetworkError: fewer weights than layers.
     """
     return _spread({name: float(sum(shape)) for name, shape in shapes.items()}, caps, total)
+
+
+def nested_counts(densities: str, shapes: Shapes, totals: Sequence[int]) -> dict[str, int]:
+    """Layer counts at the last of `totals`, each level's capped by those of the level before.
+
+    Args:
+        densities: key of `DENSITIES`.
+        shapes: of each layer.
+        totals: weights kept over the network at levels 1, 2, ...
+    """
+    counts = {name: math.prod(shape) for name, shape in shapes.items()}
+    for total in totals:
+        counts = DENSITIES[choose(densities, DENSITIES, "layer densities")](shapes, counts, total)
+    return counts
 
 
 def uniform(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, int]:

@@ -5,6 +5,8 @@ Small images need no DataLoader: a batch is one gather from one tensor.
 
 import dataclasses
 import hashlib
+import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,7 +194,8 @@ def folder_files(folder: Path) -> dict[str, list[Path]]:
     for split in ("train", "test"):
         if not (folder / split).is_dir():
             raise DataError(f"data folder {folder.name!r} has no folder {split!r}: {LAYOUT}")
-        classes[split] = sorted(path.name for path in (folder / split).iterdir() if path.is_dir())
+        folders = [path.name for path in (folder / split).iterdir() if path.is_dir()]
+        classes[split] = sorted(name for name in folders if not name.startswith("."))
     odd = sorted(set(classes["train"]) ^ set(classes["test"]))
     if odd or not classes["train"]:
         raise DataError(
@@ -201,7 +204,8 @@ def folder_files(folder: Path) -> dict[str, list[Path]]:
     files = {}
     for split, names in classes.items():
         by_class = [
-            sorted(p for p in (folder / split / c).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES) for c in names
+            sorted(p for p in (folder / split / c).iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+            for c in names
         ]
         empty = [name for name, paths in zip(names, by_class, strict=True) if not paths]
         if empty:
@@ -215,8 +219,11 @@ def folder_hash(folder: Path) -> str:
     digest = hashlib.sha256()
     for paths in folder_files(folder).values():
         for path in paths:
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+            try:
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise DataError(f"image {_where(folder, path)} cannot be read: {error.strerror}") from None
+            digest.update(os.fsencode(path.relative_to(folder).as_posix()) + f" {content}\n".encode())
     return digest.hexdigest()
 
 
@@ -240,19 +247,19 @@ def image_folder(name: str, folder: Path, data_hash: str = "", cache: Path | Non
 
 
 def _cached(folder: Path, paths: list[Path], file: Path | None) -> np.ndarray:
-    if file is not None and file.exists():
-        images = np.load(file, mmap_mode="c", allow_pickle=False)
-        if len(images) == len(paths) and images.dtype == np.uint8:
-            return images
+    """The decoded pixels, from the cache where its hash is right, else anew."""
+    if file is None:
+        return _decode(folder, paths)
+    from empirics.store import sha256, write_atomic
+
+    stamp = file.with_suffix(".sha256")
+    if file.exists() and stamp.exists() and stamp.read_text().strip() == sha256(file):
+        return np.load(file, mmap_mode="c", allow_pickle=False)
     images = _decode(folder, paths)
-    if file is not None:
-        import io
-
-        from empirics.store import write_atomic
-
-        buffer = io.BytesIO()
-        np.save(buffer, images, allow_pickle=False)
-        write_atomic(file, buffer.getvalue())
+    buffer = io.BytesIO()
+    np.save(buffer, images, allow_pickle=False)
+    write_atomic(file, buffer.getvalue())
+    write_atomic(stamp, (sha256(file) + "\n").encode())
     return images
 
 
@@ -262,9 +269,8 @@ def _decode(folder: Path, paths: list[Path]) -> np.ndarray:
     for i, path in enumerate(paths):
         image = _read_image(folder, path)
         if image.shape != first.shape:
-            where = path.relative_to(folder).as_posix()
             raise DataError(
-                f"image {where} is {image.shape[2]}x{image.shape[1]}, "
+                f"image {_where(folder, path)} is {image.shape[2]}x{image.shape[1]}, "
                 f"the first is {first.shape[2]}x{first.shape[1]}: resize them"
             )
         images[i] = image
@@ -276,9 +282,18 @@ def _read_image(folder: Path, path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise DataError(f"image {_where(folder, path)} has more than 8 bits a channel: convert it first")
             return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    except DataError:
+        raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"image {path.relative_to(folder).as_posix()} cannot be read: {error}") from None
+        raise DataError(f"image {_where(folder, path)} cannot be read: {error}") from None
+
+
+def _where(folder: Path, path: Path) -> str:
+    """An image's place in its folder, printable whatever its name."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
 
 
 # A new embedded data set: one function above, one line here.

@@ -82,15 +82,15 @@ def estimate(
 
     def seconds(task: sweep.Task) -> float:
         steps = n_train // task.config.batch_size
-        training = task.epochs * steps * task.config.batch_size / throughput.training
-        evaluated = task.epochs * n_test + len(task.config.trained_levels) * (n_train + n_test)
-        return training + evaluated / throughput.evaluation
+        epochs = task.epochs + task.config.rewind_epoch  # weight rewinding runs the dense run's first epochs again
+        evaluated = epochs * n_test + len(task.levels) * (n_train + n_test)
+        return epochs * steps * task.config.batch_size / throughput.training + evaluated / throughput.evaluation
 
     disk = 0
     for task in tasks:
         state = levels.initial_network(task.config, 0, dataset).state_dict()
         prunable = [name for name, value in state.items() if value.dim() >= 2]
         once = disk_bytes({name: tuple(value.shape) for name, value in state.items()}, prunable)
-        disk += once * (len(task.config.trained_levels) + task.config.is_dense)
+        disk += once * (len(task.levels) + task.config.is_dense)
     work = sum(seconds(task) for task in tasks)
     return Estimate(sweep.wall_seconds(tasks, seconds, workers), work, disk)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from empirics import masks as m
 from empirics import models, records, signs
 from empirics.config import RunConfig, choose
-from empirics.criteria import CRITERIA, DENSITIES, select
+from empirics.criteria import CRITERIA, DENSITIES, nested_counts, select
 from empirics.datasets import Dataset
 from empirics.rewinding import restart
 from empirics.schedules import SCHEDULES, kept_weights
@@ -67,7 +67,7 @@ class Trial:
         return (self.dense, 0) if level == self.config.first_level else (self.folder, level - 1)
 
 
-def run(config: RunConfig, seed: int, lab: Lab) -> None:
+def run(config: RunConfig, seed: int, lab: Lab) -> list[str]:
     """Train every level of `config` that does not stand already, and write its sign statistics.
 
     Args:
@@ -75,12 +75,22 @@ def run(config: RunConfig, seed: int, lab: Lab) -> None:
         seed: at least 0.
         lab: data, device and folders.
 
+    Returns:
+        What a reader should know of the run: that it diverged, or that pruning emptied layers.
+
     Raises:
-        StoreError: a run that this one builds on is missing.
+        StoreError: a run that this one builds on is missing, or another process is training this one.
         EmptyNetworkError: a level would leave the network, or a layer of random masks, without a weight.
     """
     trial = Trial(config, seed, lab, initial_network(config, seed, lab.dataset))
-    trial.folder.write_config(config)
+    with trial.folder.lease():
+        trial.folder.write_config(config)
+        _train_levels(trial)
+        return _remarks(trial)
+
+
+def _train_levels(trial: Trial) -> None:
+    config, seed, lab = trial.config, trial.seed, trial.lab
     if config.is_dense:
         if trial.folder.next_level(config) is not None:
             train_level(trial, 0, state_of(trial.model), m.dense(trial.layers))
@@ -98,6 +108,17 @@ def run(config: RunConfig, seed: int, lab: Lab) -> None:
         train_level(trial, level, start, masks)
     if config.has_sign_statistics and not trial.folder.is_complete(config):
         _save_sign_statistics(trial)
+
+
+def _remarks(trial: Trial) -> list[str]:
+    for level in trial.config.trained_levels:
+        record = trial.folder.level_record(level)
+        if record is None or record["status"] == "diverged":
+            return [f"diverged at level {level}: {record and record['reason']}"]
+        empty = [name for name, layer in record["layers"].items() if not layer["kept"]]
+        if empty:
+            return [f"from level {level} on pruning left layers without a weight: {', '.join(empty)}"]
+    return []
 
 
 def initial_network(config: RunConfig, seed: int, dataset: Dataset) -> nn.Module:
@@ -136,13 +157,12 @@ def level_masks(trial: Trial, level: int, trained: State) -> m.Masks:
 
 
 def random_masks(layers: dict[str, nn.Parameter], config: RunConfig, seed: int, level: int) -> m.Masks:
-    """Random masks of `level`: counts are nested over levels, so those of every level before are made too."""
-    masks = m.dense(layers)
+    """Random masks of `level`: in each layer, the first weights of an order that depends on the seed alone."""
     total = sum(weight.numel() for weight in layers.values())
-    for k in range(1, level + 1):
-        keep = kept_weights(total, config.prune_rate, k)
-        masks = select("random", layers, masks, keep, seed=seed, densities=config.densities)
-    return masks
+    totals = [kept_weights(total, config.prune_rate, k) for k in range(1, level + 1)]
+    counts = nested_counts(config.densities, {name: tuple(weight.shape) for name, weight in layers.items()}, totals)
+    whole = m.dense(layers)
+    return m.keep_by_layer(m.random_scores(whole, seed), whole, counts)
 
 
 def load_masks(folder: RunFolder, level: int, layers: dict[str, nn.Parameter]) -> m.Masks:
@@ -177,7 +197,8 @@ def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
             f"at prune_rate {config.prune_rate:g}: use fewer levels"
         )
     if "random" in (config.mask_source, config.criterion):
-        random_masks(layers, config, seed, last)
+        totals = [kept_weights(total, config.prune_rate, k) for k in range(1, config.levels)]
+        nested_counts(config.densities, {name: tuple(weight.shape) for name, weight in layers.items()}, totals)
 
 
 def state_of(model: nn.Module) -> State:

@@ -43,7 +43,7 @@ class Lines:
             text = (
                 f"level {metrics.level}: test accuracy {metrics.test_accuracy:.3f}, {metrics.images_per_s:.0f} images/s"
             )
-        elif event.kind in ("failed", "skipped"):
+        elif event.message:
             text = f"{event.kind}: {event.message}"
         else:
             return
@@ -95,7 +95,8 @@ class Bars:
             self._progress.advance(self._bars[key])
             self._progress.advance(self._all)
         else:
-            if event.kind != "finished":
-                self._progress.console.print(f"{_label(event.task)} {event.kind}: {event.message}")
+            if event.message:
+                text = f"{_label(event.task)} {event.kind}: {event.message}"
+                self._progress.console.print(text, markup=False, highlight=False)
             if key in self._bars:
                 self._progress.remove_task(self._bars.pop(key))

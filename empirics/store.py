@@ -9,12 +9,15 @@
 ever half-written, so whatever was complete before a kill is complete after it. torch is imported only to read tensors.
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 WEIGHTS, MASKS, SIGNS, INITIAL = "weights.safetensors", "masks.safetensors", "signs.safetensors", "initial.safetensors"
 
 
+LEASE_SECONDS = 5
+
+
 class StoreError(RuntimeError):
     """A result folder that cannot be used; the message names the file and what to do."""
 
@@ -35,11 +41,14 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
 
     Temporary file beside it (exclusive, 0600), fsync, rename, fsync of the folder; the temporary file never stays.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -47,10 +56,12 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write {path.name}: {error.strerror}: what was complete before stands") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -112,8 +123,36 @@ class RunFolder:
         """`.../level-<kk>`."""
         return self.path / f"level-{level:02d}"
 
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[None]:
+        """Hold this run and seed for this process; the system lets go of it when the process ends, however it ends.
+
+        Raises:
+            StoreError: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lease", "a+") as file:
+            for attempt in range(LEASE_SECONDS * 10 + 1):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if attempt == LEASE_SECONDS * 10:
+                        file.seek(0)
+                        owner = file.read().strip() or "another process"
+                        raise StoreError(f"run {self.run}, seed {self.seed}, is being trained by {owner}") from None
+                    time.sleep(0.1)  # the owner may be a worker that is just ending
+            file.truncate(0)
+            file.write(f"process {os.getpid()}")
+            file.flush()
+            yield
+
     def write_config(self, config: RunConfig) -> None:
-        """`config.json`, unless it stands already."""
+        """`config.json`, unless it stands already.
+
+        Raises:
+            StoreError: it stands and says something else.
+        """
         dense = None if config.is_dense else config.dense.name
         record = {
             "schema": SCHEMA,
@@ -124,7 +163,11 @@ class RunFolder:
             "dense_run": dense,
             "mask_run": config.mask_run or None,
         }
-        _write_if_changed(self.path.parent / "config.json", json_bytes(record))
+        file = self.path.parent / "config.json"
+        if not file.exists():
+            write_atomic(file, json_bytes(record))
+        elif (edited := _difference(file, json.loads(json_bytes(record)))) is not None:
+            raise StoreError(f"config.json of run {self.run} is not that of its name: {edited}: delete it or the run")
 
     def level_record(self, level: int) -> dict[str, Any] | None:
         """`level.json` if the level is whole: present, of this run, every file beside it matching its hash."""
@@ -158,10 +201,9 @@ class RunFolder:
 
     def diverged_at(self) -> int | None:
         """The level at which the run diverged, or None."""
-        for folder in sorted(self.path.glob("level-*")):
-            record = self.level_record(int(folder.name.removeprefix("level-")))
-            if record is not None and record["status"] == "diverged":
-                return record["level"]
+        for file in sorted(self.path.glob("level-*/level.json")):
+            if b'"status": "diverged"' in file.read_bytes():
+                return int(file.parent.name.removeprefix("level-"))
         return None
 
     def signs_record(self) -> dict[str, Any] | None:
@@ -199,9 +241,9 @@ class RunFolder:
         return read_tensors(self.level_path(level) / file)
 
     def start_metrics(self, level: int) -> None:
-        """Drop the lines of `level` and above from `metrics.jsonl`, and a torn last one: they are made anew."""
+        """Drop the lines of `level`, and a torn one, from `metrics.jsonl`: the level is trained anew."""
         file = self.path / "metrics.jsonl"
-        kept = [line for line in _whole_lines(file) if json.loads(line)["level"] < level]
+        kept = [line for line, its_level in _whole_lines(file) if its_level != level]
         write_atomic(file, b"".join(kept))
 
     def append_metrics(self, metrics: Any) -> None:
@@ -210,16 +252,32 @@ class RunFolder:
             file.write((json.dumps(dataclasses.asdict(metrics), allow_nan=False) + "\n").encode())
 
 
-def _whole_lines(file: Path) -> list[bytes]:
+def _whole_lines(file: Path) -> list[tuple[bytes, int]]:
+    """The lines that are whole, each with its level."""
     lines = []
     for line in file.read_bytes().splitlines(keepends=True) if file.exists() else []:
         try:
-            json.loads(line)
-        except ValueError:
+            level = json.loads(line)["level"]
+        except (ValueError, KeyError, TypeError):
             continue
         if line.endswith(b"\n"):
-            lines.append(line)
+            lines.append((line, level))
     return lines
+
+
+def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
+    """The first setting in which a stored config differs from the one its name stands for."""
+    try:
+        found = json.loads(file.read_bytes())
+        if found == expected:
+            return None
+        names = [*expected["config"], *found["config"]]
+        odd = next((n for n in names if found["config"].get(n) != expected["config"].get(n)), None)
+        if odd is not None:
+            return f"{odd} is {found['config'].get(odd)!r} there and {expected['config'].get(odd)!r} here"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return "it cannot be read as one"
 
 
 def sha256(path: Path) -> str:
@@ -250,17 +308,18 @@ def read_tensors(path: Path) -> dict[str, "Tensor"]:
 def write_study(results: Path, record: Mapping[str, Any]) -> None:
     """`results/studies/<study>.json`: the arms of one preset on one data set, by which figures find runs.
 
-    Seeds that were run before with the same settings stay listed.
+    Arms and seeds that were run before stay listed, as long as the arms that both have are the same runs.
     """
     file = results / "studies" / f"{record['study']}.json"
-    seeds = set(record["seeds"])
+    arms, seeds = dict(record["arms"]), set(record["seeds"])
     try:
         before = json.loads(file.read_bytes())
-        if before["arms"] == record["arms"]:
-            seeds |= set(before["seeds"])
-    except (OSError, ValueError, KeyError, TypeError):
+        if all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
+            arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
-    _write_if_changed(file, json_bytes({"schema": SCHEMA, "kind": "study", **record, "seeds": sorted(seeds)}))
+    merged = {"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)}
+    _write_if_changed(file, json_bytes(merged))
 
 
 def _write_if_changed(path: Path, data: bytes) -> None:

@@ -6,8 +6,10 @@ A task's result depends on its config and seed alone, so the number of workers c
 import dataclasses
 import heapq
 import multiprocessing
+import os
 import re
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +31,13 @@ class Task:
         config: the run.
         seed: at least 0.
         needs: the tasks whose results it builds on.
+        standing: levels that need no training, since they are whole.
     """
 
     config: RunConfig
     seed: int
     needs: tuple[Key, ...]
+    standing: tuple[int, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -41,9 +45,15 @@ class Task:
         return self.config.name, self.seed
 
     @property
+    def levels(self) -> list[int]:
+        """The levels still to train."""
+        return [level for level in self.config.trained_levels if level not in self.standing]
+
+    @property
     def epochs(self) -> int:
-        """Epochs of the whole task, over its levels and their cycles."""
-        return self.config.epochs * sum(self.config.cycles_at(level) for level in self.config.trained_levels)
+        """Epochs still to train, over the levels and their cycles."""
+        a_cycle = self.config.epochs - self.config.rewind_epoch
+        return a_cycle * sum(self.config.cycles_at(level) for level in self.levels)
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker tells: `kind` is `started`, `epoch`, `finished`, `failed` or `skipped`."""
+    """What became of a task: `kind` is `started`, `epoch`, `finished`, `failed`, `died` or `skipped`."""
 
     kind: str
     task: Task
@@ -91,7 +101,12 @@ def plan(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]:
 
 def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
     """The tasks that still have something to train; needs that are done are dropped from them."""
-    left = [task for task in tasks if not RunFolder(results, task.config.name, task.seed).is_complete(task.config)]
+    left = []
+    for task in tasks:
+        folder = RunFolder(results, task.config.name, task.seed)
+        if not folder.is_complete(task.config):
+            whole = tuple(level for level in task.config.trained_levels if folder.level_record(level) is not None)
+            left.append(dataclasses.replace(task, standing=whole))
     open_keys = {task.key for task in left}
     return [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in open_keys)) for task in left]
 
@@ -160,7 +175,8 @@ def execute(
 ) -> list[Event]:
     """Run every task in processes side by side; the events of those that failed or were skipped.
 
-    An interrupt ends the processes and is raised again: levels that were complete stay, the rest is made next time.
+    A worker that dies without a word is started once more. An interrupt ends the processes and is raised again: levels
+    that were complete stay, the rest is made next time.
 
     Args:
         tasks: from `unfinished`.
@@ -176,41 +192,62 @@ def execute(
     schedule = Schedule(tasks, lambda task: task.epochs)
     running: dict[Any, tuple[Task, Any]] = {}
     failures: list[Event] = []
+    restarted: set[Key] = set()
 
-    def tell(event: Event) -> None:
-        if event.kind in ("failed", "skipped"):
-            failures.append(event)
+    def start(task: Task) -> None:
+        connection, child = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(task, source, results, device, child), daemon=True)
+        process.start()
+        child.close()
+        running[connection] = (task, process)
+        on_event(Event("started", task))
+
+    def finish(event: Event) -> None:
         on_event(event)
+        if event.kind == "finished":
+            schedule.finish(event.task.key)
+            return
+        lost = [
+            Event("skipped", t, message=f"it builds on {event.task.config.name}")
+            for t in schedule.drop_dependents(event.task.key)
+        ]
+        for skipped in lost:
+            on_event(skipped)
+        failures.extend([event, *lost])
 
     try:
         while len(schedule) or running:
             while len(running) < workers and (task := schedule.next()) is not None:
-                connection, child = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(task, source, results, device, child), daemon=True)
-                process.start()
-                child.close()
-                running[connection] = (task, process)
-                tell(Event("started", task))
+                start(task)
             for connection in wait(list(running)):
-                task, process = running[connection]
-                event = _receive(connection, task, process)
-                tell(event)
+                event = _receive(connection, *running[connection])
                 if event.kind == "epoch":
+                    on_event(event)
                     continue
-                del running[connection]
+                task, process = running.pop(connection)
                 connection.close()
                 process.join()
-                if event.kind == "finished":
-                    schedule.finish(task.key)
+                if event.kind == "died" and task.key not in restarted:
+                    on_event(event)
+                    restarted.add(task.key)
+                    start(task)
                 else:
-                    for skipped in schedule.drop_dependents(task.key):
-                        tell(Event("skipped", skipped, message=f"it builds on {task.config.name}"))
+                    finish(event)
     finally:
-        for _, process in running.values():
-            process.terminate()
-        for _, process in running.values():
-            process.join()
+        _end([process for _, process in running.values()])
     return failures
+
+
+def _end(processes: Sequence[Any]) -> None:
+    """End the workers; a second interrupt must not leave one behind."""
+    alone = threading.current_thread() is threading.main_thread()  # signals are the main thread's
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if processes and alone else None
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()
+    if before is not None:
+        signal.signal(signal.SIGINT, before)
 
 
 def _receive(connection: Any, task: Task, process: Any) -> Event:
@@ -218,13 +255,14 @@ def _receive(connection: Any, task: Task, process: Any) -> Event:
         kind, payload = connection.recv()
     except EOFError:
         process.join()
-        return Event("failed", task, message=f"its process ended with code {process.exitcode} before it was done")
+        return Event("died", task, message=f"its process ended with code {process.exitcode} before it was done")
     return Event(kind, task, epoch=payload) if kind == "epoch" else Event(kind, task, message=payload)
 
 
 def _work(task: Task, source: DataSource, results: Path, device: str, connection: Connection) -> None:
-    """What a worker does. The parent alone answers to Ctrl-C, and ends its workers."""
+    """What a worker does. The parent alone answers to Ctrl-C, and its workers end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     from empirics import datasets, levels, runtime
 
     try:
@@ -232,14 +270,19 @@ def _work(task: Task, source: DataSource, results: Path, device: str, connection
         dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
         dataset = datasets.first_per_class(dataset, task.config.images_per_class)
         lab = levels.Lab(dataset.to(where), where, results, report=lambda metrics: connection.send(("epoch", metrics)))
-        levels.run(task.config, task.seed, lab)
-    except BrokenPipeError:
-        return  # the parent is gone: complete levels stand, nobody is left to work for
+        remarks = levels.run(task.config, task.seed, lab)
     except Exception as error:
-        known = isinstance(error, (ValueError, RuntimeError, OSError)) and type(error).__module__.startswith("empirics")
+        known = isinstance(error, (ValueError, RuntimeError)) and type(error).__module__.startswith("empirics")
         connection.send(("failed", str(error) if known else traceback.format_exc()))
     else:
-        connection.send(("finished", ""))
+        connection.send(("finished", "; ".join(remarks)))
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def study_record(preset: str, configs: Mapping[str, RunConfig], seeds: Sequence[int], command: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from empirics import masks as m
 from empirics.config import ConfigError, RunConfig
-from empirics.datasets import Dataset, Split, crop_batch, draw_augmentation, pad_images
+from empirics.datasets import Augmentation, Dataset, Split, crop_batch, draw_augmentation, pad_images
 from empirics.models import prunable_weights
 from empirics.schedules import learning_rate
 from empirics.seeding import generator
@@ -98,21 +98,53 @@ def train_cycle(
     Raises:
         Diverged: the loss is not finite.
     """
-    steps = steps_per_epoch(config, len(dataset.train))
     optimizer = sgd(model, masks, config)
     padded = pad_images(dataset.train.images, dataset.pad)
     for epoch in range(first_epoch, config.epochs if last_epoch is None else last_epoch):
-        started = time.perf_counter()
         over_cycles = cycle * config.epochs + epoch
         choices = draw_augmentation(dataset, generator(seed, "data", level, over_cycles))
-        order, shifts, flips = (t.to(padded.device) for t in (choices.order, choices.shifts, choices.flips))
-        losses, correct = [], []
-        model.train()
-        for step in range(steps):
-            batch = slice(step * config.batch_size, (step + 1) * config.batch_size)
-            images = crop_batch(padded, order[batch], shifts[batch], flips[batch], dataset.train.images.shape[2:])
-            labels = dataset.train.labels[order[batch]]
-            rate = learning_rate(
+        started = time.perf_counter()
+        losses, correct = _train_epoch(model, optimizer, dataset, padded, choices, config, epoch)
+        seconds = time.perf_counter() - started
+        _refuse_infinite(losses, "training", level, over_cycles)
+        test_loss, test_accuracy = evaluate(model, dataset, dataset.test)
+        _refuse_infinite(torch.tensor([test_loss]), "test", level, over_cycles)
+        n = len(losses) * config.batch_size
+        on_epoch(
+            EpochMetrics(
+                level=level,
+                cycle=cycle,
+                epoch=over_cycles,
+                lr=optimizer.param_groups[0]["lr"],
+                train_loss=float(losses.mean()),
+                train_accuracy=correct / n,
+                test_loss=test_loss,
+                test_accuracy=test_accuracy,
+                images_per_s=n / seconds,
+            )
+        )
+
+
+def _train_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    dataset: Dataset,
+    padded: Tensor,
+    choices: Augmentation,
+    config: RunConfig,
+    epoch: int,
+) -> tuple[Tensor, int]:
+    """One pass over the training set: the loss of every step, float64 on the CPU, and the number of images right."""
+    steps, size = steps_per_epoch(config, len(dataset.train)), dataset.train.images.shape[2:]
+    order, shifts, flips = (t.to(padded.device) for t in (choices.order, choices.shifts, choices.flips))
+    losses, correct = [], []
+    model.train()
+    for step in range(steps):
+        batch = slice(step * config.batch_size, (step + 1) * config.batch_size)
+        images = crop_batch(padded, order[batch], shifts[batch], flips[batch], size)
+        labels = dataset.train.labels[order[batch]]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(
                 epoch * steps + step,
                 total=config.epochs * steps,
                 warmup=config.warmup_epochs * steps,
@@ -120,42 +152,23 @@ def train_cycle(
                 schedule=config.schedule,
                 milestones=config.milestones,
             )
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
-            logits = model(dataset.normalise(images))
-            loss = F.cross_entropy(logits, labels)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.detach())
-            correct.append((logits.detach().argmax(1) == labels).sum())
-        train_loss = _mean_loss(losses, level, over_cycles)
-        seconds = time.perf_counter() - started
-        test_loss, test_accuracy = evaluate(model, dataset, dataset.test)
-        on_epoch(
-            EpochMetrics(
-                level=level,
-                cycle=cycle,
-                epoch=over_cycles,
-                lr=rate,
-                train_loss=train_loss,
-                train_accuracy=int(torch.stack(correct).sum()) / (steps * config.batch_size),
-                test_loss=test_loss,
-                test_accuracy=test_accuracy,
-                images_per_s=steps * config.batch_size / seconds,
-            )
-        )
+        optimizer.zero_grad(set_to_none=True)
+        logits = model(dataset.normalise(images))
+        loss = F.cross_entropy(logits, labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+        correct.append((logits.detach().argmax(1) == labels).sum())
+    # read once an epoch: a look at every step would make a GPU wait
+    return torch.stack(losses).double().cpu(), int(torch.stack(correct).sum())
 
 
-def _mean_loss(losses: list[Tensor], level: int, epoch: int) -> float:
-    # looked at once an epoch: a look at every step would make a GPU wait
-    values = torch.stack(losses).double().cpu()
-    bad = (~torch.isfinite(values)).nonzero()
+def _refuse_infinite(losses: Tensor, what: str, level: int, epoch: int) -> None:
+    bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
-        raise Diverged(
-            f"the loss is {float(values[bad[0, 0]])} at level {level}, epoch {epoch}, step {int(bad[0, 0])}: lower lr"
-        )
-    return float(values.mean())
+        step = f", step {int(bad[0, 0])}" if len(losses) > 1 else ""
+        value = float(losses[bad[0, 0]])
+        raise Diverged(f"the {what} loss is {value} at level {level}, epoch {epoch}{step}: lower lr")
 
 
 @torch.no_grad()

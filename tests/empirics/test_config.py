@@ -35,9 +35,20 @@ def test_every_field_that_can_change_a_result_changes_the_hash():
     fields = {field.name for field in dataclasses.fields(RunConfig)} - set(UNHASHED_FIELDS)
     assert fields == set(CHANGED), "a new field needs a value here"
     for name, value in CHANGED.items():
+        if name in ("schedule", "milestones"):
+            continue  # they go together: below
         base = RunConfig(**{**(NEEDS.get(name, {})), **({"mask_run": "imp-x"} if name == "mask_run" else {})}) \
             if name != "rewind_epoch" else RunConfig(rewind="wr", rewind_epoch=2)  # fmt: skip
         assert config_hash(dataclasses.replace(base, **{name: value})) != config_hash(base), name
+
+
+def test_a_schedule_and_its_milestones_change_the_hash():
+    steps = [RunConfig(schedule="step", milestones=m) for m in ((0.5,), (0.5, 0.75))]
+    assert len({config_hash(config) for config in (*steps, RunConfig(), RunConfig(schedule="constant"))}) == 4
+
+
+def test_a_whole_number_and_the_same_float_are_one_run():
+    assert RunConfig(lr=1).name == RunConfig(lr=1.0).name
 
 
 def test_the_label_of_an_arm_is_in_the_name_and_not_in_the_hash():
@@ -50,7 +61,7 @@ def test_arms_of_a_study_share_one_dense_run_and_only_dense_fields_move_it():
     assert len(dense) == 1
     base = RunConfig()
     for name in CHANGED:
-        if name in NEEDS:
+        if name in (*NEEDS, "milestones"):
             continue
         moved = dataclasses.replace(base, **{name: CHANGED[name]}).dense.name != base.dense.name
         assert moved == (name in DENSE_FIELDS), name
@@ -89,7 +100,10 @@ def test_the_quick_preset_is_as_defined():
         (dict(mask_run="imp-x"), "takes no mask_run"),
         (dict(rewind="wr"), "rewind_epoch goes with rewind 'wr'"),
         (dict(warmup_epochs=16), "warmup_epochs must lie in"),
-        (dict(milestones=(0.75, 0.5)), "milestones must rise"),
+        (dict(milestones=(0.75, 0.5), schedule="step"), "milestones must rise"),
+        (dict(milestones=("half",), schedule="step"), "milestones must be numbers"),
+        (dict(schedule="step"), "milestones go with schedule 'step'"),
+        (dict(milestones=(0.5,)), "milestones go with schedule 'step'"),
         (dict(first_level=3), "skips levels that later ones build on"),
         (dict(first_level=8, mask_source="random"), "first_level must lie in"),
         (dict(cycles="level + 1"), "a control on given masks"),

@@ -85,9 +85,20 @@ def test_an_image_folder_is_read_in_sorted_order_and_cached(folder, tmp_path):
     data = datasets.load("pictures", folder=folder, cache=tmp_path / "cache")
     assert (len(data.train), len(data.test), data.classes, data.train.images.shape[1:]) == (12, 12, 3, (3, 8, 8))
     assert data.train.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-    assert len(list((tmp_path / "cache").iterdir())) == 2
-    again = datasets.load("pictures", folder=folder, cache=tmp_path / "cache")
-    assert torch.equal(again.train.images, data.train.images) and torch.equal(again.mean, data.mean)
+    files = list((tmp_path / "cache").glob("*.npy"))
+    assert len(files) == 2
+    for damage in (lambda f: None, lambda f: np.save(f, np.zeros_like(np.load(f))), lambda f: f.write_bytes(b"torn")):
+        for file in files:
+            damage(file)
+        again = datasets.load("pictures", folder=folder, cache=tmp_path / "cache")
+        assert torch.equal(again.train.images, data.train.images) and torch.equal(again.mean, data.mean)
+
+
+def test_hidden_folders_and_folders_named_like_images_are_no_data(folder):
+    before = datasets.folder_hash(folder)
+    (folder / "train" / ".cache").mkdir()
+    (folder / "train" / "class-0" / "folder.png").mkdir()
+    assert datasets.folder_hash(folder) == before
 
 
 def test_the_hash_of_a_folder_follows_its_content_and_not_its_place(folder, tmp_path):
@@ -115,6 +126,7 @@ def truncate(folder):
         (remove_split, "has no folder 'test': expected DIR/train/CLASS/IMAGE"),
         (truncate, "train/class-0/0003.png cannot be read"),
         (lambda f: Image.new("RGB", (9, 8)).save(f / "test/class-1/9.png"), "test/class-1/9.png is 9x8"),
+        (lambda f: Image.fromarray(np.zeros((8, 8), np.uint16)).save(f / "train/class-0/0000.png"), "more than 8 bits"),
         (lambda f: (f / "train/class-9").mkdir(), r"same classes; in one of them only: \['class-9'\]"),
         (lambda f: [p.unlink() for p in (f / "test/class-1").iterdir()], "class 'class-1' has no image in test"),
     ],

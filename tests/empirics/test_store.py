@@ -1,5 +1,10 @@
+import json
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -34,7 +39,7 @@ def test_a_failed_write_keeps_the_old_file_and_removes_the_temporary_one(tmp_pat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store.os, "replace", refuse)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StoreError, match="cannot write file: No space left on device"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
 
@@ -90,13 +95,45 @@ def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path):
         store.check_writable(blocker / "out")
 
 
-def test_seeds_of_a_study_add_up_while_its_runs_stay_the_same(tmp_path):
-    import json
-
+def test_arms_and_seeds_of_a_study_add_up_while_its_runs_stay_the_same(tmp_path):
     record = {"study": "s", "arms": {"imp": "imp-1"}, "seeds": [2]}
     store.write_study(tmp_path, record)
-    store.write_study(tmp_path, {**record, "seeds": [0]})
+    store.write_study(tmp_path, {**record, "arms": {"wr": "wr-1"}, "seeds": [0]})
     path = tmp_path / "studies" / "s.json"
-    assert json.loads(path.read_bytes())["seeds"] == [0, 2]
+    found = json.loads(path.read_bytes())
+    assert (found["arms"], found["seeds"]) == ({"imp": "imp-1", "wr": "wr-1"}, [0, 2])
     store.write_study(tmp_path, {**record, "arms": {"imp": "imp-2"}, "seeds": [5]})
-    assert json.loads(path.read_bytes())["seeds"] == [5], "other runs: their seeds are not ours"
+    found = json.loads(path.read_bytes())
+    assert (found["arms"], found["seeds"]) == ({"imp": "imp-2"}, [5]), "other runs: their seeds are not ours"
+
+
+def test_an_edited_config_is_refused_with_the_difference_shown(tmp_path):
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    folder.write_config(CONFIG)
+    folder.write_config(CONFIG)
+    file = folder.path.parent / "config.json"
+    file.write_text(file.read_text().replace('"lr": 0.1', '"lr": 0.9'))
+    with pytest.raises(StoreError, match="lr is 0.9 there and 0.1 here"):
+        folder.write_config(CONFIG)
+    file.write_text("{")
+    with pytest.raises(StoreError, match="cannot be read as one"):
+        folder.write_config(CONFIG)
+
+
+def test_two_processes_never_share_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "LEASE_SECONDS", 0)
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    code = (
+        "import sys; from pathlib import Path; from empirics.store import RunFolder\n"
+        f"with RunFolder(Path({str(tmp_path)!r}), {CONFIG.name!r}, 0).lease():\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    root = Path(__file__).parent.parent.parent
+    owner = subprocess.Popen([sys.executable, "-c", code], cwd=root, stdin=PIPE, stdout=PIPE, text=True)
+    assert owner.stdout.readline() == "held\n"
+    with pytest.raises(StoreError, match=f"seed 0, is being trained by process {owner.pid}"), folder.lease():
+        pass
+    owner.kill()
+    owner.communicate()
+    with folder.lease():
+        assert folder.path.exists(), "a dead owner's lease is free"
