@@ -38,6 +38,8 @@ def test_every_command_has_help(command, tmp_path):
         (["train", "--criterion", "magnitud"], "did you mean 'magnitude'"),
         (["train", "--model", "resnet21"], "did you mean 'resnet20'"),
         (["train", "--schedule", "cosin"], "did you mean 'cosine'"),
+        (["train", "--schedule", "../../escape"], "unknown schedule"),
+        (["theory", "quadrants", "storys"], "did you mean 'stories'"),
         (["train", "--prune-rate", "20"], "20 % is written 0.2"),
         (["train", "--levels", "40"], "would keep none of the network's 67848 weights"),
         (["train", "--arms", "imp-on-random-mask", "--levels", "14"], "leave one empty"),
@@ -54,7 +56,7 @@ def test_bad_input_is_refused_with_what_to_do_and_trains_nothing(arguments, mess
     done = call(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert message in done.stderr and "Traceback" not in done.stderr
-    assert not list(tmp_path.rglob("level.json"))
+    assert not list(tmp_path.rglob("*.json")), "nothing is written for a refused command"
 
 
 @pytest.mark.parametrize("option", ["--out", "--results"])

@@ -73,12 +73,12 @@ def test_a_shift_brings_in_the_minimum():
     assert padded[:, :, 0].max() == 0 == int(data.train.images.min())
 
 
-def test_data_order_depends_on_seed_level_and_epoch():
+def test_a_generator_depends_on_seed_purpose_level_and_epoch():
     data = datasets.digits()
     draw = lambda *key: datasets.draw_augmentation(data, generator(*key)).order.tolist()  # noqa: E731
     base = draw(0, "data", 1, 2)
     assert base == draw(0, "data", 1, 2)
-    assert all(base != draw(*key) for key in [(1, "data", 1, 2), (0, "data", 2, 2), (0, "data", 1, 3)])
+    assert all(base != draw(*key) for key in [(1, "data", 1, 2), (0, "data", 2, 2), (0, "data", 1, 3), (0, "x", 1, 2)])
 
 
 def test_an_image_folder_is_read_in_sorted_order_and_cached(folder, tmp_path):

@@ -1,14 +1,16 @@
 import dataclasses
 import json
+import math
 import shutil
 
 import pytest
 import torch
 from tiny_runs import TINY, arm, lab_in, run_arms
 
-from empirics import levels, models, presets, rewinding, signs
+from empirics import datasets, levels, models, presets, rewinding, signs, train
 from empirics import masks as m
 from empirics.schedules import kept_weights
+from empirics.seeding import generator
 from empirics.store import INITIAL, MASKS, WEIGHTS, RunFolder, StoreError
 
 ALL = [name for name in presets.ARMS]
@@ -125,11 +127,78 @@ def test_imp_long_trains_as_many_epochs_as_the_weights_of_lrr_have_seen(study):
     assert all(counts["flips"]["previous"] is None for counts in first), "there is no level before its first"
 
 
-def test_imp_long_sees_other_data_orders_in_its_later_cycles(study):
+def test_the_schedule_of_imp_long_restarts_with_every_cycle(study):
     lines = [json.loads(line) for line in (folder(study, "imp-long").path / "metrics.jsonl").read_text().splitlines()]
     at_level_2 = [(line["cycle"], line["epoch"]) for line in lines if line["level"] == 2]
     assert at_level_2 == [(0, 0), (0, 1), (1, 2), (1, 3), (2, 4), (2, 5)]
     assert [line["lr"] for line in lines[:2]] == [line["lr"] for line in lines[2:4]], "the schedule restarts"
+
+
+@pytest.fixture
+def draws(monkeypatch):
+    """What the training loop asks of its generators, and the batches that it cuts from what they give."""
+    keys, batches = [], []
+    make, cut = train.generator, train.crop_batch
+
+    def spy_generator(seed, purpose, *rest):
+        keys.append((seed, purpose, *rest))
+        return make(seed, purpose, *rest)
+
+    def spy_crop(padded, index, shifts, flips, size):
+        batches.append((keys[-1], index.clone(), shifts.clone()))
+        return cut(padded, index, shifts, flips, size)
+
+    monkeypatch.setattr(train, "generator", spy_generator)
+    monkeypatch.setattr(train, "crop_batch", spy_crop)
+    return keys, batches
+
+
+def test_data_order_in_training_follows_seed_level_and_epoch_over_all_cycles(draws, tiny_digits, tmp_path):
+    keys, batches = draws
+    lab = lab_in(tmp_path, tiny_digits)
+    run_arms(["lrr"], lab, seed=3)
+    assert keys == [(3, "data", level, epoch) for level in range(3) for epoch in range(2)]
+    keys.clear()
+    run_arms(["imp-long"], lab, seed=3, levels=4)
+    long = [(level, epoch) for level in (2, 3) for epoch in range(2 * (level + 1))]
+    assert [key[2:] for key in keys[-len(long) :]] == long, "later cycles see epochs of their own"
+    first = {key: (index, shifts) for key, index, shifts in reversed(batches)}
+    expected = datasets.draw_augmentation(tiny_digits, generator(3, "data", 1, 1))
+    index, shifts = first[3, "data", 1, 1]
+    assert torch.equal(index, expected.order[:32]) and torch.equal(shifts, expected.shifts[:32])
+    assert not torch.equal(first[3, "data", 1, 0][0], index), "another epoch, another order"
+
+
+def test_every_step_of_training_has_the_learning_rate_of_the_schedule(tiny_digits, tmp_path, monkeypatch):
+    settings = dict(schedule="step", milestones=(0.5, 0.75), epochs=4, warmup_epochs=1, levels=2)
+    seen, step = [], torch.optim.SGD.step
+
+    def spy(self, *args):
+        seen.append(self.param_groups[0]["lr"])
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", spy)
+    run_arms(["imp"], lab_in(tmp_path, tiny_digits), **settings)
+    warm, at = [0.2 * (k + 1) / 5 for k in range(5)], [0.2] * 5 + [0.02] * 5 + [0.002] * 5
+    assert seen == pytest.approx([*warm, *at] * 2), "160 images in batches of 32: five steps an epoch, two levels"
+
+
+def test_shuffled_arms_use_the_permuted_masks_of_imp(study):
+    for level in (2, 3):
+        expected = m.shuffle(masks(study, "imp", level), 0)
+        found, plain = masks(study, "imp-on-shuffled-mask", level), masks(study, "imp", level)
+        assert all(torch.equal(found[layer], expected[layer]) for layer in expected)
+        assert any(not torch.equal(found[layer], plain[layer]) for layer in expected)
+
+
+def test_random_masks_of_a_run_depend_on_its_seed(study):
+    lab, configs = study
+    config = configs["imp-on-random-mask"]
+    layers = models.prunable_weights(levels.initial_network(config, 0, lab.dataset))
+    zero, one = (levels.random_masks(layers, config, seed, 3) for seed in (0, 1))
+    assert all(torch.equal(zero[layer], masks(study, "imp-on-random-mask", 3)[layer]) for layer in zero)
+    assert any(not torch.equal(zero[layer], one[layer]) for layer in zero)
+    assert {n: int(v.sum()) for n, v in zero.items()} == {n: int(v.sum()) for n, v in one.items()}
 
 
 def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digits, tmp_path):
@@ -147,9 +216,19 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     levels.train_cycle(model, tiny_digits, whole, config, seed=0, level=0, on_epoch=keep)
     dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHTS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"
+    dense_initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL)
     point = levels.rewind_point(levels.Trial(config, 0, lab, model))
     assert all(torch.equal(seen[1][name], point[name]) for name in point), "epochs 0 and 1 are behind it"
     levels.run(config, 0, lab)
+    run = RunFolder(tmp_path, config.name, 0)
+    kept = levels.load_masks(run, 1, models.prunable_weights(model))
+    expected = signs.pack(
+        signs.sign_bits(rewinding.restart("wr", seen[1], dense_end, kept, bn_rewind=True), list(kept))
+    )
+    saved = run.load_tensors(1, "signs.safetensors")
+    assert all((saved[f"start/{layer}"].numpy() == expected[layer]).all() for layer in kept), "level 1 starts there"
+    moved = [((seen[1][layer] < 0) != (dense_initial[layer] < 0))[kept[layer]].any() for layer in kept]
+    assert any(moved), "weights that survive have other signs at epoch k than at initialisation"
     lines = [
         json.loads(x) for x in (RunFolder(tmp_path, config.name, 0).path / "metrics.jsonl").read_text().splitlines()
     ]
@@ -228,6 +307,40 @@ def test_a_loss_that_is_not_finite_marks_the_run_and_those_that_build_on_it(tiny
         assert "dense run" in run.level_record(1)["reason"]
 
 
+def test_a_loss_that_blows_up_in_the_last_step_of_an_epoch_marks_the_run_too(tiny_digits, tmp_path):
+    for rate in (1e3, 1e10, 1e37):
+        lab = lab_in(tmp_path / str(rate), tiny_digits)
+        config = arm("imp", lr=rate, batch_size=160, epochs=1, levels=2).dense
+        remarks = levels.run(config, 0, lab)
+        record = RunFolder(lab.results, config.name, 0).level_record(0)
+        assert record["status"] == "diverged" or all(map(math.isfinite, (record["train_loss"], record["test_loss"])))
+        assert bool(remarks) == (record["status"] == "diverged")
+    assert record["status"] == "diverged" and "diverged at level 0" in remarks[0]
+
+
+def test_a_network_that_ends_a_level_with_a_weight_that_is_not_finite_is_marked(tiny_digits, tmp_path, monkeypatch):
+    def poison(model, *args, on_epoch, **kwargs):
+        on_epoch(train.EpochMetrics(0, 0, 0, 0.1, 1.0, 0.5, 1.0, 0.5, 100.0))
+        model.register_buffer("unseen", torch.tensor(float("nan")))  # no loss shows it
+
+    monkeypatch.setattr(levels, "train_cycle", poison)
+    config = arm("imp").dense
+    levels.run(config, 0, lab_in(tmp_path, tiny_digits))
+    assert RunFolder(tmp_path, config.name, 0).level_record(0)["status"] == "diverged"
+
+
+def test_repairing_a_level_keeps_the_metrics_of_the_levels_behind_it(study, tiny_digits, tmp_path):
+    lab, configs = study
+    results = tmp_path / "copy"
+    shutil.copytree(lab.results, results)
+    run = RunFolder(results, configs["lrr"].name, 0)
+    with open(run.level_path(1) / WEIGHTS, "ab") as file:
+        file.write(b"x")
+    levels.run(configs["lrr"], 0, lab_in(results, tiny_digits))
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    assert sorted((line["level"], line["epoch"]) for line in lines) == [(k, e) for k in (1, 2, 3) for e in (0, 1)]
+
+
 def test_a_run_without_its_mask_run_says_which_to_train(tiny_digits, tmp_path):
     lab = lab_in(tmp_path, tiny_digits)
     run_arms(["imp"], lab)
@@ -254,8 +367,9 @@ def test_levels_that_would_empty_the_network_or_a_layer_are_refused_before_train
 def test_global_pruning_that_empties_layers_is_trained_and_recorded(tiny_digits, tmp_path):
     lab = lab_in(tmp_path, tiny_digits)
     config = run_arms(["imp"], lab, prune_rate=0.998, levels=2)["imp"]
+    remarks = levels.run(config, 0, lab)
     record = RunFolder(tmp_path, config.name, 0).level_record(1)
     empty = [name for name, layer in record["layers"].items() if layer["kept"] == 0]
-    assert (
-        empty and record["status"] == "complete" and record["kept"] == sum(v["kept"] for v in record["layers"].values())
-    )
+    assert empty and record["status"] == "complete"
+    assert record["kept"] == sum(layer["kept"] for layer in record["layers"].values())
+    assert remarks == [f"from level 1 on pruning left layers without a weight: {', '.join(empty)}"]

@@ -136,6 +136,15 @@ def test_erk_counts_are_proportional_to_the_sum_of_the_kernel_sides():
     assert criteria.balanced(shapes, caps, 3000) == {"a": 1500, "b": 1500}
 
 
+def test_what_is_left_over_goes_to_the_largest_remainders():
+    shapes = {"a": (3, 1, 1, 1), "b": (5, 1, 1, 1), "c": (9, 2, 1, 1)}  # shares 6 : 8 : 13
+    caps = dict.fromkeys(shapes, 100)
+    # 20 weights: 4.44, 5.93 and 9.63
+    assert criteria.erk(shapes, caps, 20) == {"a": 4, "b": 6, "c": 10}
+    # 19 weights: 4.22, 5.63 and 9.15
+    assert criteria.erk(shapes, caps, 19) == {"a": 4, "b": 6, "c": 9}
+
+
 def test_erk_gives_a_full_layer_no_more_than_its_size():
     counts = criteria.erk({"a": (2, 1, 1, 1), "b": (100, 10)}, {"a": 2, "b": 1000}, 900)
     assert counts == {"a": 2, "b": 898}

@@ -1,5 +1,8 @@
 import dataclasses
 import hashlib
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -92,6 +95,22 @@ def test_a_run_that_fails_is_reported_and_takes_along_only_what_builds_on_it(tmp
     ]
     assert "leave one empty" in failures[0].message
     assert RunFolder(tmp_path, good.name, 0).is_complete(good)
+
+
+def test_a_worker_that_is_killed_is_started_once_more(tmp_path):
+    tasks = sweep.plan(configs("imp"), (0,))
+    told, killed = [], []
+
+    def kill_once(event: sweep.Event) -> None:
+        told.append(event.kind)
+        if event.kind == "epoch" and not killed:
+            killed.append(multiprocessing.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    source = sweep.DataSource("digits")
+    assert sweep.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=kill_once) == []
+    assert told.count("died") == 1 and told.count("finished") == len(tasks)
+    assert sweep.unfinished(tasks, tmp_path) == []
 
 
 def test_unfinished_work_is_planned_without_what_is_done(tmp_path):
