@@ -202,26 +202,33 @@ def run_figures(command: Figures, line: str) -> int:
     if not command.dry_run:
         check_writable(command.out)
         check_writable(command.results)
-        run_experiments(experiments, command.results)
-    failed = 0
-    if all_of_them or arms:
-        failed = train_study(command, arms, {})
-    elif command.dry_run:
-        print("no network to train: these figures need the neuron alone, in seconds")
+    plan = plan_study(command, arms, {}) if all_of_them or arms else None
     if command.dry_run:
-        return 0
+        return say_estimate(plan, command) if plan else _neuron_alone()
+    run_experiments(experiments, command.results)
+    failed = train(plan, command) if plan else 0
     return max(failed, draw(command.ids or None, command.results, command.out, line))
+
+
+def _neuron_alone() -> int:
+    print("no network to train: these figures need the neuron alone, in seconds")
+    return 0
 
 
 def run_train(command: Train, line: str) -> int:
     """Train the arms asked for."""
+    from empirics.store import check_writable
+
     names = ("criterion", "prune_rate", "levels", "epochs", "warmup_epochs", "model", "width", "lr", "schedule")
     given = {name: getattr(command, name) for name in names if getattr(command, name) is not None}
     if command.milestones:
         given["milestones"] = command.milestones
     elif command.schedule is not None:
         given["milestones"] = (0.5, 0.75) if command.schedule == "step" else ()
-    return train_study(command, command.arms, given)
+    if not command.dry_run:
+        check_writable(command.results)
+    plan = plan_study(command, command.arms, given)
+    return say_estimate(plan, command) if command.dry_run else train(plan, command)
 
 
 def run_theory(command: Theory, line: str) -> int:
@@ -337,12 +344,22 @@ def check_theorems() -> int:
     return FAILED if failed else 0
 
 
-def train_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) -> int:
-    """Train what is missing of a preset's arms (all of them for none given)."""
+@dataclass(frozen=True)
+class Plan:
+    """What is left to train of a study, and its record."""
+
+    tasks: Sequence[Any]
+    source: "DataSource"
+    record: dict[str, Any]
+    preset: Any
+    workers: int
+
+
+def plan_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) -> Plan:
+    """What is missing of a preset's arms (all of them for none given), checked as far as can be before training."""
     from empirics import presets, sweep
     from empirics.config import ConfigError, choose
     from empirics.runtime import usable_cores
-    from empirics.store import check_writable, write_study
 
     preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
     if command.workers is not None and command.workers < 1:
@@ -354,18 +371,15 @@ def train_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) 
     configs = {arm: presets.arm_config(command.preset, arm, **overrides, **content) for arm in wanted}
     seeds = command.seeds or tuple(preset.seeds)
     tasks = sweep.unfinished(sweep.plan(configs.values(), seeds), command.results)
-    workers = command.workers or (min(4, usable_cores()) if command.device == "cuda" else usable_cores())
-    if command.dry_run:
-        return say_estimate(command, preset, source, tasks, workers)
-    check_writable(command.results)
-    if tasks:
+    if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
     label = ", ".join([command.preset, *(f"{name}={value}" for name, value in overrides.items())])
     options = "".join(f" --{name.replace('_', '-')} {_words(value)}" for name, value in overrides.items())
     folder = f" --data-dir DIR --data-label {source.name}" if source.folder else ""
     made_by = f"paper_repro.py train --preset {command.preset}{options}{folder}"
-    write_study(command.results, sweep.study_record(label, configs, seeds, made_by))
-    return train_tasks(tasks, source, command, workers) if tasks else 0
+    record = sweep.study_record(label, configs, seeds, made_by)
+    workers = command.workers or (min(4, usable_cores()) if command.device == "cuda" else usable_cores())
+    return Plan(tasks, source, record, preset, workers)
 
 
 def _words(value: object) -> str:
@@ -383,17 +397,21 @@ def check_tasks(tasks: Sequence[Any], source: "DataSource", device: str) -> None
         levels.check_run(config, tasks[0].seed, dataset)
 
 
-def train_tasks(tasks: Sequence[Any], source: "DataSource", command: Study, workers: int) -> int:
-    """Run the plan."""
+def train(plan: Plan, command: Study) -> int:
+    """Run the plan, and record the study."""
     from empirics import sweep
     from empirics.progress import reporter
+    from empirics.store import write_study
 
-    with reporter(tasks) as on_event:
+    write_study(command.results, plan.record)
+    if not plan.tasks:
+        return 0
+    with reporter(plan.tasks) as on_event:
         failures = sweep.execute(
-            tasks, source, command.results, device=command.device, workers=workers, on_event=on_event
+            plan.tasks, plan.source, command.results, device=command.device, workers=plan.workers, on_event=on_event
         )
     if failures:
-        _say(f"{len(failures)} of {len(tasks)} runs failed; the same command tries them again")
+        _say(f"{len(failures)} of {len(plan.tasks)} runs failed; the same command tries them again")
     return FAILED if failures else 0
 
 
@@ -417,13 +435,11 @@ def data_source(command: Study, preset: Any) -> tuple["DataSource", dict[str, st
     return source, {"dataset": label, "data_hash": content}
 
 
-def say_estimate(command: Study, preset: Any, source: "DataSource", tasks: Sequence[Any], workers: int) -> int:
+def say_estimate(plan: Plan, command: Study) -> int:
     """What would run, with time and disk from throughput measured now."""
-    levels = sum(len(task.levels) for task in tasks)
-    print(
-        f"preset {command.preset}: {len(tasks)} runs, {levels} levels, "
-        f"{sum(task.epochs for task in tasks)} epochs to train"
-    )
+    tasks, preset, source = plan.tasks, plan.preset, plan.source
+    levels, epochs = sum(len(task.levels) for task in tasks), sum(task.epochs for task in tasks)
+    print(f"preset {command.preset}: {len(tasks)} runs, {levels} levels, {epochs} epochs to train")
     for arm, config in {task.config.arm: task.config for task in tasks}.items():
         print(f"  {arm:27} {config.name}")
     if not tasks:
@@ -431,18 +447,18 @@ def say_estimate(command: Study, preset: Any, source: "DataSource", tasks: Seque
     from empirics import datasets, estimate, runtime
 
     device = runtime.prepare(command.device)
+    per_class = tasks[0].config.images_per_class
     if source.folder is not None or source.name in datasets.DATASETS:
         data = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash)
-        data = datasets.first_per_class(data, tasks[0].config.images_per_class)
+        data = datasets.first_per_class(data, per_class)
         n_train, n_test = len(data.train), len(data.test)
     else:
-        per_class = tasks[0].config.images_per_class
         n_train, n_test = per_class * preset.classes or preset.train_images, preset.test_images
         data = estimate.random_dataset(preset.image_shape, n_train, n_test, preset.classes)
     throughput = estimate.measure(tasks[0].config, data.to(device))
-    cost = estimate.estimate(tasks, throughput, data, n_train, n_test, workers)
+    cost = estimate.estimate(tasks, throughput, data, n_train, n_test, plan.workers)
     print(
-        f"about {duration(cost.wall_seconds)} on {workers} workers ({duration(cost.work_seconds)} of work at "
+        f"about {duration(cost.wall_seconds)} on {plan.workers} workers ({duration(cost.work_seconds)} of work at "
         f"{throughput.training:.0f} images/s), {cost.disk / 1e6:.0f} MB of disk"
     )
     return 0

@@ -1,0 +1,59 @@
+"""The README is true: its snippet runs, its commands and links exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_every_python_snippet_runs_when_pasted():
+    snippets = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    assert snippets
+    for snippet in snippets:
+        done = subprocess.run([sys.executable, "-c", snippet], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+
+
+def test_every_link_and_picture_leads_to_a_file():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in link]
+    assert links and [link for link in links if not (ROOT / link).exists()] == []
+
+
+def commands() -> list[str]:
+    lines = re.findall(r"^    \.venv/bin/python paper_repro\.py (.*?)(?:\s+#.*)?$", TEXT, re.MULTILINE)
+    return [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_of_the_readme_is_one(line):
+    import paper_repro
+
+    words = shlex.split(line)
+    assert words[0] in (*paper_repro.COMMANDS, "--help")
+    for option in (word for word in words if word.startswith("--")):
+        done = subprocess.run(
+            [sys.executable, "paper_repro.py", *([] if words[0] == "--help" else words[:1]), "--help"],
+            cwd=ROOT, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert option in done.stdout
+
+
+def test_the_two_set_up_commands_are_targets_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("figures", "test"):
+        assert f"make {target}" in TEXT and re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_every_registry_of_the_readme_is_where_it_says():
+    rows = re.findall(r"`(\w+/\w+\.py)`: ((?:`[A-Z]+`(?:, )?)+)", TEXT)
+    assert len(rows) >= 8
+    for path, names in rows:
+        for name in re.findall(r"`([A-Z]+)`", names):
+            assert re.search(rf"^{name}\b.*= {{", (ROOT / path).read_text(), re.MULTILINE), f"{name} in {path}"
