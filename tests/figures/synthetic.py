@@ -361,12 +361,12 @@ def in_memory(accuracy, arms_signs=None, levels=8, rate=0.5, dataset="digits", d
             found[levels - 1] = level(levels - 1, None, "diverged")
         signs_found = None
         if arms_signs and arm in arms_signs:
-            flips, settles = arms_signs[arm][s]
+            flips, settles, late = arms_signs[arm][s]  # late: weights that flip at the last level only
             signs_found = SignsRecord(
                 tuple(range(levels)),
                 sum(settles),
-                {r: tuple(flips) for r in ("level_start", "initial", "previous")},
-                (*settles, 0),
+                {reading: tuple(counts) for reading, counts in flips.items()},
+                (settles[0] - late, *settles[1:], late),
                 tuple(settles),
                 (sum(settles), *[0] * levels),
                 {},

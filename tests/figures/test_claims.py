@@ -10,9 +10,15 @@ from figures.records import Problem, Records
 from figures.verdicts import (
     FAILED,
     INCONCLUSIVE,
+    LEVELS,
     NOT_RUN,
+    POINTS,
+    PROBABILITY,
     REPRODUCED,
     REVERSED,
+    SHARE,
+    SMALLEST,
+    SWITCHES,
     Row,
     beside_control,
     conjunction,
@@ -42,15 +48,23 @@ def accuracy(leads=LEADS, seeds=SEEDS, noise=0.1, seed=0):
 
 
 def signs(seeds=SEEDS, seed=0):
-    """imp flips late, lrr early and further: settle counts [never, 0, 1, .., 6] and flips by level."""
+    """imp flips late, lrr early and further, in the right readings only: the others, and the last level's flips,
+    point the other way. Settle counts without the last level: [never, 0, 1, .., 6]."""
     rng = np.random.default_rng(seed)
 
-    def of(flips, settles):
-        return {s: ([f + int(rng.integers(-2, 3)) for f in flips], settles) for s in seeds}
+    def of(previous, initial, settles, late):
+        def near(counts):
+            return [count + int(rng.integers(-2, 3)) for count in counts]
+
+        wrong = [100 - count for count in previous]
+        return {
+            s: ({"level_start": near(wrong), "initial": near(initial), "previous": near(previous)}, settles, late)
+            for s in seeds
+        }
 
     return {
-        "imp": of([10, 10, 10, 10, 10, 10, 10, 10], [100, 0, 10, 20, 30, 40, 50, 50]),
-        "lrr": of([10, 60, 50, 40, 10, 5, 5, 40], [100, 50, 80, 50, 10, 5, 5, 0]),
+        "imp": of([10] * 7 + [90], [10, 80, 80, 80, 10, 10, 10, 10], [100, 0, 10, 20, 30, 40, 50, 50], 0),
+        "lrr": of([10, 60, 50, 40, 10, 5, 5, 5], [10, 20, 20, 20, 20, 30, 30, 40], [130, 50, 50, 50, 10, 5, 5, 0], 130),
     }
 
 
@@ -129,18 +143,55 @@ def test_known_effects_are_reproduced_with_their_size(synthetic):
 def test_claim_9_counts_never_as_zero_and_leaves_the_last_level_out(synthetic):
     found = judged(synthetic.in_memory(accuracy(), signs()))["9"].rows[0]
     imp = (10 * 1 + 20 * 2 + 30 * 3 + 40 * 4 + 50 * 5 + 50 * 6) / 300
-    lrr = (80 * 1 + 50 * 2 + 10 * 3 + 5 * 4 + 5 * 5) / 300
+    lrr = (50 * 1 + 50 * 2 + 10 * 3 + 5 * 4 + 5 * 5) / 300
     assert found.effect == pytest.approx(imp - lrr)
 
 
-def test_claim_10a_counts_levels_1_to_3_only_and_10b_the_last(synthetic):
+def test_claim_10a_counts_reading_iii_in_levels_1_to_3_and_10b_reading_ii_at_the_last(synthetic):
     counts = signs()
+    wrong = [70, 9, 9, 9, 9, 9, 9, 9]
     for s in SEEDS:
-        counts["imp"][s] = ([500, 1, 2, 3, 0, 0, 0, 30], counts["imp"][s][1])
-        counts["lrr"][s] = ([0, 10, 20, 30, 0, 0, 0, 60], counts["lrr"][s][1])
+        imp = {"previous": [500, 1, 2, 3, 0, 0, 0, 7], "initial": [5, 6, 7, 8, 9, 9, 9, 30], "level_start": wrong}
+        lrr = {"previous": [0, 10, 20, 30, 0, 0, 0, 8], "initial": [9, 9, 9, 9, 9, 9, 9, 60], "level_start": wrong}
+        counts["imp"][s] = (imp, *counts["imp"][s][1:])
+        counts["lrr"][s] = (lrr, *counts["lrr"][s][1:])
     found = judged(synthetic.in_memory(accuracy(), counts))
     assert found["10a"].rows[0].effect == pytest.approx((60 - 6) / 300)
     assert found["10b"].rows[0].effect == pytest.approx((60 - 30) / 300)
+
+
+def test_the_smallest_effects_are_those_fixed_before_the_data(synthetic):
+    assert SMALLEST == {POINTS: 0.2, PROBABILITY: 0.02, SHARE: 0.02, LEVELS: 0.02, SWITCHES: 0.02}
+    imp = {s: 0.9 for s in SEEDS}
+    coarse = {s: 0.9 + 0.008 * (-1) ** s for s in SEEDS}  # interval -.9 to .9 points: too wide to refute .2
+    assert judged(synthetic.in_memory({"imp": imp, "imp-on-lrr-mask": coarse}))["6"].verdict == INCONCLUSIVE
+
+
+def test_claim_8_has_both_kinds_of_mask_each_beside_the_control_on_its_own_masks(synthetic):
+    rows = judged(synthetic.in_memory(accuracy(noise=0.001)))["8"].rows
+    expected = {
+        "H(lrr-on-random-mask) - H(imp-on-random-mask)": 3.0,
+        "against training length: lrr-on-random-mask - imp-long-on-random-mask": 2.0,
+        "H(lrr-on-shuffled-mask) - H(imp-on-shuffled-mask)": 2.5,
+        "against training length: lrr-on-shuffled-mask - imp-long-on-shuffled-mask": 1.5,
+    }
+    assert [(r.name, r.role) for r in rows] == list(zip(expected, ["effect", "control"] * 2, strict=True))
+    for r in rows:
+        assert r.effect == pytest.approx(expected[r.name], abs=0.01)
+
+
+def test_claim_11_is_the_drop_of_imp_less_the_drop_of_lrr(synthetic):
+    leads = {"imp": 0.0, "imp-perturbed": -5.0, "lrr": 3.0, "lrr-perturbed": 2.0}
+    found = judged(synthetic.in_memory(accuracy(leads, noise=0.001)))["11"]
+    assert found.rows[0].effect == pytest.approx(5 - 1, abs=0.01) and found.verdict == REPRODUCED
+
+
+def test_the_control_is_not_averaged_over_the_levels_of_h(synthetic):
+    arms = {"imp": 0.9, "imp-long": 0.9, "lrr": [0.9] * 10 + [0.3, 0.3, 0.92, 0.94]}
+    data = {arm: dict.fromkeys(SEEDS, value) for arm, value in arms.items()}
+    claim, control = judged(synthetic.in_memory(data, levels=14, rate=0.3))["5"].rows[:2]
+    assert claim.effect == pytest.approx(100 * ((0.3 + 0.3 + 0.92 + 0.94) / 4 - 0.9))
+    assert control.effect == pytest.approx(3.0) and control.note == "over levels 12, 13"
 
 
 def test_swapped_arms_turn_the_verdict_to_reversed(synthetic):

@@ -136,6 +136,27 @@ def test_sidecar_numbers_are_those_on_the_axes(drawings, records, name, arms):
     assert lrr["density"] == sorted(lrr["density"], reverse=True)
 
 
+@pytest.mark.parametrize(("name", "arms"), [("3", ("lrr", "imp-on-lrr-mask")), ("4", ("lrr-on-imp-mask", "imp-long"))])
+def test_a_difference_curve_is_the_arm_less_imp_as_the_records_have_them(drawings, records, name, arms):
+    results = records.studies[0]
+
+    def accuracy(arm, level):
+        return np.array([results.arms[arm].seeds[s].levels[level].test_accuracy for s in range(4)])
+
+    for arm in arms:
+        curve = drawings[name].plotted["quick-digits"]["differences"][arm]
+        line = containers(drawings[name].figure.axes[1])[ARMS[arm].label][0]
+        expected = [np.mean(accuracy(arm, k) - accuracy("imp", k)) for k in curve["level"]]
+        np.testing.assert_allclose(line.get_ydata(orig=False), expected)
+        assert max(expected) > 0.002, "the sign can be told"
+
+
+@pytest.mark.parametrize("name", ["2", "3", "4"])
+def test_dense_networks_stand_at_the_left(drawings, name):
+    axes = [a for a in drawings[name].figure.axes if a.get_xlabel().startswith("density")]
+    assert axes and all(a.get_xlim()[0] > a.get_xlim()[1] for a in axes)
+
+
 def test_differences_are_paired_by_seed(drawings):
     curve = drawings["3"].plotted["quick-digits"]["differences"]["imp-on-lrr-mask"]
     assert np.allclose(np.mean(curve["values"], axis=1), curve["mean"])
@@ -161,6 +182,20 @@ def test_figure_5_bars_are_shares_that_add_up_to_one(drawings):
         assert sum(plotted[part]["lrr"]["mean"]) == pytest.approx(1)
     assert "reading (iii)" in drawings["5"].caption
     assert drawings["5"].figure.axes[0].get_xticklabels()[0].get_text() == "never"
+
+
+def test_figure_5_draws_settle_levels_at_the_top_and_switches_below_as_the_records_have_them(drawings, records):
+    axes = drawings["5"].figure.axes
+    for pair, part in ((axes[:2], "settles_at"), (axes[2:], "switches")):
+        expected = []
+        for arm in ("imp", "lrr"):
+            seeds = records.studies[0].arms[arm].seeds
+            signs = [seeds[s].signs for s in range(4)]
+            expected.append(np.mean([np.array(getattr(found, part)) / found.survivors for found in signs], axis=0))
+        assert [patch.get_height() for patch in pair[0].patches] == pytest.approx([e[0] for e in expected])
+        assert [patch.get_height() for patch in pair[1].patches] == pytest.approx([*expected[0][1:], *expected[1][1:]])
+    assert axes[1].get_xlabel() == "level at which the sign settles"
+    assert axes[3].get_xlabel() == "number of sign switches"
 
 
 def test_figure_1_shades_the_exact_basin(drawings, records):

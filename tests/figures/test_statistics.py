@@ -105,3 +105,13 @@ def test_holm_keeps_the_chance_of_any_false_mark_under_five_percent_where_raw_p_
     p = np.random.default_rng(3).uniform(size=(2000, 8))
     assert np.mean([min(holm(row.tolist())) <= 0.05 for row in p]) <= 0.065
     assert np.mean(p.min(1) <= 0.05) > 0.25
+
+
+def test_the_neurons_paired_intervals_that_figures_print_are_95_percent_normal_ones():
+    from theory.sampling import paired_interval
+
+    values = np.random.default_rng(4).normal(0.3, 1, 500)
+    found = paired_interval(values)
+    expected = stats.norm.interval(0.95, values.mean(), stats.sem(values))
+    assert (found["low"], found["high"]) == pytest.approx(expected, abs=1e-9)
+    assert found["value"] == pytest.approx(values.mean())
