@@ -18,7 +18,7 @@ _HOME = {
     "Limit": "exact",
     "learns": "exact",
     "verdicts": "exact",
-    "success_probability_exact": "exact",
+    "success_probability_exact": "probability",
     "integrate": "flow",
     "Event": "flow",
     "Trajectory": "flow",

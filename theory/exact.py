@@ -1,4 +1,4 @@
-"""Exact solutions for d = 1, exact limits and basins for every d, exact success probabilities.
+"""Exact solutions for d = 1, exact limits and basins for every d.
 
 Theorem A.1 (our reading). With A = a0 + w0, B = a0 - w0, c = A B, D = sqrt(4 + c^2), S = 2 + D,
 e = exp(-C+ D t), f = 1 - e and k = c^2 / S, the flow on w > 0 is a + w = A sqrt(z), a - w = B / sqrt(z) with
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.network import Array, finite, neuron, split
+from theory.network import Array, finite, moment, neuron, split, together
 
 FAILS, LEARNS, SEPARATRIX = 0, 1, 2
 VERDICTS = ("fails", "learns", "separatrix")  # the word of each code
@@ -56,29 +56,39 @@ def closed_form(
 
     Raises
     ------
-    ValueError: NaN, a negative time or moment, a start beyond 1e150, or shapes that do not broadcast.
+    ValueError: no numbers, NaN, a negative time, a moment that is negative or no number, a start beyond 1e150, or
+        shapes that do not broadcast.
 
     Source: Theorem A.1, our reading.
+
+    Examples
+    --------
+    >>> a, w = closed_form(1.0, [0.5, -0.5], 1e3)  # the sign of w decides
+    >>> (a * w).round(12).tolist()
+    [1.0, -0.0]
+    >>> closed_form(-1.5, 0.5, [0.0, 1.0])[1].tolist()  # w = 0 is hit in finite time
+    [0.5, 0.0]
     """
     a0, w0, t = finite(a0=a0, w0=w0, t=t)
-    _refuse(a0, w0, t, c_plus, c_minus)
-    a0, w0, t = np.broadcast_arrays(a0, w0, t)
+    c_plus, c_minus = moment("c_plus", c_plus), moment("c_minus", c_minus)
+    if (t < 0).any():
+        raise ValueError(f"t must be at least 0, got {t.min()}: the flow is solved forwards from its start at time 0")
+    _refuse_large(a0=a0, w0=w0)
+    a0, w0, t = together(a0, w0, t, names=("a0", "w0", "t"))
     out = np.empty((2, a0.size))
     with np.errstate(all="ignore"):  # what over- and underflows has no weight there
-        for solve, moment, side in ((_above, c_plus, w0 > 0), (_below, c_minus, w0 <= 0)):
-            out[:, side.ravel()] = solve(a0[side], w0[side], moment * t[side])
+        for solve, rate, side in ((_above, c_plus, w0 > 0), (_below, c_minus, w0 <= 0)):
+            out[:, side.ravel()] = solve(a0[side], w0[side], rate * t[side])
     return out[0].reshape(a0.shape), out[1].reshape(a0.shape)
 
 
-def _refuse(a0: Array, w0: Array, t: Array, c_plus: float, c_minus: float) -> None:
-    if (t < 0).any():
-        raise ValueError(f"t must be at least 0, got {t.min()}: the flow is solved forwards from its start at time 0")
-    for name, moment in (("c_plus", c_plus), ("c_minus", c_minus)):
-        if not 0 <= moment < np.inf:
-            raise ValueError(f"{name} must be a second moment, at least 0, got {moment}")
-    for name, start in (("a0", a0), ("w0", w0)):
+def _refuse_large(**starts: Array) -> None:
+    for name, start in starts.items():
         if (abs(start) > LARGEST).any():
-            raise ValueError(f"|{name}| must be at most {LARGEST:g}, got {abs(start).max():g}: its square overflows")
+            raise ValueError(
+                f"|{name}| must be at most {LARGEST:g}, got {abs(start).max():g}: its square overflows; "
+                "a verdict stays the same if a0 and w0 are divided by a common factor"
+            )
 
 
 def _above(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
@@ -120,14 +130,25 @@ def verdicts(a0: ArrayLike, w0: ArrayLike) -> NDArray[np.int8]:
 
     Parameters
     ----------
-    a0 : array_like, shape (...)
-    w0 : array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for the population of d inputs
+    a0 : array_like, shape (...), |a0| at most 1e150
+    w0 : array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for the population of d inputs; every
+        entry at most 1e150 in size
+
+    Returns
+    -------
+    int8 ndarray, shape (...); the words are in `theory.exact.VERDICTS`
+
+    Raises
+    ------
+    ValueError: no numbers, NaN, infinity, a start beyond 1e150, or shapes that do not match.
 
     A start learns iff a0 > -|w0| and w0 is neither 0 nor on the ray -e_1, for any balance.
     A start with a0 < 0 within a relative 1e-12 of -|w0| counts as balanced, |w0| being rounded: it is `separatrix` for
     d = 1 and w0 > 0 (the stable manifold of the origin); for d > 1 it `fails` (Lemma 2.2: a never changes sign, so
     L >= 1/4 for ever).
     On the ray -e_1 the verdict is always `fails`.
+
+    Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance is ours (`theory.check("basin")`).
     """
     a0, u, v, r, d = _start(a0, w0)
     balanced = (a0 < 0) & (abs(a0 + r) <= BAND * r)
@@ -136,12 +157,17 @@ def verdicts(a0: ArrayLike, w0: ArrayLike) -> NDArray[np.int8]:
 
 
 def learns(a0: ArrayLike, w0: ArrayLike) -> NDArray[np.bool_]:
-    """Return whether each start learns; shapes and rules as in `verdicts` (a separatrix start does not learn)."""
+    """Return whether each start learns, bool ndarray, shape (...).
+
+    Parameters, rule, errors and source as in `verdicts`; a separatrix start does not learn.
+    """
     return verdicts(a0, w0) == LEARNS
 
 
 def limits(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array, NDArray[np.int8]]:
-    """Return the exact limits (a, w, verdict codes) of many starts; shapes and rules as in `verdicts`.
+    """Return the exact limits (a, w, verdict codes) of many starts.
+
+    Parameters, rule, errors and source as in `verdicts`; a has the shape of a0, w that of w0.
 
     Learning: a w_1 = 1, w_perp = 0, a^2 = (D + c) / 2. Failing: w = 0 and a = sign(a0) sqrt(c), or on the ray -e_1 with
     c < 0: a = 0 and w_1 = -sqrt(-c). Separatrix: the origin.
@@ -165,8 +191,8 @@ def limit(a0: float, w0: ArrayLike) -> Limit:
 
     Parameters
     ----------
-    a0 : float
-    w0 : float (d = 1) or array_like of shape (d,) (the population of d inputs)
+    a0 : float, |a0| at most 1e150
+    w0 : float (d = 1) or array_like of shape (d,) (the population of d inputs), entries at most 1e150 in size
 
     Returns
     -------
@@ -175,13 +201,23 @@ def limit(a0: float, w0: ArrayLike) -> Limit:
 
     Raises
     ------
-    ValueError: a0 is no scalar, w0 no scalar or vector, or one of them is not finite.
+    ValueError: a0 is no scalar, w0 no scalar or vector, or one of them is no number, not finite or beyond 1e150.
 
     Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance is ours.
+
+    Examples
+    --------
+    >>> limit(1.0, 1.0)
+    Limit(a=1.0, w=1.0, verdict='learns')
+    >>> limit(-1.0, 1.0).verdict  # d = 1: on the stable manifold of the origin
+    'separatrix'
+    >>> limit(0.5, [-0.3, 0.4]).verdict  # d > 1: the second input carries w over to the target's side
+    'learns'
     """
-    if np.ndim(a0) != 0 or np.ndim(w0) > 1:
+    a0, w0 = finite(a0=a0, w0=w0)
+    if a0.ndim != 0 or w0.ndim > 1:
         raise ValueError(
-            f"limit takes one start, a0 a number and w0 a number or (d,), got {np.shape(a0)} and {np.shape(w0)}: "
+            f"limit takes one start, a0 a number and w0 a number or (d,), got {a0.shape} and {w0.shape}: "
             "use limits() or learns() for many"
         )
     a, w, code = limits(a0, w0)
@@ -191,48 +227,13 @@ def limit(a0: float, w0: ArrayLike) -> Limit:
 def _start(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array, Array, Array, int]:
     """Return a0, w_1, |w_perp|, |w| and d; one axis fewer than w0 means vectors."""
     a0, w0 = finite(a0=a0, w0=w0)
+    _refuse_large(a0=a0, w0=w0)
     if w0.ndim == a0.ndim:
         w0 = w0[..., None]
     if w0.ndim != a0.ndim + 1:
         raise ValueError(f"w0 must have the shape of a0 (d = 1) or one axis more, got a0 {a0.shape} and w0 {w0.shape}")
     a0, w0 = neuron(a0, w0)
     return a0, *split(w0), w0.shape[-1]
-
-
-def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, ratio: float = 1.0) -> float:
-    """Return the exact probability that a random start learns after pruning d inputs down to `survivors`.
-
-    Parameters
-    ----------
-    rule : `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
-    init : `balanced` (w isotropic, a = +-|w|, each sign 1/2) or `normal` (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2))
-    d : int, inputs, at least 1
-    survivors : int, 1 to d; those inputs contain input 1, which magnitude pruning always keeps
-    ratio : float, s_w / s_a, used by `normal`
-
-    Raises
-    ------
-    ValueError: an unknown name, or `imp` from `normal` starts with 1 < survivors < d (no closed form known to us).
-
-    Source: balanced 1/2 and 1/4, Theorem 2.3 (our reading); the others ours.
-    """
-    known("rule", rule, ("dense", *RULES))
-    known("init", init, INITS)
-    if not 1 <= survivors <= d:
-        raise ValueError(f"survivors must lie in 1..d = {d}, got {survivors}")
-    line = {"balanced": 0.25, "normal": 0.25 + np.arctan(ratio) / (2 * np.pi)}[init]
-    if d == 1 or (rule == "imp" and survivors == 1):
-        return float(line)
-    if rule == "imp" and init == "normal" and survivors < d:
-        raise ValueError(f"no closed form for imp from normal starts with {survivors} of {d} inputs: use 1 or {d}")
-    dense = 0.5 if init == "balanced" else _student_t(np.sqrt(d) * ratio, d)
-    return dense / 2 if rule == "magnitude" and survivors == 1 else dense
-
-
-def _student_t(x: float, degrees: int) -> float:
-    from scipy.special import stdtr
-
-    return float(stdtr(degrees, x))
 
 
 def known(what: str, name: str, names: tuple[str, ...]) -> None:
@@ -242,7 +243,3 @@ def known(what: str, name: str, names: tuple[str, ...]) -> None:
 
         order = sorted(names, key=lambda other: -SequenceMatcher(None, str(name).lower(), other.lower()).ratio())
         raise ValueError(f"unknown {what} {name!r}: did you mean {order[0]!r}? Known: {', '.join(order)}")
-
-
-RULES = ("imp", "sign", "magnitude", "lrr")
-INITS = ("balanced", "normal")

@@ -8,22 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from theory.exact import (
-    INITS,
-    LEARNS,
-    closed_form,
-    known,
-    learns,
-    limit,
-    success_probability_exact,
-    verdicts,
-)
-from theory.flow import LEARNED, Event, integrate
-from theory.network import Array, Population, gradient_1d, loss_1d
+from theory.claims import theorem_check
+from theory.exact import LEARNS, VERDICTS, closed_form, known, limit, verdicts
+from theory.flow import integrate
+from theory.network import Array, Population, gradient_1d
+from theory.probability import success_probability_exact
 from theory.pruning import REWINDS, prune, schedule
 from theory.records import Result, hashed_name, record_files
 from theory.sampling import STARTS, balanced_starts, clopper_pearson, paired_interval
-from theory.theorems import THEOREMS, check
 
 SIGNS = {"++": (1, 1), "+-": (1, -1), "-+": (-1, 1), "--": (-1, -1)}  # sign of a0, then of w0
 
@@ -65,7 +57,7 @@ def quadrants(grid: int, extent: float, horizon: float, starts: int, seed: int) 
         key: {"starts": starts, "learns": int((verdicts(sa * size, sw * size) == LEARNS).sum())}
         for (key, (sa, sw)), size in zip(SIGNS.items(), sizes, strict=True)
     }
-    return Result({"quadrants": counts}, arrays)
+    return Result({"quadrants": counts, "verdicts": list(VERDICTS)}, arrays)
 
 
 def _quadrant_starts(extent: float) -> tuple[Array, Array, np.ndarray]:
@@ -143,8 +135,10 @@ def _over_levels(rule: str, a0: Array, w0: Array, survivors: list[int]) -> dict[
 
 def factorial(d: int, trials: int, seed: int) -> Result:
     """Claims 3 and 14: initial or trained signs times initial or trained magnitudes, pruned at once to the mask {1}."""
-    generators = np.random.default_rng(seed).spawn(len(INITS))
-    inits = {init: _cells(init, *STARTS[init](rng, trials, d)) for init, rng in zip(INITS, generators, strict=True)}
+    generators = np.random.default_rng(seed).spawn(len(STARTS))
+    inits = {
+        init: _cells(init, *draw(rng, trials, d)) for (init, draw), rng in zip(STARTS.items(), generators, strict=True)
+    }
     return Result({"d": d, "trials": trials, "inits": inits})
 
 
@@ -164,72 +158,6 @@ def _cells(init: str, a0: Array, w0: Array) -> dict[str, Any]:
     }
     cells["difference"] = {"lrr - imp": paired_interval(lrr - imp)}
     return cells
-
-
-# --- claims 1, 2
-
-
-def theorem_check(starts: int, runs: int, horizon: float, seed: int) -> Result:
-    """Claims 1 and 2: balanced random starts against Theorem 2.1 and Lemma 2.2.
-
-    Every start is compared with its exact limit, for d = 1 also with the loss of the closed form at a late time; the
-    first `runs` starts of each claim are integrated numerically as well, which knows nothing of limits.
-    """
-    line_rng, plane_rng = np.random.default_rng(seed).spawn(2)
-    a0, w0 = balanced_starts(line_rng, starts, 1)
-    said = (a0 > 0) & (w0[:, 0] > 0)
-    late = loss_1d(*closed_form(a0, w0[:, 0], 1e9)) < LEARNED
-    line = [_Starts(a0, w0, said, (learns(a0, w0) != said) | (late != said))]
-    planes = [balanced_starts(plane_rng, starts // 4, d) for d in (2, 3, 5, 10)]
-    planes = [_Starts(a0, w0, a0 > 0, learns(a0, w0) != (a0 > 0)) for a0, w0 in planes]
-    first = {**_against_theorem(line, runs, horizon), **_proved("theorem-2.1", "theorem-a1", "population")}
-    second = {**_against_theorem(planes, runs, horizon), **_proved("lemma-2.2", "population")}
-    return Result({"claims": {"1": first, "2": second}})
-
-
-@dataclass(frozen=True)
-class _Starts:
-    """Starts (n,), (n, d), whether the theorem says that each learns, and whether anything exact contradicts it."""
-
-    a0: Array
-    w0: Array
-    said: np.ndarray
-    wrong: np.ndarray
-
-
-def _against_theorem(groups: list[_Starts], runs: int, horizon: float) -> dict[str, Any]:
-    share, wrong, verdict, against = runs // len(groups), [], [], []
-    for g in groups:
-        found = np.array([_run_verdict(a, w, horizon) for a, w in zip(g.a0[:share], g.w0[:share], strict=True)])
-        opposite = np.where(g.said[:share], found == "fails", found == "learns")
-        wrong += [g.wrong[:share] | opposite, g.wrong[share:]]
-        verdict, against = [*verdict, found], [*against, opposite]
-    wrong, verdict = np.concatenate(wrong), np.concatenate(verdict)
-    low, high = clopper_pearson(wrong.sum(), wrong.size)
-    counts = {word: int((verdict == word).sum()) for word in ("learns", "fails", "undecided")}
-    integrated = {"runs": verdict.size, **counts, "contradictions": int(np.concatenate(against).sum())}
-    return {
-        "starts": wrong.size,
-        "contradictions": int(wrong.sum()),
-        "low": low,
-        "high": high,
-        "integrated": integrated,
-    }
-
-
-def _run_verdict(a0: float, w0: Array, horizon: float) -> str:
-    loss = Population(len(w0))
-    near = Event("learned", lambda _, a, w: float(loss.loss(a, w)) - LEARNED / 2, direction=-1)
-    return integrate(loss, a0, w0, horizon, rtol=1e-7, atol=1e-10, events=[near]).verdict
-
-
-def _proved(name: str, *needed: str) -> dict[str, Any]:
-    checks = [check(theorem) for theorem in (name, *needed)]
-    return {
-        "symbolic": all(verdict.holds for verdict in checks),
-        "symbolic_seconds": round(sum(verdict.seconds for verdict in checks), 3),
-        "statement": THEOREMS[name].statement,
-    }
 
 
 # --- result files

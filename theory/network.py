@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +25,7 @@ SERIES_BELOW = 0.25
 
 
 def sin_minus_x_cos(x: ArrayLike) -> Array:
-    """Return G(x) = sin x - x cos x for 0 <= x <= pi, to full relative precision near 0."""
+    """Return G(x) = sin x - x cos x for array_like 0 <= x <= pi, to a relative 1e-14. Source: ours (Taylor near 0)."""
     x = np.asarray(x, float)
     series = x**3 * np.polynomial.polynomial.polyval(x * x, SERIES)
     return np.where(x < SERIES_BELOW, series, np.sin(x) - x * np.cos(x))
@@ -38,15 +39,30 @@ def gradient_1d(a: ArrayLike, w: ArrayLike, c_plus: float = 0.5, c_minus: float 
     a, w : array_like, broadcast together
     c_plus, c_minus : float, C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}], at least 0; 1/2 each for N(0, 1)
 
-    At w = 0 both are 0: relu'(0) = 0.
+    Returns
+    -------
+    da, dw : ndarray of the broadcast shape. At w = 0 both are 0: relu'(0) = 0.
+
+    Raises
+    ------
+    ValueError: no numbers, NaN, infinity, a negative moment, or shapes that do not broadcast.
+
+    Source: the loss of section 2 with d = 1.
     """
-    a, w = np.broadcast_arrays(np.asarray(a, float), np.asarray(w, float))
+    a, w = together(*finite(a=a, w=w), names=("a", "w"))
+    return _gradient_1d(a, w, moment("c_plus", c_plus), moment("c_minus", c_minus))
+
+
+def _gradient_1d(a: Array, w: Array, c_plus: float, c_minus: float) -> tuple[Array, Array]:
     up, down = branch_gradient(1, a, w, c_plus, c_minus), branch_gradient(-1, a, w, c_plus, c_minus)
     return np.where(w > 0, up[0], down[0]), np.where(w > 0, up[1], down[1])
 
 
 def branch_gradient(side: int, a: Array, w: Array, c_plus: float = 0.5, c_minus: float = 0.5) -> tuple[Array, Array]:
-    """Return the d = 1 gradient of one side of the kink (side 1: w > 0, -1: w < 0), continued smoothly across w = 0."""
+    """Return the d = 1 gradient of one side of the kink (side 1: w > 0, -1: w < 0), continued smoothly across w = 0.
+
+    Parameters and shapes as in `gradient_1d`, but unchecked: this runs in the inner loop of `integrate`.
+    """
     if side > 0:
         slope = c_plus * (a * w - 1)
         return slope * w, slope * a
@@ -55,8 +71,15 @@ def branch_gradient(side: int, a: Array, w: Array, c_plus: float = 0.5, c_minus:
 
 
 def loss_1d(a: ArrayLike, w: ArrayLike, c_plus: float = 0.5, c_minus: float = 0.5) -> Array:
-    """Return the d = 1 loss: C+ (a w - 1)^2 / 2 for w > 0, else (C- a^2 w^2 + C+) / 2."""
-    a, w = np.asarray(a, float), np.asarray(w, float)
+    """Return the d = 1 loss: C+ (a w - 1)^2 / 2 for w > 0, else (C- a^2 w^2 + C+) / 2.
+
+    Parameters, errors and source as in `gradient_1d`.
+    """
+    a, w = together(*finite(a=a, w=w), names=("a", "w"))
+    return _loss_1d(a, w, moment("c_plus", c_plus), moment("c_minus", c_minus))
+
+
+def _loss_1d(a: Array, w: Array, c_plus: float, c_minus: float) -> Array:
     return np.where(w > 0, c_plus * (a * w - 1) ** 2, c_minus * (a * w) ** 2 + c_plus) / 2
 
 
@@ -72,9 +95,25 @@ def population_loss(a: ArrayLike, w: ArrayLike) -> Array:
     Parameters
     ----------
     a : array_like, shape (...)
-    w : array_like, shape (..., d), d >= 1
+    w : array_like, shape (..., d), d >= 1; the leading shapes broadcast
+
+    Raises
+    ------
+    ValueError: no numbers, NaN, infinity, or shapes that do not match.
+
+    Source: section 2; the formula is checked by `theory.check("population")`.
+
+    Examples
+    --------
+    >>> float(population_loss(0.5, [2.0, 0.0]))  # a |w| = 1 along e_1: learned
+    0.0
+    >>> population_loss([1.0, -1.0], [[0.0, 0.0], [-1.0, 0.0]]).tolist()  # dead, and opposite
+    [0.25, 0.5]
     """
-    a, w = neuron(a, w)
+    return _population_loss(*neuron(*finite(a=a, w=w)))
+
+
+def _population_loss(a: Array, w: Array) -> Array:
     along, across, r = split(w)
     theta, ar = np.arctan2(across, along), a * r
     return (ar - 1) ** 2 / 4 + ar * (np.sin(theta / 2) ** 2 - sin_minus_x_cos(theta) / (2 * np.pi))
@@ -86,11 +125,20 @@ def population_gradient(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
     Parameters
     ----------
     a : array_like, shape (...)
-    w : array_like, shape (..., d), d >= 1
+    w : array_like, shape (..., d), d >= 1; the leading shapes broadcast
 
     At w = 0 both are 0: relu'(0) = 0.
+
+    Raises
+    ------
+    ValueError: no numbers, NaN, infinity, or shapes that do not match.
+
+    Source: derived (ours), checked by `theory.check("population")`.
     """
-    a, w = neuron(a, w)
+    return _population_gradient(*neuron(*finite(a=a, w=w)))
+
+
+def _population_gradient(a: Array, w: Array) -> tuple[Array, Array]:
     along, across, r = split(w)
     psi = np.arctan2(across, -along)  # pi - theta without cancellation
     alive = np.where(r > 0, r, 1.0)
@@ -125,9 +173,9 @@ def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
 
     Raises
     ------
-    ValueError: one of them holds NaN or infinity.
+    ValueError: one of them is no array of numbers, or holds NaN or infinity.
     """
-    out = tuple(np.asarray(value, float) for value in arrays.values())
+    out = tuple(_numbers(name, value) for name, value in arrays.items())
     for name, value in zip(arrays, out, strict=True):
         if not np.isfinite(value).all():
             raise ValueError(
@@ -136,27 +184,64 @@ def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
     return out
 
 
+def _numbers(name: str, value: ArrayLike) -> Array:
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} must be a number or an array of numbers, got {value!r:.60}: rows need one length"
+        ) from None
+
+
+def together(*arrays: Array, names: tuple[str, ...]) -> tuple[Array, ...]:
+    """Return the arrays broadcast together; raises ValueError with their names and shapes if they do not."""
+    try:
+        return tuple(np.broadcast_arrays(*arrays))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, arrays, strict=True))
+        raise ValueError(
+            f"shapes do not broadcast: {shapes}; add axes of length 1 where one must be repeated"
+        ) from None
+
+
+def moment(name: str, value: float) -> float:
+    """Return a second moment as float; raises ValueError unless it is one finite number, at least 0."""
+    if not isinstance(value, Real) or not 0 <= value < np.inf:
+        raise ValueError(f"{name} must be a second moment, one number, at least 0, got {value!r:.60}: pass mean(x^2)")
+    return float(value)
+
+
+def whole(name: str, value: float, least: int, most: float = np.inf) -> int:
+    """Return a whole number as int; raises ValueError unless it is one, from least to most."""
+    if not isinstance(value, Real) or not least <= value <= most or value % 1 != 0:  # inf % 1 is NaN
+        span = f"at least {least}" if most == np.inf else f"from {least} to {most}"
+        raise ValueError(f"{name} must be a whole number, {span}, got {value!r:.60}: pass an int")
+    return int(value)
+
+
 @dataclass(frozen=True)
 class Population:
     """The population x ~ N(0, I_d) as a loss: what `theory.integrate` takes.
 
-    d : int, number of inputs, at least 1
+    d : int, number of inputs, at least 1; ValueError otherwise
+
+    Its methods run in the inner loop of `integrate` and take NaN as it comes; `population_loss` and
+    `population_gradient` refuse it.
     """
 
     d: int
 
     def __post_init__(self):
         """Refuse a dimension that is no whole number of inputs."""
-        if self.d != int(self.d) or self.d < 1:
-            raise ValueError(f"d must be a whole number of inputs, at least 1, got {self.d}")
+        whole("d", self.d, 1)
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
-        return population_loss(a, self._vectors(w))
+        return _population_loss(*neuron(a, self._vectors(w)))
 
     def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
         """Return (dL/da, dL/dw) of a (...) and w (..., d)."""
-        return population_gradient(a, self._vectors(w))
+        return _population_gradient(*neuron(a, self._vectors(w)))
 
     def branch(self, side: int) -> Callable[[Array, Array], tuple[Array, Array]]:
         """Return the gradient in (a, w_1) on the axis w_perp = 0: the side's smooth extension across w_1 = 0."""
@@ -173,20 +258,24 @@ class Population:
 class Line:
     """One input (d = 1) of any distribution, known by its half moments, as a loss for `theory.integrate`.
 
-    c_plus, c_minus : float, C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}], at least 0
+    c_plus, c_minus : float, C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}], at least 0; ValueError otherwise
     """
 
     c_plus: float = 0.5
     c_minus: float = 0.5
     d = 1
 
+    def __post_init__(self):
+        """Refuse what is no second moment."""
+        moment("c_plus", self.c_plus), moment("c_minus", self.c_minus)
+
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., 1)."""
-        return loss_1d(a, np.asarray(w, float)[..., 0], self.c_plus, self.c_minus)
+        return _loss_1d(np.asarray(a, float), np.asarray(w, float)[..., 0], self.c_plus, self.c_minus)
 
     def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
         """Return (dL/da, dL/dw) of a (...) and w (..., 1)."""
-        da, dw = gradient_1d(a, np.asarray(w, float)[..., 0], self.c_plus, self.c_minus)
+        da, dw = _gradient_1d(np.asarray(a, float), np.asarray(w, float)[..., 0], self.c_plus, self.c_minus)
         return da, dw[..., None]
 
     def branch(self, side: int) -> Callable[[Array, Array], tuple[Array, Array]]:

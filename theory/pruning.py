@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.exact import LEARNS, known, limits
-from theory.network import Array, finite, neuron, split
+from theory.network import Array, finite, neuron, split, whole
 
 # A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide what comes next, so trained()
 # leaves it at this share of the living: no sum with a living weight feels it, and its sign and order survive.
@@ -39,14 +39,20 @@ def trained(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
 
     Parameters
     ----------
-    a0 : array_like, shape (...)
-    w0 : array_like, shape (..., d)
+    a0 : array_like, shape (...), |a0| at most 1e150
+    w0 : array_like, shape (..., d), entries at most 1e150 in size
 
     Returns
     -------
-    a, w : the limit, except that what is 0 in the limit but at no finite time keeps its last sign, its order and 1e-60
-        of the living (1 if all die): w_1 < 0 where w dies (it turns to -e_1), w_perp another 1e-60 below w_1, in the
-        direction of w_perp(0). What does reach 0 (w, for w0 on the ray e_1 and a0 < -|w0|) is 0.
+    a (...), w (..., d) : the limit, except that what is 0 in the limit but at no finite time keeps its last sign, its
+        order and 1e-60 of the living (1 if all die): w_1 < 0 where w dies (it turns to -e_1), w_perp another 1e-60
+        below w_1, in the direction of w_perp(0). What does reach 0 (w, for w0 on the ray e_1 and a0 < -|w0|) is 0.
+
+    Raises
+    ------
+    ValueError: as in `theory.exact.verdicts`.
+
+    Source: ours (which weights die, and in which order, follows from `theory.exact.limits`).
     """
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
     a, w, _ = limits(a0, w0)
@@ -61,9 +67,15 @@ def trained(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
 
 
 def weakest_pruned(mask: NDArray[np.bool_], w: Array, w0: Array, survivors: int) -> NDArray[np.bool_]:
-    """Return mask (..., d) less its weakest inputs: exactly `survivors` of largest |w| stay, ties to the lower index.
+    """Return mask less its weakest inputs: exactly `survivors` of largest |w| stay, ties to the lower index.
 
-    Where w is all zero it cannot decide, and |w0| does.
+    Parameters
+    ----------
+    mask : bool ndarray, shape (..., d)
+    w, w0 : ndarray, shape (..., d), trained and initial weights; where w is all zero it cannot decide, and |w0| does
+    survivors : int, 1 to the inputs that mask has left
+
+    Source: section 2, magnitude pruning; the ties are ours.
     """
     alive = (w != 0).any(axis=-1, keepdims=True)
     score = np.where(mask, abs(np.where(alive, w, w0)), -1.0)
@@ -74,7 +86,7 @@ def weakest_pruned(mask: NDArray[np.bool_], w: Array, w0: Array, survivors: int)
 
 
 def signs_rewound(initial: Array, final: Array) -> Array:
-    """Return |initial| with the trained sign; where the trained value is 0, the initial sign."""
+    """Return |initial| with the trained sign; where the trained value is 0, the initial sign. Arrays of one shape."""
     return np.where(final == 0, initial, np.copysign(initial, final))
 
 
@@ -84,19 +96,23 @@ def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) 
     Parameters
     ----------
     rule : `imp`, `sign`, `magnitude` or `lrr`
-    a0 : array_like, shape (trials,)
-    w0 : array_like, shape (trials, d)
+    a0 : array_like, shape (trials,), |a0| at most 1e150
+    w0 : array_like, shape (trials, d), entries at most 1e150 in size
     survivors : inputs that survive at level 1, 2, ...: whole numbers falling below d. Level 0 is dense, always there.
+
+    Returns
+    -------
+    Levels
 
     Raises
     ------
-    ValueError: an unknown rule, shapes that do not match, or survivors that do not fall from d to at least 1.
+    ValueError: an unknown rule, NaN, shapes that do not match, or survivors that do not fall from d to at least 1.
 
-    `sign` and `magnitude` act on a as well as on w (ours).
+    Source: imp and lrr, Theorem 2.3; `sign` and `magnitude`, which act on a as well as on w, are ours.
     """
     known("rule", rule, tuple(REWINDS))
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
-    counts = (w0.shape[-1], *(int(n) for n in survivors))
+    counts = (w0.shape[-1], *(whole("survivors", n, 1, w0.shape[-1]) for n in np.ravel(survivors)))
     if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)) or counts[-1] < 1:
         raise ValueError(f"survivors must fall from d = {counts[0]} to at least 1, got {list(counts[1:])}")
     mask, a, w = np.ones(w0.shape, bool), a0, w0
@@ -112,10 +128,25 @@ def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) 
 
 
 def schedule(d: int, prune_rate: float) -> list[int]:
-    """Return the survivors of each level that removes an input: the values of round(d (1 - prune_rate)^k), d to 1."""
+    """Return the survivors of each level that removes an input: the values of round(d (1 - prune_rate)^k), d to 1.
+
+    Parameters
+    ----------
+    d : int, at least 1
+    prune_rate : float, the fraction of inputs that each level removes, in (0, 1)
+
+    Raises
+    ------
+    ValueError: a number out of range.
+
+    Examples
+    --------
+    >>> schedule(10, 0.2)
+    [10, 8, 6, 5, 4, 3, 2, 1]
+    """
     if not 0 < prune_rate < 1:
         raise ValueError(f"prune_rate must lie in (0, 1), got {prune_rate}: 20 % is written 0.2")
-    counts = [int(d)]
+    counts = [whole("d", d, 1)]
     for level in count(1):
         if counts[-1] == 1:
             break

@@ -35,7 +35,12 @@ def hashed_name(name: str, params: dict[str, Any]) -> str:
 def record_files(
     name: str, result: Result, params: dict[str, Any], seconds: float, provenance: dict[str, Any], command: str
 ) -> dict[str, bytes]:
-    """Return file name -> bytes; the npz comes first, so that a JSON written after it is never without its arrays."""
+    """Return file name -> bytes; the npz comes first, so that a JSON written after it is never without its arrays.
+
+    Raises
+    ------
+    ValueError: a value that is NaN or infinite, or an array of objects.
+    """
     stem, out, arrays = hashed_name(name, params), {}, None
     if result.arrays:
         data = npz_bytes(result.arrays)

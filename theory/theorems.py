@@ -51,6 +51,15 @@ class Verdict:
 def check(name: str, seed: int = 0) -> Verdict:
     """Check one theorem symbolically and numerically, and refute its mutants.
 
+    Parameters
+    ----------
+    name : a name in `THEOREMS`
+    seed : int, at least 0, of the numeric checks
+
+    Returns
+    -------
+    Verdict : with a message that names each check that failed and each mutant that was not refuted
+
     Raises
     ------
     ValueError: unknown name; the message lists the known ones.

@@ -149,8 +149,14 @@ def test_below_the_kink_the_flow_scales(a0, w0, t, scale):
         ((np.nan, 1.0, 1.0), "a0 must be finite, got nan"),
         ((1.0, 1.0, np.inf), "t must be finite, got inf"),
         ((1.0, 1e160, 1.0), r"\|w0\| must be at most 1e\+150, got 1e\+160"),
-        ((1.0, 1.0, 1.0, -0.5), "c_plus must be a second moment, at least 0, got -0.5"),
-        ((np.ones(2), np.ones(3), 1.0), "broadcast"),
+        ((1.0, 1.0, 1.0, -0.5), "c_plus must be a second moment, one number, at least 0, got -0.5"),
+        ((1.0, 1.0, 1.0, [0.5, 0.6]), r"c_plus must be a second moment, one number, at least 0, got \[0.5, 0.6\]"),
+        ((1.0, 1.0, 1.0, "a"), "c_plus must be a second moment, one number, at least 0, got 'a'"),
+        ((1.0, 1.0, 1.0, 0.5, np.nan), "c_minus must be a second moment, one number, at least 0, got nan"),
+        ((1.0, 1.0, 1.0, 0.5, np.inf), "c_minus must be a second moment, one number, at least 0, got inf"),
+        (([1, 2], [1, 2, 3], 1), r"do not broadcast: a0 \(2,\), w0 \(3,\), t \(\); add axes"),
+        (("a", 1.0, 1.0), "a0 must be a number or an array of numbers, got 'a'"),
+        ((1.0, [[1.0], [1.0, 2.0]], 1.0), r"w0 must be a number or an array of numbers, got \[\[1.0\], \[1.0, 2.0\]\]"),
     ],
 )
 def test_bad_input_is_refused(arguments, message):

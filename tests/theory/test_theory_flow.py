@@ -84,6 +84,13 @@ def test_the_balance_is_conserved_to_the_tolerance():
     assert tight.drift < 1e-9 < loose.drift < 1e-2
 
 
+def test_a_run_that_drifts_gives_no_verdict_although_it_ends_at_the_target():
+    loose = integrate(Population(2), 1.0, [0.5, 0.5], 60.0, rtol=0.1, atol=1.0)
+    assert loose.status == "finished" and loose.loss[-1] < 1e-7 and 0.03 < loose.drift < 0.1
+    assert loose.verdict == "undecided"
+    assert integrate(Population(2), 1.0, [0.5, 0.5], 60.0).verdict == "learns"
+
+
 def test_a_loose_run_gives_no_verdict_near_the_separatrix():
     assert integrate(Population(1), -1.0, 1.01, 60.0, rtol=1e-3).verdict == "undecided"
     assert integrate(Population(1), -1.0, 1.01, 60.0).verdict == "learns"  # a tight one does
@@ -141,6 +148,10 @@ def test_a_moderate_verdict_is_never_false(a0, w0, method):
         ({"t": -1.0}, "t must be a horizon or increasing times, at least 0"),
         ({"t": [1.0, 1.0]}, "increasing times"),
         ({"t": []}, "increasing times"),
+        ({"t": "late"}, "t must be a number or an array of numbers, got 'late'"),
+        ({"rtol": -1.0}, "rtol must be a number above 0, got -1.0"),
+        ({"atol": np.nan}, "atol must be a number above 0, got nan"),
+        ({"rtol": "1e-3"}, "rtol must be a number above 0, got '1e-3'"),
     ],
 )
 def test_bad_input_is_refused(change, message):

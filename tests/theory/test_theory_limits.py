@@ -1,13 +1,16 @@
 """Exact limits, basins and success probabilities."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.exact import VERDICTS, Limit, closed_form, learns, limit, limits, success_probability_exact, verdicts
+from theory.exact import VERDICTS, Limit, closed_form, learns, limit, limits, verdicts
 from theory.flow import Event, integrate
 from theory.network import Population, loss_1d, population_loss
+from theory.probability import success_probability_exact
 from theory.pruning import prune
 from theory.sampling import STARTS, clopper_pearson
 
@@ -87,6 +90,21 @@ def test_bad_starts_are_refused():
         limit(1.0, [np.nan, 1.0])
 
 
+@pytest.mark.parametrize("function", [limit, limits, verdicts, learns])
+@pytest.mark.parametrize(("a0", "w0"), [(-1e308, 1e308), (1e151, 1.0), (1.0, [1.0, -1e151])])
+def test_starts_whose_squares_overflow_are_refused(function, a0, w0):
+    with pytest.raises(ValueError, match=r"0\| must be at most 1e\+150, got 1e\+(308|151): its square overflows"):
+        function(a0, w0)
+
+
+def test_the_largest_starts_have_finite_limits():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for a0, w0 in [(-1e150, 1e150), (1e150, [1e150, 1.0]), (1e150, [1.0, 1e-150]), (-1.0, [1e150, 1e150])]:
+            end = limit(a0, w0)
+            assert np.isfinite(end.a) and np.isfinite(end.w).all()
+
+
 @given(a0=signed, w0=st.lists(signed, min_size=2, max_size=5), k=st.integers(-100, 100))
 def test_verdicts_do_not_change_with_the_scale(a0, w0, k):
     scale = 2.0**k
@@ -141,3 +159,25 @@ def test_probability_without_a_closed_form_is_refused():
         success_probability_exact("imp", "normal", 10, survivors=3)
     with pytest.raises(ValueError, match="unknown rule 'irr': did you mean 'lrr'"):
         success_probability_exact("irr", "normal", 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("imp", "balanced", 2.5), "d must be a whole number, at least 1, got 2.5"),
+        (("imp", "balanced", 0), "d must be a whole number, at least 1, got 0"),
+        (("imp", "balanced", np.nan), "d must be a whole number, at least 1, got nan"),
+        (("imp", "balanced", np.inf), "d must be a whole number, at least 1, got inf"),
+        (("imp", "balanced", "3"), "d must be a whole number, at least 1, got '3'"),
+        (("imp", "balanced", 3, 0), "survivors of d = 3 inputs must be a whole number, from 1 to 3, got 0"),
+        (("imp", "balanced", 3, 4), "survivors of d = 3 inputs must be a whole number, from 1 to 3, got 4"),
+        (("imp", "normal", 3, 1, -1), "ratio must be a finite number above 0, got -1: it is s_w / s_a"),
+        (("imp", "normal", 3, 1, 0), "ratio must be a finite number above 0, got 0"),
+        (("imp", "normal", 3, 1, np.nan), "ratio must be a finite number above 0, got nan"),
+        (("imp", "normal", 3, 1, "a"), "ratio must be a finite number above 0, got 'a'"),
+        (("imp", "normall", 3), "unknown init 'normall': did you mean 'normal'"),
+    ],
+)
+def test_probabilities_of_what_is_no_neuron_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        success_probability_exact(*arguments)

@@ -128,6 +128,44 @@ def test_shapes_broadcast_and_mismatches_say_so():
         Population(0)
 
 
+@pytest.mark.parametrize("function", [population_loss, population_gradient])
+@pytest.mark.parametrize(
+    ("a", "w", "message"),
+    [
+        (np.nan, [1.0], "a must be finite, got nan"),
+        (1.0, [np.nan], "w must be finite, got nan"),
+        (1.0, [[1.0, np.inf]], "w must be finite, got inf"),
+        ("a", [1.0], "a must be a number or an array of numbers, got 'a'"),
+    ],
+)
+def test_a_loss_of_no_numbers_is_refused(function, a, w, message):
+    with pytest.raises(ValueError, match=message):
+        function(a, w)
+
+
+@pytest.mark.parametrize("function", [loss_1d, gradient_1d])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.nan, 1.0), "a must be finite, got nan"),
+        ((1.0, 1.0, -1.0), "c_plus must be a second moment, one number, at least 0, got -1.0"),
+        ((1.0, 1.0, 0.5, [0.5]), r"c_minus must be a second moment, one number, at least 0, got \[0.5\]"),
+        ((np.ones(2), np.ones(3)), r"do not broadcast: a \(2,\), w \(3,\)"),
+    ],
+)
+def test_a_line_of_no_numbers_is_refused(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
+
+
+def test_losses_of_no_dimension_or_moment_are_refused():
+    for d in (0, 2.5, np.nan, np.inf, "2"):
+        with pytest.raises(ValueError, match="d must be a whole number, at least 1, got"):
+            Population(d)
+    with pytest.raises(ValueError, match="c_minus must be a second moment"):
+        Line(0.5, -0.5)
+
+
 def test_losses_are_values():
     assert Population(3) == Population(3) and hash(Line(0.5, 0.5)) == hash(Line())
     with pytest.raises(AttributeError):

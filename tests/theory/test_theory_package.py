@@ -1,7 +1,11 @@
 """`import theory` is light, its names are loaded when used, and its names work whatever was imported first."""
 
+import doctest
+import importlib
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +36,34 @@ def test_every_public_name_loads_and_is_documented(name):
     value = getattr(theory, name)
     assert name in dir(theory)
     assert isinstance(value, dict) or value.__doc__
+
+
+MODULES = [
+    f"theory.{path.stem}" for path in sorted(Path(theory.__file__).parent.glob("*.py")) if path.stem != "__init__"
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_example_gives_what_it_states(module):
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+@pytest.mark.parametrize("name", ["closed_form", "limit", "population_loss", "integrate", "success_probability_exact"])
+def test_the_chief_functions_have_an_example(name):
+    found = doctest.DocTestFinder().find(getattr(theory, name), name)
+    assert any(test.examples for test in found)
+
+
+def test_an_example_that_states_a_falsehood_fails():
+    wrong = theory.limit.__doc__.replace("'separatrix'", "'learns'")
+    test = doctest.DocTestParser().get_doctest(wrong, {"limit": theory.limit}, "wrong", None, 0)
+    assert doctest.DocTestRunner(verbose=False).run(test, out=lambda text: None).failed == 1
+
+
+@pytest.mark.parametrize("name", [n for n in theory.__all__ if inspect.isfunction(getattr(theory, n))])
+def test_every_public_function_states_its_errors(name):
+    text = getattr(theory, name).__doc__
+    assert "ValueError" in text or "errors and source as in" in text
 
 
 def test_closed_form_can_be_called_whatever_was_imported_first():

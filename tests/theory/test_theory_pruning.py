@@ -111,6 +111,9 @@ def test_sign_rewind_takes_the_initial_sign_where_the_trained_value_is_zero():
 def test_schedule_removes_at_least_one_input_a_level():
     assert schedule(10, 0.2) == [10, 8, 6, 5, 4, 3, 2, 1]
     assert schedule(10, 0.5) == [10, 5, 2, 1] and schedule(1, 0.2) == [1]
+    assert schedule(7, 0.3) == [7, 5, 3, 2, 1]  # 4.9 is 5: rounded, not cut
+    with pytest.raises(ValueError, match="d must be a whole number, at least 1, got 7.5"):
+        schedule(7.5, 0.3)
     with pytest.raises(ValueError, match="got 20: 20 % is written 0.2"):
         schedule(10, 20)
 
@@ -130,6 +133,10 @@ def test_bad_input_is_refused():
         prune("Imp", [1.0], [[1.0, 2.0]])
     with pytest.raises(ValueError, match=r"survivors must fall from d = 2 to at least 1, got \[2\]"):
         prune("imp", [1.0], [[1.0, 2.0]], [2])
+    with pytest.raises(ValueError, match="survivors must be a whole number, from 1 to 2, got .*1.5"):
+        prune("imp", [1.0], [[1.0, 2.0]], [1.5])
+    with pytest.raises(ValueError, match="survivors must be a whole number, from 1 to 2, got .*0"):
+        prune("imp", [1.0], [[1.0, 2.0]], [0])
     with pytest.raises(ValueError, match="do not match"):
         prune("imp", [1.0, 1.0, 1.0], np.ones((2, 2)))
     with pytest.raises(ValueError, match="a0 must be finite"):
