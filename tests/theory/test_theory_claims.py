@@ -1,5 +1,7 @@
 """Claims 1 and 2 against starts: each witness alone notices a false theorem, and a fault in what it looks at."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ def test_a_start_that_learns_after_the_watched_time_contradicts_too():
 
 def test_a_run_that_fails_contradicts_a_rule_that_says_it_learns():
     seen = integrated([0.7, -0.7], [[-0.7], [-0.7]], [True, True], 60.0)
-    assert seen["fails"] == seen["contradictions"] == 2 and seen["said_to_fail"] == 0
+    assert seen["fails"] == seen["contradictions"] == 2 and seen["said_to_fail"] == 0 == seen["invariant_held"]
 
 
 def test_a_reversed_rule_is_contradicted():
@@ -94,6 +96,7 @@ def test_the_invariant_is_the_sign_of_a_and_a_loss_of_a_quarter_up_to_the_time()
     run = integrate(Population(2), -0.2, [0.6, 0.8], np.linspace(0, 20, 401), events=[turn])
     (_, crossing), *_ = run.events
     assert not breaks(run, crossing - 0.1) and breaks(run, crossing + 0.1)
+    assert breaks(replace(run, loss=run.loss + 1), crossing + 0.1)  # the sign alone
     learning = integrate(Population(2), 0.5, [0.3, 0.4], np.linspace(0, 20, 401))  # a stays positive, the loss falls
     assert breaks(learning, 1.0)
 
