@@ -11,6 +11,7 @@ class FigureSpec:
 
     `function` is "module:name", imported when the figure is drawn: matplotlib stays unloaded while nothing changes.
     `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
+    `signs`: it needs the arms' sign statistics.
     """
 
     id: str
@@ -18,6 +19,7 @@ class FigureSpec:
     function: str
     theory: tuple[str, ...]
     arms: tuple[str, ...]
+    signs: bool = False
 
     @property
     def command(self) -> str:
@@ -32,18 +34,19 @@ class FigureSpec:
 
 
 _RANDOM = ("imp-on-shuffled-mask", "lrr-on-shuffled-mask", "imp-on-random-mask", "lrr-on-random-mask")
+_LONG = ("imp-long", "imp-long-on-shuffled-mask", "imp-long-on-random-mask")
 _CELLS = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-long")
 
 FIGURES: dict[str, FigureSpec] = {
     "1": FigureSpec("1", "Which signs learn, and why IMP fails", "theory_plots:figure_1", ("quadrants", "stories"), ()),
     "2": FigureSpec("2", "IMP and LRR on a neuron and on other masks", "empirics_plots:figure_2",
-                    ("pruning-iterations",), ("imp", "lrr", *_RANDOM, "lrr-on-imp-mask")),
+                    ("pruning-iterations",), ("imp", "lrr", *_RANDOM, "lrr-on-imp-mask", *_LONG)),
     "3": FigureSpec("3", "Does the mask that LRR learnt help IMP?", "empirics_plots:figure_3", (),
-                    ("imp", "lrr", "imp-on-lrr-mask")),
+                    ("imp", "lrr", "imp-on-lrr-mask", "imp-long")),
     "4": FigureSpec("4", "Does LRR optimise better within the IMP mask?", "empirics_plots:figure_4", (),
                     ("imp", "lrr", "lrr-on-imp-mask", "imp-long")),
     "5": FigureSpec("5", "When signs settle, and how often they switch", "empirics_plots:figure_5", (),
-                    ("imp", "lrr")),
+                    ("imp", "lrr"), signs=True),
     "factorial": FigureSpec("factorial", "Signs or magnitudes: the 2x2 test", "factorial_plot:figure_factorial",
                             ("factorial",), _CELLS),
 }  # fmt: skip

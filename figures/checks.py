@@ -22,6 +22,15 @@ class ResultError(ValueError):
         self.file, self.field, self.got, self.do = file, field, got, do
 
 
+class NoFolder(ResultError):
+    """The results folder is not there: nothing has been run, or the path is another one."""
+
+    def __init__(self, folder: str):
+        """Say it in one line."""
+        ValueError.__init__(self, f"results folder {folder} does not exist: run paper_repro.py first")
+        self.file, self.field, self.got, self.do = folder, "the results folder", "nothing", "run paper_repro.py first"
+
+
 @dataclass(frozen=True)
 class Check:
     """One condition on a field and the words for it."""
@@ -59,6 +68,7 @@ LABEL = Check(
 )
 WHOLE = Check(lambda v: type(v) is int and 0 <= v < 2**63, "a whole number >= 0")
 POSITIVE = Check(lambda v: type(v) is int and 0 < v < 2**63, "a whole number > 0")
+LEVEL_COUNT = Check(lambda v: type(v) is int and 0 < v <= 9999, "a whole number from 1 to 9999")
 NUMBER = Check(_number, "a finite number")
 FRACTION = Check(lambda v: _number(v) and 0 <= v <= 1, "a fraction in [0, 1]")
 SIGNED_FRACTION = Check(lambda v: _number(v) and -2 <= v <= 2, "a difference of probabilities in [-2, 2]")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from figures import measures
+from figures.commands import PLANNED
 from figures.records import Records
 from figures.statistics import clopper_pearson, difference_of_shares
 from figures.verdicts import (
@@ -18,7 +19,6 @@ from figures.verdicts import (
     INCONCLUSIVE,
     LEVELS,
     NOT_RUN,
-    PLANNED,
     POINTS,
     PROBABILITY,
     REPRODUCED,
@@ -149,6 +149,7 @@ def _share(signs: Row, magnitudes: Row) -> Row:
         p_min=None,
         verdict=verdict,
         role="beside",
+        signed=False,
     )
 
 
@@ -186,11 +187,23 @@ def _theorem(number: str):
         verdict = FAILED if against or not found["symbolic"] else verdict
         low, high = clopper_pearson(against, starts)
         interval = {"value": against / starts, "low": low, "high": high}
-        row = from_interval(name, interval, starts, PROBABILITY, result, verdict=verdict)
+        row = from_interval(name, interval, starts, PROBABILITY, result, verdict=verdict, signed=False)
         symbolic = "holds" if found["symbolic"] else "fails"
-        return [replace(row, scope=f"theory, {starts:,} random starts", note=f"symbolic check {symbolic}")]
+        return [
+            replace(
+                row, scope=f"theory, {starts:,} random starts", note=f"symbolic check {symbolic}{_integrated(found)}"
+            )
+        ]
 
     return rows
+
+
+def _integrated(found) -> str:
+    """How many of a theorem's starts were integrated as well, and how many of these had not decided by the end."""
+    counts = found.get("integrated")
+    if not isinstance(counts, dict) or not {"runs", "undecided"} <= set(counts):
+        return ""
+    return f"; {counts['runs']:,} of them integrated as well, {counts['undecided']:,} of these undecided at the end"
 
 
 def claim_3(evidence: Evidence) -> list[Row]:
@@ -206,7 +219,7 @@ def claim_3(evidence: Evidence) -> list[Row]:
         interval = {"value": cell["successes"] / cell["trials"], "low": low, "high": high}
         verdict = REPRODUCED if low <= value <= high else FAILED
         name = f"P({rule}): its interval holds {word}"
-        rows.append(from_interval(name, interval, cell["trials"], PROBABILITY, result, verdict=verdict))
+        rows.append(from_interval(name, interval, cell["trials"], PROBABILITY, result, verdict=verdict, signed=False))
     return rows
 
 
@@ -223,7 +236,7 @@ def claim_4a(evidence: Evidence) -> list[Row]:
         least = 1 - SMALLEST[PROBABILITY]
         verdict = REPRODUCED if low >= least else FAILED if high < least else INCONCLUSIVE
         interval = {"value": found / trials, "low": low, "high": high}
-        rows.append(from_interval(name, interval, trials, PROBABILITY, result, verdict=verdict))
+        rows.append(from_interval(name, interval, trials, PROBABILITY, result, verdict=verdict, signed=False))
     return rows
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from figures.verdicts import LEVELS, NOT_RUN, POINTS, SWITCHES, ClaimVerdict, Row
+from figures.verdicts import NOT_RUN, POINTS, ClaimVerdict, Row
 
 
 def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> bytes:
@@ -82,13 +82,37 @@ def _cells(row: Row) -> str:
 
 
 def effect_text(row: Row) -> str:
-    """A row's effect in words: signed value, interval and unit; empty where nothing was measured."""
+    """A row's effect in words: value, interval and unit (differences with their sign); empty where none was measured.
+
+    Digits are added until an interval does not look like a point, and no end that is not 0 looks like 0.
+    """
     if row.effect is None:
         return ""
-    signed = "+" if row.unit in (POINTS, LEVELS, SWITCHES) or row.low is None or row.low < 0 else ""
-    digits = 2 if row.unit == POINTS else 3
-    interval = "" if row.low is None else f" [{row.low:{signed}.{digits}f}, {row.high:{signed}.{digits}f}]"
-    return f"{row.effect:{signed}.{digits}f}{interval} {row.unit}"
+    usual = 2 if row.unit == POINTS else 3
+    if row.low is None:
+        return f"{_number(row.effect, usual, usual, row.signed)} {row.unit}"
+    digits = usual
+    while digits < _MOST_DIGITS and _misleads(row.low, row.high, digits):
+        digits += 1
+    digits += digits > usual  # one more: two significant ones where one would just do
+    value = _number(row.effect, usual if row.effect == round(row.effect) else digits, usual, row.signed)
+    low, high = (_number(end, digits, usual, row.signed) for end in (row.low, row.high))
+    return f"{value} [{low}, {high}] {row.unit}"
+
+
+_MOST_DIGITS = 12
+
+
+def _misleads(low: float, high: float, digits: int) -> bool:
+    a, b = round(low, digits), round(high, digits)
+    return (low != high and a == b) or (low != 0 and a == 0) or (high != 0 and b == 0)
+
+
+def _number(value: float, digits: int, usual: int, signed: bool) -> str:
+    """A number of so many decimals; whole numbers are short among numbers of more decimals than usual."""
+    if digits > usual and value == round(value):
+        return f"{value:{'+' if signed and value else ''}.0f}"
+    return f"{value:{'+' if signed else ''}.{digits}f}"
 
 
 def _commands(verdicts: list[ClaimVerdict]) -> list[str]:

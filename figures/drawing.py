@@ -1,10 +1,13 @@
 """What every plot shares: the value it returns, panels with letters, the density axis, curves. No disk."""
 
+import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from figures import measures, style
+from figures.commands import train_command
 from figures.records import Records, Study, StudyResults
 
 PRESETS = {"digits": "quick"}
@@ -21,11 +24,12 @@ _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 
 @dataclass(frozen=True)
 class Missing:
-    """A panel (or an arm of one) that is left out, why, and the command that would make it."""
+    """A panel (or `what`: the curves of one, by their legend labels) that is left out, why, and what would make it."""
 
     panel: str
     why: str
     command: str
+    what: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,26 @@ class Sheet:
     letters: list[str] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
 
-    def letter(self, axes, title: str, caption: str = "") -> str:
-        """Give `axes` the next letter and a title; `caption` describes the panel. Returns the letter."""
+    def letter(self, axes, title: str, caption: str = "", characters: int = 200) -> str:
+        """Give `axes` the next letter and a title, broken into lines of at most so many characters.
+
+        `caption` describes the panel. Returns the letter.
+        """
         name = "abcdefghijklmnopqrstuvwxyz"[len(self.letters)]
         self.letters.append(name)
-        axes.set_title(f"({name}) {title}", loc="left")
+        axes.set_title(textwrap.fill(f"({name}) {title}", characters), loc="left")
         if caption:
             self.captions.append(f"({name}) {caption}")
         return name
+
+
+def title_beyond(axes) -> None:
+    """Let the title of narrow axes run on over what stands at their right: a layout would widen them for it."""
+    text, pad = axes.get_title(loc="left"), style.RC["axes.titlepad"]
+    axes.set_title("\n".join(" " for _ in text.split("\n")), loc="left")  # keeps the height
+    label = axes.annotate(text, (0, 1), (0, pad), "axes fraction", textcoords="offset points", annotation_clip=False)
+    label.set(fontsize=axes.title.get_fontsize(), va="baseline", ha="left", gid="title")
+    label.set_in_layout(False)
 
 
 def new_sheet(width: float, height: float) -> Sheet:
@@ -104,13 +120,19 @@ def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list
 
 
 def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:
-    """Those of `arms` with a complete seed, and the rest as missing."""
+    """Those of `arms` with a complete seed, and the rest as missing: one command for those that the study lacks."""
     there = [arm for arm in arms if measures.has_arm(results, arm) and measures.seeds_of(results, arm)[0]]
-    name = panel_name(results.study)
+    absent = [arm for arm in arms if arm not in there]
+    unlisted = [arm for arm in absent if arm not in results.study.arms]
+    place = f"{panel}, {panel_name(results.study)}"
     lost = [
-        Missing(f"{panel}, {name}, {arm}", f"{arm} has no complete seed", results.study.command)
-        for arm in arms
-        if arm not in there
+        Missing(
+            place,
+            f"{arm} has no complete seed",
+            train_command(results.study, unlisted if arm in unlisted else ()),
+            style.arm_style(arm).label,
+        )
+        for arm in absent
     ]
     return there, lost
 
@@ -126,15 +148,19 @@ def density_axis(axes, densities: Sequence[float]) -> None:
     axes.set_xlabel("density (log scale)")
 
 
+def spread(means: Sequence[float], lows: Sequence, highs: Sequence) -> list[list[float]]:
+    """The two lengths of each error bar; NaN, of which nothing is drawn, where there is no interval (one seed)."""
+    down = [math.nan if low is None else mean - low for mean, low in zip(means, lows, strict=True)]
+    up = [math.nan if high is None else high - mean for mean, high in zip(means, highs, strict=True)]
+    return [down, up]
+
+
 def plot_curve(axes, arm: str, curve: dict, shift: float = 0.0, zero: bool = False) -> None:
     """An arm's means with intervals over density; `shift` moves it sideways by that share of the axis' decade."""
     look = style.arm_style(arm).line_kwargs()
     x = [density * 10**shift for density in curve["density"]]
-    nothing = [mean if low is None else low for low, mean in zip(curve["low"], curve["mean"], strict=True)]
-    above = [mean if high is None else high for high, mean in zip(curve["high"], curve["mean"], strict=True)]
-    down = [mean - low for mean, low in zip(curve["mean"], nothing, strict=True)]
-    up = [high - mean for mean, high in zip(curve["mean"], above, strict=True)]
-    axes.errorbar(x, curve["mean"], yerr=[down, up], elinewidth=0.7, capsize=1.2, zorder=3, **look)
+    bars = spread(curve["mean"], curve["low"], curve["high"])
+    axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look)
     if zero:
         axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
 
@@ -162,38 +188,58 @@ def legend_below(sheet: Sheet, axes_list: Sequence, columns: int) -> None:
     found = {}
     for axes in axes_list:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
+            found[label] = handle  # the last one: a later panel shows an arm's line where the first has markers only
     if found:
         sheet.figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
 
 
-def seeds_words(results: StudyResults, arms: Sequence[str]) -> str:
-    """Which seeds the panel's means are over, and which runs were left out."""
-    study = results.study
-    complete, left_out = {}, []
+def seeds_words(results: StudyResults, arms: Sequence[str], signs: bool = False) -> str:
+    """Which seeds the panel's means are over, and which runs were left out; `signs`: seeds with sign statistics."""
+    study, complete, left_out = results.study, {}, []
     for arm in arms:
         seeds, diverged, missing = measures.seeds_of(results, arm)
-        complete.setdefault(tuple(seeds), []).append(arm)
-        left_out += [f"{arm} seed {s} diverged" for s in diverged] + [f"{arm} seed {s} not complete" for s in missing]
+        bare = [s for s in seeds if signs and results.arms[arm].seeds[s].signs is None]
+        label = style.arm_style(arm).label
+        complete.setdefault(tuple(s for s in seeds if s not in bare), []).append(label)
+        left_out += [f"{label} seed {s} diverged" for s in diverged]
+        left_out += [f"{label} seed {s} without sign statistics" for s in bare]
+        left_out += [_why_missing(results, arm, s) for s in missing]
     if len(complete) == 1:
         (seeds,) = complete
-        words = f"n = {len(seeds)} seeds ({' '.join(map(str, seeds))})"
+        number = "n = 1 seed, no intervals" if len(seeds) == 1 else f"n = {len(seeds)} seeds"
+        words = f"{number} ({' '.join(map(str, seeds))})"
     else:
         parts = (f"{', '.join(names)}: {' '.join(map(str, seeds))}" for seeds, names in complete.items())
         words = "seeds by arm (" + "; ".join(parts) + ")"
-    words += f"; left out: {', '.join(left_out)}" if left_out else ""
+    words += f"; left out: {', '.join(dict.fromkeys(left_out))}" if left_out else ""
     width = f" of width {study.width}" if study.width else ""
     return f"{dataset_name(study.dataset)} (preset {study.preset}, {study.model}{width}), {words}"
 
 
+def _why_missing(results: StudyResults, arm: str, seed: int) -> str:
+    for run, name in ((results.dense, "dense"), (results.arms.get(arm), arm)):
+        if run and seed in run.unreadable:
+            return f"{style.arm_style(name).label} seed {seed} could not be trusted"
+    return f"{style.arm_style(arm).label} seed {seed} not complete"
+
+
 def missing_words(missing: Sequence[Missing]) -> str:
-    """The sentence of a caption that names what is not drawn and how to make it."""
+    """The sentence of a caption that names what is not drawn, panel by panel, each command once."""
     if not missing:
         return ""
-    commands: dict[str, list[str]] = {}
+    panels: dict[str, dict[str, list[str]]] = {}
     for item in missing:
-        commands.setdefault(item.command, []).append(item.panel)
-    return "Not drawn: " + "; ".join(f"{', '.join(p)} (`{command}`)" for command, p in commands.items()) + "."
+        labels = panels.setdefault(item.panel, {}).setdefault(item.command, [])
+        labels += [item.what] if item.what and item.what not in labels else []
+    first, parts = {}, []
+    for panel, commands in panels.items():
+        how = []
+        for command, labels in commands.items():
+            with_what = f"as for {first[command]}" if command in first else f"`{command}`"
+            first.setdefault(command, panel)
+            how.append(f"{', '.join(labels)} ({with_what})" if labels else f"({with_what})")
+        parts.append(f"{panel}{':' if any(commands.values()) else ''} {'; '.join(how)}")
+    return "Not drawn: " + "; ".join(parts) + "."
 
 
 def cut_words(figure) -> str:

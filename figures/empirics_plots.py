@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from figures import measures, style
+from figures.commands import train_command
 from figures.drawing import (
     Drawing,
     Missing,
@@ -21,6 +22,8 @@ from figures.drawing import (
     plot_curve,
     seeds_words,
     shifts,
+    spread,
+    title_beyond,
 )
 from figures.records import Records, StudyResults
 from figures.statistics import holm, t_interval, t_test_p
@@ -29,6 +32,10 @@ from figures.theory_plots import draw_iterations, theory_missing
 CIFAR = ("cifar10", "cifar100")
 FEWEST_FOR_MARKS = 4
 EPOCHS = "LRR's weights have seen more epochs than IMP's at the same level."
+CONTROL = (
+    "Grey: the training-length control, IMP's mask and initial values trained for as many epochs as LRR's weights have"
+    " seen, at the levels where it was run."
+)
 MEANS = "Test accuracy of the last epoch; points: means over seeds, bars: Student-t 95 % intervals."
 
 
@@ -88,16 +95,17 @@ def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawin
     for results in records.studies:
         there, lost = arms_there(results, arms, panel)
         missing += lost
-        if {"imp", "lrr"} <= set(there) and len(there) > 2:
+        if set(arms[:3]) <= set(there):
             kept.append((results, there))
+            missing += _unpaired(results, [arm for arm in differences if arm in there], panel)
     if not kept:
         raise NothingToDraw(missing)
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.3), {}
     grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=True):
         name = panel_name(results.study)
-        shown = [arm for arm in differences if arm in there]
-        sheet.letter(axes[0], name, f"{seeds_words(results, there)}.")
+        shown = [arm for arm in differences if arm in there and measures.shared_seeds(results, (arm, "imp"))]
+        sheet.letter(axes[0], name, f"{seeds_words(results, there)}.", 52)
         sheet.letter(axes[1], "the same, difference from IMP", "the same, difference from IMP paired by seed.")
         plotted[results.study.study] = {
             "curves": draw_curves(axes[0], results, there),
@@ -111,15 +119,24 @@ def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawin
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
+def _unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Missing]:
+    """Differences that cannot be paired: the arm and IMP have no complete seed in common."""
+    place, command = f"{panel}, {panel_name(results.study)}, difference from IMP", results.study.command
+    lost = [arm for arm in arms if not measures.shared_seeds(results, (arm, "imp"))]
+    return [
+        Missing(place, f"{arm} and imp share no complete seed", command, style.arm_style(arm).label) for arm in lost
+    ]
+
+
 def figure_3(records: Records) -> Drawing:
     """Figure 3: the LRR mask is superior, and IMP improves with it."""
     return _paired_figure(
         records,
         "Does the mask that LRR learnt help IMP?",
-        ("imp", "lrr", "imp-on-lrr-mask"),
-        ("lrr", "imp-on-lrr-mask"),
+        ("imp", "lrr", "imp-on-lrr-mask", "imp-long"),
+        ("lrr", "imp-on-lrr-mask", "imp-long"),
         "accuracy over density",
-        "Follows the paper's figure 3; the panels of differences and all settings are ours.",
+        f"{CONTROL} Follows the paper's figure 3; the panels of differences, the control and all settings are ours.",
     )
 
 
@@ -131,12 +148,13 @@ def figure_4(records: Records) -> Drawing:
         ("imp", "lrr", "lrr-on-imp-mask", "imp-long"),
         ("lrr-on-imp-mask", "imp-long"),
         "accuracy over density",
-        "Grey: the control imp-long, IMP's mask and initial values trained for as many epochs as LRR's weights have"
-        " seen. Follows the paper's figure 4; the panels of differences, the control and all settings are ours.",
+        f"{CONTROL} Follows the paper's figure 4; the panels of differences, the control and all settings are ours.",
     )
 
 
-_MASKS = ("imp", "imp-on-shuffled-mask", "imp-on-random-mask", "lrr", "lrr-on-shuffled-mask", "lrr-on-random-mask")
+_OTHERS = ("imp-on-shuffled-mask", "imp-on-random-mask", "lrr-on-shuffled-mask", "lrr-on-random-mask")
+_LONG = ("imp-long", "imp-long-on-shuffled-mask", "imp-long-on-random-mask")
+_MASKS = ("imp", *_OTHERS[:2], "lrr", *_OTHERS[2:], *_LONG)
 
 
 def figure_2(records: Records) -> Drawing:
@@ -148,7 +166,7 @@ def figure_2(records: Records) -> Drawing:
     for results in records.studies:
         there, lost = arms_there(results, _MASKS, "mask randomisation")
         missing += lost
-        masks += [(results, there)] if len(there) > 2 else []
+        masks += [(results, there)] if set(_OTHERS) & set(there) else []
     exchange, lost = _exchange_panel(records)
     missing += lost
     count = bool(iterations) + len(masks) + bool(exchange)
@@ -166,9 +184,11 @@ def figure_2(records: Records) -> Drawing:
     caption = join_caption(
         "IMP and LRR on a neuron and on masks that they did not choose.",
         *sheet.captions,
-        MEANS,
+        f"Networks: {MEANS[0].lower()}{MEANS[1:-1]}, of each arm by itself, not of paired differences.",
         cut_words(sheet.figure),
         EPOCHS,
+        "Grey: IMP's rewinding trained for as many epochs as LRR's weights have seen, on IMP's own, shuffled and random"
+        " masks, at the levels where it was run.",
         "Random: layer densities from ERK; shuffled: the IMP mask permuted within each layer.",
         "Follows the paper's figure 2; the intervals and all settings are ours.",
         missing_words(missing),
@@ -186,13 +206,13 @@ def _grid_of(count: int):
 
 def _mask_panel(sheet: Sheet, axes, results, there) -> dict:
     name = panel_name(results.study)
-    sheet.letter(axes, f"{name}: other masks", f"mask randomisation, {seeds_words(results, there)}.")
+    sheet.letter(axes, f"{name}: other masks", f"mask randomisation, {seeds_words(results, there)}.", 36)
     return draw_curves(axes, results, there)
 
 
 def _exchange_panel(records: Records):
     """The study of panel (d): Tiny ImageNet as in the paper, else the first study that has the arms."""
-    panel, arms = "LRR on the IMP mask", ("imp", "lrr-on-imp-mask", "lrr")
+    panel, arms = "LRR on the IMP mask", ("imp", "lrr-on-imp-mask", "lrr", "imp-long")
     missing = absent_datasets(records, ("tiny-imagenet",), panel)
     order = sorted(records.studies, key=lambda results: results.study.preset != "tiny-imagenet")
     for results in order:
@@ -204,7 +224,7 @@ def _exchange_panel(records: Records):
 
 def _exchange_draw(sheet: Sheet, axes, results, there) -> dict:
     name = panel_name(results.study)
-    sheet.letter(axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {seeds_words(results, there)}.")
+    sheet.letter(axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {seeds_words(results, there)}.", 36)
     return draw_curves(axes, results, there)
 
 
@@ -218,7 +238,8 @@ def figure_5(records: Records) -> Drawing:
             kept.append(results)
         else:
             why = f"{panel_name(results.study)}: no sign statistics of imp and lrr"
-            missing.append(Missing(f"{panel}, {panel_name(results.study)}", why, results.study.command))
+            command = train_command(results.study, ("imp", "lrr"))
+            missing.append(Missing(f"{panel}, {panel_name(results.study)}", why, command))
     if not kept:
         raise NothingToDraw(missing)
     rows = -(-len(kept) // 2)
@@ -236,7 +257,7 @@ def figure_5(records: Records) -> Drawing:
         *sheet.captions,
         "Top: the last level at which a weight's sign changed. Bottom: how often it changed. Weights that never switch"
         " stand apart, on a scale of their own.",
-        "Bars: mean shares over seeds; whiskers: Student-t 95 % intervals.",
+        "Bars: mean shares over seeds; whiskers: Student-t 95 % intervals of each arm by itself, unpaired.",
         EPOCHS,
         "Follows the paper's figure 5; the reading of a switch, the intervals and all settings are ours.",
         missing_words(missing),
@@ -255,7 +276,8 @@ def _signs_panels(sheet: Sheet, axes, results: StudyResults) -> dict:
         axes[row][0].set_xticks([0], [first])
         axes[row][0].set(ylabel="share of weights", xlim=(-0.6, 0.6), ylim=(0, 1), yticks=[0, 0.5, 1])
         axes[row][1].set_xlabel(label)
-    sheet.letter(axes[0][0], name, f"{seeds_words(results, ('imp', 'lrr'))}.")
+    sheet.letter(axes[0][0], name, f"{seeds_words(results, ('imp', 'lrr'), signs=True)}.", 46)
+    title_beyond(axes[0][0])
     return {"settles_at": settles, "switches": switches}
 
 
@@ -287,8 +309,8 @@ def _share_bars(axes, results: StudyResults, counts: str, names: Sequence[int]) 
 
 def _bars(axes, x: list[float], columns: list, arm: str) -> None:
     look, mean = style.arm_style(arm), [column.mean for column in columns]
-    up = [0.0 if column.high is None else column.high - column.mean for column in columns]
-    down = [min(above, height) for above, height in zip(up, mean, strict=True)]  # a share is never below 0
+    lows = [None if column.low is None else max(column.low, 0.0) for column in columns]  # a share is never below 0
+    whiskers = spread(mean, lows, [column.high for column in columns])
     hatch = "////" if arm == "lrr" else ""
     axes.bar(x, mean, 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label)
-    axes.errorbar(x, mean, yerr=[down, up], linestyle="none", color=style.INK, elinewidth=0.7, capsize=1.2)
+    axes.errorbar(x, mean, yerr=whiskers, linestyle="none", color=style.INK, elinewidth=0.7, capsize=1.2)

@@ -3,6 +3,7 @@
 from figures import measures, style
 from figures.drawing import (
     Drawing,
+    Missing,
     NothingToDraw,
     Sheet,
     arms_there,
@@ -14,6 +15,7 @@ from figures.drawing import (
     new_sheet,
     panel_name,
     seeds_words,
+    spread,
 )
 from figures.records import Records, StudyResults, TheoryResult
 from figures.statistics import t_interval
@@ -22,6 +24,8 @@ from figures.theory_plots import theory_missing
 CELLS = ("imp", "magnitude", "sign", "lrr-bn-rewind")
 _NEURON = {"imp": "imp", "magnitude": "magnitude", "sign": "sign", "lrr-bn-rewind": "lrr"}
 _PLACE = {"imp": 0, "magnitude": 0, "sign": 1, "lrr-bn-rewind": 1}
+_SHIFT = {"imp": -0.07, "magnitude": 0.07, "sign": -0.07, "lrr-bn-rewind": 0.07}
+_SHORT = {"magnitude": "magn.", "sign": "sign", "lrr-bn-rewind": "LRR, BN\nrewound", "imp-long": "long"}
 _EFFECTS = {"signs": measures.SIGNS, "magnitudes": measures.MAGNITUDES, "interaction": measures.INTERACTION}
 
 
@@ -32,8 +36,13 @@ def figure_factorial(records: Records) -> Drawing:
     for results in records.studies:
         there, lost = arms_there(results, (*CELLS, "imp-long"), "signs x magnitudes")
         missing += lost
-        if set(CELLS) <= set(there) and measures.high_sparsity_levels(results):
+        if not set(CELLS) <= set(there) or not measures.high_sparsity_levels(results):
+            continue
+        if measures.shared_seeds(results, CELLS):
             kept.append((results, there))
+        else:
+            place = f"signs x magnitudes, {panel_name(results.study)}"
+            missing.append(Missing(place, "its four cells share no complete seed", results.study.command))
     if not neuron and not kept:
         raise NothingToDraw(missing)
     rows = bool(neuron) + len(kept)
@@ -57,8 +66,9 @@ def figure_factorial(records: Records) -> Drawing:
 def _interaction_plot(axes, cells: dict) -> None:
     """Each cell at its signs, joined along equal magnitudes; `cells`: arm -> (value, low, high)."""
     for pair, line in ((("imp", "sign"), (0, (4, 1.5))), (("magnitude", "lrr-bn-rewind"), "-")):
+        shift = _SHIFT[pair[0]]
         axes.plot(
-            [0, 1],
+            [shift, 1 + shift],
             [cells[arm][0] for arm in pair],
             color=style.MUTED,
             linestyle=line,
@@ -68,9 +78,8 @@ def _interaction_plot(axes, cells: dict) -> None:
         )
     for arm, (value, low, high) in cells.items():
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
-        spread = [[0.0 if low is None else value - low], [0.0 if high is None else high - value]]
-        shift = -0.07 if arm in ("imp", "sign") else 0.07
-        axes.errorbar([_PLACE[arm] + shift], [value], yerr=spread, elinewidth=0.9, zorder=3, markersize=5.5, **look)
+        bars, x = spread([value], [low], [high]), _PLACE[arm] + _SHIFT[arm]
+        axes.errorbar([x], [value], yerr=bars, elinewidth=0.9, zorder=3, markersize=5.5, **look)
     axes.set(xlim=(-0.45, 1.45), xlabel="signs")
     axes.set_xticks([0, 1], ["initial", "trained"])
     axes.grid(axis="y")
@@ -84,7 +93,7 @@ def _neuron_row(sheet: Sheet, axes, result: TheoryResult) -> dict:
         cells = {arm: _neuron_cell(content[rule]) for arm, rule in _NEURON.items()}
         _interaction_plot(axis, cells)
         for arm, rule in _NEURON.items():
-            place = _PLACE[arm] + (-0.07 if arm in ("imp", "sign") else 0.07)
+            place = _PLACE[arm] + _SHIFT[arm]
             axis.plot(
                 [place - 0.13, place + 0.13], [content[rule]["exact"]] * 2, color="black", linewidth=0.8, zorder=4
             )
@@ -120,7 +129,7 @@ def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
     _interaction_plot(axes[0], cells)
     fit_height(axes[0], [_columns(cells.values())], least=0.0, most=1.005)
     axes[0].set_ylabel("test accuracy H")
-    first = sheet.letter(axes[0], f"{name}, accuracy")
+    first = sheet.letter(axes[0], f"{name}, accuracy", characters=36)
     plotted = {"levels": list(levels), "cells": {arm: list(cell) for arm, cell in cells.items()}}
     plotted["control"] = _control_panel(sheet, axes[1], results, there)
     effects = {}
@@ -129,7 +138,7 @@ def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
         interval = t_interval([value / measures.POINTS for value in values.values()])
         effects[effect] = (interval.mean, interval.low, interval.high)
     _effects_plot(axes[2], {"network": effects}, "difference of accuracy")
-    last = sheet.letter(axes[2], f"{name}, effects")
+    last = sheet.letter(axes[2], f"{name}, effects", characters=36)
     sheet.captions.append(
         f"({first}-{last}) {seeds_words(results, CELLS)}: H, the mean test accuracy over the levels of density <= .03"
         f" ({', '.join(map(str, levels))}), all four cells with batch norm rewound; Student-t 95 % intervals, effects"
@@ -151,7 +160,7 @@ def _network_cell(results, arm, levels) -> tuple:
 
 def _control_panel(sheet: Sheet, axes, results, there) -> dict:
     """The cells' leads over IMP, paired by seed, over the levels that imp-long has, and imp-long's own."""
-    has_long = "imp-long" in there
+    has_long = "imp-long" in there and bool(measures.shared_seeds(results, ("imp-long", *CELLS)))
     levels = measures.expected_levels(results, "imp-long") if has_long else measures.high_sparsity_levels(results)
     arms = (*CELLS[1:], *(("imp-long",) if has_long else ()))
     plotted = {"levels": list(levels)}
@@ -159,14 +168,14 @@ def _control_panel(sheet: Sheet, axes, results, there) -> dict:
         values = measures.combine(results, {arm: 1, "imp": -1}, measures.mean_accuracy(levels)).values
         interval = t_interval([value / measures.POINTS for value in values.values()])
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
-        half = 0.0 if interval.low is None else interval.mean - interval.low
-        axes.errorbar([place], [interval.mean], yerr=[[half], [half]], elinewidth=0.9, markersize=5.5, **look)
+        bars = spread([interval.mean], [interval.low], [interval.high])
+        axes.errorbar([place], [interval.mean], yerr=bars, elinewidth=0.9, markersize=5.5, **look)
         plotted[arm] = [interval.mean, interval.low, interval.high]
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
-    axes.set_xticks(range(len(arms)), ["magn.", "sign", "LRR", "long"][: len(arms)])
+    axes.set_xticks(range(len(arms)), [_SHORT[arm] for arm in arms])
     axes.set(xlim=(-0.6, len(arms) - 0.4), ylabel="accuracy - IMP's")
     axes.grid(axis="y")
-    sheet.letter(axes, f"{panel_name(results.study)}, lead over IMP")
+    sheet.letter(axes, f"{panel_name(results.study)}, lead over IMP", characters=36)
     return plotted
 
 
@@ -180,11 +189,10 @@ def _effects_plot(axes, groups: dict, unit: str) -> None:
     for side, (group, effects) in zip((-0.12, 0.12) if len(groups) > 1 else (0,), groups.items(), strict=True):
         marker, colour, label = looks[group]
         for place, (value, low, high) in enumerate(effects.values()):
-            spread = [[0.0 if low is None else value - low], [0.0 if high is None else high - value]]
             axes.errorbar(
                 [place + side],
                 [value],
-                yerr=spread,
+                yerr=spread([value], [low], [high]),
                 marker=marker,
                 color=colour,
                 linestyle="none",

@@ -61,7 +61,9 @@ def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = Non
     complete, diverged, missing = [], [], []
     for seed in results.study.seeds:
         records = [level(results, arm, seed, k) for k in wanted]
-        if _diverged(results, arm, seed):
+        if any(run is not None and seed in run.unreadable for run in (results.dense, results.arms.get(arm))):
+            missing.append(seed)
+        elif _diverged(results, arm, seed):
             diverged.append(seed)
         elif records and all(record is not None for record in records):
             complete.append(seed)
@@ -132,6 +134,12 @@ def early_switches(signs) -> float:
 def far_from_start(signs) -> float:
     """Share of the last level's survivors whose last sign differs from the initial one: reading (ii) (claim 10b)."""
     return signs.flips["initial"][-1] / signs.survivors
+
+
+def shared_seeds(results: StudyResults, arms: Iterable[str]) -> list[int]:
+    """Seeds that are complete in every one of `arms`: those that can be paired."""
+    sets = [set(seeds_of(results, arm)[0]) for arm in arms]
+    return sorted(set.intersection(*sets)) if sets else []
 
 
 def combine(results: StudyResults, coefficients: Mapping[str, float], of_arm: Measure) -> Sample:

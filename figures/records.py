@@ -13,6 +13,7 @@ from figures.checks import (
     COUNTS,
     FRACTION,
     LABEL,
+    LEVEL_COUNT,
     NAME,
     NUMBER,
     POSITIVE,
@@ -111,22 +112,31 @@ class SeedRecord:
 
 @dataclass(frozen=True)
 class ArmRun:
-    """One run: an arm's configuration and its seeds, complete or not, with the files they were read from."""
+    """One run: an arm's configuration and its seeds, complete or not, with the files they were read from.
+
+    `unreadable` lists seeds of which a level's file could not be trusted: nothing of them is in `seeds`.
+    """
 
     run: str
     arm: str
     config: Mapping
     seeds: Mapping[int, SeedRecord]
     files: tuple[Source, ...]
+    unreadable: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that could not be trusted, and what it belonged to (a run name, an experiment or a study)."""
+    """A file that could not be trusted, and what it belonged to (a run name, an experiment or a study).
+
+    `seed` is None where more than one seed is lost; `signs_only`: a seed's sign statistics are lost, its levels stand.
+    """
 
     owner: str
     file: str
     message: str
+    seed: int | None = None
+    signs_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ class Records:
 
 _STUDY = {
     "schema": exactly(SCHEMA), "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,
-    "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": POSITIVE,
+    "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": LEVEL_COUNT,
     "prune_rate": RATE, "command": TEXT,
 }  # fmt: skip
 _RUN = {"schema": exactly(SCHEMA), "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE}

@@ -32,7 +32,9 @@ _LIBRARIES = ("matplotlib", "numpy", "scipy")
 class Outcome:
     """What became of one figure (or of `claims`): `status` is drawn, current, missing or failed.
 
-    `message` says why, `files` lists what now stands in the output folder, `commands` makes what is missing.
+    A figure or table that lost a file which cannot be trusted is `failed` as well: `message` names the file, and
+    `files` lists what was made without it (nothing where the figure cannot be drawn). Otherwise `message` says why,
+    `files` lists what now stands in the output folder, `commands` makes what is missing.
     """
 
     id: str
@@ -92,6 +94,8 @@ def regenerate(
     for figure_id in wanted:
         _check_id(figure_id)
     desk = _Desk(load(results_dir, prefer), Path(out_dir), write, provenance, command, code_hash())
+    if desk.records.left_out:
+        log(f"theory files not used, others of the same experiments stand: {', '.join(desk.records.left_out)}")
     outcomes = []
     for figure_id in wanted:
         start = time.perf_counter()
@@ -125,21 +129,26 @@ def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
     inputs, problems = figure_inputs(spec, desk.records), _problems_of(spec, desk.records)
 
     def outcome(status, message="", files=(), commands=()):
-        if status in (MISSING, FAILED) and (desk.out_dir / f"figures/fig{figure_id}.json").exists():
+        if status in (MISSING, FAILED) and not files and (desk.out_dir / f"figures/fig{figure_id}.json").exists():
             message += "; the picture that stands there is an older one"
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
 
-    if problems:
-        return outcome(FAILED, "; ".join(problem.message for problem in problems))
-    key, names = _key(spec, inputs, desk.code), [f"figures/fig{figure_id}.{fmt}" for fmt in (*FORMATS, "json")]
+    why = "; ".join(problem.message for problem in problems)
+    if any(problem.owner in spec.theory for problem in problems):
+        return outcome(FAILED, why)
+    key, names = (
+        _key(spec, inputs, problems, desk.code),
+        [f"figures/fig{figure_id}.{fmt}" for fmt in (*FORMATS, "json")],
+    )
     kept = _sidecar(desk.out_dir / names[-1])
     if kept and kept.get("key") == key and _outputs_intact(kept, desk.out_dir / "figures"):
         commands = dict.fromkeys(item["command"] for item in kept.get("missing", []))
-        return outcome(CURRENT, _left_out(commands), names, commands)
+        return outcome(*_status(CURRENT, why, commands), names, commands)
     try:
         drawing, pictures = _draw(spec, desk.records)
     except NothingToDraw as nothing:
-        return outcome(MISSING, str(nothing), (), dict.fromkeys(item.command for item in nothing.missing))
+        commands = dict.fromkeys(item.command for item in nothing.missing)
+        return outcome(FAILED if problems else MISSING, why or str(nothing), (), commands)
     except Exception as error:  # checked records that a plot still cannot draw: report it, and go on with the others
         return outcome(FAILED, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code")
     sidecar = _describe(spec, desk, drawing, inputs, key, pictures, time.perf_counter() - start)
@@ -147,7 +156,15 @@ def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
         desk.write(desk.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
     desk.write(desk.out_dir / names[-1], sidecar)
     commands = dict.fromkeys(item.command for item in drawing.missing)
-    return outcome(DRAWN, _left_out(commands), names, commands)
+    return outcome(*_status(DRAWN, why, commands), names, commands)
+
+
+def _status(status: str, why: str, commands: Iterable[str]) -> tuple[str, str]:
+    """Status and message: a figure that lost files is `failed`, though the picture without them has been drawn."""
+    left_out = _left_out(commands)
+    if not why:
+        return status, left_out
+    return FAILED, f"drawn without what cannot be trusted: {why}" + (f"; {left_out}" if left_out else "")
 
 
 def _left_out(commands: Iterable[str]) -> str:
@@ -176,11 +193,13 @@ def _problems_of(spec: FigureSpec, records: Records) -> list[Problem]:
     owners = set(spec.theory) | ({"studies"} if spec.arms else set())
     for results in records.studies if spec.arms else ():
         owners |= {results.study.dense_run} | {results.study.arms.get(arm, "") for arm in spec.arms}
-    return [problem for problem in records.problems if problem.owner in owners]
+    found = [problem for problem in records.problems if problem.owner in owners]
+    return [problem for problem in found if spec.signs or not problem.signs_only]
 
 
-def _key(spec: FigureSpec, inputs: Sequence[Source], code: str) -> str:
-    content = [spec.id, code, [[source.path, source.sha256] for source in inputs]]
+def _key(spec: FigureSpec, inputs: Sequence[Source], problems: Sequence[Problem], code: str) -> str:
+    lost = [problem.message for problem in problems]
+    content = [spec.id, code, [[source.path, source.sha256] for source in inputs], lost]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

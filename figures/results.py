@@ -9,13 +9,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from figures.checks import ResultError, must, parse_json
+from figures.checks import NoFolder, ResultError, must, parse_json
 from figures.records import (
     ArmRun,
     Problem,
     Records,
     SeedRecord,
+    SignsRecord,
     Source,
+    Study,
     StudyResults,
     TheoryResult,
     parse_level,
@@ -43,14 +45,16 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
     ResultError : `results_dir` is not a folder. Untrustworthy files end in `Records.problems` instead.
     """
     root = Path(results_dir)
-    must(root.is_dir(), str(root), "the results folder", "nothing", "a folder that exists")
+    if not root.is_dir():
+        raise NoFolder(str(root))
     problems: list[Problem] = []
     theory, left_out = _load_theory(root, prefer or {}, problems)
     studies = []
     for path in sorted(root.glob("studies/*.json")):
         study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems))
         studies += [study] if study else []
-    return Records(tuple(sorted(studies, key=_order)), theory, tuple(problems), tuple(left_out))
+    once = tuple(dict.fromkeys(problems))  # two studies may share a run
+    return Records(tuple(sorted(studies, key=_order)), theory, once, tuple(left_out))
 
 
 def _order(results: StudyResults) -> tuple:
@@ -58,14 +62,14 @@ def _order(results: StudyResults) -> tuple:
     return DATASETS.index(dataset) if dataset in DATASETS else len(DATASETS), dataset, results.study.study
 
 
-def _guarded(problems: list, owner: str, path: Path, root: Path, read: Callable):
-    """What `read` returns, or None and a `Problem` that belongs to `owner`."""
+def _guarded(problems: list, owner: str, path: Path, root: Path, read: Callable, **lost):
+    """What `read` returns, or None and a `Problem` that belongs to `owner` and says what was `lost`."""
     try:
         return read()
     except ResultError as error:
-        problems.append(Problem(owner, _relative(path, root), str(error)))
+        problems.append(Problem(owner, error.file, str(error), **lost))
     except OSError as error:
-        problems.append(Problem(owner, _relative(path, root), f"{path}: cannot be read ({error.strerror})"))
+        problems.append(Problem(owner, _relative(path, root), f"{path}: cannot be read ({error.strerror})", **lost))
     return None
 
 
@@ -134,25 +138,41 @@ def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
     must(study.study == path.stem, source.path, "study", study.study, f"{path.stem!r}, the file's name")
     runs = {arm: _guarded_run(run, root, problems) for arm, run in study.arms.items()}
     dense = _guarded_run(study.dense_run, root, problems)
+    for run in filter(None, (dense, *runs.values())):
+        _check_rate(study, run, source.path)
     return StudyResults(study, dense, {arm: run for arm, run in runs.items() if run}, (source,))
+
+
+def _check_rate(study: Study, run: ArmRun, file: str) -> None:
+    """Refuse a study whose `prune_rate` does not give its levels' densities (up to the rounding within layers)."""
+    for seed, record in run.seeds.items():
+        for number, level in record.levels.items():
+            nominal, got = study.density(number), level.density
+            if level.status == "complete" and abs(got - nominal) > 0.1 * nominal + 1e-3:
+                where = f"run {run.run}, seed {seed}, level {number}"
+                expected = f"the rate of its levels ({where} has density {got:.4g}, this rate gives {nominal:.4g})"
+                raise ResultError(file, "prune_rate", study.prune_rate, expected)
 
 
 def _guarded_run(run: str, root: Path, problems: list) -> ArmRun | None:
     folder = root / "runs" / run
     if not (folder / "config.json").is_file():
         return None
-    return _guarded(problems, run, folder / "config.json", root, lambda: _load_run(folder, root))
+    return _guarded(problems, run, folder / "config.json", root, lambda: _load_run(folder, root, problems))
 
 
-def _load_run(folder: Path, root: Path) -> ArmRun:
+def _load_run(folder: Path, root: Path, problems: list) -> ArmRun:
     data, source = _read_json(folder / "config.json", root)
     head = parse_run(data, source.path, folder.name)
-    files = [source]
-    seeds = {
-        int(number): _load_seed(path, root, folder.name, int(number), files)
-        for number, path in _numbered(folder, r"seed-(\d{1,9})")
-    }
-    return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files))
+    files, seeds, unreadable = [source], {}, []
+    for number, path in _numbered(folder, r"seed-(\d{1,9})"):
+        found = _load_seed(path, root, folder.name, int(number), problems)
+        if found is None:
+            unreadable.append(int(number))
+        else:
+            seeds[int(number)], sources = found
+            files += sources
+    return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files), tuple(unreadable))
 
 
 def _numbered(folder: Path, pattern: str) -> Iterable[tuple[str, Path]]:
@@ -160,16 +180,31 @@ def _numbered(folder: Path, pattern: str) -> Iterable[tuple[str, Path]]:
     return [(match.group(1), path) for match, path in matches if match and path.is_dir()]
 
 
-def _load_seed(folder: Path, root: Path, run: str, seed: int, files: list[Source]) -> SeedRecord:
-    levels = {}
+def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) -> tuple[SeedRecord, list[Source]] | None:
+    """A seed's record and its files; None where a level cannot be trusted. Bad sign statistics leave the levels."""
+    read = _guarded(problems, run, folder, root, lambda: _read_levels(folder, root, run, seed), seed=seed)
+    if read is None:
+        return None
+    levels, sources, signs, path = *read, None, folder / "signs.json"
+    if path.is_file():
+        found = _guarded(
+            problems, run, path, root, lambda: _read_signs(path, root, run, seed), seed=seed, signs_only=True
+        )
+        signs, source = found or (None, None)
+        sources += [source] if source else []
+    return SeedRecord(levels, signs), sources
+
+
+def _read_levels(folder: Path, root: Path, run: str, seed: int) -> tuple[dict, list[Source]]:
+    levels, sources = {}, []
     for number, path in _numbered(folder, r"level-(\d{1,4})"):
         if (path / "level.json").is_file():
             data, source = _read_json(path / "level.json", root)
             levels[int(number)] = parse_level(data, source.path, run, seed, int(number))
-            files.append(source)
-    signs = None
-    if (folder / "signs.json").is_file():
-        data, source = _read_json(folder / "signs.json", root)
-        signs = parse_signs(data, source.path, run, seed)
-        files.append(source)
-    return SeedRecord(levels, signs)
+            sources.append(source)
+    return levels, sources
+
+
+def _read_signs(path: Path, root: Path, run: str, seed: int) -> tuple[SignsRecord, Source]:
+    data, source = _read_json(path, root)
+    return parse_signs(data, source.path, run, seed), source

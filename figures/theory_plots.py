@@ -117,26 +117,14 @@ def _lines(axes, arrays, a, w):
 def _trajectory(axes, arrays, index: int) -> dict:
     path, learns = arrays["trajectories"][index], int(arrays["trajectory_verdict"][index]) == 1
     colour, line = (style.LEARNS_DARK, "-") if learns else (style.FAILS_DARK, (0, (4, 1)))
-    first = all(text.get_label() != ("learns" if learns else "fails") for text in axes.lines)
-    axes.plot(
-        path[:, 0],
-        path[:, 1],
-        color=colour,
-        linewidth=1.2,
-        linestyle=line,
-        zorder=3,
-        label=("learns" if learns else "fails") if first else None,
-    )
+    look = {"color": colour, "markeredgecolor": "white", "markeredgewidth": 0.4, "zorder": 4.5}
+    look |= {"marker": "*", "markersize": 6} if learns else {"marker": "X", "markersize": 4.5}
+    label = "learns, star: end" if learns else "fails, cross: end"
+    if all(text.get_label() != label for text in axes.lines):
+        axes.plot([], [], linewidth=1.2, linestyle=line, label=label, **look)
+    axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=1.2, linestyle=line, zorder=3)
     axes.plot(*path[0], "o", color=colour, markersize=3.2, zorder=4)
-    axes.plot(
-        *path[-1],
-        marker="*" if learns else "X",
-        color=colour,
-        markersize=6 if learns else 4.5,
-        zorder=4.5,
-        markeredgecolor="white",
-        markeredgewidth=0.4,
-    )
+    axes.plot(*path[-1], **look)
     return {"start": path[0].tolist(), "end": path[-1].tolist(), "learns": learns}
 
 
@@ -287,7 +275,12 @@ def draw_iterations(sheet: Sheet, axes, result: TheoryResult) -> dict:
         spread = np.abs(np.array([cell["low"], cell["high"]]) - share)
         axes.step(levels, cell["exact"], where="mid", color=look.colour, linewidth=3.2, alpha=0.3, zorder=2)
         axes.errorbar(
-            levels + shift, share, yerr=spread, elinewidth=0.8, zorder=3, **(look.line_kwargs() | {"label": label})
+            levels + shift,
+            share,
+            yerr=spread,
+            elinewidth=0.8,
+            zorder=3,
+            **(look.line_kwargs() | {"label": label, "linestyle": "none"}),
         )
         plotted[rule] = {
             "level": levels.tolist(),
@@ -305,8 +298,8 @@ def draw_iterations(sheet: Sheet, axes, result: TheoryResult) -> dict:
         "one hidden neuron",
         (
             f"one hidden neuron, d = {values['d']}, balanced starts, population loss: share of {values['trials']:,}"
-            " trials that learn at each pruning iteration, with Clopper-Pearson 95 % intervals; pale lines: exact"
-            " probabilities."
+            " trials that learn at each pruning iteration, with Clopper-Pearson 95 % intervals; markers over the exact"
+            " probabilities (pale steps)."
         ),
     )
     return plotted

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from figures import measures
+from figures.commands import TRAIN, train_command
 from figures.records import StudyResults, TheoryResult
 from figures.statistics import sign_flip_p, t_interval
 
@@ -19,8 +20,6 @@ POINTS, PROBABILITY, SHARE, LEVELS, SWITCHES = (
     "switches a weight",
 )
 SMALLEST = {POINTS: 0.2, PROBABILITY: 0.02, SHARE: 0.02, LEVELS: 0.02, SWITCHES: 0.02}
-PLANNED = " (planned: this version does not make it yet)"
-TRAIN = "paper_repro.py train --preset quick"
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class Row:
     """One measured effect. `low` and `high`: 95 % interval; `p`: exact sign-flip p, `p_min` the smallest it can be.
 
     `role` is "effect" (decides the claim), "control" (the training-length row, own verdict) or "beside" (context).
+    `signed` is True for a difference (printed with its sign) and False for a level, a share or a probability.
     `diverged` counts runs left out because they diverged; `missing` lists seeds of the study that are not complete.
     """
 
@@ -46,6 +46,7 @@ class Row:
     command: str
     missing: tuple[int, ...] = ()
     note: str = ""
+    signed: bool = True
 
     @property
     def decides(self) -> bool:
@@ -129,14 +130,6 @@ def beside_control(rows: list[Row], evidence: Evidence | None = None) -> str:
 # ---------------------------------------------------------------------------------------------- rows from networks
 
 
-def train_command(results: StudyResults | None, arms) -> str:
-    """The command that makes `arms` of a study."""
-    if results is None:
-        return TRAIN
-    extra = [arm for arm in arms if arm not in results.study.arms]
-    return results.study.command + (f" --arms {' '.join(extra)}" + PLANNED if extra else "")
-
-
 def not_run(name, unit, role, scope, command, note="") -> Row:
     """A row without evidence: its verdict is `not run` and its command says what would make it."""
     return Row(name, None, None, None, 0, unit, None, None, NOT_RUN, 0, role, scope, command, note=note)
@@ -149,7 +142,7 @@ def contrast(
     results = evidence.results
     if results is None:
         return not_run(name, unit, role, "no study has been run", TRAIN)
-    scope, command = results.study.scope, train_command(results, arms)
+    scope, command = results.study.scope, train_command(results.study, arms)
     absent = [arm for arm in arms if not measures.has_arm(results, arm)]
     if absent or of_arm is None:
         return not_run(name, unit, role, scope, command, _why_absent(evidence, absent))
@@ -221,12 +214,14 @@ def _scope(result: TheoryResult) -> str:
     return f"theory, one neuron, d = {dimension}, {trials:,} trials" if dimension and trials else "theory, one neuron"
 
 
-def from_interval(name, interval, n, unit, result, role="effect", verdict=None) -> Row:
+def from_interval(name, interval, n, unit, result, role="effect", verdict=None, signed=True) -> Row:
     """A row from a theory file's interval `{value, low, high}`; `verdict` overrides the usual rule."""
     value, low, high = interval["value"], interval["low"], interval["high"]
     verdict = verdict or verdict_of(low, high, SMALLEST[unit], n)
     verdict = words_beside(verdict, low, high) if role == "beside" else verdict
-    return Row(name, value, low, high, n, unit, None, None, verdict, 0, role, _scope(result), result.command)
+    return Row(
+        name, value, low, high, n, unit, None, None, verdict, 0, role, _scope(result), result.command, signed=signed
+    )
 
 
 def theory_missing(evidence, name, experiment, unit) -> Row:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from figures.claims import CLAIMS, evaluate
-from figures.claims_table import claims_json, claims_markdown
+from figures.claims_table import claims_json, claims_markdown, effect_text
+from figures.commands import PLANNED, PLANNED_ARMS, train_command
 from figures.records import Problem, Records
 from figures.verdicts import (
     FAILED,
@@ -382,3 +383,50 @@ def test_json_and_table_hold_every_row(records):
             assert r.role == "effect" or r.name in table
     widths = {line.count("|") for line in table.splitlines() if line.startswith("| ")}
     assert len(widths) == 1
+
+
+@pytest.mark.parametrize(
+    ("effect", "low", "high", "unit", "signed", "text"),
+    [
+        (0.0, 0.0, 0.000184, PROBABILITY, False, "0.000 [0, 0.00018] probability"),
+        (1.0, 0.999816, 1.0, PROBABILITY, False, "1.000 [0.99982, 1] probability"),
+        (0.25, 0.243, 0.257, PROBABILITY, True, "+0.250 [+0.243, +0.257] probability"),
+        (0.25, 0.243, 0.257, PROBABILITY, False, "0.250 [0.243, 0.257] probability"),
+        (0.03, 0.018, 0.042, SHARE, True, "+0.030 [+0.018, +0.042] share"),
+        (0.15, 0.0012, 0.3, POINTS, True, "+0.1500 [+0.0012, +0.3000] accuracy points"),
+        (0.0, 0.0, 0.0, POINTS, True, "+0.00 [+0.00, +0.00] accuracy points"),
+        (1.5, None, None, POINTS, True, "+1.50 accuracy points"),
+    ],
+)
+def test_an_interval_is_never_printed_as_a_point_and_a_difference_always_has_a_sign(
+    effect, low, high, unit, signed, text
+):
+    made = dataclasses.replace(row(REPRODUCED), effect=effect, low=low, high=high, unit=unit, signed=signed)
+    assert effect_text(made) == text
+
+
+def test_differences_carry_a_sign_and_levels_none_by_their_kind(records):
+    found = judged(records)
+    assert [r.signed for r in found["3"].rows] == [True, False, False]
+    assert not any(r.signed for claim in ("1", "2", "4a") for r in found[claim].rows)
+    assert found["10b"].rows[0].signed
+    assert all(r.signed == (not r.name.startswith("share carried")) for r in found["14"].rows)
+
+
+def test_theorem_rows_say_how_many_starts_and_how_many_runs_stayed_undecided(records):
+    counts = {"runs": 200, "learns": 48, "fails": 98, "undecided": 54, "contradictions": 0}
+    changed = altered(records, "theorem-check", lambda v: v["claims"]["1"].update(integrated=counts))
+    table = claims_markdown(evaluate(changed))
+    line = next(line for line in table.splitlines() if line.startswith("| **1**"))
+    assert "20,000 random starts" in line and "200 of them integrated as well, 54 of these undecided" in line
+    assert "undecided" not in next(line for line in table.splitlines() if line.startswith("| **2**"))
+
+
+def test_a_missing_arm_is_asked_for_by_name_and_planned_is_said_of_those_not_made_yet_alone(synthetic):
+    study = synthetic.in_memory({"imp": {0: 0.9}, "lrr": {0: 0.9}}).studies[0].study
+    base = "paper_repro.py train --preset quick"
+    assert train_command(study, ("imp", "lrr")) == base and train_command(None, ("wr",)) == base
+    for arm in ("imp-long", "lrr-bn-rewind", "wr", "imp-on-shuffled-mask"):
+        assert train_command(study, ("imp", arm)) == f"{base} --arms {arm}"
+    for arm in PLANNED_ARMS:
+        assert train_command(study, ("imp", arm)) == f"{base} --arms {arm}{PLANNED}"

@@ -268,7 +268,8 @@ def test_an_arm_without_a_complete_seed_is_left_out_and_named(synthetic, tmp_pat
     synthetic.study(tmp_path, arms={k: v for k, v in synthetic.ARMS.items() if k != "imp-long"})
     drawing = FIGURES["4"].draw(load(tmp_path))
     assert "imp-long" not in drawing.plotted["quick-digits"]["curves"]
-    assert any("imp-long" in item.panel for item in drawing.missing)
+    assert any("imp-long" in item.why for item in drawing.missing)
+    assert "(a) digits" in drawing.figure.axes[0].get_title(loc="left")
 
 
 def test_a_diverged_run_is_named_in_the_caption(synthetic):
@@ -277,7 +278,7 @@ def test_a_diverged_run_is_named_in_the_caption(synthetic):
     accuracy = {arm: {s: 0.9 + s / 100 for s in range(4)} for arm in ("imp", "lrr", "imp-on-lrr-mask")}
     records = synthetic.in_memory(accuracy, diverged={("lrr", 2)})
     drawing = FIGURES["3"].draw(records)
-    assert "lrr seed 2 diverged" in drawing.caption
+    assert "LRR seed 2 diverged" in drawing.caption
     assert measures.seeds_of(records.studies[0], "lrr") == ([0, 1, 3], [2], [])
 
 
@@ -310,3 +311,96 @@ def test_a_caption_says_where_an_interval_runs_off_the_axis(drawings, synthetic,
     assert "go on beyond it" not in drawings["4"].caption
     synthetic.study(tmp_path, seeds=(0, 1), noise=1.0)
     assert "go on beyond it" in FIGURES["4"].draw(load(tmp_path)).caption
+
+
+def test_arms_that_a_study_lacks_are_asked_for_by_name_once_and_by_their_labels_in_the_caption(synthetic, tmp_path):
+    kept = ("imp", "lrr", "imp-on-random-mask", "lrr-on-random-mask", "lrr-on-imp-mask")
+    synthetic.study(tmp_path, arms={arm: synthetic.ARMS[arm] for arm in kept})
+    drawing = FIGURES["2"].draw(load(tmp_path))
+    words = drawing.caption.split("Not drawn: ")[1]
+    wanted = "imp-on-shuffled-mask lrr-on-shuffled-mask imp-long imp-long-on-shuffled-mask imp-long-on-random-mask"
+    command = f"paper_repro.py train --preset quick --arms {wanted}"
+    assert words.count(f"`{command}`") == 1 and "planned" not in words
+    labels = ", ".join(ARMS[arm].label for arm in wanted.split())
+    assert f"mask randomisation, digits: {labels} (`{command}`)" in words
+    commands = [part.split("`")[0] for part in words.split("(`")[1:]]
+    assert len(commands) == len(set(commands))
+
+
+def test_the_training_length_control_is_drawn_in_figures_2_and_3_where_it_was_run(drawings, records):
+    controls = ("imp-long", "imp-long-on-shuffled-mask", "imp-long-on-random-mask")
+    _, masks, exchange = drawings["2"].figure.axes
+    for axes, arms in ((masks, controls), (exchange, controls[:1]), (drawings["3"].figure.axes[0], controls[:1])):
+        for arm in arms:
+            seeds = records.studies[0].arms[arm].seeds.values()
+            expected = [np.mean([seed.levels[k].test_accuracy for seed in seeds]) for k in (6, 7)]
+            np.testing.assert_allclose(containers(axes)[ARMS[arm].label][0].get_ydata(orig=False), expected)
+    for name in ("2", "3"):
+        assert (
+            set(FIGURES[name].arms) & set(controls) and "as many epochs as LRR's weights have" in drawings[name].caption
+        )
+
+
+def error_bars(figure):
+    """(length, cap markers with a place) of every error bar that is drawn."""
+    for axes in figure.axes:
+        for container in axes.containers:
+            if type(container).__name__ == "ErrorbarContainer":
+                _, caps, (bars,) = container.lines
+                segments = [np.asarray(s) for s in bars.get_segments()]
+                yield from (float(np.ptp(s[:, 1])) for s in segments if len(s) == 2 and np.isfinite(s).all())
+                yield from (0.0 for cap in caps for y in np.asarray(cap.get_ydata(), float) if np.isfinite(y))
+
+
+@pytest.mark.parametrize("name", ["2", "3", "4", "5", "factorial"])
+def test_one_seed_gives_no_interval_not_even_one_of_no_width(name, synthetic, tmp_path, drawings):
+    synthetic.study(tmp_path, seeds=(0,))
+    drawing = FIGURES[name].draw(load(tmp_path))
+    assert list(error_bars(drawing.figure)) == []
+    assert "n = 1 seed, no intervals" in drawing.caption
+    assert any(length > 0 for length in error_bars(drawings[name].figure)), "four seeds give some"
+
+
+def test_a_long_title_does_not_widen_the_narrow_axes_of_figure_5(synthetic, tmp_path):
+    widths = []
+    for preset in ("quick", "quick with levels=8 and epochs=16 and lr=0.05 and weight-decay=0.001"):
+        root = tmp_path / preset
+        synthetic.study(root, preset=preset)
+        synthetic.study(root, dataset="cifar10", preset=preset)
+        with drawing_style():
+            drawing = FIGURES["5"].draw(load(root))
+            found = boxes(drawing.figure)
+        widths.append([axes.get_position().width for axes in drawing.figure.axes])
+        titles = [(t, b) for t, b in found if t.get_text().startswith(("(a)", "(b)"))]
+        assert len(titles) == 2 and titles[0][1].x1 < titles[1][1].x0
+        assert all(b.x1 <= drawing.figure.bbox.width and b.y1 <= drawing.figure.bbox.height for _, b in titles)
+    assert widths[0] == pytest.approx(widths[1], rel=0.02)
+
+
+def test_arms_without_a_common_seed_are_named_and_crash_nothing(synthetic):
+    arms = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")
+    accuracy = {arm: {s: 0.9 + s / 100 for s in ((0, 1) if arm.startswith("imp") else (2, 3))} for arm in arms}
+    records = synthetic.in_memory(accuracy)
+    for name in ("2", "3", "4"):
+        drawing = FIGURES[name].draw(records)
+        render(drawing.figure, "svg")
+    assert set(drawing.plotted["s"]["differences"]) == {"imp-long"}
+    assert any("share no complete seed" in item.why for item in drawing.missing)
+    with pytest.raises(NothingToDraw) as nothing:
+        FIGURES["factorial"].draw(records)
+    assert any("share no complete seed" in item.why for item in nothing.value.missing)
+
+
+def test_the_lines_of_the_factorial_meet_their_markers(drawings):
+    for axes in (drawings["factorial"].figure.axes[k] for k in (0, 3)):
+        marks = {tuple(c.lines[0].get_xydata()[0]) for c in axes.containers}
+        lines = [line for line in axes.lines if line.get_label().endswith("magnitudes")]
+        assert len(marks) == 4 and {tuple(end) for line in lines for end in line.get_xydata()} == marks
+
+
+def test_the_neuron_of_figure_2_is_markers_over_steps_and_figure_1_explains_the_ends(drawings):
+    for container in containers(drawings["2"].figure.axes[0]).values():
+        assert container.lines[0].get_linestyle() == "None"
+    labels = {text.get_text() for text in drawings["1"].figure.axes[0].get_legend().get_texts()}
+    assert {"learns, star: end", "fails, cross: end"} <= labels
+    assert "unpaired" in drawings["5"].caption and "not of paired differences" in drawings["2"].caption

@@ -102,13 +102,58 @@ def test_changed_inputs_or_outputs_are_drawn_again(first, folder, tmp_path, writ
     assert [o.status for o in make(changed, out, ["3", "4"], writer)] == ["drawn", "current"]
 
 
-def test_a_corrupt_file_fails_its_figures_by_name_and_the_others_appear(folder, tmp_path, writer):
-    path = "runs/imp-on-lrr-mask-digits-resnet20-0000cafe/seed-0/level-07/level.json"
-    found = {o.id: o for o in make(spoiled(folder, tmp_path, path), tmp_path / "out", ["3", "5", "claims"], writer)}
-    assert found["3"].status == "failed" and path in found["3"].message
-    assert not (tmp_path / "out/figures/fig3.pdf").exists()
+BAD = "runs/imp-on-lrr-mask-digits-resnet20-0000cafe/seed-1"
+
+
+def test_a_corrupt_level_costs_one_seed_is_named_and_signalled(folder, tmp_path, writer):
+    path, out, lines = f"{BAD}/level-07/level.json", tmp_path / "out", []
+    made = make(spoiled(folder, tmp_path, path), out, ["3", "5", "claims"], writer, log=lines.append)
+    found = {o.id: o for o in made}
+    assert found["3"].status == "failed" and found["3"].message.count(f"{path}: the file") == 1 and path in lines[0]
+    assert "older one" not in found["3"].message
+    assert "figures/fig3.pdf" in found["3"].files and (out / "figures/fig3.pdf").exists()
+    caption = json.loads((out / "figures/fig3.json").read_text())["caption"]
+    assert caption.count("IMP on LRR mask seed 1 could not be trusted") == 1
     assert found["5"].status == "drawn"
-    assert found["claims"].status == "failed" and path in (tmp_path / "out/CLAIMS.md").read_text()
+    table = (out / "CLAIMS.md").read_text()
+    assert found["claims"].status == "failed" and table.count(f"{path}: the file") == 1
+    assert "seeds not complete: 1" in next(line for line in table.splitlines() if line.startswith("| **6**"))
+    (again,) = make(tmp_path / "results", out, ["3"], None)
+    assert again.status == "failed" and path in again.message and again.files, "nothing is drawn twice"
+
+
+def test_a_corrupt_dense_level_costs_its_seed_in_every_arm(folder, tmp_path, writer):
+    path = "runs/dense-digits-resnet20-0000cafe/seed-2/level-00/level.json"
+    (outcome,) = make(spoiled(folder, tmp_path, path), tmp_path / "out", ["3"], writer)
+    sidecar = json.loads((tmp_path / "out/figures/fig3.json").read_text())
+    assert outcome.status == "failed" and "n = 3 seeds (0 1 3)" in sidecar["caption"]
+    assert sidecar["caption"].count("dense seed 2 could not be trusted") == 1
+
+
+def test_corrupt_sign_statistics_do_not_touch_the_figures_without_signs(folder, tmp_path, writer):
+    path = "runs/lrr-digits-resnet20-0000cafe/seed-1/signs.json"
+    found = {o.id: o for o in make(spoiled(folder, tmp_path, path), tmp_path / "out", ["3", "5"], writer)}
+    assert found["3"].status == "drawn" and path not in found["3"].message
+    assert found["5"].status == "failed" and path in found["5"].message and found["5"].files
+    caption = json.loads((tmp_path / "out/figures/fig5.json").read_text())["caption"]
+    assert "LRR seed 1 without sign statistics" in caption and "LRR: 0 2 3" in caption
+
+
+def test_a_corrupt_theory_file_fails_its_figure_and_no_other(folder, tmp_path, writer):
+    path = "theory/factorial-0000cafe.json"
+    made = make(spoiled(folder, tmp_path, path), tmp_path / "out", ["factorial", "3"], writer)
+    assert [o.status for o in made] == ["failed", "drawn"]
+    assert path in made[0].message and not made[0].files
+
+
+def test_theory_files_that_are_not_used_are_logged(folder, tmp_path, writer):
+    copy, lines = tmp_path / "results", []
+    shutil.copytree(folder, copy)
+    data = json.loads((copy / "theory/factorial-0000cafe.json").read_text())
+    data["params"]["trials"] = 10
+    (copy / "theory/factorial-0000beef.json").write_text(json.dumps(data))
+    make(copy, tmp_path / "out", ["claims"], writer, log=lines.append)
+    assert "factorial-0000beef" in lines[0]
 
 
 def test_a_figure_that_can_no_longer_be_drawn_says_that_the_old_one_still_stands(first, folder, tmp_path, writer):

@@ -110,6 +110,29 @@ def test_a_run_name_cannot_lead_out_of_the_folder(copy):
     assert "arms.run" in problem.message and problem.owner == "studies"
 
 
+@pytest.mark.parametrize(
+    ("change", "words"), [({"levels": 10_000}, "from 1 to 9999"), ({"prune_rate": 0.4}, "the rate of its levels")]
+)
+def test_a_study_that_its_levels_contradict_is_refused_by_name(copy, change, words):
+    edit(copy, STUDY, lambda data: data.update(change))
+    found = load(copy)
+    (problem,) = found.problems
+    assert found.studies == () and STUDY in problem.message and words in problem.message
+
+
+def test_a_bad_level_costs_its_seed_and_bad_sign_statistics_cost_those_alone(copy):
+    (copy / LEVEL).write_bytes(b"{")
+    (copy / RUN / "seed-2/signs.json").write_bytes(b"{")
+    found = load(copy)
+    run = found.studies[0].arms["lrr"]
+    assert run.unreadable == (1,) and sorted(run.seeds) == [0, 2, 3]
+    assert run.seeds[2].signs is None and len(run.seeds[2].levels) == 7 and run.seeds[3].signs
+    assert [(p.seed, p.signs_only, p.file) for p in found.problems] == [
+        (1, False, LEVEL), (2, True, f"{RUN}/seed-2/signs.json")
+    ]  # fmt: skip
+    assert not any("seed-1" in source.path for source in run.files)
+
+
 def test_a_study_with_changed_settings_may_say_so_in_its_name(copy):
     data = json.loads((copy / STUDY).read_text())
     label = "quick with levels=8, lr=0.05"
@@ -188,7 +211,7 @@ def test_of_several_parameter_sets_the_one_with_most_trials_is_taken_unless_one_
 
 
 def test_an_absent_folder_is_a_named_error(tmp_path):
-    with pytest.raises(ResultError, match="folder that exists"):
+    with pytest.raises(ResultError, match=r"results folder .*none does not exist: run paper_repro.py first"):
         load(tmp_path / "none")
     assert load(tmp_path).studies == ()
 
