@@ -149,9 +149,10 @@ def density_axis(axes, densities: Sequence[float]) -> None:
 
 
 def spread(means: Sequence[float], lows: Sequence, highs: Sequence) -> list[list[float]]:
-    """The two lengths of each error bar; NaN, of which nothing is drawn, where there is no interval (one seed)."""
-    down = [math.nan if low is None else mean - low for mean, low in zip(means, lows, strict=True)]
-    up = [math.nan if high is None else high - mean for mean, high in zip(means, highs, strict=True)]
+    """The two lengths of each error bar; NaN, of which nothing is drawn, for no interval (one seed) or no width."""
+    ends = list(zip(means, lows, highs, strict=True))
+    down = [math.nan if low is None or low == high else mean - low for mean, low, high in ends]
+    up = [math.nan if high is None or low == high else high - mean for mean, low, high in ends]
     return [down, up]
 
 
@@ -230,7 +231,7 @@ def missing_words(missing: Sequence[Missing]) -> str:
     panels: dict[str, dict[str, list[str]]] = {}
     for item in missing:
         labels = panels.setdefault(item.panel, {}).setdefault(item.command, [])
-        labels += [item.what] if item.what and item.what not in labels else []
+        labels += [f'"{item.what}"'] if item.what else []
     first, parts = {}, []
     for panel, commands in panels.items():
         how = []

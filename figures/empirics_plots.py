@@ -206,7 +206,7 @@ def _grid_of(count: int):
 
 def _mask_panel(sheet: Sheet, axes, results, there) -> dict:
     name = panel_name(results.study)
-    sheet.letter(axes, f"{name}: other masks", f"mask randomisation, {seeds_words(results, there)}.", 36)
+    sheet.letter(axes, f"{name}: other masks", f"mask randomisation, {seeds_words(results, there)}.", 30)
     return draw_curves(axes, results, there)
 
 
@@ -224,7 +224,7 @@ def _exchange_panel(records: Records):
 
 def _exchange_draw(sheet: Sheet, axes, results, there) -> dict:
     name = panel_name(results.study)
-    sheet.letter(axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {seeds_words(results, there)}.", 36)
+    sheet.letter(axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {seeds_words(results, there)}.", 30)
     return draw_curves(axes, results, there)
 
 

@@ -129,7 +129,7 @@ def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
     _interaction_plot(axes[0], cells)
     fit_height(axes[0], [_columns(cells.values())], least=0.0, most=1.005)
     axes[0].set_ylabel("test accuracy H")
-    first = sheet.letter(axes[0], f"{name}, accuracy", characters=36)
+    first = sheet.letter(axes[0], f"{name}, accuracy", characters=30)
     plotted = {"levels": list(levels), "cells": {arm: list(cell) for arm, cell in cells.items()}}
     plotted["control"] = _control_panel(sheet, axes[1], results, there)
     effects = {}
@@ -138,7 +138,7 @@ def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
         interval = t_interval([value / measures.POINTS for value in values.values()])
         effects[effect] = (interval.mean, interval.low, interval.high)
     _effects_plot(axes[2], {"network": effects}, "difference of accuracy")
-    last = sheet.letter(axes[2], f"{name}, effects", characters=36)
+    last = sheet.letter(axes[2], f"{name}, effects", characters=30)
     sheet.captions.append(
         f"({first}-{last}) {seeds_words(results, CELLS)}: H, the mean test accuracy over the levels of density <= .03"
         f" ({', '.join(map(str, levels))}), all four cells with batch norm rewound; Student-t 95 % intervals, effects"
@@ -175,7 +175,7 @@ def _control_panel(sheet: Sheet, axes, results, there) -> dict:
     axes.set_xticks(range(len(arms)), [_SHORT[arm] for arm in arms])
     axes.set(xlim=(-0.6, len(arms) - 0.4), ylabel="accuracy - IMP's")
     axes.grid(axis="y")
-    sheet.letter(axes, f"{panel_name(results.study)}, lead over IMP", characters=36)
+    sheet.letter(axes, f"{panel_name(results.study)}, lead over IMP", characters=30)
     return plotted
 
 

@@ -321,7 +321,7 @@ def test_arms_that_a_study_lacks_are_asked_for_by_name_once_and_by_their_labels_
     wanted = "imp-on-shuffled-mask lrr-on-shuffled-mask imp-long imp-long-on-shuffled-mask imp-long-on-random-mask"
     command = f"paper_repro.py train --preset quick --arms {wanted}"
     assert words.count(f"`{command}`") == 1 and "planned" not in words
-    labels = ", ".join(ARMS[arm].label for arm in wanted.split())
+    labels = ", ".join(f'"{ARMS[arm].label}"' for arm in wanted.split())
     assert f"mask randomisation, digits: {labels} (`{command}`)" in words
     commands = [part.split("`")[0] for part in words.split("(`")[1:]]
     assert len(commands) == len(set(commands))
@@ -359,6 +359,29 @@ def test_one_seed_gives_no_interval_not_even_one_of_no_width(name, synthetic, tm
     assert list(error_bars(drawing.figure)) == []
     assert "n = 1 seed, no intervals" in drawing.caption
     assert any(length > 0 for length in error_bars(drawings[name].figure)), "four seeds give some"
+
+
+def test_no_bar_is_drawn_for_an_interval_without_width():
+    from figures.drawing import spread
+
+    down, up = spread([0.5, 0.5, 0.5], [0.4, 0.5, None], [0.7, 0.5, None])
+    assert (down[0], up[0]) == pytest.approx((0.1, 0.2)) and np.isnan([down[1:], up[1:]]).all()
+
+
+@pytest.mark.parametrize("name", ["2", "factorial"])
+def test_long_titles_stay_on_the_paper_and_apart(name, synthetic, folder, tmp_path):
+    synthetic.theory(tmp_path)
+    for dataset in ("cifar10-jpeg", "digits"):
+        synthetic.study(tmp_path, dataset, "cifar10-small with levels=4 and epochs=4 and lr=0.05")
+    with drawing_style():
+        drawing = FIGURES[name].draw(load(tmp_path))
+        found = [(t, b) for t, b in boxes(drawing.figure) if t.get_text().startswith("(")]
+    assert any("\n" in t.get_text() for t, _ in found)
+    for i, (first, a) in enumerate(found):
+        assert a.x1 <= drawing.figure.bbox.width, first.get_text()
+        for second, b in found[i + 1 :]:
+            apart = min(a.x1, b.x1) <= max(a.x0, b.x0) or min(a.y1, b.y1) <= max(a.y0, b.y0)
+            assert apart, (first.get_text(), second.get_text())
 
 
 def test_a_long_title_does_not_widen_the_narrow_axes_of_figure_5(synthetic, tmp_path):
