@@ -203,7 +203,10 @@ def _integrated(found) -> str:
     counts = found.get("integrated")
     if not isinstance(counts, dict) or not {"runs", "undecided"} <= set(counts):
         return ""
-    return f"; {counts['runs']:,} of them integrated as well, {counts['undecided']:,} of these undecided at the end"
+    text = f"; {counts['runs']:,} of them integrated as well, {counts['undecided']:,} of these undecided at the end"
+    if {"said_to_fail", "invariant_held"} <= set(counts):
+        text += f"; {counts['invariant_held']} of {counts['said_to_fail']} said to fail kept sign of a and loss >= 1/4"
+    return text
 
 
 def claim_3(evidence: Evidence) -> list[Row]:
