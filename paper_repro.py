@@ -45,6 +45,8 @@ class Train(Study):
     """number of levels, the dense one included"""
     epochs: int | None = None
     """epochs a level"""
+    batch_size: int | None = None
+    """images a step"""
     warmup_epochs: int | None = None
     """epochs of linear warm-up at the start of every level"""
     model: str | None = None
@@ -98,6 +100,19 @@ class Explain:
     file: Positional[Path]
     """a figure (.pdf, .png, .svg) or its .json"""
 
+
+OVERRIDES = (
+    "criterion",
+    "prune_rate",
+    "levels",
+    "epochs",
+    "batch_size",
+    "warmup_epochs",
+    "model",
+    "width",
+    "lr",
+    "schedule",
+)
 
 COMMANDS = {
     "figures": Figures,
@@ -198,8 +213,7 @@ def run_train(command: Train, line: str) -> int:
     """Train the arms asked for."""
     from empirics.store import check_writable
 
-    names = ("criterion", "prune_rate", "levels", "epochs", "warmup_epochs", "model", "width", "lr", "schedule")
-    given = {name: getattr(command, name) for name in names if getattr(command, name) is not None}
+    given = {name: getattr(command, name) for name in OVERRIDES if getattr(command, name) is not None}
     if command.milestones:
         given["milestones"] = command.milestones
     elif command.schedule is not None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from empirics import presets, sweep
+from empirics import presets, runtime, sweep
 from empirics.config import ConfigError, choose
 from empirics.runtime import usable_cores
 from empirics.store import write_study
 from empirics.sweep import DataSource
+
+GPU_WORKERS = 4  # processes that share one GPU
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,14 @@ def plan_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) -
     folder = f" --data-dir DIR --data-label {source.name}" if source.folder else ""
     made_by = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = sweep.study_record(label, configs, seeds, made_by)
-    workers = command.workers or (min(4, usable_cores()) if command.device == "cuda" else usable_cores())
-    return Plan(tasks, source, record, preset, workers)
+    return Plan(tasks, source, record, preset, _workers(command) if tasks else 0)
+
+
+def _workers(command: Study) -> int:
+    if command.workers:
+        return command.workers
+    on_gpu = command.device != "cpu" and runtime.prepare(command.device).type == "cuda"
+    return min(GPU_WORKERS, usable_cores()) if on_gpu else usable_cores()
 
 
 def _words(value: object) -> str:
@@ -78,7 +86,7 @@ def _words(value: object) -> str:
 
 def check_tasks(tasks: Sequence[sweep.Task], source: DataSource, device: str) -> None:
     """Refuse, before anything is written, what would fail in the middle of the work."""
-    from empirics import datasets, levels, runtime
+    from empirics import datasets, levels
 
     runtime.prepare(device)
     dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
@@ -126,7 +134,7 @@ def forecast(plan: Plan, command: Study) -> str:
     lines += [f"  {arm:27} {config.name}" for arm, config in {t.config.arm: t.config for t in tasks}.items()]
     if not tasks:
         return lines[0]
-    from empirics import datasets, estimate, runtime
+    from empirics import datasets, estimate
 
     device = runtime.prepare(command.device)
     per_class = tasks[0].config.images_per_class

@@ -45,6 +45,7 @@ def test_every_command_has_help(command, tmp_path):
         (["train", "--arms", "imp-on-random-mask", "--levels", "14"], "leave one empty"),
         (["train", "--preset", "cifar10"], "expected DIR/train/CLASS/IMAGE"),
         (["train", "--data-dir", "nowhere"], "data folder 'nowhere' does not exist: expected DIR/train/CLASS/IMAGE"),
+        (["train", "--batch-size", "2000"], "batch_size 2000 exceeds the 1297 training images"),
         (["train", "--seeds", "-1"], "seed"),
         (["train", "--workers", "0"], "workers"),
         (["train", "--device", "cuda"], "device 'cuda'"),
