@@ -91,12 +91,16 @@ def run(config: RunConfig, seed: int, lab: Lab) -> list[str]:
 
 def _train_levels(trial: Trial) -> None:
     config, seed, lab = trial.config, trial.seed, trial.lab
-    if config.is_dense:
-        if trial.folder.next_level(config) is not None:
-            train_level(trial, 0, state_of(trial.model), m.dense(trial.layers))
-        return
     point = None
-    while (level := trial.folder.next_level(config)) is not None:
+    # each level is looked at once: a look reads all of its tensors, to check their hashes
+    for level in config.trained_levels:
+        if (standing := trial.folder.level_record(level)) is not None:
+            if standing["status"] == "diverged":
+                return
+            continue
+        if config.is_dense:
+            train_level(trial, 0, state_of(trial.model), m.dense(trial.layers))
+            return
         if (reason := _built_on_divergence(trial, level)) is not None:
             trial.folder.save_level(records.diverged(records.header(config, seed, level), reason, lab), {})
             return
@@ -105,8 +109,9 @@ def _train_levels(trial: Trial) -> None:
         masks = level_masks(trial, level, trained)
         point = rewind_point(trial) if point is None else point
         start = restart(config.rewind, point, trained, masks, bn_rewind=config.bn_rewind)
-        train_level(trial, level, start, masks)
-    if config.has_sign_statistics and not trial.folder.is_complete(config):
+        if not train_level(trial, level, start, masks):
+            return
+    if config.has_sign_statistics and trial.folder.signs_record() is None:
         _save_sign_statistics(trial)
 
 
@@ -220,8 +225,8 @@ def _built_on_divergence(trial: Trial, level: int) -> str | None:
     return None
 
 
-def train_level(trial: Trial, level: int, start: State, masks: m.Masks) -> None:
-    """Train one level from `start` and save it; one whose loss is not finite is saved as `diverged`."""
+def train_level(trial: Trial, level: int, start: State, masks: m.Masks) -> bool:
+    """Train one level from `start` and save it; False where its loss was not finite and it is saved as `diverged`."""
     config, folder, lab = trial.config, trial.folder, trial.lab
     header = records.header(config, trial.seed, level, masks)
     folder.start_metrics(level)
@@ -229,13 +234,14 @@ def train_level(trial: Trial, level: int, start: State, masks: m.Masks) -> None:
         measured = _measure_training(trial, level, start, masks)
     except Diverged as reason:
         folder.save_level(records.diverged(header, str(reason), lab), {})
-        return
+        return False
     end = state_of(trial.model)
     bits = {"start": signs.sign_bits(start, list(masks)), "end": signs.sign_bits(end, list(masks))}
     layers = records.layers(masks, bits["end"], _moments(trial, level, bits["start"], masks))
     packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
     files = {WEIGHTS: end, MASKS: signs.pack(masks), SIGNS: packed} | ({INITIAL: start} if config.is_dense else {})
     folder.save_level(header | measured | {"layers": layers, "provenance": records.origin(lab)}, files)
+    return True
 
 
 def _measure_training(trial: Trial, level: int, start: State, masks: m.Masks) -> dict[str, Any]:

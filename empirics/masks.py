@@ -32,11 +32,6 @@ def density(masks: Mapping[str, Tensor]) -> float:
     return count(masks) / sum(mask.numel() for mask in masks.values())
 
 
-def emptied_layers(masks: Mapping[str, Tensor]) -> list[str]:
-    """Names of the layers that keep no weight."""
-    return [name for name, mask in masks.items() if not mask.any()]
-
-
 def keep_global(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], keep: int) -> Masks:
     """The `keep` survivors of largest score over the whole network.
 
