@@ -13,7 +13,8 @@ import numpy as np
 
 from theory.exact import closed_form, learns
 from theory.flow import LEARNED, Event, Trajectory, integrate
-from theory.network import Array, Population, loss_1d
+from theory.losses import Population
+from theory.network import Array, loss_1d
 from theory.records import Result
 from theory.sampling import balanced_starts, clopper_pearson
 from theory.theorems import THEOREMS, check
@@ -128,7 +129,7 @@ def _run(a0: float, w0: Array, horizon: float, until: float) -> Trajectory:
     loss = Population(len(w0))
     times = np.unique([*np.linspace(0, until, 101), horizon])
     near = Event("learned", lambda _, a, w: float(loss.loss(a, w)) - LEARNED / 2, direction=-1)
-    return integrate(loss, a0, w0, times, rtol=1e-7, atol=1e-10, events=[near])
+    return integrate(loss, a0, w0, times, rtol=1e-7, atol=1e-10, events=[near], exact_balance=False)
 
 
 def _watched(d: int, horizon: float) -> float:

@@ -1,42 +1,30 @@
-"""Numerical gradient flow: `integrate` on scipy's solvers, each branch of the kink on its own.
+"""Numerical gradient flow: `integrate` on scipy's solvers, each smooth piece of the loss on its own.
 
-A run gives no verdict that it cannot carry: starts near the separatrix, blown-up, unfinished and drifting runs are
-`undecided`. Where exact verdicts exist, use `theory.limit`.
+A run gives no verdict that it cannot carry: blown-up, unfinished and drifting runs are `undecided`. Where exact
+verdicts exist, use `theory.limit`.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
-from theory.exact import known
+from theory.cells import Cell, Rest
+from theory.charts import Chart
+from theory.exact import VERDICTS, known, verdicts
+from theory.losses import Line, Loss, Masked, Population
 from theory.network import Array, finite
 
 METHODS = ("DOP853", "RK45", "RK23", "Radau", "BDF", "LSODA")
-LEARNED = 1e-6  # a loss below it has learned
+LEARNED = 1e-6  # a loss within it of the goal has learned
 DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2 is not trusted
-
-
-class Loss(Protocol):
-    """What `integrate` needs: d inputs, loss(a, w), gradient(a, w), and branch(side) for the axis w_perp = 0."""
-
-    d: int
-
-    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
-        """Return the loss, shape (...), of a (...) and w (..., d)."""
-
-    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
-        """Return (dL/da, dL/dw)."""
-
-    def branch(self, side: int) -> Callable[[Array, Array], tuple[Array, Array]]:
-        """Return the gradient in (a, w_1) on one side of the kink w_1 = 0, continued smoothly across it."""
+KINK = "kink"
 
 
 @dataclass(frozen=True)
@@ -64,8 +52,9 @@ class Trajectory:
     status : `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died with a < 0), `failed`
     message : one sentence
     drift : float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
-    events : tuple of (name, time); `kink` is the hit of w = 0 for d = 1
-    verdict : `learns`, `fails`, or `undecided` where rounding could have decided; `theory.limit` has the exact one
+    events : tuple of (name, time); `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or the end of a slide along it
+    verdict : `learns` (the loss came down to the loss's `goal`, with w_1 > 0), `fails`, `separatrix` (d = 1, balanced,
+        a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the exact one
     """
 
     t: Array
@@ -79,14 +68,15 @@ class Trajectory:
     verdict: str
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A stretch between kinks: rows (time, y), (event index, time), the terminal index, a failure message."""
+@dataclass
+class _Track:
+    """What a run has gathered: rows (time, a, w), events (name, time), why it ended."""
 
-    rows: list[tuple[float, Array]]
-    found: list[tuple[int, float]]
-    ended_by: int | None = None
+    rows: list[tuple[float, float, Array]]
+    events: list[tuple[str, float]] = field(default_factory=list)
+    ended_by: str = ""
     failure: str = ""
+    cell: Cell | None = None
 
 
 class _Stop(Exception):
@@ -104,20 +94,23 @@ def integrate(
     atol: float = 1e-12,
     events: Sequence[Event] = (),
     max_evaluations: int = 50_000,
+    exact_balance: bool = True,
 ) -> Trajectory:
     """Integrate the gradient flow of a loss from (a0, w0) at time 0.
 
     Parameters
     ----------
-    loss : `Population(d)`, `Line(c_plus, c_minus)`, ... (see `Loss`)
+    loss : `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`; see `theory.losses`
     a0 : float
-    w0 : float (d = 1) or array_like, shape (d,)
+    w0 : float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
     t : float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least 0
     method : DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
     rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the start's size, so that small
         starts keep their digits
     events : terminal ones end the run, and add the row at which they do
     max_evaluations : int, gradients to spend before the run counts as failed
+    exact_balance : bool, use that a - sign(a0) |w| never changes sign (see `theory.charts`). False integrates (a, w) as
+        they are: a witness that knows the gradient alone, and gives no verdict near the separatrix
 
     Returns
     -------
@@ -128,26 +121,41 @@ def integrate(
     ValueError: shapes that do not match, no numbers, NaN, times that fall or lie below 0, an unknown method, a
         tolerance that is no number above 0.
 
-    On the axis w_perp = 0 (d = 1 always) each side of the kink w_1 = 0 is integrated on its smooth extension up to the
-    kink and lands on it exactly; from below the flow never reaches it. Starts with w0 = 0 rest (relu'(0) = 0).
+    Kinks of the loss (w_1 = 0 on the axis w_perp = 0, for a sample w.x_i = 0) are located as events: each piece is
+    integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow may slide along a
+    kink whose two sides push towards it. Starts with w0 = 0 rest (relu'(0) = 0). Balanced starts, a0 = +-|w0| up to a
+    relative 1e-12, are integrated as such: a = +-|w| is invariant for every loss, and round-off cannot leave it.
 
     Source: the gradient flow of section 2; the verdicts and their caution are ours.
 
     Examples
     --------
-    >>> from theory.network import Population
+    >>> from theory.losses import Population
     >>> run = integrate(Population(2), 0.5, [-0.3, 0.4], [0.0, 60.0])
     >>> run.verdict, run.w.shape, (run.a * run.w[:, 0]).round(6).tolist()
     ('learns', (2, 2), [-0.15, 1.0])
     """
     a0, w0, times = _checked(loss, a0, w0, t, method, {"rtol": rtol, "atol": atol})
+    if isinstance(loss, Masked):
+        options = {"method": method, "rtol": rtol, "atol": atol, "max_evaluations": max_evaluations}
+        return _widened(loss, a0, w0, t, events, exact_balance=exact_balance, **options)
     size = max(abs(a0), *abs(w0))
     options = {"method": method, "rtol": rtol, "atol": max(min(atol, rtol * size), np.finfo(float).tiny)}
-    follow = _off_axis if w0[1:].any() else _on_axis
+    chart = Chart.of(a0, w0) if exact_balance else Chart.plain(a0)
+    run = _Run(loss, chart, times, tuple(events), options, _Guard(max_evaluations))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what scipy warns of ends in status and message
-        piece, names = follow(loss, a0, w0, times, tuple(events), options, _Guard(max_evaluations))
-        return _trajectory(loss, piece, names, times, options)
+        return _trajectory(run, _follow(run, a0, w0))
+
+
+def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options) -> Trajectory:
+    """Follow the survivors alone, and give w its pruned zeros back."""
+
+    def wide(event: Event) -> Event:
+        return replace(event, value=lambda t, a, w: event.value(t, a, loss.widen(w)))
+
+    run = integrate(loss.survivors, a0, w0[loss.mask], t, events=[wide(event) for event in events], **options)
+    return replace(run, w=loss.widen(run.w))
 
 
 def _checked(
@@ -171,14 +179,14 @@ class _Guard:
     def __init__(self, evaluations: int):
         self.left = evaluations
 
-    def flow(self, gradient: Callable[[Array], Array]) -> Callable[[float, Array], Array]:
-        """Return the right-hand side -gradient, guarded."""
+    def watched(self, flow: Callable[[Array], Array]) -> Callable[[float, Array], Array]:
+        """Return the right-hand side, guarded."""
 
         def velocity(_, y):
             self.left -= 1
             if self.left < 0:
                 raise _Stop("gave up after max_evaluations: the start is stiff, try method='Radau' or a shorter t")
-            out = -gradient(y)
+            out = flow(y)
             if not np.isfinite(out).all():
                 raise _Stop("the gradient overflowed: the start is too large to integrate, use theory.limit")
             return out
@@ -186,129 +194,158 @@ class _Guard:
         return velocity
 
 
-def _off_axis(
-    loss: Loss, a0: float, w0: Array, times: Array, events: tuple[Event, ...], options: dict, guard: _Guard
-) -> tuple[_Piece, list[str]]:
-    """Follow (a, w) off the axis: smooth, but w / |w| is lost once |w| falls to atol, so a dead neuron ends the run."""
-    dying = a0 < 0 and -a0 > np.hypot.reduce(w0)
-    radius = 100 * options["atol"]
-    dead = (Event("dead", lambda _, a, w: np.hypot.reduce(w) - radius, direction=-1),) if dying else ()
-    if dying and np.hypot.reduce(w0) <= radius:
-        return _Piece([(0.0, np.array([a0, *w0]))], [(0, 0.0)], 0), ["dead"]
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same from piece to piece."""
 
-    def gradient(y):
-        da, dw = loss.gradient(y[0], y[1:])
-        return np.concatenate([[da], dw])
-
-    watch = [_scipy_event(e, lambda y: (y[0], y[1:]), 0.0) for e in dead + events]
-    piece = _solve(guard.flow(gradient), 0.0, np.array([a0, *w0]), times, watch, options)
-    return piece, [e.name for e in dead + events]
+    loss: Loss
+    chart: Chart
+    times: Array
+    events: tuple[Event, ...]
+    options: dict
+    guard: _Guard
 
 
-def _on_axis(
-    loss: Loss, a0: float, w0: Array, times: Array, events: tuple[Event, ...], options: dict, guard: _Guard
-) -> tuple[_Piece, list[str]]:
-    """Follow (a, w_1) where w_perp = 0, which stays so; land on the kink w_1 = 0 exactly and go on below it."""
-    kink = Event("kink", lambda _, a, w: w[0], direction=-1)
-    names = [*(e.name for e in events), kink.name]
-
-    def side(which: int, now: float, start: Array, events: tuple[Event, ...]) -> _Piece:
-        branch = loss.branch(which)
-        watch = [_scipy_event(e, lambda y: (y[0], np.array([y[1], *w0[1:]])), now) for e in events]
-        return _solve(guard.flow(lambda y: np.array(branch(*y))), now, start, times, watch, options)
-
-    first, now, start = _Piece([], []), 0.0, np.array([a0, w0[0]])
-    if w0[0] > 0:
-        first = side(1, now, start, (*events, kink))
-        if first.ended_by != len(events):
-            return _widened(first, w0[1:]), names
-        now, start = first.found[-1][1], np.array([first.rows[-1][1][0], 0.0])
-    below = side(-1, now, start, events)  # no kink event: from below w only tends to 0
-    rows = first.rows[:-1] + [(t, np.array([a, min(w, 0.0)])) for t, (a, w) in below.rows]
-    return _widened(replace(below, rows=rows, found=first.found + below.found), w0[1:]), names
-
-
-def _widened(piece: _Piece, zeros: Array) -> _Piece:
-    return replace(piece, rows=[(t, np.concatenate([y, zeros])) for t, y in piece.rows])
+def _follow(run: _Run, a0: float, w0: Array) -> _Track:
+    """Follow the flow from cell to cell to the last time, a terminal event, a failure or its death."""
+    inner = run.loss.line(w0)
+    embed = (lambda w: np.array([w[0], *w0[1:]])) if inner else (lambda w: w)
+    cell = (inner or run.loss).cell(a0, w0[:1] if inner else w0) if w0.any() else Rest()
+    track = _Track([(0.0, a0, w0)])
+    now, a, w = 0.0, a0, w0[:1] if inner else w0
+    dead = _dead(run, a0, w0) if not inner else None
+    if dead and dead.value(0.0, a0, w0) <= 0:
+        track.ended_by = dead.name
+        return track
+    while True:
+        edge = _edge(cell, now) if cell.edge else None
+        watch = [event for event in (edge, dead) if event] + [_embedded(event, embed) for event in run.events]
+        ended_by = _piece(run, track, cell, (now, a, w), watch, embed)
+        track.cell, (now, a, _) = cell, track.rows[-1]
+        if ended_by is None or ended_by is not edge:
+            track.ended_by = ended_by.name if ended_by else ""
+            return track
+        w, cell = cell.beyond(a, track.rows[-1][2][: len(w)])
+        track.rows[-1] = (now, a, embed(w))
 
 
-def _scipy_event(event: Event, state: Callable[[Array], tuple[float, Array]], now: float) -> Callable:
+def _edge(cell: Cell, now: float) -> Event:
+    """Return the end of a cell entered at `now`: there the margin is 0 up to rounding, and counts as inside."""
+
+    def margin(t: float, a: float, w: Array) -> float:
+        found = cell.margin(a, w)
+        return max(found, np.finfo(float).tiny) if t == now else found
+
+    return Event(KINK, margin, direction=-1)
+
+
+def _dead(run: _Run, a0: float, w0: Array) -> Event | None:
+    """End a run whose direction w / |w| is lost once |w| falls to atol: a dying neuron."""
+    if isinstance(run.loss, Population) and not (a0 * run.loss.aim < 0 and abs(a0) > np.hypot.reduce(w0)):
+        return None  # |w| may be tiny here and grow again
+    radius = 100 * run.options["atol"]
+    return Event("dead", lambda _, a, w: np.hypot.reduce(w) - radius, direction=-1)
+
+
+def _embedded(event: Event, embed: Callable[[Array], Array]) -> Event:
+    return replace(event, value=lambda t, a, w: event.value(t, a, embed(w)))
+
+
+def _piece(
+    run: _Run, track: _Track, cell: Cell, start: tuple[float, float, Array], watch: Sequence[Event], embed: Callable
+) -> Event | None:
+    """Run solve_ivp within one cell from start, (time, a, w), and add its rows and events; return what ended it."""
+    (now, a, w), chart, end = start, run.chart, float(np.max(run.times))
+    if end <= now:
+        return None
+    later, y0 = run.times[run.times > now] if run.times.ndim else None, chart.state(a, w)
+    velocity = run.guard.watched(lambda y: chart.velocity(y, *cell.gradient(*chart.point(y))))
+    functions = [_scipy_event(event, chart.point, now) for event in watch]
+    options = {**run.options, "atol": chart.tolerance(run.options["rtol"], run.options["atol"], len(y0))}
+    try:
+        sol = solve_ivp(velocity, (now, end), y0, t_eval=later, events=functions or None, **options)
+    except (_Stop, ValueError, ArithmeticError, np.linalg.LinAlgError) as stop:
+        track.failure = str(stop)
+        return None
+    # both are empty lists if an event ends the run before the first time asked for
+    rows = [(float(t), *chart.point(y)) for t, y in zip(sol.t, np.transpose(sol.y), strict=True) if t > now]
+    hits = [(t, i) for i, times in enumerate(sol.t_events or []) for t in times]
+    track.events += [(watch[i].name, float(t)) for t, i in sorted(hits)]
+    ended_by = None
+    if sol.status == 1:
+        time, ended_by = next((t, i) for t, i in sorted(hits, reverse=True) if watch[i].terminal)
+        rows = [row for row in rows if row[0] < time] + [(float(time), *chart.point(sol.y_events[ended_by][-1]))]
+    track.rows += [(t, a, embed(cell.held(w))) for t, a, w in rows]
+    track.failure = "" if sol.status >= 0 else f"the solver stopped: {sol.message}"
+    return None if ended_by is None else watch[ended_by]
+
+
+def _scipy_event(event: Event, point: Callable[[Array], tuple[float, Array]], now: float) -> Callable:
     def value(t, y):
-        found = float(event.value(t, *state(y)))
+        found = float(event.value(t, *point(y)))
         return np.nan if t == now and found == 0 else found  # solve_ivp would fire an event that starts at 0
 
     value.terminal, value.direction = event.terminal, event.direction
     return value
 
 
-def _solve(velocity: Callable, now: float, start: Array, times: Array, watch: list[Callable], options: dict) -> _Piece:
-    """Run solve_ivp from `now` to the last time; rows: start, times asked for (or the solver's), terminal event."""
-    rows, end = [(now, start)], float(np.max(times))
-    if end <= now:
-        return _Piece(rows, [])
-    later = times[times > now] if times.ndim else None
-    try:
-        sol = solve_ivp(velocity, (now, end), start, t_eval=later, events=watch or None, **options)
-    except (_Stop, ValueError, ArithmeticError, np.linalg.LinAlgError) as stop:
-        return _Piece(rows, [], failure=str(stop))
-    # both are empty lists if an event ends the run before the first time asked for
-    rows += [(float(t), y) for t, y in zip(sol.t, np.transpose(sol.y), strict=True) if t > now]
-    hits = [
-        (time, i, y) for i, ts in enumerate(sol.t_events or []) for time, y in zip(ts, sol.y_events[i], strict=True)
-    ]
-    hits.sort(key=lambda hit: hit[:2])
-    found = [(i, float(time)) for time, i, _ in hits]
-    if sol.status != 1:
-        return _Piece(rows, found, failure="" if sol.status == 0 else f"the solver stopped: {sol.message}")
-    time, last, y = next(hit for hit in reversed(hits) if watch[hit[1]].terminal)
-    return _Piece([row for row in rows if row[0] < time] + [(float(time), y)], found, last)
+def _trajectory(run: _Run, track: _Track) -> Trajectory:
+    wanted = set(run.times.tolist()) if run.times.ndim else {t for t, _, _ in track.rows}
+    rows = [row for row in track.rows if row[0] in wanted] or track.rows[:1]
+    if track.ended_by and rows[-1][0] != track.rows[-1][0]:
+        rows.append(track.rows[-1])
+    t, a = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    w = np.array([row[2] for row in rows])
+    status, message = _status(track)
+    loss, events = run.loss.loss(a, w), tuple(track.events)
+    trajectory = Trajectory(t, a, w, loss, status, message, _drift(track.rows), events, "undecided")
+    return replace(trajectory, verdict=_verdict(run, track, trajectory))
 
 
-def _trajectory(loss: Loss, piece: _Piece, names: list[str], times: Array, options: dict) -> Trajectory:
-    wanted = set(times.tolist()) if times.ndim else {t for t, _ in piece.rows}
-    rows = [(t, y) for t, y in piece.rows if t in wanted] or piece.rows[:1]
-    if piece.ended_by is not None and rows[-1][0] != piece.rows[-1][0]:
-        rows.append(piece.rows[-1])
-    t, y = np.array([t for t, _ in rows]), np.array([y for _, y in rows])
-    events = tuple((names[i], time) for i, time in piece.found)
-    status, message = _status(piece, names)
-    a, w = y[:, 0], y[:, 1:]
-    trajectory = Trajectory(t, a, w, loss.loss(a, w), status, message, _drift(piece.rows), events, "undecided")
-    return replace(trajectory, verdict=_verdict(trajectory, piece.rows[0][1], options))
-
-
-def _status(piece: _Piece, names: list[str]) -> tuple[str, str]:
-    if piece.failure:
-        return "failed", piece.failure
-    if piece.ended_by is None:
+def _status(track: _Track) -> tuple[str, str]:
+    if track.failure:
+        return "failed", track.failure
+    if not track.ended_by:
         return "finished", "reached the last time"
-    if names[piece.ended_by] == "dead":
-        return "dead", "w died with a < 0: it tends to 0 and a to -sqrt(c)"
-    return "stopped", f"event {names[piece.ended_by]!r} ended the run"
+    if track.ended_by == "dead":
+        return "dead", "w died: it tends to 0 and a to +-sqrt(c)"
+    return "stopped", f"event {track.ended_by!r} ended the run"
 
 
-def _drift(rows: list[tuple[float, Array]]) -> float:
-    y = np.array([y for _, y in rows])
-    size = abs(y).max() or 1.0
-    squares = (y / size) ** 2
-    a2, w2 = squares[:, 0], squares[:, 1:].sum(axis=1)
+def _drift(rows: list[tuple[float, float, Array]]) -> float:
+    a, w = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
+    size = max(abs(a).max(), abs(w).max()) or 1.0
+    a2, w2 = (a / size) ** 2, ((w / size) ** 2).sum(axis=1)
     c = a2 - w2
     scale = a2 + w2 + abs(c[0])
     return float((abs(c - c[0]) / np.where(scale > 0, scale, 1.0)).max())
 
 
-def _verdict(run: Trajectory, start: Array, options: dict) -> str:
-    """Say what the run shows, `undecided` where its own errors could have decided it.
-
-    Round-off alone leaves the separatrix of one input after t of about 74.
-    """
-    a0, w0 = start[0], start[1:]
-    r0, on_axis = np.hypot.reduce(w0), not w0[1:].any()
-    trusted = 1e3 * (options["rtol"] * r0 + options["atol"])
-    near_separatrix = a0 < 0 and abs(a0 + r0) <= trusted and not (on_axis and w0[0] <= 0)
-    if run.status == "failed" or run.drift > DRIFTED or near_separatrix:
+def _verdict(run: _Run, track: _Track, seen: Trajectory) -> str:
+    """Say what the run shows, `undecided` where its own errors could have decided it."""
+    loss, (_, a0, w0) = run.loss, track.rows[0]
+    if seen.status == "failed" or seen.drift > DRIFTED or _near_separatrix(run, a0, w0):
         return "undecided"
-    if run.loss[-1] < LEARNED:
+    if run.chart.balanced and isinstance(loss, Population | Line) and a0 * loss.aim < 0:
+        return VERDICTS[int(verdicts(a0, w0, loss))]  # a = -|w| holds exactly all the way: a never changes sign
+    if loss.aim and seen.loss[-1] < loss.goal + LEARNED and seen.w[-1, 0] > 0:
         return "learns"
-    below = on_axis and run.w[-1, 0] <= 0 and (w0[0] <= 0 or a0 < 0)
-    return "fails" if run.status == "dead" or below else "undecided"
+    return "fails" if _lost(run, track) else "undecided"
+
+
+def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
+    """Say whether round-off alone could carry a run that does not know of the separatrix over it."""
+    r0, below = float(np.hypot.reduce(w0)), run.loss.line(w0) is not None and w0[0] <= 0
+    trusted = 1e3 * (run.options["rtol"] * r0 + run.options["atol"])
+    return not run.chart.sigma and not below and a0 * run.loss.aim < 0 and abs(abs(a0) - r0) <= trusted
+
+
+def _lost(run: _Run, track: _Track) -> bool:
+    """Say whether the run has come to where nothing can be learned any more."""
+    if track.ended_by == "dead":
+        return isinstance(run.loss, Population)
+    line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]
+    da, dw = track.cell.gradient(a, w[:1] if line else w)
+    if da == 0 and not np.any(dw):  # at rest, or no input is active
+        return True
+    return line is not None and w[0] <= 0 and a * line.k_minus >= 0  # from w < 0 the kink is reached for a k- < 0 only

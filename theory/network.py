@@ -9,8 +9,6 @@ x ~ N(0, I_d) has
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
@@ -31,13 +29,21 @@ def sin_minus_x_cos(x: ArrayLike) -> Array:
     return np.where(x < SERIES_BELOW, series, np.sin(x) - x * np.cos(x))
 
 
-def gradient_1d(a: ArrayLike, w: ArrayLike, c_plus: float = 0.5, c_minus: float = 0.5) -> tuple[Array, Array]:
+def gradient_1d(
+    a: ArrayLike,
+    w: ArrayLike,
+    c_plus: float = 0.5,
+    c_minus: float = 0.5,
+    k_plus: float = 1.0,
+    k_minus: float = 0.0,
+) -> tuple[Array, Array]:
     """Return (dL/da, dL/dw) for d = 1.
 
     Parameters
     ----------
     a, w : array_like, broadcast together
     c_plus, c_minus : float, C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}], at least 0; 1/2 each for N(0, 1)
+    k_plus, k_minus : float, what a |w| must be to fit the data on w > 0 and on w < 0; 1 and 0 for the target relu(x)
 
     Returns
     -------
@@ -47,40 +53,55 @@ def gradient_1d(a: ArrayLike, w: ArrayLike, c_plus: float = 0.5, c_minus: float 
     ------
     ValueError: no numbers, NaN, infinity, a negative moment, or shapes that do not broadcast.
 
-    Source: the loss of section 2 with d = 1.
+    Source: the loss of section 2 with d = 1; other fits than 1 and 0 are ours.
     """
     a, w = together(*finite(a=a, w=w), names=("a", "w"))
-    return _gradient_1d(a, w, moment("c_plus", c_plus), moment("c_minus", c_minus))
+    return _gradient_1d(a, w, *four_numbers(c_plus, c_minus, k_plus, k_minus))
 
 
-def _gradient_1d(a: Array, w: Array, c_plus: float, c_minus: float) -> tuple[Array, Array]:
-    up, down = branch_gradient(1, a, w, c_plus, c_minus), branch_gradient(-1, a, w, c_plus, c_minus)
-    return np.where(w > 0, up[0], down[0]), np.where(w > 0, up[1], down[1])
+def _gradient_1d(a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k_minus: float):
+    up, down = side_gradient(1, a, w, c_plus, k_plus), side_gradient(-1, a, w, c_minus, k_minus)
+    da, dw = np.where(w > 0, up[0], down[0]), np.where(w > 0, up[1], down[1])
+    return np.where(w == 0, 0.0, da), np.where(w == 0, 0.0, dw)
 
 
-def branch_gradient(side: int, a: Array, w: Array, c_plus: float = 0.5, c_minus: float = 0.5) -> tuple[Array, Array]:
-    """Return the d = 1 gradient of one side of the kink (side 1: w > 0, -1: w < 0), continued smoothly across w = 0.
+def side_gradient(side: int, a: Array, w: Array, c: float, k: float) -> tuple[Array, Array]:
+    """Return the gradient of c / 2 (a |w| - k)^2 on one side of w = 0, continued smoothly across it.
 
-    Parameters and shapes as in `gradient_1d`, but unchecked: this runs in the inner loop of `integrate`.
+    Parameters
+    ----------
+    side : 1 for w > 0, -1 for w < 0
+    a, w : ndarray, broadcast together; unchecked: this runs in the inner loop of `integrate`
+    c, k : float, the second moment and the fit of that side
     """
-    if side > 0:
-        slope = c_plus * (a * w - 1)
-        return slope * w, slope * a
-    slope = c_minus * a * w
-    return slope * w, slope * a
+    slope = c * (a * (side * w) - k)
+    return slope * (side * w), slope * (side * a)
 
 
-def loss_1d(a: ArrayLike, w: ArrayLike, c_plus: float = 0.5, c_minus: float = 0.5) -> Array:
-    """Return the d = 1 loss: C+ (a w - 1)^2 / 2 for w > 0, else (C- a^2 w^2 + C+) / 2.
+def loss_1d(
+    a: ArrayLike,
+    w: ArrayLike,
+    c_plus: float = 0.5,
+    c_minus: float = 0.5,
+    k_plus: float = 1.0,
+    k_minus: float = 0.0,
+) -> Array:
+    """Return the d = 1 loss: C+ (a w - k+)^2 / 2 + C- k-^2 / 2 for w > 0, else C- (a |w| - k-)^2 / 2 + C+ k+^2 / 2.
 
     Parameters, errors and source as in `gradient_1d`.
     """
     a, w = together(*finite(a=a, w=w), names=("a", "w"))
-    return _loss_1d(a, w, moment("c_plus", c_plus), moment("c_minus", c_minus))
+    return _loss_1d(a, w, *four_numbers(c_plus, c_minus, k_plus, k_minus))
 
 
-def _loss_1d(a: Array, w: Array, c_plus: float, c_minus: float) -> Array:
-    return np.where(w > 0, c_plus * (a * w - 1) ** 2, c_minus * (a * w) ** 2 + c_plus) / 2
+def _loss_1d(a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k_minus: float) -> Array:
+    up = c_plus * (a * w - k_plus) ** 2 + c_minus * k_minus**2
+    return np.where(w > 0, up, c_minus * (a * abs(w) - k_minus) ** 2 + c_plus * k_plus**2) / 2
+
+
+def four_numbers(c_plus: float, c_minus: float, k_plus: float, k_minus: float) -> tuple[float, float, float, float]:
+    """Return the two second moments and the two fits of d = 1 as floats; ValueError unless they can be such."""
+    return moment("c_plus", c_plus), moment("c_minus", c_minus), number("k_plus", k_plus), number("k_minus", k_minus)
 
 
 def split(w: Array) -> tuple[Array, Array, Array]:
@@ -211,73 +232,16 @@ def moment(name: str, value: float) -> float:
     return float(value)
 
 
+def number(name: str, value: float) -> float:
+    """Return one finite number as float; raises ValueError unless it is one."""
+    if not isinstance(value, Real) or not -np.inf < value < np.inf:
+        raise ValueError(f"{name} must be one finite number, got {value!r:.60}: pass a float")
+    return float(value)
+
+
 def whole(name: str, value: float, least: int, most: float = np.inf) -> int:
     """Return a whole number as int; raises ValueError unless it is one, from least to most."""
     if not isinstance(value, Real) or not least <= value <= most or value % 1 != 0:  # inf % 1 is NaN
         span = f"at least {least}" if most == np.inf else f"from {least} to {most}"
         raise ValueError(f"{name} must be a whole number, {span}, got {value!r:.60}: pass an int")
     return int(value)
-
-
-@dataclass(frozen=True)
-class Population:
-    """The population x ~ N(0, I_d) as a loss: what `theory.integrate` takes.
-
-    d : int, number of inputs, at least 1; ValueError otherwise
-
-    Its methods run in the inner loop of `integrate` and take NaN as it comes; `population_loss` and
-    `population_gradient` refuse it.
-    """
-
-    d: int
-
-    def __post_init__(self):
-        """Refuse a dimension that is no whole number of inputs."""
-        whole("d", self.d, 1)
-
-    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
-        """Return the loss, shape (...), of a (...) and w (..., d)."""
-        return _population_loss(*neuron(a, self._vectors(w)))
-
-    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
-        """Return (dL/da, dL/dw) of a (...) and w (..., d)."""
-        return _population_gradient(*neuron(a, self._vectors(w)))
-
-    def branch(self, side: int) -> Callable[[Array, Array], tuple[Array, Array]]:
-        """Return the gradient in (a, w_1) on the axis w_perp = 0: the side's smooth extension across w_1 = 0."""
-        return lambda a, w: branch_gradient(side, a, w)
-
-    def _vectors(self, w: ArrayLike) -> Array:
-        w = np.asarray(w, float)
-        if w.ndim == 0 or w.shape[-1] != self.d:
-            raise ValueError(f"w must have shape (..., {self.d}) for Population({self.d}), got {w.shape}")
-        return w
-
-
-@dataclass(frozen=True)
-class Line:
-    """One input (d = 1) of any distribution, known by its half moments, as a loss for `theory.integrate`.
-
-    c_plus, c_minus : float, C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}], at least 0; ValueError otherwise
-    """
-
-    c_plus: float = 0.5
-    c_minus: float = 0.5
-    d = 1
-
-    def __post_init__(self):
-        """Refuse what is no second moment."""
-        moment("c_plus", self.c_plus), moment("c_minus", self.c_minus)
-
-    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
-        """Return the loss, shape (...), of a (...) and w (..., 1)."""
-        return _loss_1d(np.asarray(a, float), np.asarray(w, float)[..., 0], self.c_plus, self.c_minus)
-
-    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
-        """Return (dL/da, dL/dw) of a (...) and w (..., 1)."""
-        da, dw = _gradient_1d(np.asarray(a, float), np.asarray(w, float)[..., 0], self.c_plus, self.c_minus)
-        return da, dw[..., None]
-
-    def branch(self, side: int) -> Callable[[Array, Array], tuple[Array, Array]]:
-        """Return the gradient in (a, w) of one side, continued smoothly across w = 0."""
-        return lambda a, w: branch_gradient(side, a, w, self.c_plus, self.c_minus)

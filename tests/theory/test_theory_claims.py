@@ -8,7 +8,7 @@ import pytest
 from theory import claims
 from theory.claims import Starts, against_theorem, breaks, theorem_check
 from theory.flow import Event, integrate
-from theory.network import Population
+from theory.losses import Population
 from theory.sampling import balanced_starts
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from theory.exact import closed_form
 from theory.flow import integrate
-from theory.network import Line
+from theory.losses import Line
 
 # every quadrant; balanced, c > 0, c < 0; the kink hit (a0 < -w0 < 0), before and after it; near the separatrix
 MODERATE = [

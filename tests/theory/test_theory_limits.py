@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from theory.exact import VERDICTS, Limit, closed_form, learns, limit, limits, verdicts
 from theory.flow import Event, integrate
-from theory.network import Population, loss_1d, population_loss
+from theory.losses import Population
+from theory.network import loss_1d, population_loss
 from theory.probability import success_probability_exact
 from theory.pruning import prune
 from theory.sampling import STARTS, clopper_pearson

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from theory.losses import Line, Population
 from theory.network import (
-    Line,
-    Population,
     gradient_1d,
     loss_1d,
     population_gradient,
@@ -122,7 +121,7 @@ def test_shapes_broadcast_and_mismatches_say_so():
         population_loss(np.ones(2), np.ones((3, 4)))
     with pytest.raises(ValueError, match=r"for d = 1 pass w\[..., None\]"):
         population_gradient(1.0, 1.0)
-    with pytest.raises(ValueError, match=r"shape \(..., 2\) for Population\(2\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"shape \(..., 2\) for Population of 2 inputs, got \(3,\)"):
         Population(2).loss(1.0, np.ones(3))
     with pytest.raises(ValueError, match="at least 1, got 0"):
         Population(0)

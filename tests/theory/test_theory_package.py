@@ -55,7 +55,7 @@ def test_the_chief_functions_have_an_example(name):
 
 
 def test_an_example_that_states_a_falsehood_fails():
-    wrong = theory.limit.__doc__.replace("'separatrix'", "'learns'")
+    wrong = theory.limit.__doc__.replace("'separatrix'", "'fails'")
     test = doctest.DocTestParser().get_doctest(wrong, {"limit": theory.limit}, "wrong", None, 0)
     assert doctest.DocTestRunner(verbose=False).run(test, out=lambda text: None).failed == 1
 

@@ -5,7 +5,8 @@ from scipy.integrate import solve_ivp
 
 from theory.exact import closed_form, learns, limit, verdicts
 from theory.flow import METHODS, Event, integrate
-from theory.network import Population, population_gradient, split
+from theory.losses import Population
+from theory.network import population_gradient, split
 
 
 def naive_flow(_, y):

@@ -1,0 +1,423 @@
+"""The losses of the neuron f(x) = a phi(w.x), one interface: the population, one input, a finite sample, a mask.
+
+Every loss is half the mean squared error and has
+
+    d                  number of inputs
+    loss(a, w)         shape (...), of a (...) and w (..., d)
+    gradient(a, w)     (dL/da, dL/dw); the flow is its negative
+    goal               the loss of the best fit with the target's mask and signs: a run that comes down to it has learned
+    aim                a number with the sign that a must have for that fit; 0 where there is nothing to learn
+    line(w)            the `Line` on which the flow from w stays, or None: there everything is exact
+    cell(a, w)         the smooth piece of the loss that holds (a, w): see `theory.cells`
+
+Methods take NaN as it comes, since they run in the inner loop of `integrate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from theory.cells import Cell, LineSide, SampleCell, Smooth
+from theory.network import (
+    Array,
+    _gradient_1d,
+    _loss_1d,
+    _population_gradient,
+    _population_loss,
+    finite,
+    four_numbers,
+    neuron,
+    number,
+    whole,
+)
+
+
+class Loss(Protocol):
+    """What `theory.integrate` and `theory.limit` take; the members are described at the head of this file."""
+
+    d: int
+    goal: float
+    aim: float
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw)."""
+
+    def line(self, w: Array) -> Line | None:
+        """Return the `Line` on which the flow from w, shape (d,), stays; None where there is none."""
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the smooth piece that holds (a, w)."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One input (d = 1) of any distribution and any target: two smooth sides, w > 0 and w < 0.
+
+    c_plus, c_minus : float, the second moment that each side sees; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
+        relu; at least 0
+    k_plus, k_minus : float, what a |w| must be to fit the data on each side: 1 and 0 for the target relu(x)
+
+    Raises ValueError for what is no number or a negative moment. Source: section 2 (d = 1); other fits are ours.
+
+    Examples
+    --------
+    >>> Line().loss(2.0, [0.5]).item()
+    0.0
+    >>> Line.leaky(0.1).k_minus  # a leaky unit at w < 0 fits the target best with a < 0
+    -0.19801980198019803
+    """
+
+    c_plus: float = 0.5
+    c_minus: float = 0.5
+    k_plus: float = 1.0
+    k_minus: float = 0.0
+    d = 1
+
+    def __post_init__(self):
+        """Refuse what is no second moment and what is no fit."""
+        four_numbers(*self.numbers)
+
+    @classmethod
+    def leaky(cls, slope: float, c_plus: float = 0.5, c_minus: float = 0.5, target: float = 1.0) -> Line:
+        """Return the loss of phi(z) = z for z > 0, slope z for z < 0, and the target `target` phi(x).
+
+        slope : float in [0, 1); ValueError otherwise. Source: ours.
+        """
+        slope = _slope(slope)
+        minus = c_minus + slope**2 * c_plus
+        opposite = -slope * (c_plus + c_minus) / minus if minus > 0 else 0.0
+        return cls(c_plus + slope**2 * c_minus, minus, float(target), target * opposite)
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """(c_plus, c_minus, k_plus, k_minus)."""
+        return self.c_plus, self.c_minus, self.k_plus, self.k_minus
+
+    @property
+    def goal(self) -> float:
+        """The loss where a w = k_plus, w > 0."""
+        return self.c_minus * self.k_minus**2 / 2
+
+    @property
+    def aim(self) -> float:
+        """The fit on w > 0 times what it weighs, C+ k+; 0 where there is nothing to learn."""
+        return self.c_plus * self.k_plus
+
+    def side(self, sign: int) -> tuple[float, float]:
+        """Return (second moment, fit) of the side w > 0 (sign 1) or w < 0 (sign -1)."""
+        return (self.c_plus, self.k_plus) if sign > 0 else (self.c_minus, self.k_minus)
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., 1)."""
+        return _loss_1d(*_line_point(a, w), *self.numbers)
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., 1)."""
+        da, dw = _gradient_1d(*_line_point(a, w), *self.numbers)
+        return da, dw[..., None]
+
+    def line(self, w: Array) -> Line:
+        """Return this loss."""
+        return self
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the side that w, shape (1,), lies on; w = 0 belongs to w < 0."""
+        return LineSide.at(self, 1 if w[0] > 0 else -1, a)
+
+
+@dataclass(frozen=True)
+class Population:
+    """The population x ~ N(0, I_d) with the target `target` phi(x_1), phi(z) = z for z > 0 and slope z for z < 0.
+
+    d : int, number of inputs, at least 1
+    target : float other than 0; -1 is the target -relu(x_1)
+    slope : float in [0, 1), the slope of a leaky unit (network and target alike); 0 is relu
+
+    Raises ValueError for numbers out of range. Source: section 2; target and slope are ours: with
+    phi = (1 - slope) relu + slope id the loss is (1 - slope)^2 L_relu + slope L_linear.
+
+    Examples
+    --------
+    >>> Population(2, target=-1.0).loss(-0.5, [2.0, 0.0]).item()
+    0.0
+    """
+
+    d: int
+    target: float = 1.0
+    slope: float = 0.0
+    goal = 0.0
+
+    @property
+    def aim(self) -> float:
+        """The factor of the target."""
+        return self.target
+
+    def __post_init__(self):
+        """Refuse a dimension that is no whole number of inputs, a target 0 and a slope that is none."""
+        whole("d", self.d, 1)
+        _slope(self.slope)
+        if number("target", self.target) == 0:
+            raise ValueError("target must not be 0, got 0: it is the factor of relu(x_1), 1 or -1")
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        a, w = self._neuron(a, w)
+        relu = _population_loss(a, w)
+        if self.slope:
+            aw = a[..., None] * w
+            linear = ((aw[..., 0] - 1) ** 2 + (aw[..., 1:] ** 2).sum(axis=-1)) / 2
+            relu = (1 - self.slope) ** 2 * relu + self.slope * linear
+        return self.target**2 * relu
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d); both are 0 at w = 0."""
+        a, w = self._neuron(a, w)
+        da, dw = _population_gradient(a, w)
+        if self.slope:
+            share, residual = (1 - self.slope) ** 2, a[..., None] * w
+            residual[..., 0] -= np.where(w.any(axis=-1), 1.0, 0.0)
+            da = share * da + self.slope * (residual * w).sum(axis=-1)
+            dw = share * dw + self.slope * a[..., None] * residual
+        return self.target * da, self.target**2 * dw
+
+    def line(self, w: Array) -> Line | None:
+        """Return the loss on the w_1 axis if w, shape (d,), lies on it: it never leaves."""
+        return None if w[1:].any() else Line.leaky(self.slope, target=self.target)
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the whole space off the w_1 axis: there the loss is smooth."""
+        return Smooth(self)
+
+    def _neuron(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        a, w = neuron(a, _vectors(w, self))
+        return a / self.target if self.target != 1 else a, w  # L = target^2 L_1(a / target, w)
+
+
+@dataclass(frozen=True)
+class Independent:
+    """d Gaussian inputs on which the target relu(z) does not depend: what is left when input 1 is pruned.
+
+    d, target : as in `Population`. Nothing here can learn. Source: ours, E relu(w.x) relu(z) = |w| / (2 pi).
+    """
+
+    d: int
+    target: float = 1.0
+    goal, aim = 0.0, 0.0
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        a, w = neuron(a, _vectors(w, self))
+        ar = a * np.hypot.reduce(w, axis=-1)
+        return ar**2 / 4 - self.target * ar / (2 * np.pi) + self.target**2 / 4
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d); both are 0 at w = 0."""
+        a, w = neuron(a, _vectors(w, self))
+        r = np.hypot.reduce(w, axis=-1)
+        pull = a * r / 2 - self.target / (2 * np.pi)
+        return pull * r, (pull * a / np.where(r > 0, r, 1.0))[..., None] * w
+
+    def line(self, w: Array) -> None:
+        """Return None: w keeps its direction, but it has no side of its own."""
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the whole space."""
+        return Smooth(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A finite sample: L = 1/(2n) sum_i (a phi(w.x_i) - y_i)^2, smooth in w between the kinks w.x_i = 0.
+
+    x : array_like, shape (n, d), n, d >= 1
+    y : array_like, shape (n,); the target without noise is phi(x[:, 0])
+    slope : float in [0, 1), the slope of phi for w.x < 0; 0 is relu
+
+    Raises ValueError for shapes that do not match, NaN, or a slope out of range. Both arrays are copied and read-only.
+    Source: section 2; slope and `goal` are ours.
+
+    Examples
+    --------
+    >>> sample = Sample([[1.0], [-2.0]], [1.0, 0.0])
+    >>> sample.line(np.array([1.0]))
+    Line(c_plus=0.5, c_minus=2.0, k_plus=1.0, k_minus=0.0)
+    """
+
+    x: Array
+    y: Array
+    slope: float = 0.0
+
+    def __post_init__(self):
+        """Copy, check and freeze the data."""
+        x, y = (np.array(part) for part in finite(x=self.x, y=self.y))
+        if x.ndim != 2 or x.size == 0 or y.shape != x.shape[:1]:
+            raise ValueError(f"x must have shape (n, d) and y (n,), n, d >= 1, got {x.shape} and {y.shape}")
+        x.setflags(write=False), y.setflags(write=False)
+        object.__setattr__(self, "x", x), object.__setattr__(self, "y", y)
+        _slope(self.slope)
+
+    @property
+    def d(self) -> int:
+        """Number of inputs."""
+        return self.x.shape[1]
+
+    @property
+    def aim(self) -> float:
+        """The fit along input 1, where it is active."""
+        return float(np.maximum(self.x[:, 0], 0) @ self.y)
+
+    @cached_property
+    def goal(self) -> float:
+        """The loss of the best fit by input 1 alone, w_1 > 0: 0 without noise."""
+        z = self._factors(self.x[:, 0]) * self.x[:, 0]
+        square = float(z @ z)
+        return float(((float(z @ self.y) / (square or 1.0) * z - self.y) ** 2).mean() / 2)
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        a, z = self._point(a, w)
+        return ((a[..., None] * self._factors(z) * z - self.y) ** 2).mean(axis=-1) / 2
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d); phi'(0) = slope, and both are 0 at w = 0."""
+        a, z = self._point(a, w)
+        factors = np.where(z.any(axis=-1, keepdims=True), self._factors(z), 0.0)
+        pull = factors * (a[..., None] * factors * z - self.y) / len(self.y)
+        return (pull * z).sum(axis=-1), a[..., None] * (pull @ self.x)
+
+    def line(self, w: Array) -> Line | None:
+        """Return, for d = 1, the same flow as a population's; None for d > 1."""
+        if self.d > 1:
+            return None
+        sides = [self._side(sign) for sign in (1, -1)]
+        return Line(sides[0][0], sides[1][0], sides[0][1], sides[1][1])
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the activation pattern at w."""
+        return SampleCell.at(self, a, w)
+
+    def _side(self, sign: int) -> tuple[float, float]:
+        z = self._factors(sign * self.x[:, 0]) * sign * self.x[:, 0]  # phi(w x) / |w|
+        square = float(z @ z)
+        return square / len(z), float(z @ self.y) / square if square > 0 else 0.0
+
+    def _factors(self, z: Array) -> Array:
+        return np.where(z > 0, 1.0, self.slope)
+
+    def _point(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        a, w = neuron(a, _vectors(w, self))
+        return a, w @ self.x.T
+
+
+@dataclass(frozen=True, eq=False)
+class Masked:
+    """A loss with pruned inputs: they are zeros of w, take part in nothing and stay zero.
+
+    inner : Population, Independent, Line or Sample; the mask of a Masked is joined with this one
+    mask : array_like of bool, shape (d,): True survives; at least one input must
+
+    Raises ValueError for a mask of another shape, of other values than 0 and 1, or without a survivor.
+    Source: section 2, pruning to a mask.
+
+    Examples
+    --------
+    >>> Masked(Population(3), [1, 0, 1]).survivors
+    Population(d=2, target=1.0, slope=0.0)
+    >>> Masked(Population(3), [0, 1, 1]).survivors  # without input 1 nothing can be learned
+    Independent(d=2, target=1.0)
+    """
+
+    inner: Loss
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self):
+        """Check and freeze the mask, joined with that of a masked loss."""
+        mask = np.array(self.mask)
+        if mask.shape != (self.inner.d,) or not np.isin(mask, (0, 1)).all() or not mask.any():
+            raise ValueError(
+                f"mask must hold {self.inner.d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}"
+            )
+        mask = mask.astype(bool)
+        if isinstance(self.inner, Masked):
+            mask &= self.inner.mask
+            object.__setattr__(self, "inner", self.inner.inner)
+        if not mask.any():
+            raise ValueError("the masks leave no input, got masks without a common survivor: keep at least one")
+        mask.setflags(write=False)
+        object.__setattr__(self, "mask", mask)
+
+    @property
+    def d(self) -> int:
+        """Number of inputs, pruned ones included."""
+        return self.inner.d
+
+    @cached_property
+    def survivors(self) -> Loss:
+        """The loss of the surviving inputs alone, d = how many they are."""
+        inner, kept = self.inner, self.mask
+        if isinstance(inner, Sample):
+            return Sample(inner.x[:, kept], inner.y, inner.slope)
+        if isinstance(inner, Population) and not kept[0]:
+            return self._without_input_1()
+        return inner if kept.all() else type(inner)(int(kept.sum()), *_settings(inner))
+
+    def _without_input_1(self) -> Independent:
+        if self.inner.slope:
+            raise ValueError(f"a mask without input 1 is known for slope 0 only, got {self.inner.slope}: keep input 1")
+        return Independent(int(self.mask.sum()), self.inner.target)
+
+    @property
+    def goal(self) -> float:
+        """The goal of the surviving inputs' loss."""
+        return self.survivors.goal
+
+    @property
+    def aim(self) -> float:
+        """The aim of the surviving inputs' loss."""
+        return self.survivors.aim
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d); pruned entries of w are not read."""
+        return self.survivors.loss(a, _vectors(w, self)[..., self.mask])
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw); dL/dw is 0 at pruned inputs."""
+        da, kept = self.survivors.gradient(a, _vectors(w, self)[..., self.mask])
+        return da, self.widen(kept)
+
+    def widen(self, kept: Array) -> Array:
+        """Return w, shape (..., d), from its surviving entries, zeros elsewhere."""
+        w = np.zeros((*kept.shape[:-1], self.d))
+        w[..., self.mask] = kept
+        return w
+
+
+def _settings(loss: Population | Independent) -> tuple[float, ...]:
+    return (loss.target, loss.slope) if isinstance(loss, Population) else (loss.target,)
+
+
+def _slope(slope: float) -> float:
+    if not 0 <= number("slope", slope) < 1:
+        raise ValueError(f"slope must lie in [0, 1), got {slope}: 0 is relu, 1 would be linear")
+    return float(slope)
+
+
+def _line_point(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+    return np.asarray(a, float), np.asarray(w, float)[..., 0]
+
+
+def _vectors(w: ArrayLike, loss: Loss) -> Array:
+    w = np.asarray(w, float)
+    if w.ndim == 0 or w.shape[-1] != loss.d:
+        raise ValueError(
+            f"w must have shape (..., {loss.d}) for {type(loss).__name__} of {loss.d} inputs, got {w.shape}"
+        )
+    return w
