@@ -11,7 +11,8 @@ import re
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -215,27 +216,49 @@ def execute(
             on_event(skipped)
         failures.extend([event, *lost])
 
-    try:
-        while len(schedule) or running:
-            while len(running) < workers and (task := schedule.next()) is not None:
-                start(task)
-            for connection in wait(list(running)):
-                event = _receive(connection, *running[connection])
-                if event.kind == "epoch":
-                    on_event(event)
-                    continue
-                task, process = running.pop(connection)
-                connection.close()
-                process.join()
-                if event.kind == "died" and task.key not in restarted:
-                    on_event(event)
-                    restarted.add(task.key)
+    with _heard_interrupts() as pressed:
+        try:
+            while len(schedule) or running:
+                if pressed:  # raised where Python swallows it (a destructor, a callback), it must not be lost
+                    raise KeyboardInterrupt
+                while len(running) < workers and (task := schedule.next()) is not None:
                     start(task)
-                else:
-                    finish(event)
-    finally:
-        _end([process for _, process in running.values()])
+                for connection in wait(list(running)):
+                    event = _receive(connection, *running[connection])
+                    if event.kind == "epoch":
+                        on_event(event)
+                        continue
+                    task, process = running.pop(connection)
+                    connection.close()
+                    process.join()
+                    if event.kind == "died" and task.key not in restarted:
+                        on_event(event)
+                        restarted.add(task.key)
+                        start(task)
+                    else:
+                        finish(event)
+        finally:
+            _end([process for _, process in running.values()])
     return failures
+
+
+@contextmanager
+def _heard_interrupts() -> Iterator[list[bool]]:
+    """A list that grows with every SIGINT, which is raised as KeyboardInterrupt as before."""
+    pressed: list[bool] = []
+
+    def hear(*_: object) -> None:
+        pressed.append(True)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield pressed
+        return
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end(processes: Sequence[Any]) -> None:

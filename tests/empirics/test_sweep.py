@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import hashlib
 import multiprocessing
@@ -111,6 +112,23 @@ def test_a_worker_that_is_killed_is_started_once_more(tmp_path):
     assert sweep.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=kill_once) == []
     assert told.count("died") == 1 and told.count("finished") == len(tasks)
     assert sweep.unfinished(tasks, tmp_path) == []
+
+
+def test_an_interrupt_that_python_swallows_stops_the_sweep_all_the_same(tmp_path):
+    told = []
+
+    def swallow(event: sweep.Event) -> None:
+        told.append(event.kind)
+        if told.count("epoch") == 1:
+            with contextlib.suppress(KeyboardInterrupt):  # as in a destructor, where Python can only print it
+                signal.raise_signal(signal.SIGINT)
+
+    tasks, source = sweep.plan(configs("imp"), (0,)), sweep.DataSource("digits")
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=swallow)
+    assert len(sweep.unfinished(tasks, tmp_path)) == 2 and signal.getsignal(signal.SIGINT) == before
+    assert not multiprocessing.active_children()
 
 
 def test_unfinished_work_is_planned_without_what_is_done(tmp_path):
