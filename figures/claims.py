@@ -3,7 +3,7 @@
 Pure: records in, verdicts out. The effects and the rule of the verdict were fixed before the data
 (the README's table of claims); a claim is judged on each study by itself: digits never speaks for CIFAR-10.
 
-To add a claim: one function that returns its rows, one line in `CLAIMS` at the foot.
+To add a claim: one function that returns its rows (in `theory_claims` for the neuron), one line in `CLAIMS`.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,14 @@ from dataclasses import dataclass, replace
 from figures import measures
 from figures.commands import PLANNED
 from figures.records import Records
-from figures.statistics import clopper_pearson, difference_of_shares
+from figures.theory_claims import claim_3, claim_4a, claim_4b, neuron_factorial, neuron_over_inputs, theorem
 from figures.verdicts import (
-    FAILED,
-    FEWEST_STARTS,
     INCONCLUSIVE,
     LEVELS,
     NOT_RUN,
     POINTS,
-    PROBABILITY,
     REPRODUCED,
     SHARE,
-    SMALLEST,
     SWITCHES,
     ClaimVerdict,
     Evidence,
@@ -33,12 +29,9 @@ from figures.verdicts import (
     conjunction,
     contrast,
     control_verdict,
-    from_interval,
     h_measure,
     lead,
     not_run,
-    start_words,
-    theory_missing,
 )
 
 
@@ -131,7 +124,7 @@ def claim_14(evidence: Evidence) -> list[Row]:
     signs = contrast(evidence, "main effect of trained signs", measures.SIGNS, h)
     magnitudes = contrast(evidence, "main effect of trained magnitudes", measures.MAGNITUDES, h, role="beside")
     interaction = contrast(evidence, "interaction of signs and magnitudes", measures.INTERACTION, h, role="beside")
-    return [signs, magnitudes, interaction, _share(signs, magnitudes), *_neuron_rows(evidence)]
+    return [signs, magnitudes, interaction, _share(signs, magnitudes), *neuron_factorial(evidence)]
 
 
 def _share(signs: Row, magnitudes: Row) -> Row:
@@ -153,18 +146,6 @@ def _share(signs: Row, magnitudes: Row) -> Row:
     )
 
 
-def _neuron_rows(evidence: Evidence) -> list[Row]:
-    result, command = evidence.theory.get("factorial"), "paper_repro.py theory factorial"
-    if result is None:
-        return [not_run("neuron: main effect of trained signs", PROBABILITY, "beside", "theory", command)]
-    rows = []
-    for init, content in result.values["inits"].items():
-        effect, trials = content["effects"]["signs"], content["imp"]["trials"]
-        name = f"neuron, {start_words(init)}: main effect of trained signs"
-        rows.append(from_interval(name, effect, trials, PROBABILITY, result, "beside"))
-    return rows
-
-
 def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
     """As `conjunction`, but there is nothing for signs to carry where claim 5 is not reproduced."""
     verdict = conjunction(rows)
@@ -173,96 +154,12 @@ def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
     return f"{INCONCLUSIVE} (claim 5 not reproduced)"
 
 
-# ------------------------------------------------------------------------------------------------ rows from theory
-
-
-def _theorem(number: str):
-    def rows(evidence):
-        name, result = "share of starts that contradict the theorem", evidence.theory.get("theorem-check")
-        if result is None:
-            return [theory_missing(evidence, name, "theorem-check", PROBABILITY)]
-        found = result.values["claims"][number]
-        starts, against = found["starts"], found["contradictions"]
-        verdict = REPRODUCED if starts >= FEWEST_STARTS else f"{INCONCLUSIVE} (n = {starts})"
-        verdict = FAILED if against or not found["symbolic"] else verdict
-        low, high = clopper_pearson(against, starts)
-        interval = {"value": against / starts, "low": low, "high": high}
-        row = from_interval(name, interval, starts, PROBABILITY, result, verdict=verdict, signed=False)
-        symbolic = "holds" if found["symbolic"] else "fails"
-        return [
-            replace(
-                row, scope=f"theory, {starts:,} random starts", note=f"symbolic check {symbolic}{_integrated(found)}"
-            )
-        ]
-
-    return rows
-
-
-def _integrated(found) -> str:
-    """How many of a theorem's starts were integrated as well, and how many of these had not decided by the end."""
-    counts = found.get("integrated")
-    if not isinstance(counts, dict) or not {"runs", "undecided"} <= set(counts):
-        return ""
-    text = f"; {counts['runs']:,} of them integrated as well, {counts['undecided']:,} of these undecided at the end"
-    if {"said_to_fail", "invariant_held"} <= set(counts):
-        text += f"; {counts['invariant_held']} of {counts['said_to_fail']} said to fail kept sign of a and loss >= 1/4"
-    return text
-
-
-def claim_3(evidence: Evidence) -> list[Row]:
-    """P(LRR) - P(IMP) on the balanced neuron, and each interval holds its value."""
-    result, name = evidence.theory.get("factorial"), "P(lrr) - P(imp), balanced starts"
-    if result is None:
-        return [theory_missing(evidence, name, "factorial", PROBABILITY)]
-    content = result.values["inits"]["balanced"]
-    rows = [from_interval(name, content["difference"]["lrr - imp"], content["imp"]["trials"], PROBABILITY, result)]
-    for rule, value, word in (("lrr", 0.5, "1/2"), ("imp", 0.25, "1/4")):
-        cell = content[rule]
-        low, high = clopper_pearson(cell["successes"], cell["trials"])
-        interval = {"value": cell["successes"] / cell["trials"], "low": low, "high": high}
-        verdict = REPRODUCED if low <= value <= high else FAILED
-        name = f"P({rule}): its interval holds {word}"
-        rows.append(from_interval(name, interval, cell["trials"], PROBABILITY, result, verdict=verdict, signed=False))
-    return rows
-
-
-def claim_4a(evidence: Evidence) -> list[Row]:
-    """Both rules keep input 1 to the last level (balanced population): recovery of at least 1 - .02, each."""
-    result, rows = evidence.theory.get("pruning-iterations"), []
-    for rule in ("lrr", "imp"):
-        name = f"share of trials in which {rule} finds the mask"
-        if result is None:
-            rows.append(theory_missing(evidence, name, "pruning-iterations", PROBABILITY))
-            continue
-        found, trials = result.values["rules"][rule]["mask_recovered"][-1], result.values["trials"]
-        low, high = clopper_pearson(found, trials)
-        least = 1 - SMALLEST[PROBABILITY]
-        verdict = REPRODUCED if low >= least else FAILED if high < least else INCONCLUSIVE
-        interval = {"value": found / trials, "low": low, "high": high}
-        rows.append(from_interval(name, interval, trials, PROBABILITY, result, verdict=verdict, signed=False))
-    return rows
-
-
-def claim_4b(evidence: Evidence) -> list[Row]:
-    """Difference of mask recovery at N(0, 1/d) starts, finite samples, label noise, 50 % pruned a level."""
-    name, result = "mask recovery, lrr - imp", evidence.theory.get("mask-recovery")
-    if result is None or not {"imp", "lrr"} <= set(result.values.get("rules", {})):
-        command = "paper_repro.py theory mask-recovery" + PLANNED
-        return [not_run(name, PROBABILITY, "effect", "theory, finite samples with label noise", command)]
-    counts = [(cell["recovered"], cell["trials"]) for cell in (result.values["rules"][r] for r in ("lrr", "imp"))]
-    value, low, high = difference_of_shares(*counts)
-    interval = {"value": value, "low": low, "high": high}
-    return [from_interval(name, interval, min(n for _, n in counts), PROBABILITY, result)]
-
-
 def claim_13(evidence: Evidence) -> list[Row]:
     """Overparametrisation helps LRR more than IMP: the neuron over input dimension, and a width sweep on networks."""
-    neuron = "neuron: [P(lrr, d=10) - P(lrr, d=1)] - [same for imp]"
     network = "networks: the lead of lrr over imp at the largest width - at the smallest"
-    return [
-        not_run(neuron, PROBABILITY, "effect", "theory", "paper_repro.py theory dimension" + PLANNED),
-        not_run(network, POINTS, "effect", "networks", "paper_repro.py train --preset width-sweep" + PLANNED),
-    ]
+    width_sweep = "paper_repro.py train --preset width-sweep" + PLANNED
+    neuron, *beside = neuron_over_inputs(evidence)
+    return [neuron, not_run(network, POINTS, "effect", "networks", width_sweep), *beside]
 
 
 # ------------------------------------------------------------------------------------------------------ evaluation
@@ -291,9 +188,9 @@ def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
 
 CLAIMS: dict[str, Claim] = {
     "1": Claim("One input: the neuron learns if and only if a(0) > 0 and w(0) > 0 (balanced)", "paper, Theorem 2.1",
-               "theory", _theorem("1"), conjunction),
+               "theory", theorem("1"), conjunction),
     "2": Claim("Several inputs: a(0) > 0 learns whatever the sign of w_1(0), a(0) < 0 fails (balanced)",
-               "paper, Lemma 2.2 in our reading", "theory", _theorem("2"), conjunction),
+               "paper, Lemma 2.2 in our reading", "theory", theorem("2"), conjunction),
     "3": Claim("After pruning to the correct mask LRR succeeds with probability 1/2, IMP with 1/4",
                "paper, Theorem 2.3 in our reading", "theory", claim_3, conjunction),
     "4a": Claim("Both IMP and LRR find the neuron's mask (balanced, population)", "paper, in our reading",

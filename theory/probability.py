@@ -1,15 +1,158 @@
-"""Exact probabilities that a random start learns after pruning."""
+"""Probabilities that a random start learns after pruning: exact, and counted over random starts with exact limits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
+from numpy.typing import NDArray
 
-from theory.exact import known
-from theory.network import whole
-from theory.pruning import REWINDS
-from theory.sampling import STARTS
+from theory.exact import known, limits
+from theory.network import Array, whole
+from theory.pruning import REWINDS, prune
+from theory.sampling import STARTS, Init, blocks, clopper_pearson, generator, scales
+
+RULES = ("dense", *REWINDS)
+
+
+@dataclass(frozen=True)
+class Success:
+    """How often something happened over random starts.
+
+    successes, trials : int
+    share : float, successes / trials
+    low, high : float, Clopper-Pearson 95 % interval of the probability
+    exact : float, the exact probability; None where no closed form is known
+    """
+
+    successes: int
+    trials: int
+    share: float
+    low: float
+    high: float
+    exact: float | None
+
+    @classmethod
+    def of(cls, successes: int, trials: int, exact: float | None = None) -> Success:
+        """Return the share and its interval; raises ValueError as `clopper_pearson`."""
+        low, high = clopper_pearson(successes, trials)
+        return cls(int(successes), int(trials), int(successes) / int(trials), low, high, exact)
+
+
+def success_probability(rule: str, d: int, init: Init, trials: int, seed: int) -> Success:
+    """Count how often a random start learns after pruning d inputs to one, beside the exact probability.
+
+    Parameters
+    ----------
+    rule : `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
+    d : int, inputs, at least 1; for d = 1 there is nothing to prune
+    init : `balanced` (w_i ~ N(0, 1/d), a = +-|w|), `normal` (all N(0, 1/d)), or (s_a, s_w): a ~ N(0, s_a^2) and
+        w_i ~ N(0, s_w^2)
+    trials : int, at least 1
+    seed : int, at least 0: rules with the same d, init, trials and seed see the same starts
+
+    Returns
+    -------
+    Success : verdicts are those of exact limits (`theory.limits`), never of a long run, which would be biased low
+
+    Raises
+    ------
+    ValueError: an unknown name, or a number out of range.
+
+    Source: balanced imp and lrr, Theorem 2.3 (our reading); the others ours.
+
+    Examples
+    --------
+    >>> found = success_probability("imp", 10, "balanced", 20_000, seed=0)
+    >>> found.exact, found.low < found.exact < found.high
+    (0.25, True)
+    """
+    alone = rule == "dense" or d == 1
+    return success_by_level(rule, d, init, trials, seed, () if alone else (1,))[-1]
+
+
+def success_by_level(
+    rule: str, d: int, init: Init, trials: int, seed: int, survivors: Sequence[int]
+) -> tuple[Success, ...]:
+    """Count how often a random start learns at each level of pruning: the dense level, then one for each number left.
+
+    Parameters
+    ----------
+    rule, d, init, trials, seed : as in `success_probability`
+    survivors : inputs left at level 1, 2, ...: whole numbers that fall below d; none for `dense`
+
+    Returns
+    -------
+    tuple of Success, one a level, all over the same starts
+
+    Raises
+    ------
+    ValueError: as in `success_probability`; survivors that do not fall from d to at least 1, or any for `dense`.
+
+    Examples
+    --------
+    >>> [level.exact for level in success_by_level("imp", 10, "balanced", 100, 0, [5, 1])]
+    [0.5, 0.5, 0.25]
+    """
+    known("rule", rule, RULES)
+    if rule == "dense" and len(survivors):
+        raise ValueError(f"dense prunes nothing, got survivors {list(survivors)}: leave them out, or take a rule")
+    by, d = ("imp" if rule == "dense" else rule), whole("d", d, 1)
+    successes = _counted(lambda a0, w0: prune(by, a0, w0, survivors).learns, d, init, trials, seed)
+    exact = [_exact(rule, init, d, left) for left in (d, *map(int, survivors))]
+    return tuple(Success.of(k, trials, p) for k, p in zip(successes, exact, strict=True))
+
+
+def switches(a0: Array, w0: Array) -> NDArray[np.bool_]:
+    """Return whether w_1 switches from below 0 to above 0 on the dense flow, bool, shape (trials,), by its limit.
+
+    A dying neuron (a0 < -|w0|) turns to -e_1 as it dies, but its w_1 tends to 0: no switch.
+
+    Parameters, shapes and errors as in `theory.prune`. Source: ours.
+    """
+    return (w0[:, 0] < 0) & (limits(a0, w0)[1][:, 0] > 0)
+
+
+def switch_probability(d: int, init: Init, trials: int, seed: int) -> Success:
+    """Count how often the dense flow carries w_1 from below 0 to above 0, beside the exact probability.
+
+    Parameters, starts and errors (ValueError) as in `success_probability`. Source: ours.
+
+    Examples
+    --------
+    >>> switch_probability(1, "balanced", 100, seed=0).successes  # one input: w never crosses 0
+    0
+    """
+    (successes,) = _counted(lambda a0, w0: switches(a0, w0)[None], d, init, trials, seed)
+    name, ratio = _named(init)
+    return Success.of(successes, trials, switch_probability_exact(name, d, ratio))
+
+
+def switch_probability_exact(init: str, d: int, ratio: float = 1.0) -> float:
+    """Return the exact probability that the dense flow carries w_1 from below 0 to above 0.
+
+    Half the dense probability for d > 1: a neuron that learns ends at w_1 > 0, and the sign of w_1(0) is independent of
+    a(0) and |w(0)|, which decide. 0 for d = 1: w never crosses 0.
+
+    Parameters
+    ----------
+    init, d, ratio : as in `success_probability_exact`
+
+    Raises
+    ------
+    ValueError: as in `success_probability_exact`.
+
+    Source: ours.
+
+    Examples
+    --------
+    >>> switch_probability_exact("balanced", 10)
+    0.25
+    """
+    dense = success_probability_exact("dense", init, d, ratio=ratio)
+    return 0.0 if d == 1 else dense / 2
 
 
 def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, ratio: float = 1.0) -> float:
@@ -25,7 +168,9 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
 
     Returns
     -------
-    float : a probability
+    float : a probability. For d > 1, dense = P(a > -|w|) decides: LRR and sign rewind learn iff the dense neuron does,
+        which ends with a > 0 and w_1 > 0. On one input magnitude rewind needs the dense neuron to learn and w_1(0) > 0:
+        where a(0) < 0 learns, c = a^2 - |w|^2 < 0, so that the trained |a| < |w_1| lets it learn again.
 
     Raises
     ------
@@ -39,7 +184,7 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
     >>> [success_probability_exact(rule, "balanced", d=10) for rule in ("imp", "lrr")]
     [0.25, 0.5]
     """
-    known("rule", rule, ("dense", *REWINDS))
+    known("rule", rule, RULES)
     known("init", init, tuple(STARTS))
     d = whole("d", d, 1)
     survivors = whole(f"survivors of d = {d} inputs", survivors, 1, d)
@@ -48,10 +193,32 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
     line = {"balanced": 0.25, "normal": 0.25 + np.arctan(ratio) / (2 * np.pi)}[init]
     if d == 1 or (rule == "imp" and survivors == 1):
         return float(line)
-    if rule == "imp" and init == "normal" and survivors < d:
+    if _open(rule, init, d, survivors):
         raise ValueError(f"no closed form for imp from normal starts with {survivors} of {d} inputs: use 1 or {d}")
     dense = 0.5 if init == "balanced" else _student_t(np.sqrt(d) * ratio, d)
     return dense / 2 if rule == "magnitude" and survivors == 1 else dense
+
+
+def _open(rule: str, init: str, d: int, survivors: int) -> bool:
+    return rule == "imp" and init == "normal" and 1 < survivors < d
+
+
+def _exact(rule: str, init: Init, d: int, survivors: int) -> float | None:
+    name, ratio = _named(init)
+    return None if _open(rule, name, d, survivors) else success_probability_exact(rule, name, d, survivors, ratio)
+
+
+def _named(init: Init) -> tuple[str, float]:
+    """Return the kind of start and s_w / s_a."""
+    if isinstance(init, str):
+        return init, 1.0
+    s_a, s_w = scales(init)
+    return "normal", s_w / s_a
+
+
+def _counted(seen: Callable[[Array, Array], NDArray[np.bool_]], d: int, init: Init, trials: int, seed: int) -> Array:
+    """Return how many starts show each of what `seen` (levels, trials) reports, shape (levels,)."""
+    return sum(seen(a0, w0).sum(axis=1) for a0, w0 in blocks(init, generator(seed), trials, d))
 
 
 def _student_t(x: float, degrees: int) -> float:

@@ -2,9 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from numbers import Real
+
 import numpy as np
 
+from theory.exact import known
 from theory.network import Array, whole
+
+Init = str | tuple[float, float]  # `balanced`, `normal`, or (s_a, s_w)
+BLOCK = 2**20  # numbers drawn at a time: 8 MiB, whatever d and the number of trials
+
+
+def generator(seed: int, *condition: float) -> np.random.Generator:
+    """Return the generator of one condition of an experiment: the same whatever other conditions there are.
+
+    Parameters
+    ----------
+    seed : int, at least 0
+    condition : numbers that name the condition, such as d
+
+    Raises
+    ------
+    ValueError: a seed that is no whole number, at least 0.
+    """
+    words = np.array(condition, "<f8").view("<u4").tolist()
+    return np.random.default_rng(np.random.SeedSequence(whole("seed", seed, 0), spawn_key=words))
+
+
+def blocks(init: Init, rng: np.random.Generator, trials: int, d: int) -> Iterator[tuple[Array, Array]]:
+    """Yield random starts, a0 (n,) and w0 (n, d), in blocks of bounded memory: `trials` of them in all.
+
+    Parameters
+    ----------
+    init : `balanced` (`balanced_starts`), `normal` (`normal_starts`), or (s_a, s_w) (`scaled_starts`)
+    trials, d : int, at least 1
+
+    Raises
+    ------
+    ValueError: an unknown name, a scale that is no number above 0, or a number out of range.
+    """
+    draw = _drawn(init)
+    _refuse(trials, d)
+    most = max(1, BLOCK // int(d))
+    for begin in range(0, int(trials), most):
+        yield draw(rng, min(most, int(trials) - begin), int(d))
+
+
+def _drawn(init: Init):
+    if isinstance(init, str):
+        known("init", init, tuple(STARTS))
+        return STARTS[init]
+    s_a, s_w = scales(init)
+    return lambda rng, trials, d: scaled_starts(rng, trials, d, s_a, s_w)
+
+
+def scales(init: Init) -> tuple[float, float]:
+    """Return (s_a, s_w) as floats; raises ValueError unless init is a pair of finite numbers above 0."""
+    pair = tuple(init) if isinstance(init, tuple | list) else ()
+    if len(pair) != 2 or not all(isinstance(scale, Real) and 0 < scale < np.inf for scale in pair):
+        raise ValueError(f"init must be 'balanced', 'normal' or (s_a, s_w), two numbers above 0, got {init!r:.60}")
+    return float(pair[0]), float(pair[1])
 
 
 def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
@@ -24,6 +82,16 @@ def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array,
     """
     _refuse(trials, d)
     return rng.normal(size=trials) / np.sqrt(d), rng.normal(size=(trials, d)) / np.sqrt(d)
+
+
+def scaled_starts(rng: np.random.Generator, trials: int, d: int, s_a: float, s_w: float) -> tuple[Array, Array]:
+    """Return a0 (trials,), N(0, s_a^2), and w0 (trials, d), each N(0, s_w^2).
+
+    Raises ValueError unless trials and d are whole numbers, at least 1, and the scales above 0. Source: ours.
+    """
+    _refuse(trials, d)
+    s_a, s_w = scales((s_a, s_w))
+    return s_a * rng.normal(size=trials), s_w * rng.normal(size=(trials, d))
 
 
 def _refuse(trials: int, d: int) -> None:
@@ -67,7 +135,33 @@ def paired_interval(samples: Array) -> dict[str, float]:
     """
     if len(samples) < 2:
         raise ValueError(f"an interval needs two differences or more, got {len(samples)}: ask for more trials")
-    mean, half = samples.mean(), 1.959963984540054 * samples.std(ddof=1) / np.sqrt(len(samples))
+    return _normal_interval(samples.mean(), samples.var(ddof=1) / len(samples))
+
+
+def difference_interval(first: Array, second: Array) -> dict[str, float]:
+    """Return {"value", "low", "high"}: mean(first) - mean(second) of two independent samples, 95 % normal interval.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (n,) and (m,), n and m at least 2
+
+    Raises
+    ------
+    ValueError: a sample of fewer than two.
+
+    Examples
+    --------
+    >>> difference_interval(np.array([1.0, 1.0]), np.array([0.0, 0.0]))
+    {'value': 1.0, 'low': 1.0, 'high': 1.0}
+    """
+    if min(len(first), len(second)) < 2:
+        raise ValueError(f"an interval needs two or more of each, got {len(first)}, {len(second)}: ask for more trials")
+    variance = first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second)
+    return _normal_interval(first.mean() - second.mean(), variance)
+
+
+def _normal_interval(mean: float, variance: float) -> dict[str, float]:
+    half = 1.959963984540054 * np.sqrt(variance)
     return {"value": float(mean), "low": float(mean - half), "high": float(mean + half)}
 
 

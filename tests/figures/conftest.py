@@ -16,7 +16,7 @@ def synthetic():
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """A results folder: five theory experiments and one complete study on digits; tests must not write into it."""
+    """A results folder: every theory experiment and one complete study on digits; tests must not write into it."""
     root = tmp_path_factory.mktemp("results")
     _SYNTHETIC.theory(root)
     _SYNTHETIC.study(root)
