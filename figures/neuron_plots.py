@@ -101,14 +101,16 @@ def _markers(axes, x: Sequence[float], cells: Sequence[dict], look: dict) -> lis
     return share
 
 
-def _log_axis(axes, ends: Sequence[float], ticks: Sequence[float], label: str) -> None:
+def log_axis(axes, ends: Sequence[float], ticks: Sequence[float], label: str) -> None:
+    """A logarithmic x axis with plain numbers at the ticks."""
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set(xlim=(min(ends) / 1.25, max(ends) * 1.25), xlabel=label)
 
 
-def _shares_axis(axes, low: float, high: float) -> None:
+def shares_axis(axes, low: float, high: float) -> None:
+    """A y axis of shares with ticks at the quarters."""
     axes.set_ylim(low, high)
     shown = {share: word for share, word in _QUARTERS.items() if low <= share <= high}
     axes.set_yticks(list(shown), list(shown.values()))
@@ -117,8 +119,8 @@ def _shares_axis(axes, low: float, high: float) -> None:
 
 def _inputs_axis(axes, result: TheoryResult, top: float) -> None:
     d = result.values["dimensions"]
-    _log_axis(axes, d, d, "inputs d (log scale)")
-    _shares_axis(axes, -0.03, top)
+    log_axis(axes, d, d, "inputs d (log scale)")
+    shares_axis(axes, -0.03, top)
 
 
 # --- figure `basins`
@@ -185,8 +187,8 @@ def _success_over_ratios(sheet: Sheet, axes, result: TheoryResult) -> dict:
         for rule in RULES if d > 1 else ("imp",):  # with one input there is nothing to prune: LRR is IMP
             plotted[f"{rule}, d = {d}"] = _over_ratios(axes, result, rule, place)
             cells += values["success"][rule][place]
-    _log_axis(axes, values["ratios"], (0.1, 0.3, 1, 3, 10), "s_w / s_a (log scale)")
-    _shares_axis(axes, 0.2, 1.04)
+    log_axis(axes, values["ratios"], (0.1, 0.3, 1, 3, 10), "s_w / s_a (log scale)")
+    shares_axis(axes, 0.2, 1.04)
     axes.set_ylabel("share that learns")
     _name_curves(axes, result)
     d = ", ".join(map(str, values["dimensions"]))

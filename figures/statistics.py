@@ -89,23 +89,6 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
     return low, high
 
 
-def difference_of_shares(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float, float]:
-    """Difference of two independent shares (successes, trials) with Newcombe's 95 % interval: (value, low, high)."""
-    (x1, n1), (x2, n2) = first, second
-    p1, p2 = x1 / n1, x2 / n2
-    (low1, high1), (low2, high2) = _wilson(x1, n1), _wilson(x2, n2)
-    low = p1 - p2 - math.hypot(p1 - low1, high2 - p2)
-    high = p1 - p2 + math.hypot(high1 - p1, p2 - low2)
-    return p1 - p2, low, high
-
-
-def _wilson(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    share, extra = successes / trials, z * z / trials
-    centre = (share + extra / 2) / (1 + extra)
-    half = math.sqrt(share * (1 - share) * extra + extra * extra / 4) / (1 + extra)
-    return centre - half, centre + half
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the order given: compare each with the level of the whole family."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])

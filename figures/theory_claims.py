@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from figures.commands import PLANNED
-from figures.statistics import clopper_pearson, difference_of_shares
+from figures.statistics import clopper_pearson
 from figures.verdicts import (
     FAILED,
     FEWEST_STARTS,
@@ -92,15 +91,28 @@ def claim_4a(evidence: Evidence) -> list[Row]:
 
 
 def claim_4b(evidence: Evidence) -> list[Row]:
-    """Difference of mask recovery at N(0, 1/d) starts, finite samples, label noise, 50 % pruned a level."""
+    """Difference of mask recovery at N(0, 1/d) starts, finite samples, label noise, 50 % pruned a level; paired.
+
+    One condition, named in the result file, decides; every other one stands beside it.
+    """
     name, result = "mask recovery, lrr - imp", evidence.theory.get("mask-recovery")
-    if result is None or not {"imp", "lrr"} <= set(result.values.get("rules", {})):
-        command = "paper_repro.py theory mask-recovery" + PLANNED
-        return [not_run(name, PROBABILITY, "effect", "theory, finite samples with label noise", command)]
-    counts = [(cell["recovered"], cell["trials"]) for cell in (result.values["rules"][r] for r in ("lrr", "imp"))]
-    value, low, high = difference_of_shares(*counts)
-    interval = {"value": value, "low": low, "high": high}
-    return [from_interval(name, interval, min(n for _, n in counts), PROBABILITY, result)]
+    if result is None:
+        return [theory_missing(evidence, name, "mask-recovery", PROBABILITY)]
+    rows, decides = [], result.values["decides"]
+    for cell in result.values["cells"]:
+        here = (cell["ratio"], cell["noise"]) == (decides["ratio"], decides["noise"])
+        words = f"{name}, n = {cell['n']:,}, label noise {cell['noise']:g}"
+        interval, trials = cell["lrr - imp, recovered"], cell["imp"]["trials"]
+        row = from_interval(words, interval, trials, PROBABILITY, result, "effect" if here else "beside")
+        rows.append(replace(row, note=_recovered(cell)))
+    return sorted(rows, key=lambda row: not row.decides)
+
+
+def _recovered(cell: dict) -> str:
+    """The shares behind a difference, and the flows that were stopped before they rested."""
+    shares = ", ".join(f"{rule} {cell[rule]['recovered']['count']:,}" for rule in ("lrr", "imp"))
+    late = sum(cell[rule]["unsettled"] for rule in ("lrr", "imp"))
+    return f"{shares} of {cell['imp']['trials']:,} found it" + (f"; {late} stopped before they rested" if late else "")
 
 
 _FEW, _MANY = 1, 10  # the numbers of inputs that claim 13 compares

@@ -251,18 +251,17 @@ def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
 
 def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -> tuple[Array, Array, Array]:
     """Return the limits of d = 1; sides: (c, k) of w > 0 and of w < 0."""
-    w0 = w0[..., 0]
-    a, w, codes = a0.copy(), w0.copy(), np.full(a0.shape, FAILS)
-    for sign, (c, k), (c_other, k_other) in ((1, *sides), (-1, *sides[::-1])):
-        here = (sign * w0 > 0) & (c > 0)
-        end_a, end_r, how = _side_limits(a0, abs(w0), k)
-        over = (how == _HIT) & (c_other * k_other * a0 > 0)
-        on_a, on_r, _ = _side_limits(np.where(over, end_a, 1.0), np.zeros(a0.shape), k_other)
-        a = np.where(here, np.where(over, on_a, end_a), a)
-        w = np.where(here, sign * np.where(over, -on_r, end_r), w)
-        fit = over if sign < 0 else (how == LEARNS)  # which of them end with w > 0
-        codes = np.where(here & fit, LEARNS if sides[0][1] else FAILS, codes)
-        codes = np.where(here & (how == SEPARATRIX), SEPARATRIX, codes)
+    a, w, codes = a0.copy(), w0[..., 0].copy(), np.full(a0.shape, FAILS)
+    for sign, (c, k), other in ((1, *sides), (-1, *sides[::-1])):
+        here = (sign * w0[..., 0] > 0) & (c > 0)
+        end_a, end_r, how = _side_limits(a0[here], abs(w0[here, 0]), k)
+        over = (how == _HIT) & (other[0] * other[1] * end_a > 0)  # the other side carries it on from w = 0
+        if over.any():
+            end_a[over], on_r, _ = _side_limits(end_a[over], np.zeros(over.sum()), other[1])
+            end_r[over] = -on_r
+        fits = how == LEARNS if sign > 0 else over  # those that end with w > 0
+        a[here], w[here] = end_a, sign * end_r
+        codes[here] = np.where(fits & (sides[0][1] != 0), LEARNS, np.where(how == SEPARATRIX, SEPARATRIX, FAILS))
     return a, w[..., None], codes
 
 

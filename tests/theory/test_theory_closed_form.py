@@ -3,7 +3,7 @@
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from theory.exact import closed_form
@@ -132,6 +132,21 @@ def test_never_nan_never_across_the_kink_and_conserved(a0, w0, t, p, q):
 def test_two_steps_are_one(a0, w0, s, t):
     # growth from the origin magnifies rounding by at most exp((s + t) / 2)
     assert np.allclose(closed_form(*closed_form(a0, w0, s), t), closed_form(a0, w0, s + t), atol=1e-11)
+
+
+fit = st.one_of(st.just(0.0), st.floats(0.1, 3), st.floats(-3, -0.1))
+moment = st.floats(0.1, 2)
+
+
+@settings(max_examples=300)
+@given(a0=st.floats(-3, 3), w0=st.floats(-3, 3), s=st.floats(0, 3), t=st.floats(0, 3), c=st.tuples(moment, moment),
+       k=st.tuples(fit, fit))  # fmt: skip
+def test_two_steps_are_one_on_every_line_and_through_its_kink(a0, w0, s, t, c, k):
+    way = closed_form(a0, w0, s, *c, *k)
+    assume(abs(way[1]) > 1e-9)  # at w = 0 itself a start rests, where a passing flow goes on
+    both, one = closed_form(*way, t, *c, *k), closed_form(a0, w0, s + t, *c, *k)
+    # growth from the origin magnifies rounding by at most exp(c |k| (s + t))
+    assert np.allclose(both, one, atol=1e-15 * np.exp(max(c) * max(map(abs, k)) * (s + t)) + 1e-9)
 
 
 @given(a0=st.floats(0.01, 100), w0=st.floats(-100, -0.01), t=st.floats(0, 100), scale=st.floats(0.01, 100))

@@ -1,0 +1,92 @@
+"""Figure 15: the neuron on finite samples with label noise. Theory records in, a drawing out."""
+
+from collections.abc import Sequence
+
+from figures import style
+from figures.drawing import Drawing, NothingToDraw, Sheet, join_caption, legend_below, missing_words, new_sheet, spread
+from figures.neuron_plots import log_axis, shares_axis
+from figures.records import Records, TheoryResult
+from figures.theory_plots import RULES, theory_missing
+
+PANELS = (  # experiment, what is counted, title, words
+    ("sample-size", "learns", "balanced: learns", "balanced starts, pruned at once to one input: share that learns"),
+    ("mask-recovery", "learns", "N(0, 1/d): learns", "N(0, 1/d) starts, {levels} inputs in turn: share that learns"),
+    ("mask-recovery", "recovered", "N(0, 1/d): mask found", "the same: share in which input 1 survives (claim 4b)"),
+)
+_LINES = (("-", True), ((0, (4, 1.5)), False), ((0, (1, 1.2)), False))  # by noise: line, filled
+_SIZES = (3.6, 3.6, 2.6)
+
+
+def figure_15(records: Records) -> Drawing:
+    """Success of IMP and LRR, and recovery of the mask, over sample size and label noise."""
+    there = [panel for panel in PANELS if panel[0] in records.theory]
+    missing = [theory_missing(name, name) for name in dict.fromkeys(panel[0] for panel in PANELS) if
+               name not in records.theory]  # fmt: skip
+    if not there:
+        raise NothingToDraw(missing)
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.75), {}
+    grid = sheet.figure.subplots(1, len(there), squeeze=False)[0]
+    for axes, (name, key, title, words) in zip(grid, there, strict=True):
+        plotted[f"{name}, {key}"] = _panel(sheet, axes, records.theory[name], key, title, words)
+    legend_below(sheet, grid, 3)
+    caption = join_caption(
+        "Ours: one hidden neuron on a sample of n standard normal inputs with label noise (its standard deviation; the"
+        " target has .58). Learns: input 1 survives and its fit with w₁ > 0 is reached.",
+        *sheet.captions,
+        _how_counted([records.theory[name] for name in dict.fromkeys(panel[0] for panel in there)]),
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _panel(sheet: Sheet, axes, result: TheoryResult, key: str, title: str, words: str) -> dict:
+    values, plotted = result.values, {}
+    for place, noise in enumerate(values["noises"]):
+        cells = sorted((cell for cell in values["cells"] if cell["noise"] == noise), key=lambda cell: cell["ratio"])
+        for rule in RULES:
+            plotted[f"{rule}, noise {noise:g}"] = _curve(axes, rule, place, noise, cells, key)
+    ends = [cell["ratio"] for cell in values["cells"]]
+    log_axis(axes, ends, sorted(values["ratios"]), "n / d (log scale)")
+    shares_axis(axes, -0.03, 1.05)
+    axes.set_ylabel("share of trials")
+    if key == "learns":
+        plotted["population"] = dict(values["population"])
+        for rule in RULES:
+            axes.axhline(values["population"][rule], color=style.arm_style(rule).colour, linewidth=3.2, alpha=0.3)
+    levels = " to ".join(map(str, values["survivors"]))
+    sheet.letter(axes, title, words.format(levels=levels) + f", d = {values['d']}.")
+    return plotted
+
+
+def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key: str) -> dict:
+    line, filled = _LINES[place % len(_LINES)]
+    look, count = style.arm_style(rule), [cell[rule][key] for cell in cells]
+    shift = (0.975 if rule == "imp" else 1.025) * (1 + 0.03 * (place - 1))
+    share = [one["count"] / cell[rule]["trials"] for one, cell in zip(count, cells, strict=True)]
+    bars = spread(share, [one["low"] for one in count], [one["high"] for one in count])
+    axes.errorbar(
+        [cell["ratio"] * shift for cell in cells],
+        share,
+        yerr=bars,
+        elinewidth=0.7,
+        linewidth=0.9,
+        markersize=_SIZES[place % len(_SIZES)],
+        zorder=3,
+        color=look.colour,
+        marker=look.marker,
+        linestyle=line,
+        markerfacecolor=look.colour if filled else "white",
+        label=f"{look.label}, noise {noise:g}",
+    )
+    return {"ratio": [cell["ratio"] for cell in cells], "share": share, "count": [dict(one) for one in count]}
+
+
+def _how_counted(results: Sequence[TheoryResult]) -> str:
+    trials = sorted({result.values["trials"] for result in results})
+    late = sum(cell[rule]["unsettled"] for result in results for cell in result.values["cells"] for rule in RULES)
+    words = (
+        f"Each marker: {' and '.join(f'{n:,}' for n in trials)} trials with a data set each, the same for IMP and LRR,"
+        " Clopper-Pearson 95 % intervals; several inputs by numerical integration until the flow rests, one input by"
+        " exact limits; pale lines: the population's exact probabilities."
+    )
+    return words + (f" {late:,} trials were stopped before every flow rested." if late else "")
