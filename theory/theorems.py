@@ -1,44 +1,44 @@
-"""The theorems: hypotheses, a symbolic and a numeric check of each, and mutants that both checks must refute.
+"""The theorems: `check` decides each by algebra and by numbers, and refutes its mutants; `THEOREMS` lists them.
 
 A mutant drops a hypothesis or changes a constant. A check that accepts a mutant proves nothing, so `check` requires
-that both checks reject each. The checks themselves are in `theory.proofs`.
+that each check rejects every mutant that it can see. Statements and checks stand together in `theory.proofs_*`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from theory import proofs
+from theory import (
+    proofs_basin,
+    proofs_closed_form,
+    proofs_descent,
+    proofs_equilibria,
+    proofs_line,
+    proofs_population,
+    proofs_probability,
+    proofs_pruning,
+    proofs_sample,
+)
 from theory.exact import known
+from theory.network import whole
+from theory.proofs_base import OURS, PAPER, READING, Mutant, Theorem, every
 
-PAPER, READING, OURS = "paper, summary", "our reading", "ours"
-
-
-@dataclass(frozen=True)
-class Theorem:
-    """A statement with its evidence.
-
-    symbolic : (mutant or None) -> bool, decided by sympy
-    numeric : (Generator, mutant or None) -> bool, decided by numbers
-    mutants : name -> what is changed; both checks must be False for each
-    """
-
-    name: str
-    statement: str
-    hypotheses: tuple[str, ...]
-    source: str
-    symbolic: Callable[[str | None], bool]
-    numeric: Callable[[np.random.Generator, str | None], bool]
-    mutants: dict[str, str]
+__all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict", "check"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `check` found; holds = symbolic and numeric and mutants_fail."""
+    """What `check` found.
+
+    holds : bool, symbolic and numeric and mutants_fail
+    symbolic, numeric : bool, whether every step of that check holds
+    mutants_fail : bool, whether each check rejects every mutant that it can see
+    seconds : float, wall-clock
+    message : what failed; or how many steps hold, how many mutants fail, and what sympy does not decide
+    """
 
     holds: bool
     symbolic: bool
@@ -54,99 +54,67 @@ def check(name: str, seed: int = 0) -> Verdict:
     Parameters
     ----------
     name : a name in `THEOREMS`
-    seed : int, at least 0, of the numeric checks
+    seed : int, at least 0, of the numeric check
 
     Returns
     -------
-    Verdict : with a message that names each check that failed and each mutant that was not refuted
+    Verdict
 
     Raises
     ------
-    ValueError: unknown name; the message lists the known ones.
+    ValueError: unknown name, the message lists the known ones; or a seed that is no whole number, at least 0.
+
+    Examples
+    --------
+    >>> verdict = check("equilibria-1d")
+    >>> verdict.holds, verdict.message
+    (True, '8 symbolic and 4 numeric steps hold; 3 mutants fail')
     """
     known("theorem", name, tuple(THEOREMS))
     theorem, start = THEOREMS[name], time.perf_counter()
-    symbolic = theorem.symbolic(None)
-    numeric = theorem.numeric(np.random.default_rng(seed), None)
-    survivors = [
-        f"{mutant} ({kind})"
-        for mutant in theorem.mutants
-        for kind, held in (
-            ("symbolic", theorem.symbolic(mutant)),
-            ("numeric", theorem.numeric(np.random.default_rng(seed), mutant)),
-        )
-        if held
-    ]
-    wrong = [f"the {kind} check failed" for kind, ok in (("symbolic", symbolic), ("numeric", numeric)) if not ok]
-    wrong += [f"mutant not refuted: {mutant}" for mutant in survivors]
-    holds = symbolic and numeric and not survivors
-    message = "; ".join(wrong) or "holds, and every mutant is refuted"
-    return Verdict(holds, symbolic, numeric, not survivors, time.perf_counter() - start, message)
+    seen = theorem.observe(np.random.default_rng(whole("seed", seed, 0)))
+    steps = {"symbolic": theorem.symbolic(), "numeric": theorem.numeric(seen)}
+    accepted = {mutant: _accepting(theorem, mutant, seen) for mutant in theorem.mutants}
+    wrong = [f"{kind} check: not {step!r}" for kind in steps for step, held in steps[kind].items() if not held]
+    wrong += [f"{kind} check: no steps" for kind in steps if not steps[kind]]
+    wrong += [f"mutant not refuted: {mutant} ({kind})" for mutant, kinds in accepted.items() for kind in kinds]
+    symbolic, numeric, refuted = every(steps["symbolic"]), every(steps["numeric"]), not any(accepted.values())
+    message = "; ".join(wrong) or _summary(theorem, len(steps["symbolic"]), len(steps["numeric"]))
+    return Verdict(symbolic and numeric and refuted, symbolic, numeric, refuted, time.perf_counter() - start, message)
+
+
+def _accepting(theorem: Theorem, name: str, seen: object) -> list[str]:
+    """Return which of the checks that can see a mutant accept it."""
+    mutant, accepting = theorem.mutants[name], []
+    if mutant.symbolic and every(theorem.symbolic(name)):
+        accepting.append("symbolic")
+    if mutant.numeric and every(theorem.numeric(seen, name)):
+        accepting.append("numeric")
+    return accepting
+
+
+def _summary(theorem: Theorem, symbolic: int, numeric: int) -> str:
+    parts = [f"{symbolic} symbolic and {numeric} numeric steps hold", f"{len(theorem.mutants)} mutants fail"]
+    for name, mutant in theorem.mutants.items():
+        if not (mutant.symbolic and mutant.numeric):
+            parts.append(f"{name!r}: {'symbolic' if mutant.symbolic else 'numeric'} check only")
+    return "; ".join(parts + [f"cited: {', '.join(theorem.cited)}"] * bool(theorem.cited))
 
 
 THEOREMS: dict[str, Theorem] = {
-    "population": Theorem(
-        "population",
-        "For x ~ N(0, I_d) the loss is a^2 r^2 / 4 - a r g / (2 pi) + 1/4, and population_gradient is its gradient.",
-        ("r = |w| > 0", "theta = angle(w, e_1)", "g = sin theta + (pi - theta) cos theta"),
-        OURS,
-        proofs.population_symbolic,
-        proofs.population_numeric,
-        {
-            "twice the correlation": "g / pi in the place of g / (2 pi)",
-            "no pull off the axis": "dL/dw_perp without its term in sin theta",
-        },
-    ),
-    "theorem-a1": Theorem(
-        "theorem-a1",
-        "The closed form solves the d = 1 gradient flow for every balance, on w > 0 up to the kink and on w < 0.",
-        ("d = 1", "any C+, C-, any balance"),
-        READING,
-        proofs.closed_form_symbolic,
-        proofs.closed_form_numeric,
-        {
-            "wrong sign of B^2": "z with - B^2 (1 - e)",
-            "rate without c": "e = exp(-2 p t) in the place of exp(-p D t)",
-            "half the rate below": "e = exp(-q c t) in the place of exp(-2 q c t) on w < 0",
-        },
-    ),
-    "theorem-2.1": Theorem(
-        "theorem-2.1",
-        "d = 1, balanced: a(0) > 0 and w(0) > 0 learns; every other sign pattern fails, (a < 0, w > 0) on the stable "
-        "manifold of the origin.",
-        ("d = 1", "|a(0)| = |w(0)| > 0"),
-        PAPER,
-        proofs.quadrants_symbolic,
-        proofs.quadrants_numeric,
-        {
-            "the sign of w does not matter": "a(0) > 0 suffices",
-            "the sign of a does not matter": "w(0) > 0 suffices",
-            "balance does not matter": "a(0) < 0 fails for |a(0)| < |w(0)| too",
-        },
-    ),
-    "lemma-2.2": Theorem(
-        "lemma-2.2",
-        "d > 1, balanced, population: a(0) > 0 learns from every w(0) off the ray -e_1; a(0) < 0 fails.",
-        ("d > 1", "|a(0)| = |w(0)| > 0", "w(0) is not on the ray -e_1"),
-        READING,
-        proofs.lemma_symbolic,
-        proofs.lemma_numeric,
-        {
-            "a(0) < 0 learns as well": "the sign of a dropped",
-            "balance does not matter": "a(0) < 0 fails for |a(0)| < |w(0)| too",
-            "the ray -e_1 learns as well": "the null set dropped",
-        },
-    ),
-    "basin": Theorem(
-        "basin",
-        "Population, any d and balance: a start learns iff a(0) > -|w(0)| and w(0) is neither 0 nor on the ray -e_1.",
-        ("w(0) not 0, not on the ray -e_1",),
-        OURS,
-        proofs.basin_symbolic,
-        proofs.basin_numeric,
-        {
-            "a(0) > |w(0)| is needed": "the other sign of |w|",
-            "half the pull": "s' = s (g / 2 pi - a |w| / 4), so a(0) > -|w(0)| / 2",
-        },
-    ),
+    "theorem-2.1": proofs_line.THEOREM_2_1,
+    "lemma-2.2": proofs_basin.LEMMA_2_2,
+    "theorem-2.3": proofs_pruning.THEOREM_2_3,
+    "theorem-a1": proofs_closed_form.THEOREM_A1,
+    "population": proofs_population.POPULATION,
+    "conservation": proofs_sample.CONSERVATION,
+    "sample-1d": proofs_sample.SAMPLE_1D,
+    "basin-1d": proofs_line.BASIN_1D,
+    "basin": proofs_basin.BASIN,
+    "escape": proofs_population.ESCAPE,
+    "probabilities": proofs_probability.PROBABILITIES,
+    "factorial": proofs_pruning.FACTORIAL,
+    "equilibria-1d": proofs_equilibria.EQUILIBRIA_1D,
+    "equilibria": proofs_equilibria.EQUILIBRIA,
+    "step-size": proofs_descent.STEP_SIZE,
 }

@@ -1,0 +1,125 @@
+"""What a theorem is made of, and how sympy decides: canonical forms for identities, assumptions for signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from theory.symbols import TANGENT, THETA
+
+PAPER, READING, OURS = "paper, summary", "our reading", "ours"
+
+Steps = dict[str, bool]  # what was decided, step by step
+Claim = SimpleNamespace  # the constants and hypotheses of a statement, which its checks read
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A false relative of a theorem: some entries of its claim are altered, and nothing else.
+
+    change : what is altered, in words
+    claim : the altered entries
+    symbolic, numeric : whether each check can see the change; one that can must reject the mutant
+    """
+
+    change: str
+    claim: Mapping[str, Any]
+    symbolic: bool = True
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Theorem:
+    """A statement with its evidence. The checks read the constants and hypotheses from `claim`, so none knows a mutant.
+
+    derive : claim -> steps, decided by sympy from the losses in `theory.symbols`
+    observe : Generator -> numbers that know nothing of the claim
+    compare : (those numbers, claim) -> steps, whether the claim fits them
+    mutants : name -> Mutant
+    cited : what the derivation uses and sympy does not decide
+    """
+
+    name: str
+    statement: str
+    hypotheses: tuple[str, ...]
+    source: str
+    claim: Mapping[str, Any]
+    derive: Callable[[Claim], Steps]
+    observe: Callable[[np.random.Generator], Any]
+    compare: Callable[[Any, Claim], Steps]
+    mutants: Mapping[str, Mutant]
+    cited: tuple[str, ...] = field(default=())
+
+    def __post_init__(self):
+        """Refuse a mutant that alters nothing, or something that the claim does not hold."""
+        for name, mutant in self.mutants.items():
+            unknown = set(mutant.claim) - set(self.claim)
+            if unknown or not mutant.claim or not (mutant.symbolic or mutant.numeric):
+                raise ValueError(
+                    f"mutant {name!r} of {self.name} must alter entries of {sorted(self.claim)} that a check can see, "
+                    f"got {sorted(mutant.claim)}"
+                )
+
+    def symbolic(self, mutant: str | None = None) -> Steps:
+        """Return what sympy decides of the claim, or of a mutant's claim."""
+        return self.derive(self._claimed(mutant))
+
+    def numeric(self, seen: Any, mutant: str | None = None) -> Steps:
+        """Return whether the claim, or a mutant's, fits what `observe` has seen."""
+        return self.compare(seen, self._claimed(mutant))
+
+    def _claimed(self, mutant: str | None) -> Claim:
+        return SimpleNamespace(**{**self.claim, **(self.mutants[mutant].claim if mutant else {})})
+
+
+def vanishes(expression: sp.Expr, *relations: tuple[sp.Expr, sp.Symbol]) -> bool:
+    """Say whether a rational expression is 0 modulo relations (polynomial, generator), by its canonical numerator.
+
+    Examples
+    --------
+    >>> x, s, c = sp.symbols("x s c")
+    >>> circle = (s**2 + c**2 - 1, s)
+    >>> vanishes((x + 1) ** 2 - x**2 - 2 * x - 1), vanishes(s**2 + c**2 - 1), vanishes(s**2 + c**2 - 1, circle)
+    (True, False, True)
+    """
+    numerator = sp.expand(sp.fraction(sp.together(expression))[0])
+    for relation, generator in relations:
+        numerator = sp.expand(sp.rem(numerator, relation, generator))
+    return numerator == 0
+
+
+def positive(expression: sp.Expr) -> bool:
+    """Say whether the assumptions on the symbols alone make an expression positive; False where they leave it open."""
+    return sp.factor(sp.together(expression)).is_positive is True
+
+
+def nonnegative(expression: sp.Expr) -> bool:
+    """Say whether the assumptions alone make an expression at least 0; False where they leave it open."""
+    return sp.factor(sp.together(expression)).is_nonnegative is True
+
+
+def by_half_angle(expression: sp.Expr) -> sp.Expr:
+    """Write an expression in theta in (0, pi) in h = tan(theta / 2) > 0, so that signs can be decided.
+
+    Examples
+    --------
+    >>> positive(sp.sin(THETA) * (sp.pi - THETA)), positive(by_half_angle(sp.sin(THETA) * (sp.pi - THETA)))
+    (False, True)
+    """
+    h = TANGENT
+    values = {
+        sp.sin(THETA): 2 * h / (1 + h**2),
+        sp.cos(THETA): (1 - h**2) / (1 + h**2),
+        THETA: sp.pi - 2 * sp.atan(1 / h),
+    }
+    return sp.expand(expression).subs(values, simultaneous=True)
+
+
+def every(steps: Steps) -> bool:
+    """Say whether there are steps and all of them hold."""
+    return bool(steps) and all(steps.values())

@@ -1,0 +1,91 @@
+"""The exact probabilities of IMP and LRR from unbalanced normal starts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import sympy as sp
+
+from theory.proofs_base import OURS, Claim, Mutant, Steps, Theorem, vanishes
+from theory.proofs_basin import plane_verdict
+from theory.proofs_line import line_verdict
+from theory.proofs_pruning import INPUTS, MORE, SIZE, WEAK, chi, half_line, off_the_ray_by, pruned_starts, within
+from theory.symbols import V
+
+KAPPA = sp.Symbol("kappa", positive=True)  # s_w / s_a
+
+
+def derive_normal(claim: Claim) -> Steps:
+    """Integrate the Gaussian over the wedge of IMP, and compare the derivatives of LRR's two forms in kappa."""
+    edge = -sp.atan(KAPPA)  # a = s_a rho sin(phi), w_1 = s_w rho cos(phi)
+    wedge = sp.integrate(V * sp.exp(-(V**2) / 2), (V, 0, sp.oo)) * (sp.pi / 2 - edge) / (2 * sp.pi)
+    said = sp.Rational(1, 4) + sp.atan(KAPPA**claim.power) / (claim.turn * sp.pi)
+    total = sp.integrate(chi(INPUTS, V), (V, 0, sp.oo))
+    steps = {
+        "IMP learns iff w_1 > 0 and a > -w_1": line_verdict(MORE - SIZE, SIZE) == "learns"
+        and line_verdict(-WEAK - SIZE, SIZE) == line_verdict(MORE - SIZE, -SIZE) == "fails",
+        "tan(phi) = -kappa is the edge a = -w_1": vanishes(sp.sin(edge) + KAPPA * sp.cos(edge)),
+        "IMP: the wedge": vanishes(wedge - said),
+        "LRR learns where the dense run does, a > -|w|": plane_verdict(MORE - SIZE, SIZE) == "learns"
+        and plane_verdict(-WEAK - SIZE, SIZE) == "fails",
+        "LRR at kappa = 0: both forms are 1/2": vanishes(sp.powsimp(total) / 2 - half_line()),
+        "LRR: the derivative in kappa": _same_slope(claim),
+    }
+    for name, off in off_the_ray_by(claim.dimensions).items():
+        steps[f"LRR, {name}: almost no start is on the ray -e_1"] = vanishes(off - 1)
+    return steps
+
+
+def _same_slope(claim: Claim) -> bool:
+    """Compare d/dkappa E Phi(kappa r), r ~ chi_d, with that of the stated F_t, for any d, by their logarithms."""
+    more = sp.Symbol("y", positive=True)  # 1 + kappa^2
+    nu, scale = INPUTS + claim.degrees, INPUTS ** sp.nsimplify(claim.scale)
+    normal = V * sp.exp(-(more - 1) * V**2 / 2) / sp.sqrt(2 * sp.pi)  # d Phi(kappa r) / d kappa
+    mean = sp.integrate(sp.powsimp(sp.expand(chi(INPUTS, V) * normal)), (V, 0, sp.oo))
+    spread = sp.factor(sp.together(1 + scale**2 * (more - 1) / nu))  # 1 + x^2 / nu at x = scale kappa
+    constant = sp.gamma((nu + 1) / 2) / (sp.sqrt(nu * sp.pi) * sp.gamma(nu / 2))
+    student = scale * constant * spread ** (-(nu + 1) / 2)
+    return sp.expand(sp.expand_log(sp.log(mean) - sp.log(student), force=True)) == 0
+
+
+def observe_normal(rng: np.random.Generator) -> list[SimpleNamespace]:
+    """Return which normal starts learn, for several d and s_w / s_a."""
+    return [pruned_starts(rng, d, False, ratio) for d in (1, 2, 5) for ratio in (0.5, 1.0, 2.0)]
+
+
+def compare_normal(seen: list[SimpleNamespace], claim: Claim) -> Steps:
+    """Compare the shares with the stated probabilities."""
+    from scipy.special import stdtr
+
+    steps = {}
+    for found in seen:
+        if found.d in claim.dimensions:
+            name = f"{found.name}, s_w / s_a = {found.ratio}"
+            imp = 0.25 + np.arctan(found.ratio**claim.power) / (claim.turn * np.pi)
+            lrr = stdtr(found.d + claim.degrees, found.d**claim.scale * found.ratio)
+            steps[f"{name}: IMP"] = within(found.learns["imp"], imp)
+            steps[f"{name}: LRR"] = within(found.learns["lrr"], lrr)
+    return steps
+
+
+PROBABILITIES = Theorem(
+    "probabilities",
+    "a ~ N(0, s_a^2), w_i ~ N(0, s_w^2), pruned to one input: IMP learns with probability "
+    "1/4 + arctan(s_w / s_a) / (2 pi), LRR with P(a > -|w|) = F_t(sqrt(d) s_w / s_a), Student's t with d degrees of "
+    "freedom.",
+    ("d > 1", "independent normal entries", "trained to the limit, then pruned to one input"),
+    OURS,
+    {"turn": 2, "power": 1, "degrees": 0, "scale": 0.5, "dimensions": (2, 5)},
+    derive_normal,
+    observe_normal,
+    compare_normal,
+    {
+        "twice the angle": Mutant("IMP: 1/4 + arctan(s_w / s_a) / pi", {"turn": 1}),
+        "the inverse ratio": Mutant("IMP: arctan(s_a / s_w)", {"power": -1}),
+        "one degree of freedom less": Mutant("LRR: d - 1 degrees", {"degrees": -1}),
+        "no factor sqrt(d)": Mutant("LRR: F_t(s_w / s_a)", {"scale": 0}),
+        "d = 1 as well": Mutant("d > 1 dropped", {"dimensions": (1, 2, 5)}),
+    },
+    cited=("the density of Student's t",),
+)
