@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.network import Array, side_gradient
+from theory.checks import Array
+from theory.network import side_gradient
 
 if TYPE_CHECKING:
-    from theory.losses import Line, Loss, Sample
+    from theory.losses import Line, Loss
+    from theory.samples import Sample
 
 ON_THE_KINK = 1e-12  # |w.x| below this share of |w| |x| is on the kink: w has been landed there, up to rounding
 

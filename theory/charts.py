@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theory.exact import BAND
-from theory.network import Array
+from theory.basins import BAND
+from theory.checks import Array
 
 NEAR = 0.5  # b is integrated in the place of a where |b| is at most this share of |w|
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from theory.exact import closed_form, learns
+from theory.basins import learns
+from theory.checks import Array
+from theory.exact import closed_form
 from theory.flow import LEARNED, Event, Trajectory, integrate
 from theory.losses import Population
-from theory.network import Array, loss_1d
+from theory.network import loss_1d
 from theory.records import Result
 from theory.sampling import balanced_starts, clopper_pearson
 from theory.theorems import THEOREMS, check

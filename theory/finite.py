@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from theory.basins import LEARNS, limits
 from theory.batch import settle_samples
-from theory.exact import LEARNS, limits
-from theory.losses import Masked, Sample
-from theory.network import Array, whole
+from theory.checks import Array, whole
 from theory.probability import success_probability_exact
 from theory.pruning import REWINDS, schedule, weakest_pruned
 from theory.records import Result
+from theory.samples import Masked, Sample
 from theory.sampling import STARTS, clopper_pearson, generator, paired_interval
 
 RULES = ("imp", "lrr")

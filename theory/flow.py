@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
+from theory.basins import VERDICTS, verdicts
 from theory.cells import Cell, Rest
 from theory.charts import Chart
-from theory.exact import VERDICTS, known, verdicts
-from theory.losses import Line, Loss, Masked, Population
-from theory.network import Array, finite
+from theory.checks import Array, finite, known
+from theory.losses import Line, Loss, Population
+from theory.samples import Masked
 
 METHODS = ("DOP853", "RK45", "RK23", "Radau", "BDF", "LSODA")
 LEARNED = 1e-6  # a loss within it of the goal has learned

@@ -9,12 +9,10 @@ x ~ N(0, I_d) has
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from theory.checks import Array, finite, four_numbers, neuron, together
 
 # G(x) = sum of (-1)^(k+1) 2k / (2k+1)! x^(2k+1). Below SERIES_BELOW the difference sin x - x cos x has lost
 # a digit and a half, and six terms leave a relative 2e-18.
@@ -99,11 +97,6 @@ def _loss_1d(a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k
     return np.where(w > 0, up, c_minus * (a * abs(w) - k_minus) ** 2 + c_plus * k_plus**2) / 2
 
 
-def four_numbers(c_plus: float, c_minus: float, k_plus: float, k_minus: float) -> tuple[float, float, float, float]:
-    """Return the two second moments and the two fits of d = 1 as floats; ValueError unless they can be such."""
-    return moment("c_plus", c_plus), moment("c_minus", c_minus), number("k_plus", k_plus), number("k_minus", k_minus)
-
-
 def split(w: Array) -> tuple[Array, Array, Array]:
     """Return (w_1, |w_perp|, |w|) of w, shape (..., d): free of over- and underflow."""
     along, across = w[..., 0], np.hypot.reduce(w[..., 1:], axis=-1)
@@ -168,80 +161,3 @@ def _population_gradient(a: Array, w: Array) -> tuple[Array, Array]:
     da = a * r * r / 2 - r * sin_minus_x_cos(psi) / (2 * np.pi)
     dw = (a * a / 2)[..., None] * w - (a / (2 * np.pi))[..., None] * push
     return da, np.where((r > 0)[..., None], dw, 0.0)
-
-
-def neuron(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
-    """Return a, shape (...), and w, shape (..., d), broadcast together as floats.
-
-    Raises
-    ------
-    ValueError: w has no last axis of length d >= 1, or the leading shapes do not broadcast.
-    """
-    a, w = np.asarray(a, float), np.asarray(w, float)
-    if w.ndim == 0 or w.shape[-1] == 0:
-        raise ValueError(f"w must have shape (..., d) with d >= 1, got {w.shape}: for d = 1 pass w[..., None]")
-    try:
-        shape = np.broadcast_shapes(a.shape, w.shape[:-1])
-    except ValueError:
-        raise ValueError(
-            f"a {a.shape} and w {w.shape} do not match: w needs the shape of a and a last axis of length d"
-        ) from None
-    return np.broadcast_to(a, shape), np.broadcast_to(w, (*shape, w.shape[-1]))
-
-
-def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
-    """Return the named values as float arrays.
-
-    Raises
-    ------
-    ValueError: one of them is no array of numbers, or holds NaN or infinity.
-    """
-    out = tuple(_numbers(name, value) for name, value in arrays.items())
-    for name, value in zip(arrays, out, strict=True):
-        if not np.isfinite(value).all():
-            raise ValueError(
-                f"{name} must be finite, got {value[~np.isfinite(value)].flat[0]}: remove such starts first"
-            )
-    return out
-
-
-def _numbers(name: str, value: ArrayLike) -> Array:
-    try:
-        return np.asarray(value, float)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{name} must be a number or an array of numbers, got {value!r:.60}: rows need one length"
-        ) from None
-
-
-def together(*arrays: Array, names: tuple[str, ...]) -> tuple[Array, ...]:
-    """Return the arrays broadcast together; raises ValueError with their names and shapes if they do not."""
-    try:
-        return tuple(np.broadcast_arrays(*arrays))
-    except ValueError:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, arrays, strict=True))
-        raise ValueError(
-            f"shapes do not broadcast: {shapes}; add axes of length 1 where one must be repeated"
-        ) from None
-
-
-def moment(name: str, value: float) -> float:
-    """Return a second moment as float; raises ValueError unless it is one finite number, at least 0."""
-    if not isinstance(value, Real) or not 0 <= value < np.inf:
-        raise ValueError(f"{name} must be a second moment, one number, at least 0, got {value!r:.60}: pass mean(x^2)")
-    return float(value)
-
-
-def number(name: str, value: float) -> float:
-    """Return one finite number as float; raises ValueError unless it is one."""
-    if not isinstance(value, Real) or not -np.inf < value < np.inf:
-        raise ValueError(f"{name} must be one finite number, got {value!r:.60}: pass a float")
-    return float(value)
-
-
-def whole(name: str, value: float, least: int, most: float = np.inf) -> int:
-    """Return a whole number as int; raises ValueError unless it is one, from least to most."""
-    if not isinstance(value, Real) or not least <= value <= most or value % 1 != 0:  # inf % 1 is NaN
-        span = f"at least {least}" if most == np.inf else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number, {span}, got {value!r:.60}: pass an int")
-    return int(value)

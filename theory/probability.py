@@ -9,8 +9,8 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.exact import known, limits
-from theory.network import Array, whole
+from theory.basins import limits
+from theory.checks import Array, known, whole
 from theory.pruning import REWINDS, prune
 from theory.sampling import STARTS, Init, blocks, clopper_pearson, generator, scales
 

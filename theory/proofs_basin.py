@@ -20,8 +20,8 @@ import sympy as sp
 
 import theory
 from theory import symbols
-from theory.exact import LEARNS, verdicts
-from theory.network import Array
+from theory.basins import LEARNS, verdicts
+from theory.checks import Array
 from theory.proofs_base import (
     OURS,
     READING,

@@ -12,8 +12,8 @@ import sympy as sp
 
 import theory
 from theory import symbols
+from theory.checks import Array
 from theory.exact import closed_form
-from theory.network import Array
 from theory.proofs_base import READING, Claim, Mutant, Steps, Theorem, positive, vanishes
 from theory.symbols import A, P, Q, W
 

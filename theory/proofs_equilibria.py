@@ -9,7 +9,8 @@ import sympy as sp
 
 import theory
 from theory import symbols
-from theory.network import Array, population_gradient
+from theory.checks import Array
+from theory.network import population_gradient
 from theory.proofs_base import OURS, Claim, Mutant, Steps, Theorem, by_half_angle, positive, vanishes
 from theory.proofs_sample import slopes_of
 from theory.symbols import THETA, A, P, Q, R, W

@@ -11,8 +11,9 @@ import sympy as sp
 
 import theory
 from theory import symbols
-from theory.exact import LEARNS, SEPARATRIX, closed_form, verdicts
-from theory.network import Array
+from theory.basins import LEARNS, SEPARATRIX, verdicts
+from theory.checks import Array
+from theory.exact import closed_form
 from theory.proofs_base import OURS, PAPER, Claim, Mutant, Steps, Theorem, every, nonnegative, positive, vanishes
 from theory.proofs_closed_form import MINUS, PLUS, ROOT, E, Z, above_steps, fraction, kink_steps, slope_of_z
 from theory.symbols import A, P, W

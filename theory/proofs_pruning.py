@@ -14,7 +14,7 @@ import sympy as sp
 
 import theory
 from theory import symbols
-from theory.network import Array
+from theory.checks import Array
 from theory.proofs_base import (
     OURS,
     READING,

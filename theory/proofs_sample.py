@@ -10,8 +10,8 @@ import sympy as sp
 
 import theory
 from theory import symbols
+from theory.checks import Array
 from theory.exact import closed_form
-from theory.network import Array
 from theory.proofs_base import OURS, Claim, Mutant, Steps, Theorem, vanishes
 from theory.symbols import SCALE, A, P, R, W
 

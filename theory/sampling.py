@@ -7,8 +7,7 @@ from numbers import Real
 
 import numpy as np
 
-from theory.exact import known
-from theory.network import Array, whole
+from theory.checks import Array, known, whole
 
 Init = str | tuple[float, float]  # `balanced`, `normal`, or (s_a, s_w)
 BLOCK = 2**20  # numbers drawn at a time: 8 MiB, whatever d and the number of trials

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.exact import FAILS, LEARNS, closed_form, verdicts
+from theory.basins import FAILS, LEARNS, verdicts
+from theory.checks import Array, whole
+from theory.exact import closed_form
 from theory.flow import LEARNED, Event, integrate
 from theory.losses import Population
-from theory.network import Array, loss_1d, whole
+from theory.network import loss_1d
 from theory.probability import Success, success_probability_exact, switch_probability_exact, switches
 from theory.pruning import prune
 from theory.records import Result
@@ -186,7 +188,7 @@ def one_input(rng: np.random.Generator, starts: int) -> Result:
     Returns
     -------
     Result : arrays `one_start` (starts, 2), (a0, w0), and `one_verdict` (starts,), codes of `WITNESS_WORDS`; values
-        count them, and those that contradict `theory.exact.verdicts`
+        count them, and those that contradict `theory.basins.verdicts`
     """
     a0, w0 = rng.uniform(-EXTENT, EXTENT, size=(2, whole("starts", starts, 1)))
     late = loss_1d(*closed_form(a0, w0, LATE))

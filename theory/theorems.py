@@ -22,8 +22,7 @@ from theory import (
     proofs_pruning,
     proofs_sample,
 )
-from theory.exact import known
-from theory.network import whole
+from theory.checks import known, whole
 from theory.proofs_base import OURS, PAPER, READING, Mutant, Theorem, every
 
 __all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict", "check"]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.exact import closed_form, limit
+from theory.basins import limit
+from theory.exact import closed_form
 from theory.flow import METHODS, Event, integrate
 from theory.losses import Line, Population
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.exact import VERDICTS, Limit, closed_form, learns, limit, limits, verdicts
+from theory.basins import VERDICTS, Limit, learns, limit, limits, verdicts
+from theory.exact import closed_form
 from theory.flow import Event, integrate
 from theory.losses import Population
 from theory.network import loss_1d, population_loss

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from theory.exact import closed_form, learns, limit, verdicts
+from theory.basins import learns, limit, verdicts
+from theory.exact import closed_form
 from theory.flow import METHODS, Event, integrate
 from theory.losses import Population
 from theory.network import population_gradient, split
