@@ -14,9 +14,11 @@ _WHERE = {
     "ResultError": "figures.checks",
     "FIGURES": "figures.catalogue",
     "explain": "figures.origin",
+    "phase_portrait": "figures.portrait",
 }
 _MODULES = ("catalogue", "claims", "origin", "records", "regenerate", "results", "statistics", "style")
 __all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "explain", "load"]
+__all__ += ["phase_portrait"]
 
 
 def __getattr__(name):
