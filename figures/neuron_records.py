@@ -2,7 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from figures.checks import FRACTION, NUMBER, POSITIVE, SIGNED_FRACTION, TABLE, WHOLE, Check, must, take
+from figures.checks import (
+    COUNTS,
+    FRACTION,
+    NUMBER,
+    POSITIVE,
+    SIGNED_FRACTION,
+    TABLE,
+    WHOLE,
+    Check,
+    must,
+    or_null,
+    take,
+)
 
 RULES = ("imp", "lrr")
 INITS = ("balanced", "normal")
@@ -12,6 +24,7 @@ RATIOS = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r 
 LEVELS = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r >= 0 for r in v), "numbers >= 0")
 INTERVAL = {"value": SIGNED_FRACTION, "low": SIGNED_FRACTION, "high": SIGNED_FRACTION}
 SUCCESS = {"successes": WHOLE, "trials": POSITIVE, "low": FRACTION, "high": FRACTION, "exact": FRACTION}
+WORDS = Check(lambda v: isinstance(v, list) and v and all(isinstance(w, str) for w in v), "a list of words")
 WITNESSES = {"starts": POSITIVE, "learns": WHOLE, "fails": WHOLE, "undecided": WHOLE, "contradictions": WHOLE}
 
 
@@ -93,3 +106,67 @@ def shaped(arrays: Mapping, name: str, shape: Sequence[int | None], file: str) -
     got = arrays[name].shape
     fits = len(got) == len(shape) and all(want in (None, have) for have, want in zip(got, shape, strict=True))
     must(fits, file, f"arrays.{name}", got, f"of shape {tuple('any' if n is None else n for n in shape)}")
+
+
+# --- numerical sweeps: `large-steps`, `hidden-neurons`
+
+DESCENT = {"status": WORDS, "steps": COUNTS, "least_loss": LIST, "c": LIST}
+ENDS = ("learned", "stationary", "undecided")
+
+
+def check_large_steps(values: Mapping, arrays: Mapping, file: str) -> None:
+    """`large-steps`: runs over the step for each angle and in d = 1, runs kept step by step, runs after a push."""
+    head = {"step": RATIOS, "learned_below": NUMBER, "starts": LIST, "d1": TABLE, "shown": LIST, "pushed": TABLE}
+    found = take(values, head, file, "values")
+    number = len(found["step"])
+    for start in found["starts"]:
+        take(start, {"angle": NUMBER}, file, "values.starts")
+        _descents(start, number, file, "values.starts")
+    _descents(found["d1"], number, file, "values.d1")
+    take(found["d1"], {"largest_c": NUMBER}, file, "values.d1")
+    for i, run in enumerate(found["shown"]):
+        take(run, {"d": POSITIVE, "angle": NUMBER, "step": NUMBER, "steps": WHOLE}, file, "values.shown")
+        shaped(arrays, f"shown_{i}_at", (None,), file)
+        for part in ("loss", "c"):
+            shaped(arrays, f"shown_{i}_{part}", arrays[f"shown_{i}_at"].shape, file)
+    minima = take(found["pushed"], {"push": NUMBER, "left": NUMBER, "minima": LIST}, file, "values.pushed")["minima"]
+    for minimum in minima:
+        got = take(minimum, {"balance": NUMBER, "limit": NUMBER, "step": RATIOS, "left": LIST}, file, "values.pushed")
+        must(len(got["left"]) == len(got["step"]), file, "values.pushed.left", got["left"], "one a step")
+        _descents(minimum, len(got["step"]), file, "values.pushed")
+
+
+def _descents(content: Mapping, number: int, file: str, within: str) -> None:
+    for name, column in take(content, DESCENT, file, within).items():
+        must(len(column) == number, file, f"{within}.{name}", column, f"{number} entries, one a step")
+        if name in ("least_loss", "c"):
+            must(all(map(or_null(NUMBER).test, column)), file, f"{within}.{name}", column, "numbers or null")
+
+
+def check_hidden(values: Mapping, arrays: Mapping, file: str) -> None:
+    """`hidden-neurons`: for each d and k counts by level and status, heuristic, agreement and paired difference."""
+    head = {"dimensions": INPUTS, "neurons": INPUTS, "trials": POSITIVE, "prune_rate": NUMBER, "cells": LIST}
+    found = take(values, head | {"criterion": TABLE}, file, "values")
+    take(found["criterion"], {"learned": NUMBER, "stationary": NUMBER}, file, "values.criterion")
+    wanted = {(d, k) for d in found["dimensions"] for k in found["neurons"]}
+    for cell in found["cells"]:
+        fields = {"d": POSITIVE, "k": POSITIVE, "survivors": INPUTS, "difference": TABLE} | dict.fromkeys(RULES, TABLE)
+        got = take(cell, fields, file, "values.cells")
+        for rule in RULES:
+            _ends(got[rule], len(got["survivors"]), file, f"values.cells.{rule}")
+        lead = take(got["difference"], {"lrr - imp": TABLE}, file, "values.cells.difference")["lrr - imp"]
+        take(lead, INTERVAL, file, "values.cells.difference")
+        for rule, exact in cell.get("against_exact", {}).items():
+            take(exact, {"exact": FRACTION, "contradictions": WHOLE}, file, f"values.cells.against_exact.{rule}")
+    got = {(cell["d"], cell["k"]) for cell in found["cells"]}
+    must(got == wanted, file, "values.cells", sorted(got), "one for each d and k")
+
+
+def _ends(content: Mapping, levels: int, file: str, within: str) -> None:
+    counts = {"successes": WHOLE, "trials": POSITIVE, "as_predicted": WHOLE, "learned_against": WHOLE}
+    shares = dict.fromkeys(("low", "high", "heuristic"), FRACTION)
+    found = take(content, counts | shares | dict.fromkeys(ENDS, COUNTS), file, within)
+    sums = [sum(level) for level in zip(*(found[name] for name in ENDS), strict=False)]
+    must(sums == [found["trials"]] * levels, file, within, sums, f"{levels} levels of {found['trials']} trials")
+    last = found["learned"][-1]
+    must(found["successes"] == last, file, f"{within}.successes", found["successes"], f"{last}, the last level's")

@@ -24,6 +24,7 @@ from figures.checks import (
     or_null,
     take,
 )
+from figures.neuron_records import check_basins, check_dimension, check_finite, check_hidden, check_large_steps
 
 LARGEST_ARRAYS = 512 * 2**20
 PHASES = ("dense", "imp", "lrr")
@@ -196,4 +197,10 @@ CHECKERS = {
     "pruning-iterations": _pruning_iterations,
     "factorial": _factorial,
     "theorem-check": _theorem_check,
+    "dimension": check_dimension,
+    "basins": check_basins,
+    "sample-size": check_finite,
+    "mask-recovery": check_finite,
+    "large-steps": check_large_steps,
+    "hidden-neurons": check_hidden,
 }

@@ -169,7 +169,7 @@ def signs(run, arm, s, levels, rng, early):
 
 
 def theory(root: Path, trials=20_000) -> None:
-    """The five theory experiments; flows by small Euler steps, counts drawn from the exact probabilities."""
+    """Every theory experiment; flows by small Euler steps, counts drawn from the exact probabilities."""
     rng = np.random.default_rng(3)
     _theory_file(root, "quadrants", {"points": 41}, *quadrants())
     _theory_file(root, "stories", {"d": 2}, *stories())
@@ -185,6 +185,12 @@ def theory(root: Path, trials=20_000) -> None:
         "statement": "made up",
     }
     _theory_file(root, "theorem-check", {"starts": 20_000}, {"claims": {"1": found, "2": found}}, {})
+    _theory_file(root, "dimension", {"trials": trials, "seed": 0}, dimension(np.random.default_rng(14), trials), {})
+    for place, name in enumerate(("sample-size", "mask-recovery")):
+        _theory_file(root, name, {"trials": 2000, "seed": 0}, finite(np.random.default_rng(16 + place), name, 2000), {})
+    _theory_file(root, "basins", {"trials": trials, "seed": 0}, *basins(np.random.default_rng(15), trials))
+    _theory_file(root, "large-steps", {"max_steps": 10**6}, *large_steps())
+    _theory_file(root, "hidden-neurons", {"trials": 300, "seed": 0}, hidden(np.random.default_rng(18), 300), {})
 
 
 def _theory_file(root, experiment, params, values, arrays):
@@ -329,6 +335,150 @@ def factorial(rng, trials):
         inits[init]["effects"] = {k: {"value": v, "low": v - 0.005, "high": v + 0.005} for k, v in effects.items()}
         inits[init]["difference"] = {"lrr - imp": {"value": r - i, "low": r - i - 0.005, "high": r - i + 0.005}}
     return {"d": 10, "trials": trials, "inits": inits}
+
+
+def _success(rng, trials, exact):
+    count, low, high = _cell(rng, trials, exact)
+    return {
+        "successes": count,
+        "trials": trials,
+        "share": count / trials,
+        "low": min(low, count / trials),
+        "high": max(high, count / trials),
+        "exact": exact,
+    }
+
+
+def _near(value, half):
+    return {"value": value, "low": value - half, "high": value + half}
+
+
+def _unbalanced(rule, d, ratio=1.0):
+    from scipy.special import stdtr
+
+    line = 0.25 + np.arctan(ratio) / (2 * np.pi)
+    return float(line if rule == "imp" or d == 1 else stdtr(d, np.sqrt(d) * ratio))
+
+
+def dimension(rng, trials):
+    inputs, inits = [1, 2, 3, 5, 10, 20, 50, 100], {}
+    for init in ("balanced", "normal"):
+        exact = {rule: [_unbalanced(rule, d) for d in inputs] for rule in ("imp", "lrr")}
+        if init == "balanced":
+            exact = {"imp": [0.25] * 8, "lrr": [0.25] + [0.5] * 7}
+        exact["switches"] = [0.0] + [p / 2 for p in exact["lrr"][1:]]
+        inits[init] = {name: [_success(rng, trials, p) for p in column] for name, column in exact.items()}
+        lead = [second - first for first, second in zip(exact["imp"], exact["lrr"], strict=True)]
+        inits[init] |= {"lrr - imp": [_near(x, 0.006) for x in lead], "overparametrisation": _near(lead[4], 0.006)}
+    return {"dimensions": inputs, "trials": trials, "compared": [1, 10], "inits": inits}
+
+
+def finite(rng, name, trials):
+    ratios, noises, cells = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0], [0.0, 0.5, 1.0], []
+    exact = {"imp": 0.25, "lrr": 0.5} if name == "sample-size" else {"imp": 0.375, "lrr": 0.995}
+    for ratio in ratios:
+        for noise in noises:
+            found = ratio / (ratio + 1 + 3 * noise)
+            cell = {"ratio": ratio, "n": int(10 * ratio), "noise": noise}
+            for rule, more in (("imp", 0.0), ("lrr", 0.1)):
+                cell[rule] = {"trials": trials, "unsettled": 0}
+                for key, p in (("learns", exact[rule] * found), ("recovered", min(1.0, found * (0.9 + more)))):
+                    count, low, high = _cell(rng, trials, p)
+                    cell[rule][key] = {"count": count, "low": low, "high": high}
+            for key in ("learns", "recovered"):
+                lead = (cell["lrr"][key]["count"] - cell["imp"][key]["count"]) / trials
+                cell[f"lrr - imp, {key}"] = _near(lead, 0.01)
+            cells.append(cell)
+    survivors = [10, 1] if name == "sample-size" else [10, 5, 2, 1]
+    values = {"d": 10, "survivors": survivors, "trials": trials, "ratios": ratios, "noises": noises, "cells": cells}
+    values |= {"population": exact, "init": "balanced" if name == "sample-size" else "normal"}
+    return values | ({} if name == "sample-size" else {"decides": {"ratio": 10.0, "noise": 0.5}})
+
+
+def basins(rng, trials, starts=120):
+    inputs, ratios = [1, 2, 10], [0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0]
+    fine, edge, witnesses = np.geomspace(0.1, 10, 31), np.linspace(0, 2.1, 3), {}
+    arrays = {"separatrix": np.stack([-edge, edge], 1), "curve_ratio": fine}
+    for panel, least in (("one", -2), ("several", 0)):
+        a, w = rng.uniform(-2, 2, starts), rng.uniform(least, 2, starts)
+        verdict = np.where((w > 0) & (a > -w), 1, 0).astype(np.int8)
+        verdict[:3] = 2
+        arrays |= {f"{panel}_start": np.stack([a, w], 1), f"{panel}_verdict": verdict}
+        counts = {word: int((verdict == code).sum()) for code, word in enumerate(("fails", "learns", "undecided"))}
+        witnesses[panel] = {"starts": starts, **counts, "contradictions": 0}
+    witnesses["several"]["d"] = [2, 10]
+    success = {}
+    for rule in ("imp", "lrr"):
+        arrays[f"curve_{rule}"] = np.array([[_unbalanced(rule, d, r) for r in fine] for d in inputs])
+        success[rule] = [[_success(rng, trials, _unbalanced(rule, d, r)) for r in ratios] for d in inputs]
+    values = {"trials": trials, "dimensions": inputs, "ratios": ratios, "horizon": 2000.0}
+    return values | {"witnesses": witnesses, "success": success}, arrays
+
+
+def _descents(status, steps, least, c):
+    return {"status": status, "steps": steps, "least_loss": least, "c": c}
+
+
+def large_steps(horizon=10**6):
+    grid, starts = np.geomspace(0.1, 2.2, 15), []
+    for angle, most in ((0.5, 10**6), (1.0, 10**5), (2.0, 10**7)):
+        taken = np.maximum(most * (grid / 0.1) ** -4, 20).astype(int).tolist()
+        late = [n >= horizon or step > 2 for n, step in zip(taken, grid, strict=True)]
+        status = ["max_steps" if x else "learned" for x in late]
+        steps = [horizon if x else n for n, x in zip(taken, late, strict=True)]
+        starts.append({"angle": angle, **_descents(status, steps, [1e-7] * 15, [-0.01] * 15)})
+    failed = ["stationary"] * 14 + ["diverged"]
+    alone = {**_descents(failed, [5000] * 15, [0.25] * 14 + [None], [0.0] * 15), "largest_c": 0.0}
+    shown, arrays = [], {}
+    for step, end in ((1.0, 30), (0.5, 100), (0.25, 20_000), (0.1, horizon)):
+        for d in (2, 1):
+            at = np.unique([0, *np.geomspace(1, end, 60).astype(int)]).astype(float)
+            loss, i = 0.25 + 0.75 * np.exp(-at * step), len(shown)
+            loss[-1] = 5e-7 if d == 2 else 0.25
+            arrays |= {f"shown_{i}_at": at, f"shown_{i}_loss": loss}
+            arrays[f"shown_{i}_c"] = -0.1 * step * (1 - np.exp(-at)) * (d == 2)
+            status = "learned" if d == 2 else "stationary"
+            shown.append({"d": d, "angle": 0.5, "step": step, "status": status, "steps": int(at[-1])})
+    steps = np.linspace(0.6, 2.2, 17)
+    edge, minima = np.sqrt(np.maximum(16 / steps**2 - 4, 0)), []
+    for c in (3.0, -3.0):
+        left = (edge < abs(c)).tolist()
+        status = ["learned" if step < 2 else "max_steps" for step in steps]
+        found = _descents(status, [50] * 17, [1e-13] * 17, (np.sign(c) * np.minimum(edge, abs(c))).tolist())
+        minima.append({"balance": c, "limit": 4 / np.hypot(2, c), "step": steps.tolist(), "left": left, **found})
+    values = {"step": grid.tolist(), "learned_below": 1e-6, "starts": starts, "d1": alone, "shown": shown}
+    return values | {"pushed": {"push": 0.001, "left": 100.0, "minima": minima}}, arrays
+
+
+def hidden(rng, trials):
+    cells = []
+    for d in (2, 5, 10):
+        for k in (1, 2, 4, 8):
+            cell = {"d": d, "k": k, "survivors": [k * d, k]}
+            for rule, quarter in (("imp", 0.25), ("lrr", 0.5)):
+                heuristic = 1 - (1 - quarter) ** k
+                count, low, high = _cell(rng, trials, heuristic)
+                late, first = 3 * (rule == "imp"), min(trials, count + 5)
+                cell[rule] = {
+                    "learned": [first, count],
+                    "stationary": [trials - first, max(0, trials - count - late)],
+                    "undecided": [0, min(late, trials - count)],
+                    "successes": count,
+                    "trials": trials,
+                    "low": min(low, count / trials),
+                    "high": max(high, count / trials),
+                    "heuristic": heuristic,
+                    "as_predicted": trials - 2,
+                    "learned_against": 1,
+                }
+            lead = (cell["lrr"]["successes"] - cell["imp"]["successes"]) / trials
+            cell["difference"] = {"lrr - imp": _near(lead, 0.04)}
+            if k == 1:
+                exact = {"imp": 0.25, "lrr": 0.5}
+                cell["against_exact"] = {rule: {"exact": p, "contradictions": 0} for rule, p in exact.items()}
+            cells.append(cell)
+    values = {"dimensions": [2, 5, 10], "neurons": [1, 2, 4, 8], "trials": trials, "prune_rate": 0.5, "cells": cells}
+    return values | {"criterion": {"learned": 1e-6, "stationary": 1e-8}}
 
 
 def in_memory(accuracy, arms_signs=None, levels=8, rate=0.5, dataset="digits", diverged=()):

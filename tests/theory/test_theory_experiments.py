@@ -18,6 +18,12 @@ SMALL = {
     "pruning-iterations": {"trials": 2000},
     "factorial": {"trials": 2000},
     "theorem-check": {"starts": 2000, "runs": 8, "horizon": 60.0},
+    "dimension": {"dimensions": [1, 2, 10], "trials": 2000},
+    "sample-size": {"d": 3, "ratios": [2.0, 20.0], "noises": [0.0, 0.5], "trials": 40},
+    "mask-recovery": {"d": 3, "ratios": [2.0, 10.0], "noises": [0.5], "trials": 40, "deciding_trials": 60},
+    "basins": {"dimensions": [1, 2], "ratios": [0.5, 2.0], "trials": 2000, "starts": 20, "horizon": 200.0},
+    "large-steps": {"angles": [0.5], "grid": 5, "max_steps": 2000},
+    "hidden-neurons": {"dimensions": [2], "neurons": [1, 2], "trials": 20},
 }
 _made = {}
 
@@ -68,7 +74,9 @@ def test_the_same_parameters_give_the_same_bytes(name):
 
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name, e in EXPERIMENTS.items() for key in e.params])
 def test_every_parameter_changes_the_name(name, key):
-    assert result_name(name, {key: EXPERIMENTS[name].params[key] + 1}) != result_name(name)
+    default = EXPERIMENTS[name].params[key]
+    other = [*default, 7] if isinstance(default, list) else default + 1
+    assert result_name(name, {key: other}) != result_name(name)
     assert result_name(name, {key: EXPERIMENTS[name].params[key]}) == result_name(name, {}) == result_name(name)
 
 

@@ -1,0 +1,243 @@
+"""The compiled flow of `theory.hidden`. Loaded when used: numba is heavy.
+
+One trial is a (k,) and w (k, d), the target relu(x_1). Neuron i is its size r_i times a unit vector n_i, and
+
+    E relu(n.x) relu(m.x) = (sin f + (pi - f) cos f) / (2 pi) for unit vectors at the angle f.
+
+lone (k,): the index of the weight of a neuron that has one weight left, -1 for others. Its n is side[i] times that axis
+and r_i = side[i] w_i, which runs smoothly through 0: a step that ends beyond 0 is shortened to land on it.
+side (k,): the sign of that weight; 0: the neuron is dead, contributes nothing and has no gradient, as relu'(0) = 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+LEARNED, STATIONARY, UNDECIDED = range(3)
+DEAD = 100.0  # times the absolute tolerance: a neuron of several weights that shrinks below this size dies
+MAX_STEPS = 50_000
+LANDED = 1e-13  # a lone weight this far beyond 0 has landed on it
+
+# Dormand and Prince, RK5(4)7M: https://doi.org/10.1016/0771-050X(80)90013-3
+STAGES = np.array([
+    [1 / 5, 0, 0, 0, 0, 0],
+    [3 / 40, 9 / 40, 0, 0, 0, 0],
+    [44 / 45, -56 / 15, 32 / 9, 0, 0, 0],
+    [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729, 0, 0],
+    [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656, 0],
+    [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
+])  # fmt: skip
+ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
+
+
+@njit(cache=True)
+def sides(w, mask):
+    """Return (lone, side) of w (k, d): a neuron dies where no weight is left, or none but zeros."""
+    k, d = w.shape
+    lone, side = np.full(k, -1), np.zeros(k)
+    for i in range(k):
+        if np.sum(mask[i]) == 1:
+            lone[i] = np.argmax(mask[i])
+            side[i] = np.sign(w[i, lone[i]])
+        else:
+            side[i] = 1.0 if np.any(w[i] != 0) else 0.0
+    return lone, side
+
+
+@njit(cache=True)
+def polar(w, lone, side, unit, size):
+    """Write n_i and r_i of the living neurons into unit (k + 1, d) and size (k + 1,); the last row, e_1, stays."""
+    k, d = w.shape
+    for i in range(k):
+        if side[i] == 0:
+            continue
+        if lone[i] >= 0:
+            size[i] = side[i] * w[i, lone[i]]
+            unit[i, :] = 0.0
+            unit[i, lone[i]] = side[i]
+        else:
+            largest = np.max(np.abs(w[i]))  # above 0, and dividing by it no square underflows
+            unit[i] = w[i] / largest
+            size[i] = largest * np.sqrt(np.sum(unit[i] ** 2))
+            unit[i] *= largest / size[i]
+
+
+@njit(cache=True)
+def angle(unit, i, m):
+    """Return (f, sin f, cos f) of rows i and m of unit (k + 1, d), to rounding near 0 and near pi as well."""
+    apart, along = 0.0, 0.0
+    for j in range(unit.shape[1]):
+        apart += (unit[i, j] - unit[m, j]) ** 2
+        along += (unit[i, j] + unit[m, j]) ** 2
+    near, far = np.sqrt(along), np.sqrt(apart)  # 2 cos(f / 2) and 2 sin(f / 2)
+    return 2 * np.arctan2(far, near), near * far / 2, (along - apart) / 4
+
+
+@njit(cache=True)
+def gradient(a, side, mask, unit, size, da, dw):
+    """Return the loss of neurons in polar form; write its gradient into da (k,), dw (k, d), 0 where mask is 0.
+
+    d/dn of E relu(n.x) relu(m.x) is ((pi - f) m + sin(f) n) / (2 pi). The target is neuron k: r = 1, n = e_1, outer
+    weight -1.
+    """
+    (k, d), loss = mask.shape, 0.25
+    da[:], dw[:] = 0.0, 0.0
+    for i in range(k):
+        if side[i] == 0:
+            continue
+        loss += (a[i] * size[i]) ** 2 / 4
+        da[i] += a[i] * size[i] ** 2 / 2
+        own = a[i] * size[i] / 2  # times n_i: what pulls along n_i
+        for m in range(i + 1, k + 1):
+            if m < k and side[m] == 0:
+                continue
+            outer = (a[m] if m < k else -1.0) * size[m]
+            f, sine, cosine = angle(unit, i, m)
+            turn, keep = (np.pi - f) / (2 * np.pi), sine / (2 * np.pi)
+            kernel = keep + turn * cosine
+            loss += a[i] * size[i] * outer * kernel
+            da[i] += size[i] * outer * kernel
+            own += outer * keep
+            for j in range(d):
+                dw[i, j] += outer * turn * unit[m, j]
+            if m < k:
+                back = a[i] * size[i]
+                da[m] += back * size[m] * kernel
+                for j in range(d):
+                    dw[m, j] += back * (turn * unit[i, j] + keep * unit[m, j])
+        for j in range(d):
+            dw[i, j] += own * unit[i, j]
+    for i in range(k):
+        for j in range(d):
+            dw[i, j] *= a[i] * mask[i, j]
+    return loss
+
+
+@njit(cache=True)
+def velocity(y, lone, side, mask, unit, size, out):
+    """Write minus the gradient at the state y (k + k d,) into out; return the loss."""
+    k, d = mask.shape
+    polar(y[k:].reshape(k, d), lone, side, unit, size)
+    loss = gradient(y[:k], side, mask, unit, size, out[:k], out[k:].reshape(k, d))
+    for i in range(y.size):
+        out[i] = -out[i]
+    return loss
+
+
+@njit(cache=True)
+def try_step(y, h, neurons, work, tolerances):
+    """Take one step from y, whose velocity is in slopes[0]: write the state into stage and its velocity into slopes[6].
+
+    Returns (loss there, largest error in units of the tolerances, relative and absolute).
+    """
+    (lone, side, mask), (unit, size, slopes, stage), loss = neurons, work, 0.0
+    for s in range(6):
+        for i in range(y.size):
+            move = 0.0
+            for j in range(s + 1):
+                move += STAGES[s, j] * slopes[j, i]
+            stage[i] = y[i] + h * move
+        loss = velocity(stage, lone, side, mask, unit, size, slopes[s + 1])
+    worst = 0.0
+    for i in range(y.size):
+        error = 0.0
+        for j in range(7):
+            error += ERROR[j] * slopes[j, i]
+        worst = max(worst, abs(h * error) / (tolerances[1] + tolerances[0] * max(abs(y[i]), abs(stage[i]))))
+    return loss, worst
+
+
+@njit(cache=True)
+def overshoot(y, stage, lone, side, d):
+    """Return which lone weight stands furthest beyond 0 after a step, as (share of the step until 0, distance)."""
+    share, distance, k = 1.0, 0.0, lone.size
+    for i in range(k):
+        if lone[i] >= 0 and side[i] != 0:
+            place = k + i * d + lone[i]
+            before, after = side[i] * y[place], side[i] * stage[place]
+            if after < 0:
+                share, distance = min(share, before / (before - after)), max(distance, -after)
+    return share, distance
+
+
+@njit(cache=True)
+def land(y, neurons, work, dead):
+    """Settle the lone weights that have landed on 0 and the neurons too small to follow; return whether there were any.
+
+    A lone weight goes on to the other side where the gradient there carries it on, and is dead where it pushes back.
+    """
+    (lone, side, mask), (unit, size, slopes, _), found = neurons, work, False
+    k, d = mask.shape
+    for i in range(k):
+        w = y[k + i * d : k + (i + 1) * d]
+        if side[i] != 0 and lone[i] >= 0 and side[i] * w[lone[i]] <= 0:
+            found, w[lone[i]], side[i] = True, 0.0, -side[i]
+            velocity(y, lone, side, mask, unit, size, slopes[0])
+            if side[i] * slopes[0, k + i * d + lone[i]] <= 0:
+                side[i] = 0.0
+        elif side[i] != 0 and lone[i] < 0 and np.sum(w**2) < dead**2:
+            if np.sum(w * slopes[0, k + i * d : k + (i + 1) * d]) <= 0:
+                found, side[i] = True, 0.0
+                w[:] = 0.0
+    return found
+
+
+@njit(cache=True)
+def flow(y, mask, horizon, learned, still, tolerances):
+    """Follow the gradient flow from y in place until it is decided; return (status, time, loss, gradient norm, steps).
+
+    Decided: loss below `learned`, else gradient norm below `still`; `horizon` ends it undecided.
+    """
+    k, d = mask.shape
+    lone, side = sides(y[k:].reshape(k, d), mask)
+    unit, size, slopes, stage = np.zeros((k + 1, d)), np.ones(k + 1), np.zeros((7, y.size)), np.empty(y.size)
+    unit[k, 0] = 1.0
+    neurons, work = (lone, side, mask), (unit, size, slopes, stage)
+    loss = velocity(y, lone, side, mask, unit, size, slopes[0])
+    t, h, steps = 0.0, 0.01, 0
+    while True:
+        norm = np.sqrt(np.sum(slopes[0] ** 2))
+        if loss < learned:
+            return LEARNED, t, loss, norm, steps
+        if norm < still:
+            return STATIONARY, t, loss, norm, steps
+        if t >= horizon or steps == MAX_STEPS:
+            return UNDECIDED, t, loss, norm, steps
+        h = min(h, horizon - t)
+        new_loss, error = try_step(y, h, neurons, work, tolerances)
+        steps += 1
+        share, distance = overshoot(y, stage, lone, side, d)
+        if error <= 1 and distance > LANDED:
+            h *= share
+            continue
+        if error <= 1:
+            t, loss = t + h, new_loss
+            y[:], slopes[0] = stage, slopes[6]
+            if land(y, neurons, work, DEAD * tolerances[1]):
+                loss = velocity(y, lone, side, mask, unit, size, slopes[0])
+                h = max(h, 1e-3)
+        h *= min(5.0, max(0.2, 0.9 * max(error, 1e-10) ** -0.2))
+
+
+@njit(cache=True)
+def flows(states, masks, horizon, learned, still, tolerances, out):
+    """Follow `flow` for each trial: states (trials, k + k d) in place, masks (trials, k, d), out (trials, 5)."""
+    for i in range(len(states)):
+        status, t, loss, norm, steps = flow(states[i], masks[i], horizon, learned, still, tolerances)
+        out[i] = float(status), t, loss, norm, float(steps)
+
+
+@njit(cache=True)
+def gradients(a, w, loss, da, dw):
+    """Write the loss (n,) and its gradient (n, k), (n, k, d) of the networks a (n, k), w (n, k, d)."""
+    n, k, d = w.shape
+    lone, unit, size = np.full(k, -1), np.zeros((k + 1, d)), np.ones(k + 1)
+    unit[k, 0] = 1.0
+    everything = np.ones((k, d))
+    for i in range(n):
+        side = np.zeros(k)
+        for m in range(k):
+            side[m] = 1.0 if np.any(w[i, m] != 0) else 0.0
+        polar(w[i], lone, side, unit, size)
+        loss[i] = gradient(a[i], side, everything, unit, size, da[i], dw[i])
