@@ -82,11 +82,12 @@ def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key
 
 
 def _how_counted(results: Sequence[TheoryResult]) -> str:
-    trials = sorted({result.values["trials"] for result in results})
+    trials = sorted({cell[rule]["trials"] for result in results for cell in result.values["cells"] for rule in RULES})
     late = sum(cell[rule]["unsettled"] for result in results for cell in result.values["cells"] for rule in RULES)
     words = (
-        f"Each marker: {' and '.join(f'{n:,}' for n in trials)} trials with a data set each, the same for IMP and LRR,"
+        f"Each marker: {', '.join(f'{n:,}' for n in trials)} trials with a data set each, the same for IMP and LRR,"
         " Clopper-Pearson 95 % intervals; several inputs by numerical integration until the flow rests, one input by"
-        " exact limits; pale lines: the population's exact probabilities."
+        " exact limits; pale lines: the population's exact probabilities. With noise, half of the data sets push"
+        " w₁ < 0, a > 0 through w₁ = 0: there IMP learns where the population would not."
     )
     return words + (f" {late:,} trials were stopped before every flow rested." if late else "")
