@@ -1,7 +1,7 @@
 """The theorems: `check` decides each by algebra and by numbers, and refutes its mutants; `THEOREMS` lists them.
 
 A mutant drops a hypothesis or changes a constant. A check that accepts a mutant proves nothing, so `check` requires
-that each check rejects every mutant that it can see. Statements and checks stand together in `theory.proofs_*`.
+that each check rejects every mutant that it can see. Statements and checks stand together in `theory.proofs.*`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theory import (
-    proofs_basin,
-    proofs_closed_form,
-    proofs_descent,
-    proofs_equilibria,
-    proofs_line,
-    proofs_population,
-    proofs_probability,
-    proofs_pruning,
-    proofs_sample,
-)
 from theory.checks import known, whole
-from theory.proofs_base import OURS, PAPER, READING, Mutant, Theorem, every
+from theory.proofs import (
+    basin,
+    closed_form,
+    descent,
+    equilibria,
+    line,
+    population,
+    probability,
+    pruning,
+    sample,
+)
+from theory.proofs.base import OURS, PAPER, READING, Mutant, Theorem, every
 
 __all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict", "check"]
 
@@ -101,19 +101,19 @@ def _summary(theorem: Theorem, symbolic: int, numeric: int) -> str:
 
 
 THEOREMS: dict[str, Theorem] = {
-    "theorem-2.1": proofs_line.THEOREM_2_1,
-    "lemma-2.2": proofs_basin.LEMMA_2_2,
-    "theorem-2.3": proofs_pruning.THEOREM_2_3,
-    "theorem-a1": proofs_closed_form.THEOREM_A1,
-    "population": proofs_population.POPULATION,
-    "conservation": proofs_sample.CONSERVATION,
-    "sample-1d": proofs_sample.SAMPLE_1D,
-    "basin-1d": proofs_line.BASIN_1D,
-    "basin": proofs_basin.BASIN,
-    "escape": proofs_population.ESCAPE,
-    "probabilities": proofs_probability.PROBABILITIES,
-    "factorial": proofs_pruning.FACTORIAL,
-    "equilibria-1d": proofs_equilibria.EQUILIBRIA_1D,
-    "equilibria": proofs_equilibria.EQUILIBRIA,
-    "step-size": proofs_descent.STEP_SIZE,
+    "theorem-2.1": line.THEOREM_2_1,
+    "lemma-2.2": basin.LEMMA_2_2,
+    "theorem-2.3": pruning.THEOREM_2_3,
+    "theorem-a1": closed_form.THEOREM_A1,
+    "population": population.POPULATION,
+    "conservation": sample.CONSERVATION,
+    "sample-1d": sample.SAMPLE_1D,
+    "basin-1d": line.BASIN_1D,
+    "basin": basin.BASIN,
+    "escape": population.ESCAPE,
+    "probabilities": probability.PROBABILITIES,
+    "factorial": pruning.FACTORIAL,
+    "equilibria-1d": equilibria.EQUILIBRIA_1D,
+    "equilibria": equilibria.EQUILIBRIA,
+    "step-size": descent.STEP_SIZE,
 }

@@ -39,7 +39,7 @@ def test_every_public_name_loads_and_is_documented(name):
 
 
 MODULES = [
-    f"theory.{path.stem}" for path in sorted(Path(theory.__file__).parent.glob("*.py")) if path.stem != "__init__"
+    f"theory.{path.stem}" for path in sorted(Path(theory.__file__).parent.rglob("*.py")) if path.stem != "__init__"
 ]
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory import symbols
 from theory.network import population_loss
-from theory.proofs_base import by_half_angle, nonnegative, positive, vanishes
-from theory.proofs_basin import plane_verdict
-from theory.proofs_line import line_verdict
-from theory.symbols import SCALE, THETA, A, P, Q, R, U, V, W
+from theory.proofs import symbols
+from theory.proofs.base import by_half_angle, nonnegative, positive, vanishes
+from theory.proofs.basin import plane_verdict
+from theory.proofs.line import line_verdict
+from theory.proofs.symbols import SCALE, THETA, A, P, Q, R, U, V, W
 
 SIZE, MORE, OPEN = sp.Symbol("m", positive=True), sp.Symbol("n", positive=True), sp.Symbol("s", real=True)
 

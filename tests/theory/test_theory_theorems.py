@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory import symbols
 from theory.network import population_gradient
-from theory.proofs_base import every
-from theory.symbols import THETA, A, P, R, W
+from theory.proofs import symbols
+from theory.proofs.base import every
+from theory.proofs.symbols import THETA, A, P, R, W
 from theory.theorems import THEOREMS, Mutant, check
 
 PAPERS = {"theorem-2.1": "paper, summary", **dict.fromkeys(("lemma-2.2", "theorem-2.3", "theorem-a1"), "our reading")}
@@ -131,15 +131,15 @@ def test_the_numeric_check_notices_a_wrong_gradient(monkeypatch):
         da, dw = population_gradient(a, w)
         return da, 1.001 * dw
 
-    for module in ("proofs_population", "proofs_equilibria", "proofs_descent"):
-        monkeypatch.setattr(f"theory.{module}.population_gradient", wrong)
+    for module in ("population", "equilibria", "descent"):
+        monkeypatch.setattr(f"theory.proofs.{module}.population_gradient", wrong)
     for name in ("population", "equilibria", "step-size"):
         assert not every(THEOREMS[name].numeric(THEOREMS[name].observe(np.random.default_rng(0)))), name
 
 
 @pytest.mark.parametrize(("name", "module"), [("basin-1d", "line"), ("theorem-2.1", "line"), ("basin", "basin")])
 def test_the_numeric_check_notices_wrong_verdicts(monkeypatch, name, module):
-    monkeypatch.setattr(f"theory.proofs_{module}.verdicts", lambda a0, w0: np.ones(len(a0), int))
+    monkeypatch.setattr(f"theory.proofs.{module}.verdicts", lambda a0, w0: np.ones(len(a0), int))
     assert not every(THEOREMS[name].numeric(THEOREMS[name].observe(np.random.default_rng(0))))
 
 
@@ -151,7 +151,7 @@ def test_the_numeric_check_notices_a_rule_that_learns_too_often(monkeypatch, nam
         levels = prune(rule, a0, w0, survivors)
         return Levels(levels.survivors, levels.learns | (np.arange(len(a0)) % 20 == 0), levels.masks)
 
-    monkeypatch.setattr("theory.proofs_pruning.prune", lucky)
+    monkeypatch.setattr("theory.proofs.pruning.prune", lucky)
     assert not every(THEOREMS[name].numeric(THEOREMS[name].observe(np.random.default_rng(0))))
 
 

@@ -1,6 +1,6 @@
 """Theorem 2.3 and the exact probabilities: what IMP, LRR, sign and magnitude rewind make of a dense run.
 
-The dense verdict comes from `theory.proofs_basin`, that of the masked start (a, w_1) from `theory.proofs_line`; what is
+The dense verdict comes from `theory.proofs.basin`, that of the masked start (a, w_1) from `theory.proofs.line`; what is
 left is where the dense run ends and how likely each sign pattern is.
 """
 
@@ -13,9 +13,9 @@ import numpy as np
 import sympy as sp
 
 import theory
-from theory import symbols
 from theory.checks import Array
-from theory.proofs_base import (
+from theory.proofs import symbols
+from theory.proofs.base import (
     OURS,
     READING,
     Claim,
@@ -27,11 +27,11 @@ from theory.proofs_base import (
     positive,
     vanishes,
 )
-from theory.proofs_basin import plane_verdict
-from theory.proofs_line import line_verdict
+from theory.proofs.basin import plane_verdict
+from theory.proofs.line import line_verdict
+from theory.proofs.symbols import THETA, A, R, V
 from theory.pruning import prune
 from theory.sampling import clopper_pearson
-from theory.symbols import THETA, A, R, V
 
 MORE, SIZE, INPUTS = sp.symbols("n m d", positive=True)
 WEAK = sp.Symbol("k", nonnegative=True)

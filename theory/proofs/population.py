@@ -8,12 +8,12 @@ import numpy as np
 import sympy as sp
 
 import theory
-from theory import symbols
 from theory.checks import Array
 from theory.network import population_gradient, population_loss
-from theory.proofs_base import OURS, Claim, Mutant, Steps, Theorem, vanishes
-from theory.proofs_sample import slopes_of
-from theory.symbols import THETA, A, P, Q, R, U, V, W
+from theory.proofs import symbols
+from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, vanishes
+from theory.proofs.sample import slopes_of
+from theory.proofs.symbols import THETA, A, P, Q, R, U, V, W
 
 PSI = sp.Symbol("psi", positive=True)  # pi - theta
 OUTPUT = sp.Symbol("P", positive=True)  # a |w|

@@ -8,12 +8,12 @@ import numpy as np
 import sympy as sp
 
 import theory
-from theory import symbols
 from theory.checks import Array
 from theory.network import population_gradient
-from theory.proofs_base import OURS, Claim, Mutant, Steps, Theorem, by_half_angle, positive, vanishes
-from theory.proofs_sample import slopes_of
-from theory.symbols import THETA, A, P, Q, R, W
+from theory.proofs import symbols
+from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, by_half_angle, positive, vanishes
+from theory.proofs.sample import slopes_of
+from theory.proofs.symbols import THETA, A, P, Q, R, W
 
 ALONG, ACROSS, MORE, STEP = sp.symbols("u v n eta", positive=True)
 

@@ -19,10 +19,10 @@ import numpy as np
 import sympy as sp
 
 import theory
-from theory import symbols
 from theory.basins import LEARNS, verdicts
 from theory.checks import Array
-from theory.proofs_base import (
+from theory.proofs import symbols
+from theory.proofs.base import (
     OURS,
     READING,
     Claim,
@@ -35,7 +35,7 @@ from theory.proofs_base import (
     positive,
     vanishes,
 )
-from theory.symbols import THETA, A, R
+from theory.proofs.symbols import THETA, A, R
 
 PSI0, GAIN, LOW, OUTPUT = sp.symbols("psi_0 K g_1 P", positive=True)
 BELOW, PAST, BALANCE, PUSH = sp.symbols("b n c g", nonnegative=True)  # b = -a; g >= 0 is a step of its own

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from theory.symbols import TANGENT, THETA
+from theory.proofs.symbols import TANGENT, THETA
 
 PAPER, READING, OURS = "paper, summary", "our reading", "ours"
 
@@ -37,7 +37,7 @@ class Mutant:
 class Theorem:
     """A statement with its evidence. The checks read the constants and hypotheses from `claim`, so none knows a mutant.
 
-    derive : claim -> steps, decided by sympy from the losses in `theory.symbols`
+    derive : claim -> steps, decided by sympy from the losses in `theory.proofs.symbols`
     observe : Generator -> numbers that know nothing of the claim
     compare : (those numbers, claim) -> steps, whether the claim fits them
     mutants : name -> Mutant

@@ -11,11 +11,11 @@ import numpy as np
 import sympy as sp
 
 import theory
-from theory import symbols
 from theory.checks import Array
 from theory.exact import closed_form
-from theory.proofs_base import READING, Claim, Mutant, Steps, Theorem, positive, vanishes
-from theory.symbols import A, P, Q, W
+from theory.proofs import symbols
+from theory.proofs.base import READING, Claim, Mutant, Steps, Theorem, positive, vanishes
+from theory.proofs.symbols import A, P, Q, W
 
 PLUS, MINUS = sp.symbols("A B", real=True)  # a0 + w0 and a0 - w0
 D, E = sp.symbols("D e", positive=True)  # sqrt(4 + c^2) and exp(-C+ D t)

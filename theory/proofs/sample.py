@@ -9,11 +9,11 @@ import numpy as np
 import sympy as sp
 
 import theory
-from theory import symbols
 from theory.checks import Array
 from theory.exact import closed_form
-from theory.proofs_base import OURS, Claim, Mutant, Steps, Theorem, vanishes
-from theory.symbols import SCALE, A, P, R, W
+from theory.proofs import symbols
+from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, vanishes
+from theory.proofs.symbols import SCALE, A, P, R, W
 
 POINT = sp.Symbol("x", positive=True), sp.Symbol("y", real=True)  # |x| and y, as in line_sample_loss
 

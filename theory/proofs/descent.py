@@ -8,11 +8,11 @@ import numpy as np
 import sympy as sp
 
 import theory
-from theory import symbols
 from theory.network import population_gradient
-from theory.proofs_base import OURS, Claim, Mutant, Steps, Theorem, by_half_angle, nonnegative, positive, vanishes
-from theory.proofs_equilibria import ALONG, MORE, STEP, hessian, spectrum
-from theory.symbols import THETA, A, R, W
+from theory.proofs import symbols
+from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, by_half_angle, nonnegative, positive, vanishes
+from theory.proofs.equilibria import ALONG, MORE, STEP, hessian, spectrum
+from theory.proofs.symbols import THETA, A, R, W
 
 SLOPE, BALANCE = sp.Symbol("L_a", real=True), sp.Symbol("c", nonnegative=True)
 

@@ -10,13 +10,13 @@ import numpy as np
 import sympy as sp
 
 import theory
-from theory import symbols
 from theory.basins import LEARNS, SEPARATRIX, verdicts
 from theory.checks import Array
 from theory.exact import closed_form
-from theory.proofs_base import OURS, PAPER, Claim, Mutant, Steps, Theorem, every, nonnegative, positive, vanishes
-from theory.proofs_closed_form import MINUS, PLUS, ROOT, E, Z, above_steps, fraction, kink_steps, slope_of_z
-from theory.symbols import A, P, W
+from theory.proofs import symbols
+from theory.proofs.base import OURS, PAPER, Claim, Mutant, Steps, Theorem, every, nonnegative, positive, vanishes
+from theory.proofs.closed_form import MINUS, PLUS, ROOT, E, Z, above_steps, fraction, kink_steps, slope_of_z
+from theory.proofs.symbols import A, P, W
 
 SIZE = sp.Symbol("m", positive=True)
 MORE, LESS = sp.Symbol("n", positive=True), sp.Symbol("n", nonnegative=True)  # strictly and weakly past an edge

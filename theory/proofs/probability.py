@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-from theory.proofs_base import OURS, Claim, Mutant, Steps, Theorem, vanishes
-from theory.proofs_basin import plane_verdict
-from theory.proofs_line import line_verdict
-from theory.proofs_pruning import INPUTS, MORE, SIZE, WEAK, chi, half_line, off_the_ray_by, pruned_starts, within
-from theory.symbols import V
+from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, vanishes
+from theory.proofs.basin import plane_verdict
+from theory.proofs.line import line_verdict
+from theory.proofs.pruning import INPUTS, MORE, SIZE, WEAK, chi, half_line, off_the_ray_by, pruned_starts, within
+from theory.proofs.symbols import V
 
 KAPPA = sp.Symbol("kappa", positive=True)  # s_w / s_a
 

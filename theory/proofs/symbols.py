@@ -1,6 +1,6 @@
 """The losses of the neuron in symbols, each written once, as an expectation that sympy integrates.
 
-Every vector field, Hessian and bound in `theory.proofs_*` is differentiated from what stands here. Symbols carry the
+Every vector field, Hessian and bound in `theory.proofs.*` is differentiated from what stands here. Symbols carry the
 assumptions of their branch (w > 0 or w < 0, r > 0, ...), so that relu, roots and signs are decided, never guessed.
 """
 
