@@ -38,8 +38,11 @@ def test_every_public_name_loads_and_is_documented(name):
     assert isinstance(value, dict) or value.__doc__
 
 
+HOME = Path(theory.__file__).parent
 MODULES = [
-    f"theory.{path.stem}" for path in sorted(Path(theory.__file__).parent.rglob("*.py")) if path.stem != "__init__"
+    ".".join(path.relative_to(HOME.parent).with_suffix("").parts)
+    for path in sorted(HOME.rglob("*.py"))
+    if path.stem != "__init__"
 ]
 
 
