@@ -93,18 +93,21 @@ def claim_4a(evidence: Evidence) -> list[Row]:
 def claim_4b(evidence: Evidence) -> list[Row]:
     """Difference of mask recovery at N(0, 1/d) starts, finite samples, label noise, 50 % pruned a level; paired.
 
-    One condition, named in the result file, decides; every other one stands beside it.
+    One condition, named in the result file, decides; those of the same sample size or the same noise stand beside it.
     """
     name, result = "mask recovery, lrr - imp", evidence.theory.get("mask-recovery")
     if result is None:
         return [theory_missing(evidence, name, "mask-recovery", PROBABILITY)]
     rows, decides = [], result.values["decides"]
     for cell in result.values["cells"]:
-        here = (cell["ratio"], cell["noise"]) == (decides["ratio"], decides["noise"])
+        alike = [cell[key] == decides[key] for key in ("ratio", "noise")]
+        if not any(alike):
+            continue
         words = f"{name}, n = {cell['n']:,}, label noise {cell['noise']:g}"
         interval, trials = cell["lrr - imp, recovered"], cell["imp"]["trials"]
-        row = from_interval(words, interval, trials, PROBABILITY, result, "effect" if here else "beside")
-        rows.append(replace(row, note=_recovered(cell)))
+        row = from_interval(words, interval, trials, PROBABILITY, result, "effect" if all(alike) else "beside")
+        scope = f"theory, one neuron, d = {result.values['d']}, {trials:,} samples of n = {cell['n']:,}"
+        rows.append(replace(row, scope=scope, note=_recovered(cell)))
     return sorted(rows, key=lambda row: not row.decides)
 
 

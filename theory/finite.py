@@ -23,7 +23,7 @@ from theory.probability import success_probability_exact
 from theory.pruning import REWINDS, schedule, weakest_pruned
 from theory.records import Result
 from theory.samples import Masked, Sample
-from theory.sampling import STARTS, clopper_pearson, generator, paired_interval
+from theory.sampling import STARTS, clopper_pearson, generator, paired_shares_interval
 
 RULES = ("imp", "lrr")
 AT_ONCE = 200  # trials in memory together
@@ -127,8 +127,7 @@ def _cell(d, survivors, init, n, noise, trials, horizon, seed) -> dict[str, Any]
              for rule in RULES}  # fmt: skip
     out: dict[str, Any] = {rule: _counted(found[rule]) for rule in RULES}
     for key in ("learns", "recovered"):
-        gain = found["lrr"][key].astype(float) - found["imp"][key]
-        out[f"lrr - imp, {key}"] = paired_interval(gain)
+        out[f"lrr - imp, {key}"] = paired_shares_interval(found["imp"][key], found["lrr"][key])
     return out
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from numbers import Real
 
 import numpy as np
+from numpy.typing import NDArray
 
 from theory.checks import Array, known, whole
 
@@ -135,6 +136,29 @@ def paired_interval(samples: Array) -> dict[str, float]:
     if len(samples) < 2:
         raise ValueError(f"an interval needs two differences or more, got {len(samples)}: ask for more trials")
     return _normal_interval(samples.mean(), samples.var(ddof=1) / len(samples))
+
+
+def paired_shares_interval(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, float]:
+    """Return {"value", "low", "high"}: share of second - share of first, paired by trial, with a 95 % interval.
+
+    Parameters
+    ----------
+    first, second : bool ndarray, shape (trials,), at least one trial
+
+    Agresti and Min's interval (half a trial added to each of the four cells): it has a width even where no pair
+    differs, where the normal interval of `paired_interval` would be a point.
+
+    Raises
+    ------
+    ValueError: shapes that do not match, or no trial.
+    """
+    if first.shape != second.shape or first.ndim != 1 or first.size == 0:
+        raise ValueError(f"shares are paired by trial, shape (trials,), got {first.shape} and {second.shape}")
+    n = first.size
+    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    mean, size = (gained - lost) / (n + 2), n + 2
+    half = 1.959963984540054 * np.sqrt((gained + lost + 1) / size - mean**2) / np.sqrt(size)
+    return {"value": (gained - lost) / n, "low": float(mean - half), "high": float(mean + half)}
 
 
 def difference_interval(first: Array, second: Array) -> dict[str, float]:
