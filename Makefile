@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.ready-bench
 PY := $(VENV)/bin/python
 
-.PHONY: figures test lint clean-venv
+.PHONY: figures test bench lint clean-venv
 .DEFAULT_GOAL := figures
 
 $(READY): pyproject.toml constraints.txt
@@ -19,6 +20,14 @@ figures: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
+
+$(BENCH_READY): $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	touch $(BENCH_READY)
+
+# speed, memory and accuracy beside the peers, which only this target installs
+bench: $(BENCH_READY)
+	$(PY) tests/bench/benchmark.py
 
 lint: $(READY)
 	$(PY) -m ruff check .
