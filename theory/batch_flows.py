@@ -104,8 +104,9 @@ def on_samples(x: Array, y: Array, slope: float, a0: Array, w0: Array, t: Array,
     n, d = w0.shape
     a, w = np.empty((n, len(t))), np.empty((n, len(t), d))
     status, gradient = np.empty(n, np.int8), np.empty(n)
-    x, y, a0, w0 = (np.ascontiguousarray(part) for part in (x, y, a0, w0))
-    follow_sample(x, y, slope, a0, w0, split(w0)[2], t, SAMPLE_RTOL, tolerance, a, w, status, gradient)
+    # of one memory layout: the loop is compiled once
+    x, y, a0, w0, r0, t = (np.require(part, float, "CW") for part in (x, y, a0, w0, split(w0)[2], t))
+    follow_sample(x, y, float(slope), a0, w0, r0, t, SAMPLE_RTOL, tolerance, a, w, status, gradient)
     return a, w, status, gradient
 
 

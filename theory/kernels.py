@@ -24,7 +24,7 @@ from scipy.integrate import DOP853
 
 FINISHED, DEAD, FAILED, _GOES_ON = range(4)
 LANES = 120  # trajectories in a block: its rows stay in the fastest cache, and none lies 4096 bytes from another
-TRIES = 100_000  # steps, refused ones included, before a trajectory counts as failed
+TRIES = 20_000  # steps, refused ones included, before a trajectory counts as failed
 ARRIVED = 1e-6  # so near to the target the flow is linear: the square of it is left out
 NEGLIGIBLE = 1e-12  # the share that the asymptotic form of a dying neuron leaves out
 
@@ -36,27 +36,27 @@ _G = tuple((-1.0) ** k * 2 * (k + 1) / math.factorial(2 * k + 3) for k in _TERMS
 STAGES = 12
 A, B, E3, E5 = (np.ascontiguousarray(part) for part in (DOP853.A, DOP853.B, DOP853.E3, DOP853.E5))
 
-# A block is one flat array of rows of LANES numbers: with every row at a known distance from the others the compiler sees
-# that they do not overlap, and vectorises. Rows: trajectory, how many of its times are saved, steps tried; state q,
-# angle, side, conserved c; the step to try, the natural step, the clock and where it stops next; what a step gives:
-# state, error (at most 1 is good), growth, sums of errors; slopes of q and of the angle, 13 stages each.
-_WHO, _SAVED, _TRIES, _Q, _P, _SIDE, _C, _H, _KEPT, _T, _LAND = range(0, 11 * LANES, LANES)
-_NEW_Q, _NEW_P, _ERROR, _GROW, _Q3, _P3, _Q5, _P5, _KQ = range(11 * LANES, 20 * LANES, LANES)
-_KP = _KQ + (STAGES + 1) * LANES
-_SIZE = _KP + (STAGES + 1) * LANES
+# Rows of a block, its columns being the lanes; in one array the compiler sees that rows do not overlap. Trajectory, how
+# many of its times are saved, steps tried; state q, angle, side, conserved c; the step to try, the natural step, the
+# clock and where it stops next; what a step gives: state, error (at most 1 is good), growth, sums of errors; slopes at
+# 13 stages each.
+_WHO, _SAVED, _TRIES, _Q, _P, _SIDE, _C, _H, _KEPT, _T, _LAND = range(11)
+_NEW_Q, _NEW_P, _ERROR, _GROW, _Q3, _P3, _Q5, _P5, _KQ = range(11, 20)
+_KP = _KQ + STAGES + 1
+_ROWS = _KP + STAGES + 1
 
 compiled = njit(cache=True, error_model="numpy")
-inlined = njit(cache=True, error_model="numpy", forceinline=True)  # passing arrays costs more than these do
+inlined = njit(cache=True, error_model="numpy", forceinline=True)  # a loop over lanes with a call is not vectorised
 
 
-@compiled
+@inlined
 def _polynomial(y, p):
     """Return p[0] y^12 + ... + p[12]; written out, since a loop here would keep the lanes from being vectorised."""
     high = (((((p[0] * y + p[1]) * y + p[2]) * y + p[3]) * y + p[4]) * y + p[5]) * y + p[6]
     return (((((high * y + p[7]) * y + p[8]) * y + p[9]) * y + p[10]) * y + p[11]) * y + p[12]
 
 
-@compiled
+@inlined
 def sizes(q, c):
     """Return M = a^2 + |w|^2 and a / |w| from q = a |w| and c = a^2 - |w|^2, free of overflow and cancellation."""
     size, double = abs(c), abs(2 * q)
@@ -67,7 +67,7 @@ def sizes(q, c):
     return m, above / below
 
 
-@compiled
+@inlined
 def slopes(q, angle, side, c, share, slope):
     """Return the slopes of q and the angle, for a target of size 1.
 
@@ -86,16 +86,16 @@ def slopes(q, angle, side, c, share, slope):
 
 @compiled
 def _weighted(n, b, row, weights, stages):
-    """Put the weighted sums of the stages' slopes into two rows from `row` on, of q and of the angle."""
+    """Put the weighted sums of the stages' slopes into b[row] (of q) and b[row + 1] (of the angle)."""
     for i in range(n):
-        b[row + i] = b[row + LANES + i] = 0.0
+        b[row, i] = b[row + 1, i] = 0.0
     for j in range(stages):
         weight = weights[j]
         if weight != 0:
             for i in range(n):
-                b[row + i] += weight * b[_KQ + j * LANES + i]
+                b[row, i] += weight * b[_KQ + j, i]
             for i in range(n):
-                b[row + LANES + i] += weight * b[_KP + j * LANES + i]
+                b[row + 1, i] += weight * b[_KP + j, i]
 
 
 @compiled
@@ -103,12 +103,12 @@ def _stage(n, b, weights, stages, share, slope):
     """Go from the state along the weighted slopes, and put the slopes found there into the next stage's rows."""
     _weighted(n, b, _NEW_Q, weights, stages)
     for i in range(n):
-        q, angle = b[_Q + i] + b[_H + i] * b[_NEW_Q + i], b[_P + i] + b[_H + i] * b[_NEW_P + i]
-        dq, turn = slopes(q, angle, b[_SIDE + i], b[_C + i], share, slope)
-        b[_NEW_Q + i] = q
-        b[_NEW_P + i] = angle
-        b[_KQ + stages * LANES + i] = dq
-        b[_KP + stages * LANES + i] = turn
+        q, angle = b[_Q, i] + b[_H, i] * b[_NEW_Q, i], b[_P, i] + b[_H, i] * b[_NEW_P, i]
+        dq, turn = slopes(q, angle, b[_SIDE, i], b[_C, i], share, slope)
+        b[_NEW_Q, i] = q
+        b[_NEW_P, i] = angle
+        b[_KQ + stages, i] = dq
+        b[_KP + stages, i] = turn
 
 
 @compiled
@@ -120,15 +120,15 @@ def _attempt(n, b, share, slope, rtol):
     _weighted(n, b, _Q3, E3, STAGES)
     _weighted(n, b, _Q5, E5, STAGES)
     for i in range(n):
-        for_q, for_angle = _scales(b[_Q + i], b[_NEW_Q + i], b[_P + i], b[_NEW_P + i], b[_SIDE + i], b[_C + i])
-        e3 = (b[_Q3 + i] / (rtol * for_q)) ** 2 + (b[_P3 + i] / (rtol * for_angle)) ** 2
-        e5 = (b[_Q5 + i] / (rtol * for_q)) ** 2 + (b[_P5 + i] / (rtol * for_angle)) ** 2
-        error = b[_H + i] * estimate(e3, e5, 2)
-        b[_ERROR + i] = np.inf if b[_C + i] >= 0 and b[_Q + i] * b[_NEW_Q + i] <= 0 else error  # then a keeps its sign
-        b[_GROW + i] = growth(b[_ERROR + i])
+        for_q, for_angle = _scales(b[_Q, i], b[_NEW_Q, i], b[_P, i], b[_NEW_P, i], b[_SIDE, i], b[_C, i])
+        e3 = (b[_Q3, i] / (rtol * for_q)) ** 2 + (b[_P3, i] / (rtol * for_angle)) ** 2
+        e5 = (b[_Q5, i] / (rtol * for_q)) ** 2 + (b[_P5, i] / (rtol * for_angle)) ** 2
+        error = b[_H, i] * estimate(e3, e5, 2)
+        b[_ERROR, i] = np.inf if b[_C, i] >= 0 and b[_Q, i] * b[_NEW_Q, i] <= 0 else error  # then a keeps its sign
+        b[_GROW, i] = growth(b[_ERROR, i])
 
 
-@compiled
+@inlined
 def _scales(q, new_q, angle, new_angle, side, c):
     """Return what the errors of q and the angle are relative to.
 
@@ -139,13 +139,13 @@ def _scales(q, new_q, angle, new_angle, side, c):
     return for_q if c >= 0 else for_q - c, 1.0 if side > 0 and q > 0 else max(angle, new_angle)
 
 
-@compiled
+@inlined
 def estimate(e3, e5, parts):
     """Return DOP853's error of a unit step from the sums of squares of its two estimates."""
     return e5 / math.sqrt(parts * (e5 + 0.01 * e3) + 1e-300)
 
 
-@compiled
+@inlined
 def growth(error):
     """Return by how much the next step may differ: from a fifth to about 7 times."""
     factor = 0.9 / math.sqrt(math.sqrt(math.sqrt(max(error, 1e-7))))
@@ -156,40 +156,40 @@ def growth(error):
 def _load(b, i, who, start, land, share, slope):
     """Put trajectory `who`, start = (q, angle, side, c), into lane i."""
     q, angle, side, c = start
-    b[_WHO + i], b[_SAVED + i], b[_TRIES + i], b[_T + i] = who, 0, 0, 0.0
-    b[_Q + i], b[_P + i], b[_SIDE + i], b[_C + i] = q, angle, side, c
-    b[_KQ + i], b[_KP + i] = slopes(q, angle, side, c, share, slope)
+    b[_WHO, i], b[_SAVED, i], b[_TRIES, i], b[_T, i] = who, 0, 0, 0.0
+    b[_Q, i], b[_P, i], b[_SIDE, i], b[_C, i] = q, angle, side, c
+    b[_KQ, i], b[_KP, i] = slopes(q, angle, side, c, share, slope)
     for_q, for_angle = _scales(q, q, angle, angle, side, c)
-    b[_KEPT + i] = 0.1 / (abs(b[_KQ + i]) / for_q + abs(b[_KP + i]) / for_angle)
+    b[_KEPT, i] = 0.1 / (abs(b[_KQ, i]) / for_q + abs(b[_KP, i]) / for_angle)
     _aim(b, i, land)
 
 
 @inlined
 def _aim(b, i, land):
     """Choose the step of lane i: the natural one, halved or cut so as to stop at the time `land` exactly."""
-    left, kept = land - b[_T + i], b[_KEPT + i]
-    b[_LAND + i] = land
-    b[_H + i] = left if kept >= left else min(kept, 0.5 * left)
+    left, kept = land - b[_T, i], b[_KEPT, i]
+    b[_LAND, i] = land
+    b[_H, i] = left if kept >= left else min(kept, 0.5 * left)
 
 
 @inlined
 def _accept(b, i):
     """Move lane i to the end of its step; return whether it landed."""
-    h, grow = b[_H + i], b[_GROW + i]
-    landed = h == b[_LAND + i] - b[_T + i]
-    b[_T + i] = b[_LAND + i] if landed else b[_T + i] + h
-    b[_KEPT + i] = max(h * grow, b[_KEPT + i]) if grow > 1 else h * grow
-    b[_Q + i], b[_P + i] = b[_NEW_Q + i], b[_NEW_P + i]
-    b[_KQ + i], b[_KP + i] = b[_KQ + STAGES * LANES + i], b[_KP + STAGES * LANES + i]
-    if b[_P + i] > 2:
-        b[_P + i], b[_SIDE + i], b[_KP + i] = np.pi - b[_P + i], 1 - b[_SIDE + i], -b[_KP + i]
+    h, grow = b[_H, i], b[_GROW, i]
+    landed = h == b[_LAND, i] - b[_T, i]
+    b[_T, i] = b[_LAND, i] if landed else b[_T, i] + h
+    b[_KEPT, i] = max(h * grow, b[_KEPT, i]) if grow > 1 else h * grow
+    b[_Q, i], b[_P, i] = b[_NEW_Q, i], b[_NEW_P, i]
+    b[_KQ, i], b[_KP, i] = b[_KQ + STAGES, i], b[_KP + STAGES, i]
+    if b[_P, i] > 2:
+        b[_P, i], b[_SIDE, i], b[_KP, i] = np.pi - b[_P, i], 1 - b[_SIDE, i], -b[_KP, i]
     return landed
 
 
 @inlined
 def _settled(b, i, slope):
     """Say whether a closed form takes over in lane i: FINISHED near the target, DEAD for a dying neuron."""
-    q, angle, side, c = b[_Q + i], b[_P + i], b[_SIDE + i], b[_C + i]
+    q, angle, side, c = b[_Q, i], b[_P, i], b[_SIDE, i], b[_C, i]
     if side > 0 and angle < ARRIVED and abs(q - 1) < ARRIVED:
         return FINISHED
     if side == 0 and q < 0 and c > 0 and slope == 0 and angle * angle < NEGLIGIBLE:
@@ -202,11 +202,11 @@ def _settled(b, i, slope):
 @compiled
 def _conclude(how, b, i, slope, times, q, angle):
     """Fill the results of lane i at the remaining times by the closed form that has taken over."""
-    q1, angle1, c, row = b[_Q + i], b[_P + i], b[_C + i], int(b[_WHO + i])
+    q1, angle1, c, row = b[_Q, i], b[_P, i], b[_C, i], int(b[_WHO, i])
     m = math.hypot(c, 2.0)
     square = (m + c) / 2 if c >= 0 else 2 / (m - c)  # a^2 at the target
-    for j in range(int(b[_SAVED + i]), len(times)):
-        since = times[j] - b[_T + i]
+    for j in range(int(b[_SAVED, i]), len(times)):
+        since = times[j] - b[_T, i]
         if how == FINISHED:  # q - 1 and theta decay
             clock = -(1 + slope * slope) / 2 * since
             q[row, j] = 1 + (q1 - 1) * math.exp(clock * m)
@@ -223,21 +223,21 @@ def _conclude(how, b, i, slope, times, q, angle):
 def _advance(b, i, times, slope, q, angle):
     """Book the step that lane i has tried; return the status of its trajectory."""
     how = _GOES_ON
-    b[_TRIES + i] += 1
-    if b[_ERROR + i] <= 1:
+    b[_TRIES, i] += 1
+    if b[_ERROR, i] <= 1:
         if _accept(b, i):
-            row, saved = int(b[_WHO + i]), int(b[_SAVED + i])
-            q[row, saved], angle[row, saved] = b[_Q + i], -b[_P + i] if b[_SIDE + i] > 0 else b[_P + i]
-            b[_SAVED + i] += 1
-            if b[_SAVED + i] == len(times):
+            row, saved = int(b[_WHO, i]), int(b[_SAVED, i])
+            q[row, saved], angle[row, saved] = b[_Q, i], -b[_P, i] if b[_SIDE, i] > 0 else b[_P, i]
+            b[_SAVED, i] += 1
+            if b[_SAVED, i] == len(times):
                 return FINISHED
         how = _settled(b, i, slope)
     else:
-        b[_KEPT + i] = b[_H + i] * min(b[_GROW + i], 1.0)
-    if b[_TRIES + i] >= TRIES or not b[_KEPT + i] > 1e-300:
+        b[_KEPT, i] = b[_H, i] * min(b[_GROW, i], 1.0)
+    if b[_TRIES, i] >= TRIES or not b[_KEPT, i] > 1e-300:
         how = FAILED
     if how == _GOES_ON:
-        _aim(b, i, times[int(b[_SAVED + i])])
+        _aim(b, i, times[int(b[_SAVED, i])])
     else:
         _conclude(how, b, i, slope, times, q, angle)
     return how
@@ -256,7 +256,7 @@ def follow(q0, angle0, c, times, share, slope, rtol, q, angle, status):
     """
     n = len(q0)
     started = alive = min(LANES, n)
-    b = np.empty(_SIZE)
+    b = np.empty((_ROWS, alive))
     for i in range(alive):
         _load(b, i, i, (q0[i], abs(angle0[i]), 1.0 if angle0[i] < 0 else 0.0, c[i]), times[0], share, slope)
     while alive > 0:
@@ -267,12 +267,11 @@ def follow(q0, angle0, c, times, share, slope, rtol, q, angle, status):
             if how == _GOES_ON:
                 i += 1
                 continue
-            status[int(b[_WHO + i])] = how
+            status[int(b[_WHO, i])] = how
             if started < n:  # its lane goes to the next start
                 j, started, i = started, started + 1, i + 1
                 start = (q0[j], abs(angle0[j]), 1.0 if angle0[j] < 0 else 0.0, c[j])
                 _load(b, i - 1, j, start, times[0], share, slope)
             else:  # or to the last lane, whose own step is then booked here
                 alive -= 1
-                for row in range(0, _SIZE, LANES):
-                    b[row + i] = b[row + alive]
+                b[:, i] = b[:, alive]

@@ -47,6 +47,8 @@ def _attempt(state, h, c, rtol, pattern, force, k, new):
                 for v in range(len(new)):
                     new[v] += h * weights[j] * k[j, v]
         _slopes(new, c, pattern, force, k[s])
+    if c >= 0 and state[0] * new[0] <= 0:  # a keeps its sign
+        return np.inf
     size, e3, e5 = max(abs(state[0]), abs(new[0])), 0.0, 0.0
     for v in range(len(new)):
         sum3, sum5 = 0.0, 0.0
