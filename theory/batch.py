@@ -68,7 +68,7 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
     stiff, takes about |w|^2 t / 12 steps, and fails above 20,000. Finite sample: relative error 1e-9 a step, kinks
     located to 1e-9 |w| |x| and slides along them followed exactly; it rests where the gradient norm is below
-    1e-12 |(a, w)| and fails after 100,000 steps. Balanced starts, a0 = +-|w0| up to a relative 1e-12, stay so exactly:
+    1e-12 |(a, w)| and fails after 10,000 steps. Balanced starts, a0 = +-|w0| up to a relative 1e-12, stay so exactly:
     with a0 against the target they never learn, at any horizon.
 
     The first call for a kind of loss compiles its loop (some seconds, kept on disk).
@@ -156,7 +156,7 @@ def settle_samples(
     a, w, gradient : ndarrays of shape (trials,), (trials, d), (trials,); the gradient's norm at the end, 0 for a neuron
         that has died (w = 0). Along a kink that both sides push to, it is the norm of what is left of the gradient
         there (the least in Clarke's subdifferential), so that it vanishes at a minimum on kinks too. NaN in a row whose
-        flow failed (100,000 steps).
+        flow failed (10,000 steps).
 
     Raises
     ------

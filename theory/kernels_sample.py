@@ -19,7 +19,7 @@ from theory.kernels import DEAD, E3, E5, FAILED, FINISHED, STAGES, A, B, compile
 from theory.kernels_pattern import ON, SLIDES, WIDTH, decide, dot, inputs, put_factors, put_force, room, start
 
 DYING = 1e-9  # with c >= 0, |w| below this share of the start and still falling has died
-TRIES = 100_000  # steps, refused ones included, before a trajectory counts as failed
+TRIES = 10_000  # steps, refused ones included, before a trajectory counts as failed
 _GOES_ON = -1
 
 
