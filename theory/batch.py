@@ -120,11 +120,12 @@ def _times(t: ArrayLike) -> Array:
 
 def _drift(a0: Array, w0: Array, a: Array, w: Array) -> Array:
     r0 = split(w0)[2]
-    a0 = abs(balanced(a0, w0))
+    a0 = abs(balanced(a0, r0))
     size = np.fmax(np.fmax.reduce(abs(a), axis=1), np.fmax(a0, r0))  # the squares would overflow
     size = np.where(size > 0, size, 1.0)
     c0 = ((a0 - r0) / size) * ((a0 + r0) / size)
-    a2, w2 = (a / size[:, None]) ** 2, ((w / size[:, None, None]) ** 2).sum(axis=-1)
+    a, w = a / size[:, None], w / size[:, None, None]
+    a2, w2 = a * a, np.einsum("...i,...i", w, w)
     scale = np.fmax(a2 + w2 + abs(c0)[:, None], np.finfo(float).tiny)
     return np.fmax.reduce(abs(a2 - w2 - c0[:, None]) / scale, axis=1, initial=0.0)
 
@@ -184,7 +185,7 @@ def settle_samples(
         if masks.shape != w0.shape or not np.isin(masks, (0, 1)).all():
             raise ValueError(f"masks must be of 0 and 1, shape {w0.shape}, got {masks.shape}: one row a trial, as w0")
         x, w0 = x * masks[:, None], w0 * masks
-    a, w, _, gradient = on_samples(x, y, 0.0, balanced(a0, w0), w0, np.array([horizon]), tolerance)
+    a, w, _, gradient = on_samples(x, y, 0.0, balanced(a0, split(w0)[2]), w0, np.array([horizon]), tolerance)
     return a[:, 0], w[:, 0], gradient
 
 

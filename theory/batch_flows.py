@@ -17,7 +17,7 @@ from theory.losses import Independent, Line, Loss, Population
 from theory.network import split
 from theory.samples import Masked, Sample
 
-RTOL = 1e-10  # of a step of the population; near the ray -e_1 a trajectory loses a digit or two of it
+RTOL = 1e-10  # of a step of the population; the largest error of 100,000 N(0, 1/d) starts, d = 10, at t = 50 is then 9e-9
 SAMPLE_RTOL = 1e-9
 AT_REST = 1e-12  # a finite sample rests where the gradient norm is at most this share of |(a, w)|
 
@@ -26,12 +26,11 @@ Followed = tuple[Array, Array, NDArray[np.int8]]
 
 def follow(loss: Loss, a0: Array, w0: Array, t: Array) -> Followed:
     """Return (a, w, status) at the times t; a start within a relative 1e-12 of balanced is balanced."""
-    return FLOWS[type(loss)](loss, balanced(a0, w0), w0, t)
+    return FLOWS[type(loss)](loss, balanced(a0, split(w0)[2]), w0, t)
 
 
-def balanced(a0: Array, w0: Array) -> Array:
-    """Return a0, put on +-|w0| exactly where it is within a relative 1e-12 of it, |w0| being rounded."""
-    r0 = split(w0)[2]
+def balanced(a0: Array, r0: Array) -> Array:
+    """Return a0, put on +-r0 exactly where it is within a relative 1e-12 of it, r0 = |w0| being rounded."""
     return np.where(abs(abs(a0) - r0) <= BAND * r0, np.copysign(r0, a0), a0)
 
 
@@ -48,7 +47,7 @@ def _independent(loss: Independent, a0: Array, w0: Array, t: Array) -> Followed:
 
 
 def _population(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
-    on_axis = split(w0)[1] == 0
+    on_axis = ~w0[:, 1:].any(axis=1)
     if not on_axis.any():
         return _off_axis(loss, a0, w0, t)
     a, w, status = np.empty((len(a0), len(t))), np.zeros((len(a0), len(t), loss.d)), np.zeros(len(a0), np.int8)

@@ -16,7 +16,9 @@ reordered (no fastmath): a trajectory's bits depend on its own start and times o
 
 from __future__ import annotations
 
+import contextlib
 import math
+from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -38,13 +40,25 @@ A, B, E3, E5 = (np.ascontiguousarray(part) for part in (DOP853.A, DOP853.B, DOP8
 
 # Rows of a block, its columns being the lanes; in one array the compiler sees that rows do not overlap. Trajectory, how
 # many of its times are saved, steps tried; state q, angle, side, conserved c; the step to try, the natural step, the
-# clock and where it stops next; what a step gives: state, error (at most 1 is good), growth, sums of errors; slopes at
-# 13 stages each.
-_WHO, _SAVED, _TRIES, _Q, _P, _SIDE, _C, _H, _KEPT, _T, _LAND = range(11)
-_NEW_Q, _NEW_P, _ERROR, _GROW, _Q3, _P3, _Q5, _P5, _KQ = range(11, 20)
+# clock and where it stops next, whether it calls for attention there; what a step gives: state, error (at most 1 is
+# good), growth, sums of errors; slopes at 13 stages each.
+_WHO, _SAVED, _TRIES, _Q, _P, _SIDE, _C, _H, _KEPT, _T, _LAND, _CALLS = range(12)
+_NEW_Q, _NEW_P, _ERROR, _GROW, _Q3, _P3, _Q5, _P5, _KQ = range(12, 21)
 _KP = _KQ + STAGES + 1
 _ROWS = _KP + STAGES + 1
 
+
+def _forget_stale_code() -> None:
+    """Remove compiled code that is older than a kernel's source: numba looks at the file of the outermost call only."""
+    here = Path(__file__).parent
+    newest = max(source.stat().st_mtime for source in here.glob("kernels*.py"))
+    for stored in here.glob("__pycache__/kernels*.nb[ic]"):
+        with contextlib.suppress(OSError):
+            if stored.stat().st_mtime < newest:
+                stored.unlink()
+
+
+_forget_stale_code()
 compiled = njit(cache=True, error_model="numpy")
 inlined = njit(cache=True, error_model="numpy", forceinline=True)  # a loop over lanes with a call is not vectorised
 
@@ -136,7 +150,7 @@ def _scales(q, new_q, angle, new_angle, side, c):
     leaves 0; theta near the target, which the flow comes to, need not.
     """
     for_q = max(abs(q), abs(new_q))
-    return for_q if c >= 0 else for_q - c, 1.0 if side > 0 and q > 0 else max(angle, new_angle)
+    return for_q if c >= 0 else for_q - 0.1 * c, 1.0 if side > 0 and q > 0 else max(angle, new_angle)
 
 
 @inlined
@@ -172,18 +186,30 @@ def _aim(b, i, land):
     b[_H, i] = left if kept >= left else min(kept, 0.5 * left)
 
 
-@inlined
-def _accept(b, i):
-    """Move lane i to the end of its step; return whether it landed."""
-    h, grow = b[_H, i], b[_GROW, i]
-    landed = h == b[_LAND, i] - b[_T, i]
-    b[_T, i] = b[_LAND, i] if landed else b[_T, i] + h
-    b[_KEPT, i] = max(h * grow, b[_KEPT, i]) if grow > 1 else h * grow
-    b[_Q, i], b[_P, i] = b[_NEW_Q, i], b[_NEW_P, i]
-    b[_KQ, i], b[_KP, i] = b[_KQ + STAGES, i], b[_KP + STAGES, i]
-    if b[_P, i] > 2:
-        b[_P, i], b[_SIDE, i], b[_KP, i] = np.pi - b[_P, i], 1 - b[_SIDE, i], -b[_KP, i]
-    return landed
+@compiled
+def _advance(n, b):
+    """Move the first n lanes to the end of their steps where these are good, and choose the next ones."""
+    for i in range(n):
+        good, h, grow = b[_ERROR, i] <= 1, b[_H, i], b[_GROW, i]
+        end = b[_LAND, i] if h == b[_LAND, i] - b[_T, i] else b[_T, i] + h
+        b[_T, i] = end if good else b[_T, i]
+        natural = h * grow if grow <= 1 else max(h * grow, b[_KEPT, i])
+        b[_KEPT, i] = natural if good else h * min(grow, 1.0)
+        b[_TRIES, i] += 1
+    for i in range(n):
+        good = b[_ERROR, i] <= 1
+        angle, turn = b[_NEW_P, i] if good else b[_P, i], b[_KP + STAGES, i] if good else b[_KP, i]
+        over = angle > 2  # nearer to the other end
+        b[_P, i] = np.pi - angle if over else angle
+        b[_KP, i] = -turn if over else turn
+        b[_SIDE, i] = 1 - b[_SIDE, i] if over else b[_SIDE, i]
+        b[_Q, i] = b[_NEW_Q, i] if good else b[_Q, i]
+        b[_KQ, i] = b[_KQ + STAGES, i] if good else b[_KQ, i]
+    for i in range(n):
+        left, kept = b[_LAND, i] - b[_T, i], b[_KEPT, i]
+        b[_H, i] = left if kept >= left else min(kept, 0.5 * left)
+        near = b[_P, i] < ARRIVED and (b[_SIDE, i] == 0 or abs(b[_Q, i] - 1) < ARRIVED)
+        b[_CALLS, i] = 1.0 if near or left <= 0 or b[_TRIES, i] >= TRIES or not kept > 1e-300 else 0.0
 
 
 @inlined
@@ -220,25 +246,19 @@ def _conclude(how, b, i, slope, times, q, angle):
 
 
 @inlined
-def _advance(b, i, times, slope, q, angle):
-    """Book the step that lane i has tried; return the status of its trajectory."""
-    how = _GOES_ON
-    b[_TRIES, i] += 1
-    if b[_ERROR, i] <= 1:
-        if _accept(b, i):
-            row, saved = int(b[_WHO, i]), int(b[_SAVED, i])
-            q[row, saved], angle[row, saved] = b[_Q, i], -b[_P, i] if b[_SIDE, i] > 0 else b[_P, i]
-            b[_SAVED, i] += 1
-            if b[_SAVED, i] == len(times):
-                return FINISHED
-        how = _settled(b, i, slope)
-    else:
-        b[_KEPT, i] = b[_H, i] * min(b[_GROW, i], 1.0)
-    if b[_TRIES, i] >= TRIES or not b[_KEPT, i] > 1e-300:
+def _attend(b, i, times, slope, q, angle):
+    """Save the state of lane i where it has landed, and return the status of its trajectory."""
+    if b[_T, i] == b[_LAND, i]:
+        row, saved = int(b[_WHO, i]), int(b[_SAVED, i])
+        q[row, saved], angle[row, saved] = b[_Q, i], -b[_P, i] if b[_SIDE, i] > 0 else b[_P, i]
+        b[_SAVED, i] = saved + 1
+        if saved + 1 == len(times):
+            return FINISHED
+        _aim(b, i, times[saved + 1])
+    how = _settled(b, i, slope)
+    if how == _GOES_ON and (b[_TRIES, i] >= TRIES or not b[_KEPT, i] > 1e-300):
         how = FAILED
-    if how == _GOES_ON:
-        _aim(b, i, times[int(b[_SAVED, i])])
-    else:
+    if how != _GOES_ON:
         _conclude(how, b, i, slope, times, q, angle)
     return how
 
@@ -261,9 +281,10 @@ def follow(q0, angle0, c, times, share, slope, rtol, q, angle, status):
         _load(b, i, i, (q0[i], abs(angle0[i]), 1.0 if angle0[i] < 0 else 0.0, c[i]), times[0], share, slope)
     while alive > 0:
         _attempt(alive, b, share, slope, rtol)
+        _advance(alive, b)
         i = 0
         while i < alive:
-            how = _advance(b, i, times, slope, q, angle)
+            how = _attend(b, i, times, slope, q, angle) if b[_CALLS, i] > 0 else _GOES_ON
             if how == _GOES_ON:
                 i += 1
                 continue

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,6 +12,7 @@ from scipy.integrate import solve_ivp
 
 from theory import Line, Masked, Population, closed_form, integrate_batch, limits
 from theory.batch import STATUSES
+from theory.kernels import slopes
 from theory.network import sin_minus_x_cos
 
 TIMES = np.array([0.1, 1.0, 3.0, 10.0, 25.0, 50.0])
@@ -50,6 +52,23 @@ def worst_error(loss, a0, w0, times):
     exact = np.array([full_field(loss, *start, times) for start in zip(a0, w0, strict=True)])
     assert run.drift.max() < 1e-14 and (run.status < 2).all()
     return (abs(rows - exact) / abs(exact).max(axis=2, keepdims=True)).max()
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3])
+def test_the_compiled_slopes_are_the_gradient_of_the_loss_in_polar_coordinates(slope):
+    a, r, psi = sp.symbols("a r psi")
+    relu = (a * r) ** 2 / 4 - a * r * (sp.sin(psi) - psi * sp.cos(psi)) / (2 * sp.pi)
+    linear = ((a * r) ** 2 + 2 * a * r * sp.cos(psi)) / 2  # |a w - e_1|^2 / 2 but for a constant
+    loss = (1 - slope) ** 2 * relu + slope * linear
+    descent = [-r * sp.diff(loss, a) - a * sp.diff(loss, r), -sp.diff(loss, psi) / r**2]
+    exact = sp.lambdify((a, r, psi), descent, "numpy")
+    for x, y, angle in np.random.default_rng(0).uniform(0.1, 3.0, size=(50, 3)):
+        for sign in (1, -1):
+            want, c = exact(sign * x, y, angle), (x - y) * (x + y)
+            for side, kept in ((0.0, angle), (1.0, np.pi - angle)):
+                found = slopes(sign * x * y, kept, side, c, (1 - slope) ** 2, slope)
+                assert np.allclose(found, (want[0], (1 - 2 * side) * want[1]), rtol=1e-11, atol=1e-11)
+                assert not np.allclose(slopes(sign * x * y, kept, side, c + 0.1, (1 - slope) ** 2, slope), found)
 
 
 @pytest.mark.parametrize("d", [2, 3, 10])
