@@ -17,7 +17,7 @@ from theory.losses import Independent, Line, Loss, Population
 from theory.network import split
 from theory.samples import Masked, Sample
 
-RTOL = 1e-10  # of a step of the population; the largest error of 100,000 N(0, 1/d) starts, d = 10, at t = 50 is then 9e-9
+RTOL = 1e-10  # of a step of the population; the largest error of 100,000 N(0, 1/d) starts, d = 10, t = 50, is 9e-9
 SAMPLE_RTOL = 1e-9
 AT_REST = 1e-12  # a finite sample rests where the gradient norm is at most this share of |(a, w)|
 
