@@ -164,13 +164,13 @@ def _accept(state, new, z, ends):
 
 @compiled
 def _write(how, state, c, rows, a, w):
-    """Write the state into rows of a and w: at rest, or dead, or NaN where the trajectory failed."""
+    """Write the state into rows of a and w: at rest, or NaN where it failed; a dead w keeps its last direction and size."""
     now, r = _point(state[0], c)
     for j in rows:
         if how == FAILED:
             now, r = np.nan, np.nan
         elif how == DEAD:
-            now, r = math.copysign(math.sqrt(c), now), 0.0
+            now = math.copysign(math.sqrt(c), now)
         a[j] = now
         for v in range(w.shape[1]):
             w[j, v] = r * state[1 + v]
