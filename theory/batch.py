@@ -155,9 +155,9 @@ def settle_samples(
     Returns
     -------
     a, w, gradient : ndarrays of shape (trials,), (trials, d), (trials,); the gradient's norm at the end, 0 for a neuron
-        that has died (w is next to 0 and keeps its direction). Along a kink that both sides push to, it is the norm of what is left of the gradient
-        there (the least in Clarke's subdifferential), so that it vanishes at a minimum on kinks too. NaN in a row whose
-        flow failed (10,000 steps).
+        that has died (w is next to 0 and keeps its direction). Along a kink that both sides push to, it is the norm of
+        what is left of the gradient there (the least in Clarke's subdifferential), so that it vanishes at a minimum on
+        kinks too. NaN in a row whose flow failed (10,000 steps).
 
     Raises
     ------

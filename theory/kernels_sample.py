@@ -164,7 +164,7 @@ def _accept(state, new, z, ends):
 
 @compiled
 def _write(how, state, c, rows, a, w):
-    """Write the state into rows of a and w: at rest, or NaN where it failed; a dead w keeps its last direction and size."""
+    """Write the state into rows of a and w: at rest, or NaN where it failed; a dead w keeps its last direction."""
     now, r = _point(state[0], c)
     for j in rows:
         if how == FAILED:
