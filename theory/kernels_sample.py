@@ -169,8 +169,6 @@ def _write(how, state, c, rows, a, w):
     for j in rows:
         if how == FAILED:
             now, r = np.nan, np.nan
-        elif how == DEAD:
-            now = math.copysign(math.sqrt(c), now)
         a[j] = now
         for v in range(w.shape[1]):
             w[j, v] = r * state[1 + v]
