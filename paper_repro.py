@@ -15,7 +15,8 @@ from pathlib import Path
 
 import tyro
 
-from empirics.study import Plan, Study, forecast, plan_study, train
+from empirics.choices import ConfigError
+from empirics.study import Plan, Study, forecast, plan_study, plan_variation, train
 
 Positional = tyro.conf.Positional
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
@@ -37,8 +38,18 @@ class Train(Study):
 
     arms: tuple[str, ...] = ()
     """arms; default: the preset's"""
+    vary: tuple[str, ...] = ()
+    """vary something in the preset, such as width or prune-rate (`list` names all): a study for each value"""
+    everything: bool = False
+    """the preset's arms and then every variation: the whole experimental section"""
     criterion: str | None = None
     """pruning criterion in place of the preset's"""
+    densities: str | None = None
+    """layer densities of masks that are chosen within layers"""
+    pruning: str | None = None
+    """iterative, or one-shot: every level at once from the dense network"""
+    scores_from: str | None = None
+    """what the criterion scores: trained weights, or those at initialisation"""
     prune_rate: float | None = None
     """fraction of the surviving weights removed between two levels"""
     levels: int | None = None
@@ -59,6 +70,24 @@ class Train(Study):
     """learning-rate schedule"""
     milestones: tuple[float, ...] = ()
     """fractions of a level at which the step schedule falls by ten; default: a half and three quarters"""
+    momentum: float | None = None
+    """momentum of SGD"""
+    weight_decay: float | None = None
+    """weight decay, on every parameter"""
+    precision: str | None = None
+    """float32, or bfloat16 (autocast)"""
+    perturb_rate: float | None = None
+    """fraction of the surviving signs that are flipped once"""
+    perturb_level: int | None = None
+    """level at whose start they are flipped"""
+    perturb_scope: str | None = None
+    """global, or layerwise: so many in each layer"""
+    images_per_class: int | None = None
+    """train on the first so many images of each class"""
+    validation_per_class: int | None = None
+    """hold out the last so many training images of each class, and measure on them"""
+    image_size: int | None = None
+    """stream images, cut to so many pixels a side; 0 holds them in memory as they are"""
 
 
 @dataclass(frozen=True)
@@ -94,6 +123,18 @@ class Table1:
 
 
 @dataclass(frozen=True)
+class Data:
+    """Download a data set: `data fetch cifar10`. The only command that uses the network."""
+
+    what: Positional[str]
+    """fetch"""
+    name: Positional[str]
+    """cifar10 or cifar100"""
+    data_dir: Path = Path("data")
+    """folder for the archive"""
+
+
+@dataclass(frozen=True)
 class Explain:
     """Say where a figure came from."""
 
@@ -103,6 +144,9 @@ class Explain:
 
 OVERRIDES = (
     "criterion",
+    "densities",
+    "pruning",
+    "scores_from",
     "prune_rate",
     "levels",
     "epochs",
@@ -112,12 +156,22 @@ OVERRIDES = (
     "width",
     "lr",
     "schedule",
+    "momentum",
+    "weight_decay",
+    "precision",
+    "perturb_rate",
+    "perturb_level",
+    "perturb_scope",
+    "images_per_class",
+    "validation_per_class",
+    "image_size",
 )
 
 COMMANDS = {
     "figures": Figures,
     "train": Train,
     "theory": Theory,
+    "data": Data,
     "claims": Claims,
     "list": List,
     "table1": Table1,
@@ -210,7 +264,8 @@ def _train(plan: Plan, command: Study) -> int:
 
 
 def run_train(command: Train, line: str) -> int:
-    """Train the arms asked for."""
+    """Train the arms asked for, or what a variation asks for."""
+    from empirics.presets import VARIATIONS
     from empirics.store import check_writable
 
     given = {name: getattr(command, name) for name in OVERRIDES if getattr(command, name) is not None}
@@ -220,11 +275,27 @@ def run_train(command: Train, line: str) -> int:
         given["milestones"] = (0.5, 0.75) if command.schedule == "step" else ()
     if not command.dry_run:
         check_writable(command.results)
-    plan = plan_study(command, command.arms, given)
+    varied = [*command.vary, *(VARIATIONS if command.everything else ())]
+    plans = [] if command.vary else [plan_study(command, command.arms, given)]
+    plans += [plan for name in dict.fromkeys(varied) for plan in plan_variation(command, name, command.arms, given)]
     if command.dry_run:
-        print(forecast(plan, command))
+        print("\n".join(forecast(plan, command) for plan in plans))
         return 0
-    return _train(plan, command)
+    return max(_train(plan, command) for plan in plans)
+
+
+def run_data(command: Data, line: str) -> int:
+    """Download a data set."""
+    from empirics.fetch import fetch
+
+    from empirics.store import check_writable
+
+    if command.what != "fetch":
+        raise ConfigError(f"unknown action {command.what!r}: write `paper_repro.py data fetch {command.name}`")
+    check_writable(command.data_dir)
+    file = fetch(command.name, command.data_dir, progress=_say)
+    _say(f"{file.name} is there and has the published size and MD5")
+    return 0
 
 
 def run_theory(command: Theory, line: str) -> int:
@@ -245,13 +316,14 @@ def run_claims(command: Claims, line: str) -> int:
 def run_list(command: List, line: str) -> int:
     """Print every registry."""
     import theory
-    from empirics import criteria, datasets, models, presets, rewinding, schedules
+    from empirics import arms, criteria, datasets, models, presets, rewinding, schedules
     from figures.catalogue import FIGURES
     from figures.claims import CLAIMS
 
     registries = {
         "presets": {name: preset.about for name, preset in presets.PRESETS.items()},
-        "arms": {name: arm.about for name, arm in presets.ARMS.items()},
+        "arms": {name: arm.about for name, arm in arms.ARMS.items()},
+        "variations": {name: variation.about for name, variation in presets.VARIATIONS.items()},
         "data sets": datasets.DATASETS,
         "models": models.MODELS,
         "criteria": criteria.CRITERIA,
@@ -273,7 +345,7 @@ def run_list(command: List, line: str) -> int:
 
 def run_table1(command: Table1, line: str) -> int:
     """Print Table 1."""
-    from empirics.presets import table1
+    from empirics.table1 import table1
 
     print(table1())
     return 0
@@ -291,6 +363,7 @@ RUN = {
     Figures: run_figures,
     Train: run_train,
     Theory: run_theory,
+    Data: run_data,
     Claims: run_claims,
     List: run_list,
     Table1: run_table1,

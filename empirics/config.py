@@ -1,12 +1,15 @@
 """What a run is: `RunConfig`, hashed over every field that can change a result, and the run names made from it."""
 
 import dataclasses
-import difflib
 import hashlib
 import json
-import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from empirics.choices import AS_LONG_AS_LRR, FRESH_REWINDS, ConfigError, choose
+from empirics.config_checks import check
+
+__all__ = ["SCHEMA", "ConfigError", "RunConfig", "choose", "config_hash"]
 
 SCHEMA = 1
 
@@ -15,6 +18,8 @@ DENSE_FIELDS = (
     "dataset",
     "data_hash",
     "images_per_class",
+    "validation_per_class",
+    "image_size",
     "model",
     "width",
     "epochs",
@@ -25,17 +30,11 @@ DENSE_FIELDS = (
     "warmup_epochs",
     "momentum",
     "weight_decay",
+    "precision",
+    "mask_epochs",
 )
 # `arm` is what a reader calls the run; two labels for one experiment must not train it twice with other names inside.
 UNHASHED_FIELDS = ("arm",)
-
-REWIND_NAMES = ("imp", "wr", "lrr", "sign", "magnitude")
-MASK_SOURCES = ("own", "run", "shuffled", "random")
-CYCLES = ("one", "level + 1")
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be run; the message says what it is, what was given and what to do."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,10 @@ class RunConfig:
     Args:
         arm: label of the run (lower case, digits and hyphens); not hashed.
         dataset: key of `datasets.DATASETS`, or the label of an image folder.
-        data_hash: SHA-256 of an image folder's content, empty for embedded data.
+        data_hash: SHA-256 of a data folder's content, empty for data that are one and the same for everybody.
         images_per_class: train on the first so many training images of each class; 0 takes all.
+        validation_per_class: the last so many training images of each class are held out, and measured on.
+        image_size: streamed images are cut to so many pixels a side; 0 takes images as they are, held in memory.
         model: key of `models.MODELS`.
         width: channels of the first stage.
         epochs: epochs a level.
@@ -57,23 +58,36 @@ class RunConfig:
         warmup_epochs: epochs of linear warm-up at the start of every level.
         momentum: of SGD, in [0, 1).
         weight_decay: on every parameter.
+        precision: `float32`, or `bfloat16` (autocast; weights stay float32).
+        mask_epochs: epochs of every level (over its cycles) after which the mask that pruning would take is compared
+            with the one that it takes at the level's end.
         prune_rate: fraction of the surviving weights removed between two levels, in (0, 1).
         levels: number of levels, level 0 (dense) included.
         criterion: key of `criteria.CRITERIA`, for mask source `own`.
-        densities: layer densities of random masks, key of `criteria.DENSITIES`.
+        densities: layer densities of masks that are chosen within layers, key of `densities.DENSITIES`.
+        pruning: `iterative`, from level to level, or `one-shot`: every level is pruned at once from the dense network
+            and builds on nothing else.
+        scores_from: weights that the criterion scores: `trained` (at the end of the level before; one-shot: of the
+            dense run) or at `initialisation`.
         rewind: key of `rewinding.REWINDS`.
         rewind_epoch: for `wr`, the epoch k of the dense run that weights return to.
         bn_rewind: whether biases and batch norm return to their initial values too.
-        mask_source: `own`, `run` (another run's mask of the level), `shuffled` (that mask, permuted) or `random`.
-        mask_run: name of the run whose masks are used, for `run` and `shuffled`.
-        cycles: cycles of the schedule a level: `one`, or `level + 1` (the control `imp-long`).
+        mask_source: `own`, `run` (another run's mask of the level), `shuffled` (that mask, permuted), `random`, or
+            `dense` (nothing is pruned).
+        mask_run: name of the run whose masks (and signs, for `sign-transfer`) are used.
+        cycles: cycles of the schedule a level: a whole number, or `level + 1` (the control `imp-long`).
         first_level: first level that is trained; above 1 only where no level builds on another.
+        perturb_rate: fraction of the surviving signs that are flipped once, in [0, 1].
+        perturb_level: the level at whose start they are flipped; 0: at initialisation, before the dense run.
+        perturb_scope: whether they are drawn over the network (`global`) or in each layer (`layerwise`).
     """
 
     arm: str = "imp"
     dataset: str = "digits"
     data_hash: str = ""
     images_per_class: int = 0
+    validation_per_class: int = 0
+    image_size: int = 0
     model: str = "resnet20"
     width: int = 8
     epochs: int = 16
@@ -84,29 +98,28 @@ class RunConfig:
     warmup_epochs: int = 1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    precision: str = "float32"
+    mask_epochs: tuple[int, ...] = ()
     prune_rate: float = 0.5
     levels: int = 8
     criterion: str = "magnitude"
     densities: str = "erk"
+    pruning: str = "iterative"
+    scores_from: str = "trained"
     rewind: str = "imp"
     rewind_epoch: int = 0
     bn_rewind: bool = True
     mask_source: str = "own"
     mask_run: str = ""
-    cycles: str = "one"
+    cycles: str = "1"
     first_level: int = 1
+    perturb_rate: float = 0.0
+    perturb_level: int = 0
+    perturb_scope: str = "global"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, before anything is trained."""
-        for field in dataclasses.fields(self):
-            _check_type(field.name, getattr(self, field.name), field.type)
-        _check_slug("arm", self.arm)
-        _check_slug("dataset", self.dataset)
-        _check_numbers(self)
-        choose(self.rewind, REWIND_NAMES, "rewinding rule")
-        choose(self.mask_source, MASK_SOURCES, "mask source")
-        choose(self.cycles, CYCLES, "cycles setting")
-        _check_combinations(self)
+        check(self)
 
     @property
     def is_dense(self) -> bool:
@@ -120,18 +133,38 @@ class RunConfig:
 
     def cycles_at(self, level: int) -> int:
         """Cycles of the learning-rate schedule at a level."""
-        return level + 1 if self.cycles == "level + 1" else 1
+        return level + 1 if self.cycles == AS_LONG_AS_LRR else int(self.cycles)
 
     @property
     def has_sign_statistics(self) -> bool:
-        """Whether the run trains every level from 1 on, so that a sign can be followed over all of them."""
-        return not self.is_dense and self.first_level == 1
+        """Whether a sign can be followed over all levels: each is trained, and from the dense run's initialisation."""
+        return not self.is_dense and self.first_level == 1 and not self.has_fresh_network
+
+    @property
+    def has_fresh_network(self) -> bool:
+        """Whether its network is initialised anew, unlike that of the dense run."""
+        return self.rewind in FRESH_REWINDS
+
+    @property
+    def borrows_masks(self) -> bool:
+        """Whether its masks come from another run."""
+        return self.mask_source in ("run", "shuffled")
 
     @property
     def dense(self) -> "RunConfig":
-        """The run of level 0 that this run starts from: the dense fields, everything else at its default."""
-        kept = {name: getattr(self, name) for name in DENSE_FIELDS}
-        return RunConfig(arm="dense", levels=1, **kept)
+        """The run of level 0 that this run starts from: what can change level 0, everything else at its default."""
+        return RunConfig(arm="dense", levels=1, **{name: getattr(self, name) for name in self._fields_of_level_0})
+
+    @property
+    def _fields_of_level_0(self) -> tuple[str, ...]:
+        names = DENSE_FIELDS
+        if self.cycles not in ("1", AS_LONG_AS_LRR):
+            names += ("cycles",)
+        if self.mask_epochs:  # level 0 compares masks of level 1, by the run's own criterion
+            names += ("prune_rate", "criterion", "densities")
+        if self.perturb_rate and not self.perturb_level:
+            names += ("perturb_rate", "perturb_scope")
+        return names
 
     @property
     def name(self) -> str:
@@ -140,7 +173,7 @@ class RunConfig:
 
     def record(self) -> dict[str, Any]:
         """Every hashed field, as JSON types."""
-        fields = dataclasses.asdict(self) if not self.is_dense else {name: getattr(self, name) for name in DENSE_FIELDS}
+        fields = {name: getattr(self, name) for name in self._fields_of_level_0} if self.is_dense else asdict(self)
         # 1 and 1.0 are one learning rate
         floats = {field.name for field in dataclasses.fields(self) if field.type is float}
         fields = {n: float(v) if n in floats else v for n, v in fields.items() if n not in UNHASHED_FIELDS}
@@ -150,79 +183,8 @@ class RunConfig:
 def config_hash(config: RunConfig) -> str:
     """Eight hexadecimal digits over the schema version and every field that can change a result, defaults included.
 
-    A dense run hashes `DENSE_FIELDS` only. Defaults are hashed too, so a changed default never relabels an old run.
+    A dense run hashes what can change level 0 only. Defaults are hashed too, so a changed default never relabels an old
+    run.
     """
     text = json.dumps({"schema": SCHEMA, "config": config.record()}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def choose(name: str, known: Any, what: str) -> str:
-    """`name` if it is known, else an error that lists the known names, nearest first."""
-    if name in known:
-        return name
-    near = difflib.get_close_matches(name, list(known), n=len(list(known)), cutoff=0.0)
-    offer = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigError(f"unknown {what} {name!r}: {offer}known: {', '.join(near)}")
-
-
-def _check_type(name: str, value: Any, kind: Any) -> None:
-    kinds: dict[Any, tuple[type, ...]] = {float: (int, float), tuple[float, ...]: (tuple,)}
-    wanted = kinds.get(kind, (kind,))
-    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{name} must be {getattr(kind, '__name__', kind)}, got {value!r}")
-
-
-def _check_slug(name: str, value: str) -> None:
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
-        raise ConfigError(f"{name} must be lower-case words joined by hyphens, got {value!r}")
-
-
-def _check_numbers(config: RunConfig) -> None:
-    if not 0 < config.prune_rate < 1:
-        rate = config.prune_rate
-        hint = f": {rate:g} % is written {rate / 100:g}" if 1 <= rate < 100 else ""
-        raise ConfigError(f"prune_rate must lie in (0, 1), got {rate:g}{hint}")
-    for name in ("width", "epochs", "batch_size", "levels", "first_level"):
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
-    if config.images_per_class < 0:
-        raise ConfigError(f"images_per_class must be 0 (all) or more, got {config.images_per_class}")
-    if not 0 <= config.warmup_epochs < config.epochs:
-        raise ConfigError(f"warmup_epochs must lie in [0, epochs = {config.epochs}), got {config.warmup_epochs}")
-    if not 0 <= config.momentum < 1:
-        raise ConfigError(f"momentum must lie in [0, 1), got {config.momentum:g}")
-    for name in ("lr", "weight_decay"):
-        if not 0 <= getattr(config, name) < float("inf"):
-            raise ConfigError(f"{name} must be finite and not negative, got {getattr(config, name)}")
-    if not all(isinstance(m, (int, float)) for m in config.milestones):
-        raise ConfigError(f"milestones must be numbers, got {config.milestones}")
-    if any(not 0 < m < 1 for m in config.milestones) or list(config.milestones) != sorted(set(config.milestones)):
-        raise ConfigError(f"milestones must rise within (0, 1): fractions of the level, got {config.milestones}")
-
-
-def _check_combinations(config: RunConfig) -> None:
-    borrows = config.mask_source in ("run", "shuffled")
-    if borrows != bool(config.mask_run):
-        raise ConfigError(
-            f"mask_source {config.mask_source!r} "
-            + ("needs mask_run, the name of the run whose masks it takes" if borrows else "takes no mask_run")
-            + f", got {config.mask_run!r}"
-        )
-    if (config.rewind == "wr") != (config.rewind_epoch > 0):
-        raise ConfigError(f"rewind_epoch goes with rewind 'wr', got {config.rewind_epoch} with {config.rewind!r}")
-    if not 0 <= config.rewind_epoch < config.epochs:
-        raise ConfigError(f"rewind_epoch must lie in [0, epochs = {config.epochs}), got {config.rewind_epoch}")
-    if config.levels > 1 and not 1 <= config.first_level < config.levels:
-        raise ConfigError(f"first_level must lie in [1, levels = {config.levels}), got {config.first_level}")
-    if (config.schedule == "step") != bool(config.milestones):
-        raise ConfigError(f"milestones go with schedule 'step', got {config.milestones} with {config.schedule!r}")
-    independent = config.rewind in ("imp", "wr") and config.bn_rewind and config.mask_source != "own"
-    if config.first_level > 1 and not independent:
-        raise ConfigError(
-            f"first_level {config.first_level} skips levels that later ones build on: "
-            "it needs rewind 'imp' or 'wr', bn_rewind, and masks that are not the run's own"
-        )
-    if config.cycles != "one" and not (config.rewind == "imp" and config.mask_source != "own"):
-        raise ConfigError(
-            "cycles 'level + 1' is a control on given masks: it needs rewind 'imp' and another mask source"
-        )

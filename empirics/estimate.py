@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
-from empirics import levels, masks, models, sweep
+from empirics import masks, models, sweep
 from empirics.config import RunConfig
 from empirics.datasets import Dataset, Split, build
 from empirics.store import disk_bytes
-from empirics.train import EpochMetrics, evaluate, train_cycle
+from empirics.train import evaluate, sgd, train_epoch
+from empirics.trial import initial_network
 
 # as many pixels as one measured batch may hold: large images are measured in small batches and scaled
 PIXELS = 2**18
@@ -46,25 +47,24 @@ def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, class
 
 def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     """Throughput of the config's network on the data set's device, from a dozen steps of the real training loop."""
-    pixels = dataset.train.images[0, 0].numel()
-    batch = max(2, min(config.batch_size, len(dataset.train), PIXELS // pixels))
-    few = Split(*(t[: batch * STEPS].repeat(STEPS, *[1] * (t.dim() - 1))[: batch * STEPS] for t in _tensors(dataset)))
-    small = dataclasses.replace(dataset, train=few, test=Split(few.images[:batch], few.labels[:batch]))
-    quick = dataclasses.replace(config, epochs=3, warmup_epochs=0, batch_size=batch, rewind="imp", rewind_epoch=0)
-    model = levels.initial_network(config, 0, dataset).to(dataset.mean.device)
+    pixels, n = dataset.shape[1] * dataset.shape[2], len(dataset.labels("train"))
+    batch = max(2, min(config.batch_size, n, PIXELS // pixels))
+    few = dataset.choose(torch.arange(batch * STEPS) % n, torch.arange(0))
+    quick = dataclasses.replace(config, batch_size=batch)
+    images, _ = next(few.batches("train"))
+    model = initial_network(config, 0, dataset).to(images.device)
     # with masks, since that is what most levels train under
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():
         mask.view(-1)[::2] = False
-    seen: list[EpochMetrics] = []
-    train_cycle(model, small, half, quick, seed=0, level=0, on_epoch=seen.append)
+    optimizer, rates = sgd(model, half, quick), []
+    for _ in range(3):
+        started = time.perf_counter()
+        train_epoch(model, optimizer, few, torch.Generator().manual_seed(0), quick, lambda step: config.lr, 0)
+        rates.append(batch * STEPS / (time.perf_counter() - started))
     started = time.perf_counter()
-    evaluate(model, small, few)
-    return Throughput(max(m.images_per_s for m in seen[1:]), len(few) / (time.perf_counter() - started))
-
-
-def _tensors(dataset: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-    return dataset.train.images, dataset.train.labels
+    evaluate(model, few, "train", config.precision)
+    return Throughput(max(rates[1:]), batch * STEPS / (time.perf_counter() - started))
 
 
 def estimate(
@@ -88,7 +88,7 @@ def estimate(
 
     disk = 0
     for task in tasks:
-        state = levels.initial_network(task.config, 0, dataset).state_dict()
+        state = initial_network(task.config, 0, dataset).state_dict()
         prunable = [name for name, value in state.items() if value.dim() >= 2]
         once = disk_bytes({name: tuple(value.shape) for name, value in state.items()}, prunable)
         disk += once * (len(task.levels) + task.config.is_dense)

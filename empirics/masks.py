@@ -19,7 +19,9 @@ class EmptyNetworkError(ValueError):
 
 def dense(weights: Mapping[str, Tensor]) -> Masks:
     """The mask that keeps every weight."""
-    return {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()}
+    return {
+        name: torch.ones(weight.shape, dtype=torch.bool, device=weight.device) for name, weight in weights.items()
+    }
 
 
 def count(masks: Mapping[str, Tensor]) -> int:
@@ -90,6 +92,11 @@ def random_scores(masks: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
     }
 
 
+def overlap(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> int:
+    """Number of weights that both masks keep."""
+    return sum(int((mask & other[name]).sum()) for name, mask in one.items())
+
+
 def _top(scores: Tensor, mask: Tensor, keep: int, where: str) -> Tensor:
     alive = int(mask.sum())
     if keep < 1:
@@ -101,9 +108,13 @@ def _top(scores: Tensor, mask: Tensor, keep: int, where: str) -> Tensor:
     if not torch.isfinite(scores[mask]).all():
         raise ValueError(f"scores in {where} are not all finite: the criterion failed")
     survivors = mask.nonzero().flatten()
-    order = torch.sort(scores[survivors], descending=True, stable=True).indices
+    values = scores[survivors]
+    least = values.kthvalue(alive - keep + 1).values  # of those that stay: no sort of millions of scores
+    chosen = values > least
+    tied = (values == least).nonzero().flatten()
+    chosen[tied[: keep - int(chosen.sum())]] = True
     kept = torch.zeros_like(mask)
-    kept[survivors[order[:keep]]] = True
+    kept[survivors[chosen]] = True
     return kept
 
 

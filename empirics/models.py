@@ -1,6 +1,6 @@
 """Networks, and which of their tensors are prunable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,14 @@ from torch.nn import functional as F
 
 from empirics.config import ConfigError, choose
 
+# The one list of what is prunable: the weights of these, never their biases.
 PRUNABLE_MODULES = (nn.Conv2d, nn.Linear)
+
+# (channels, height, width) of an image
+Shape = tuple[int, int, int]
+
+# torchvision's stem quarters the image; images no larger than this are too small for it (Tiny ImageNet's are 64)
+SMALL_SIDE = 64
 
 
 class BasicBlock(nn.Module):
@@ -53,17 +60,70 @@ class CifarResNet(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
-def create(name: str, width: int, channels: int, classes: int, generator: torch.Generator) -> nn.Module:
-    """The network `name` with Kaiming-normal weights (fan-in), zero biases, and fresh batch norm.
+class ConvBlock(nn.Module):
+    """A 3x3 convolution with batch norm and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of shape (n, outputs, height, width)."""
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class Vgg(nn.Module):
+    """The plain network of Simonyan and Zisserman (2015) with batch norm, for images of any size.
+
+    Global average pooling and one linear layer take the place of their three, as is usual for small images. A pooling
+    of a feature map that has no two pixels a side is left out.
+
+    Args:
+        depths: convolutions of each of the five stages, which end in a 2x2 max-pooling each.
+        width: channels of the first stage; the others have 2, 4, 8 and 8 times as many.
+        shape: of the images.
+        classes: number of outputs.
+    """
+
+    def __init__(self, depths: Sequence[int], width: int, shape: Shape, classes: int) -> None:
+        super().__init__()
+        inputs, side = shape[0], min(shape[1:])
+        stages = []
+        for depth, factor in zip(depths, (1, 2, 4, 8, 8), strict=True):
+            outputs = factor * width
+            layers = [ConvBlock(inputs if not k else outputs, outputs) for k in range(depth)]
+            if side >= 2:
+                layers.append(nn.MaxPool2d(2))
+            stages.append(nn.Sequential(*layers))
+            inputs, side = outputs, side // 2
+        self.stages = nn.Sequential(*stages)
+        self.linear = nn.Linear(inputs, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of shape (n, classes)."""
+        return self.linear(self.stages(x).mean((2, 3)))
+
+
+def create(name: str, width: int, shape: Shape, classes: int, generator: torch.Generator) -> nn.Module:
+    """The network `name` with Kaiming-normal weights (He et al. 2015; fan-in), zero biases, and fresh batch norm.
 
     Args:
         name: key of `MODELS`.
         width: channels of the first stage.
-        channels: of the images.
+        shape: (channels, height, width) of the images.
         classes: number of outputs.
         generator: the only source of randomness.
+
+    Raises:
+        ConfigError: an unknown model, a width that it does not come in, or a size below 1.
     """
-    model = MODELS[choose(name, MODELS, "model")](width, channels, classes)
+    build = MODELS[choose(name, MODELS, "model")]
+    sizes = {"width": width, "channels": shape[0], "image height": shape[1], "image width": shape[2]}
+    for what, size in {**sizes, "classes": classes}.items():
+        if size < 1:
+            raise ConfigError(f"{what} of model {name} must be at least 1, got {size}: correct the setting or the data")
+    model = build(width, shape, classes)
     for module in model.modules():
         if isinstance(module, PRUNABLE_MODULES):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)
@@ -81,44 +141,68 @@ def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     }
 
 
-def resnet8(width: int, channels: int, classes: int) -> nn.Module:
+def resnet8(width: int, shape: Shape, classes: int) -> nn.Module:
     """One block a stage: for quick work."""
-    return CifarResNet(1, width, channels, classes)
+    return CifarResNet(1, width, shape[0], classes)
 
 
-def resnet20(width: int, channels: int, classes: int) -> nn.Module:
+def resnet20(width: int, shape: Shape, classes: int) -> nn.Module:
     """Three blocks a stage, the paper's network for CIFAR-10 (width 16)."""
-    return CifarResNet(3, width, channels, classes)
+    return CifarResNet(3, width, shape[0], classes)
 
 
-def resnet18(width: int, channels: int, classes: int) -> nn.Module:
-    """torchvision's ResNet18 with the stem for small images: a 3x3 convolution and no pooling."""
+def resnet32(width: int, shape: Shape, classes: int) -> nn.Module:
+    """Five blocks a stage."""
+    return CifarResNet(5, width, shape[0], classes)
+
+
+def resnet56(width: int, shape: Shape, classes: int) -> nn.Module:
+    """Nine blocks a stage."""
+    return CifarResNet(9, width, shape[0], classes)
+
+
+def resnet18(width: int, shape: Shape, classes: int) -> nn.Module:
+    """torchvision's ResNet18, its state-dict names kept; the stem is that for small images up to `SMALL_SIDE`."""
+    return _torchvision_resnet("resnet18", width, shape, classes)
+
+
+def resnet50(width: int, shape: Shape, classes: int) -> nn.Module:
+    """torchvision's ResNet50, its state-dict names kept; the stem is that for small images up to `SMALL_SIDE`."""
+    return _torchvision_resnet("resnet50", width, shape, classes)
+
+
+def vgg11(width: int, shape: Shape, classes: int) -> nn.Module:
+    """Configuration A of Simonyan and Zisserman (2015): eight convolutions (width 64)."""
+    return Vgg((1, 1, 2, 2, 2), width, shape, classes)
+
+
+def vgg16(width: int, shape: Shape, classes: int) -> nn.Module:
+    """Configuration D of Simonyan and Zisserman (2015): thirteen convolutions (width 64)."""
+    return Vgg((2, 2, 3, 3, 3), width, shape, classes)
+
+
+def _torchvision_resnet(name: str, width: int, shape: Shape, classes: int) -> nn.Module:
     import torchvision
 
-    model = torchvision.models.resnet18(num_classes=classes)
-    _check_standard(width, channels, "resnet18")
-    model.conv1 = nn.Conv2d(channels, 64, 3, 1, 1, bias=False)
-    model.maxpool = nn.Identity()
+    if width != 64:
+        raise ConfigError(f"{name} is torchvision's, of width 64, got {width}: use width 64 or resnet20")
+    model = getattr(torchvision.models, name)(num_classes=classes)
+    if min(shape[1:]) <= SMALL_SIDE:
+        model.conv1 = nn.Conv2d(shape[0], width, 3, 1, 1, bias=False)
+        model.maxpool = nn.Identity()
+    elif shape[0] != 3:
+        model.conv1 = nn.Conv2d(shape[0], width, 7, 2, 3, bias=False)
     return model
 
 
-def resnet50(width: int, channels: int, classes: int) -> nn.Module:
-    """torchvision's ResNet50, for 224x224 colour images."""
-    import torchvision
-
-    _check_standard(width, channels, "resnet50")
-    return torchvision.models.resnet50(num_classes=classes)
-
-
-def _check_standard(width: int, channels: int, name: str) -> None:
-    if width != 64 or channels != 3:
-        raise ConfigError(f"{name} is torchvision's: width 64 and 3 channels, got {width} and {channels}: use resnet20")
-
-
-# A new model: one function above (width, channels, classes) -> module, one line here.
-MODELS: dict[str, Callable[[int, int, int], nn.Module]] = {
+# A new model: one function above (width, shape, classes) -> module, one line here.
+MODELS: dict[str, Callable[[int, Shape, int], nn.Module]] = {
     "resnet8": resnet8,
     "resnet18": resnet18,
     "resnet20": resnet20,
+    "resnet32": resnet32,
     "resnet50": resnet50,
+    "resnet56": resnet56,
+    "vgg11": vgg11,
+    "vgg16": vgg16,
 }

@@ -1,37 +1,15 @@
-"""Arms and presets: which runs a study is made of. Imports no torch, so the command line can list and plan quickly."""
+"""Presets: the studies of the paper and ours, with the source of each setting, and what is varied in them."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empirics.config import ConfigError, RunConfig, choose
+from empirics.arms import Settings, needed_arms, resolve
+from empirics.choices import choose
+from empirics.config import RunConfig
 
-
-@dataclass(frozen=True)
-class Arm:
-    """How one arm differs from the others of its study.
-
-    Args:
-        rewind: rewinding rule.
-        bn_rewind: whether biases and batch norm are rewound too.
-        mask_source: where its masks come from.
-        mask_arm: the arm whose masks it takes, for sources `run` and `shuffled`.
-        cycles: cycles of the schedule a level.
-        last_levels: train only the last so many levels; 0 trains all.
-        about: one line for `list`.
-    """
-
-    rewind: str
-    bn_rewind: bool
-    about: str
-    mask_source: str = "own"
-    mask_arm: str = ""
-    cycles: str = "one"
-    last_levels: int = 0
-
-    def rewind_epoch(self, settings: Mapping[str, Any]) -> int:
-        """Weight rewinding returns to the first epoch after the warm-up."""
-        return settings["warmup_epochs"] + 1 if self.rewind == "wr" else 0
+__all__ = ["PRESETS", "VARIATIONS", "Preset", "Variation", "arm_config", "needed_arms"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +38,21 @@ class Preset:
     classes: int
 
 
+@dataclass(frozen=True)
+class Variation:
+    """One thing that is varied in a preset: a study for each of its values.
+
+    Args:
+        about: one line for `list`.
+        arms: trained at each value.
+        values: the settings that are changed, for each value, from the preset's settings.
+    """
+
+    about: str
+    arms: Sequence[str]
+    values: Callable[[Settings], Sequence[dict[str, Any]]]
+
+
 def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
     """The run of one arm of a preset.
 
@@ -72,82 +65,8 @@ def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
     Raises:
         ConfigError: an unknown preset or arm, nearest name offered; a setting that cannot be run.
     """
-    settings = {**PRESETS[choose(preset, PRESETS, "preset")].settings, **overrides}
-    return _resolve(choose(arm, ARMS, "arm"), settings)
+    return resolve(arm, {**PRESETS[choose(preset, PRESETS, "preset")].settings, **overrides})
 
-
-def _resolve(arm: str, settings: Mapping[str, Any]) -> RunConfig:
-    spec = ARMS[arm]
-    levels = settings["levels"]
-    if spec.last_levels >= levels:
-        raise ConfigError(
-            f"arm {arm!r} trains the last {spec.last_levels} levels, and there are {levels}: use more levels"
-        )
-    return RunConfig(
-        **settings,
-        arm=arm,
-        rewind=spec.rewind,
-        rewind_epoch=spec.rewind_epoch(settings),
-        bn_rewind=spec.bn_rewind,
-        mask_source=spec.mask_source,
-        mask_run=_resolve(spec.mask_arm, settings).name if spec.mask_arm else "",
-        cycles=spec.cycles,
-        first_level=levels - spec.last_levels if spec.last_levels else 1,
-    )
-
-
-def table1() -> str:
-    """Table 1 as Markdown: every setting of every preset, with its source.
-
-    The summary of the paper states no hyper-parameter, so most come from published code or are ours.
-    """
-    names = list(dict.fromkeys(name for preset in PRESETS.values() for name in (*preset.settings, *_COMMON)))
-    rows = [["setting", *PRESETS], ["---"] * (len(PRESETS) + 1)]
-    for name in [*names, "seeds"]:
-        cells = [_cell(preset, name) for preset in PRESETS.values()]
-        rows.append([name, *cells])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-_COMMON = {name: getattr(RunConfig(), name) for name in ("momentum", "criterion", "densities")}
-
-
-def _cell(preset: Preset, name: str) -> str:
-    value = len(preset.seeds) if name == "seeds" else preset.settings.get(name, _COMMON.get(name))
-    if value is None:
-        return "-"
-    text = ", ".join(f"{v:.3g}" for v in value) if isinstance(value, tuple) else str(value)
-    return f"{text} ({preset.sources.get(name, 'ours')})"
-
-
-def needed_arms(arms: Sequence[str]) -> list[str]:
-    """`arms` with the arms whose masks they take, those first, each once."""
-    ordered: list[str] = []
-    for arm in arms:
-        source = ARMS[choose(arm, ARMS, "arm")].mask_arm
-        ordered += [a for a in (*(needed_arms([source]) if source else []), arm) if a not in ordered]
-    return ordered
-
-
-# A new arm: one line here.
-ARMS: dict[str, Arm] = {
-    "imp": Arm("imp", True, "iterative magnitude pruning"),
-    "imp-bn-kept": Arm("imp", False, "IMP that keeps its trained batch norm and biases"),
-    "lrr": Arm("lrr", False, "learning rate rewinding"),
-    "lrr-bn-rewind": Arm("lrr", True, "LRR with batch norm and biases rewound"),
-    "wr": Arm("wr", True, "weight rewinding to the first epoch after the warm-up"),
-    "sign": Arm("sign", True, "sign rewind: initial magnitudes, trained signs"),
-    "magnitude": Arm("magnitude", True, "magnitude rewind: trained magnitudes, initial signs"),
-    "imp-on-lrr-mask": Arm("imp", True, "IMP on the masks of LRR", "run", "lrr"),
-    "lrr-on-imp-mask": Arm("lrr", False, "LRR on the masks of IMP", "run", "imp"),
-    "imp-on-shuffled-mask": Arm("imp", True, "IMP on IMP's masks, shuffled in each layer", "shuffled", "imp"),
-    "lrr-on-shuffled-mask": Arm("lrr", False, "LRR on IMP's masks, shuffled in each layer", "shuffled", "imp"),
-    "imp-on-random-mask": Arm("imp", True, "IMP on random masks of ERK densities", "random"),
-    "lrr-on-random-mask": Arm("lrr", False, "LRR on random masks of ERK densities", "random"),
-    "imp-long": Arm("imp", True, "control: IMP trained as long as LRR, on IMP's masks", "run", "imp", "level + 1", 2),
-    "imp-long-on-shuffled-mask": Arm("imp", True, "the control on shuffled masks", "shuffled", "imp", "level + 1", 2),
-    "imp-long-on-random-mask": Arm("imp", True, "the control on random masks", "random", "", "level + 1", 2),
-}
 
 _EXCHANGE = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-on-random-mask", "lrr-on-random-mask")
 _PAPER = (
@@ -159,6 +78,10 @@ _PAPER = (
     "sign",
     "magnitude",
     "imp-long",
+    "imp-perturbed",
+    "lrr-perturbed",
+    "imp-without-warmup",
+    "lrr-without-warmup",
 )
 _GROUP = "code: TurboPrune"
 _RENDA = "code: Renda et al."
@@ -208,7 +131,7 @@ PRESETS: dict[str, Preset] = {
         classes=10,
     ),
     "cifar10-small": Preset(
-        about="1,000 images a class of CIFAR-10, ResNet8 of width 8: an hour on 2 cores",
+        about="1,000 images a class of CIFAR-10, ResNet8 of width 8: about an hour on 2 cores",
         settings={
             "dataset": "cifar10",
             "images_per_class": 1000,
@@ -220,8 +143,9 @@ PRESETS: dict[str, Preset] = {
             "epochs": 10,
             "warmup_epochs": 1,
             "weight_decay": 5e-4,
+            "precision": "bfloat16",
             "prune_rate": 0.5,
-            "levels": 7,
+            "levels": 8,
         },
         arms=(*_EXCHANGE, "sign", "magnitude"),
         seeds=(0, 1),
@@ -280,6 +204,7 @@ PRESETS: dict[str, Preset] = {
         about="ImageNet, ResNet50, 90 epochs a level, 15 levels",
         settings={
             "dataset": "imagenet",
+            "image_size": 224,
             "model": "resnet50",
             "width": 64,
             "batch_size": 1024,
@@ -304,4 +229,68 @@ PRESETS: dict[str, Preset] = {
         image_shape=(3, 224, 224),
         classes=1000,
     ),
+}
+
+
+def _widths(settings: Settings) -> list[dict[str, Any]]:
+    return [{"width": max(1, settings["width"] * factor // 4)} for factor in (1, 2, 4, 8)]
+
+
+def _prune_rates(settings: Settings) -> list[dict[str, Any]]:
+    """Rates of .1 to .5, each with the levels that end nearest to the preset's last density."""
+    last = (settings["levels"] - 1) * math.log1p(-settings["prune_rate"])
+    rates = (0.1, 0.2, 0.3, 0.4, 0.5)
+    return [{"prune_rate": rate, "levels": 1 + max(1, round(last / math.log1p(-rate)))} for rate in rates]
+
+
+def _schedules(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {"schedule": name, "milestones": (0.5, 0.75) if name == "step" else ()}
+        for name in ("constant", "cosine", "step", "triangular")
+    ]
+
+
+def _warm_ups(settings: Settings) -> list[dict[str, Any]]:
+    epochs = settings["epochs"]
+    return [{"warmup_epochs": n} for n in sorted({0, max(1, epochs // 16), max(2, epochs // 8), max(4, epochs // 4)})]
+
+
+def _criteria(settings: Settings) -> list[dict[str, Any]]:
+    names = ("magnitude", "magnitude-layerwise", "random", "snip", "synflow", "grasp")
+    return [{"criterion": name} for name in names]
+
+
+def _densities(settings: Settings) -> list[dict[str, Any]]:
+    return [{"densities": name} for name in ("balanced", "erk", "uniform")]
+
+
+def _perturbations(settings: Settings) -> list[dict[str, Any]]:
+    middle = settings["levels"] // 2
+    levels = sorted({1, middle, settings["levels"] - 1})
+    rates = [{"perturb_rate": rate, "perturb_level": middle} for rate in (0.1, 0.2, 0.3, 0.5)]
+    return [*rates, *({"perturb_rate": 0.2, "perturb_level": level} for level in levels if level != middle)]
+
+
+def _longer_levels(settings: Settings) -> list[dict[str, Any]]:
+    """Four cycles a level, the mask taken four times in each; the first levels only, where most is still to decide."""
+    quarter = max(1, settings["epochs"] // 4)
+    epochs = tuple(range(quarter, 4 * settings["epochs"] + 1, quarter))
+    return [{"cycles": "4", "mask_epochs": epochs, "levels": min(4, settings["levels"])}]
+
+
+def _other_models(settings: Settings) -> list[dict[str, Any]]:
+    return [{"model": "vgg11" if settings["dataset"] == "digits" else "vgg16"}]
+
+
+# A new variation: one entry here.
+VARIATIONS: dict[str, Variation] = {
+    "criterion": Variation("pruning criteria", ("imp", "lrr", "one-shot"), _criteria),
+    "densities": Variation("layer densities of random masks", ("imp-on-random-mask", "lrr-on-random-mask"), _densities),
+    "mask-convergence": Variation("levels trained longer: does the mask still change?", ("imp", "lrr"), _longer_levels),
+    "model": Variation("another architecture (VGG)", ("imp", "lrr"), _other_models),
+    "perturbation": Variation("share and level of perturbed signs", ("imp-perturbed", "lrr-perturbed"), _perturbations),
+    "prune-rate": Variation("prune rates of .1 to .5, to the same density", ("imp", "lrr"), _prune_rates),
+    "schedule": Variation("learning-rate schedules", ("imp", "lrr"), _schedules),
+    "warm-up": Variation("epochs of warm-up", ("imp", "lrr"), _warm_ups),
+    "width": Variation("width of the network (overparametrisation)", ("imp", "lrr"), _widths),
 }

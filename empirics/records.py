@@ -9,9 +9,23 @@ from empirics.config import SCHEMA, RunConfig
 from empirics.runtime import provenance
 
 if TYPE_CHECKING:
-    from empirics.levels import Lab
+    from torch import Tensor
 
-MEASURED = ("epochs", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds", "images_per_s")
+    from empirics.trial import Lab
+
+MEASURED = (
+    "epochs",
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "seconds",
+    "images_per_s",
+    "overlap_before",
+    "kept_before",
+)
 
 
 def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = None) -> dict[str, Any]:
@@ -34,13 +48,36 @@ def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = Non
 def diverged(header: Mapping[str, Any], reason: str, lab: "Lab") -> dict[str, Any]:
     """`level.json` of a level whose loss was not finite: no numbers, but the reason."""
     nothing = dict.fromkeys(MEASURED)
-    return {**header, "status": "diverged", "reason": reason, **nothing, "layers": {}, "provenance": origin(lab)}
+    empty = {"mask_epochs": [], "layers": {}}
+    return {**header, "status": "diverged", "reason": reason, **nothing, **empty, "provenance": origin(lab)}
 
 
-def layers(masks: m.Masks, end: signs.Signs, moments: Mapping[str, signs.Signs | None]) -> dict[str, Any]:
-    """Size, kept weights and flips by each reading of each layer, over the level's survivors."""
+def layers(
+    masks: m.Masks,
+    end: signs.Signs,
+    moments: Mapping[str, signs.Signs | None],
+    first: "Mapping[str, Tensor]",
+    last: "Mapping[str, Tensor]",
+) -> dict[str, Any]:
+    """Size, kept weights, flips by each reading (over the level's survivors) and norms of each layer.
+
+    Args:
+        masks: of the level.
+        end, moments: sign bits, see `signs.level_flips`.
+        first, last: the network's state at the start and at the end of the level. `norm` is the Euclidean norm of the
+            layer's weights at the end, `moved` that of their change over the level.
+    """
     flips = signs.level_flips(end, moments, masks)
-    return {name: {"size": mask.numel(), "kept": int(mask.sum()), "flips": flips[name]} for name, mask in masks.items()}
+    return {
+        name: {
+            "size": mask.numel(),
+            "kept": int(mask.sum()),
+            "flips": flips[name],
+            "norm": float(last[name].double().norm()),
+            "moved": float((last[name].double() - first[name].double()).norm()),
+        }
+        for name, mask in masks.items()
+    }
 
 
 def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> dict[str, Any]:

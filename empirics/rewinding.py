@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from empirics import masks as m
-from empirics.config import REWIND_NAMES, choose
+from empirics.choices import REWIND_NAMES, choose
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 
@@ -23,8 +23,9 @@ def restart(
 
     Args:
         rule: key of `REWINDS`.
-        initial: state dict at the rewind point (initialisation, or epoch k of the dense run for `wr`).
-        trained: state dict at the end of the level before.
+        initial: state dict at the rewind point: initialisation; epoch k of the dense run for `wr`; a fresh
+            initialisation for `fresh` and `sign-transfer`.
+        trained: state dict at the end of the level before; for `sign-transfer` signs of another run's weights.
         masks: of the level; pruned weights are exactly zero in what is returned.
         bn_rewind: whether everything that is not prunable comes from `initial` too, else from `trained`.
     """
@@ -37,17 +38,20 @@ def restart(
 
 
 def to_initial(initial: Tensor, trained: Tensor) -> Tensor:
-    """Iterative magnitude pruning (Frankle and Carbin 2019), and weight rewinding, whose rewind point is later."""
+    """The rewind point: initialisation for IMP (Frankle and Carbin 2019), later for weight rewinding, or another."""
     return initial
 
 
 def keep_trained(initial: Tensor, trained: Tensor) -> Tensor:
-    """Learning rate rewinding (Renda et al. 2020): only the schedule restarts."""
+    """Learning rate rewinding (Renda et al. 2020): only the schedule restarts; fine-tuning: not even that."""
     return trained
 
 
 def trained_signs(initial: Tensor, trained: Tensor) -> Tensor:
-    """Sign rewind (ours): initial magnitudes with trained signs; where the trained value is 0, the initial sign."""
+    """Sign rewind (ours): initial magnitudes with trained signs; where the trained value is 0, the initial sign.
+
+    Sign transfer (Zhou et al. 2019; Oh et al. 2025): the same with magnitudes of a fresh initialisation.
+    """
     return torch.where(trained == 0, initial, torch.copysign(initial, trained))
 
 
@@ -56,12 +60,15 @@ def trained_magnitudes(initial: Tensor, trained: Tensor) -> Tensor:
     return torch.copysign(trained, initial)
 
 
-# A new rewinding rule: one function above, one line here, and its name in `config.REWIND_NAMES`.
+# A new rewinding rule: one function above, one line here, and its name in `choices.REWIND_NAMES`.
 REWINDS: dict[str, Rule] = {
     "imp": to_initial,
     "wr": to_initial,
     "lrr": keep_trained,
+    "fine-tune": keep_trained,
     "sign": trained_signs,
     "magnitude": trained_magnitudes,
+    "fresh": to_initial,
+    "sign-transfer": trained_signs,
 }
-assert tuple(REWINDS) == REWIND_NAMES, "config.REWIND_NAMES lists the rules for code that must not load torch"
+assert tuple(REWINDS) == REWIND_NAMES, "choices.REWIND_NAMES lists the rules for code that must not load torch"

@@ -17,12 +17,13 @@ PACKAGES = ("numpy", "scipy", "sympy", "matplotlib", "scikit-learn", "torch", "t
 DEVICES = ("auto", "cpu", "cuda")
 
 
-def prepare(device: str, threads: int = 1) -> "torch.device":
+def prepare(device: str, threads: int = 1, place: int = 0) -> "torch.device":
     """Make this process deterministic and choose its device.
 
     Args:
         device: one of `DEVICES`.
         threads: of torch on the CPU; a different number changes the last bits.
+        place: number of this process among those that share the machine; it picks one of several GPUs.
 
     Raises:
         ConfigError: an unknown device, or `cuda` where there is none.
@@ -38,7 +39,14 @@ def prepare(device: str, threads: int = 1) -> "torch.device":
         raise ConfigError("device 'cuda' was asked for and torch finds none: use --device cpu or auto")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    return torch.device(device, place % accelerators()) if device == "cuda" else torch.device(device)
+
+
+def accelerators() -> int:
+    """GPUs that torch finds."""
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def provenance(threads: int, accelerator: str | None = None) -> dict[str, Any]:

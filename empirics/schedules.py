@@ -26,6 +26,19 @@ def learning_rate(
     return peak * SCHEDULES[choose(schedule, SCHEDULES, "schedule")](step, total, warmup, milestones)
 
 
+def final_rate(
+    *, total: int, last: int, warmup: int, peak: float, schedule: str, milestones: Sequence[float] = ()
+) -> float:
+    """What fine-tuning trains at: the mean rate of a schedule's last `last` steps.
+
+    For `step` that is its final rate. A cosine ends at next to 0, at which nothing would be learnt, hence the mean over
+    an epoch.
+    """
+    steps = range(total - last, total)
+    settings = dict(total=total, warmup=warmup, peak=peak, schedule=schedule, milestones=milestones)
+    return math.fsum(learning_rate(step, **settings) for step in steps) / last
+
+
 def constant(step: int, total: int, warmup: int, milestones: Sequence[float]) -> float:
     """The peak throughout."""
     return 1.0

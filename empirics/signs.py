@@ -32,6 +32,34 @@ def unpack(packed: Mapping[str, np.ndarray], shapes: Mapping[str, Sequence[int]]
     return {name: torch.from_numpy(flat[name].astype(bool)).reshape(tuple(shape)) for name, shape in shapes.items()}
 
 
+def draw_flips(masks: Mapping[str, Tensor], rate: float, scope: str, generator: torch.Generator) -> Signs:
+    """Survivors whose signs a perturbation flips: `round(rate * survivors)` of them, drawn without replacement.
+
+    Args:
+        masks: of the level at whose start the signs are flipped.
+        rate: fraction of the survivors, in [0, 1].
+        scope: `global`, drawn over the network, or `layerwise`, so many in each layer.
+        generator: on the CPU.
+    """
+    layers = [list(masks)] if scope == "global" else [[name] for name in masks]
+    flips = {}
+    for names in layers:
+        flat = torch.cat([masks[name].flatten().cpu() for name in names])
+        survivors = flat.nonzero().flatten()
+        drawn = survivors[torch.randperm(len(survivors), generator=generator)[: round(rate * len(survivors))]]
+        hit = torch.zeros_like(flat)
+        hit[drawn] = True
+        parts = hit.split([masks[name].numel() for name in names])
+        flips |= {name: part.view_as(masks[name]) for name, part in zip(names, parts, strict=True)}
+    return flips
+
+
+def flip(state: Mapping[str, Tensor], flips: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state with the signs of the weights in `flips` turned round; tensors not named there are shared."""
+    turned = {name: torch.where(where, -state[name], state[name]) for name, where in flips.items()}
+    return {**state, **turned}
+
+
 def level_flips(
     end: Signs, moments: Mapping[str, Signs | None], masks: Mapping[str, Tensor]
 ) -> dict[str, dict[str, int | None]]:

@@ -1,6 +1,7 @@
 """Run folders: the only place of this package that touches disk.
 
     results/studies/<study>.json
+    results/overlaps/<study>.json
     results/runs/<run>/config.json
     results/runs/<run>/seed-<s>/metrics.jsonl, signs.json
     results/runs/<run>/seed-<s>/level-<kk>/level.json, masks.safetensors, signs.safetensors, weights.safetensors
@@ -305,10 +306,16 @@ def read_tensors(path: Path) -> dict[str, "Tensor"]:
     return load(path.read_bytes())
 
 
-def write_study(results: Path, record: Mapping[str, Any]) -> None:
+def overlaps_file(results: Path, study: str) -> Path:
+    """Where the overlaps between the arms of a study are."""
+    return results / "overlaps" / f"{study}.json"
+
+
+def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """`results/studies/<study>.json`: the arms of one preset on one data set, by which figures find runs.
 
-    Arms and seeds that were run before stay listed, as long as the arms that both have are the same runs.
+    Arms and seeds that were run before stay listed, as long as the arms that both have are the same runs. Returns the
+    record as it stands.
     """
     file = results / "studies" / f"{record['study']}.json"
     arms, seeds = dict(record["arms"]), set(record["seeds"])
@@ -320,6 +327,7 @@ def write_study(results: Path, record: Mapping[str, Any]) -> None:
         pass
     merged = {"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)}
     _write_if_changed(file, json_bytes(merged))
+    return merged
 
 
 def _write_if_changed(path: Path, data: bytes) -> None:

@@ -4,18 +4,19 @@ torch is loaded only where something is measured or trained.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from empirics import presets, runtime, sweep
-from empirics.config import ConfigError, choose
+from empirics.config import ConfigError, RunConfig, choose
 from empirics.runtime import usable_cores
-from empirics.store import write_study
+from empirics.store import json_bytes, overlaps_file, write_atomic, write_study
 from empirics.sweep import DataSource
 
 GPU_WORKERS = 4  # processes that share one GPU
+DATA_FOLDER = Path("data")
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Study:
     dry_run: bool = False
     """say what would run, with time and disk, and stop"""
     data_dir: Path | None = None
-    """folder with train/CLASS/IMAGE and test/CLASS/IMAGE, in place of the preset's data set"""
+    """folder of the preset's data set; default: data"""
     data_label: str | None = None
-    """name of the data in DATA_DIR; default: the folder's name"""
+    """train on DATA_DIR/train/CLASS/IMAGE and DATA_DIR/test/CLASS/IMAGE in place of the preset's data, by this name"""
 
 
 @dataclass(frozen=True)
@@ -49,35 +50,69 @@ class Plan:
     record: dict[str, Any]
     preset: presets.Preset
     workers: int
+    configs: Mapping[str, RunConfig]
+    seeds: Sequence[int]
 
 
-def plan_study(command: Study, arms: Sequence[str], overrides: dict[str, Any]) -> Plan:
-    """What is missing of a preset's arms (all of them for none given), checked as far as can be before training."""
+def plan_study(command: Study, arms: Sequence[str], overrides: Mapping[str, Any], made_by: str = "") -> Plan:
+    """What is missing of a preset's arms (all of them for none given), checked as far as can be before training.
+
+    Args:
+        command: what is asked for.
+        arms: keys of `ARMS`.
+        overrides: settings of the preset that are changed.
+        made_by: the options that stand for `overrides` on the command line, where they are not named one by one.
+    """
     preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
-    if command.workers is not None and command.workers < 1:
-        raise ConfigError(f"--workers must be at least 1, got {command.workers}")
-    if any(seed < 0 for seed in command.seeds):
-        raise ConfigError(f"--seeds must not be negative, got {min(command.seeds)}: a seed is 0 or more")
-    source, content = data_source(command, preset)
-    wanted = presets.needed_arms(arms or preset.arms)
-    configs = {arm: presets.arm_config(command.preset, arm, **overrides, **content) for arm in wanted}
+    _check_numbers(command)
+    settings = {**preset.settings, **overrides}
+    source = data_source(command, settings)
+    content = {"dataset": source.name, "data_hash": source.data_hash}
+    configs = {
+        arm: presets.arm_config(command.preset, arm, **{**overrides, **content})
+        for arm in presets.needed_arms(arms or preset.arms)
+    }
     seeds = command.seeds or tuple(preset.seeds)
     tasks = sweep.unfinished(sweep.plan(configs.values(), seeds), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
-    label = ", ".join([command.preset, *(f"{name}={value}" for name, value in overrides.items())])
-    options = "".join(f" --{name.replace('_', '-')} {_words(value)}" for name, value in overrides.items())
-    folder = f" --data-dir DIR --data-label {source.name}" if source.folder else ""
-    made_by = f"paper_repro.py train --preset {command.preset}{options}{folder}"
-    record = sweep.study_record(label, configs, seeds, made_by)
-    return Plan(tasks, source, record, preset, _workers(command) if tasks else 0)
+    label = ", ".join([command.preset, *(f"{name}={_label(value)}" for name, value in overrides.items())])
+    options = made_by or _options(overrides)
+    folder = f" --data-dir DIR --data-label {source.name}" if command.data_label else ""
+    line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
+    record = sweep.study_record(label, configs, seeds, line) | {"base": command.preset, "changed": dict(overrides)}
+    return Plan(tasks, source, record, preset, _workers(command) if tasks else 0, configs, seeds)
+
+
+def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Mapping[str, Any]) -> list[Plan]:
+    """A plan for each value of a variation: its own arms, or those given; `overrides` hold at every value."""
+    preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
+    variation = presets.VARIATIONS[choose(name, presets.VARIATIONS, "variation")]
+    made_by = f" --vary {name}{_options(overrides)}"
+    values = variation.values({**preset.settings, **overrides})
+    return [plan_study(command, arms or variation.arms, {**overrides, **value}, made_by) for value in values]
+
+
+def _check_numbers(command: Study) -> None:
+    if command.workers is not None and command.workers < 1:
+        raise ConfigError(f"--workers must be at least 1, got {command.workers}")
+    if any(seed < 0 for seed in command.seeds):
+        raise ConfigError(f"--seeds must not be negative, got {min(command.seeds)}: a seed is 0 or more")
 
 
 def _workers(command: Study) -> int:
     if command.workers:
         return command.workers
     on_gpu = command.device != "cpu" and runtime.prepare(command.device).type == "cuda"
-    return min(GPU_WORKERS, usable_cores()) if on_gpu else usable_cores()
+    return min(GPU_WORKERS * runtime.accelerators(), usable_cores()) if on_gpu else usable_cores()
+
+
+def _label(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _options(overrides: Mapping[str, Any]) -> str:
+    return "".join(f" --{name.replace('_', '-')} {_words(value)}" for name, value in overrides.items() if value != ())
 
 
 def _words(value: object) -> str:
@@ -86,44 +121,70 @@ def _words(value: object) -> str:
 
 def check_tasks(tasks: Sequence[sweep.Task], source: DataSource, device: str) -> None:
     """Refuse, before anything is written, what would fail in the middle of the work."""
-    from empirics import datasets, levels
+    from empirics import run_checks
 
     runtime.prepare(device)
-    dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
-    dataset = datasets.first_per_class(dataset, tasks[0].config.images_per_class)
+    whole = source.load()
     for config in {task.config.name: task.config for task in tasks}.values():
-        levels.check_run(config, tasks[0].seed, dataset)
+        run_checks.check_run(config, tasks[0].seed, sweep.part_of(whole, config))
 
 
 def train(plan: Plan, command: Study) -> int:
     """Run the plan, and record the study; the number of runs that failed."""
     from empirics.progress import reporter
 
-    write_study(command.results, plan.record)
-    if not plan.tasks:
-        return 0
-    with reporter(plan.tasks) as on_event:
-        failures = sweep.execute(
-            plan.tasks, plan.source, command.results, device=command.device, workers=plan.workers, on_event=on_event
-        )
+    study = write_study(command.results, plan.record)
+    failures: list[sweep.Event] = []
+    if plan.tasks:
+        with reporter(plan.tasks) as on_event:
+            failures = sweep.execute(
+                plan.tasks, plan.source, command.results, device=command.device, workers=plan.workers, on_event=on_event
+            )
+    if plan.tasks or not overlaps_file(command.results, study["study"]).exists():
+        _count_overlaps(command.results, study)
     return len(failures)
 
 
-def data_source(command: Study, preset: presets.Preset) -> tuple[DataSource, dict[str, str]]:
-    """Where the data are, and the settings that name them."""
-    if command.data_dir is None:
-        return DataSource(preset.settings["dataset"]), {}
-    from empirics.datasets import DATASETS, folder_hash
+def _count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
+    """Hold the arms of a study against one another: all that it lists, those trained before too."""
+    from empirics.overlaps import study_overlaps
 
-    label = command.data_label or re.sub(r"[^a-z0-9]+", "-", command.data_dir.resolve().name.lower()).strip("-")
-    if label in DATASETS or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", label):
+    record = study_overlaps(results, study["study"], study["arms"], study["seeds"], study["levels"])
+    write_atomic(overlaps_file(results, study["study"]), json_bytes(record))
+
+
+def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
+    """Where the data are, and the hash that names their content.
+
+    Raises:
+        ConfigError: a label that cannot name a folder of images, or a folder for data that need none.
+        DataError: the data are not there, or not laid out as expected (not for a dry run in the default folder).
+    """
+    from empirics.datasets import DATASETS, DataError, content_hash
+
+    folder = (command.data_dir or DATA_FOLDER).resolve()
+    label, image_size = command.data_label, settings.get("image_size", 0)
+    if label is None and settings["dataset"] == "digits":
+        if command.data_dir is not None:
+            raise ConfigError(
+                f"preset {command.preset!r} trains on digits, which need no folder: to train on the images in "
+                "--data-dir, give them a name with --data-label"
+            )
+        return DataSource("digits")
+    if label is not None and (label in DATASETS or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", label)):
         raise ConfigError(
-            f"{label!r} cannot name a folder of images: give --data-label, lower-case words joined by hyphens "
-            f"that name no data set of ours ({', '.join(DATASETS)})"
+            f"--data-label {label!r} cannot name a folder of images: use lower-case words joined by hyphens that name "
+            f"no data set of ours ({', '.join(DATASETS)})"
         )
-    content = folder_hash(command.data_dir)
-    source = DataSource(label, command.data_dir.resolve(), content, command.results / "cache")
-    return source, {"dataset": label, "data_hash": content}
+    name, cache = label or settings["dataset"], command.results / "cache"
+    try:
+        content = content_hash(name, folder, image_size)
+    except DataError:
+        if command.dry_run and command.data_dir is None:
+            return DataSource(name)  # a forecast needs no data: their numbers are the preset's
+        raise
+    threads = max(1, usable_cores() // (command.workers or usable_cores()))
+    return DataSource(name, folder, content, cache, image_size, threads)
 
 
 def forecast(plan: Plan, command: Study) -> str:
@@ -134,18 +195,17 @@ def forecast(plan: Plan, command: Study) -> str:
     lines += [f"  {arm:27} {config.name}" for arm, config in {t.config.arm: t.config for t in tasks}.items()]
     if not tasks:
         return lines[0]
-    from empirics import datasets, estimate
+    from empirics import estimate
 
-    device = runtime.prepare(command.device)
-    per_class = tasks[0].config.images_per_class
-    if source.folder is not None or source.name in datasets.DATASETS:
-        data = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash)
-        data = datasets.first_per_class(data, per_class)
-        n_train, n_test = len(data.train), len(data.test)
+    device, config = runtime.prepare(command.device), tasks[0].config
+    if source.folder is not None or source.name == "digits":
+        data = sweep.part_of(source.load(), config)
+        n_train, n_test = len(data.labels("train")), len(data.labels("test"))
     else:
-        n_train, n_test = per_class * preset.classes or preset.train_images, preset.test_images
+        n_train = config.images_per_class * preset.classes or preset.train_images
+        n_test = preset.test_images
         data = estimate.random_dataset(preset.image_shape, n_train, n_test, preset.classes)
-    throughput = estimate.measure(tasks[0].config, data.to(device))
+    throughput = estimate.measure(config, data.to(device))
     cost = estimate.estimate(tasks, throughput, data, n_train, n_test, plan.workers)
     lines.append(
         f"about {duration(cost.wall_seconds)} on {plan.workers} workers ({duration(cost.work_seconds)} of work at "

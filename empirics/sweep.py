@@ -16,10 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from empirics.config import RunConfig
 from empirics.store import RunFolder
+
+if TYPE_CHECKING:
+    from empirics.datasets import Dataset
 
 Key = tuple[str, int]
 
@@ -59,12 +62,43 @@ class Task:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where workers find the data: an embedded data set, or a folder of images with its hash and pixel cache."""
+    """Where workers find the data.
+
+    Args:
+        name: key of `datasets.DATASETS`, or the label of an image folder.
+        folder: where they lie; None for embedded data.
+        data_hash: of their content.
+        cache: where decoded pixels are kept.
+        image_size: streamed and cut to so many pixels a side; 0 holds them in memory as they are.
+        threads: that decode streamed images.
+    """
 
     name: str
     folder: Path | None = None
     data_hash: str = ""
     cache: Path | None = None
+    image_size: int = 0
+    threads: int = 1
+
+    def load(self) -> "Dataset":
+        """The data set, on the CPU."""
+        from empirics import datasets
+
+        return datasets.load(
+            self.name,
+            folder=self.folder,
+            image_size=self.image_size,
+            data_hash=self.data_hash,
+            cache=self.cache,
+            threads=self.threads,
+        )
+
+
+def part_of(dataset: "Dataset", config: RunConfig) -> "Dataset":
+    """The part of a data set that a run trains and validates on."""
+    from empirics.datasets import subset
+
+    return subset(dataset, config.images_per_class, config.validation_per_class)
 
 
 @dataclass(frozen=True)
@@ -192,15 +226,17 @@ def execute(
     context.set_forkserver_preload(["empirics.levels", "sklearn.datasets"])
     schedule = Schedule(tasks, lambda task: task.epochs)
     running: dict[Any, tuple[Task, Any]] = {}
+    places: dict[Any, int] = {}  # workers are numbered, so that each keeps to one of several GPUs
     failures: list[Event] = []
     restarted: set[Key] = set()
 
     def start(task: Task) -> None:
         connection, child = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(task, source, results, device, child), daemon=True)
+        place = min(set(range(workers)) - set(places.values()))
+        process = context.Process(target=_work, args=(task, source, results, device, place, child), daemon=True)
         process.start()
         child.close()
-        running[connection] = (task, process)
+        running[connection], places[connection] = (task, process), place
         on_event(Event("started", task))
 
     def finish(event: Event) -> None:
@@ -229,6 +265,7 @@ def execute(
                         on_event(event)
                         continue
                     task, process = running.pop(connection)
+                    del places[connection]
                     connection.close()
                     process.join()
                     if event.kind == "died" and task.key not in restarted:
@@ -282,17 +319,16 @@ def _receive(connection: Any, task: Task, process: Any) -> Event:
     return Event(kind, task, epoch=payload) if kind == "epoch" else Event(kind, task, message=payload)
 
 
-def _work(task: Task, source: DataSource, results: Path, device: str, connection: Connection) -> None:
+def _work(task: Task, source: DataSource, results: Path, device: str, place: int, connection: Connection) -> None:
     """What a worker does. The parent alone answers to Ctrl-C, and its workers end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
-    from empirics import datasets, levels, runtime
+    from empirics import levels, runtime
 
     try:
-        where = runtime.prepare(device)
-        dataset = datasets.load(source.name, folder=source.folder, data_hash=source.data_hash, cache=source.cache)
-        dataset = datasets.first_per_class(dataset, task.config.images_per_class)
-        lab = levels.Lab(dataset.to(where), where, results, report=lambda metrics: connection.send(("epoch", metrics)))
+        where = runtime.prepare(device, place=place)
+        dataset = part_of(source.load(), task.config).to(where)
+        lab = levels.Lab(dataset, where, results, report=lambda metrics: connection.send(("epoch", metrics)))
         remarks = levels.run(task.config, task.seed, lab)
     except Exception as error:
         known = isinstance(error, (ValueError, RuntimeError)) and type(error).__module__.startswith("empirics")

@@ -10,12 +10,10 @@ from torch.nn import functional as F
 
 from empirics import masks as m
 from empirics.config import ConfigError, RunConfig
-from empirics.datasets import Augmentation, Dataset, Split, crop_batch, draw_augmentation, pad_images
+from empirics.datasets import Dataset
 from empirics.models import prunable_weights
-from empirics.schedules import learning_rate
+from empirics.schedules import final_rate, learning_rate
 from empirics.seeding import generator
-
-EVALUATION_BATCH = 512
 
 
 class Diverged(ArithmeticError):
@@ -26,7 +24,8 @@ class Diverged(ArithmeticError):
 class EpochMetrics:
     """One line of `metrics.jsonl`. Losses are mean cross-entropies, accuracies fractions.
 
-    `train_loss` and `train_accuracy` are means over the epoch's batches, in training mode; `lr` is the last step's.
+    `train_loss` and `train_accuracy` are means over the epoch's batches, in training mode; `lr` is the last step's. The
+    validation numbers are null where no training images are held out.
     """
 
     level: int
@@ -37,6 +36,8 @@ class EpochMetrics:
     train_accuracy: float
     test_loss: float
     test_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
     images_per_s: float
 
 
@@ -70,6 +71,21 @@ def sgd(model: nn.Module, masks: m.Masks, config: RunConfig) -> torch.optim.SGD:
     return optimizer
 
 
+def rate_at(config: RunConfig, level: int, steps: int) -> Callable[[int], float]:
+    """The learning rate of each step of a cycle at `level`, `steps` of them an epoch."""
+    settings = dict(
+        total=config.epochs * steps,
+        warmup=config.warmup_epochs * steps,
+        peak=config.lr,
+        schedule=config.schedule,
+        milestones=config.milestones,
+    )
+    if config.rewind == "fine-tune" and level:
+        final = final_rate(last=steps, **settings)
+        return lambda step: final
+    return lambda step: learning_rate(step, **settings)
+
+
 def train_cycle(
     model: nn.Module,
     dataset: Dataset,
@@ -99,16 +115,18 @@ def train_cycle(
         Diverged: the loss is not finite.
     """
     optimizer = sgd(model, masks, config)
-    padded = pad_images(dataset.train.images, dataset.pad)
+    steps = steps_per_epoch(config, len(dataset.labels("train")))
+    rate = rate_at(config, level, steps)
     for epoch in range(first_epoch, config.epochs if last_epoch is None else last_epoch):
         over_cycles = cycle * config.epochs + epoch
-        choices = draw_augmentation(dataset, generator(seed, "data", level, over_cycles))
+        draw = generator(seed, "data", level, over_cycles)
         started = time.perf_counter()
-        losses, correct = _train_epoch(model, optimizer, dataset, padded, choices, config, epoch)
+        losses, correct = train_epoch(model, optimizer, dataset, draw, config, rate, epoch * steps)
         seconds = time.perf_counter() - started
         _refuse_infinite(losses, "training", level, over_cycles)
-        test_loss, test_accuracy = evaluate(model, dataset, dataset.test)
+        test_loss, test_accuracy = evaluate(model, dataset, "test", config.precision)
         _refuse_infinite(torch.tensor([test_loss]), "test", level, over_cycles)
+        validation = evaluate(model, dataset, "validation", config.precision) if config.validation_per_class else None
         n = len(losses) * config.batch_size
         on_epoch(
             EpochMetrics(
@@ -120,40 +138,30 @@ def train_cycle(
                 train_accuracy=correct / n,
                 test_loss=test_loss,
                 test_accuracy=test_accuracy,
+                validation_loss=validation and validation[0],
+                validation_accuracy=validation and validation[1],
                 images_per_s=n / seconds,
             )
         )
 
 
-def _train_epoch(
+def train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     dataset: Dataset,
-    padded: Tensor,
-    choices: Augmentation,
+    draw: torch.Generator,
     config: RunConfig,
-    epoch: int,
+    rate: Callable[[int], float],
+    first_step: int,
 ) -> tuple[Tensor, int]:
     """One pass over the training set: the loss of every step, float64 on the CPU, and the number of images right."""
-    steps, size = steps_per_epoch(config, len(dataset.train)), dataset.train.images.shape[2:]
-    order, shifts, flips = (t.to(padded.device) for t in (choices.order, choices.shifts, choices.flips))
     losses, correct = [], []
     model.train()
-    for step in range(steps):
-        batch = slice(step * config.batch_size, (step + 1) * config.batch_size)
-        images = crop_batch(padded, order[batch], shifts[batch], flips[batch], size)
-        labels = dataset.train.labels[order[batch]]
+    for step, (images, labels) in enumerate(dataset.training_batches(config.batch_size, draw), first_step):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(
-                epoch * steps + step,
-                total=config.epochs * steps,
-                warmup=config.warmup_epochs * steps,
-                peak=config.lr,
-                schedule=config.schedule,
-                milestones=config.milestones,
-            )
+            group["lr"] = rate(step)
         optimizer.zero_grad(set_to_none=True)
-        logits = model(dataset.normalise(images))
+        logits = forward(model, images, config.precision)
         loss = F.cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()
@@ -161,6 +169,16 @@ def _train_epoch(
         correct.append((logits.detach().argmax(1) == labels).sum())
     # read once an epoch: a look at every step would make a GPU wait
     return torch.stack(losses).double().cpu(), int(torch.stack(correct).sum())
+
+
+def forward(model: nn.Module, images: Tensor, precision: str) -> Tensor:
+    """Logits, float32; `bfloat16` is autocast, weights stay float32.
+
+    Images go in with channels last, as `Trial.load` lays out the weights: up to 1.5 times as fast on a CPU.
+    """
+    autocast = torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    with autocast:
+        return model(images.contiguous(memory_format=torch.channels_last)).float()
 
 
 def _refuse_infinite(losses: Tensor, what: str, level: int, epoch: int) -> None:
@@ -172,13 +190,13 @@ def _refuse_infinite(losses: Tensor, what: str, level: int, epoch: int) -> None:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, dataset: Dataset, split: Split) -> tuple[float, float]:
+def evaluate(model: nn.Module, dataset: Dataset, split: str, precision: str = "float32") -> tuple[float, float]:
     """Mean cross-entropy and accuracy (a fraction) over a split, in evaluation mode, without augmentation."""
     model.eval()
-    loss, correct = 0.0, 0
-    for start in range(0, len(split), EVALUATION_BATCH):
-        labels = split.labels[start : start + EVALUATION_BATCH]
-        logits = model(dataset.normalise(split.images[start : start + EVALUATION_BATCH]))
+    loss, correct, n = 0.0, 0, 0
+    for images, labels in dataset.batches(split):
+        logits = forward(model, images, precision)
         loss += float(F.cross_entropy(logits, labels, reduction="sum"))
         correct += int((logits.argmax(1) == labels).sum())
-    return loss / len(split), correct / len(split)
+        n += len(labels)
+    return loss / n, correct / n

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from figures import measures
-from figures.commands import PLANNED
+from figures.commands import WIDTHS
 from figures.records import Records
 from figures.theory_claims import claim_3, claim_4a, claim_4b, neuron_factorial, neuron_over_inputs, theorem
 from figures.verdicts import (
@@ -157,9 +157,8 @@ def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
 def claim_13(evidence: Evidence) -> list[Row]:
     """Overparametrisation helps LRR more than IMP: the neuron over input dimension, and a width sweep on networks."""
     network = "networks: the lead of lrr over imp at the largest width - at the smallest"
-    width_sweep = "paper_repro.py train --preset width-sweep" + PLANNED
     neuron, *beside = neuron_over_inputs(evidence)
-    return [neuron, not_run(network, POINTS, "effect", "networks", width_sweep), *beside]
+    return [neuron, not_run(network, POINTS, "effect", "networks", WIDTHS), *beside]
 
 
 # ------------------------------------------------------------------------------------------------------ evaluation

@@ -36,15 +36,28 @@ def test_every_command_has_help(command, tmp_path):
         (["trian"], "unknown command or figure 'trian': did you mean 'train'"),
         (["train", "--arms", "imp-on-lr-mask"], "did you mean 'imp-on-lrr-mask'"),
         (["train", "--criterion", "magnitud"], "did you mean 'magnitude'"),
-        (["train", "--model", "resnet21"], "did you mean 'resnet20'"),
+        (["train", "--model", "resnet-20"], "did you mean 'resnet20'"),
         (["train", "--schedule", "cosin"], "did you mean 'cosine'"),
         (["train", "--schedule", "../../escape"], "unknown schedule"),
         (["theory", "quadrants", "storys"], "did you mean 'stories'"),
         (["train", "--prune-rate", "20"], "20 % is written 0.2"),
         (["train", "--levels", "40"], "would keep none of the network's 67848 weights"),
         (["train", "--arms", "imp-on-random-mask", "--levels", "14"], "leave one empty"),
-        (["train", "--preset", "cifar10"], "expected DIR/train/CLASS/IMAGE"),
-        (["train", "--data-dir", "nowhere"], "data folder 'nowhere' does not exist: expected DIR/train/CLASS/IMAGE"),
+        (["train", "--preset", "cifar10"], "paper_repro.py data fetch cifar10"),
+        (["train", "--preset", "tiny-imagenet"], "wnids.txt"),
+        (["train", "--data-dir", "nowhere"], "give them a name with --data-label"),
+        (
+            ["train", "--data-dir", "nowhere", "--data-label", "mine"],
+            "data folder 'nowhere' does not exist: expected DIR/train/CLASS/IMAGE",
+        ),
+        (["train", "--data-dir", ".", "--data-label", "cifar10"], "cannot name a folder of images"),
+        (["train", "--vary", "widht"], "did you mean 'width'"),
+        (["train", "--arms", "imp-perturbed", "--perturb-level", "9"], "perturb_level must be 0"),
+        (["train", "--pruning", "oneshot"], "did you mean 'one-shot'"),
+        (["train", "--precision", "float16"], "did you mean 'bfloat16'"),
+        (["train", "--validation-per-class", "200"], "validation_per_class 200 together ask for more"),
+        (["data", "fetch", "cifar11"], "did you mean 'cifar10'"),
+        (["data", "get", "cifar10"], "write `paper_repro.py data fetch cifar10`"),
         (["train", "--batch-size", "2000"], "batch_size 2000 exceeds the 1297 training images"),
         (["train", "--seeds", "-1"], "seed"),
         (["train", "--workers", "0"], "workers"),
@@ -71,7 +84,8 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(option, tmp_
 def test_every_registry_is_listed(tmp_path):
     done = call("list", cwd=tmp_path)
     assert done.returncode == 0
-    for name in ("quick", "imp-on-lrr-mask", "digits", "resnet20", "magnitude", "erk", "sign", "cosine", "theorem-2.1"):
+    for name in ("quick", "imp-on-lrr-mask", "digits", "resnet20", "magnitude", "erk", "sign", "cosine", "theorem-2.1",
+                 "imagenet", "vgg16", "synflow", "sign-transfer", "prune-rate"):  # fmt: skip
         assert re.search(rf"^  {re.escape(name)}\b", done.stdout, re.MULTILINE), name
 
 
@@ -129,3 +143,21 @@ def test_progress_off_a_terminal_is_one_line_a_level(tmp_path):
     assert len(lines) == 3 and "lrr (seed 0) level 2" in lines[-1]
     again = call("train", "--arms", "lrr", *TINY, cwd=tmp_path)
     assert again.returncode == 0 and again.stderr == "", "nothing left to train"
+
+
+def test_a_variation_trains_a_study_for_each_of_its_values(tmp_path):
+    arguments = ["--vary", "densities", "--arms", "imp-on-random-mask", *TINY]
+    dry = call("train", *arguments, "--dry-run", cwd=tmp_path)
+    assert dry.returncode == 0 and dry.stdout.count("preset quick: 2 runs") == 3
+    assert call("train", *arguments, cwd=tmp_path).returncode == 0
+    studies = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("results/studies/*.json"))]
+    assert [study["changed"]["densities"] for study in studies] == ["balanced", "erk", "uniform"]
+    assert len({study["arms"]["imp-on-random-mask"] for study in studies}) == 3
+    assert len({study["dense_run"] for study in studies}) == 1, "level 0 is trained once"
+    assert all(study["base"] == "quick" and "--vary densities" in study["command"] for study in studies)
+
+
+def test_a_forecast_needs_no_data(tmp_path):
+    done = call("train", "--preset", "cifar10", "--arms", "lrr", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0 and "preset cifar10: 8 runs" in done.stdout, done.stderr
+    assert not list(tmp_path.iterdir())

@@ -7,13 +7,18 @@ import pytest
 import torch
 from tiny_runs import TINY, arm, lab_in, run_arms
 
-from empirics import datasets, levels, models, presets, rewinding, signs, train
+from empirics import augmentation, datasets, levels, models, rewinding, signs, starts, train
 from empirics import masks as m
+from empirics.arms import ARMS
+from empirics.mask_sources import load_masks, random_masks
+from empirics.run_checks import check_run
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.store import INITIAL, MASKS, WEIGHTS, RunFolder, StoreError
+from empirics.trial import Trial, initial_network
 
-ALL = [name for name in presets.ARMS]
+ALL = list(ARMS)
+NESTED = [name for name in ALL if not name.startswith("imp-long")]
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +41,8 @@ def weights(study, name: str, level: int) -> dict[str, torch.Tensor]:
 
 def masks(study, name: str, level: int) -> m.Masks:
     lab, configs = study
-    layers = models.prunable_weights(levels.initial_network(configs["imp"], 0, lab.dataset))
-    return levels.load_masks(folder(study, name), level, layers)
+    layers = models.prunable_weights(initial_network(configs["imp"], 0, lab.dataset))
+    return load_masks(folder(study, name), level, layers)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -48,13 +53,14 @@ def test_every_saved_level_keeps_the_exact_count_and_zeros_elsewhere(study, name
         kept, state = masks(study, name, level), weights(study, name, level)
         total = sum(mask.numel() for mask in kept.values())
         record = folder(study, name).level_record(level)
-        assert m.count(kept) == record["kept"] == kept_weights(total, 0.5, level)
+        rate = 0.0 if name == "dense-long" else 0.5
+        assert m.count(kept) == record["kept"] == kept_weights(total, rate, level)
         assert record["density"] == m.density(kept) and record["status"] == "complete"
         for layer, mask in kept.items():
             assert (state[layer][~mask] == 0).all() and (state[layer][mask] != 0).any()
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("imp-long")])
+@pytest.mark.parametrize("name", NESTED)
 def test_masks_of_every_arm_are_nested_over_levels(study, name):
     for level in (2, 3):
         inner, outer = masks(study, name, level), masks(study, name, level - 1)
@@ -136,20 +142,20 @@ def test_the_schedule_of_imp_long_restarts_with_every_cycle(study):
 
 @pytest.fixture
 def draws(monkeypatch):
-    """What the training loop asks of its generators, and the batches that it cuts from what they give."""
+    """What the training loop asks of its generators, and the shifts of the batches that are cut from what they give."""
     keys, batches = [], []
-    make, cut = train.generator, train.crop_batch
+    make, cut = train.generator, datasets.crop_batch
 
     def spy_generator(seed, purpose, *rest):
         keys.append((seed, purpose, *rest))
         return make(seed, purpose, *rest)
 
-    def spy_crop(padded, index, shifts, flips, size):
-        batches.append((keys[-1], index.clone(), shifts.clone()))
-        return cut(padded, index, shifts, flips, size)
+    def spy_crop(images, shifts, flips, pad):
+        batches.append((keys[-1], images.clone(), shifts.clone()))
+        return cut(images, shifts, flips, pad)
 
     monkeypatch.setattr(train, "generator", spy_generator)
-    monkeypatch.setattr(train, "crop_batch", spy_crop)
+    monkeypatch.setattr(datasets, "crop_batch", spy_crop)
     return keys, batches
 
 
@@ -162,11 +168,12 @@ def test_data_order_in_training_follows_seed_level_and_epoch_over_all_cycles(dra
     run_arms(["imp-long"], lab, seed=3, levels=4)
     long = [(level, epoch) for level in (2, 3) for epoch in range(2 * (level + 1))]
     assert [key[2:] for key in keys[-len(long) :]] == long, "later cycles see epochs of their own"
-    first = {key: (index, shifts) for key, index, shifts in reversed(batches)}
-    expected = datasets.draw_augmentation(tiny_digits, generator(3, "data", 1, 1))
-    index, shifts = first[3, "data", 1, 1]
-    assert torch.equal(index, expected.order[:32]) and torch.equal(shifts, expected.shifts[:32])
-    assert not torch.equal(first[3, "data", 1, 0][0], index), "another epoch, another order"
+    first = {key: (images, shifts) for key, images, shifts in reversed(batches)}
+    expected = augmentation.draw_augmentation(160, 1, False, generator(3, "data", 1, 1))
+    images, shifts = first[3, "data", 1, 1]
+    assert torch.equal(images, tiny_digits.train.images[expected.order[:32]])
+    assert torch.equal(shifts, expected.shifts[:32])
+    assert not torch.equal(first[3, "data", 1, 0][0], images), "another epoch, another order"
 
 
 def test_every_step_of_training_has_the_learning_rate_of_the_schedule(tiny_digits, tmp_path, monkeypatch):
@@ -194,8 +201,8 @@ def test_shuffled_arms_use_the_permuted_masks_of_imp(study):
 def test_random_masks_of_a_run_depend_on_its_seed(study):
     lab, configs = study
     config = configs["imp-on-random-mask"]
-    layers = models.prunable_weights(levels.initial_network(config, 0, lab.dataset))
-    zero, one = (levels.random_masks(layers, config, seed, 3) for seed in (0, 1))
+    layers = models.prunable_weights(initial_network(config, 0, lab.dataset))
+    zero, one = (random_masks(layers, config, seed, 3) for seed in (0, 1))
     assert all(torch.equal(zero[layer], masks(study, "imp-on-random-mask", 3)[layer]) for layer in zero)
     assert any(not torch.equal(zero[layer], one[layer]) for layer in zero)
     assert {n: int(v.sum()) for n, v in zero.items()} == {n: int(v.sum()) for n, v in one.items()}
@@ -206,22 +213,22 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     config = dataclasses.replace(configs["wr"], epochs=4, rewind_epoch=2, levels=2, first_level=1)
     lab = lab_in(tmp_path, tiny_digits)
     levels.run(config.dense, 0, lab)
-    model = levels.initial_network(config, 0, tiny_digits)
+    model = initial_network(config, 0, tiny_digits).to(memory_format=torch.channels_last)
     seen = {}
     whole = m.dense(models.prunable_weights(model))
 
     def keep(metrics):
         seen[metrics.epoch] = {name: value.clone() for name, value in model.state_dict().items()}
 
-    levels.train_cycle(model, tiny_digits, whole, config, seed=0, level=0, on_epoch=keep)
+    train.train_cycle(model, tiny_digits, whole, config, seed=0, level=0, on_epoch=keep)
     dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHTS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"
     dense_initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL)
-    point = levels.rewind_point(levels.Trial(config, 0, lab, model))
+    point = starts.rewind_point(Trial(config, 0, lab, model))
     assert all(torch.equal(seen[1][name], point[name]) for name in point), "epochs 0 and 1 are behind it"
     levels.run(config, 0, lab)
     run = RunFolder(tmp_path, config.name, 0)
-    kept = levels.load_masks(run, 1, models.prunable_weights(model))
+    kept = load_masks(run, 1, models.prunable_weights(model))
     expected = signs.pack(
         signs.sign_bits(rewinding.restart("wr", seen[1], dense_end, kept, bn_rewind=True), list(kept))
     )
@@ -320,7 +327,7 @@ def test_a_loss_that_blows_up_in_the_last_step_of_an_epoch_marks_the_run_too(tin
 
 def test_a_network_that_ends_a_level_with_a_weight_that_is_not_finite_is_marked(tiny_digits, tmp_path, monkeypatch):
     def poison(model, *args, on_epoch, **kwargs):
-        on_epoch(train.EpochMetrics(0, 0, 0, 0.1, 1.0, 0.5, 1.0, 0.5, 100.0))
+        on_epoch(train.EpochMetrics(0, 0, 0, 0.1, 1.0, 0.5, 1.0, 0.5, None, None, 100.0))
         model.register_buffer("unseen", torch.tensor(float("nan")))  # no loss shows it
 
     monkeypatch.setattr(levels, "train_cycle", poison)
@@ -345,23 +352,23 @@ def test_a_run_without_its_mask_run_says_which_to_train(tiny_digits, tmp_path):
     lab = lab_in(tmp_path, tiny_digits)
     run_arms(["imp"], lab)
     config = arm("imp-on-lrr-mask")
-    with pytest.raises(StoreError, match=f"level 1 of run {config.mask_run}.*train that run first"):
+    with pytest.raises(StoreError, match=f"masks of levels 1 to 2 from run {config.mask_run}.*train that run first"):
         levels.run(config, 0, lab)
 
 
 def test_masks_of_another_network_are_refused(study):
     lab, configs = study
-    layers = models.prunable_weights(models.create("resnet8", 8, 1, 10, torch.Generator()))
+    layers = models.prunable_weights(models.create("resnet8", 8, (1, 8, 8), 10, torch.Generator()))
     with pytest.raises(StoreError, match="another network: layer"):
-        levels.load_masks(folder(study, "imp"), 1, layers)
+        load_masks(folder(study, "imp"), 1, layers)
 
 
 def test_levels_that_would_empty_the_network_or_a_layer_are_refused_before_training(tiny_digits):
     with pytest.raises(m.EmptyNetworkError, match="level 29 would keep none of the network's"):
-        levels.check_run(arm("imp", levels=30), 0, tiny_digits)
+        check_run(arm("imp", levels=30), 0, tiny_digits)
     with pytest.raises(m.EmptyNetworkError, match="leave one empty .layer .*weight"):
-        levels.check_run(arm("imp-on-random-mask", levels=13), 0, tiny_digits)
-    levels.check_run(arm("imp", levels=12), 0, tiny_digits)
+        check_run(arm("imp-on-random-mask", levels=13), 0, tiny_digits)
+    check_run(arm("imp", levels=12), 0, tiny_digits)
 
 
 def test_global_pruning_that_empties_layers_is_trained_and_recorded(tiny_digits, tmp_path):

@@ -40,7 +40,7 @@ def test_every_level_keeps_exactly_the_count_of_the_definition(rate, seed, level
 
 def test_the_weakest_survivors_go_wherever_they_are():
     weights = {"a": torch.tensor([[3.0, -0.1]]), "b": torch.tensor([[0.2, -5.0]])}
-    kept = m.keep_global(criteria.magnitude(weights, m.dense(weights), 0), m.dense(weights), 2)
+    kept = m.keep_global(criteria.magnitude(weights, m.dense(weights), None), m.dense(weights), 2)
     assert kept["a"].tolist() == [[True, False]] and kept["b"].tolist() == [[False, True]]
 
 
@@ -48,6 +48,19 @@ def test_ties_are_broken_by_index_and_never_prune_more_than_asked():
     scores = {"a": torch.ones(4), "b": torch.ones(3)}
     kept = m.keep_global(scores, m.dense(scores), 5)
     assert kept["a"].tolist() == [True] * 4 and kept["b"].tolist() == [True, False, False]
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.data())
+def test_what_stays_is_what_a_stable_sort_would_keep(values, data):
+    scores = torch.tensor(values, dtype=torch.float32)
+    alive = torch.tensor(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
+    if not alive.any():
+        alive[0] = True
+    keep = data.draw(st.integers(1, int(alive.sum())))
+    survivors = alive.nonzero().flatten()
+    order = torch.sort(scores[survivors], descending=True, stable=True).indices
+    expected = sorted(survivors[order[:keep]].tolist())
+    assert m.keep_global({"a": scores}, {"a": alive}, keep)["a"].nonzero().flatten().tolist() == expected
 
 
 def test_pruning_by_a_threshold_would_remove_too_many_on_ties():
@@ -90,7 +103,7 @@ def test_applying_a_mask_makes_exact_zeros_even_of_nan():
 @given(seed=st.integers(0, 30))
 def test_shuffled_masks_keep_layer_counts_and_stay_nested(seed):
     weights = random_weights(seed)
-    loose = m.keep_global(criteria.magnitude(weights, {n: None for n in weights}, 0), m.dense(weights), 60)
+    loose = m.keep_global(criteria.magnitude(weights, {n: None for n in weights}, None), m.dense(weights), 60)
     tight = m.keep_global(weights, loose, 20)
     shuffled, inner = m.shuffle(loose, seed), m.shuffle(tight, seed)
     for name in SHAPES:

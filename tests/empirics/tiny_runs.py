@@ -7,18 +7,19 @@ import torch
 
 from empirics import levels, presets
 from empirics.config import RunConfig
-from empirics.datasets import Dataset, Split
+from empirics.datasets import InMemory, Split
+from empirics.trial import Lab
 
 TINY = dict(model="resnet8", width=4, epochs=2, warmup_epochs=0, batch_size=32, levels=3, lr=0.2)
 
 
-def clip(dataset: Dataset, n_train: int = 160, n_test: int = 100) -> Dataset:
+def clip(dataset: InMemory, n_train: int = 160, n_test: int = 100) -> InMemory:
     cut = lambda split, n: Split(split.images[:n], split.labels[:n])  # noqa: E731
     return dataclasses.replace(dataset, train=cut(dataset.train, n_train), test=cut(dataset.test, n_test))
 
 
-def lab_in(results: Path, dataset: Dataset) -> levels.Lab:
-    return levels.Lab(dataset, torch.device("cpu"), results)
+def lab_in(results: Path, dataset: InMemory) -> Lab:
+    return Lab(dataset, torch.device("cpu"), results)
 
 
 def arm(name: str, **settings) -> RunConfig:
@@ -26,10 +27,9 @@ def arm(name: str, **settings) -> RunConfig:
     return presets.arm_config("quick", name, **{**TINY, **settings})
 
 
-def run_arms(arms: list[str], lab: levels.Lab, seed: int = 0, **settings) -> dict[str, RunConfig]:
+def run_arms(arms: list[str], lab: Lab, seed: int = 0, **settings) -> dict[str, RunConfig]:
     """Train arms one after the other, with what they need."""
     configs = {name: arm(name, **settings) for name in presets.needed_arms(arms)}
-    levels.run(next(iter(configs.values())).dense, seed, lab)
-    for config in configs.values():
+    for config in [*{config.dense.name: config.dense for config in configs.values()}.values(), *configs.values()]:
         levels.run(config, seed, lab)
     return configs

@@ -227,7 +227,7 @@ def test_the_neuron_supports_claim_13_from_balanced_starts_and_the_networks_are_
     neuron, networks, normal = claim.rows
     assert neuron.verdict == REPRODUCED and neuron.decides and "balanced" in neuron.name and neuron.n == 20_000
     assert neuron.effect == pytest.approx(0.25) and neuron.low < 0.25 < neuron.high
-    assert networks.verdict == NOT_RUN and networks.decides and "planned" in networks.command
+    assert networks.verdict == NOT_RUN and networks.decides and "--vary width" in networks.command
     assert normal.role == "beside" and "N(0, 1/d)" in normal.name and normal.verdict == "above 0"
     assert claim.verdict == NOT_RUN  # a conjunction needs every part
 

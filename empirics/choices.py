@@ -1,0 +1,29 @@
+"""The words that a setting may take, and the error for any other. Loads nothing, so the command line is quick."""
+
+import difflib
+from typing import Any
+
+REWIND_NAMES = ("imp", "wr", "lrr", "fine-tune", "sign", "magnitude", "fresh", "sign-transfer")
+# rules whose network is a new one, unlike that of the dense run
+FRESH_REWINDS = ("fresh", "sign-transfer")
+# rules that take nothing from the level before
+REWINDS_TO_A_POINT = ("imp", "wr", *FRESH_REWINDS)
+MASK_SOURCES = ("own", "run", "shuffled", "random", "dense")
+PRUNING = ("iterative", "one-shot")
+SCORES_FROM = ("trained", "initialisation")
+PERTURB_SCOPES = ("global", "layerwise")
+PRECISIONS = ("float32", "bfloat16")
+AS_LONG_AS_LRR = "level + 1"
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be run; the message says what it is, what was given and what to do."""
+
+
+def choose(name: str, known: Any, what: str) -> str:
+    """`name` if it is known, else an error that lists the known names, nearest first."""
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, list(known), n=len(list(known)), cutoff=0.0)
+    offer = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(f"unknown {what} {name!r}: {offer}known: {', '.join(near)}")

@@ -1,0 +1,71 @@
+"""What a network sees of a large image: a random crop in training, the centre in evaluation."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SCALE = (0.08, 1.0)
+RATIO = (3 / 4, 4 / 3)
+ATTEMPTS = 10
+# the shorter side is resized to 256 where 224 pixels are cut out, and in proportion
+MARGIN = 256 / 224
+
+Box = tuple[int, int, int, int]
+
+
+def training_view(image: "Image", size: int, generator: np.random.Generator) -> np.ndarray:
+    """A random crop, resized and mirrored half of the time; uint8 of shape (size, size, 3)."""
+    view = _resized(image.crop(random_box(image.width, image.height, generator)), (size, size))
+    return view[:, ::-1] if generator.random() < 0.5 else view
+
+
+def evaluation_view(image: "Image", size: int) -> np.ndarray:
+    """The centre of the resized image; uint8 of shape (size, size, 3)."""
+    width, height = resized_size(image.width, image.height, round(size * MARGIN))
+    left, top = (width - size) // 2, (height - size) // 2
+    return _resized(image, (width, height))[top : top + size, left : left + size]
+
+
+def _resized(image: "Image", size: tuple[int, int]) -> np.ndarray:
+    """Bilinear; Pillow widens the kernel where it shrinks, so nothing is aliased."""
+    from PIL import Image
+
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+
+
+def resized_size(width: int, height: int, shorter: int) -> tuple[int, int]:
+    """(width, height) with the shorter side at `shorter` and the longer in proportion, rounded down."""
+    least = min(width, height)
+    return width * shorter // least, height * shorter // least
+
+
+def random_box(width: int, height: int, generator: np.random.Generator) -> Box:
+    """A random part of an image (Szegedy et al. 2015): left, top, right and bottom in pixels.
+
+    Its area is uniform between 8 % and all of the image's, the logarithm of its ratio of width to height uniform
+    between those of 3/4 and 4/3, its place uniform. Where ten draws do not fit, the largest centred part with a ratio
+    within these bounds.
+
+    Args:
+        width, height: of the image, at least 1.
+        generator: of this image alone.
+    """
+    for _ in range(ATTEMPTS):
+        area = width * height * generator.uniform(*SCALE)
+        ratio = math.exp(generator.uniform(*map(math.log, RATIO)))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = (int(generator.integers(room + 1)) for room in (width - w, height - h))
+            return left, top, left + w, top + h
+    return _centred_box(width, height)
+
+
+def _centred_box(width: int, height: int) -> Box:
+    w = max(1, min(width, round(height * RATIO[1])))
+    h = max(1, min(height, round(width / RATIO[0])))
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h

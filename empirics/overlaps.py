@@ -1,0 +1,77 @@
+"""How far arms agree: weights that both keep at a level, and signs that both end with, for the same seed.
+
+Counted after the runs, so that no run depends on which other arms were trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from empirics.config import SCHEMA
+from empirics.store import MASKS, SIGNS, RunFolder
+
+REFERENCES = ("imp", "lrr")  # every arm is held against these
+Bits = Mapping[str, np.ndarray]
+
+
+def shared_weights(one: Bits, other: Bits) -> int:
+    """Weights that both masks keep; masks are packed bits by layer."""
+    return sum(int(np.bitwise_count(bits & other[layer]).sum()) for layer, bits in one.items())
+
+
+def shared_signs(masks: tuple[Bits, Bits], ends: tuple[Bits, Bits]) -> int:
+    """Weights that both masks keep and whose signs at the end of the level agree; packed bits by layer."""
+    (one, other), (first, second) = masks, ends
+    agree = {layer: one[layer] & other[layer] & ~(first[layer] ^ second[layer]) for layer in one}
+    return sum(int(np.bitwise_count(bits).sum()) for bits in agree.values())
+
+
+def study_overlaps(
+    results: Path, study: str, arms: Mapping[str, str], seeds: Sequence[int], levels: int
+) -> dict[str, Any]:
+    """The record of a study's overlaps: every arm against the `REFERENCES`, at each level that both completed.
+
+    Args:
+        results: results folder.
+        study: name of the study.
+        arms: arm -> run.
+        seeds: of the study.
+        levels: number of levels, level 0 (one run for all arms) included.
+    """
+    pairs = [(arm, reference) for arm in arms for reference in REFERENCES if _comparable(arms, arm, reference)]
+    rows = []
+    for seed in seeds:
+        found = {pair: {"levels": [], "kept": [[], []], "shared": [], "same_sign": []} for pair in pairs}
+        for level in range(1, levels):
+            bits = {arm: _level_bits(RunFolder(results, run, seed), level) for arm, run in arms.items()}
+            for pair, row in found.items():
+                if all(bits[arm] is not None for arm in pair):
+                    _append(row, level, *(bits[arm] for arm in pair))
+        rows += [{"arms": list(pair), "seed": seed, **row} for pair, row in found.items() if row["levels"]]
+    return {"schema": SCHEMA, "kind": "overlaps", "study": study, "pairs": rows}
+
+
+def _comparable(arms: Mapping[str, str], arm: str, reference: str) -> bool:
+    # imp and lrr are one pair, listed as lrr against imp
+    return reference in arms and arm != reference and (arm, reference) != ("imp", "lrr")
+
+
+def _level_bits(folder: RunFolder, level: int) -> tuple[Bits, Bits] | None:
+    """Masks, and signs at the end, of a level that is complete."""
+    record = folder.level_record(level)
+    if record is None or record["status"] != "complete":
+        return None
+    masks = {layer: bits.numpy() for layer, bits in folder.load_tensors(level, MASKS).items()}
+    signs = folder.load_tensors(level, SIGNS)
+    return masks, {layer: signs[f"end/{layer}"].numpy() for layer in masks}
+
+
+def _append(row: dict[str, Any], level: int, one: tuple[Bits, Bits], other: tuple[Bits, Bits]) -> None:
+    masks, ends = (one[0], other[0]), (one[1], other[1])
+    row["levels"].append(level)
+    for kept, mask in zip(row["kept"], masks, strict=True):
+        kept.append(shared_weights(mask, mask))
+    row["shared"].append(shared_weights(*masks))
+    row["same_sign"].append(shared_signs(masks, ends))

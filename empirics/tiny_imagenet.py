@@ -1,0 +1,85 @@
+"""Tiny ImageNet in the layout that it is published in (200 classes of 500 training and 50 validation images, 64x64).
+
+DIR/wnids.txt lists the classes; DIR/train/WNID/images/IMAGE; DIR/val/images/IMAGE with DIR/val/val_annotations.txt, a
+line an image: file, class and four numbers of a box, separated by tabs. The published test images have no labels: the
+validation images are tested on. Classes are in the order of their WordNet ids (not that of wnids.txt), images in that
+of class and name.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from empirics.image_files import (
+    IMAGE_SUFFIXES,
+    DataError,
+    ImageFiles,
+    ImageSet,
+    check_classes,
+    check_folder,
+    list_images,
+    printable,
+    read_file,
+)
+
+LAYOUT = "expected wnids.txt, train/WNID/images/IMAGE, val/images/IMAGE and val/val_annotations.txt in the folder"
+CLASSES, ANNOTATIONS = "wnids.txt", "val/val_annotations.txt"
+
+
+def find(folder: Path) -> ImageSet:
+    """The images of both splits.
+
+    Raises:
+        DataError: a file or folder is missing, or the annotations and the images do not agree.
+    """
+    check_folder(folder, LAYOUT)
+    for path in (CLASSES, "train", "val/images", ANNOTATIONS):
+        if not (folder / path).exists():
+            raise DataError(f"data folder {folder.name!r} has no {path!r}: {LAYOUT}")
+    classes = sorted(set(_lines(folder, CLASSES)))
+    if not classes:
+        raise DataError(f"{CLASSES} names no class: {LAYOUT}")
+    _check_known(folder, classes)
+    train = list_images(folder, [f"train/{name}/images" for name in classes])
+    test = _annotated(folder, classes)
+    check_classes(train.labels, test.labels, classes, LAYOUT)
+    return ImageSet(classes, train, test, (CLASSES, ANNOTATIONS))
+
+
+def _lines(folder: Path, name: str) -> list[str]:
+    text = read_file(folder, name).decode("utf-8", "surrogateescape")
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _check_known(folder: Path, classes: list[str]) -> None:
+    folders = {path.name for path in (folder / "train").iterdir() if path.is_dir() and path.name[0] != "."}
+    if odd := sorted(folders - set(classes)):
+        raise DataError(f"train/{printable(odd[0])} is no class: {CLASSES} does not name it")
+
+
+def _annotated(folder: Path, classes: list[str]) -> ImageFiles:
+    """The validation images in the order of class and name."""
+    labels = _annotations(folder, classes)
+    there = {path.name for path in (folder / "val/images").iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
+    if missing := sorted(set(labels) - there):
+        raise DataError(f"{ANNOTATIONS} names {printable(missing[0])!r}, which is not in val/images")
+    if missing := sorted(there - set(labels)):
+        raise DataError(f"val/images/{printable(missing[0])} has no class: {ANNOTATIONS} does not name it")
+    order = sorted(labels, key=lambda name: (labels[name], name))
+    places = np.array([labels[name] for name in order], np.int64)
+    return ImageFiles(folder, [f"val/images/{name}" for name in order], places)
+
+
+def _annotations(folder: Path, classes: list[str]) -> dict[str, int]:
+    """The label of every validation image, by name."""
+    known = {name: label for label, name in enumerate(classes)}
+    labels: dict[str, int] = {}
+    for number, line in enumerate(_lines(folder, ANNOTATIONS), 1):
+        file, _, rest = line.partition("\t")
+        wnid = rest.partition("\t")[0].strip()
+        where = f"{ANNOTATIONS}, line {number}"
+        if wnid not in known:
+            raise DataError(f"{where}: {printable(wnid)!r} is no class: {CLASSES} does not name it")
+        if labels.setdefault(file, known[wnid]) != known[wnid]:
+            raise DataError(f"{where}: {printable(file)!r} has two classes")
+    return labels

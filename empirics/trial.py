@@ -1,0 +1,124 @@
+"""A run and seed at work: where its data, its network and its folders are."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from empirics import models
+from empirics.config import RunConfig
+from empirics.datasets import Dataset
+from empirics.seeding import generator
+from empirics.store import INITIAL, RunFolder, StoreError
+from empirics.train import EpochMetrics
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where runs happen: the data on a device, the results folder, and who is told of every epoch."""
+
+    dataset: Dataset
+    device: torch.device
+    results: Path
+    threads: int = 1
+    report: Callable[[EpochMetrics], None] = lambda metrics: None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run and seed at work in a lab, with the network that its levels are trained in."""
+
+    config: RunConfig
+    seed: int
+    lab: Lab
+    model: nn.Module
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where this run's levels are."""
+        return RunFolder(self.lab.results, self.config.name, self.seed)
+
+    @property
+    def dense(self) -> RunFolder:
+        """Where level 0 is."""
+        return RunFolder(self.lab.results, self.config.dense.name, self.seed)
+
+    @property
+    def mask_run(self) -> RunFolder:
+        """Where the run is whose masks this one takes."""
+        return RunFolder(self.lab.results, self.config.mask_run, self.seed)
+
+    @property
+    def layers(self) -> dict[str, nn.Parameter]:
+        """The prunable weights, in network order."""
+        return models.prunable_weights(self.model)
+
+    def built_on(self, level: int) -> tuple[RunFolder, int]:
+        """Folder and number of the level whose weights `level` builds on."""
+        from_dense = level == self.config.first_level or self.config.pruning == "one-shot"
+        return (self.dense, 0) if from_dense else (self.folder, level - 1)
+
+    def level_before(self, level: int) -> tuple[RunFolder, int] | None:
+        """Folder and number of the level before `level`; None where the run begins later than level 1."""
+        if level == 1:
+            return self.dense, 0
+        return None if level == self.config.first_level else (self.folder, level - 1)
+
+    def initial(self) -> State:
+        """The network's state at initialisation, that of the dense run."""
+        return self.dense.load_tensors(0, INITIAL)
+
+    def load(self, state: State) -> None:
+        """Put a state into the network, on the lab's device.
+
+        Raises:
+            StoreError: the state is another network's.
+        """
+        load_state(self.model, state, self.config.name)
+        self.model.to(self.lab.device, memory_format=torch.channels_last)
+
+
+def new_trial(config: RunConfig, seed: int, lab: Lab) -> Trial:
+    """A trial with its network at initialisation."""
+    return Trial(config, seed, lab, initial_network(config, seed, lab.dataset))
+
+
+def initial_network(config: RunConfig, seed: int, dataset: Dataset, purpose: str = "initial weights") -> nn.Module:
+    """The network at initialisation, a function of the seed (and of what it is drawn for) alone."""
+    return models.create(config.model, config.width, dataset.shape, dataset.classes, generator(seed, purpose))
+
+
+def load_state(model: nn.Module, state: State, run: str) -> None:
+    """Put a state into a network, if names, shapes and types are those of the network.
+
+    Raises:
+        StoreError: names the first tensor that differs.
+    """
+    own = model.state_dict()
+    for name in [*own, *state]:
+        here, there = _kind(own.get(name)), _kind(state.get(name))
+        if here != there:
+            raise StoreError(
+                f"run {run} was given the weights of another network: {name} is {there} there and {here} here: "
+                "delete the folder they came from"
+            )
+    model.load_state_dict(state)
+
+
+def _kind(value: Tensor | None) -> str:
+    return "missing" if value is None else f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+
+
+def state_of(model: nn.Module) -> State:
+    """A copy of a network's state dict, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+def with_config(trial: Trial, **changes: object) -> Trial:
+    """The same trial under other settings."""
+    return dataclasses.replace(trial, config=dataclasses.replace(trial.config, **changes))
