@@ -338,9 +338,15 @@ def run_list(command: List, line: str) -> int:
     for title, entries in registries.items():
         print(title)
         for name, entry in entries.items():
-            about = entry if isinstance(entry, str) else (getattr(entry, "__doc__", None) or "").split("\n")[0]
-            print(f"  {name:27} {about}".rstrip())
+            print(f"  {name:28} {_about(entry)}".rstrip())
     return 0
+
+
+def _about(entry: object) -> str:
+    """A line on a registry's entry: the entry itself, what it says it is about, or its docstring's first line."""
+    if isinstance(entry, str):
+        return entry
+    return getattr(entry, "about", None) or (getattr(entry, "score", entry).__doc__ or "").split("\n")[0]
 
 
 def run_table1(command: Table1, line: str) -> int:

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from empirics.archives import ARCHIVES, Archive, check_archive
-from empirics.image_files import DataError, check_classes, check_folder
+from empirics.files import DataError
+from empirics.image_files import check_classes, check_folder
 from empirics.in_memory import InMemory, Split, build
 from empirics.pixels import cached
 

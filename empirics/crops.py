@@ -11,36 +11,33 @@ if TYPE_CHECKING:
 SCALE = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
 ATTEMPTS = 10
-# the shorter side is resized to 256 where 224 pixels are cut out, and in proportion
-MARGIN = 256 / 224
+# of the shorter side: where it is resized to 256 pixels, 224 are seen
+CENTRE = 224 / 256
 
 Box = tuple[int, int, int, int]
 
 
 def training_view(image: "Image", size: int, generator: np.random.Generator) -> np.ndarray:
     """A random crop, resized and mirrored half of the time; uint8 of shape (size, size, 3)."""
-    view = _resized(image.crop(random_box(image.width, image.height, generator)), (size, size))
+    view = _resized(image.crop(random_box(image.width, image.height, generator)), size)
     return view[:, ::-1] if generator.random() < 0.5 else view
 
 
 def evaluation_view(image: "Image", size: int) -> np.ndarray:
-    """The centre of the resized image; uint8 of shape (size, size, 3)."""
-    width, height = resized_size(image.width, image.height, round(size * MARGIN))
-    left, top = (width - size) // 2, (height - size) // 2
-    return _resized(image, (width, height))[top : top + size, left : left + size]
+    """The centre of the image once its shorter side is resized to `size` * 256 / 224; uint8 of shape (size, size, 3).
+
+    What lies outside is not resized first, so a long thin image takes no memory.
+    """
+    side = min(image.width, image.height) * CENTRE
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return _resized(image, size, (left, top, left + side, top + side))
 
 
-def _resized(image: "Image", size: tuple[int, int]) -> np.ndarray:
+def _resized(image: "Image", size: int, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
     """Bilinear; Pillow widens the kernel where it shrinks, so nothing is aliased."""
     from PIL import Image
 
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-
-
-def resized_size(width: int, height: int, shorter: int) -> tuple[int, int]:
-    """(width, height) with the shorter side at `shorter` and the longer in proportion, rounded down."""
-    least = min(width, height)
-    return width * shorter // least, height * shorter // least
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box))
 
 
 def random_box(width: int, height: int, generator: np.random.Generator) -> Box:

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from empirics import cifar, image_files, tiny_imagenet
+from empirics import cifar, image_files, imagenet, tiny_imagenet
 from empirics.config import ConfigError, choose
-from empirics.image_files import FOLDER_LAYOUT, DataError, ImageSet
+from empirics.files import DataError
+from empirics.image_files import FOLDER_LAYOUT, ImageSet
 from empirics.in_memory import Batch, Dataset, InMemory, Split, build
 from empirics.pixels import cached, check_one_size, decode
+from empirics.streaming import stream
 
 __all__ = ["DATASETS", "Batch", "DataError", "Dataset", "InMemory", "Split", "build", "content_hash", "load", "subset"]
 
@@ -73,18 +75,18 @@ def load(
     return _source(request).load(request)
 
 
-def content_hash(name: str, folder: Path | None, image_size: int = 0) -> str:
+def content_hash(name: str, folder: Path | None, image_size: int = 0, cache: Path | None = None) -> str:
     """SHA-256 that names the content of a data set; empty for data that are one and the same for everybody.
 
     Of images held in memory, every byte counts. Of streamed ones only names and sizes do: 150 GB are not read for it.
 
     Args:
-        name, folder, image_size: as for `load`.
+        name, folder, image_size, cache: as for `load`; only the index of shards is kept in the cache.
 
     Raises:
-        DataError: as for `load`, but images are not decoded.
+        DataError: as for `load`, but few images are decoded.
     """
-    request = Request(name, folder, image_size)
+    request = Request(name, folder, image_size, cache=cache)
     return _source(request).content_hash(request)
 
 
@@ -155,17 +157,35 @@ def _cifar(about: str, which: cifar.Cifar) -> Source:
 
 
 def _images(about: str, find: Callable[[Path], ImageSet]) -> Source:
-    """A data set of image files, which `find` finds in a folder."""
+    """A data set of image files, which `find` finds in a folder; streamed where an image size is asked for."""
 
-    def hashed(images: ImageSet, request: Request) -> str:
-        check_one_size(images)
-        return image_files.bytes_hash(images)
+    def content(request: Request, images: ImageSet) -> str:
+        return image_files.sizes_hash(images) if request.image_size else _hash_one_size(images)
 
     def read(request: Request) -> Dataset:
         images = find(request.folder)
-        return hold(images, request, request.data_hash or hashed(images, request))
+        if request.image_size:
+            return stream(request.name, images, request.image_size, request.threads)
+        return hold(images, request, request.data_hash or content(request, images))
 
-    return Source(about, read, lambda request: hashed(find(request.folder), request))
+    return Source(about, read, lambda request: content(request, find(request.folder)))
+
+
+def _hash_one_size(images: ImageSet) -> str:
+    check_one_size(images)  # before gigabytes are read that would not fit
+    return image_files.bytes_hash(images)
+
+
+def _imagenet(about: str) -> Source:
+    def find(request: Request) -> ImageSet:
+        if not request.image_size:
+            raise DataError(f"{request.name} does not fit into memory: give --image-size (224 is customary)")
+        return imagenet.find(request.folder, request.cache)
+
+    def read(request: Request) -> Dataset:
+        return stream(request.name, find(request), request.image_size, request.threads, imagenet.moments())
+
+    return Source(about, read, lambda request: image_files.sizes_hash(find(request)))
 
 
 def hold(images: ImageSet, request: Request, data_hash: str) -> InMemory:
@@ -192,5 +212,6 @@ DATASETS = {
     ),
     "cifar10": _cifar("60,000 colour images of 10 classes, 32x32 (binary version)", cifar.CIFAR10),
     "cifar100": _cifar("60,000 colour images of 100 classes, 32x32 (binary version)", cifar.CIFAR100),
+    "imagenet": _imagenet("ImageNet, 1.3 million images of 1,000 classes, as folders or shards; streamed"),
     "tiny-imagenet": _images("110,000 images of 200 classes of ImageNet, 64x64", tiny_imagenet.find),
 }

@@ -52,7 +52,7 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     few = dataset.choose(torch.arange(batch * STEPS) % n, torch.arange(0))
     quick = dataclasses.replace(config, batch_size=batch)
     images, _ = next(few.batches("train"))
-    model = initial_network(config, 0, dataset).to(images.device)
+    model = initial_network(config, 0, dataset).to(images.device, memory_format=torch.channels_last)
     # with masks, since that is what most levels train under
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():

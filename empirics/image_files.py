@@ -9,12 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
+from empirics.files import DataError, printable, read_file
+
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 FOLDER_LAYOUT = "expected DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE, or val for test (.jpeg, .jpg or .png)"
-
-
-class DataError(ValueError):
-    """A data set that cannot be used; the message names the file or folder."""
 
 
 class Images(Protocol):
@@ -80,23 +78,6 @@ class ImageSet:
     train: Images
     test: Images
     described_by: Sequence[str] = ()
-
-
-def read_file(folder: Path, name: str) -> bytes:
-    """The bytes of a file of a data set.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return (folder / name).read_bytes()
-    except OSError as error:
-        raise DataError(f"{printable(name)} cannot be read: {error.strerror}") from None
-
-
-def printable(name: str) -> str:
-    """A file name that can be printed, whatever bytes it is made of."""
-    return os.fsencode(name).decode(errors="replace")
 
 
 def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), layout: str = FOLDER_LAYOUT) -> ImageSet:

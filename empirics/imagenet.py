@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from empirics import image_files, shards
-from empirics.image_files import DataError, ImageSet
+from empirics.files import DataError
+from empirics.image_files import ImageSet
 
 LAYOUT = f"expected train/WNID/IMAGE and val/WNID/IMAGE, or shards: {shards.LAYOUT}"
 # of the training images in [0, 1], as every published network is normalised

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from empirics.augmentation import crop_batch, draw_augmentation
-from empirics.image_files import DataError
+from empirics.files import DataError
 
 EVALUATION_BATCH = 512
 

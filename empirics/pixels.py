@@ -1,17 +1,16 @@
 """Pixels: image files decoded, safely, and kept as one memory-mapped array a split that all workers share."""
 
-import contextlib
-import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirics.image_files import DataError, Images, ImageSet
+from empirics.files import DataError, file_hash, replacing
+from empirics.image_files import Images, ImageSet
 from empirics.store import StoreError, write_atomic
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def cached(file: Path | None, shape: tuple[int, ...], fill: Callable[[np.ndarray
 
 def _stands(file: Path, shape: tuple[int, ...]) -> bool:
     try:
-        if _stamp(file).read_text().strip() != _sha256(file):
+        if _stamp(file).read_text().strip() != file_hash(file, "sha256"):
             return False
         header = np.load(file, mmap_mode="r", allow_pickle=False)
         return header.shape == shape and header.dtype == np.uint8
@@ -142,7 +141,7 @@ def _stands(file: Path, shape: tuple[int, ...]) -> bool:
 
 def _make(file: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> None:
     try:
-        with _replacing(file) as temporary:
+        with replacing(file) as temporary:
             with open(temporary, "r+b") as stream:
                 np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
                 _reserve(stream, stream.tell() + int(np.prod(shape)))
@@ -150,27 +149,12 @@ def _make(file: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]
                 fill(array)
                 array.flush()
                 os.fsync(stream.fileno())
-            digest = _sha256(temporary)
+            digest = file_hash(temporary, "sha256")
     except OSError as error:
         raise StoreError(
             f"cannot write {file.name} to the cache: {error.strerror}: make room or free the folder"
         ) from None
     write_atomic(_stamp(file), f"{digest}\n".encode())
-
-
-@contextlib.contextmanager
-def _replacing(file: Path) -> Iterator[Path]:
-    """A new file beside `file` that takes its place in the end, unless an error comes before."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        yield temporary
-        os.replace(temporary, file)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _reserve(stream: io.BufferedRandom, size: int) -> None:
@@ -184,8 +168,3 @@ def _reserve(stream: io.BufferedRandom, size: int) -> None:
 
 def _stamp(file: Path) -> Path:
     return file.with_suffix(".sha256")
-
-
-def _sha256(file: Path) -> str:
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -101,7 +101,12 @@ _GROUP_RESNET18 = {
     "weight_decay": 5e-4,
     **_GROUP_LEVELS,
 }
-_PAPER_SOURCES = {"dataset": "summary", "model": "summary", "criterion": "summary", "momentum": _GROUP}
+_PAPER_SOURCES = {
+    "dataset": "summary",
+    "model": "summary",
+    "criterion": "summary",
+    **dict.fromkeys(("momentum", "optimizer"), _GROUP),
+}
 _LEVEL_SOURCES = dict.fromkeys(("epochs", "warmup_epochs", "prune_rate", "levels"), _GROUP)
 _GROUP_SOURCES = {**_PAPER_SOURCES, **_LEVEL_SOURCES, **dict.fromkeys(("batch_size", "lr", "weight_decay"), _GROUP)}
 
@@ -171,7 +176,7 @@ PRESETS: dict[str, Preset] = {
         sources={
             **_PAPER_SOURCES,
             **_LEVEL_SOURCES,
-            **dict.fromkeys(("batch_size", "lr", "weight_decay"), "code: open_lth"),
+            **dict.fromkeys(("batch_size", "lr", "weight_decay", "schedule", "milestones"), "code: open_lth"),
         },
         train_images=50_000,
         test_images=10_000,

@@ -38,21 +38,38 @@ def restart(
 
 
 def to_initial(initial: Tensor, trained: Tensor) -> Tensor:
-    """The rewind point: initialisation for IMP (Frankle and Carbin 2019), later for weight rewinding, or another."""
+    """Iterative magnitude pruning (Frankle and Carbin 2019): initial values."""
+    return initial
+
+
+def to_epoch(initial: Tensor, trained: Tensor) -> Tensor:
+    """Weight rewinding (Renda et al. 2020): the dense run's values after its first epochs."""
+    return initial
+
+
+def to_fresh(initial: Tensor, trained: Tensor) -> Tensor:
+    """A fresh initialisation, for another run's masks."""
     return initial
 
 
 def keep_trained(initial: Tensor, trained: Tensor) -> Tensor:
-    """Learning rate rewinding (Renda et al. 2020): only the schedule restarts; fine-tuning: not even that."""
+    """Learning rate rewinding (Renda et al. 2020): trained values, only the schedule restarts."""
+    return trained
+
+
+def fine_tune(initial: Tensor, trained: Tensor) -> Tensor:
+    """Trained values, at the schedule's last rate: not even the schedule restarts (Han et al. 2015)."""
     return trained
 
 
 def trained_signs(initial: Tensor, trained: Tensor) -> Tensor:
-    """Sign rewind (ours): initial magnitudes with trained signs; where the trained value is 0, the initial sign.
-
-    Sign transfer (Zhou et al. 2019; Oh et al. 2025): the same with magnitudes of a fresh initialisation.
-    """
+    """Sign rewind (ours): initial magnitudes with trained signs; where the trained value is 0, the initial sign."""
     return torch.where(trained == 0, initial, torch.copysign(initial, trained))
+
+
+def transferred_signs(initial: Tensor, trained: Tensor) -> Tensor:
+    """Magnitudes of a fresh initialisation, signs that another run ended with (Zhou et al. 2019; Oh et al. 2025)."""
+    return trained_signs(initial, trained)
 
 
 def trained_magnitudes(initial: Tensor, trained: Tensor) -> Tensor:
@@ -63,12 +80,12 @@ def trained_magnitudes(initial: Tensor, trained: Tensor) -> Tensor:
 # A new rewinding rule: one function above, one line here, and its name in `choices.REWIND_NAMES`.
 REWINDS: dict[str, Rule] = {
     "imp": to_initial,
-    "wr": to_initial,
+    "wr": to_epoch,
     "lrr": keep_trained,
-    "fine-tune": keep_trained,
+    "fine-tune": fine_tune,
     "sign": trained_signs,
     "magnitude": trained_magnitudes,
-    "fresh": to_initial,
-    "sign-transfer": trained_signs,
+    "fresh": to_fresh,
+    "sign-transfer": transferred_signs,
 }
 assert tuple(REWINDS) == REWIND_NAMES, "choices.REWIND_NAMES lists the rules for code that must not load torch"

@@ -1,9 +1,9 @@
 """Images in shards: tar files of samples, a sample being an image and its class (the convention of WebDataset).
 
 A sample is two neighbours KEY.jpg (or .jpeg, .png) and KEY.cls, the class as a number in text. The headers are read
-once: from then on an image is a shard, an offset and a size, and is read by itself. So one permutation of the whole set
-is an epoch's order, whatever the shards and threads are; a reader that goes through shards from end to end, as the
-package webdataset does, can only shuffle shards and a window, and is not needed. Nothing is ever written out of a shard.
+once: from then on an image is a shard, an offset and a size, and is read by itself. So an epoch's order is one
+permutation of the whole set, whatever the shards and threads are. The package webdataset, which reads shards from end
+to end and shuffles within a window, is not needed. Nothing is ever written out of a shard.
 """
 
 import hashlib
@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from empirics.image_files import IMAGE_SUFFIXES, DataError, ImageSet, check_classes, printable
+from empirics.files import DataError, printable
+from empirics.image_files import IMAGE_SUFFIXES, ImageSet, check_classes
 from empirics.store import write_atomic
 
 LAYOUT = "expected (uncompressed) *.tar files with 'train' or 'val' in their names, or in train/ and val/"

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -119,12 +119,10 @@ class Stream:
         for (index, _), images in decoded(split, plans, self.size, self.threads):
             # bytes go to the device, numbers are made there
             pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
-            yield (pixels.float() - self.mean) / self.std, labels[index].to(self.device)
+            yield pixels.float().sub_(self.mean).div_(self.std), labels[index].to(self.device)
 
 
-def decoded(
-    split: StreamSplit, plans: Iterable[Plan], size: int, threads: int
-) -> Iterator[tuple[Plan, np.ndarray]]:
+def decoded(split: StreamSplit, plans: Iterable[Plan], size: int, threads: int) -> Iterator[tuple[Plan, np.ndarray]]:
     """The views of one batch after the other, uint8 of shape (n, size, size, 3), each with its plan.
 
     At most `AHEAD` batches are decoded ahead of the one that is used. The threads end with the iteration, however it
@@ -185,18 +183,19 @@ def stream(name: str, images: ImageSet, size: int, threads: int, moments: Moment
     """
     splits = [StreamSplit(part, torch.arange(len(part.labels))) for part in (images.train, images.test)]
     for split in splits:
-        _look_at(split, torch.tensor(first_of_each_class(split.images.labels)), size, threads)
+        for _ in _centres(split, first_of_each_class(split.images.labels), size, threads):
+            pass
     mean, std = moments or sample_moments(splits[0], size, threads)
     return Stream(name, *splits, len(images.classes), mean, std, size, threads)
 
 
-def _look_at(split: StreamSplit, index: Tensor, size: int, threads: int) -> Iterator[Tensor]:
-    """The centre of these images, uint8, in parts of shape (n, 3, size, size)."""
-    plans = ((places, None) for places in index.split(64))
-    return (torch.from_numpy(views).permute(0, 3, 1, 2) for _, views in decoded(split, plans, size, threads))
-
-
 def sample_moments(split: StreamSplit, size: int, threads: int) -> Moments:
     """Mean and deviation of the pixels of evenly spaced images."""
-    index = torch.linspace(0, len(split) - 1, min(SAMPLE, len(split))).round().long()
-    return pixel_moments(_look_at(split, index, size, threads))
+    evenly = np.linspace(0, len(split) - 1, min(SAMPLE, len(split))).round().astype(np.int64)
+    return pixel_moments(_centres(split, evenly, size, threads))
+
+
+def _centres(split: StreamSplit, index: Sequence[int], size: int, threads: int) -> Iterator[Tensor]:
+    """The centre of these images, uint8, in parts of shape (n, 3, size, size)."""
+    plans = ((places, None) for places in torch.as_tensor(index).split(64))
+    return (torch.from_numpy(views).permute(0, 3, 1, 2) for _, views in decoded(split, plans, size, threads))

@@ -76,11 +76,10 @@ def plan_study(command: Study, arms: Sequence[str], overrides: Mapping[str, Any]
     tasks = sweep.unfinished(sweep.plan(configs.values(), seeds), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
-    label = ", ".join([command.preset, *(f"{name}={_label(value)}" for name, value in overrides.items())])
     options = made_by or _options(overrides)
     folder = f" --data-dir DIR --data-label {source.name}" if command.data_label else ""
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
-    record = sweep.study_record(label, configs, seeds, line) | {"base": command.preset, "changed": dict(overrides)}
+    record = sweep.study_record(command.preset, overrides, configs, seeds, line)
     return Plan(tasks, source, record, preset, _workers(command) if tasks else 0, configs, seeds)
 
 
@@ -105,10 +104,6 @@ def _workers(command: Study) -> int:
         return command.workers
     on_gpu = command.device != "cpu" and runtime.prepare(command.device).type == "cuda"
     return min(GPU_WORKERS * runtime.accelerators(), usable_cores()) if on_gpu else usable_cores()
-
-
-def _label(value: object) -> str:
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _options(overrides: Mapping[str, Any]) -> str:
@@ -141,11 +136,11 @@ def train(plan: Plan, command: Study) -> int:
                 plan.tasks, plan.source, command.results, device=command.device, workers=plan.workers, on_event=on_event
             )
     if plan.tasks or not overlaps_file(command.results, study["study"]).exists():
-        _count_overlaps(command.results, study)
+        count_overlaps(command.results, study)
     return len(failures)
 
 
-def _count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
+def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
     """Hold the arms of a study against one another: all that it lists, those trained before too."""
     from empirics.overlaps import study_overlaps
 

@@ -344,19 +344,25 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def study_record(preset: str, configs: Mapping[str, RunConfig], seeds: Sequence[int], command: str) -> dict[str, Any]:
+def study_record(
+    base: str, changed: Mapping[str, Any], configs: Mapping[str, RunConfig], seeds: Sequence[int], command: str
+) -> dict[str, Any]:
     """The record of a study: which run is which arm, and the command that makes them.
 
     Args:
-        preset: its key, followed by the settings that were changed, if any.
+        base: key of the preset.
+        changed: the settings of the preset that were changed, if any.
         configs: arm -> run.
         seeds: trained now.
         command: what makes the runs.
     """
     one = next(iter(configs.values()))
+    preset = ", ".join([base, *(f"{name}={_label(value)}" for name, value in changed.items())])
     return {
         "study": re.sub(r"[^a-z0-9.]+", "-", f"{preset} {one.dataset}"),
         "preset": preset,
+        "base": base,
+        "changed": dict(changed),
         "dataset": one.dataset,
         "model": one.model,
         "width": one.width,
@@ -367,3 +373,7 @@ def study_record(preset: str, configs: Mapping[str, RunConfig], seeds: Sequence[
         "prune_rate": one.prune_rate,
         "command": command,
     }
+
+
+def _label(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -10,17 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from empirics.image_files import (
-    IMAGE_SUFFIXES,
-    DataError,
-    ImageFiles,
-    ImageSet,
-    check_classes,
-    check_folder,
-    list_images,
-    printable,
-    read_file,
-)
+from empirics.files import DataError, printable, read_file
+from empirics.image_files import IMAGE_SUFFIXES, ImageFiles, ImageSet, check_classes, check_folder, list_images
 
 LAYOUT = "expected wnids.txt, train/WNID/images/IMAGE, val/images/IMAGE and val/val_annotations.txt in the folder"
 CLASSES, ANNOTATIONS = "wnids.txt", "val/val_annotations.txt"

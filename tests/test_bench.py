@@ -6,12 +6,13 @@ import benchmark
 import numpy as np
 import peers
 import pytest
+import training
 
 from theory.sampling import STARTS
 
 
 def test_the_parts_are_named_and_an_unknown_one_is_refused(capsys):
-    assert list(benchmark.PARTS) == ["speed", "memory", "accuracy", "theorems"]
+    assert list(benchmark.PARTS) == ["speed", "memory", "accuracy", "theorems", "training"]
     assert benchmark.main(["sped"]) == 2 and "choose among speed, memory" in capsys.readouterr().err
 
 
@@ -39,3 +40,12 @@ def test_the_error_of_a_peer_that_is_wrong_is_seen(monkeypatch):
     exact = peers.scipy_loop(1e-13)(a0, w0, 50.0)
     wrong = peers.Peer(lambda rtol: lambda a, w, t: (exact[0] + 1e-3, exact[1]), 4, "wrong")
     assert benchmark._accurate(wrong, a0, w0, exact)[1] == pytest.approx(1e-3)
+
+
+def test_training_is_measured_beside_the_usual_loop(monkeypatch, capsys):
+    monkeypatch.setattr(training, "STEPS", 1)
+    monkeypatch.setattr(training, "BATCH", 8)
+    monkeypatch.setattr(training, "SIDE", 8)
+    training.report()
+    out = capsys.readouterr().out
+    assert out.count("usual loop") == 2 and out.count("ours in bfloat16") == 2 and "times" in out

@@ -1,6 +1,6 @@
 """Speed, memory and accuracy beside the peers, on one core: `make bench` runs this and prints its tables.
 
-python tests/bench/benchmark.py [speed] [memory] [accuracy] [theorems]     all of them without a name
+python tests/bench/benchmark.py [speed] [memory] [accuracy] [theorems] [training]     all of them without a name
 """
 
 from __future__ import annotations
@@ -120,7 +120,14 @@ def theorems() -> None:
     print(f"\ntheorems: {held} of {len(found)} hold, every mutant refuted, {seconds:.1f} s in all")
 
 
-PARTS = {"speed": speed, "memory": memory, "accuracy": exactness, "theorems": theorems}
+def networks() -> None:
+    """Print the speed of training networks beside the field's usual loop."""
+    import training
+
+    training.report()
+
+
+PARTS = {"speed": speed, "memory": memory, "accuracy": exactness, "theorems": theorems, "training": networks}
 
 
 def main(names: list[str]) -> int:

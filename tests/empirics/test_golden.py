@@ -23,11 +23,14 @@ def make(results: Path) -> None:
     from empirics import presets
     from empirics.runtime import prepare
     from empirics.store import write_study
+    from empirics.study import count_overlaps
 
     prepare("cpu", threads=1)
-    run_arms(["imp", "lrr"], lab_in(results, datasets.digits()), **SETTINGS)
+    run_arms(["imp", "lrr"], lab_in(results, datasets.load("digits")), **SETTINGS)
     configs = {name: presets.arm_config("quick", name, **SETTINGS) for name in ("imp", "lrr")}
-    write_study(results, study_record("quick-with-golden-settings", configs, (0,), "paper_repro.py train"))
+    count_overlaps(
+        results, write_study(results, study_record("quick", SETTINGS, configs, (0,), "paper_repro.py train"))
+    )
 
 
 def text_files(results: Path) -> dict[str, Path]:

@@ -140,8 +140,8 @@ def test_unfinished_work_is_planned_without_what_is_done(tmp_path):
 
 def test_a_study_lists_every_arm_and_the_settings_that_name_its_scope():
     arms = {a: presets.arm_config("quick", a) for a in ("imp", "lrr")}
-    record = sweep.study_record("quick", arms, (0, 1), "paper_repro.py train")
+    record = sweep.study_record("quick", {}, arms, (0, 1), "paper_repro.py train")
     assert record["study"] == "quick-digits" and record["arms"]["imp"] == arms["imp"].name
-    changed = sweep.study_record("quick, prune_rate=0.2", arms, (0,), "")
+    changed = sweep.study_record("quick", {"prune_rate": 0.2}, arms, (0,), "")
     assert changed["study"] == "quick-prune-rate-0.2-digits"
     assert (record["levels"], record["prune_rate"], record["seeds"]) == (8, 0.5, [0, 1])
