@@ -7,7 +7,7 @@ and blue planes of a 32x32 image.
 import hashlib
 import tarfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -50,6 +50,11 @@ class Cifar:
         return self.archive.dataset
 
     @property
+    def files(self) -> dict[str, int]:
+        """Records in each file, those of the training images first."""
+        return {**self.train, **self.test}
+
+    @property
     def record(self) -> int:
         """Bytes of a record."""
         return self.label_bytes + PIXELS
@@ -66,7 +71,7 @@ class Cifar:
 
 
 def content_hash(cifar: Cifar, folder: Path) -> str:
-    """Nothing for the published archive, which is one and the same for everybody; SHA-256 of unpacked files.
+    """Nothing for the published archive, which is one and the same for everybody; SHA-256 of unpacked records.
 
     Raises:
         DataError: neither is there, or the archive is not the published one.
@@ -75,9 +80,10 @@ def content_hash(cifar: Cifar, folder: Path) -> str:
     if source.is_file():
         check_archive(source, cifar.archive)
         return ""
-    digest = hashlib.sha256()
-    for name, count in {**cifar.train, **cifar.test}.items():
-        digest.update(_unpacked(source, name, count * cifar.record))
+    digest, records = hashlib.sha256(), np.empty((max(cifar.files.values()), cifar.record), np.uint8)
+    for name, count in cifar.files.items():
+        _read_file(source, name, records[:count])
+        digest.update(records[:count])
     return digest.hexdigest()
 
 
@@ -88,43 +94,34 @@ def load(cifar: Cifar, folder: Path, data_hash: str, cache: Path | None) -> InMe
         cifar: which one.
         folder: holds the archive, or what was unpacked from it.
         data_hash: as `content_hash` gives it.
-        cache: folder for decoded pixels, or None.
+        cache: folder for the records, or None.
 
     Raises:
         DataError: missing or damaged files, labels out of range, a class without images.
     """
     source = _source(cifar, folder)
-    key = cifar.archive.md5[:16] if source.is_file() else (data_hash or content_hash(cifar, folder))[:16]
-    records = {}
-    for split in ("train", "test"):
-        files = getattr(cifar, split)
-        file = cache and cache / f"{cifar.name}-{key}-{split}.npy"
-        shape = (sum(files.values()), cifar.record)
-        records[split] = cached(file, shape, _reader(cifar, source, files))
-        _check_labels(cifar, files, _labels(cifar, records[split]))
-    train, test = (_labels(cifar, records[split]) for split in ("train", "test"))
-    check_classes(train, test, [str(label) for label in range(cifar.classes)], f"this is not all of {cifar.name}")
-    return build(cifar.name, *(_split(cifar, records[s]) for s in ("train", "test")), cifar.classes, SHIFT, True)
-
-
-def _labels(cifar: Cifar, records: np.ndarray) -> np.ndarray:
-    return records[:, cifar.label_bytes - 1]
+    key = cifar.archive.md5 if source.is_file() else data_hash or content_hash(cifar, folder)
+    file, shape = cache and cache / f"{cifar.name}-{key[:16]}.npy", (sum(cifar.files.values()), cifar.record)
+    records = cached(file, shape, lambda out: _read(cifar, source, out))
+    for name, rows in _rows(cifar).items():
+        _check_labels(cifar, name, records[rows, cifar.label_bytes - 1])
+    train, test = (_split(cifar, part) for part in np.split(records, [sum(cifar.train.values())]))
+    classes = [str(label) for label in range(cifar.classes)]
+    check_classes(train.labels.numpy(), test.labels.numpy(), classes, f"this is not all of {cifar.name}")
+    return build(cifar.name, train, test, cifar.classes, SHIFT, True)
 
 
 def _split(cifar: Cifar, records: np.ndarray) -> Split:
     """The images as a view of the records, without a copy."""
     images = torch.from_numpy(records)[:, cifar.label_bytes :].unflatten(1, (3, 32, 32))
-    return Split(images, torch.from_numpy(_labels(cifar, records).astype(np.int64)))
+    return Split(images, torch.from_numpy(records[:, cifar.label_bytes - 1].astype(np.int64)))
 
 
-def _check_labels(cifar: Cifar, files: Mapping[str, int], labels: np.ndarray) -> None:
-    start = 0
-    for name, count in files.items():
-        wrong = np.flatnonzero(labels[start : start + count] >= cifar.classes)
-        if len(wrong):
-            label = labels[start + wrong[0]]
-            raise DataError(f"{name}: record {wrong[0]} has label {label}, expected 0 to {cifar.classes - 1}")
-        start += count
+def _check_labels(cifar: Cifar, name: str, labels: np.ndarray) -> None:
+    wrong = np.flatnonzero(labels >= cifar.classes)
+    if len(wrong):
+        place, last = wrong[0], cifar.classes - 1
+        raise DataError(f"{name}: record {place} has label {labels[place]}, expected 0 to {last}")
 
 
 def _source(cifar: Cifar, folder: Path) -> Path:
@@ -133,70 +130,65 @@ def _source(cifar: Cifar, folder: Path) -> Path:
     if (folder / cifar.archive.file).is_file():
         return folder / cifar.archive.file
     for place in (folder / cifar.folder, folder):
-        if any((place / name).is_file() for name in cifar.train):
+        if any((place / name).is_file() for name in cifar.files):
             return place
     raise DataError(f"data folder {folder.name!r} does not hold {cifar.name}: {cifar.layout}")
 
 
-def _unpacked(folder: Path, name: str, size: int) -> bytes:
+def _rows(cifar: Cifar) -> dict[str, slice]:
+    """The rows of each file among the records of all."""
+    ends = np.cumsum(list(cifar.files.values())).tolist()
+    return {name: slice(end - count, end) for (name, count), end in zip(cifar.files.items(), ends, strict=True)}
+
+
+def _read(cifar: Cifar, source: Path, out: np.ndarray) -> None:
+    """The records of every file, into `out`."""
+    if source.is_file():
+        check_archive(source, cifar.archive)
+        read_members(source, {f"{cifar.folder}/{name}": out[rows] for name, rows in _rows(cifar).items()})
+    else:
+        for name, rows in _rows(cifar).items():
+            _read_file(source, name, out[rows])
+
+
+def _read_file(folder: Path, name: str, out: np.ndarray) -> None:
     try:
-        with open(folder / name, "rb") as stream:
-            return _exactly(stream, name, size)
+        with open(folder / name, "rb", buffering=0) as stream:
+            _read_exactly(stream, name, out)
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}") from None
 
 
-def _exactly(stream: BinaryIO, name: str, size: int) -> bytes:
-    """The content of a file that must have `size` bytes."""
-    content = stream.read(size + 1)
-    if len(content) != size:
-        raise DataError(f"{name} has {'more' if len(content) > size else len(content)} bytes, expected {size}")
-    return content
+def _read_exactly(stream: BinaryIO, name: str, out: np.ndarray) -> None:
+    """The content of a file, which must have as many bytes as `out`."""
+    rest = memoryview(out).cast("B")
+    while rest and (count := stream.readinto(rest)):
+        rest = rest[count:]
+    if rest:
+        raise DataError(f"{name} has {out.nbytes - len(rest)} bytes, expected {out.nbytes}")
+    if stream.read(1):
+        raise DataError(f"{name} has more bytes, expected {out.nbytes}")
 
 
-def _reader(cifar: Cifar, source: Path, files: Mapping[str, int]) -> Callable[[np.ndarray], None]:
-    """A function that reads the records of these files into an array."""
-    places, start = {}, 0
-    for name, count in files.items():
-        places[name] = slice(start, start + count)
-        start += count
-
-    def put(out: np.ndarray, name: str, content: bytes) -> None:
-        out[places[name]] = np.frombuffer(content, np.uint8).reshape(-1, cifar.record)
-
-    def from_folder(out: np.ndarray) -> None:
-        for name, count in files.items():
-            put(out, name, _unpacked(source, name, count * cifar.record))
-
-    def from_archive(out: np.ndarray) -> None:
-        check_archive(source, cifar.archive)
-        sizes = {f"{cifar.folder}/{name}": count * cifar.record for name, count in files.items()}
-        read_members(source, sizes, lambda member, content: put(out, member.split("/")[-1], content))
-
-    return from_archive if source.is_file() else from_folder
-
-
-def read_members(path: Path, sizes: Mapping[str, int], take: Callable[[str, bytes], None]) -> None:
-    """Hand over the members of a .tar.gz that are asked for, in whatever order they come.
+def read_members(path: Path, wanted: Mapping[str, np.ndarray]) -> None:
+    """Read members of a .tar.gz, each into an array of its size, in whatever order they come.
 
     The archive is read as a stream. Only regular files with exactly these names and sizes are looked at; nothing is
     written anywhere.
 
     Args:
         path: the archive.
-        sizes: bytes of each member that is wanted.
-        take: called with the name and the content of each of them.
+        wanted: uint8 arrays, by the name of the member.
 
     Raises:
         DataError: a member is missing or of another size, or the archive ends early or is damaged.
     """
-    missing = dict(sizes)
+    missing = dict(wanted)
     try:
         with tarfile.open(path, "r|gz") as tar:
             for member in tar:
-                if member.name not in missing or member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-                    continue
-                take(member.name, _exactly(tar.extractfile(member), member.name, missing.pop(member.name)))
+                if member.name in missing and member.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+                    _read_exactly(tar.extractfile(member), member.name, missing.pop(member.name))
                 if not missing:
                     return
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:

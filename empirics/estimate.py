@@ -15,8 +15,8 @@ from empirics.train import evaluate, sgd, train_epoch
 from empirics.trial import initial_network
 
 # as many pixels as one measured batch may hold: large images are measured in small batches and scaled
-PIXELS = 2**18
-STEPS = 12
+PIXELS = 2**17
+STEPS, SECONDS = 12, 2
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,36 @@ def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, class
 
 
 def measure(config: RunConfig, dataset: Dataset) -> Throughput:
-    """Throughput of the config's network on the data set's device, from a dozen steps of the real training loop."""
+    """Throughput of the config's network on the data set's device, from a few steps of the real training loop."""
     pixels, n = dataset.shape[1] * dataset.shape[2], len(dataset.labels("train"))
     batch = max(2, min(config.batch_size, n, PIXELS // pixels))
-    few = dataset.choose(torch.arange(batch * STEPS) % n, torch.arange(0))
-    quick = dataclasses.replace(config, batch_size=batch)
-    images, _ = next(few.batches("train"))
+    one = _steps(dataset, batch, 1)
+    images, _ = next(one.batches("train"))
     model = initial_network(config, 0, dataset).to(images.device, memory_format=torch.channels_last)
     # with masks, since that is what most levels train under
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():
         mask.view(-1)[::2] = False
-    optimizer, rates = sgd(model, half, quick), []
-    for _ in range(3):
+    quick = dataclasses.replace(config, batch_size=batch)
+    optimizer = sgd(model, half, quick)
+
+    def seconds(data: Dataset) -> float:
         started = time.perf_counter()
-        train_epoch(model, optimizer, few, torch.Generator().manual_seed(0), quick, lambda step: config.lr, 0)
-        rates.append(batch * STEPS / (time.perf_counter() - started))
+        train_epoch(model, optimizer, data, torch.Generator().manual_seed(0), quick, lambda step: config.lr, 0)
+        return time.perf_counter() - started
+
+    seconds(one)  # the first step of all is slow
+    steps = max(1, min(STEPS, int(SECONDS / seconds(one))))
+    few = _steps(dataset, batch, steps)
+    training = batch * steps / min(seconds(few) for _ in range(2))
     started = time.perf_counter()
     evaluate(model, few, "train", config.precision)
-    return Throughput(max(rates[1:]), batch * STEPS / (time.perf_counter() - started))
+    return Throughput(training, batch * steps / (time.perf_counter() - started))
+
+
+def _steps(dataset: Dataset, batch: int, steps: int) -> Dataset:
+    """As much of a data set as so many steps take."""
+    return dataset.choose(torch.arange(batch * steps) % len(dataset.labels("train")), torch.arange(0))
 
 
 def estimate(

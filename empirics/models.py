@@ -123,7 +123,8 @@ def create(name: str, width: int, shape: Shape, classes: int, generator: torch.G
     for what, size in {**sizes, "classes": classes}.items():
         if size < 1:
             raise ConfigError(f"{what} of model {name} must be at least 1, got {size}: correct the setting or the data")
-    model = build(width, shape, classes)
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw default weights, which are drawn anew below
+        model = build(width, shape, classes)
     for module in model.modules():
         if isinstance(module, PRUNABLE_MODULES):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)

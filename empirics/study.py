@@ -171,9 +171,9 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
             f"--data-label {label!r} cannot name a folder of images: use lower-case words joined by hyphens that name "
             f"no data set of ours ({', '.join(DATASETS)})"
         )
-    name, cache = label or settings["dataset"], command.results / "cache"
+    name, cache = label or settings["dataset"], None if command.dry_run else command.results / "cache"
     try:
-        content = content_hash(name, folder, image_size)
+        content = content_hash(name, folder, image_size, cache)
     except DataError:
         if command.dry_run and command.data_dir is None:
             return DataSource(name)  # a forecast needs no data: their numbers are the preset's

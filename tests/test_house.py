@@ -79,6 +79,65 @@ def test_no_pickle_no_eval_and_no_global_random_numbers(path):
     assert all("allow_pickle=False" in ast.unparse(node) for node in loads)
 
 
+LAYERS = {"Conv2d", "Linear", "BatchNorm2d"}
+
+
+def classes(tree: ast.AST) -> list[ast.ClassDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+
+def module_values(tree: ast.Module) -> list[tuple[str, str]]:
+    """Names that are bound as the module loads, and the code of what is bound to them."""
+    bound = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None]
+    targets = lambda node: node.targets if isinstance(node, ast.Assign) else [node.target]  # noqa: E731
+    return [(ast.unparse(target).lower(), ast.unparse(node.value)) for node in bound for target in targets(node)]
+
+
+def makes_generator(code: str) -> bool:
+    return any(call in code for call in ("Generator(", "default_rng(", "RandomState(", "manual_seed("))
+
+
+# fault of the layout -> (whether a file has it, a file that does)
+HOUSE_FAULTS = {
+    "utils.py": (
+        lambda path, tree: path.stem in {"util", "utils", "helpers", "misc", "common"},
+        ("utils.py", ""),
+    ),
+    "a Trainer class": (
+        lambda path, tree: any("trainer" in node.name.lower() for node in classes(tree)),
+        ("train.py", "class Trainer:\n    pass"),
+    ),
+    "masked layer subclasses": (
+        lambda path, tree: any(ast.unparse(b).split(".")[-1] in LAYERS for node in classes(tree) for b in node.bases),
+        ("masks.py", "class MaskedConv(nn.Conv2d):\n    pass"),
+    ),
+    "module-level device": (
+        lambda path, tree: any("device" in n.split("_") or "torch.device(" in code for n, code in module_values(tree)),
+        ("train.py", "place = torch.device('cuda' if torch.cuda.is_available() else 'cpu')"),
+    ),
+    "module-level seed": (
+        lambda path, tree: any("seed" in n.split("_") or makes_generator(code) for n, code in module_values(tree)),
+        ("train.py", "DEFAULT_SEED: int = 0"),
+    ),
+    "a config object passed everywhere": (
+        lambda path, tree: path.stem in NO_CONFIG and "RunConfig" in ast.unparse(tree),
+        ("masks.py", "def apply(masks, config: RunConfig):\n    pass"),
+    ),
+}
+# functions of tensors and numbers: they take what they need and no configuration
+NO_CONFIG = ("augmentation", "criteria", "densities", "masks", "models", "rewinding", "schedules", "seeding",
+             "sensitivity", "signs")  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", HOUSE_FAULTS)
+def test_the_layout_has_none_of_the_faults_of_the_field(fault):
+    has, (name, bad) = HOUSE_FAULTS[fault]
+    assert has(Path(name), ast.parse(bad)), "a bad file is caught"
+    for path in [p for package in PACKAGES for p in sources(package)] + [ROOT / "paper_repro.py"]:
+        assert not has(path, ast.parse(path.read_text())), f"{path.relative_to(ROOT)}: {fault}"
+    assert all((ROOT / "empirics" / f"{stem}.py").exists() for stem in NO_CONFIG)
+
+
 def test_nothing_tracked_is_large_or_names_a_machine():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     names = listed.stdout.splitlines() or [str(p.relative_to(ROOT)) for package in PACKAGES for p in sources(package)]

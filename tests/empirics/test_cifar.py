@@ -69,7 +69,7 @@ def test_records_are_cached_and_a_damaged_cache_is_made_anew(tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(cifar_module, "read_members", None)
         found = load(cifar, tmp_path / "d", "", tmp_path / "cache")
-    (file,) = (tmp_path / "cache").glob("*-train.npy")
+    (file,) = (tmp_path / "cache").glob("*.npy")
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.unlink()
