@@ -218,7 +218,7 @@ def seeds_words(results: StudyResults, arms: Sequence[str], signs: bool = False)
 
 
 def _why_missing(results: StudyResults, arm: str, seed: int) -> str:
-    for run, name in ((results.dense, "dense"), (results.arms.get(arm), arm)):
+    for run, name in ((results.dense_of(arm), "dense"), (results.arms.get(arm), arm)):
         if run and seed in run.unreadable:
             return f"{style.arm_style(name).label} seed {seed} could not be trusted"
     return f"{style.arm_style(arm).label} seed {seed} not complete"

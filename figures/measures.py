@@ -49,8 +49,8 @@ def expected_levels(results: StudyResults, arm: str) -> tuple[int, ...]:
 
 
 def level(results: StudyResults, arm: str, seed: int, number: int) -> LevelRecord | None:
-    """One level's record; level 0 is the dense run's, common to all arms."""
-    run = results.dense if number == 0 else results.arms.get(arm)
+    """One level's record; level 0 is the dense run's, common to all arms that do not change it."""
+    run = results.dense_of(arm) if number == 0 else results.arms.get(arm)
     record = run.seeds.get(seed) if run else None
     return record.levels.get(number) if record else None
 
@@ -61,7 +61,7 @@ def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = Non
     complete, diverged, missing = [], [], []
     for seed in results.study.seeds:
         records = [level(results, arm, seed, k) for k in wanted]
-        if any(run is not None and seed in run.unreadable for run in (results.dense, results.arms.get(arm))):
+        if any(run is not None and seed in run.unreadable for run in (results.dense_of(arm), results.arms.get(arm))):
             missing.append(seed)
         elif _diverged(results, arm, seed):
             diverged.append(seed)
@@ -73,7 +73,7 @@ def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = Non
 
 
 def _diverged(results, arm, seed):
-    runs = (results.dense, results.arms.get(arm))
+    runs = (results.dense_of(arm), results.arms.get(arm))
     return any(run is not None and seed in run.seeds and run.seeds[seed].diverged for run in runs)
 
 

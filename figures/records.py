@@ -114,6 +114,7 @@ class SeedRecord:
 class ArmRun:
     """One run: an arm's configuration and its seeds, complete or not, with the files they were read from.
 
+    `dense_run` is the run that its levels start from, if it says so (a dense run has none).
     `unreadable` lists seeds of which a level's file could not be trusted: nothing of them is in `seeds`.
     """
 
@@ -123,6 +124,7 @@ class ArmRun:
     seeds: Mapping[int, SeedRecord]
     files: tuple[Source, ...]
     unreadable: tuple[int, ...] = ()
+    dense_run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,12 +143,20 @@ class Problem:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """A study with its runs; an arm with nothing on disk is absent from `arms`."""
+    """A study with its runs; an arm with nothing on disk is absent from `arms`.
+
+    `own_dense` holds, by arm, the dense runs of arms that change level 0 itself (as those without warm-up do).
+    """
 
     study: Study
     dense: ArmRun | None
     arms: Mapping[str, ArmRun]
     files: tuple[Source, ...]
+    own_dense: Mapping[str, ArmRun] = field(default_factory=dict)
+
+    def dense_of(self, arm: str) -> ArmRun | None:
+        """The run of an arm's level 0."""
+        return self.own_dense.get(arm, self.dense)
 
 
 @dataclass(frozen=True)
@@ -178,7 +188,10 @@ _STUDY = {
     "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": LEVEL_COUNT,
     "prune_rate": RATE, "command": TEXT,
 }  # fmt: skip
-_RUN = {"schema": exactly(SCHEMA), "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE}
+_RUN = {
+    "schema": exactly(SCHEMA), "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
+    "dense_run": or_null(NAME),
+}  # fmt: skip
 _LEVEL = {
     "schema": exactly(SCHEMA), "kind": exactly("level"), "run": NAME, "arm": NAME, "seed": WHOLE, "level": WHOLE,
     "status": Check(lambda v: v in ("complete", "diverged"), "'complete' or 'diverged'"),

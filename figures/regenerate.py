@@ -184,7 +184,7 @@ def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:
     """Every result file that a figure reads, by path."""
     sources = [source for name in spec.theory if name in records.theory for source in records.theory[name].files]
     for results in records.studies if spec.arms else ():
-        runs = [results.dense, *(results.arms.get(arm) for arm in spec.arms)]
+        runs = [run for arm in spec.arms for run in (results.dense_of(arm), results.arms.get(arm))]
         sources += [*results.files, *(source for run in runs if run for source in run.files)]
     return sorted(set(sources), key=lambda source: source.path)
 
@@ -192,6 +192,7 @@ def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:
 def _problems_of(spec: FigureSpec, records: Records) -> list[Problem]:
     owners = set(spec.theory) | ({"studies"} if spec.arms else set())
     for results in records.studies if spec.arms else ():
+        owners |= {run.run for arm in spec.arms if (run := results.dense_of(arm))}
         owners |= {results.study.dense_run} | {results.study.arms.get(arm, "") for arm in spec.arms}
     found = [problem for problem in records.problems if problem.owner in owners]
     return [problem for problem in found if spec.signs or not problem.signs_only]
@@ -296,6 +297,6 @@ def _claims(figure_id: str, desk: _Desk, start: float) -> Outcome:
 def _every_input(records: Records) -> list[Source]:
     sources = [source for result in records.theory.values() for source in result.files]
     for results in records.studies:
-        runs = [run for run in (results.dense, *results.arms.values()) if run]
+        runs = [run for run in (results.dense, *results.own_dense.values(), *results.arms.values()) if run]
         sources += [*results.files, *(source for run in runs for source in run.files)]
     return sorted(set(sources), key=lambda source: source.path)

@@ -137,14 +137,19 @@ def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
     study = parse_study(data, source.path)
     must(study.study == path.stem, source.path, "study", study.study, f"{path.stem!r}, the file's name")
     runs = {arm: _guarded_run(run, root, problems) for arm, run in study.arms.items()}
+    there = {arm: run for arm, run in runs.items() if run}
     dense = _guarded_run(study.dense_run, root, problems)
-    for run in filter(None, (dense, *runs.values())):
+    own = {arm: run.dense_run for arm, run in there.items() if run.dense_run not in (None, study.dense_run)}
+    loaded = {name: _guarded_run(name, root, problems) for name in dict.fromkeys(own.values())}
+    for run in filter(None, (dense, *loaded.values(), *there.values())):
         _check_rate(study, run, source.path)
-    return StudyResults(study, dense, {arm: run for arm, run in runs.items() if run}, (source,))
+    return StudyResults(study, dense, there, (source,), {arm: loaded[name] for arm, name in own.items()})
 
 
 def _check_rate(study: Study, run: ArmRun, file: str) -> None:
     """Refuse a study whose `prune_rate` does not give its levels' densities (up to the rounding within layers)."""
+    if run.config.get("mask_source") == "dense":  # the control that is never pruned
+        return
     for seed, record in run.seeds.items():
         for number, level in record.levels.items():
             nominal, got = study.density(number), level.density
@@ -172,7 +177,7 @@ def _load_run(folder: Path, root: Path, problems: list) -> ArmRun:
         else:
             seeds[int(number)], sources = found
             files += sources
-    return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files), tuple(unreadable))
+    return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files), tuple(unreadable), head["dense_run"])
 
 
 def _numbered(folder: Path, pattern: str) -> Iterable[tuple[str, Path]]:

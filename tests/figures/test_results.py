@@ -246,3 +246,37 @@ def test_a_fuzzed_file_gives_a_typed_error_or_a_record(folder, data):
         parsers[path](parse_json(json.dumps(document).encode(), path), path)
     except ResultError as error:
         assert path in str(error)
+
+
+def test_an_arm_that_changes_level_0_is_read_with_a_dense_run_of_its_own(copy):
+    from figures import measures
+
+    own = copy / "runs/dense-digits-resnet20-0000beef"
+    shutil.copytree(copy / "runs/dense-digits-resnet20-0000cafe", own)
+    for path in [own / "config.json", *own.rglob("level.json")]:
+        edit(copy, path.relative_to(copy), lambda data: data.update(run=own.name))
+    edit(copy, "runs/dense-digits-resnet20-0000beef/seed-0/level-00/level.json", lambda d: d.update(test_accuracy=0.5))
+    shutil.rmtree(own / "seed-1")
+    edit(copy, f"{RUN}/config.json", lambda data: data.update(dense_run=own.name))
+    found = load(copy)
+    assert found.problems == ()
+    (results,) = found.studies
+    assert results.dense_of("lrr").run == own.name and results.dense_of("imp") is results.dense
+    assert (
+        measures.level(results, "lrr", 0, 0).test_accuracy == 0.5 != measures.level(results, "imp", 0, 0).test_accuracy
+    )
+    edit(copy, "runs/dense-digits-resnet20-0000beef/seed-0/level-00/level.json", lambda d: d.update(status="diverged"))
+    (results,) = load(copy).studies
+    assert measures.seeds_of(results, "lrr")[1] == [0] and measures.seeds_of(results, "imp")[1] == []
+
+
+def test_the_control_that_is_never_pruned_may_keep_its_density(copy):
+    def whole(data):
+        for layer in data["layers"].values():
+            layer["kept"] = layer["size"]
+        data.update(density=1.0, kept=data["total"])
+
+    edit(copy, LEVEL, whole)
+    assert any("prune_rate" in problem.message for problem in load(copy).problems)
+    edit(copy, f"{RUN}/config.json", lambda data: data["config"].update(mask_source="dense"))
+    assert load(copy).problems == ()
