@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
+from empirics import checkpoints, records, signs
 from empirics import masks as m
-from empirics import records, signs
+from empirics.checkpoints import Checkpoint
 from empirics.config import RunConfig
 from empirics.mask_sources import level_masks, load_masks, own_masks
+from empirics.resume import Progress, going_on
 from empirics.starts import dense_start, level_start, load_signs, rewind_point
 from empirics.store import INITIAL, MASKS, SIGNS, WEIGHTS, StoreError
-from empirics.train import Diverged, EpochMetrics, evaluate, train_cycle
+from empirics.train import Diverged, evaluate, train_cycle
 from empirics.trial import Lab, State, Trial, new_trial, state_of
 
 
@@ -36,34 +38,40 @@ def run(config: RunConfig, seed: int, lab: Lab) -> list[str]:
     trial = new_trial(config, seed, lab)
     with trial.folder.lease():
         trial.folder.write_config(config)
-        _train_levels(trial)
-        return _remarks(trial)
+        return [*_train_levels(trial), *_remarks(trial)]
 
 
-def _train_levels(trial: Trial) -> None:
-    config, point = trial.config, None
+def _train_levels(trial: Trial) -> list[str]:
+    """Train what is missing; what a reader should know of how it went on from what stood."""
+    config, point, remarks = trial.config, None, []
     # each level is looked at once: a look reads all of its tensors, to check their hashes
     for level in config.trained_levels:
         if (standing := trial.folder.level_record(level)) is not None:
             if standing["status"] == "diverged":
-                return
+                return remarks
             continue
-        if config.is_dense:
-            train_level(trial, 0, dense_start(trial), m.dense(trial.layers))
-            return
         if (reason := _built_on_divergence(trial, level)) is not None:
             trial.folder.save_level(records.diverged(records.header(config, trial.seed, level), reason, trial.lab), {})
-            return
-        if point is None:
-            _check_mask_run(trial, level)
-            point = rewind_point(trial)
-        folder, previous = trial.built_on(level)
-        trained = folder.load_tensors(previous, WEIGHTS)
-        masks = level_masks(trial, level, trained)
-        if not train_level(trial, level, level_start(trial, level, point, trained, masks), masks):
-            return
+            return remarks
+        resumed, found = going_on(trial, level)
+        remarks += found
+        if resumed is not None:
+            start, masks = resumed.start, resumed.masks
+        elif config.is_dense:
+            start, masks = dense_start(trial), m.dense(trial.layers)
+        else:
+            if point is None:
+                _check_mask_run(trial, level)
+                point = rewind_point(trial)
+            folder, previous = trial.built_on(level)
+            trained = folder.load_tensors(previous, WEIGHTS)
+            masks = level_masks(trial, level, trained)
+            start = level_start(trial, level, point, trained, masks)
+        if not train_level(trial, level, start, masks, resumed):
+            return remarks
     if config.has_sign_statistics and trial.folder.signs_record() is None:
         _save_sign_statistics(trial)
+    return remarks
 
 
 def _check_mask_run(trial: Trial, first: int) -> None:
@@ -99,13 +107,16 @@ def _built_on_divergence(trial: Trial, level: int) -> str | None:
     return None
 
 
-def train_level(trial: Trial, level: int, start: State, masks: m.Masks) -> bool:
-    """Train one level from `start` and save it; False where its loss was not finite and it is saved as `diverged`."""
+def train_level(trial: Trial, level: int, start: State, masks: m.Masks, resumed: Checkpoint | None = None) -> bool:
+    """Train one level from `start`, or on from a checkpoint of it, and save it.
+
+    Returns:
+        False where its loss was not finite and it is saved as `diverged`.
+    """
     config, folder, lab = trial.config, trial.folder, trial.lab
     header = records.header(config, trial.seed, level, masks)
-    folder.start_metrics(level)
     try:
-        measured = _measure_training(trial, level, start, masks)
+        measured = _measure_training(trial, level, start, masks, resumed)
     except Diverged as reason:
         folder.save_level(records.diverged(header, str(reason), lab), {})
         return False
@@ -121,25 +132,20 @@ def train_level(trial: Trial, level: int, start: State, masks: m.Masks) -> bool:
     packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
     files = {WEIGHTS: end, MASKS: signs.pack(masks), SIGNS: packed} | ({INITIAL: start} if config.is_dense else {})
     folder.save_level(header | measured | described, files)
+    checkpoints.clear(folder.checkpoints)
     return True
 
 
-def _measure_training(trial: Trial, level: int, start: State, masks: m.Masks) -> dict[str, Any]:
+def _measure_training(
+    trial: Trial, level: int, start: State, masks: m.Masks, resumed: Checkpoint | None
+) -> dict[str, Any]:
     """Train every cycle of a level; the numbers of `level.json` that come of it."""
-    config, lab, seen = trial.config, trial.lab, []
-    taken: dict[int, m.Masks] = {}
-
-    def on_epoch(metrics: EpochMetrics) -> None:
-        seen.append(metrics)
-        if metrics.epoch + 1 in config.mask_epochs:
-            taken[metrics.epoch + 1] = own_masks(trial, level + 1, state_of(trial.model), masks)
-        trial.folder.append_metrics(metrics)
-        lab.report(metrics)
-
-    trial.load(start)
+    config, lab = trial.config, trial.lab
+    progress = Progress(trial, level, start, masks, resumed)
+    trial.load(start if resumed is None else resumed.weights)
     on_device = {name: mask.to(lab.device) for name, mask in masks.items()}
     started = time.perf_counter()
-    for cycle in range(config.cycles_at(level)):
+    for cycle, first_epoch in progress.cycles():
         train_cycle(
             trial.model,
             lab.dataset,
@@ -148,25 +154,27 @@ def _measure_training(trial: Trial, level: int, start: State, masks: m.Masks) ->
             seed=trial.seed,
             level=level,
             cycle=cycle,
-            first_epoch=config.rewind_epoch if level else 0,
-            on_epoch=on_epoch,
+            first_epoch=first_epoch,
+            momentum=progress.momentum(cycle),
+            on_epoch=progress.on_epoch,
+            on_step=progress.on_step,
         )
     train_loss, train_accuracy = evaluate(trial.model, lab.dataset, "train", config.precision)
-    seconds, last = time.perf_counter() - started, seen[-1]
+    seconds, last = time.perf_counter() - started + progress.seconds_before, progress.seen[-1]
     values = [*trial.model.state_dict().values(), torch.tensor(train_loss)]
     if not all(torch.isfinite(value).all() for value in values):
         raise Diverged(f"a weight or the loss is not finite at the end of level {level}: lower lr")
     return {
-        "epochs": len(seen),
+        "epochs": len(progress.seen),
         "train_loss": train_loss,
         "train_accuracy": train_accuracy,
         "test_loss": last.test_loss,
         "test_accuracy": last.test_accuracy,
         "validation_loss": last.validation_loss,
         "validation_accuracy": last.validation_accuracy,
-        "mask_epochs": _mask_overlaps(trial, level, masks, taken),
+        "mask_epochs": _mask_overlaps(trial, level, masks, progress.taken),
         "seconds": seconds,
-        "images_per_s": sum(metrics.images_per_s for metrics in seen) / len(seen),
+        "images_per_s": sum(metrics.images_per_s for metrics in progress.seen) / len(progress.seen),
     }
 
 
@@ -175,7 +183,7 @@ def _mask_overlaps(trial: Trial, level: int, masks: m.Masks, taken: dict[int, m.
     if not taken:
         return []
     final = own_masks(trial, level + 1, state_of(trial.model), masks)
-    return [{"epoch": e, "kept": m.count(mask), "shared": m.overlap(mask, final)} for e, mask in taken.items()]
+    return [{"epoch": e, "kept": m.count(mask), "shared": m.overlap(mask, final)} for e, mask in sorted(taken.items())]
 
 
 def _masks_before(trial: Trial, level: int) -> m.Masks | None:

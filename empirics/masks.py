@@ -19,9 +19,7 @@ class EmptyNetworkError(ValueError):
 
 def dense(weights: Mapping[str, Tensor]) -> Masks:
     """The mask that keeps every weight."""
-    return {
-        name: torch.ones(weight.shape, dtype=torch.bool, device=weight.device) for name, weight in weights.items()
-    }
+    return {name: torch.ones(weight.shape, dtype=torch.bool, device=weight.device) for name, weight in weights.items()}
 
 
 def count(masks: Mapping[str, Tensor]) -> int:

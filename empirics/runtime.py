@@ -59,6 +59,24 @@ def provenance(threads: int, accelerator: str | None = None) -> dict[str, Any]:
     }
 
 
+def origin_difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """What may change the last bits between two provenances, in words; None where nothing does.
+
+    Versions of Python, numpy and torch, the processor, the accelerator and the number of threads count.
+    """
+
+    def facts(origin: dict[str, Any]) -> dict[str, Any]:
+        versions, hardware = (origin.get(name) or {} for name in ("versions", "hardware"))
+        found = {name: versions.get(name) for name in ("python", "numpy", "torch")}
+        return (
+            found | {name: hardware.get(name) for name in ("cpu", "accelerator")} | {"threads": origin.get("threads")}
+        )
+
+    then, today = facts(before), facts(now)
+    changed = [f"{name} {then[name]} then, {value} now" for name, value in today.items() if then[name] != value]
+    return "; ".join(changed) or None
+
+
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,6 +5,7 @@
     results/runs/<run>/config.json
     results/runs/<run>/seed-<s>/metrics.jsonl, signs.json
     results/runs/<run>/seed-<s>/level-<kk>/level.json, masks.safetensors, signs.safetensors, weights.safetensors
+    results/runs/<run>/seed-<s>/checkpoints/   (see `empirics.checkpoints`)
 
 `level.json` is written last and holds the SHA-256 of its neighbours: a level exists when all of them match. Nothing is
 ever half-written, so whatever was complete before a kill is complete after it. torch is imported only to read tensors.
@@ -17,89 +18,35 @@ import hashlib
 import json
 import os
 import shutil
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirics.config import SCHEMA, RunConfig
+from empirics.disk import (
+    StoreError,
+    append_line,
+    check_writable,
+    json_bytes,
+    read_checked,
+    sha256,
+    sync_file,
+    tensor_bytes,
+    whole_lines,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+__all__ = ["RunFolder", "StoreError", "check_writable", "json_bytes", "overlaps_file", "write_atomic", "write_study"]
+
 WEIGHTS, MASKS, SIGNS, INITIAL = "weights.safetensors", "masks.safetensors", "signs.safetensors", "initial.safetensors"
 
 
 LEASE_SECONDS = 5
-
-
-class StoreError(RuntimeError):
-    """A result folder that cannot be used; the message names the file and what to do."""
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
-
-    Temporary file beside it (exclusive, 0600), fsync, rename, fsync of the folder; the temporary file never stays.
-
-    Raises:
-        StoreError: the disk is full, or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(f"cannot write {path.name}: {error.strerror}: what was complete before stands") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def json_bytes(record: Any) -> bytes:
-    """The JSON text of a record as it is written: indented, keys in the order given, no NaN."""
-    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a folder that cannot be written, before anything is computed.
-
-    Raises:
-        StoreError: naming the folder and the reason.
-    """
-    probe = folder / f".writable-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"
-        ) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,31 +187,37 @@ class RunFolder:
         if record is None or file not in record["files"]:
             state = "is missing or damaged" if record is None else f"holds no {file} (status {record['status']})"
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}, {state}: train that run first")
-        return read_tensors(self.level_path(level) / file)
+        return read_checked(self.level_path(level) / file, record["files"][file])
 
-    def start_metrics(self, level: int) -> None:
-        """Drop the lines of `level`, and a torn one, from `metrics.jsonl`: the level is trained anew."""
-        file = self.path / "metrics.jsonl"
-        kept = [line for line, its_level in _whole_lines(file) if its_level != level]
+    def start_metrics(self, level: int, done: int = 0) -> list[dict[str, Any]]:
+        """Drop what `metrics.jsonl` says of `level` from epoch `done` on, and a torn line: it is trained from there.
+
+        Returns:
+            The lines of the level that stay.
+        """
+        file, kept, mine = self.path / "metrics.jsonl", [], []
+        for line in whole_lines(file):
+            record = json.loads(line)
+            if record.get("level") != level:
+                kept.append(line)
+            elif type(record.get("epoch")) is int and record["epoch"] < done:
+                kept.append(line)
+                mine.append(record)
         write_atomic(file, b"".join(kept))
+        return mine
 
     def append_metrics(self, metrics: Any) -> None:
         """One line of `metrics.jsonl`."""
-        with open(self.path / "metrics.jsonl", "ab") as file:
-            file.write((json.dumps(dataclasses.asdict(metrics), allow_nan=False) + "\n").encode())
+        append_line(self.path / "metrics.jsonl", dataclasses.asdict(metrics), sync=False)
 
+    def sync_metrics(self) -> None:
+        """Have every line of `metrics.jsonl` on the disk."""
+        sync_file(self.path / "metrics.jsonl")
 
-def _whole_lines(file: Path) -> list[tuple[bytes, int]]:
-    """The lines that are whole, each with its level."""
-    lines = []
-    for line in file.read_bytes().splitlines(keepends=True) if file.exists() else []:
-        try:
-            level = json.loads(line)["level"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        if line.endswith(b"\n"):
-            lines.append((line, level))
-    return lines
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints within a level are."""
+        return self.path / "checkpoints"
 
 
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
@@ -280,31 +233,6 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     return "it cannot be read as one"
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:
-    """A safetensors file of torch tensors or numpy arrays."""
-    import numpy as np
-    from safetensors.numpy import save
-
-    arrays = {
-        name: value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
-        for name, value in tensors.items()
-    }
-    # not ascontiguousarray, which turns a number into a vector
-    return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()})
-
-
-def read_tensors(path: Path) -> dict[str, "Tensor"]:
-    """The torch tensors of a safetensors file."""
-    from safetensors.torch import load
-
-    return load(path.read_bytes())
 
 
 def overlaps_file(results: Path, study: str) -> Path:

@@ -1,7 +1,7 @@
 """The only loop over batches: one cycle of the learning-rate schedule under a mask, and evaluation."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,8 @@ from empirics.datasets import Dataset
 from empirics.models import prunable_weights
 from empirics.schedules import final_rate, learning_rate
 from empirics.seeding import generator
+
+Momentum = dict[str, Tensor]
 
 
 class Diverged(ArithmeticError):
@@ -97,7 +99,9 @@ def train_cycle(
     cycle: int = 0,
     first_epoch: int = 0,
     last_epoch: int | None = None,
-    on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None,
+    momentum: Mapping[str, Tensor] | None = None,
+    on_epoch: Callable[[EpochMetrics, Momentum], None] = lambda metrics, momentum: None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> None:
     """Train `model` in place over one cycle of the schedule, from epoch `first_epoch` up to `last_epoch` (excluded).
 
@@ -109,19 +113,25 @@ def train_cycle(
         seed, level, cycle: data order and augmentation depend on (seed, level, epoch over all cycles) only.
         first_epoch: where the schedule starts; above 0 for weight rewinding.
         last_epoch: where training stops, the whole cycle by default; a rewind point is reached by stopping early.
-        on_epoch: called with the metrics of every epoch.
+        momentum: by parameter, to go on with after an interruption; none at the start of a cycle.
+        on_epoch: called after every epoch with its metrics and the optimizer's momentum.
+        on_step: called before every step; what it raises ends the training.
 
     Raises:
         Diverged: the loss is not finite.
     """
     optimizer = sgd(model, masks, config)
+    names = dict(model.named_parameters())
+    for name, value in (momentum or {}).items():
+        # laid out as the weight is, so that every kernel sees what it would have seen
+        optimizer.state[names[name]]["momentum_buffer"] = torch.empty_like(names[name]).copy_(value)
     steps = steps_per_epoch(config, len(dataset.labels("train")))
     rate = rate_at(config, level, steps)
     for epoch in range(first_epoch, config.epochs if last_epoch is None else last_epoch):
         over_cycles = cycle * config.epochs + epoch
         draw = generator(seed, "data", level, over_cycles)
         started = time.perf_counter()
-        losses, correct = train_epoch(model, optimizer, dataset, draw, config, rate, epoch * steps)
+        losses, correct = train_epoch(model, optimizer, dataset, draw, config, rate, epoch * steps, on_step)
         seconds = time.perf_counter() - started
         _refuse_infinite(losses, "training", level, over_cycles)
         test_loss, test_accuracy = evaluate(model, dataset, "test", config.precision)
@@ -141,7 +151,8 @@ def train_cycle(
                 validation_loss=validation and validation[0],
                 validation_accuracy=validation and validation[1],
                 images_per_s=n / seconds,
-            )
+            ),
+            momentum_of(model, optimizer),
         )
 
 
@@ -153,11 +164,13 @@ def train_epoch(
     config: RunConfig,
     rate: Callable[[int], float],
     first_step: int,
+    on_step: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, int]:
     """One pass over the training set: the loss of every step, float64 on the CPU, and the number of images right."""
     losses, correct = [], []
     model.train()
     for step, (images, labels) in enumerate(dataset.training_batches(config.batch_size, draw), first_step):
+        on_step()
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
         optimizer.zero_grad(set_to_none=True)
@@ -169,6 +182,12 @@ def train_epoch(
         correct.append((logits.detach().argmax(1) == labels).sum())
     # read once an epoch: a look at every step would make a GPU wait
     return torch.stack(losses).double().cpu(), int(torch.stack(correct).sum())
+
+
+def momentum_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> Momentum:
+    """The momentum of every parameter that has one, by name; the optimizer's own tensors."""
+    found = {name: optimizer.state[value].get("momentum_buffer") for name, value in model.named_parameters()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def forward(model: nn.Module, images: Tensor, precision: str) -> Tensor:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from empirics import models
 from empirics.config import RunConfig
 from empirics.datasets import Dataset
+from empirics.disk import check_same
 from empirics.seeding import generator
-from empirics.store import INITIAL, RunFolder, StoreError
+from empirics.store import INITIAL, RunFolder
 from empirics.train import EpochMetrics
 
 State = dict[str, Tensor]
@@ -20,13 +21,29 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Lab:
-    """Where runs happen: the data on a device, the results folder, and who is told of every epoch."""
+    """Where runs happen: the data on a device, and the results folder.
+
+    Args:
+        dataset: on the device.
+        device: where networks are trained.
+        results: results folder.
+        threads: of torch in this process.
+        report: told of every epoch.
+        stop: whether training should stop, asked before every step.
+        checkpoint_epochs: write a checkpoint every so many epochs of a level; 0: only by time.
+        checkpoint_minutes: write one after so many minutes.
+        bit_exact: refuse to go on from what other versions, hardware or thread counts have made.
+    """
 
     dataset: Dataset
     device: torch.device
     results: Path
     threads: int = 1
     report: Callable[[EpochMetrics], None] = lambda metrics: None
+    stop: Callable[[], bool] = lambda: False
+    checkpoint_epochs: int = 0
+    checkpoint_minutes: float = 5.0
+    bit_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,19 +116,8 @@ def load_state(model: nn.Module, state: State, run: str) -> None:
     Raises:
         StoreError: names the first tensor that differs.
     """
-    own = model.state_dict()
-    for name in [*own, *state]:
-        here, there = _kind(own.get(name)), _kind(state.get(name))
-        if here != there:
-            raise StoreError(
-                f"run {run} was given the weights of another network: {name} is {there} there and {here} here: "
-                "delete the folder they came from"
-            )
+    check_same(state, model.state_dict(), f"the state that run {run} was given")
     model.load_state_dict(state)
-
-
-def _kind(value: Tensor | None) -> str:
-    return "missing" if value is None else f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
 
 
 def state_of(model: nn.Module) -> State:

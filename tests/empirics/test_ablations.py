@@ -391,7 +391,8 @@ def test_weights_of_another_network_are_refused_by_name(tiny_digits):
     state = state_of(model)
     wider = state_of(initial_network(arm("imp", width=8), 0, tiny_digits))
     with pytest.raises(
-        StoreError, match=r"another network: conv.weight is float32 of shape \(8, 1, 3, 3\) there and .*\(4, 1, 3, 3\)"
+        StoreError,
+        match=r"of another network: conv.weight is float32 of shape \(8, 1, 3, 3\) there and .*\(4, 1, 3, 3\)",
     ):
         load_state(model, wider, "some-run")
     with pytest.raises(StoreError, match="extra is float32.* there and missing here"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_runs import TINY, arm, lab_in, run_arms
 
-from empirics import augmentation, datasets, levels, models, rewinding, signs, starts, train
+from empirics import augmentation, in_memory, levels, models, rewinding, signs, starts, train
 from empirics import masks as m
 from empirics.arms import ARMS
 from empirics.mask_sources import load_masks, random_masks
@@ -144,7 +144,7 @@ def test_the_schedule_of_imp_long_restarts_with_every_cycle(study):
 def draws(monkeypatch):
     """What the training loop asks of its generators, and the shifts of the batches that are cut from what they give."""
     keys, batches = [], []
-    make, cut = train.generator, datasets.crop_batch
+    make, cut = train.generator, in_memory.crop_batch
 
     def spy_generator(seed, purpose, *rest):
         keys.append((seed, purpose, *rest))
@@ -155,7 +155,7 @@ def draws(monkeypatch):
         return cut(images, shifts, flips, pad)
 
     monkeypatch.setattr(train, "generator", spy_generator)
-    monkeypatch.setattr(datasets, "crop_batch", spy_crop)
+    monkeypatch.setattr(in_memory, "crop_batch", spy_crop)
     return keys, batches
 
 
@@ -217,7 +217,7 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     seen = {}
     whole = m.dense(models.prunable_weights(model))
 
-    def keep(metrics):
+    def keep(metrics, momentum):
         seen[metrics.epoch] = {name: value.clone() for name, value in model.state_dict().items()}
 
     train.train_cycle(model, tiny_digits, whole, config, seed=0, level=0, on_epoch=keep)
@@ -327,7 +327,7 @@ def test_a_loss_that_blows_up_in_the_last_step_of_an_epoch_marks_the_run_too(tin
 
 def test_a_network_that_ends_a_level_with_a_weight_that_is_not_finite_is_marked(tiny_digits, tmp_path, monkeypatch):
     def poison(model, *args, on_epoch, **kwargs):
-        on_epoch(train.EpochMetrics(0, 0, 0, 0.1, 1.0, 0.5, 1.0, 0.5, None, None, 100.0))
+        on_epoch(train.EpochMetrics(0, 0, 0, 0.1, 1.0, 0.5, 1.0, 0.5, None, None, 100.0), {})
         model.register_buffer("unseen", torch.tensor(float("nan")))  # no loss shows it
 
     monkeypatch.setattr(levels, "train_cycle", poison)

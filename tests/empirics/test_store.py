@@ -8,7 +8,7 @@ from subprocess import PIPE
 
 import pytest
 
-from empirics import store
+from empirics import disk, store
 from empirics.config import RunConfig
 from empirics.store import RunFolder, StoreError, write_atomic
 
@@ -28,7 +28,7 @@ def test_a_file_is_replaced_whole_and_leaves_nothing_behind(tmp_path):
     write_atomic(path, b"one")
     write_atomic(path, b"two")
     assert path.read_bytes() == b"two" and os.listdir(path.parent) == ["file"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~store._umask()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~disk._umask()
 
 
 def test_a_failed_write_keeps_the_old_file_and_removes_the_temporary_one(tmp_path, monkeypatch):
@@ -38,7 +38,7 @@ def test_a_failed_write_keeps_the_old_file_and_removes_the_temporary_one(tmp_pat
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "replace", refuse)
+    monkeypatch.setattr(disk.os, "replace", refuse)
     with pytest.raises(StoreError, match="cannot write file: No space left on device"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]

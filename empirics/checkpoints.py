@@ -1,0 +1,159 @@
+"""Checkpoints within a level: what is needed to go on from the end of an epoch to the same bits.
+
+    results/runs/<run>/seed-<s>/checkpoints/level-<kk>-epoch-<eeeee>.safetensors, manifest.jsonl
+
+A checkpoint is written whole or not at all, and then named in the manifest with its SHA-256; the last two stay until
+their level is complete. The newest whose hash matches is taken, else the one before, and the reader is told so.
+Generators need no state: every epoch draws from one of its own, derived from (seed, level, epoch).
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirics.disk import StoreError, append_line, check_same, read_checked, tensor_bytes, whole_lines, write_atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KEPT = 2
+MANIFEST = "manifest.jsonl"
+Tensors = Mapping[str, "Tensor"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A level as it was at the end of an epoch.
+
+    Args:
+        level: its number.
+        epoch: epochs done, over all cycles of the level (and, for weight rewinding, those that it leaves out).
+        weights: state dict of the network.
+        momentum: of the optimizer, by parameter; empty at the end of a cycle.
+        start: state dict that the level started from.
+        masks: of the level, bool.
+        taken: masks that were taken on the way, by epoch.
+        origin: versions, hardware and threads of the process that wrote it.
+    """
+
+    level: int
+    epoch: int
+    weights: Tensors
+    momentum: Tensors
+    start: Tensors
+    masks: Tensors
+    taken: Mapping[int, Tensors]
+    origin: Mapping[str, Any]
+
+
+def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
+    """Write a checkpoint, name it in the manifest, and remove those before the last two.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written; the checkpoints before it stand.
+    """
+    data = tensor_bytes(_flat(checkpoint))
+    file = f"level-{checkpoint.level:02d}-epoch-{checkpoint.epoch:05d}.safetensors"
+    digest = write_atomic(folder / file, data)
+    row = {
+        "file": file,
+        "sha256": digest,
+        "bytes": len(data),
+        "level": checkpoint.level,
+        "epoch": checkpoint.epoch,
+        "config": config_hash,
+        "origin": checkpoint.origin,
+    }
+    append_line(folder / MANIFEST, row)
+    _remove(folder, keep=[row["file"] for row in _rows(folder)[-KEPT:]])
+
+
+def newest(folder: Path, level: int, config_hash: str, expected: Tensors) -> tuple[Checkpoint | None, list[str]]:
+    """The newest whole checkpoint of `level`, or None where there is none, and what a reader should know of it.
+
+    Args:
+        folder: `.../seed-<s>/checkpoints`.
+        level: the level that is to go on.
+        config_hash: of the run.
+        expected: the network's state dict, for names, shapes and types; nothing of another network is read.
+
+    Raises:
+        StoreError: there are checkpoints of the level, and none can be trusted; or they are of another run.
+    """
+    rows = [row for row in _rows(folder) if row["level"] == level]
+    remarks: list[str] = []
+    for row in reversed(rows):
+        if row["config"] != config_hash:
+            raise StoreError(
+                f"checkpoint {row['file']} belongs to a run with hash {row['config']}, not {config_hash}: delete it"
+            )
+        try:
+            return _read(folder, row, expected), remarks
+        except StoreError as error:
+            remarks.append(str(error))
+    if rows:
+        raise StoreError(
+            f"no checkpoint of level {level} can be trusted ({'; '.join(remarks)}): delete the folder checkpoints to "
+            "train that level anew"
+        )
+    return None, remarks
+
+
+def clear(folder: Path) -> None:
+    """Remove every checkpoint: the level is complete."""
+    _remove(folder, keep=[])
+    (folder / MANIFEST).unlink(missing_ok=True)
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """The manifest's lines that are whole and say what they must."""
+    kinds = {"file": str, "sha256": str, "bytes": int, "level": int, "epoch": int, "config": str, "origin": dict}
+    rows = [json.loads(line) for line in whole_lines(folder / MANIFEST)]
+    return [row for row in rows if all(type(row.get(name)) is kind for name, kind in kinds.items())]
+
+
+def _remove(folder: Path, keep: Sequence[str]) -> None:
+    for file in folder.glob("*.safetensors") if folder.is_dir() else ():
+        if file.name not in keep:
+            file.unlink(missing_ok=True)
+
+
+def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A checkpoint's tensors under one name each: `weights/...`, `masks/...`, `taken/<epoch>/...`."""
+    flat: dict[str, Any] = {}
+    for part in ("weights", "momentum", "start", "masks"):
+        flat |= {f"{part}/{name}": value for name, value in getattr(checkpoint, part).items()}
+    for epoch, masks in checkpoint.taken.items():
+        flat |= {f"taken/{epoch}/{name}": value for name, value in masks.items()}
+    return flat
+
+
+def _read(folder: Path, row: Mapping[str, Any], expected: Tensors) -> Checkpoint:
+    if os.sep in row["file"] or row["file"].startswith("."):
+        raise StoreError(f"checkpoint {row['file']!r} is not a name of ours")
+    flat = read_checked(folder / row["file"], row["sha256"], row["bytes"])
+    parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "start": {}, "masks": {}, "taken": {}}
+    for name, value in flat.items():
+        part, _, rest = name.partition("/")
+        parts.get(part, {})[rest] = value
+    what = f"checkpoint {row['file']}"
+    check_same(parts["weights"], expected, what)
+    check_same(parts["start"], expected, what)
+    check_same(parts["momentum"], {n: expected[n] for n in parts["momentum"] if n in expected}, what)
+    taken: dict[int, dict[str, Any]] = {}
+    for name, value in parts.pop("taken").items():
+        epoch, _, rest = name.partition("/")
+        taken.setdefault(int(epoch), {})[rest] = value
+    for masks in (parts["masks"], *taken.values()):
+        check_same(masks, {n: expected[n].bool() for n in masks if n in expected}, what)
+    return Checkpoint(row["level"], row["epoch"], **parts, taken=taken, origin=row["origin"])
+
+
+def copied(checkpoint: Checkpoint) -> Checkpoint:
+    """The same checkpoint with weights and momentum that further training does not change, on the CPU."""
+    copy = lambda tensors: {name: value.detach().cpu().clone() for name, value in tensors.items()}  # noqa: E731
+    return dataclasses.replace(checkpoint, weights=copy(checkpoint.weights), momentum=copy(checkpoint.momentum))

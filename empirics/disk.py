@@ -1,0 +1,191 @@
+"""Disk: files that appear whole or not at all, logs that lose at most a torn last line, tensors read with a check.
+
+torch is imported only to read tensors.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+class StoreError(RuntimeError):
+    """A result folder that cannot be used; the message names the file and what to do."""
+
+
+def write_atomic(path: Path, data: bytes) -> str:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Temporary file beside it (exclusive, 0600), fsync, rename, fsync of the folder; the temporary file never stays.
+
+    Returns:
+        SHA-256 of the data, in hexadecimal.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write {path.name}: {error.strerror}: what was complete before stands") from error
+    else:
+        return hashlib.sha256(data).hexdigest()
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def json_bytes(record: Any) -> bytes:
+    """The JSON text of a record as it is written: indented, keys in the order given, no NaN."""
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written, before anything is computed.
+
+    Raises:
+        StoreError: naming the folder and the reason.
+    """
+    probe = folder / f".writable-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"
+        ) from None
+
+
+def append_line(path: Path, record: Any, sync: bool = True) -> None:
+    """Append a line of JSON to a log; with `sync` it is on the disk when this returns.
+
+    Raises:
+        StoreError: the disk is full, or the file cannot be written.
+    """
+    try:
+        with open(path, "ab") as file:
+            if file.tell() and not _ends_whole(path):
+                file.write(b"\n")  # a torn line before it stays by itself
+            file.write((json.dumps(record, allow_nan=False) + "\n").encode())
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise StoreError(f"cannot write {path.name}: {error.strerror}: what was complete before stands") from error
+
+
+def _ends_whole(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def sync_file(path: Path) -> None:
+    """Have what was appended to a file on the disk before anything that counts on it."""
+    if path.exists():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a log that are whole: objects of JSON, each with its newline. A torn one is dropped."""
+    lines = []
+    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
+        with contextlib.suppress(ValueError, RecursionError):
+            if line.endswith(b"\n") and isinstance(json.loads(line), dict):
+                lines.append(line)
+    return lines
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:
+    """A safetensors file of torch tensors or numpy arrays."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    arrays = {
+        name: value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
+        for name, value in tensors.items()
+    }
+    # not ascontiguousarray, which turns a number into a vector
+    return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()})
+
+
+def read_checked(path: Path, digest: str, size: int | None = None) -> dict[str, "Tensor"]:
+    """The tensors of a safetensors file whose size and SHA-256 are known.
+
+    Raises:
+        StoreError: it is missing, or not the file that was written.
+    """
+    try:
+        if size is not None and path.stat().st_size != size:  # before it is read into memory
+            raise StoreError(f"{path.name} has {path.stat().st_size} bytes, {size} were written: it is damaged")
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path.name} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise StoreError(f"{path.name} is not the file that was written (its SHA-256 differs): it is damaged")
+    return _tensors(data, path.name)
+
+
+def _tensors(data: bytes, name: str) -> dict[str, "Tensor"]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(data)
+    except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # a stranger's header
+        raise StoreError(f"{name} is not a safetensors file that can be read: {error}") from None
+
+
+def check_same(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], what: str) -> None:
+    """Refuse tensors that are not those expected: names, shapes, types.
+
+    Raises:
+        StoreError: names the first tensor that differs.
+    """
+    for name in [*expected, *found]:
+        here, there = _kind(expected.get(name)), _kind(found.get(name))
+        if here != there:
+            raise StoreError(f"{what} is of another network: {name} is {there} there and {here} here: delete it")
+
+
+def _kind(value: "Tensor | None") -> str:
+    return "missing" if value is None else f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

@@ -1,0 +1,166 @@
+"""A level in progress: the epochs behind it, when a checkpoint is due, and how an interrupted level goes on."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from empirics import checkpoints, records
+from empirics import masks as m
+from empirics.checkpoints import Checkpoint
+from empirics.config import config_hash
+from empirics.disk import StoreError
+from empirics.mask_sources import own_masks
+from empirics.runtime import origin_difference
+from empirics.train import EpochMetrics, Momentum
+from empirics.trial import State, Trial, state_of
+
+
+class Interrupted(RuntimeError):
+    """Training was asked to stop; what was reached is on the disk."""
+
+
+def going_on(trial: Trial, level: int) -> tuple[Checkpoint | None, list[str]]:
+    """The checkpoint that an interrupted level goes on from, if there is one, and what a reader should know of it.
+
+    Raises:
+        StoreError: no checkpoint of the level can be trusted; or, under `--bit-exact`, other versions, hardware or
+            thread counts made it, which may change the last bits.
+    """
+    folder, lab = trial.folder, trial.lab
+    resumed, remarks = checkpoints.newest(
+        folder.checkpoints, level, config_hash(trial.config), trial.model.state_dict()
+    )
+    before = resumed.origin if resumed else _origin_of(trial, level)
+    difference = before and origin_difference(before, records.origin(lab))
+    if difference and lab.bit_exact:
+        raise StoreError(f"run {trial.config.name}, level {level}: {difference}: --bit-exact refuses to go on")
+    if difference:
+        remarks.append(
+            f"level {level} goes on under other conditions ({difference}): equal within rounding, not in bits"
+        )
+    return resumed, remarks
+
+
+def _origin_of(trial: Trial, level: int) -> dict[str, Any] | None:
+    """What made the level that this one builds on."""
+    if trial.config.is_dense:
+        return None
+    folder, previous = trial.built_on(level)
+    record = folder.level_record(previous)
+    return record and record["provenance"]
+
+
+class Progress:
+    """One level at work: what its epochs measured, and its checkpoints.
+
+    Args:
+        trial: the run.
+        level: its number.
+        start, masks: what it started from.
+        resumed: the checkpoint that it goes on from, or None.
+    """
+
+    def __init__(self, trial: Trial, level: int, start: State, masks: m.Masks, resumed: Checkpoint | None) -> None:
+        self.trial, self.level, self._resumed = trial, level, resumed
+        self._latest: Checkpoint | None = None
+        self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
+        self._start, self._masks = start, masks
+        self.taken: dict[int, m.Masks] = dict(resumed.taken) if resumed else {}
+        self.seen = self._epochs_behind()
+        self.seconds_before = sum(_seconds(metrics, trial) for metrics in self.seen)
+
+    @property
+    def _first_epoch(self) -> int:
+        return self.trial.config.rewind_epoch if self.level else 0
+
+    def cycles(self) -> Iterator[tuple[int, int]]:
+        """The cycles that are left, each with the epoch at which it starts or goes on."""
+        epochs, done = self.trial.config.epochs, self._resumed.epoch if self._resumed else 0
+        for cycle in range(self.trial.config.cycles_at(self.level)):
+            first = max(self._first_epoch, done - cycle * epochs)
+            if first < epochs:
+                yield cycle, first
+
+    def momentum(self, cycle: int) -> Momentum | None:
+        """The momentum that a cycle goes on with; None where it starts."""
+        if self._resumed is None or self._resumed.epoch // self.trial.config.epochs != cycle:
+            return None
+        return dict(self._resumed.momentum) or None
+
+    def on_epoch(self, metrics: EpochMetrics, momentum: Momentum) -> None:
+        """Record an epoch, and write a checkpoint where one is due."""
+        trial, config, lab = self.trial, self.trial.config, self.trial.lab
+        done = metrics.epoch + 1
+        self.seen.append(metrics)
+        if done in config.mask_epochs:
+            self.taken[done] = own_masks(trial, self.level + 1, state_of(trial.model), self._masks)
+        trial.folder.append_metrics(metrics)
+        lab.report(metrics)
+        if done == config.epochs * config.cycles_at(self.level):
+            self._latest = None  # the level itself is saved next
+            return
+        self._latest = checkpoints.copied(
+            Checkpoint(
+                self.level,
+                done,
+                trial.model.state_dict(),
+                momentum if done % config.epochs else {},
+                self._start,
+                self._masks,
+                dict(self.taken),
+                records.origin(lab),
+            )
+        )
+        minutes = (time.monotonic() - self._saved_at) / 60
+        if minutes >= lab.checkpoint_minutes or (lab.checkpoint_epochs and done - self._saved >= lab.checkpoint_epochs):
+            self._save()
+
+    def on_step(self) -> None:
+        """Stop where that is asked for, at the end of the last epoch.
+
+        Raises:
+            Interrupted: after the last epoch's checkpoint is written.
+        """
+        if self.trial.lab.stop():
+            if self._latest is not None:
+                self._save()
+            raise Interrupted(
+                f"stopped at level {self.level}, epoch {self._saved}: the same command goes on from there"
+            )
+
+    def _save(self) -> None:
+        self.trial.folder.sync_metrics()  # a checkpoint counts on the lines before it
+        checkpoints.save(self.trial.folder.checkpoints, self._latest, config_hash(self.trial.config))
+        self._saved, self._saved_at, self._latest = self._latest.epoch, time.monotonic(), None
+
+    def _epochs_behind(self) -> list[EpochMetrics]:
+        """The metrics of the epochs before the checkpoint; the log is cut to them.
+
+        Raises:
+            StoreError: the log has lost lines that the checkpoint counts on.
+        """
+        done, epochs = self._resumed.epoch if self._resumed else 0, self.trial.config.epochs
+        lines = self.trial.folder.start_metrics(self.level, done)
+        expected = [epoch for epoch in range(done) if epoch % epochs >= self._first_epoch]
+        if [line["epoch"] for line in lines] != expected:
+            raise StoreError(
+                f"metrics.jsonl of run {self.trial.config.name}, seed {self.trial.seed}, has lost epochs of level "
+                f"{self.level} that its checkpoint counts on: delete the folder checkpoints to train the level anew"
+            )
+        return [_metrics(line) for line in lines]
+
+
+def _metrics(line: dict[str, Any]) -> EpochMetrics:
+    names = {field.name for field in dataclasses.fields(EpochMetrics)}
+    numbers = all(value is None or type(value) in (int, float) for value in line.values())
+    if set(line) != names or not numbers:
+        raise StoreError(f"metrics.jsonl has a line that is not ours: {str(line)[:80]}: delete the run")
+    return EpochMetrics(**line)
+
+
+def _seconds(metrics: EpochMetrics, trial: Trial) -> float:
+    """About the time that an epoch took: its images at its speed."""
+    n = len(trial.lab.dataset.labels("train"))
+    return n / metrics.images_per_s if metrics.images_per_s and math.isfinite(metrics.images_per_s) else 0.0
