@@ -19,7 +19,7 @@ from empirics.choices import ConfigError
 from empirics.study import Plan, Study, forecast, plan_study, plan_variation, train
 
 Positional = tyro.conf.Positional
-FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+FAILED, REFUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code: 0 done, 1 something failed, 2 refused, 130 interrupted."""
+    """Run one command; its exit code: 0 done, 1 something failed, 2 refused, 130 interrupted, 143 asked to end."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if not given or given[0] not in (*COMMANDS, "-h", "--help"):
@@ -195,9 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         signal.signal(signal.SIGTERM, _interrupt)
         return RUN[type(command)](command, _command_line(given))
-    except KeyboardInterrupt:
-        _say("interrupted: everything that was complete stays; the same command goes on from there")
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        _say("interrupted: everything up to the last epoch stays; the same command goes on from there")
+        return TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
@@ -218,8 +218,12 @@ def _check_first_word(given: Sequence[str]) -> None:
         choose(given[0], [*COMMANDS, *FIGURES], "command or figure")
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM was sent."""
+
+
 def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+    raise _Terminated
 
 
 def _say(text: str) -> None:
@@ -287,7 +291,6 @@ def run_train(command: Train, line: str) -> int:
 def run_data(command: Data, line: str) -> int:
     """Download a data set."""
     from empirics.fetch import fetch
-
     from empirics.store import check_writable
 
     if command.what != "fetch":

@@ -33,6 +33,14 @@ class Study:
     """processes side by side; default: the cores (on a GPU, at most 4)"""
     seeds: tuple[int, ...] = ()
     """seeds; default: the preset's"""
+    threads: int = 1
+    """threads of torch in each process; another number changes the last bits"""
+    checkpoint_minutes: float = 5.0
+    """write a checkpoint within a level after so many minutes"""
+    checkpoint_epochs: int = 0
+    """and every so many epochs; 0: only by time"""
+    bit_exact: bool = False
+    """refuse to go on from what other versions, hardware or thread counts have made"""
     dry_run: bool = False
     """say what would run, with time and disk, and stop"""
     data_dir: Path | None = None
@@ -95,6 +103,10 @@ def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Ma
 def _check_numbers(command: Study) -> None:
     if command.workers is not None and command.workers < 1:
         raise ConfigError(f"--workers must be at least 1, got {command.workers}")
+    if command.threads < 1:
+        raise ConfigError(f"--threads must be at least 1, got {command.threads}")
+    if command.checkpoint_epochs < 0 or not command.checkpoint_minutes >= 0:
+        raise ConfigError("--checkpoint-epochs and --checkpoint-minutes must be 0 or more")
     if any(seed < 0 for seed in command.seeds):
         raise ConfigError(f"--seeds must not be negative, got {min(command.seeds)}: a seed is 0 or more")
 
@@ -133,11 +145,22 @@ def train(plan: Plan, command: Study) -> int:
     if plan.tasks:
         with reporter(plan.tasks) as on_event:
             failures = sweep.execute(
-                plan.tasks, plan.source, command.results, device=command.device, workers=plan.workers, on_event=on_event
+                plan.tasks,
+                plan.source,
+                command.results,
+                device=command.device,
+                workers=plan.workers,
+                on_event=on_event,
+                care=care(command),
             )
     if plan.tasks or not overlaps_file(command.results, study["study"]).exists():
         count_overlaps(command.results, study)
     return len(failures)
+
+
+def care(command: Study) -> sweep.Care:
+    """How carefully the runs of a command are kept."""
+    return sweep.Care(command.threads, command.checkpoint_epochs, command.checkpoint_minutes, command.bit_exact)
 
 
 def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:

@@ -102,6 +102,23 @@ def part_of(dataset: "Dataset", config: RunConfig) -> "Dataset":
 
 
 @dataclass(frozen=True)
+class Care:
+    """How carefully runs are kept.
+
+    Args:
+        threads: of torch in each worker.
+        checkpoint_epochs: write a checkpoint every so many epochs of a level; 0: only by time.
+        checkpoint_minutes: write one after so many minutes.
+        bit_exact: refuse to go on from what other versions, hardware or thread counts have made.
+    """
+
+    threads: int = 1
+    checkpoint_epochs: int = 0
+    checkpoint_minutes: float = 5.0
+    bit_exact: bool = False
+
+
+@dataclass(frozen=True)
 class Event:
     """What became of a task: `kind` is `started`, `epoch`, `finished`, `failed`, `died` or `skipped`."""
 
@@ -207,6 +224,7 @@ def execute(
     device: str,
     workers: int,
     on_event: Callable[[Event], None],
+    care: Care = Care(),
 ) -> list[Event]:
     """Run every task in processes side by side; the events of those that failed or were skipped.
 
@@ -220,6 +238,7 @@ def execute(
         device: `cpu`, `cuda` or `auto`.
         workers: processes at a time.
         on_event: told of progress, in this process.
+        care: threads and checkpoints.
     """
     context = multiprocessing.get_context("forkserver")
     # imported once and forked: a worker starts in milliseconds
@@ -233,7 +252,7 @@ def execute(
     def start(task: Task) -> None:
         connection, child = context.Pipe(duplex=False)
         place = min(set(range(workers)) - set(places.values()))
-        process = context.Process(target=_work, args=(task, source, results, device, place, child), daemon=True)
+        process = context.Process(target=_work, args=(task, source, results, device, place, care, child), daemon=True)
         process.start()
         child.close()
         running[connection], places[connection] = (task, process), place
@@ -299,15 +318,21 @@ def _heard_interrupts() -> Iterator[list[bool]]:
 
 
 def _end(processes: Sequence[Any]) -> None:
-    """End the workers; a second interrupt must not leave one behind."""
-    alone = threading.current_thread() is threading.main_thread()  # signals are the main thread's
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if processes and alone else None
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join()
-    if before is not None:
-        signal.signal(signal.SIGINT, before)
+    """Ask the workers to end, which they do once their last epoch is on the disk; a second interrupt ends them at once.
+
+    What is being written then is whole or not there, so the state stays valid.
+    """
+    try:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join()
+        raise
 
 
 def _receive(connection: Any, task: Task, process: Any) -> Event:
@@ -319,16 +344,30 @@ def _receive(connection: Any, task: Task, process: Any) -> Event:
     return Event(kind, task, epoch=payload) if kind == "epoch" else Event(kind, task, message=payload)
 
 
-def _work(task: Task, source: DataSource, results: Path, device: str, place: int, connection: Connection) -> None:
-    """What a worker does. The parent alone answers to Ctrl-C, and its workers end with it, however it ends."""
+def _work(
+    task: Task, source: DataSource, results: Path, device: str, place: int, care: Care, connection: Connection
+) -> None:
+    """What a worker does. The parent alone answers to Ctrl-C, and its workers end with it, however it ends.
+
+    Asked to end (SIGTERM), it writes a checkpoint of the last epoch first.
+    """
+    asked: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     threading.Thread(target=_follow_parent, daemon=True).start()
     from empirics import levels, runtime
 
     try:
-        where = runtime.prepare(device, place=place)
+        where = runtime.prepare(device, care.threads, place)
         dataset = part_of(source.load(), task.config).to(where)
-        lab = levels.Lab(dataset, where, results, report=lambda metrics: connection.send(("epoch", metrics)))
+        lab = levels.Lab(
+            dataset,
+            where,
+            results,
+            report=lambda metrics: connection.send(("epoch", metrics)),
+            stop=lambda: bool(asked),
+            **dataclasses.asdict(care),
+        )
         remarks = levels.run(task.config, task.seed, lab)
     except Exception as error:
         known = isinstance(error, (ValueError, RuntimeError)) and type(error).__module__.startswith("empirics")

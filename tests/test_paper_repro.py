@@ -107,8 +107,9 @@ def test_a_dry_run_estimates_digits_within_a_factor_of_two_and_writes_nothing(tm
     assert 0.5 < float(found[2]) * 1e6 / size < 2
 
 
-def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_result(tmp_path):
-    arguments = ["train", "--arms", "lrr", *TINY[:-4], "--epochs", "8", "--seeds", "0", "--workers", "1"]
+@pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_result(sent, code, tmp_path):
+    arguments = ["train", "--arms", "lrr", *TINY[:-4], "--epochs", "40", "--seeds", "0", "--workers", "1"]
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     straight.mkdir()
     assert call(*arguments, cwd=straight).returncode == 0
@@ -117,14 +118,19 @@ def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_res
         [sys.executable, str(ROOT / "paper_repro.py"), *arguments],
         cwd=stopped, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    for _ in range(600):
-        if list(stopped.rglob("level-00/level.json")):
+    for _ in range(1200):
+        metrics = [path for path in stopped.rglob("metrics.jsonl") if "lrr-" in str(path)]
+        if metrics and metrics[0].read_bytes().count(b"\n") > 3:
             break
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal sends: every process of the group gets it
+        time.sleep(0.02)
+    if sent == signal.SIGINT:
+        os.killpg(process.pid, sent)  # what a terminal sends: every process of the group gets it
+    else:
+        process.send_signal(sent)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130 and "goes on from there" in stderr and "Traceback" not in stderr
+    assert process.returncode == code and "goes on from there" in stderr and "Traceback" not in stderr
     assert not list(stopped.rglob("signs.json")), "it was stopped before the end"
+    assert list(stopped.rglob("checkpoints/*.safetensors")), "within a level: the last epoch is on the disk"
     assert call(*arguments, cwd=stopped).returncode == 0
     tensors = lambda folder: {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.safetensors")}  # noqa: E731
     assert tensors(straight) == tensors(stopped)
@@ -133,7 +139,7 @@ def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_res
         for path in stopped.rglob("runs/lrr-*/seed-0/metrics.jsonl")
         for line in map(json.loads, path.read_text().splitlines())
     ]
-    assert epochs == [(level, epoch) for level in (1, 2) for epoch in range(8)], "no line twice, none missing"
+    assert epochs == [(level, epoch) for level in (1, 2) for epoch in range(40)], "no line twice, none missing"
 
 
 def test_progress_off_a_terminal_is_one_line_a_level(tmp_path):

@@ -1,4 +1,5 @@
 import io
+import os
 import shutil
 import tarfile
 
@@ -77,6 +78,19 @@ def test_links_and_devices_are_ignored_and_nothing_is_written(pair, tmp_path):
     train = shards.find(pair).train
     assert len(train.labels) == 5 and train.read(4) == sample("", 0)[0][1]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_sparse_member_is_ignored(pair):
+    """Its bytes in the shard are not those of the file."""
+    with tarfile.open(pair / "y-train.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("k.jpg")
+        info.size, info.pax_headers = 2, {"GNU.sparse.map": "0,1,50,1", "GNU.sparse.size": "51"}
+        tar.addfile(info, io.BytesIO(b"xy"))
+        info = tarfile.TarInfo("k.cls")
+        info.size = 1
+        tar.addfile(info, io.BytesIO(b"0"))
+    with pytest.raises(DataError, match="sample 'k' has no image"):
+        shards.find(pair)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +188,11 @@ def test_the_index_is_kept_until_a_shard_changes(pair, tmp_path, monkeypatch):
     assert shards.find(pair, kept).train.read(3) == made.train.read(3)
     fill_shard(pair / "x-train-0.tar", [*sample("z", 1), *sample("y", 0)])
     assert shards.find(pair, kept).train.keys.tolist() == [b"z", b"y"]
+    size = (pair / "x-train-0.tar").stat().st_size
+    fill_shard(pair / "x-train-0.tar", [*sample("a", 1), *sample("b", 0)])
+    os.utime(pair / "x-train-0.tar", (1, 1))
+    assert (pair / "x-train-0.tar").stat().st_size == size
+    assert shards.find(pair, kept).train.keys.tolist() == [b"a", b"b"]
 
 
 def test_the_hash_of_shards_follows_names_keys_sizes_and_classes(pair):
