@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tyro
 
-from empirics.choices import ConfigError
+from empirics.choices import ConfigError, choose
 from empirics.study import Plan, Study, forecast, plan_study, plan_variation, train
 
 Positional = tyro.conf.Positional
@@ -62,6 +62,8 @@ class Train(Study):
     """epochs of linear warm-up at the start of every level"""
     model: str | None = None
     """network in place of the preset's"""
+    micro_batch: int | None = None
+    """images that pass through the network together; a divisor of the batch size"""
     width: int | None = None
     """channels of the first stage"""
     lr: float | None = None
@@ -69,7 +71,7 @@ class Train(Study):
     schedule: str | None = None
     """learning-rate schedule"""
     milestones: tuple[float, ...] = ()
-    """fractions of a level at which the step schedule falls by ten; default: a half and three quarters"""
+    """fractions of a level at which the step schedule falls by ten; default: the preset's, or .5 and .75"""
     momentum: float | None = None
     """momentum of SGD"""
     weight_decay: float | None = None
@@ -151,6 +153,7 @@ OVERRIDES = (
     "levels",
     "epochs",
     "batch_size",
+    "micro_batch",
     "warmup_epochs",
     "model",
     "width",
@@ -269,18 +272,20 @@ def _train(plan: Plan, command: Study) -> int:
 
 def run_train(command: Train, line: str) -> int:
     """Train the arms asked for, or what a variation asks for."""
-    from empirics.presets import VARIATIONS
+    from empirics.presets import PRESETS
     from empirics.store import check_writable
+    from empirics.variations import VARIATIONS
 
     given = {name: getattr(command, name) for name in OVERRIDES if getattr(command, name) is not None}
     if command.milestones:
         given["milestones"] = command.milestones
     elif command.schedule is not None:
-        given["milestones"] = (0.5, 0.75) if command.schedule == "step" else ()
+        usual = PRESETS[choose(command.preset, PRESETS, "preset")].settings.get("milestones") or (0.5, 0.75)
+        given["milestones"] = usual if command.schedule == "step" else ()
     if not command.dry_run:
         check_writable(command.results)
     varied = [*command.vary, *(VARIATIONS if command.everything else ())]
-    plans = [] if command.vary else [plan_study(command, command.arms, given)]
+    plans = [] if command.vary and not command.everything else [plan_study(command, command.arms, given)]
     plans += [plan for name in dict.fromkeys(varied) for plan in plan_variation(command, name, command.arms, given)]
     if command.dry_run:
         print("\n".join(forecast(plan, command) for plan in plans))
@@ -319,14 +324,14 @@ def run_claims(command: Claims, line: str) -> int:
 def run_list(command: List, line: str) -> int:
     """Print every registry."""
     import theory
-    from empirics import arms, criteria, datasets, models, presets, rewinding, schedules
+    from empirics import arms, criteria, datasets, models, presets, rewinding, schedules, variations
     from figures.catalogue import FIGURES
     from figures.claims import CLAIMS
 
     registries = {
         "presets": {name: preset.about for name, preset in presets.PRESETS.items()},
         "arms": {name: arm.about for name, arm in arms.ARMS.items()},
-        "variations": {name: variation.about for name, variation in presets.VARIATIONS.items()},
+        "variations": {name: variation.about for name, variation in variations.VARIATIONS.items()},
         "data sets": datasets.DATASETS,
         "models": models.MODELS,
         "criteria": criteria.CRITERIA,

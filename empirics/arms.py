@@ -30,20 +30,36 @@ class Arm:
 def resolve(arm: str, settings: Settings) -> RunConfig:
     """The run of an arm in a study of these settings.
 
+    Settings that say nothing to the arm are left out: a perturbation to arms that are not perturbed, how masks are
+    chosen to arms that take theirs elsewhere.
+
     Raises:
-        ConfigError: an unknown arm, nearest name offered; a setting that cannot be run.
+        ConfigError: an unknown arm, nearest name offered; a setting that the arm cannot be run with.
     """
-    spec, levels = ARMS[choose(arm, ARMS, "arm")], settings["levels"]
-    if spec.last_levels >= levels:
+    spec = ARMS[choose(arm, ARMS, "arm")]
+    if settings["levels"] < 2:
+        raise ConfigError(f"levels must be at least 2 for arm {arm!r}, which prunes, got {settings['levels']}")
+    if spec.last_levels >= settings["levels"]:
         raise ConfigError(
-            f"arm {arm!r} trains the last {spec.last_levels} levels, and there are {levels}: use more levels"
+            f"arm {arm!r} trains the last {spec.last_levels} levels, and there are {settings['levels']}: use more"
         )
-    fields = {
-        "mask_run": resolve(spec.mask_arm, settings).name if spec.mask_arm else "",
-        "first_level": levels - spec.last_levels if spec.last_levels else 1,
-        **{name: value(settings) if callable(value) else value for name, value in spec.changes.items()},
-    }
-    return RunConfig(**{**settings, **fields}, arm=arm)
+    if not differs(arm, settings):
+        raise ConfigError(f"arm {arm!r} is the arm without that ending where warmup_epochs is 0: leave it out")
+    first_level = settings["levels"] - spec.last_levels if spec.last_levels else 1
+    mask_run = resolve(spec.mask_arm, settings).name if spec.mask_arm else ""
+    changes = {name: value(settings) if callable(value) else value for name, value in spec.changes.items()}
+    idle = set() if "perturb_rate" in changes else {"perturb_rate", "perturb_level", "perturb_scope"}
+    idle |= {"pruning", "scores_from"} if changes.get("mask_source", "own") != "own" else set()
+    kept = {name: value for name, value in settings.items() if name not in idle}
+    try:
+        return RunConfig(**{**kept, "first_level": first_level, "mask_run": mask_run, **changes}, arm=arm)
+    except ConfigError as error:
+        raise ConfigError(f"arm {arm!r}: {error}") from None
+
+
+def differs(arm: str, settings: Settings) -> bool:
+    """Whether an arm is an experiment of its own in a study: without a warm-up in it, those without one are not."""
+    return ARMS[choose(arm, ARMS, "arm")].changes.get("warmup_epochs") != settings["warmup_epochs"]
 
 
 def needed_arms(arms: Sequence[str]) -> list[str]:
@@ -60,7 +76,7 @@ def _first_epoch_after_warm_up(settings: Settings) -> int:
 
 
 def _asked_for(name: str, otherwise: Callable[[Settings], Any]) -> Callable[[Settings], Any]:
-    return lambda settings: settings.get(name) or otherwise(settings)
+    return lambda settings: settings[name] if name in settings else otherwise(settings)
 
 
 IMP: dict[str, Any] = {"rewind": "imp", "bn_rewind": True}

@@ -24,6 +24,7 @@ DENSE_FIELDS = (
     "width",
     "epochs",
     "batch_size",
+    "micro_batch",
     "lr",
     "schedule",
     "milestones",
@@ -52,6 +53,8 @@ class RunConfig:
         width: channels of the first stage.
         epochs: epochs a level.
         batch_size: images a step; the last short batch of an epoch is dropped.
+        micro_batch: images that pass through the network together, of which batch norm takes its statistics; 0: all of
+            a step's, else a divisor of them.
         lr: peak learning rate.
         schedule: key of `schedules.SCHEDULES`.
         milestones: for `step`, the fractions of the level at which the rate falls by ten.
@@ -92,6 +95,7 @@ class RunConfig:
     width: int = 8
     epochs: int = 16
     batch_size: int = 64
+    micro_batch: int = 0
     lr: float = 0.1
     schedule: str = "cosine"
     milestones: tuple[float, ...] = ()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirics.choices import (
     AS_LONG_AS_LRR,
+    FRESH_REWINDS,
     MASK_SOURCES,
     PERTURB_SCOPES,
     PRECISIONS,
@@ -58,9 +59,13 @@ def _check_numbers(config: "RunConfig") -> None:
     for name in ("width", "epochs", "batch_size", "levels", "first_level"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
-    for name in ("images_per_class", "validation_per_class", "image_size", "perturb_level"):
+    for name in ("images_per_class", "validation_per_class", "image_size", "micro_batch", "perturb_level"):
         if getattr(config, name) < 0:
             raise ConfigError(f"{name} must be 0 or more, got {getattr(config, name)}")
+    if config.micro_batch and config.batch_size % config.micro_batch:
+        raise ConfigError(
+            f"micro_batch must divide batch_size = {config.batch_size} (0: no parts), got {config.micro_batch}"
+        )
     if not 0 <= config.perturb_rate <= 1:
         raise ConfigError(f"perturb_rate must lie in [0, 1], a fraction of the signs, got {config.perturb_rate:g}")
     if not 0 <= config.warmup_epochs < config.epochs:
@@ -128,6 +133,13 @@ def _check_perturbation(config: "RunConfig") -> None:
     if not config.perturb_rate:
         if config.perturb_level or config.perturb_scope != "global":
             raise ConfigError("perturb_level and perturb_scope go with a perturb_rate above 0")
+    elif config.rewind in FRESH_REWINDS:
+        raise ConfigError(f"perturb_rate flips signs of the dense run's network: rewind {config.rewind!r} has another")
+    elif config.perturb_level and config.pruning == "one-shot":
+        raise ConfigError(
+            "perturb_level must be 0 (initialisation) with pruning 'one-shot', where no level builds on another, "
+            f"got {config.perturb_level}"
+        )
     elif config.perturb_level and not config.first_level <= config.perturb_level < config.levels:
         raise ConfigError(
             f"perturb_level must be 0 (initialisation) or lie in [{config.first_level}, levels = {config.levels}), "

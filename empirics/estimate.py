@@ -1,6 +1,7 @@
 """What a plan will cost, from throughput measured on this machine just now."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,15 +49,16 @@ def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, class
 def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     """Throughput of the config's network on the data set's device, from a few steps of the real training loop."""
     pixels, n = dataset.shape[1] * dataset.shape[2], len(dataset.labels("train"))
-    batch = max(2, min(config.batch_size, n, PIXELS // pixels))
+    device = next(_steps(dataset, 1, 1).batches("train"))[0].device
+    room = n if device.type == "cuda" else PIXELS // pixels  # a GPU is slow on parts of its batch
+    batch = max(2, min(config.batch_size, n, room))
     one = _steps(dataset, batch, 1)
-    images, _ = next(one.batches("train"))
-    model = initial_network(config, 0, dataset).to(images.device, memory_format=torch.channels_last)
+    model = initial_network(config, 0, dataset).to(device, memory_format=torch.channels_last)
     # with masks, since that is what most levels train under
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():
         mask.view(-1)[::2] = False
-    quick = dataclasses.replace(config, batch_size=batch)
+    quick = dataclasses.replace(config, batch_size=batch, micro_batch=math.gcd(config.micro_batch, batch))
     optimizer = sgd(model, half, quick)
 
     def seconds(data: Dataset) -> float:

@@ -3,7 +3,7 @@
 Counted after the runs, so that no run depends on which other arms were trained.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +28,26 @@ def shared_signs(masks: tuple[Bits, Bits], ends: tuple[Bits, Bits]) -> int:
     return sum(int(np.bitwise_count(bits).sum()) for bits in agree.values())
 
 
-def study_overlaps(
-    results: Path, study: str, arms: Mapping[str, str], seeds: Sequence[int], levels: int
-) -> dict[str, Any]:
+def study_overlaps(results: Path, study: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a study's overlaps: every arm against the `REFERENCES`, at each level that both completed.
 
     Args:
         results: results folder.
-        study: name of the study.
-        arms: arm -> run.
-        seeds: of the study.
-        levels: number of levels, level 0 (one run for all arms) included.
+        study: its record: `arms` (arm -> run), `seeds`, and the number of `levels`, level 0 (one for all) included.
     """
+    arms = study["arms"]
     pairs = [(arm, reference) for arm in arms for reference in REFERENCES if _comparable(arms, arm, reference)]
     rows = []
-    for seed in seeds:
+    for seed in study["seeds"]:
         found = {pair: {"levels": [], "kept": [[], []], "shared": [], "same_sign": []} for pair in pairs}
-        for level in range(1, levels):
+        for level in range(1, study["levels"]):
             bits = {arm: _level_bits(RunFolder(results, run, seed), level) for arm, run in arms.items()}
             for pair, row in found.items():
                 if all(bits[arm] is not None for arm in pair):
                     _append(row, level, *(bits[arm] for arm in pair))
         rows += [{"arms": list(pair), "seed": seed, **row} for pair, row in found.items() if row["levels"]]
-    return {"schema": SCHEMA, "kind": "overlaps", "study": study, "pairs": rows}
+    counted = {"of_arms": arms, "of_seeds": study["seeds"]}
+    return {"schema": SCHEMA, "kind": "overlaps", "study": study["study"], **counted, "pairs": rows}
 
 
 def _comparable(arms: Mapping[str, str], arm: str, reference: str) -> bool:

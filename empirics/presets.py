@@ -1,15 +1,14 @@
-"""Presets: the studies of the paper and ours, with the source of each setting, and what is varied in them."""
+"""Presets: the studies of the paper and ours, with the source of each setting."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empirics.arms import Settings, needed_arms, resolve
+from empirics.arms import needed_arms, resolve
 from empirics.choices import choose
 from empirics.config import RunConfig
 
-__all__ = ["PRESETS", "VARIATIONS", "Preset", "Variation", "arm_config", "needed_arms"]
+__all__ = ["PRESETS", "Preset", "arm_config", "needed_arms"]
 
 
 @dataclass(frozen=True)
@@ -38,21 +37,6 @@ class Preset:
     classes: int
 
 
-@dataclass(frozen=True)
-class Variation:
-    """One thing that is varied in a preset: a study for each of its values.
-
-    Args:
-        about: one line for `list`.
-        arms: trained at each value.
-        values: the settings that are changed, for each value, from the preset's settings.
-    """
-
-    about: str
-    arms: Sequence[str]
-    values: Callable[[Settings], Sequence[dict[str, Any]]]
-
-
 def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
     """The run of one arm of a preset.
 
@@ -78,6 +62,8 @@ _PAPER = (
     "sign",
     "magnitude",
     "imp-long",
+    "imp-long-on-shuffled-mask",
+    "imp-long-on-random-mask",
     "imp-perturbed",
     "lrr-perturbed",
     "imp-without-warmup",
@@ -127,7 +113,7 @@ PRESETS: dict[str, Preset] = {
             "prune_rate": 0.5,
             "levels": 8,
         },
-        arms=(*_PAPER, "imp-long-on-shuffled-mask", "imp-long-on-random-mask"),
+        arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources={"model": "summary"},
         train_images=1297,
@@ -213,6 +199,7 @@ PRESETS: dict[str, Preset] = {
             "model": "resnet50",
             "width": 64,
             "batch_size": 1024,
+            "micro_batch": 256,
             "lr": 0.4,
             "schedule": "step",
             "milestones": (30 / 90, 60 / 90, 80 / 90),
@@ -234,68 +221,4 @@ PRESETS: dict[str, Preset] = {
         image_shape=(3, 224, 224),
         classes=1000,
     ),
-}
-
-
-def _widths(settings: Settings) -> list[dict[str, Any]]:
-    return [{"width": max(1, settings["width"] * factor // 4)} for factor in (1, 2, 4, 8)]
-
-
-def _prune_rates(settings: Settings) -> list[dict[str, Any]]:
-    """Rates of .1 to .5, each with the levels that end nearest to the preset's last density."""
-    last = (settings["levels"] - 1) * math.log1p(-settings["prune_rate"])
-    rates = (0.1, 0.2, 0.3, 0.4, 0.5)
-    return [{"prune_rate": rate, "levels": 1 + max(1, round(last / math.log1p(-rate)))} for rate in rates]
-
-
-def _schedules(settings: Settings) -> list[dict[str, Any]]:
-    return [
-        {"schedule": name, "milestones": (0.5, 0.75) if name == "step" else ()}
-        for name in ("constant", "cosine", "step", "triangular")
-    ]
-
-
-def _warm_ups(settings: Settings) -> list[dict[str, Any]]:
-    epochs = settings["epochs"]
-    return [{"warmup_epochs": n} for n in sorted({0, max(1, epochs // 16), max(2, epochs // 8), max(4, epochs // 4)})]
-
-
-def _criteria(settings: Settings) -> list[dict[str, Any]]:
-    names = ("magnitude", "magnitude-layerwise", "random", "snip", "synflow", "grasp")
-    return [{"criterion": name} for name in names]
-
-
-def _densities(settings: Settings) -> list[dict[str, Any]]:
-    return [{"densities": name} for name in ("balanced", "erk", "uniform")]
-
-
-def _perturbations(settings: Settings) -> list[dict[str, Any]]:
-    middle = settings["levels"] // 2
-    levels = sorted({1, middle, settings["levels"] - 1})
-    rates = [{"perturb_rate": rate, "perturb_level": middle} for rate in (0.1, 0.2, 0.3, 0.5)]
-    return [*rates, *({"perturb_rate": 0.2, "perturb_level": level} for level in levels if level != middle)]
-
-
-def _longer_levels(settings: Settings) -> list[dict[str, Any]]:
-    """Four cycles a level, the mask taken four times in each; the first levels only, where most is still to decide."""
-    quarter = max(1, settings["epochs"] // 4)
-    epochs = tuple(range(quarter, 4 * settings["epochs"] + 1, quarter))
-    return [{"cycles": "4", "mask_epochs": epochs, "levels": min(4, settings["levels"])}]
-
-
-def _other_models(settings: Settings) -> list[dict[str, Any]]:
-    return [{"model": "vgg11" if settings["dataset"] == "digits" else "vgg16"}]
-
-
-# A new variation: one entry here.
-VARIATIONS: dict[str, Variation] = {
-    "criterion": Variation("pruning criteria", ("imp", "lrr", "one-shot"), _criteria),
-    "densities": Variation("layer densities of random masks", ("imp-on-random-mask", "lrr-on-random-mask"), _densities),
-    "mask-convergence": Variation("levels trained longer: does the mask still change?", ("imp", "lrr"), _longer_levels),
-    "model": Variation("another architecture (VGG)", ("imp", "lrr"), _other_models),
-    "perturbation": Variation("share and level of perturbed signs", ("imp-perturbed", "lrr-perturbed"), _perturbations),
-    "prune-rate": Variation("prune rates of .1 to .5, to the same density", ("imp", "lrr"), _prune_rates),
-    "schedule": Variation("learning-rate schedules", ("imp", "lrr"), _schedules),
-    "warm-up": Variation("epochs of warm-up", ("imp", "lrr"), _warm_ups),
-    "width": Variation("width of the network (overparametrisation)", ("imp", "lrr"), _widths),
 }

@@ -34,6 +34,8 @@ def prepare(device: str, threads: int = 1, place: int = 0) -> "torch.device":
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+    # float32 means float32: TF32 keeps 10 bits of 23
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     choose(device, DEVICES, "device")
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device 'cuda' was asked for and torch finds none: use --device cpu or auto")

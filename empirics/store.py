@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,13 +121,22 @@ class RunFolder:
 
     def level_record(self, level: int) -> dict[str, Any] | None:
         """`level.json` if the level is whole: present, of this run, every file beside it matching its hash."""
-        folder = self.level_path(level)
+        record = self._record(level)
         try:
-            record = json.loads((folder / "level.json").read_bytes())
+            files = record["files"].items() if record else ()
+            whole = all(sha256(self.level_path(level) / file) == expected for file, expected in files)
+        except OSError:
+            return None
+        return record if whole else None
+
+    def _record(self, level: int) -> dict[str, Any] | None:
+        """`level.json` if it is there, of this run, and says what it must; the files beside it are not looked at."""
+        try:
+            record = json.loads((self.level_path(level) / "level.json").read_bytes())
             mine = (record["run"], record["seed"], record["level"]) == (self.run, self.seed, level)
-            whole = all(sha256(folder / file) == expected for file, expected in record["files"].items())
-            return record if mine and whole and record["status"] in ("complete", "diverged") else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            names = all(type(v) is str and re.fullmatch(r"[a-z]+\.safetensors", n) for n, v in record["files"].items())
+            return record if mine and names and record["status"] in ("complete", "diverged") else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def next_level(self, config: RunConfig) -> int | None:
@@ -183,11 +193,15 @@ class RunFolder:
         Raises:
             StoreError: the level is missing, diverged or damaged.
         """
-        record = self.level_record(level)
+        record = self._record(level)
         if record is None or file not in record["files"]:
             state = "is missing or damaged" if record is None else f"holds no {file} (status {record['status']})"
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}, {state}: train that run first")
-        return read_checked(self.level_path(level) / file, record["files"][file])
+        try:
+            return read_checked(self.level_path(level) / file, record["files"][file])
+        except StoreError as error:
+            where = f"level {level} of run {self.run}, seed {self.seed}"
+            raise StoreError(f"{where}, is missing or damaged: train that run first ({error})") from None
 
     def start_metrics(self, level: int, done: int = 0) -> list[dict[str, Any]]:
         """Drop what `metrics.jsonl` says of `level` from epoch `done` on, and a torn line: it is trained from there.
@@ -240,17 +254,27 @@ def overlaps_file(results: Path, study: str) -> Path:
     return results / "overlaps" / f"{study}.json"
 
 
+def overlaps_stand(results: Path, study: Mapping[str, Any]) -> bool:
+    """Whether the overlaps of a study were counted over the arms and seeds that it lists."""
+    try:
+        found = json.loads(overlaps_file(results, study["study"]).read_bytes())
+        return (found["of_arms"], found["of_seeds"]) == (study["arms"], study["seeds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """`results/studies/<study>.json`: the arms of one preset on one data set, by which figures find runs.
 
-    Arms and seeds that were run before stay listed, as long as the arms that both have are the same runs. Returns the
-    record as it stands.
+    Arms and seeds that were run before stay listed, as long as they are of the same data and dense network, and the
+    arms that both have are the same runs. Returns the record as it stands.
     """
     file = results / "studies" / f"{record['study']}.json"
     arms, seeds = dict(record["arms"]), set(record["seeds"])
     try:
         before = json.loads(file.read_bytes())
-        if all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
+        alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
+        if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
             arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass

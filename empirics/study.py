@@ -3,17 +3,24 @@
 torch is loaded only where something is measured or trained.
 """
 
+import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from empirics import presets, runtime, sweep
+from empirics.arms import Settings, differs, resolve
 from empirics.config import ConfigError, RunConfig, choose
 from empirics.runtime import usable_cores
-from empirics.store import json_bytes, overlaps_file, write_atomic, write_study
+from empirics.store import json_bytes, overlaps_file, overlaps_stand, write_atomic, write_study
 from empirics.sweep import DataSource
+from empirics.variations import VARIATIONS
+
+if TYPE_CHECKING:
+    from empirics.datasets import Dataset
 
 GPU_WORKERS = 4  # processes that share one GPU
 DATA_FOLDER = Path("data")
@@ -62,42 +69,65 @@ class Plan:
     seeds: Sequence[int]
 
 
-def plan_study(command: Study, arms: Sequence[str], overrides: Mapping[str, Any], made_by: str = "") -> Plan:
+def plan_study(
+    command: Study,
+    arms: Sequence[str],
+    overrides: Mapping[str, Any],
+    varied: str | None = None,
+    given: Settings | None = None,
+) -> Plan:
     """What is missing of a preset's arms (all of them for none given), checked as far as can be before training.
 
     Args:
         command: what is asked for.
         arms: keys of `ARMS`.
         overrides: settings of the preset that are changed.
-        made_by: the options that stand for `overrides` on the command line, where they are not named one by one.
+        varied: the variation that this study is a value of.
+        given: those of `overrides` that the variation does not set.
     """
     preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
     _check_numbers(command)
-    settings = {**preset.settings, **overrides}
+    changed = {name: value for name, value in overrides.items() if value != _setting(preset, name)}
+    settings = {**preset.settings, **changed}
     source = data_source(command, settings)
-    content = {"dataset": source.name, "data_hash": source.data_hash}
-    configs = {
-        arm: presets.arm_config(command.preset, arm, **{**overrides, **content})
-        for arm in presets.needed_arms(arms or preset.arms)
-    }
+    settings |= {"dataset": source.name, "data_hash": source.data_hash}
+    wanted = presets.needed_arms(arms or [arm for arm in preset.arms if differs(arm, settings)])
+    configs = {arm: resolve(arm, settings) for arm in wanted}
+    idle = [name for name in changed if name.startswith("perturb_")]
+    if idle and not any(config.perturb_rate for config in configs.values()):
+        raise ConfigError(
+            f"{idle[0]} says nothing to arms that are not perturbed: add --arms imp-perturbed lrr-perturbed"
+        )
     seeds = command.seeds or tuple(preset.seeds)
     tasks = sweep.unfinished(sweep.plan(configs.values(), seeds), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
-    options = made_by or _options(overrides)
+    options = f" --vary {varied}{_options(given or {})}" if varied else _options(changed)
     folder = f" --data-dir DIR --data-label {source.name}" if command.data_label else ""
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
-    record = sweep.study_record(command.preset, overrides, configs, seeds, line)
-    return Plan(tasks, source, record, preset, _workers(command) if tasks else 0, configs, seeds)
+    record = sweep.study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
+    record["varied"] = varied if changed and varied else None
+    return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
 
 
 def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Mapping[str, Any]) -> list[Plan]:
-    """A plan for each value of a variation: its own arms, or those given; `overrides` hold at every value."""
+    """A plan for each value of a variation: its own arms, or those given; `overrides` hold at every value.
+
+    Raises:
+        ConfigError: an unknown variation, or a setting that is both given and varied.
+    """
     preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
-    variation = presets.VARIATIONS[choose(name, presets.VARIATIONS, "variation")]
-    made_by = f" --vary {name}{_options(overrides)}"
+    variation = VARIATIONS[choose(name, VARIATIONS, "variation")]
     values = variation.values({**preset.settings, **overrides})
-    return [plan_study(command, arms or variation.arms, {**overrides, **value}, made_by) for value in values]
+    clash = sorted({key for value in values for key in value} & set(overrides))
+    if clash:
+        raise ConfigError(f"--vary {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
+    return [plan_study(command, arms or variation.arms, {**overrides, **v}, name, overrides) for v in values]
+
+
+def _setting(preset: presets.Preset, name: str) -> Any:
+    """A preset's setting, or the default where it has none."""
+    return preset.settings.get(name, getattr(RunConfig(), name))
 
 
 def _check_numbers(command: Study) -> None:
@@ -111,11 +141,14 @@ def _check_numbers(command: Study) -> None:
         raise ConfigError(f"--seeds must not be negative, got {min(command.seeds)}: a seed is 0 or more")
 
 
-def _workers(command: Study) -> int:
+def _workers(command: Study, source: DataSource) -> int:
+    """As many as the cores; on a GPU a few, and for streamed images, which fill it, one each."""
     if command.workers:
         return command.workers
-    on_gpu = command.device != "cpu" and runtime.prepare(command.device).type == "cuda"
-    return min(GPU_WORKERS * runtime.accelerators(), usable_cores()) if on_gpu else usable_cores()
+    if command.device == "cpu" or runtime.prepare(command.device).type != "cuda":
+        return usable_cores()
+    each = 1 if source.image_size else GPU_WORKERS
+    return min(each * runtime.accelerators(), usable_cores())
 
 
 def _options(overrides: Mapping[str, Any]) -> str:
@@ -131,9 +164,15 @@ def check_tasks(tasks: Sequence[sweep.Task], source: DataSource, device: str) ->
     from empirics import run_checks
 
     runtime.prepare(device)
-    whole = source.load()
+    whole = _loaded(source)
     for config in {task.config.name: task.config for task in tasks}.values():
         run_checks.check_run(config, tasks[0].seed, sweep.part_of(whole, config))
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(source: DataSource) -> "Dataset":
+    """The data set: loaded once for all the studies of a command."""
+    return source.load()
 
 
 def train(plan: Plan, command: Study) -> int:
@@ -153,7 +192,7 @@ def train(plan: Plan, command: Study) -> int:
                 on_event=on_event,
                 care=care(command),
             )
-    if plan.tasks or not overlaps_file(command.results, study["study"]).exists():
+    if plan.tasks or not overlaps_stand(command.results, study):
         count_overlaps(command.results, study)
     return len(failures)
 
@@ -167,7 +206,7 @@ def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
     """Hold the arms of a study against one another: all that it lists, those trained before too."""
     from empirics.overlaps import study_overlaps
 
-    record = study_overlaps(results, study["study"], study["arms"], study["seeds"], study["levels"])
+    record = study_overlaps(results, study)
     write_atomic(overlaps_file(results, study["study"]), json_bytes(record))
 
 
@@ -178,7 +217,7 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
         ConfigError: a label that cannot name a folder of images, or a folder for data that need none.
         DataError: the data are not there, or not laid out as expected (not for a dry run in the default folder).
     """
-    from empirics.datasets import DATASETS, DataError, content_hash
+    from empirics.datasets import DATASETS, DataError
 
     folder = (command.data_dir or DATA_FOLDER).resolve()
     label, image_size = command.data_label, settings.get("image_size", 0)
@@ -188,7 +227,7 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
                 f"preset {command.preset!r} trains on digits, which need no folder: to train on the images in "
                 "--data-dir, give them a name with --data-label"
             )
-        return DataSource("digits")
+        return DataSource("digits", image_size=image_size)
     if label is not None and (label in DATASETS or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", label)):
         raise ConfigError(
             f"--data-label {label!r} cannot name a folder of images: use lower-case words joined by hyphens that name "
@@ -196,13 +235,21 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
         )
     name, cache = label or settings["dataset"], None if command.dry_run else command.results / "cache"
     try:
-        content = content_hash(name, folder, image_size, cache)
+        content = _content_hash(name, folder, image_size, cache)
     except DataError:
         if command.dry_run and command.data_dir is None:
             return DataSource(name)  # a forecast needs no data: their numbers are the preset's
         raise
-    threads = max(1, usable_cores() // (command.workers or usable_cores()))
-    return DataSource(name, folder, content, cache, image_size, threads)
+    source = DataSource(name, folder, content, cache, image_size)
+    return dataclasses.replace(source, threads=max(1, usable_cores() // _workers(command, source)))
+
+
+@functools.cache
+def _content_hash(name: str, folder: Path, image_size: int, cache: Path | None) -> str:
+    """Read once for all the studies of a command."""
+    from empirics.datasets import content_hash
+
+    return content_hash(name, folder, image_size, cache)
 
 
 def forecast(plan: Plan, command: Study) -> str:
@@ -217,14 +264,15 @@ def forecast(plan: Plan, command: Study) -> str:
 
     device, config = runtime.prepare(command.device), tasks[0].config
     if source.folder is not None or source.name == "digits":
-        data = sweep.part_of(source.load(), config)
+        data = sweep.part_of(_loaded(source), config)
         n_train, n_test = len(data.labels("train")), len(data.labels("test"))
     else:
         n_train = config.images_per_class * preset.classes or preset.train_images
         n_test = preset.test_images
         data = estimate.random_dataset(preset.image_shape, n_train, n_test, preset.classes)
     throughput = estimate.measure(config, data.to(device))
-    cost = estimate.estimate(tasks, throughput, data, n_train, n_test, plan.workers)
+    side_by_side = 1 if device.type == "cuda" else plan.workers  # processes on one GPU share its speed
+    cost = estimate.estimate(tasks, throughput, data, n_train, n_test, side_by_side)
     lines.append(
         f"about {duration(cost.wall_seconds)} on {plan.workers} workers ({duration(cost.work_seconds)} of work at "
         f"{throughput.training:.0f} images/s), {cost.disk / 1e6:.0f} MB of disk"

@@ -369,9 +369,13 @@ def _work(
             **dataclasses.asdict(care),
         )
         remarks = levels.run(task.config, task.seed, lab)
+    except MemoryError as error:
+        connection.send(("failed", f"out of memory: {error}"))
     except Exception as error:
         known = isinstance(error, (ValueError, RuntimeError)) and type(error).__module__.startswith("empirics")
-        connection.send(("failed", str(error) if known else traceback.format_exc()))
+        full = type(error).__name__ == "OutOfMemoryError"  # torch's, on a GPU
+        advice = "out of GPU memory: use fewer --workers, or a smaller --micro-batch"
+        connection.send(("failed", advice if full else str(error) if known else traceback.format_exc()))
     else:
         connection.send(("finished", "; ".join(remarks)))
 
@@ -384,32 +388,38 @@ def _follow_parent() -> None:
 
 
 def study_record(
-    base: str, changed: Mapping[str, Any], configs: Mapping[str, RunConfig], seeds: Sequence[int], command: str
+    base: str,
+    changed: Mapping[str, Any],
+    plain: RunConfig,
+    configs: Mapping[str, RunConfig],
+    seeds: Sequence[int],
+    command: str,
 ) -> dict[str, Any]:
     """The record of a study: which run is which arm, and the command that makes them.
 
     Args:
         base: key of the preset.
         changed: the settings of the preset that were changed, if any.
+        plain: the arm `imp` of the study, whether it is trained or not: what all arms have in common is read from it.
         configs: arm -> run.
         seeds: trained now.
         command: what makes the runs.
     """
-    one = next(iter(configs.values()))
     preset = ", ".join([base, *(f"{name}={_label(value)}" for name, value in changed.items())])
     return {
-        "study": re.sub(r"[^a-z0-9.]+", "-", f"{preset} {one.dataset}"),
+        "study": re.sub(r"[^a-z0-9.]+", "-", f"{preset} {plain.dataset}"),
         "preset": preset,
         "base": base,
         "changed": dict(changed),
-        "dataset": one.dataset,
-        "model": one.model,
-        "width": one.width,
-        "dense_run": one.dense.name,
+        "dataset": plain.dataset,
+        "data_hash": plain.data_hash,
+        "model": plain.model,
+        "width": plain.width,
+        "dense_run": plain.dense.name,
         "arms": {arm: config.name for arm, config in configs.items()},
         "seeds": list(seeds),
-        "levels": one.levels,
-        "prune_rate": one.prune_rate,
+        "levels": plain.levels,
+        "prune_rate": plain.prune_rate,
         "command": command,
     }
 

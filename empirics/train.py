@@ -174,12 +174,16 @@ def train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
         optimizer.zero_grad(set_to_none=True)
-        logits = forward(model, images, config.precision)
-        loss = F.cross_entropy(logits, labels)
-        loss.backward()
+        parts = config.micro_batch or len(labels)
+        loss = torch.zeros((), device=images.device)
+        for some, their_labels in zip(images.split(parts), labels.split(parts), strict=True):
+            logits = forward(model, some, config.precision)
+            part = F.cross_entropy(logits, their_labels) * (len(their_labels) / len(labels))
+            part.backward()
+            loss = loss + part.detach()
+            correct.append((logits.detach().argmax(1) == their_labels).sum())
         optimizer.step()
-        losses.append(loss.detach())
-        correct.append((logits.detach().argmax(1) == labels).sum())
+        losses.append(loss)
     # read once an epoch: a look at every step would make a GPU wait
     return torch.stack(losses).double().cpu(), int(torch.stack(correct).sum())
 

@@ -42,7 +42,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Study:
-    """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of."""
+    """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of.
+
+    `varied` names the variation that the study is one value of, if it is; claims are not judged on such a study.
+    """
 
     study: str
     preset: str
@@ -55,6 +58,7 @@ class Study:
     levels: int
     prune_rate: float
     command: str
+    varied: str | None = None
 
     @property
     def scope(self) -> str:
@@ -175,12 +179,16 @@ class TheoryResult:
 
 @dataclass(frozen=True)
 class Records:
-    """Everything in a results folder that could be read, and the problems with what could not."""
+    """Everything in a results folder that could be read, and the problems with what could not.
+
+    `variations` are the studies in which one thing of a preset is varied, apart from `studies`, which claims speak of.
+    """
 
     studies: tuple[StudyResults, ...] = ()
     theory: Mapping[str, TheoryResult] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     left_out: tuple[str, ...] = ()
+    variations: tuple[StudyResults, ...] = ()
 
 
 _STUDY = {
@@ -220,9 +228,11 @@ def parse_study(data: dict, file: str) -> Study:
     found = take(data, _STUDY, file)
     for arm, run in found["arms"].items():
         take({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
+    varied = take({"varied": data.get("varied")}, {"varied": or_null(NAME)}, file)["varied"]
     return Study(
         **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
         seeds=tuple(sorted(found["seeds"])),
+        varied=varied,
     )
 
 

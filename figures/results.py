@@ -54,7 +54,9 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
         study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems))
         studies += [study] if study else []
     once = tuple(dict.fromkeys(problems))  # two studies may share a run
-    return Records(tuple(sorted(studies, key=_order)), theory, once, tuple(left_out))
+    ordered = sorted(studies, key=_order)
+    plain, varied = (tuple(s for s in ordered if bool(s.study.varied) is which) for which in (False, True))
+    return Records(plain, theory, once, tuple(left_out), varied)
 
 
 def _order(results: StudyResults) -> tuple:

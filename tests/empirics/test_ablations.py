@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import TINY, arm, lab_in, run_arms
 
-from empirics import levels, models, presets, rewinding, schedules, signs, starts
+from empirics import levels, models, presets, rewinding, schedules, signs, starts, train
 from empirics import masks as m
+from empirics.arms import ARMS as REGISTRY
+from empirics.arms import differs, resolve
 from empirics.config import ConfigError, RunConfig
 from empirics.criteria import CRITERIA
 from empirics.mask_sources import load_masks, scored_images
@@ -18,6 +20,7 @@ from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.store import INITIAL, WEIGHTS, RunFolder, StoreError
 from empirics.trial import initial_network, load_state, new_trial, state_of
+from empirics.variations import VARIATIONS
 
 ARMS = ["imp", "lrr", "imp-perturbed", "lrr-perturbed", "imp-perturbed-at-start", "one-shot", "one-shot-trained",
         "one-shot-lrr", "fresh-on-lrr-mask", "sign-transfer", "dense-long", "fine-tune"]  # fmt: skip
@@ -160,6 +163,11 @@ def test_a_perturbation_may_be_drawn_in_each_layer(study, tiny_digits, tmp_path)
         (dict(perturb_rate=0.2, perturb_scope="layer"), "did you mean 'layerwise'"),
         (dict(pruning="oneshot"), "did you mean 'one-shot'"),
         (dict(scores_from="init"), "known: initialisation, trained"),
+        (
+            dict(perturb_rate=0.2, perturb_level=2, pruning="one-shot"),
+            "must be 0 .initialisation. with pruning 'one-shot'",
+        ),
+        (dict(perturb_rate=0.2, rewind="fresh", mask_source="run", mask_run="x"), "rewind 'fresh' has another"),
         (dict(pruning="one-shot", mask_source="random"), "say how a run chooses its own masks"),
         (dict(rewind="sign-transfer"), "takes masks and signs of a run"),
         (dict(cycles="0"), "cycles must be a whole number"),
@@ -412,20 +420,96 @@ def test_a_mask_run_that_does_not_reach_the_last_level_is_refused_before_trainin
     assert not list(RunFolder(tmp_path, config.name, 0).path.glob("level-*")), "nothing was trained"
 
 
-@pytest.mark.parametrize("variation", presets.VARIATIONS)
+@pytest.mark.parametrize("variation", VARIATIONS)
 @pytest.mark.parametrize("preset", presets.PRESETS)
 def test_every_value_of_every_variation_is_a_valid_study(preset, variation):
-    spec = presets.VARIATIONS[variation]
-    values = spec.values(presets.PRESETS[preset].settings)
-    names = {presets.arm_config(preset, spec.arms[0], **value).name for value in values}
-    assert len(names) == len(values) >= 1
+    spec, base = VARIATIONS[variation], presets.PRESETS[preset].settings
+    for settings_ in (base, {**base, "epochs": 3, "warmup_epochs": 1}):
+        values = spec.values(settings_)
+        configs = [resolve(spec.arms[0], {**settings_, **value}) for value in values]
+        assert len({config.name for config in configs}) == len(values) >= 1
+
+
+def test_every_network_of_every_preset_and_variation_can_be_built():
+    wanted = set()
+    for preset in presets.PRESETS.values():
+        for value in [{}, *VARIATIONS["width"].values(preset.settings), *VARIATIONS["model"].values(preset.settings)]:
+            settings_ = {**preset.settings, **value}
+            wanted.add((settings_["model"], settings_["width"], preset.image_shape, preset.classes))
+    assert len(wanted) > 10
+    for model, width, shape, classes in sorted(wanted):
+        if model != "resnet50":  # slow, and built in test_models
+            assert models.prunable_weights(models.create(model, width, shape, classes, generator(0, "x")))
+
+
+def test_every_arm_is_in_a_preset_or_a_variation():
+    reached = {arm for spec in (*presets.PRESETS.values(), *VARIATIONS.values()) for arm in spec.arms}
+    assert reached == set(REGISTRY)
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS)
+def test_masks_of_longer_levels_are_taken_at_the_end_of_every_cycle(preset):
+    (value,) = VARIATIONS["mask-convergence"].values(presets.PRESETS[preset].settings)
+    epochs = presets.PRESETS[preset].settings["epochs"]
+    assert {cycle * epochs for cycle in (1, 2, 3, 4)} <= set(value["mask_epochs"]) and len(value["mask_epochs"]) == 16
+
+
+def test_a_perturbation_says_nothing_to_arms_that_are_not_perturbed():
+    base = presets.PRESETS["quick"].settings
+    changed = {**base, "perturb_rate": 0.5, "perturb_level": 3, "perturb_scope": "layerwise"}
+    assert resolve("imp", changed) == resolve("imp", base)
+    found = resolve("lrr-perturbed", changed)
+    assert (found.perturb_rate, found.perturb_level, found.perturb_scope) == (0.5, 3, "layerwise")
+    with pytest.raises(ConfigError, match="arm 'lrr-perturbed': perturb_level and perturb_scope go with"):
+        resolve("lrr-perturbed", {**base, "perturb_rate": 0.0, "perturb_level": 3})
+
+
+def test_how_masks_are_chosen_says_nothing_to_arms_that_take_theirs_elsewhere():
+    base = presets.PRESETS["quick"].settings
+    found = resolve("imp-on-lrr-mask", {**base, "pruning": "one-shot"})
+    assert found.pruning == "iterative" and found.mask_run == resolve("lrr", {**base, "pruning": "one-shot"}).name
+
+
+def test_an_arm_that_is_another_under_the_settings_is_refused_or_left_out():
+    base = {**presets.PRESETS["quick"].settings, "warmup_epochs": 0}
+    with pytest.raises(ConfigError, match="arm 'imp-without-warmup' is the arm without that ending"):
+        resolve("imp-without-warmup", base)
+    assert not differs("lrr-without-warmup", base) and differs("lrr", base)
+    with pytest.raises(ConfigError, match="levels must be at least 2 for arm 'imp'"):
+        resolve("imp", {**base, "levels": 1})
+
+
+def test_images_in_parts_are_another_run_and_a_part_that_does_not_divide_is_refused(tiny_digits, tmp_path):
+    lab = lab_in(tmp_path, tiny_digits)
+    whole, parts = (run_arms(["lrr"], lab, levels=2, epochs=1, micro_batch=n)["lrr"] for n in (0, 16))
+    one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHTS) for c in (whole, parts))
+    assert whole.name != parts.name and any(not torch.equal(one[name], two[name]) for name in one)
+    with pytest.raises(ConfigError, match="micro_batch must divide batch_size = 32"):
+        arm("lrr", micro_batch=5)
+
+
+def test_gradients_of_parts_add_up_to_that_of_the_batch(tiny_digits):
+    """Without batch norm the two are the same step."""
+    steps = []
+    for parts in (0, 8):
+        model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        torch.nn.init.constant_(model[1].weight, 0.01)
+        torch.nn.init.zeros_(model[1].bias)
+        config = arm("lrr", micro_batch=parts)
+        optimizer = train.sgd(model, {}, config)
+        losses, correct = train.train_epoch(
+            model, optimizer, tiny_digits, generator(0, "x"), config, lambda step: 0.1, 0
+        )
+        steps.append((model[1].weight.detach().clone(), losses, correct))
+    assert torch.allclose(steps[0][0], steps[1][0], atol=1e-6) and torch.allclose(steps[0][1], steps[1][1], atol=1e-6)
+    assert steps[0][2] == steps[1][2]
 
 
 def test_prune_rates_of_a_variation_end_at_about_the_same_density():
     for preset in ("quick", "cifar10"):
         settings_ = presets.PRESETS[preset].settings
         target = (1 - settings_["prune_rate"]) ** (settings_["levels"] - 1)
-        values = presets.VARIATIONS["prune-rate"].values(settings_)
+        values = VARIATIONS["prune-rate"].values(settings_)
         assert [value["prune_rate"] for value in values] == [0.1, 0.2, 0.3, 0.4, 0.5]
         for value in values:
             last = (1 - value["prune_rate"]) ** (value["levels"] - 1)

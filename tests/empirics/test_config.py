@@ -12,8 +12,8 @@ CHANGED = dict(
     lr=0.05, schedule="constant", milestones=(0.5,), warmup_epochs=2, momentum=0.8, weight_decay=1e-4, prune_rate=0.2,
     levels=9, criterion="random", densities="uniform", rewind="lrr", rewind_epoch=3, bn_rewind=False,
     mask_source="random", mask_run="lrr-x", cycles="level + 1", first_level=2, validation_per_class=5, image_size=64,
-    precision="bfloat16", mask_epochs=(2, 4), pruning="one-shot", scores_from="initialisation", perturb_rate=0.1,
-    perturb_level=3, perturb_scope="layerwise",
+    precision="bfloat16", micro_batch=32, mask_epochs=(2, 4), pruning="one-shot", scores_from="initialisation",
+    perturb_rate=0.1, perturb_level=3, perturb_scope="layerwise",
 )  # fmt: skip
 NEEDS = {
     "rewind_epoch": dict(rewind="wr"),
@@ -29,12 +29,12 @@ def test_golden_run_names_of_the_quick_preset():
     """A changed name means that old results no longer belong to the preset: change it knowingly."""
     names = {arm: presets.arm_config("quick", arm).name for arm in ("imp", "lrr", "lrr-on-imp-mask", "imp-long")}
     assert names == {
-        "imp": "imp-digits-resnet20-53093016",
-        "lrr": "lrr-digits-resnet20-322fd933",
-        "lrr-on-imp-mask": "lrr-on-imp-mask-digits-resnet20-775474e5",
-        "imp-long": "imp-long-digits-resnet20-91d9b5b0",
+        "imp": "imp-digits-resnet20-bef978f3",
+        "lrr": "lrr-digits-resnet20-473fc18c",
+        "lrr-on-imp-mask": "lrr-on-imp-mask-digits-resnet20-d5ffac61",
+        "imp-long": "imp-long-digits-resnet20-80ec5939",
     }
-    assert presets.arm_config("quick", "lrr").dense.name == "dense-digits-resnet20-c6dcaec3"
+    assert presets.arm_config("quick", "lrr").dense.name == "dense-digits-resnet20-b194bbfa"
 
 
 def test_every_field_that_can_change_a_result_changes_the_hash():

@@ -28,9 +28,8 @@ def make(results: Path) -> None:
     prepare("cpu", threads=1)
     run_arms(["imp", "lrr"], lab_in(results, datasets.load("digits")), **SETTINGS)
     configs = {name: presets.arm_config("quick", name, **SETTINGS) for name in ("imp", "lrr")}
-    count_overlaps(
-        results, write_study(results, study_record("quick", SETTINGS, configs, (0,), "paper_repro.py train"))
-    )
+    record = study_record("quick", SETTINGS, configs["imp"], configs, (0,), "paper_repro.py train")
+    count_overlaps(results, write_study(results, record))
 
 
 def text_files(results: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from tiny_runs import TINY, arm, lab_in, run_arms
 
 from empirics import augmentation, in_memory, levels, models, rewinding, signs, starts, train
 from empirics import masks as m
-from empirics.arms import ARMS
+from empirics.arms import ARMS, differs
 from empirics.mask_sources import load_masks, random_masks
 from empirics.run_checks import check_run
 from empirics.schedules import kept_weights
@@ -17,7 +17,7 @@ from empirics.seeding import generator
 from empirics.store import INITIAL, MASKS, WEIGHTS, RunFolder, StoreError
 from empirics.trial import Trial, initial_network
 
-ALL = list(ARMS)
+ALL = [name for name in ARMS if differs(name, TINY)]  # there is no warm-up here to do without
 NESTED = [name for name in ALL if not name.startswith("imp-long")]
 
 

@@ -25,7 +25,7 @@ def study(tmp_path_factory, tiny_digits):
 def record(study) -> dict:
     lab, configs = study
     arms = {name: config.name for name, config in configs.items()}
-    return overlaps.study_overlaps(lab.results, "tiny", arms, (0,), 3)
+    return overlaps.study_overlaps(lab.results, {"study": "tiny", "arms": arms, "seeds": [0], "levels": 3})
 
 
 def row(found: dict, one: str, other: str) -> dict:
@@ -74,7 +74,8 @@ def np_bits(n: int):
 def test_levels_that_one_arm_lacks_are_left_out(study):
     lab, configs = study
     arms = {"imp": configs["imp"].name, "lrr": "lrr-not-there"}
-    assert overlaps.study_overlaps(lab.results, "tiny", arms, (0, 1), 3)["pairs"] == []
+    study_ = {"study": "tiny", "arms": arms, "seeds": [0, 1], "levels": 3}
+    assert overlaps.study_overlaps(lab.results, study_)["pairs"] == []
 
 
 def test_a_study_writes_its_overlaps_beside_it(tmp_path):
@@ -88,3 +89,6 @@ def test_a_study_writes_its_overlaps_beside_it(tmp_path):
     file.unlink()
     assert train(plan_study(command, ("imp", "lrr"), overrides), command) == 0
     assert json.loads(file.read_text()) == found, "made again where it is missing"
+    file.write_text(json.dumps({**found, "of_arms": {"imp": "another"}, "pairs": []}))
+    assert train(plan_study(command, ("imp", "lrr"), overrides), command) == 0
+    assert json.loads(file.read_text()) == found, "and where it was counted over other arms"

@@ -107,6 +107,14 @@ def test_arms_and_seeds_of_a_study_add_up_while_its_runs_stay_the_same(tmp_path)
     assert (found["arms"], found["seeds"]) == ({"imp": "imp-2"}, [5]), "other runs: their seeds are not ours"
 
 
+@pytest.mark.parametrize("name", ["data_hash", "dense_run"])
+def test_arms_of_other_data_or_another_dense_network_are_not_listed_together(tmp_path, name):
+    record = {"study": "s", "arms": {"imp": "imp-1"}, "seeds": [2], "data_hash": "a", "dense_run": "dense-1"}
+    store.write_study(tmp_path, record)
+    found = store.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "seeds": [0], name: "b"})
+    assert (found["arms"], found["seeds"]) == ({"lrr": "lrr-1"}, [0])
+
+
 def test_an_edited_config_is_refused_with_the_difference_shown(tmp_path):
     folder = RunFolder(tmp_path, CONFIG.name, 0)
     folder.write_config(CONFIG)

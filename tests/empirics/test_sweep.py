@@ -127,7 +127,8 @@ def test_an_interrupt_that_python_swallows_stops_the_sweep_all_the_same(tmp_path
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         sweep.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=swallow)
-    assert len(sweep.unfinished(tasks, tmp_path)) == 2 and signal.getsignal(signal.SIGINT) == before
+    assert "imp" in [task.config.arm for task in sweep.unfinished(tasks, tmp_path)], "a worker may end its last epoch"
+    assert signal.getsignal(signal.SIGINT) == before
     assert not multiprocessing.active_children()
 
 
@@ -140,8 +141,15 @@ def test_unfinished_work_is_planned_without_what_is_done(tmp_path):
 
 def test_a_study_lists_every_arm_and_the_settings_that_name_its_scope():
     arms = {a: presets.arm_config("quick", a) for a in ("imp", "lrr")}
-    record = sweep.study_record("quick", {}, arms, (0, 1), "paper_repro.py train")
+    record = sweep.study_record("quick", {}, arms["imp"], arms, (0, 1), "paper_repro.py train")
     assert record["study"] == "quick-digits" and record["arms"]["imp"] == arms["imp"].name
-    changed = sweep.study_record("quick", {"prune_rate": 0.2}, arms, (0,), "")
+    changed = sweep.study_record("quick", {"prune_rate": 0.2}, arms["imp"], arms, (0,), "")
     assert changed["study"] == "quick-prune-rate-0.2-digits"
     assert (record["levels"], record["prune_rate"], record["seeds"]) == (8, 0.5, [0, 1])
+
+
+def test_what_arms_have_in_common_is_read_from_the_settings_and_not_from_the_arm_named_first():
+    plain = presets.arm_config("quick", "imp")
+    arms = {a: presets.arm_config("quick", a) for a in ("imp-without-warmup", "imp")}
+    record = sweep.study_record("quick", {}, plain, arms, (0,), "")
+    assert record["dense_run"] == plain.dense.name != arms["imp-without-warmup"].dense.name

@@ -280,3 +280,15 @@ def test_the_control_that_is_never_pruned_may_keep_its_density(copy):
     assert any("prune_rate" in problem.message for problem in load(copy).problems)
     edit(copy, f"{RUN}/config.json", lambda data: data["config"].update(mask_source="dense"))
     assert load(copy).problems == ()
+
+
+def test_the_studies_of_a_variation_are_kept_apart_from_those_that_claims_speak_of(copy):
+    data = json.loads((copy / STUDY).read_text())
+    (copy / "studies/quick-width-2-digits.json").write_text(
+        json.dumps({**data, "study": "quick-width-2-digits", "varied": "width"})
+    )
+    found = load(copy)
+    assert [results.study.study for results in found.studies] == ["quick-digits"]
+    assert [(r.study.study, r.study.varied) for r in found.variations] == [("quick-width-2-digits", "width")]
+    edit(copy, "studies/quick-width-2-digits.json", lambda d: d.update(varied=3))
+    assert "varied" in load(copy).problems[0].message
