@@ -53,7 +53,7 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     room = n if device.type == "cuda" else PIXELS // pixels  # a GPU is slow on parts of its batch
     batch = max(2, min(config.batch_size, n, room))
     one = _steps(dataset, batch, 1)
-    model = initial_network(config, 0, dataset).to(device, memory_format=torch.channels_last)
+    model = initial_network(config, 0, dataset).to(device)
     # with masks, since that is what most levels train under
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():

@@ -197,11 +197,11 @@ def momentum_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> Momentum:
 def forward(model: nn.Module, images: Tensor, precision: str) -> Tensor:
     """Logits, float32; `bfloat16` is autocast, weights stay float32.
 
-    Images go in with channels last, as `Trial.load` lays out the weights: up to 1.5 times as fast on a CPU.
+    Channels stay first: with channels last, oneDNN's gradient of a 1x1 convolution of stride 2 with few input channels
+    writes past its workspace (uxlfoundation/oneDNN, issue 6035), which ends the process or spoils a gradient.
     """
-    autocast = torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
-    with autocast:
-        return model(images.contiguous(memory_format=torch.channels_last)).float()
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+        return model(images).float()
 
 
 def _refuse_infinite(losses: Tensor, what: str, level: int, epoch: int) -> None:

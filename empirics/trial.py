@@ -97,7 +97,7 @@ class Trial:
             StoreError: the state is another network's.
         """
         load_state(self.model, state, self.config.name)
-        self.model.to(self.lab.device, memory_format=torch.channels_last)
+        self.model.to(self.lab.device)
 
 
 def new_trial(config: RunConfig, seed: int, lab: Lab) -> Trial:

@@ -40,7 +40,6 @@ def ours(width: int, precision: str) -> float:
     """Images a second of an epoch of ours, the best of three."""
     data, config = images(), RunConfig(batch_size=BATCH, precision=precision)
     model, half = network(width)
-    model.to(memory_format=torch.channels_last)
     optimizer = sgd(model, half, config)
     return best(lambda: train_epoch(model, optimizer, data, torch.Generator().manual_seed(1), config, lambda s: 0.1, 0))
 

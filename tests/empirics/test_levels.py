@@ -2,6 +2,9 @@ import dataclasses
 import json
 import math
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -213,7 +216,7 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     config = dataclasses.replace(configs["wr"], epochs=4, rewind_epoch=2, levels=2, first_level=1)
     lab = lab_in(tmp_path, tiny_digits)
     levels.run(config.dense, 0, lab)
-    model = initial_network(config, 0, tiny_digits).to(memory_format=torch.channels_last)
+    model = initial_network(config, 0, tiny_digits)
     seen = {}
     whole = m.dense(models.prunable_weights(model))
 
@@ -380,3 +383,19 @@ def test_global_pruning_that_empties_layers_is_trained_and_recorded(tiny_digits,
     assert empty and record["status"] == "complete"
     assert record["kept"] == sum(layer["kept"] for layer in record["layers"].values())
     assert remarks == [f"from level 1 on pruning left layers without a weight: {', '.join(empty)}"]
+
+
+def test_a_narrow_network_trains_on_large_images_without_ending_the_process(tmp_path):
+    """Few channels, a 1x1 convolution of stride 2, 64x64 pixels: with channels last this was a segmentation fault."""
+    code = (
+        "import torch; from empirics import datasets, models, train; from empirics.config import RunConfig\n"
+        "x = torch.randint(0, 256, (64, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)\n"
+        "part = datasets.Split(x, torch.arange(64) % 20)\n"
+        "data, config = datasets.build('x', part, part, 20, 8, True), RunConfig(batch_size=64)\n"
+        "model = models.create('resnet8', 8, (3, 64, 64), 20, torch.Generator().manual_seed(0))\n"
+        "sgd = train.sgd(model, {}, config)\n"
+        "print(train.train_epoch(model, sgd, data, torch.Generator(), config, lambda step: 0.1, 0)[0].isfinite().all())"
+    )
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "True" in done.stdout, done.stderr
