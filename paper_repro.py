@@ -137,6 +137,16 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Doctor:
+    """Look over versions, room, hardware, data sets and every result; the report names no folder of yours."""
+
+    results: Path = Path("results")
+    """folder of result files"""
+    data_dir: Path = Path("data")
+    """folder of data sets"""
+
+
+@dataclass(frozen=True)
 class Explain:
     """Say where a figure came from."""
 
@@ -176,6 +186,7 @@ COMMANDS = {
     "theory": Theory,
     "data": Data,
     "claims": Claims,
+    "doctor": Doctor,
     "list": List,
     "table1": Table1,
     "explain": Explain,
@@ -321,6 +332,17 @@ def run_claims(command: Claims, line: str) -> int:
     return code
 
 
+def run_doctor(command: Doctor, line: str) -> int:
+    """Print the report; 1 where something must be done."""
+    from empirics.doctor import examine
+
+    code = 0
+    for finding in examine(command.results, command.data_dir):
+        print(("PROBLEM  " if finding.bad else "ok       ") + finding.text, flush=True)
+        code = FAILED if finding.bad else code
+    return code
+
+
 def run_list(command: List, line: str) -> int:
     """Print every registry."""
     import theory
@@ -379,6 +401,7 @@ RUN = {
     Theory: run_theory,
     Data: run_data,
     Claims: run_claims,
+    Doctor: run_doctor,
     List: run_list,
     Table1: run_table1,
     Explain: run_explain,

@@ -95,6 +95,8 @@ class RunFolder:
             file.truncate(0)
             file.write(f"process {os.getpid()}")
             file.flush()
+            for left in self.path.rglob(".*.tmp"):  # by a process that was killed: nobody else writes here now
+                left.unlink(missing_ok=True)
             yield
 
     def write_config(self, config: RunConfig) -> None:
