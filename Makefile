@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
 PY := $(VENV)/bin/python
 
-.PHONY: figures test bench lint clean-venv
+.PHONY: figures test bench torture lint clean-venv
 .DEFAULT_GOAL := figures
 
 $(READY): pyproject.toml constraints.txt
@@ -28,6 +28,10 @@ $(BENCH_READY): $(READY)
 # speed, memory and accuracy beside the peers, which only this target installs
 bench: $(BENCH_READY)
 	$(PY) tests/bench/benchmark.py
+
+# the long tier of reliability: random kills, a soak of resumes, edited files, two baselines
+torture: $(READY)
+	OMP_NUM_THREADS=1 $(PY) tests/torture/torture.py
 
 lint: $(READY)
 	$(PY) -m ruff check .

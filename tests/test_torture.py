@@ -1,0 +1,43 @@
+"""`make torture` is the long tier; here a few rounds of each part, and that it can say no."""
+
+import pytest
+import torture
+
+from empirics import checkpoints, disk
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    from empirics.runtime import prepare
+
+    prepare("cpu", threads=1)
+
+
+def test_runs_killed_at_random_lose_nothing_and_differ_in_nothing(tmp_path):
+    found = torture.kills(tmp_path, 6)
+    assert found["kills"] == 6 and found["lost"] == found["differing"] == 0
+
+
+def test_stopped_and_resumed_runs_hold_on_to_nothing(tmp_path):
+    found = torture.soak(tmp_path, 12)
+    assert found["resumes"] == 12 and found["differing"] == 0 and found["growth of descriptors"] == 0
+
+
+def test_no_edit_of_a_checkpoint_goes_unseen(tmp_path):
+    found = torture.edits(tmp_path, 60)
+    assert found["fell back"] == found["edits"] == 60 and found["silent"] == 0
+
+
+def test_without_the_hash_edits_go_unseen(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "read_checked", lambda path, digest, size: disk._tensors(path.read_bytes(), "x"))
+    assert torture.edits(tmp_path, 60)["silent"] > 0
+
+
+def test_the_baselines_are_what_is_beaten(tmp_path):
+    found = torture.baselines(tmp_path, 8)
+    assert found["kills"] == found["flips"] == 8 and found["silent in safetensors"] > 0
+
+
+def test_a_fault_is_the_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr(torture, "PARTS", {"kills": lambda root, n: {"kills": n, "lost": 1}})
+    assert torture.main(["--n", "3"]) == 1 and "kills 3, lost 1" in capsys.readouterr().out
