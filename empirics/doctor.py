@@ -121,7 +121,7 @@ def config_of(record: dict[str, Any], arm: str) -> RunConfig:
     Raises:
         ConfigError: a setting that is not one, or cannot be run.
     """
-    known = {field.name for field in fields(RunConfig)}
+    known = {field.name for field in fields(RunConfig)} - {"arm"}
     if not set(record) <= known:
         raise ConfigError(f"unknown setting {sorted(set(record) - known)[0]!r}: another version wrote it")
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
