@@ -32,6 +32,8 @@ def going_on(trial: Trial, level: int) -> tuple[Checkpoint | None, list[str]]:
     resumed, remarks = checkpoints.newest(
         folder.checkpoints, level, config_hash(trial.config), trial.model.state_dict()
     )
+    if trial.folder.has_torn_metrics():
+        remarks.append("metrics.jsonl had a torn line, which is dropped")
     before = resumed.origin if resumed else _origin_of(trial, level)
     difference = before and origin_difference(before, records.origin(lab))
     if difference and lab.bit_exact:

@@ -222,6 +222,11 @@ class RunFolder:
         write_atomic(file, b"".join(kept))
         return mine
 
+    def has_torn_metrics(self) -> bool:
+        """Whether `metrics.jsonl` holds anything but whole lines."""
+        file = self.path / "metrics.jsonl"
+        return file.exists() and file.stat().st_size != sum(map(len, whole_lines(file)))
+
     def append_metrics(self, metrics: Any) -> None:
         """One line of `metrics.jsonl`."""
         append_line(self.path / "metrics.jsonl", dataclasses.asdict(metrics), sync=False)

@@ -133,9 +133,9 @@ def train_cycle(
         started = time.perf_counter()
         losses, correct = train_epoch(model, optimizer, dataset, draw, config, rate, epoch * steps, on_step)
         seconds = time.perf_counter() - started
-        _refuse_infinite(losses, "training", level, over_cycles)
+        _refuse_infinite(losses, "training", level, over_cycles, model)
         test_loss, test_accuracy = evaluate(model, dataset, "test", config.precision)
-        _refuse_infinite(torch.tensor([test_loss]), "test", level, over_cycles)
+        _refuse_infinite(torch.tensor([test_loss]), "test", level, over_cycles, model)
         validation = evaluate(model, dataset, "validation", config.precision) if config.validation_per_class else None
         n = len(losses) * config.batch_size
         on_epoch(
@@ -204,12 +204,16 @@ def forward(model: nn.Module, images: Tensor, precision: str) -> Tensor:
         return model(images).float()
 
 
-def _refuse_infinite(losses: Tensor, what: str, level: int, epoch: int) -> None:
+def _refuse_infinite(losses: Tensor, what: str, level: int, epoch: int, model: nn.Module) -> None:
     bad = (~torch.isfinite(losses)).nonzero()
-    if len(bad):
-        step = f", step {int(bad[0, 0])}" if len(losses) > 1 else ""
-        value = float(losses[bad[0, 0]])
-        raise Diverged(f"the {what} loss is {value} at level {level}, epoch {epoch}{step}: lower lr")
+    if not len(bad):
+        return
+    step = f", step {int(bad[0, 0])}" if len(losses) > 1 else ""
+    spoilt = next((name for name, value in model.state_dict().items() if not torch.isfinite(value).all()), None)
+    layer = f" ({spoilt} is the first tensor that is not finite)" if spoilt else ""
+    raise Diverged(
+        f"the {what} loss is {float(losses[bad[0, 0]])} at level {level}, epoch {epoch}{step}{layer}: lower lr"
+    )
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,27 @@ def test_a_file_size_limit_is_a_clear_error_and_leaves_the_checkpoint_before(tmp
     assert checkpoints.newest(folder, 1, "hash", EXPECTED)[0].epoch == 1
     checkpoints.save(folder, checkpoint(2), "hash")
     assert checkpoints.newest(folder, 1, "hash", EXPECTED)[0].epoch == 2, "once there is room"
+
+
+@pytest.fixture
+def forbidden():
+    """A folder that anybody may read and nobody but root may write."""
+    with tempfile.TemporaryDirectory() as parent:
+        Path(parent).chmod(0o755)
+        folder = Path(parent) / "results"
+        folder.mkdir(mode=0o555)
+        yield folder
+
+
+def test_a_folder_that_may_not_be_written_is_refused_before_training(forbidden):
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            if os.getuid() == 0:  # nothing is forbidden to root
+                os.setuid(65534)
+            disk.check_writable(forbidden)
+        except disk.StoreError as error:
+            code = 0 if "cannot write to folder" in str(error) and "choose another" in str(error) else 2
+        os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0

@@ -309,6 +309,7 @@ def test_a_loss_that_is_not_finite_marks_the_run_and_those_that_build_on_it(tiny
     configs = run_arms(["lrr-on-imp-mask"], lab, lr=1e30)
     dense = RunFolder(tmp_path, configs["imp"].dense.name, 0)
     record = dense.level_record(0)
+    assert "is the first tensor that is not finite" in record["reason"]
     assert record["status"] == "diverged" and "epoch 0, step" in record["reason"] and record["test_accuracy"] is None
     assert not (dense.level_path(0) / WEIGHTS).exists()
     for config in configs.values():

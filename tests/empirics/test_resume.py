@@ -178,7 +178,7 @@ def test_lines_behind_the_checkpoint_and_a_torn_one_are_dropped(interrupted, str
     with open(run.path / "metrics.jsonl", "ab") as file:
         line = json.loads((run.path / "metrics.jsonl").read_bytes().splitlines()[-1])
         file.write(json.dumps({**line, "epoch": 3}).encode() + b'\n{"level": 1, "epo')
-    levels.run(config, 0, lab)
+    assert "metrics.jsonl had a torn line, which is dropped" in levels.run(config, 0, lab)
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 

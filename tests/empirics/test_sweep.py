@@ -112,6 +112,10 @@ def test_a_worker_that_is_killed_is_started_once_more(tmp_path):
     assert sweep.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=kill_once) == []
     assert told.count("died") == 1 and told.count("finished") == len(tasks)
     assert sweep.unfinished(tasks, tmp_path) == []
+    assert execute(tasks, tmp_path / "undisturbed")[0] == []
+    assert digest(tmp_path / "undisturbed") == {
+        name: value for name, value in digest(tmp_path).items() if not name.startswith("undisturbed")
+    }
 
 
 def test_an_interrupt_that_python_swallows_stops_the_sweep_all_the_same(tmp_path):
@@ -153,3 +157,32 @@ def test_what_arms_have_in_common_is_read_from_the_settings_and_not_from_the_arm
     arms = {a: presets.arm_config("quick", a) for a in ("imp-without-warmup", "imp")}
     record = sweep.study_record("quick", {}, plain, arms, (0,), "")
     assert record["dense_run"] == plain.dense.name != arms["imp-without-warmup"].dense.name
+
+
+class Slow:
+    """A worker that takes its time to save; the second interrupt comes while it is waited for."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def terminate(self) -> None:
+        self.calls.append("terminate")
+
+    def join(self) -> None:
+        self.calls.append("join")
+        if "kill" not in self.calls:
+            raise KeyboardInterrupt
+
+    def kill(self) -> None:
+        self.calls.append("kill")
+
+
+def test_a_second_interrupt_ends_the_workers_at_once_and_leaves_none_behind():
+    workers = [Slow(), Slow()]
+    with pytest.raises(KeyboardInterrupt):
+        sweep._end(workers)
+    assert workers[0].calls == ["terminate", "join", "kill", "join"] and workers[1].calls == [
+        "terminate",
+        "kill",
+        "join",
+    ]
