@@ -89,6 +89,23 @@ def check_writable(folder: Path) -> None:
         ) from None
 
 
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with the SHA-256 of what it says, under `seal`: an edited number is found when it is read."""
+    rest = {name: value for name, value in record.items() if name != "seal"}
+    return {**rest, "seal": _seal(rest)}
+
+
+def is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether a record says what it said when it was sealed; one without a seal (of an older version) may."""
+    rest = {name: value for name, value in record.items() if name != "seal"}
+    return record.get("seal", _seal(rest)) == _seal(rest)
+
+
+def _seal(rest: Mapping[str, Any]) -> str:
+    # read back first: what is hashed is what a reader of the file sees
+    return hashlib.sha256(json.dumps(json.loads(json.dumps(rest)), sort_keys=True).encode()).hexdigest()
+
+
 def append_line(path: Path, record: Any, sync: bool = True) -> None:
     """Append a line of JSON to a log; with `sync` it is on the disk when this returns.
 

@@ -29,8 +29,10 @@ from empirics.disk import (
     StoreError,
     append_line,
     check_writable,
+    is_whole,
     json_bytes,
     read_checked,
+    sealed,
     sha256,
     sync_file,
     tensor_bytes,
@@ -137,7 +139,8 @@ class RunFolder:
             record = json.loads((self.level_path(level) / "level.json").read_bytes())
             mine = (record["run"], record["seed"], record["level"]) == (self.run, self.seed, level)
             names = all(type(v) is str and re.fullmatch(r"[a-z]+\.safetensors", n) for n, v in record["files"].items())
-            return record if mine and names and record["status"] in ("complete", "diverged") else None
+            valid = mine and names and is_whole(record)
+            return record if valid and record["status"] in ("complete", "diverged") else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
@@ -171,8 +174,8 @@ class RunFolder:
         """`signs.json`, if it stands and is of this run."""
         try:
             record = json.loads((self.path / "signs.json").read_bytes())
-            return record if (record["run"], record["seed"]) == (self.run, self.seed) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return record if (record["run"], record["seed"]) == (self.run, self.seed) and is_whole(record) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def save_level(self, record: Mapping[str, Any], tensors: Mapping[str, Mapping[str, "Tensor | np.ndarray"]]) -> None:
@@ -183,11 +186,11 @@ class RunFolder:
         for file, data in files.items():
             write_atomic(folder / file, data)
         hashes = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
-        write_atomic(folder / "level.json", json_bytes({**record, "files": hashes}))
+        write_atomic(folder / "level.json", json_bytes(sealed({**record, "files": hashes})))
 
     def save_signs(self, record: Mapping[str, Any]) -> None:
         """Write `signs.json`."""
-        write_atomic(self.path / "signs.json", json_bytes(record))
+        write_atomic(self.path / "signs.json", json_bytes(sealed(record)))
 
     def load_tensors(self, level: int, file: str) -> dict[str, "Tensor"]:
         """The tensors of one file of a level, its hash checked.

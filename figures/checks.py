@@ -1,5 +1,6 @@
 """Conditions on the fields of result files, and the error that names what broke them. Pure."""
 
+import hashlib
 import json
 import math
 import re
@@ -117,6 +118,16 @@ def parse_json(text: bytes, file: str) -> dict:
     except (ValueError, RecursionError) as error:
         raise ResultError(file, "the file", str(error)[:60], "whole JSON text") from None
     return take_object(data, file)
+
+
+def check_seal(data: dict, file: str) -> None:
+    """Refuse a record that no longer says what it said when it was sealed: `seal` is the SHA-256 of all the rest.
+
+    A record without a seal is read as it is.
+    """
+    rest = {name: value for name, value in data.items() if name != "seal"}
+    seal = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    must(data.get("seal", seal) == seal, file, "seal", data.get("seal"), f"{seal[:12]}..., that of its content")
 
 
 def take_object(data: Any, file: str) -> dict:

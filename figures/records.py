@@ -25,6 +25,7 @@ from figures.checks import (
     TEXT,
     WHOLE,
     Check,
+    check_seal,
     exactly,
     must,
     or_null,
@@ -245,6 +246,7 @@ def parse_run(data: dict, file: str, run: str) -> Mapping:
 
 def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> LevelRecord:
     """A level.json's record; what the folder's place says must be what the file says."""
+    check_seal(data, file)
     found = take(data, _LEVEL, file)
     for name, place in (("run", run), ("seed", seed), ("level", level)):
         must(found[name] == place, file, name, found[name], f"{place!r}, as the folder says")
@@ -278,6 +280,7 @@ def _check_layers(layers: Mapping, file: str, kept: int, total: int) -> None:
 
 def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
     """A signs.json's record, its counts checked against the number of survivors and summed over layers."""
+    check_seal(data, file)
     found = take(data, _SIGNS, file)
     must(
         (found["run"], found["seed"]) == (run, seed),

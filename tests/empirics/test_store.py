@@ -145,3 +145,23 @@ def test_two_processes_never_share_a_run(tmp_path, monkeypatch):
     owner.communicate()
     with folder.lease():
         assert folder.path.exists(), "a dead owner's lease is free"
+
+
+def test_an_edited_number_in_a_record_is_found(tmp_path):
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    import torch
+
+    record = {"run": folder.run, "seed": 0, "level": 0, "status": "complete", "test_accuracy": 0.9123456789}
+    folder.save_level(record, {"weights.safetensors": {"w": torch.ones(2)}})
+    file = folder.level_path(0) / "level.json"
+    assert folder.level_record(0)["test_accuracy"] == 0.9123456789
+    text = file.read_text()
+    file.write_text(text.replace("0.9123456789", "0.9923456789"))
+    assert folder.level_record(0) is None
+    file.write_text("\n".join(line for line in text.splitlines() if "seal" not in line).replace("},\n}", "}\n}"))
+    assert folder.level_record(0) is not None, "a record of an older version has no seal"
+    folder.save_signs({"run": folder.run, "seed": 0, "layers": {"a": 1}})
+    signs = folder.path / "signs.json"
+    assert folder.signs_record() is not None
+    signs.write_text(signs.read_text().replace('"a": 1', '"a": 2'))
+    assert folder.signs_record() is None

@@ -292,3 +292,14 @@ def test_the_studies_of_a_variation_are_kept_apart_from_those_that_claims_speak_
     assert [(r.study.study, r.study.varied) for r in found.variations] == [("quick-width-2-digits", "width")]
     edit(copy, "studies/quick-width-2-digits.json", lambda d: d.update(varied=3))
     assert "varied" in load(copy).problems[0].message
+
+
+def test_a_record_that_was_edited_after_it_was_sealed_is_refused():
+    """Sealed by `empirics`, read here: the golden run."""
+    golden = Path(__file__).parent.parent / "golden" / "results"
+    file = next(golden.rglob("level-01/level.json"))
+    data = json.loads(file.read_text())
+    place = (data["run"], data["seed"], data["level"])
+    assert parse_level(data, "level.json", *place).test_accuracy == data["test_accuracy"] and "seal" in data
+    with pytest.raises(ResultError, match="seal"):
+        parse_level({**data, "test_accuracy": data["test_accuracy"] + 0.01}, "level.json", *place)
