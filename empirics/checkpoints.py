@@ -9,13 +9,23 @@ Generators need no state: every epoch draws from one of its own, derived from (s
 
 import dataclasses
 import json
-import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirics.disk import StoreError, append_line, check_same, read_checked, tensor_bytes, whole_lines, write_atomic
+from empirics.disk import (
+    StoreError,
+    append_line,
+    check_same,
+    is_whole,
+    read_checked,
+    sealed,
+    tensor_bytes,
+    whole_lines,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +67,7 @@ def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
         StoreError: the disk is full, or the folder cannot be written; the checkpoints before it stand.
     """
     data = tensor_bytes(_flat(checkpoint))
-    file = f"level-{checkpoint.level:02d}-epoch-{checkpoint.epoch:05d}.safetensors"
+    file = _name(checkpoint.level, checkpoint.epoch)
     digest = write_atomic(folder / file, data)
     row = {
         "file": file,
@@ -68,8 +78,9 @@ def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
         "config": config_hash,
         "origin": checkpoint.origin,
     }
-    append_line(folder / MANIFEST, row)
-    _remove(folder, keep=[row["file"] for row in _rows(folder)[-KEPT:]])
+    append_line(folder / MANIFEST, sealed(row))
+    names = list(dict.fromkeys(row["file"] for row in reversed(_rows(folder))))  # one may be written a second time
+    _remove(folder, keep=names[:KEPT])
 
 
 def newest(folder: Path, level: int, config_hash: str, expected: Tensors) -> tuple[Checkpoint | None, list[str]]:
@@ -84,9 +95,10 @@ def newest(folder: Path, level: int, config_hash: str, expected: Tensors) -> tup
     Raises:
         StoreError: there are checkpoints of the level, and none can be trusted; or they are of another run.
     """
-    rows = [row for row in _rows(folder) if row["level"] == level]
-    remarks: list[str] = []
-    for row in reversed(rows):
+    rows = {row["file"]: row for row in _rows(folder) if row["level"] == level}  # of two of one name the later counts
+    there = {file.name for file in folder.glob(f"level-{level:02d}-*.safetensors")} if folder.is_dir() else set()
+    remarks = [f"{name} is not named in the manifest" for name in sorted(there - set(rows))]
+    for row in reversed(sorted(rows.values(), key=lambda row: row["epoch"])):
         if row["config"] != config_hash:
             raise StoreError(
                 f"checkpoint {row['file']} belongs to a run with hash {row['config']}, not {config_hash}: delete it"
@@ -95,7 +107,7 @@ def newest(folder: Path, level: int, config_hash: str, expected: Tensors) -> tup
             return _read(folder, row, expected), remarks
         except StoreError as error:
             remarks.append(str(error))
-    if rows:
+    if rows or there:
         raise StoreError(
             f"no checkpoint of level {level} can be trusted ({'; '.join(remarks)}): delete the folder checkpoints to "
             "train that level anew"
@@ -113,7 +125,13 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     """The manifest's lines that are whole and say what they must."""
     kinds = {"file": str, "sha256": str, "bytes": int, "level": int, "epoch": int, "config": str, "origin": dict}
     rows = [json.loads(line) for line in whole_lines(folder / MANIFEST)]
-    return [row for row in rows if all(type(row.get(name)) is kind for name, kind in kinds.items())]
+    ours = [row for row in rows if "seal" in row and is_whole(row)]
+    ours = [row for row in ours if all(type(row.get(name)) is kind for name, kind in kinds.items())]
+    return [row for row in ours if row["file"] == _name(row["level"], row["epoch"])]
+
+
+def _name(level: int, epoch: int) -> str:
+    return f"level-{level:02d}-epoch-{epoch:05d}.safetensors"
 
 
 def _remove(folder: Path, keep: Sequence[str]) -> None:
@@ -133,7 +151,7 @@ def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _read(folder: Path, row: Mapping[str, Any], expected: Tensors) -> Checkpoint:
-    if os.sep in row["file"] or row["file"].startswith("."):
+    if row["file"] != _name(row["level"], row["epoch"]):
         raise StoreError(f"checkpoint {row['file']!r} is not a name of ours")
     flat = read_checked(folder / row["file"], row["sha256"], row["bytes"])
     parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "start": {}, "masks": {}, "taken": {}}
@@ -147,6 +165,8 @@ def _read(folder: Path, row: Mapping[str, Any], expected: Tensors) -> Checkpoint
     taken: dict[int, dict[str, Any]] = {}
     for name, value in parts.pop("taken").items():
         epoch, _, rest = name.partition("/")
+        if not re.fullmatch("[0-9]{1,9}", epoch):
+            raise StoreError(f"{what} holds {name!r}, which is no mask of ours")
         taken.setdefault(int(epoch), {})[rest] = value
     for masks in (parts["masks"], *taken.values()):
         check_same(masks, {n: expected[n].bool() for n in masks if n in expected}, what)

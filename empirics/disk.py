@@ -113,6 +113,7 @@ def append_line(path: Path, record: Any, sync: bool = True) -> None:
         StoreError: the disk is full, or the file cannot be written.
     """
     try:
+        new = not path.exists()
         with open(path, "ab") as file:
             if file.tell() and not _ends_whole(path):
                 file.write(b"\n")  # a torn line before it stays by itself
@@ -120,6 +121,8 @@ def append_line(path: Path, record: Any, sync: bool = True) -> None:
             file.flush()
             if sync:
                 os.fsync(file.fileno())
+        if sync and new:
+            _sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"cannot write {path.name}: {error.strerror}: what was complete before stands") from error
 
@@ -148,8 +151,15 @@ def whole_lines(path: Path) -> list[bytes]:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a regular file's content, in hexadecimal; it is not read into memory.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(2, "it is no file", path.name)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:

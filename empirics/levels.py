@@ -55,6 +55,8 @@ def _train_levels(trial: Trial) -> list[str]:
             return remarks
         resumed, found = going_on(trial, level)
         remarks += found
+        if trial.folder.level_path(level).is_dir():
+            remarks.append(f"level {level} was damaged or not finished, and is trained anew")
         if resumed is not None:
             start, masks = resumed.start, resumed.masks
         elif config.is_dense:
@@ -131,6 +133,7 @@ def train_level(trial: Trial, level: int, start: State, masks: m.Masks, resumed:
     }
     packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
     files = {WEIGHTS: end, MASKS: signs.pack(masks), SIGNS: packed} | ({INITIAL: start} if config.is_dense else {})
+    folder.sync_metrics()  # a level that stands has its metrics
     folder.save_level(header | measured | described, files)
     checkpoints.clear(folder.checkpoints)
     return True

@@ -82,8 +82,12 @@ class RunFolder:
         Raises:
             StoreError: another process holds it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lease", "a+") as file:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lease = open(self.path / ".lease", "a+")
+        except OSError as error:
+            raise StoreError(f"cannot hold run {self.run}, seed {self.seed}: {error.strerror}") from None
+        with lease as file:
             for attempt in range(LEASE_SECONDS * 10 + 1):
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,6 +98,8 @@ class RunFolder:
                         owner = file.read().strip() or "another process"
                         raise StoreError(f"run {self.run}, seed {self.seed}, is being trained by {owner}") from None
                     time.sleep(0.1)  # the owner may be a worker that is just ending
+                except OSError as error:
+                    raise StoreError(f"this file system cannot hold a run for one process: {error.strerror}") from None
             file.truncate(0)
             file.write(f"process {os.getpid()}")
             file.flush()

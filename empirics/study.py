@@ -182,6 +182,7 @@ def train(plan: Plan, command: Study) -> int:
     study = write_study(command.results, plan.record)
     failures: list[sweep.Event] = []
     if plan.tasks:
+        overlaps_file(command.results, study["study"]).unlink(missing_ok=True)  # counted again when the runs are done
         with reporter(plan.tasks) as on_event:
             failures = sweep.execute(
                 plan.tasks,

@@ -43,7 +43,7 @@ def manifest(folder: Path, data: bytes, **changes) -> None:
     (folder / "level-01-epoch-00001.safetensors").write_bytes(data)
     row = {"file": "level-01-epoch-00001.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
            "level": 1, "epoch": 1, "config": "hash", "origin": {}, **changes}  # fmt: skip
-    (folder / checkpoints.MANIFEST).write_text(json.dumps(row) + "\n")
+    (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.sealed(row)) + "\n")
 
 
 def test_a_pickle_in_place_of_a_checkpoint_never_runs(tmp_path):

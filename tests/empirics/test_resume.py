@@ -1,6 +1,7 @@
 """Interrupted runs go on from the last epoch to the same bits, and say what they could not trust."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
@@ -10,7 +11,7 @@ from tiny_runs import arm, lab_in, run_arms
 
 from empirics import checkpoints, levels, store
 from empirics.config import config_hash
-from empirics.disk import StoreError
+from empirics.disk import StoreError, sealed
 from empirics.resume import Interrupted
 from empirics.store import RunFolder
 
@@ -28,14 +29,15 @@ def straight(tmp_path_factory, tiny_digits):
 
 def results_of(folder: RunFolder) -> dict:
     """What must not depend on interruptions: tensors bit for bit, metrics and records but for times."""
+    files = sorted(folder.path.rglob("*.safetensors"))
     tensors = {
-        path.relative_to(folder.path).as_posix(): path.read_bytes() for path in folder.path.rglob("*.safetensors")
+        path.relative_to(folder.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
     }
-    volatile = {"seconds", "images_per_s", "provenance", "files"}
+    volatile = {"seal", "seconds", "images_per_s", "provenance", "files"}
     strip = lambda record: {name: value for name, value in record.items() if name not in volatile}  # noqa: E731
     records = [strip(json.loads(path.read_text())) for path in sorted(folder.path.rglob("level.json"))]
     lines = [strip(json.loads(line)) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
-    return {"tensors": tensors, "records": records, "metrics": lines, "signs": folder.signs_record()}
+    return {"tensors": tensors, "records": records, "metrics": lines, "signs": strip(folder.signs_record() or {})}
 
 
 def folder_of(lab, config) -> RunFolder:
@@ -164,6 +166,44 @@ def test_a_torn_last_line_of_the_manifest_costs_one_checkpoint(interrupted, stra
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
+def test_an_edited_manifest_is_found_and_the_checkpoint_before_is_taken(interrupted, straight):
+    """A flipped bit that turns epoch 3 into epoch 2 would go on from there with the weights of epoch 3."""
+    lab, config, run = interrupted
+    manifest = run.checkpoints / checkpoints.MANIFEST
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join([*lines[:-1], lines[-1].replace('"epoch": 3', '"epoch": 2')]))
+    assert any("epoch-00003" in remark for remark in levels.run(config, 0, lab))
+    assert results_of(run) == results_of(folder_of(straight[0], config))
+
+
+@pytest.mark.parametrize("spoil", [lambda p: p.unlink(), lambda p: p.write_bytes(bytes(p.stat().st_size))])
+def test_a_lost_manifest_is_a_named_error_and_never_a_silent_restart(interrupted, spoil):
+    lab, config, run = interrupted
+    spoil(run.checkpoints / checkpoints.MANIFEST)
+    with pytest.raises(StoreError, match="no checkpoint of level 1 can be trusted .*is not named in the manifest"):
+        levels.run(config, 0, lab)
+
+
+def test_a_checkpoint_written_a_second_time_leaves_two_that_differ(interrupted, straight):
+    lab, config, run = interrupted
+    flip_a_bit(newest_file(run))
+    with pytest.raises(Interrupted):
+        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(STEPS + 1)))
+    assert sorted(path.name[9:20] for path in run.checkpoints.glob("*.safetensors")) == ["epoch-00002", "epoch-00003"]
+    flip_a_bit(newest_file(run))
+    levels.run(config, 0, lab)
+    assert results_of(run) == results_of(folder_of(straight[0], config))
+
+
+def test_a_level_that_was_damaged_is_said_to_be_trained_anew(straight, tiny_digits, tmp_path):
+    lab = lab_in(tmp_path, tiny_digits)
+    config = begin(lab, straight, "lrr")
+    levels.run(config, 0, lab)
+    flip_a_bit(folder_of(lab, config).level_path(2) / "weights.safetensors")
+    assert any("level 2 was damaged" in remark for remark in levels.run(config, 0, lab))
+    assert results_of(folder_of(lab, config)) == results_of(folder_of(straight[0], config))
+
+
 def test_metrics_that_lost_a_line_the_checkpoint_counts_on_are_a_named_error(interrupted):
     lab, config, run = interrupted
     file = run.path / "metrics.jsonl"
@@ -185,7 +225,8 @@ def test_lines_behind_the_checkpoint_and_a_torn_one_are_dropped(interrupted, str
 def test_a_checkpoint_of_another_run_is_refused(interrupted):
     lab, config, run = interrupted
     manifest = run.checkpoints / checkpoints.MANIFEST
-    manifest.write_text(manifest.read_text().replace(config_hash(config), "0badcafe"))
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    manifest.write_text("".join(json.dumps(sealed({**row, "config": "0badcafe"})) + "\n" for row in rows))
     with pytest.raises(StoreError, match=f"belongs to a run with hash 0badcafe, not {config_hash(config)}: delete it"):
         levels.run(config, 0, lab)
 
