@@ -125,6 +125,7 @@ def test_a_save_syncs_the_file_renames_it_and_syncs_the_folder_in_that_order(tmp
     disk.append_line(tmp_path / "log", {"a": 1})
     assert done == ["sync file", "create folder False", "sync folder"], "a new log, and its name"
     done.clear()
+    kinds.clear()
     disk.append_line(tmp_path / "log", {"a": 2})
     assert done == ["sync file"], "a line of the manifest is on the disk before anything counts on it"
 
