@@ -322,9 +322,9 @@ def check_weight_rewinding(tmp_path, dataset) -> None:
     """WR starts from the dense run's weights after its epoch k: at a constant rate, the end of a run of k epochs."""
     begun, train_level = {}, levels.train_level
 
-    def watched(trial, level, start, masks):
+    def watched(trial, level, start, masks, resumed):
         begun[trial.config.arm, level] = start
-        return train_level(trial, level, start, masks)
+        return train_level(trial, level, start, masks, resumed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(levels, "train_level", watched)
@@ -358,8 +358,8 @@ def check_last_accuracy(tmp_path, dataset) -> None:
 def log_the_best(monkeypatch) -> None:
     measure = levels._measure_training
 
-    def best(trial, level, start, masks):
-        measured = measure(trial, level, start, masks)
+    def best(trial, level, start, masks, resumed):
+        measured = measure(trial, level, start, masks, resumed)
         lines = [line for line in metrics(trial.folder) if line["level"] == level]
         return measured | {"test_accuracy": max(line["test_accuracy"] for line in lines)}
 
@@ -382,7 +382,7 @@ def start_over(monkeypatch) -> None:
     def from_the_first(trial):
         for level in trial.config.trained_levels:
             shutil.rmtree(trial.folder.level_path(level), ignore_errors=True)
-        go_on(trial)
+        return go_on(trial)
 
     monkeypatch.setattr(levels, "_train_levels", from_the_first)
 
@@ -516,8 +516,7 @@ def skip_what_is_missing(monkeypatch) -> None:
     train_levels = levels._train_levels
 
     def skipping(trial):
-        if trial.dense.level_record(0) is not None:
-            train_levels(trial)
+        return train_levels(trial) if trial.dense.level_record(0) is not None else []
 
     monkeypatch.setattr(levels, "_train_levels", skipping)
 
