@@ -102,11 +102,12 @@ def plan_study(
     tasks = sweep.unfinished(sweep.plan(configs.values(), seeds), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
+    varied = varied if set(changed) - set(given or {}) else None  # at the preset's own value it is the preset's study
     options = f" --vary {varied}{_options(given or {})}" if varied else _options(changed)
     folder = f" --data-dir DIR --data-label {source.name}" if command.data_label else ""
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = sweep.study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
-    record["varied"] = varied if changed and varied else None
+    record["varied"] = varied
     return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
 
 
