@@ -125,7 +125,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     """The manifest's lines that are whole and say what they must."""
     kinds = {"file": str, "sha256": str, "bytes": int, "level": int, "epoch": int, "config": str, "origin": dict}
     rows = [json.loads(line) for line in whole_lines(folder / MANIFEST)]
-    ours = [row for row in rows if "seal" in row and is_whole(row)]
+    ours = [row for row in rows if is_whole(row)]
     ours = [row for row in ours if all(type(row.get(name)) is kind for name, kind in kinds.items())]
     return [row for row in ours if row["file"] == _name(row["level"], row["epoch"])]
 

@@ -96,9 +96,8 @@ def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_whole(record: Mapping[str, Any]) -> bool:
-    """Whether a record says what it said when it was sealed; one without a seal (of an older version) may."""
-    rest = {name: value for name, value in record.items() if name != "seal"}
-    return record.get("seal", _seal(rest)) == _seal(rest)
+    """Whether a record says what it said when it was sealed."""
+    return record.get("seal") == _seal({name: value for name, value in record.items() if name != "seal"})
 
 
 def _seal(rest: Mapping[str, Any]) -> str:

@@ -54,9 +54,11 @@ def _train_levels(trial: Trial) -> list[str]:
             trial.folder.save_level(records.diverged(records.header(config, trial.seed, level), reason, trial.lab), {})
             return remarks
         resumed, found = going_on(trial, level)
-        remarks += found
         if trial.folder.level_path(level).is_dir():
-            remarks.append(f"level {level} was damaged or not finished, and is trained anew")
+            found.append(f"level {level} was damaged or not finished, and is trained anew")
+        for text in found:
+            trial.lab.remark(text)
+        remarks += found
         if resumed is not None:
             start, masks = resumed.start, resumed.masks
         elif config.is_dense:

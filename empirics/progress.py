@@ -98,5 +98,5 @@ class Bars:
             if event.message:
                 text = f"{_label(event.task)} {event.kind}: {event.message}"
                 self._progress.console.print(text, markup=False, highlight=False)
-            if key in self._bars:
+            if key in self._bars and event.kind != "remark":
                 self._progress.remove_task(self._bars.pop(key))

@@ -5,6 +5,7 @@ import torch
 from empirics import masks as m
 from empirics import signs
 from empirics.mask_sources import load_masks
+from empirics.resume import Interrupted
 from empirics.rewinding import restart
 from empirics.seeding import generator
 from empirics.store import SIGNS, RunFolder
@@ -68,8 +69,22 @@ def rewind_point(trial: Trial) -> State:
         return initial
     trial.load(initial)
     whole = {name: mask.to(lab.device) for name, mask in m.dense(trial.layers).items()}
-    train_cycle(trial.model, lab.dataset, whole, config.dense, seed=trial.seed, level=0, last_epoch=config.rewind_epoch)
+    train_cycle(
+        trial.model,
+        lab.dataset,
+        whole,
+        config.dense,
+        seed=trial.seed,
+        level=0,
+        last_epoch=config.rewind_epoch,
+        on_step=lambda: _stop_if_asked(trial),
+    )
     return state_of(trial.model)
+
+
+def _stop_if_asked(trial: Trial) -> None:
+    if trial.lab.stop():
+        raise Interrupted("stopped on the way to the rewind point: the same command begins there again")
 
 
 def load_signs(folder: RunFolder, level: int, moment: str, masks: m.Masks) -> signs.Signs:

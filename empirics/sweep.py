@@ -120,7 +120,7 @@ class Care:
 
 @dataclass(frozen=True)
 class Event:
-    """What became of a task: `kind` is `started`, `epoch`, `finished`, `failed`, `died` or `skipped`."""
+    """What became of a task: `kind` is `started`, `epoch`, `remark`, `finished`, `failed`, `died` or `skipped`."""
 
     kind: str
     task: Task
@@ -280,7 +280,7 @@ def execute(
                     start(task)
                 for connection in wait(list(running)):
                     event = _receive(connection, *running[connection])
-                    if event.kind == "epoch":
+                    if event.kind in ("epoch", "remark"):
                         on_event(event)
                         continue
                     task, process = running.pop(connection)
@@ -352,6 +352,7 @@ def _work(
     Asked to end (SIGTERM), it writes a checkpoint of the last epoch first.
     """
     asked: list[int] = []
+    said: list[str] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -365,6 +366,7 @@ def _work(
             where,
             results,
             report=lambda metrics: connection.send(("epoch", metrics)),
+            remark=lambda text: (said.append(text), connection.send(("remark", text))),
             stop=lambda: bool(asked),
             **dataclasses.asdict(care),
         )
@@ -377,7 +379,7 @@ def _work(
         advice = "out of GPU memory: use fewer --workers, or a smaller --micro-batch"
         connection.send(("failed", advice if full else str(error) if known else traceback.format_exc()))
     else:
-        connection.send(("finished", "; ".join(remarks)))
+        connection.send(("finished", "; ".join(text for text in remarks if text not in said)))
 
 
 def _follow_parent() -> None:

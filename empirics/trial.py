@@ -29,6 +29,7 @@ class Lab:
         results: results folder.
         threads: of torch in this process.
         report: told of every epoch.
+        remark: told at once of what a reader should know, since the run may be stopped before it ends.
         stop: whether training should stop, asked before every step.
         checkpoint_epochs: write a checkpoint every so many epochs of a level; 0: only by time.
         checkpoint_minutes: write one after so many minutes.
@@ -40,6 +41,7 @@ class Lab:
     results: Path
     threads: int = 1
     report: Callable[[EpochMetrics], None] = lambda metrics: None
+    remark: Callable[[str], None] = lambda text: None
     stop: Callable[[], bool] = lambda: False
     checkpoint_epochs: int = 0
     checkpoint_minutes: float = 5.0

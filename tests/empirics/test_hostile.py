@@ -64,7 +64,7 @@ def test_a_pickle_in_place_of_a_level_never_runs(tmp_path):
     (path / "weights.safetensors").write_bytes(data)
     files = {"weights.safetensors": hashlib.sha256(data).hexdigest()}
     record = {"run": CONFIG.name, "seed": 0, "level": 0, "status": "complete", "files": files}
-    (path / "level.json").write_text(json.dumps(record))
+    (path / "level.json").write_text(json.dumps(disk.sealed(record)))
     with pytest.raises(StoreError, match="not a safetensors file"):
         folder.load_tensors(0, "weights.safetensors")
     assert not (tmp_path / "canary").exists()
@@ -75,7 +75,7 @@ def test_a_level_cannot_name_files_outside_of_its_folder(tmp_path, name):
     folder = RunFolder(tmp_path, CONFIG.name, 0)
     folder.level_path(0).mkdir(parents=True)
     record = {"run": CONFIG.name, "seed": 0, "level": 0, "status": "complete", "files": {name: "0" * 64}}
-    (folder.level_path(0) / "level.json").write_text(json.dumps(record))
+    (folder.level_path(0) / "level.json").write_text(json.dumps(disk.sealed(record)))
     assert folder.level_record(0) is None
 
 

@@ -311,3 +311,40 @@ def test_a_level_ends_with_no_checkpoint_and_its_end_is_what_counts(interrupted,
     levels.run(config, 0, lab)
     assert results_of(run) == results_of(folder_of(straight[0], config))
     assert store.RunFolder is RunFolder and torch.is_grad_enabled()
+
+
+def test_what_a_reader_must_know_is_said_at_once_and_not_lost_when_the_run_is_stopped(interrupted):
+    lab, config, run = interrupted
+    flip_a_bit(newest_file(run))
+    said = []
+    with pytest.raises(Interrupted):
+        levels.run(config, 0, dataclasses.replace(lab, remark=said.append, stop=stopping_after(2)))
+    assert any("epoch-00003" in text for text in said)
+
+
+def test_weight_rewinding_stops_on_the_way_to_its_rewind_point(straight, tiny_digits, tmp_path):
+    lab = lab_in(tmp_path, tiny_digits)
+    config = begin(lab, straight, "wr")
+    with pytest.raises(Interrupted, match="on the way to the rewind point"):
+        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(2)))
+    levels.run(config, 0, lab)
+    assert results_of(folder_of(lab, config)) == results_of(folder_of(straight[0], config))
+
+
+def test_the_log_is_on_the_disk_before_a_checkpoint_or_a_level_and_the_level_before_its_checkpoints_go(
+    straight, tiny_digits, tmp_path, monkeypatch
+):
+    done = []
+
+    def spied(owner, name, word):
+        call = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given: (done.append(word), call(*given))[1])
+
+    spied(RunFolder, "sync_metrics", "log")
+    spied(checkpoints, "save", "checkpoint")
+    spied(RunFolder, "save_level", "level")
+    spied(checkpoints, "clear", "clear")
+    lab = lab_in(tmp_path, tiny_digits)
+    config = begin(lab, straight, "lrr")
+    levels.run(config, 0, dataclasses.replace(lab, checkpoint_epochs=4))
+    assert done == ["log", "checkpoint", "log", "level", "clear"] * 2
