@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirics.files import file_hash
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -157,8 +159,7 @@ def sha256(path: Path) -> str:
     """
     if not path.is_file():
         raise FileNotFoundError(2, "it is no file", path.name)
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_hash(path, "sha256")
 
 
 def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:

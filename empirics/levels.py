@@ -93,7 +93,7 @@ def _check_mask_run(trial: Trial, first: int) -> None:
 
 def _remarks(trial: Trial) -> list[str]:
     for level in trial.config.trained_levels:
-        record = trial.folder.level_record(level)
+        record = trial.folder.peek(level)  # its files were hashed when it was written or looked at
         if record is None or record["status"] == "diverged":
             return [f"diverged at level {level}: {record and record['reason']}"]
         empty = [name for name, layer in record["layers"].items() if not layer["kept"]]

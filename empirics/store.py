@@ -131,7 +131,7 @@ class RunFolder:
 
     def level_record(self, level: int) -> dict[str, Any] | None:
         """`level.json` if the level is whole: present, of this run, every file beside it matching its hash."""
-        record = self._record(level)
+        record = self.peek(level)
         try:
             files = record["files"].items() if record else ()
             whole = all(sha256(self.level_path(level) / file) == expected for file, expected in files)
@@ -139,7 +139,7 @@ class RunFolder:
             return None
         return record if whole else None
 
-    def _record(self, level: int) -> dict[str, Any] | None:
+    def peek(self, level: int) -> dict[str, Any] | None:
         """`level.json` if it is there, of this run, and says what it must; the files beside it are not looked at."""
         try:
             record = json.loads((self.level_path(level) / "level.json").read_bytes())
@@ -204,7 +204,7 @@ class RunFolder:
         Raises:
             StoreError: the level is missing, diverged or damaged.
         """
-        record = self._record(level)
+        record = self.peek(level)
         if record is None or file not in record["files"]:
             state = "is missing or damaged" if record is None else f"holds no {file} (status {record['status']})"
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}, {state}: train that run first")
@@ -322,6 +322,9 @@ def theory_result_stands(folder: Path, name: str) -> bool:
     try:
         record = json.loads((folder / f"{name}.json").read_bytes())
         arrays = record["arrays"]
-        return arrays is None or sha256(folder / arrays["file"]) == arrays["sha256"]
+        # a plain name: a stranger's record must not lead out of the folder
+        return arrays is None or (
+            Path(arrays["file"]).name == arrays["file"] and sha256(folder / arrays["file"]) == arrays["sha256"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from empirics import presets, runtime, sweep
 from empirics.arms import Settings, differs, resolve
+from empirics.care import Care
 from empirics.config import ConfigError, RunConfig, choose
 from empirics.runtime import usable_cores
 from empirics.store import json_bytes, overlaps_file, overlaps_stand, write_atomic, write_study
@@ -199,9 +200,9 @@ def train(plan: Plan, command: Study) -> int:
     return len(failures)
 
 
-def care(command: Study) -> sweep.Care:
+def care(command: Study) -> Care:
     """How carefully the runs of a command are kept."""
-    return sweep.Care(command.threads, command.checkpoint_epochs, command.checkpoint_minutes, command.bit_exact)
+    return Care(**{field.name: getattr(command, field.name) for field in dataclasses.fields(Care)})
 
 
 def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirics.care import Care
 from empirics.config import RunConfig
 from empirics.store import RunFolder
 
@@ -99,23 +100,6 @@ def part_of(dataset: "Dataset", config: RunConfig) -> "Dataset":
     from empirics.datasets import subset
 
     return subset(dataset, config.images_per_class, config.validation_per_class)
-
-
-@dataclass(frozen=True)
-class Care:
-    """How carefully runs are kept.
-
-    Args:
-        threads: of torch in each worker.
-        checkpoint_epochs: write a checkpoint every so many epochs of a level; 0: only by time.
-        checkpoint_minutes: write one after so many minutes.
-        bit_exact: refuse to go on from what other versions, hardware or thread counts have made.
-    """
-
-    threads: int = 1
-    checkpoint_epochs: int = 0
-    checkpoint_minutes: float = 5.0
-    bit_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,7 +208,7 @@ def execute(
     device: str,
     workers: int,
     on_event: Callable[[Event], None],
-    care: Care = Care(),
+    care: Care | None = None,
 ) -> list[Event]:
     """Run every task in processes side by side; the events of those that failed or were skipped.
 
@@ -238,7 +222,7 @@ def execute(
         device: `cpu`, `cuda` or `auto`.
         workers: processes at a time.
         on_event: told of progress, in this process.
-        care: threads and checkpoints.
+        care: threads and checkpoints; its defaults for None.
     """
     context = multiprocessing.get_context("forkserver")
     # imported once and forked: a worker starts in milliseconds
@@ -252,7 +236,9 @@ def execute(
     def start(task: Task) -> None:
         connection, child = context.Pipe(duplex=False)
         place = min(set(range(workers)) - set(places.values()))
-        process = context.Process(target=_work, args=(task, source, results, device, place, care, child), daemon=True)
+        process = context.Process(
+            target=_work, args=(task, source, results, device, place, care or Care(), child), daemon=True
+        )
         process.start()
         child.close()
         running[connection], places[connection] = (task, process), place

@@ -1,6 +1,5 @@
 """A run and seed at work: where its data, its network and its folders are."""
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from empirics import models
+from empirics.care import Care
 from empirics.config import RunConfig
 from empirics.datasets import Dataset
 from empirics.disk import check_same
@@ -20,32 +20,24 @@ State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Lab:
-    """Where runs happen: the data on a device, and the results folder.
+class Lab(Care):
+    """Where runs happen: the data on a device, and the results folder; how they are kept is `Care`'s.
 
     Args:
         dataset: on the device.
         device: where networks are trained.
         results: results folder.
-        threads: of torch in this process.
         report: told of every epoch.
         remark: told at once of what a reader should know, since the run may be stopped before it ends.
         stop: whether training should stop, asked before every step.
-        checkpoint_epochs: write a checkpoint every so many epochs of a level; 0: only by time.
-        checkpoint_minutes: write one after so many minutes.
-        bit_exact: refuse to go on from what other versions, hardware or thread counts have made.
     """
 
     dataset: Dataset
     device: torch.device
     results: Path
-    threads: int = 1
     report: Callable[[EpochMetrics], None] = lambda metrics: None
     remark: Callable[[str], None] = lambda text: None
     stop: Callable[[], bool] = lambda: False
-    checkpoint_epochs: int = 0
-    checkpoint_minutes: float = 5.0
-    bit_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,8 +117,3 @@ def load_state(model: nn.Module, state: State, run: str) -> None:
 def state_of(model: nn.Module) -> State:
     """A copy of a network's state dict, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-
-def with_config(trial: Trial, **changes: object) -> Trial:
-    """The same trial under other settings."""
-    return dataclasses.replace(trial, config=dataclasses.replace(trial.config, **changes))

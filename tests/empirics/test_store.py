@@ -165,3 +165,14 @@ def test_an_edited_number_in_a_record_is_found(tmp_path):
     assert folder.signs_record() is not None
     signs.write_text(signs.read_text().replace('"a": 1', '"a": 2'))
     assert folder.signs_record() is None
+
+
+def test_a_result_of_the_neuron_cannot_name_arrays_outside_of_its_folder(tmp_path):
+    folder = tmp_path / "theory"
+    folder.mkdir()
+    for name, stands in (("a.npz", True), ("../a.npz", False), (str(tmp_path / "a.npz"), False)):
+        for place in (folder, tmp_path):
+            (place / "a.npz").write_bytes(b"data")
+        arrays = {"file": name, "sha256": disk.sha256(folder / "a.npz")}
+        (folder / "x.json").write_text(json.dumps({"arrays": arrays}))
+        assert store.theory_result_stands(folder, "x") == stands, name
