@@ -1,7 +1,7 @@
 """Presets: the studies of the paper and ours, with the source of each setting."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from empirics.arms import needed_arms, resolve
@@ -24,6 +24,7 @@ class Preset:
         train_images, test_images: of the data set, for estimates made before the data are there.
         image_shape: (channels, height, width), for the same.
         classes: number of classes, for the same.
+        vary_on: settings that hold in every variation of the preset, where its own would take too long.
     """
 
     about: str
@@ -35,6 +36,7 @@ class Preset:
     test_images: int
     image_shape: tuple[int, int, int]
     classes: int
+    vary_on: Mapping[str, Any] = field(default_factory=dict)
 
 
 def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
@@ -113,6 +115,7 @@ PRESETS: dict[str, Preset] = {
             "prune_rate": 0.5,
             "levels": 8,
         },
+        vary_on={"model": "resnet8"},
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources={"model": "summary"},

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from empirics.datasets import Dataset
 
 GPU_WORKERS = 4  # processes that share one GPU
+BASE = "base"  # of a study that is a value of every variation
 DATA_FOLDER = Path("data")
 
 
@@ -75,7 +76,8 @@ def plan_study(
     arms: Sequence[str],
     overrides: Mapping[str, Any],
     varied: str | None = None,
-    given: Settings | None = None,
+    common: Settings | None = None,
+    options: str = "",
 ) -> Plan:
     """What is missing of a preset's arms (all of them for none given), checked as far as can be before training.
 
@@ -84,7 +86,8 @@ def plan_study(
         arms: keys of `ARMS`.
         overrides: settings of the preset that are changed.
         varied: the variation that this study is a value of.
-        given: those of `overrides` that the variation does not set.
+        common: those of `overrides` that hold at every value of the variation.
+        options: what the command line says beside the variation.
     """
     preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
     _check_numbers(command)
@@ -103,12 +106,12 @@ def plan_study(
     tasks = sweep.unfinished(sweep.plan(configs.values(), seeds), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
-    varied = varied if set(changed) - set(given or {}) else None  # at the preset's own value it is the preset's study
-    options = f" --vary {varied}{_options(given or {})}" if varied else _options(changed)
     folder = f" --data-dir DIR --data-label {source.name}" if command.data_label else ""
+    place = _place(varied, changed, common or {}, preset)
+    options = f" --vary {varied}{options}" if place["varied"] else _options(changed)
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = sweep.study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
-    record["varied"] = varied
+    record |= place
     return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
 
 
@@ -120,11 +123,25 @@ def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Ma
     """
     preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
     variation = VARIATIONS[choose(name, VARIATIONS, "variation")]
-    values = variation.values({**preset.settings, **overrides})
+    common = {**preset.vary_on, **overrides}
+    values = variation.values({**preset.settings, **common})
     clash = sorted({key for value in values for key in value} & set(overrides))
     if clash:
         raise ConfigError(f"--vary {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
-    return [plan_study(command, arms or variation.arms, {**overrides, **v}, name, overrides) for v in values]
+    options = _options(overrides)
+    return [plan_study(command, arms or variation.arms, {**common, **v}, name, common, options) for v in values]
+
+
+def _place(varied: str | None, changed: Settings, common: Settings, preset: presets.Preset) -> dict[str, Any]:
+    """Where a study stands among variations: `varied`, and the settings `common` to all values of the variation.
+
+    At the common settings themselves it is a value of every variation: that is called `base`; where these are the
+    preset's own it is the preset's study, and no variation at all.
+    """
+    common = {name: value for name, value in common.items() if value != _setting(preset, name)}
+    if varied is None or (changed == common and not preset.vary_on):
+        return {"varied": None, "common": {}}
+    return {"varied": BASE if changed == common else varied, "common": common}
 
 
 def _setting(preset: presets.Preset, name: str) -> Any:

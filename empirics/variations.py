@@ -31,9 +31,9 @@ def _widths(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _prune_rates(settings: Settings) -> list[dict[str, Any]]:
-    """Rates of .1 to .5, each with the levels that end nearest to the preset's last density."""
+    """Rates about the preset's, each with the levels that end nearest to the preset's last density."""
     last = (settings["levels"] - 1) * math.log1p(-settings["prune_rate"])
-    rates = (0.1, 0.2, 0.3, 0.4, 0.5)
+    rates = (0.1, 0.2, 0.3, 0.5) if settings["prune_rate"] < 0.4 else (0.2, 0.5, 0.7)
     return [{"prune_rate": rate, "levels": 1 + max(1, round(last / math.log1p(-rate)))} for rate in rates]
 
 
@@ -64,7 +64,7 @@ def _densities(settings: Settings) -> list[dict[str, Any]]:
 def _perturbations(settings: Settings) -> list[dict[str, Any]]:
     """Rates at the middle level, other levels at a rate of .2, and that rate drawn in each layer."""
     middle, last = settings["levels"] // 2, settings["levels"] - 1
-    rates = [{"perturb_rate": rate, "perturb_level": middle} for rate in (0.1, 0.2, 0.3, 0.5)]
+    rates = [{"perturb_rate": rate, "perturb_level": middle} for rate in (0.1, 0.2, 0.5)]
     levels = [{"perturb_rate": 0.2, "perturb_level": level} for level in sorted({1, last} - {middle})]
     return [*rates, *levels, {"perturb_rate": 0.2, "perturb_level": middle, "perturb_scope": "layerwise"}]
 
@@ -78,13 +78,15 @@ def _longer_levels(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _other_models(settings: Settings) -> list[dict[str, Any]]:
-    return [{"model": "vgg11" if settings["dataset"] == "digits" else "vgg16"}]
+    """The network as it is, and a VGG: 8 layers of convolutions for small images, 13 for others."""
+    return [{}, {"model": "vgg11" if settings["dataset"] == "digits" else "vgg16"}]
 
 
 def _as_it_is(settings: Settings) -> list[dict[str, Any]]:
     return [{}]
 
 
+_PERTURBED = ("imp-perturbed", "lrr-perturbed")
 _REWINDS = (
     "wr",
     "fine-tune",
@@ -108,8 +110,8 @@ VARIATIONS: dict[str, Variation] = {
     "densities": Variation("layer densities of random masks", ("imp-on-random-mask", "lrr-on-random-mask"), _densities),
     "mask-convergence": Variation("levels trained longer: does the mask still change?", ("imp", "lrr"), _longer_levels),
     "model": Variation("another architecture (VGG)", ("imp", "lrr"), _other_models),
-    "perturbation": Variation("share and level of perturbed signs", ("imp-perturbed", "lrr-perturbed"), _perturbations),
-    "prune-rate": Variation("prune rates of .1 to .5, to the same density", ("imp", "lrr"), _prune_rates),
+    "perturbation": Variation("share and level of perturbed signs", ("imp", "lrr", *_PERTURBED), _perturbations),
+    "prune-rate": Variation("prune rates, to the same density", ("imp", "lrr"), _prune_rates),
     "schedule": Variation("learning-rate schedules", ("imp", "lrr"), _schedules),
     "warm-up": Variation("epochs of warm-up", ("imp", "lrr"), _warm_ups),
     "width": Variation("width of the network (overparametrisation)", ("imp", "lrr"), _widths),

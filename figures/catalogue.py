@@ -1,7 +1,7 @@
 """The registry of figures. To add one: a function Records -> Drawing in a plots file, and one line here."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 
 
@@ -11,7 +11,8 @@ class FigureSpec:
 
     `function` is "module:name", imported when the figure is drawn: matplotlib stays unloaded while nothing changes.
     `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
-    `signs`: it needs the arms' sign statistics.
+    `signs`: it needs the arms' sign statistics. `variations`: by name, the arms that it reads at every value of that
+    variation.
     """
 
     id: str
@@ -20,6 +21,7 @@ class FigureSpec:
     theory: tuple[str, ...]
     arms: tuple[str, ...]
     signs: bool = False
+    variations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def command(self) -> str:

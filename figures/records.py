@@ -45,7 +45,9 @@ class Source:
 class Study:
     """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of.
 
-    `varied` names the variation that the study is one value of, if it is; claims are not judged on such a study.
+    `base` is the preset, `changed` what was changed in it. `varied` names the variation that the study is one value of
+    (`base`: a value of every one), if it is, and `common` those of `changed` that hold at all of its values; claims
+    about IMP and LRR are not judged on such a study.
     """
 
     study: str
@@ -60,6 +62,9 @@ class Study:
     prune_rate: float
     command: str
     varied: str | None = None
+    base: str = ""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    common: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def scope(self) -> str:
@@ -197,6 +202,7 @@ _STUDY = {
     "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": LEVEL_COUNT,
     "prune_rate": RATE, "command": TEXT,
 }  # fmt: skip
+_PLACE = {"varied": or_null(NAME), "base": LABEL, "changed": TABLE, "common": TABLE}
 _RUN = {
     "schema": exactly(SCHEMA), "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
     "dense_run": or_null(NAME),
@@ -229,11 +235,12 @@ def parse_study(data: dict, file: str) -> Study:
     found = take(data, _STUDY, file)
     for arm, run in found["arms"].items():
         take({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
-    varied = take({"varied": data.get("varied")}, {"varied": or_null(NAME)}, file)["varied"]
+    place = {"varied": None, "base": found["preset"], "changed": {}, "common": {}}
+    place = take({name: data.get(name, absent) for name, absent in place.items()}, _PLACE, file)
     return Study(
         **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
         seeds=tuple(sorted(found["seeds"])),
-        varied=varied,
+        **place,
     )
 
 

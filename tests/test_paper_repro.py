@@ -158,10 +158,10 @@ def test_a_variation_trains_a_study_for_each_of_its_values(tmp_path):
     assert call("train", *arguments, cwd=tmp_path).returncode == 0
     studies = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("results/studies/*.json"))]
     found = {study["changed"].get("densities"): study["varied"] for study in studies}
-    assert found == {"balanced": "densities", "uniform": "densities", None: None}, "erk is the preset's own"
+    assert found == {"balanced": "densities", "uniform": "densities", None: "base"}, "erk is the preset's own"
     assert len({study["arms"]["imp-on-random-mask"] for study in studies}) == 3
     assert len({study["dense_run"] for study in studies}) == 1, "level 0 is trained once"
-    assert all(study["base"] == "quick" for study in studies)
+    assert all(study["base"] == "quick" and study["common"]["model"] == "resnet8" for study in studies)
     assert all(("--vary densities" in study["command"]) == bool(study["varied"]) for study in studies)
 
 

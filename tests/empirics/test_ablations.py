@@ -426,7 +426,7 @@ def test_every_value_of_every_variation_is_a_valid_study(preset, variation):
     spec, base = VARIATIONS[variation], presets.PRESETS[preset].settings
     for settings_ in (base, {**base, "epochs": 3, "warmup_epochs": 1}):
         values = spec.values(settings_)
-        configs = [resolve(spec.arms[0], {**settings_, **value}) for value in values]
+        configs = [resolve(spec.arms[-1], {**settings_, **value}) for value in values]
         assert len({config.name for config in configs}) == len(values) >= 1
 
 
@@ -510,7 +510,7 @@ def test_prune_rates_of_a_variation_end_at_about_the_same_density():
         settings_ = presets.PRESETS[preset].settings
         target = (1 - settings_["prune_rate"]) ** (settings_["levels"] - 1)
         values = VARIATIONS["prune-rate"].values(settings_)
-        assert [value["prune_rate"] for value in values] == [0.1, 0.2, 0.3, 0.4, 0.5]
+        assert {settings_["prune_rate"]} < {value["prune_rate"] for value in values}, "the preset's, and others"
         for value in values:
             last = (1 - value["prune_rate"]) ** (value["levels"] - 1)
             assert 0.7 < last / target < 1.42, "within half a level of the coarsest rate"
