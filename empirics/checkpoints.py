@@ -19,8 +19,10 @@ from empirics.disk import (
     StoreError,
     append_line,
     check_same,
+    has_kinds,
     is_whole,
     read_checked,
+    remove,
     sealed,
     tensor_bytes,
     whole_lines,
@@ -47,7 +49,8 @@ class Checkpoint:
         start: state dict that the level started from.
         masks: of the level, bool.
         taken: masks that were taken on the way, by epoch.
-        origin: versions, hardware and threads of the process that wrote it.
+        lineage: the conditions of the processes that its bits come from, see `empirics.lineage`.
+        built_on: SHA-256 of the levels that its level is made from, by place.
     """
 
     level: int
@@ -57,7 +60,8 @@ class Checkpoint:
     start: Tensors
     masks: Tensors
     taken: Mapping[int, Tensors]
-    origin: Mapping[str, Any]
+    lineage: Sequence[Mapping[str, Any]]
+    built_on: Mapping[str, str]
 
 
 def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
@@ -76,14 +80,17 @@ def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
         "level": checkpoint.level,
         "epoch": checkpoint.epoch,
         "config": config_hash,
-        "origin": checkpoint.origin,
+        "lineage": list(checkpoint.lineage),
+        "built_on": dict(checkpoint.built_on),
     }
     append_line(folder / MANIFEST, sealed(row))
-    names = list(dict.fromkeys(row["file"] for row in reversed(_rows(folder))))  # one may be written a second time
+    names = list(dict.fromkeys(row["file"] for row in reversed(rows(folder))))  # one may be written a second time
     _remove(folder, keep=names[:KEPT])
 
 
-def newest(folder: Path, level: int, config_hash: str, expected: Tensors) -> tuple[Checkpoint | None, list[str]]:
+def newest(
+    folder: Path, level: int, config_hash: str, expected: Tensors, built_on: Mapping[str, str] | None = None
+) -> tuple[Checkpoint | None, list[str]]:
     """The newest whole checkpoint of `level`, or None where there is none, and what a reader should know of it.
 
     Args:
@@ -91,14 +98,19 @@ def newest(folder: Path, level: int, config_hash: str, expected: Tensors) -> tup
         level: the level that is to go on.
         config_hash: of the run.
         expected: the network's state dict, for names, shapes and types; nothing of another network is read.
+        built_on: of the level as it would be trained now; a checkpoint made from other bits is left alone.
 
     Raises:
         StoreError: there are checkpoints of the level, and none can be trusted; or they are of another run.
     """
-    rows = {row["file"]: row for row in _rows(folder) if row["level"] == level}  # of two of one name the later counts
+    named = {row["file"]: row for row in rows(folder) if row["level"] == level}  # of two of one name the later counts
     there = {file.name for file in folder.glob(f"level-{level:02d}-*.safetensors")} if folder.is_dir() else set()
-    remarks = [f"{name} is not named in the manifest" for name in sorted(there - set(rows))]
-    for row in reversed(sorted(rows.values(), key=lambda row: row["epoch"])):
+    remarks = [f"{name} is not named in the manifest" for name in sorted(there - set(named))]
+    for name in [name for name, row in named.items() if _is_stale(row, built_on or {})]:
+        remarks.append(f"{name} builds on a level that has been trained anew since, to other bits: it is not used")
+        del named[name]
+        there.discard(name)
+    for row in reversed(sorted(named.values(), key=lambda row: row["epoch"])):
         if row["config"] != config_hash:
             raise StoreError(
                 f"checkpoint {row['file']} belongs to a run with hash {row['config']}, not {config_hash}: delete it"
@@ -107,7 +119,7 @@ def newest(folder: Path, level: int, config_hash: str, expected: Tensors) -> tup
             return _read(folder, row, expected), remarks
         except StoreError as error:
             remarks.append(str(error))
-    if rows or there:
+    if named or there:
         raise StoreError(
             f"no checkpoint of level {level} can be trusted ({'; '.join(remarks)}): delete the folder checkpoints to "
             "train that level anew"
@@ -115,18 +127,41 @@ def newest(folder: Path, level: int, config_hash: str, expected: Tensors) -> tup
     return None, remarks
 
 
-def clear(folder: Path) -> None:
-    """Remove every checkpoint: the level is complete."""
-    _remove(folder, keep=[])
-    (folder / MANIFEST).unlink(missing_ok=True)
+def _is_stale(row: Mapping[str, Any], built_on: Mapping[str, str]) -> bool:
+    return any(row["built_on"].get(place, digest) != digest for place, digest in built_on.items())
 
 
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    """The manifest's lines that are whole and say what they must."""
-    kinds = {"file": str, "sha256": str, "bytes": int, "level": int, "epoch": int, "config": str, "origin": dict}
-    rows = [json.loads(line) for line in whole_lines(folder / MANIFEST)]
-    ours = [row for row in rows if is_whole(row)]
-    ours = [row for row in ours if all(type(row.get(name)) is kind for name, kind in kinds.items())]
+def clear(folder: Path, level: int) -> None:
+    """Remove the checkpoints of a level that is complete, and of those before it. Those of later levels stay.
+
+    Raises:
+        StoreError: one cannot be removed.
+    """
+    others = [row["file"] for row in rows(folder) if row["level"] > level]
+    _remove(folder, keep=others)
+    if not others:
+        remove(folder / MANIFEST)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """The manifest's lines that are whole and say what they must.
+
+    Raises:
+        StoreError: the manifest is there and cannot be read.
+    """
+    kinds = {
+        "file": str,
+        "sha256": str,
+        "bytes": int,
+        "level": int,
+        "epoch": int,
+        "config": str,
+        "lineage": list,
+        "built_on": dict,
+    }
+    found = [json.loads(line) for line in whole_lines(folder / MANIFEST)]
+    ours = [row for row in found if has_kinds(row, kinds) and is_whole(row)]
+    ours = [row for row in ours if all(type(one) is dict for one in row["lineage"])]
     return [row for row in ours if row["file"] == _name(row["level"], row["epoch"])]
 
 
@@ -137,7 +172,7 @@ def _name(level: int, epoch: int) -> str:
 def _remove(folder: Path, keep: Sequence[str]) -> None:
     for file in folder.glob("*.safetensors") if folder.is_dir() else ():
         if file.name not in keep:
-            file.unlink(missing_ok=True)
+            remove(file)
 
 
 def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -170,7 +205,9 @@ def _read(folder: Path, row: Mapping[str, Any], expected: Tensors) -> Checkpoint
         taken.setdefault(int(epoch), {})[rest] = value
     for masks in (parts["masks"], *taken.values()):
         check_same(masks, {n: expected[n].bool() for n in masks if n in expected}, what)
-    return Checkpoint(row["level"], row["epoch"], **parts, taken=taken, origin=row["origin"])
+    return Checkpoint(
+        row["level"], row["epoch"], **parts, taken=taken, lineage=row["lineage"], built_on=row["built_on"]
+    )
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:

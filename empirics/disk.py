@@ -4,11 +4,12 @@ torch is imported only to read tensors.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,23 +37,38 @@ def write_atomic(path: Path, data: bytes) -> str:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            with _where_supported():
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"cannot write {path.name}: {error.strerror}: what was complete before stands") from error
+        raise _cannot("write", path, error) from error
     else:
         return hashlib.sha256(data).hexdigest()
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _cannot(do: str, path: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot {do} {path.name}: {error.strerror}: what was complete before stands")
+
+
+@contextlib.contextmanager
+def _where_supported() -> Iterator[None]:
+    """Go on where a file system knows no modes, or no fsync of folders (FAT, some network mounts)."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
 
 
 def _umask() -> int:
@@ -64,9 +80,23 @@ def _umask() -> int:
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with _where_supported():
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each on the disk when this returns.
+
+    Raises:
+        OSError: one of them cannot be made.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def json_bytes(record: Any) -> bytes:
@@ -82,13 +112,50 @@ def check_writable(folder: Path) -> None:
     """
     probe = folder / f".writable-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        make_folder(folder)
+        try:
+            probe.write_bytes(b"room for a byte?")
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
             f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"
         ) from None
+
+
+LARGEST_RECORD = 2**26
+
+
+def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:
+    """A sealed JSON object as it was written; None where there is none, or it is not what was written.
+
+    Args:
+        path: of the file.
+        kinds: fields that it must have, each with its type (a `bool` is no `int` here).
+
+    Raises:
+        StoreError: the file is there and cannot be read (no permission, a failing disk): nothing is known about it.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_RECORD:
+            return None
+        record = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+    except (ValueError, RecursionError):
+        return None
+    try:
+        whole = isinstance(record, dict) and is_whole(record)
+    except (ValueError, RecursionError):  # numbers too long, objects too deep
+        return None
+    return record if whole and has_kinds(record, kinds or {}) else None
+
+
+def has_kinds(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> bool:
+    """Whether a record has fields of these types; a `bool` is no `int`."""
+    return all(type(record.get(name)) in (kind if isinstance(kind, tuple) else (kind,)) for name, kind in kinds.items())
 
 
 def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +192,7 @@ def append_line(path: Path, record: Any, sync: bool = True) -> None:
         if sync and new:
             _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"cannot write {path.name}: {error.strerror}: what was complete before stands") from error
+        raise _cannot("write", path, error) from error
 
 
 def _ends_whole(path: Path) -> bool:
@@ -136,15 +203,27 @@ def _ends_whole(path: Path) -> bool:
 
 def sync_file(path: Path) -> None:
     """Have what was appended to a file on the disk before anything that counts on it."""
-    if path.exists():
+    try:
         with open(path, "rb") as file:
             os.fsync(file.fileno())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _cannot("write", path, error) from error
 
 
 def whole_lines(path: Path) -> list[bytes]:
-    """The lines of a log that are whole: objects of JSON, each with its newline. A torn one is dropped."""
+    """The lines of a log that are whole: objects of JSON, each with its newline. A torn one is dropped.
+
+    Raises:
+        StoreError: the log is there and cannot be read.
+    """
+    try:
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise _cannot("read", path, error) from error
     lines = []
-    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
+    for line in content.splitlines(keepends=True):
         with contextlib.suppress(ValueError, RecursionError):
             if line.endswith(b"\n") and isinstance(json.loads(line), dict):
                 lines.append(line)
@@ -200,6 +279,18 @@ def _tensors(data: bytes, name: str) -> dict[str, "Tensor"]:
         return load(data)
     except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # a stranger's header
         raise StoreError(f"{name} is not a safetensors file that can be read: {error}") from None
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        StoreError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot("remove", path, error) from error
 
 
 def check_same(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], what: str) -> None:

@@ -10,10 +10,9 @@ import torch
 
 from empirics import checkpoints, records, signs
 from empirics import masks as m
-from empirics.checkpoints import Checkpoint
 from empirics.config import RunConfig
 from empirics.mask_sources import level_masks, load_masks, own_masks
-from empirics.resume import Progress, going_on
+from empirics.resume import Going, Progress, going_on
 from empirics.starts import dense_start, level_start, load_signs, rewind_point
 from empirics.store import INITIAL, MASKS, SIGNS, WEIGHTS, StoreError
 from empirics.train import Diverged, evaluate, train_cycle
@@ -50,17 +49,16 @@ def _train_levels(trial: Trial) -> list[str]:
             if standing["status"] == "diverged":
                 return remarks
             continue
+        going = going_on(trial, level)
         if (reason := _built_on_divergence(trial, level)) is not None:
-            trial.folder.save_level(records.diverged(records.header(config, trial.seed, level), reason, trial.lab), {})
+            made = records.made(trial.lab, going.lineage, going.built_on)
+            trial.folder.save_level(records.diverged(records.header(config, trial.seed, level), reason, made), {})
             return remarks
-        resumed, found = going_on(trial, level)
-        if trial.folder.level_path(level).is_dir():
-            found.append(f"level {level} was damaged or not finished, and is trained anew")
-        for text in found:
+        for text in [*going.remarks, *_new_remarks(trial, level, going, remarks)]:
             trial.lab.remark(text)
-        remarks += found
-        if resumed is not None:
-            start, masks = resumed.start, resumed.masks
+            remarks.append(text)
+        if going.resumed is not None:
+            start, masks = going.resumed.start, going.resumed.masks
         elif config.is_dense:
             start, masks = dense_start(trial), m.dense(trial.layers)
         else:
@@ -71,11 +69,27 @@ def _train_levels(trial: Trial) -> list[str]:
             trained = folder.load_tensors(previous, WEIGHTS)
             masks = level_masks(trial, level, trained)
             start = level_start(trial, level, point, trained, masks)
-        if not train_level(trial, level, start, masks, resumed):
+        if not train_level(trial, level, start, masks, going):
             return remarks
     if config.has_sign_statistics and trial.folder.signs_record() is None:
         _save_sign_statistics(trial)
     return remarks
+
+
+def _new_remarks(trial: Trial, level: int, going: Going, said: list[str]) -> list[str]:
+    """Why a level that was there is trained anew; and, once a run, that it goes on under other conditions."""
+    found = []
+    if trial.folder.level_path(level).is_dir():
+        stale = trial.folder.peek(level)
+        why = "was damaged or not finished"
+        if stale is not None and not trial.folder.stands_on(stale["built_on"]):
+            why = "builds on a level that has been trained anew since, to other bits"
+        found.append(f"level {level} {why}, and is trained anew")
+    if going.changed and not any("under other conditions" in text for text in said):
+        found.append(
+            f"level {level} goes on under other conditions ({going.changed}): equal within rounding, not in bits"
+        )
+    return found
 
 
 def _check_mask_run(trial: Trial, first: int) -> None:
@@ -111,18 +125,19 @@ def _built_on_divergence(trial: Trial, level: int) -> str | None:
     return None
 
 
-def train_level(trial: Trial, level: int, start: State, masks: m.Masks, resumed: Checkpoint | None = None) -> bool:
+def train_level(trial: Trial, level: int, start: State, masks: m.Masks, going: Going) -> bool:
     """Train one level from `start`, or on from a checkpoint of it, and save it.
 
     Returns:
         False where its loss was not finite and it is saved as `diverged`.
     """
     config, folder, lab = trial.config, trial.folder, trial.lab
-    header = records.header(config, trial.seed, level, masks)
+    header, made = records.header(config, trial.seed, level, masks), records.made(lab, going.lineage, going.built_on)
     try:
-        measured = _measure_training(trial, level, start, masks, resumed)
+        measured = _measure_training(trial, level, start, masks, going)
     except Diverged as reason:
-        folder.save_level(records.diverged(header, str(reason), lab), {})
+        folder.save_level(records.diverged(header, str(reason), made), {})
+        checkpoints.clear(folder.checkpoints, level)
         return False
     end = state_of(trial.model)
     bits = {"start": signs.sign_bits(start, list(masks)), "end": signs.sign_bits(end, list(masks))}
@@ -131,23 +146,21 @@ def train_level(trial: Trial, level: int, start: State, masks: m.Masks, resumed:
         "overlap_before": None if before is None else m.overlap(before, masks),
         "kept_before": None if before is None else m.count(before),
         "layers": records.layers(masks, bits["end"], _moments(trial, level, bits["start"], masks), start, end),
-        "provenance": records.origin(lab),
+        **made,
     }
     packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
     files = {WEIGHTS: end, MASKS: signs.pack(masks), SIGNS: packed} | ({INITIAL: start} if config.is_dense else {})
     folder.sync_metrics()  # a level that stands has its metrics
     folder.save_level(header | measured | described, files)
-    checkpoints.clear(folder.checkpoints)
+    checkpoints.clear(folder.checkpoints, level)
     return True
 
 
-def _measure_training(
-    trial: Trial, level: int, start: State, masks: m.Masks, resumed: Checkpoint | None
-) -> dict[str, Any]:
+def _measure_training(trial: Trial, level: int, start: State, masks: m.Masks, going: Going) -> dict[str, Any]:
     """Train every cycle of a level; the numbers of `level.json` that come of it."""
     config, lab = trial.config, trial.lab
-    progress = Progress(trial, level, start, masks, resumed)
-    trial.load(start if resumed is None else resumed.weights)
+    progress = Progress(trial, level, start, masks, going)
+    trial.load(start if going.resumed is None else going.resumed.weights)
     on_device = {name: mask.to(lab.device) for name, mask in masks.items()}
     started = time.perf_counter()
     for cycle, first_epoch in progress.cycles():

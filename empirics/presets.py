@@ -59,6 +59,8 @@ _PAPER = (
     *_EXCHANGE,
     "imp-on-shuffled-mask",
     "lrr-on-shuffled-mask",
+    "imp-bn-kept-on-random-mask",
+    "lrr-bn-rewind-on-random-mask",
     "imp-bn-kept",
     "lrr-bn-rewind",
     "sign",

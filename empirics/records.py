@@ -1,6 +1,6 @@
 """The records of result files, from what was computed: pure functions, no disk."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from empirics import masks as m
@@ -45,11 +45,11 @@ def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = Non
     }
 
 
-def diverged(header: Mapping[str, Any], reason: str, lab: "Lab") -> dict[str, Any]:
-    """`level.json` of a level whose loss was not finite: no numbers, but the reason."""
+def diverged(header: Mapping[str, Any], reason: str, made: Mapping[str, Any]) -> dict[str, Any]:
+    """`level.json` of a level whose loss was not finite: no numbers, but the reason, and by what it was `made`."""
     nothing = dict.fromkeys(MEASURED)
     empty = {"mask_epochs": [], "layers": {}}
-    return {**header, "status": "diverged", "reason": reason, **nothing, **empty, "provenance": origin(lab)}
+    return {**header, "status": "diverged", "reason": reason, **nothing, **empty, **made}
 
 
 def layers(
@@ -91,6 +91,11 @@ def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> di
         "levels": list(range(config.levels)),
         "layers": statistics,
     }
+
+
+def made(lab: "Lab", lineage: Sequence[Mapping[str, Any]], built_on: Mapping[str, str]) -> dict[str, Any]:
+    """What made a level: the levels that it builds on, the conditions of all of it, and this process."""
+    return {"built_on": dict(built_on), "lineage": list(lineage), "provenance": origin(lab)}
 
 
 def origin(lab: "Lab") -> dict[str, Any]:

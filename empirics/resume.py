@@ -4,15 +4,15 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from empirics import checkpoints, records
+from empirics import checkpoints, lineage, records
 from empirics import masks as m
 from empirics.checkpoints import Checkpoint
 from empirics.config import config_hash
 from empirics.disk import StoreError
 from empirics.mask_sources import own_masks
-from empirics.runtime import origin_difference
 from empirics.train import EpochMetrics, Momentum
 from empirics.trial import State, Trial, state_of
 
@@ -21,37 +21,46 @@ class Interrupted(RuntimeError):
     """Training was asked to stop; what was reached is on the disk."""
 
 
-def going_on(trial: Trial, level: int) -> tuple[Checkpoint | None, list[str]]:
-    """The checkpoint that an interrupted level goes on from, if there is one, and what a reader should know of it.
+@dataclass(frozen=True)
+class Going:
+    """How a level starts or goes on.
+
+    Args:
+        resumed: the checkpoint that it goes on from, or None.
+        lineage: the conditions of the processes that its bits come from, this one included, see `empirics.lineage`.
+        built_on: SHA-256 of the levels that it is made from, by place.
+        remarks: what a reader should know of it.
+        changed: what is other now than where any of that was made, or None.
+    """
+
+    resumed: Checkpoint | None
+    lineage: list[dict[str, Any]]
+    built_on: dict[str, str]
+    remarks: list[str]
+    changed: str | None
+
+
+def going_on(trial: Trial, level: int) -> Going:
+    """The checkpoint that an interrupted level goes on from, if there is one, and all that the level is made from.
 
     Raises:
-        StoreError: no checkpoint of the level can be trusted; or, under `--bit-exact`, other versions, hardware or
-            thread counts made it, which may change the last bits.
+        StoreError: no checkpoint of the level can be trusted; or, under `--bit-exact`, other versions, hardware,
+            thread counts or code made anything of what it builds on, which may change the last bits.
     """
-    folder, lab = trial.folder, trial.lab
+    folder, sources = trial.folder, trial.sources(level)
+    built_on = {place: lineage.content(record) for place, record in sources.items()}
     resumed, remarks = checkpoints.newest(
-        folder.checkpoints, level, config_hash(trial.config), trial.model.state_dict()
+        folder.checkpoints, level, config_hash(trial.config), trial.model.state_dict(), built_on
     )
-    if trial.folder.has_torn_metrics():
+    if folder.has_torn_metrics():
         remarks.append("metrics.jsonl had a torn line, which is dropped")
-    before = resumed.origin if resumed else _origin_of(trial, level)
-    difference = before and origin_difference(before, records.origin(lab))
-    if difference and lab.bit_exact:
-        raise StoreError(f"run {trial.config.name}, level {level}: {difference}: --bit-exact refuses to go on")
-    if difference:
-        remarks.append(
-            f"level {level} goes on under other conditions ({difference}): equal within rounding, not in bits"
-        )
-    return resumed, remarks
-
-
-def _origin_of(trial: Trial, level: int) -> dict[str, Any] | None:
-    """What made the level that this one builds on."""
-    if trial.config.is_dense:
-        return None
-    folder, previous = trial.built_on(level)
-    record = folder.level_record(previous)
-    return record and record["provenance"]
+    behind = lineage.joined(*(record["lineage"] for record in sources.values()), resumed.lineage if resumed else [])
+    now = lineage.conditions(records.origin(trial.lab))
+    changed = lineage.changed(behind, now)
+    if changed and trial.lab.bit_exact:
+        raise StoreError(f"run {trial.config.name}, level {level}: {changed}: --bit-exact refuses to go on")
+    built_on = {**(resumed.built_on if resumed else {}), **built_on}
+    return Going(resumed, lineage.joined(behind, [now]), built_on, remarks, changed)
 
 
 class Progress:
@@ -61,11 +70,12 @@ class Progress:
         trial: the run.
         level: its number.
         start, masks: what it started from.
-        resumed: the checkpoint that it goes on from, or None.
+        going: how it starts or goes on.
     """
 
-    def __init__(self, trial: Trial, level: int, start: State, masks: m.Masks, resumed: Checkpoint | None) -> None:
-        self.trial, self.level, self._resumed = trial, level, resumed
+    def __init__(self, trial: Trial, level: int, start: State, masks: m.Masks, going: Going) -> None:
+        self.trial, self.level, self._going, self._resumed = trial, level, going, going.resumed
+        resumed = going.resumed
         self._latest: Checkpoint | None = None
         self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
         self._start, self._masks = start, masks
@@ -112,7 +122,8 @@ class Progress:
                 self._start,
                 self._masks,
                 dict(self.taken),
-                records.origin(lab),
+                self._going.lineage,
+                self._going.built_on,
             )
         )
         minutes = (time.monotonic() - self._saved_at) / 60

@@ -1,6 +1,7 @@
 """The shell around a run: the process it is in (threads, device, determinism), and what to record about it."""
 
 import functools
+import hashlib
 import os
 import platform
 import subprocess
@@ -52,31 +53,14 @@ def accelerators() -> int:
 
 
 def provenance(threads: int, accelerator: str | None = None) -> dict[str, Any]:
-    """What produced a result: versions, git commit, hardware, threads; no name or path of the machine."""
+    """What produced a result: versions, code, git commit, hardware, threads; no name or path of the machine."""
     return {
         "versions": _versions(),
+        "code": code(),
         "git": _git(),
         "hardware": {"cpu": _cpu(), "cores": usable_cores(), "accelerator": accelerator},
         "threads": threads,
     }
-
-
-def origin_difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
-    """What may change the last bits between two provenances, in words; None where nothing does.
-
-    Versions of Python, numpy and torch, the processor, the accelerator and the number of threads count.
-    """
-
-    def facts(origin: dict[str, Any]) -> dict[str, Any]:
-        versions, hardware = (origin.get(name) or {} for name in ("versions", "hardware"))
-        found = {name: versions.get(name) for name in ("python", "numpy", "torch")}
-        return (
-            found | {name: hardware.get(name) for name in ("cpu", "accelerator")} | {"threads": origin.get("threads")}
-        )
-
-    then, today = facts(before), facts(now)
-    changed = [f"{name} {then[name]} then, {value} now" for name, value in today.items() if then[name] != value]
-    return "; ".join(changed) or None
 
 
 def usable_cores() -> int:
@@ -93,6 +77,15 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+@functools.cache
+def code() -> str:
+    """SHA-256 over the sources of this package, the first 12 digits: other code may train to other bits."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @functools.cache

@@ -22,16 +22,21 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from empirics import lineage
 from empirics.config import SCHEMA, RunConfig
 from empirics.disk import (
     StoreError,
     append_line,
     check_writable,
-    is_whole,
+    has_kinds,
     json_bytes,
+    make_folder,
     read_checked,
+    read_record,
+    remove,
     sealed,
     sha256,
     sync_file,
@@ -44,7 +49,16 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-__all__ = ["RunFolder", "StoreError", "check_writable", "json_bytes", "overlaps_file", "write_atomic", "write_study"]
+__all__ = [
+    "RunFolder",
+    "StoreError",
+    "check_writable",
+    "json_bytes",
+    "overlaps_file",
+    "sealed_json",
+    "write_atomic",
+    "write_study",
+]
 
 WEIGHTS, MASKS, SIGNS, INITIAL = "weights.safetensors", "masks.safetensors", "signs.safetensors", "initial.safetensors"
 
@@ -83,7 +97,7 @@ class RunFolder:
             StoreError: another process holds it.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             lease = open(self.path / ".lease", "a+")
         except OSError as error:
             raise StoreError(f"cannot hold run {self.run}, seed {self.seed}: {error.strerror}") from None
@@ -130,25 +144,43 @@ class RunFolder:
             raise StoreError(f"config.json of run {self.run} is not that of its name: {edited}: delete it or the run")
 
     def level_record(self, level: int) -> dict[str, Any] | None:
-        """`level.json` if the level is whole: present, of this run, every file beside it matching its hash."""
+        """`level.json` if the level is whole: present, of this run, every file beside it matching its hash.
+
+        A level is not whole either where one that it builds on has been trained anew since, to other bits.
+
+        Raises:
+            StoreError: a file is there and cannot be read: whether the level is whole is not known.
+        """
         record = self.peek(level)
         try:
             files = record["files"].items() if record else ()
             whole = all(sha256(self.level_path(level) / file) == expected for file, expected in files)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return record if whole else None
+        except OSError as error:
+            where = f"level {level} of run {self.run}, seed {self.seed}"
+            raise StoreError(f"cannot read {where}: {error.strerror}: mend the folder, or delete the level") from error
+        return record if whole and record and self.stands_on(record["built_on"]) else None
+
+    def stands_on(self, built_on: Mapping[str, str]) -> bool:
+        """Whether no level in `built_on` (named by `place`) holds other bits now; an absent one says nothing."""
+        for name, expected in built_on.items():
+            run, number = name.split("/level-")
+            record = RunFolder(self.results, run, self.seed).peek(int(number))
+            if record is not None and lineage.content(record) != expected:
+                return False
+        return True
+
+    def place(self, level: int) -> str:
+        """How `built_on` names a level."""
+        return f"{self.run}/level-{level:02d}"
 
     def peek(self, level: int) -> dict[str, Any] | None:
         """`level.json` if it is there, of this run, and says what it must; the files beside it are not looked at."""
-        try:
-            record = json.loads((self.level_path(level) / "level.json").read_bytes())
-            mine = (record["run"], record["seed"], record["level"]) == (self.run, self.seed, level)
-            names = all(type(v) is str and re.fullmatch(r"[a-z]+\.safetensors", n) for n, v in record["files"].items())
-            valid = mine and names and is_whole(record)
-            return record if valid and record["status"] in ("complete", "diverged") else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        record = read_record(self.level_path(level) / "level.json", _LEVEL)
+        if record is None or (record["run"], record["seed"], record["level"]) != (self.run, self.seed, level):
             return None
+        return record if _is_level(record) else None
 
     def next_level(self, config: RunConfig) -> int | None:
         """The first level still to train; None when the run is over (its last level whole, or diverged)."""
@@ -178,14 +210,16 @@ class RunFolder:
 
     def signs_record(self) -> dict[str, Any] | None:
         """`signs.json`, if it stands and is of this run."""
-        try:
-            record = json.loads((self.path / "signs.json").read_bytes())
-            return record if (record["run"], record["seed"]) == (self.run, self.seed) and is_whole(record) else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return None
+        record = read_record(self.path / "signs.json", {"run": str, "seed": int, "layers": dict})
+        return record if record and (record["run"], record["seed"]) == (self.run, self.seed) else None
 
     def save_level(self, record: Mapping[str, Any], tensors: Mapping[str, Mapping[str, "Tensor | np.ndarray"]]) -> None:
-        """Write a level: its tensor files, then `level.json` with their hashes."""
+        """Write a level: its tensor files, then `level.json` with their hashes. Sign statistics of before are removed.
+
+        Raises:
+            StoreError: the disk is full, or the folder cannot be written.
+        """
+        remove(self.path / "signs.json")
         folder = self.level_path(record["level"])
         shutil.rmtree(folder, ignore_errors=True)
         files = {file: tensor_bytes(content) for file, content in tensors.items()}
@@ -250,6 +284,33 @@ class RunFolder:
         return self.path / "checkpoints"
 
 
+_LEVEL: dict[str, type | tuple[type, ...]] = {
+    "run": str,
+    "seed": int,
+    "level": int,
+    "status": str,
+    "files": dict,
+    "layers": dict,
+    "lineage": list,
+    "built_on": dict,
+    "provenance": dict,
+}
+
+
+def _is_level(record: Mapping[str, Any]) -> bool:
+    """Whether the inside of a level's record is what readers count on: names that are plain, values of their types."""
+    files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
+    places = all(is_place(name) and type(v) is str for name, v in record["built_on"].items())
+    layers = all(type(layer) is dict and has_kinds(layer, {"kept": int}) for layer in record["layers"].values())
+    lineages = all(type(one) is dict for one in record["lineage"])
+    return files and places and layers and lineages and record["status"] in ("complete", "diverged")
+
+
+def is_place(name: str) -> bool:
+    """Whether a name is one of `RunFolder.place`: a plain folder name and a level."""
+    return re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,199}/level-\d{2,4}", name) is not None
+
+
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
     """The first setting in which a stored config differs from the one its name stands for."""
     try:
@@ -260,7 +321,7 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
         odd = next((n for n in names if found["config"].get(n) != expected["config"].get(n)), None)
         if odd is not None:
             return f"{odd} is {found['config'].get(odd)!r} there and {expected['config'].get(odd)!r} here"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return "it cannot be read as one"
 
@@ -272,11 +333,8 @@ def overlaps_file(results: Path, study: str) -> Path:
 
 def overlaps_stand(results: Path, study: Mapping[str, Any]) -> bool:
     """Whether the overlaps of a study were counted over the arms and seeds that it lists."""
-    try:
-        found = json.loads(overlaps_file(results, study["study"]).read_bytes())
-        return (found["of_arms"], found["of_seeds"]) == (study["arms"], study["seeds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    found = read_record(overlaps_file(results, study["study"]), {"of_arms": dict, "of_seeds": list}) or {}
+    return (found.get("of_arms"), found.get("of_seeds")) == (study["arms"], study["seeds"])
 
 
 def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,21 +345,20 @@ def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """
     file = results / "studies" / f"{record['study']}.json"
     arms, seeds = dict(record["arms"]), set(record["seeds"])
-    try:
-        before = json.loads(file.read_bytes())
-        alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
-        if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
-            arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    merged = {"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)}
-    _write_if_changed(file, json_bytes(merged))
+    before = read_record(file, {"arms": dict, "seeds": list}) or {"arms": {}, "seeds": []}
+    alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
+    alike &= all(type(seed) is int for seed in before["seeds"])
+    if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
+        arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
+    merged = sealed({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
+    if merged != before:
+        write_atomic(file, json_bytes(merged))
     return merged
 
 
-def _write_if_changed(path: Path, data: bytes) -> None:
-    if not path.exists() or path.read_bytes() != data:
-        write_atomic(path, data)
+def sealed_json(data: bytes) -> bytes:
+    """A JSON object's text with a seal in it: what it says cannot be edited unseen."""
+    return json_bytes(sealed(json.loads(data)))
 
 
 def disk_bytes(shapes: Mapping[str, Sequence[int]], prunable: Sequence[str]) -> int:
@@ -319,12 +376,13 @@ def _product(shape: Sequence[int]) -> int:
 
 def theory_result_stands(folder: Path, name: str) -> bool:
     """Whether the result `<name>.json` of the neuron is whole, its arrays beside it included."""
-    try:
-        record = json.loads((folder / f"{name}.json").read_bytes())
-        arrays = record["arrays"]
-        # a plain name: a stranger's record must not lead out of the folder
-        return arrays is None or (
-            Path(arrays["file"]).name == arrays["file"] and sha256(folder / arrays["file"]) == arrays["sha256"]
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    record = read_record(folder / f"{name}.json", {"arrays": (dict, NoneType)})
+    if record is None or record["arrays"] is None:
+        return record is not None
+    if not has_kinds(record["arrays"], {"file": str, "sha256": str}):
+        return False
+    file = record["arrays"]["file"]
+    try:  # a plain name: a stranger's record must not lead out of the folder
+        return Path(file).name == file and sha256(folder / file) == record["arrays"]["sha256"]
+    except (OSError, ValueError):
         return False

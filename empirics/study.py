@@ -15,6 +15,7 @@ from empirics import presets, runtime, sweep
 from empirics.arms import Settings, differs, resolve
 from empirics.care import Care
 from empirics.config import ConfigError, RunConfig, choose
+from empirics.disk import sealed
 from empirics.runtime import usable_cores
 from empirics.store import json_bytes, overlaps_file, overlaps_stand, write_atomic, write_study
 from empirics.sweep import DataSource
@@ -227,7 +228,7 @@ def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
     from empirics.overlaps import study_overlaps
 
     record = study_overlaps(results, study)
-    write_atomic(overlaps_file(results, study["study"]), json_bytes(record))
+    write_atomic(overlaps_file(results, study["study"]), json_bytes(sealed(record)))
 
 
 def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:

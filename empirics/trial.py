@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +74,17 @@ class Trial:
         """Folder and number of the level whose weights `level` builds on."""
         from_dense = level == self.config.first_level or self.config.pruning == "one-shot"
         return (self.dense, 0) if from_dense else (self.folder, level - 1)
+
+    def sources(self, level: int) -> dict[str, dict[str, Any]]:
+        """The records of the levels that `level` is made from, by place: those that are there.
+
+        The level that it builds on, the dense run's (its initial weights), and the masks' run's level.
+        """
+        if self.config.is_dense:
+            return {}
+        places = [self.built_on(level), (self.dense, 0)] + ([(self.mask_run, level)] if self.config.mask_run else [])
+        found = {folder.place(number): folder.peek(number) for folder, number in places}
+        return {place: record for place, record in found.items() if record is not None}
 
     def level_before(self, level: int) -> tuple[RunFolder, int] | None:
         """Folder and number of the level before `level`; None where the run begins later than level 1."""

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_runs import level_record
 
 from empirics import checkpoints, disk
 from empirics.checkpoints import Checkpoint
 from empirics.config import RunConfig
 from empirics.store import RunFolder
 
-CALLS = ("open", "fdopen", "fchmod", "fsync", "replace", "close", "unlink")
+CALLS = ("open", "fdopen", "fchmod", "fsync", "replace", "close", "unlink", "mkdir")
 EXPECTED = {"conv.weight": torch.zeros(3, 2), "bn.count": torch.zeros((), dtype=torch.int64)}
 CONFIG = RunConfig(levels=1)
 
@@ -21,7 +22,7 @@ CONFIG = RunConfig(levels=1)
 def checkpoint(epoch: int) -> Checkpoint:
     value = {"conv.weight": torch.full((3, 2), float(epoch)), "bn.count": torch.tensor(epoch)}
     masks = {"conv.weight": torch.ones(3, 2, dtype=torch.bool)}
-    return Checkpoint(1, epoch, value, {"conv.weight": value["conv.weight"]}, value, masks, {}, {"threads": 1})
+    return Checkpoint(1, epoch, value, {"conv.weight": value["conv.weight"]}, value, masks, {}, [{"threads": 1}], {})
 
 
 def in_a_child_killed_at(k: int, work) -> int:
@@ -74,7 +75,7 @@ def test_a_checkpoint_killed_at_any_system_call_leaves_the_old_or_the_new_one(tm
 
 def test_a_level_killed_at_any_system_call_is_whole_or_not_there(tmp_path):
     folder = RunFolder(tmp_path, CONFIG.name, 0)
-    record = {"run": folder.run, "seed": 0, "level": 0, "status": "complete"}
+    record = level_record(folder.run)
     tensors = {"weights.safetensors": {"w": torch.arange(4.0)}, "masks.safetensors": {"w": torch.ones(1)}}
     found = []
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny_runs import level_record
 
 from empirics import checkpoints, disk, doctor
 from empirics.config import ConfigError, RunConfig
@@ -42,7 +43,7 @@ def manifest(folder: Path, data: bytes, **changes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "level-01-epoch-00001.safetensors").write_bytes(data)
     row = {"file": "level-01-epoch-00001.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
-           "level": 1, "epoch": 1, "config": "hash", "origin": {}, **changes}  # fmt: skip
+           "level": 1, "epoch": 1, "config": "hash", "lineage": [], "built_on": {}, **changes}  # fmt: skip
     (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.sealed(row)) + "\n")
 
 
@@ -63,7 +64,7 @@ def test_a_pickle_in_place_of_a_level_never_runs(tmp_path):
     path.mkdir(parents=True)
     (path / "weights.safetensors").write_bytes(data)
     files = {"weights.safetensors": hashlib.sha256(data).hexdigest()}
-    record = {"run": CONFIG.name, "seed": 0, "level": 0, "status": "complete", "files": files}
+    record = level_record(CONFIG.name, files=files)
     (path / "level.json").write_text(json.dumps(disk.sealed(record)))
     with pytest.raises(StoreError, match="not a safetensors file"):
         folder.load_tensors(0, "weights.safetensors")
@@ -74,7 +75,7 @@ def test_a_pickle_in_place_of_a_level_never_runs(tmp_path):
 def test_a_level_cannot_name_files_outside_of_its_folder(tmp_path, name):
     folder = RunFolder(tmp_path, CONFIG.name, 0)
     folder.level_path(0).mkdir(parents=True)
-    record = {"run": CONFIG.name, "seed": 0, "level": 0, "status": "complete", "files": {name: "0" * 64}}
+    record = level_record(CONFIG.name, files={name: "0" * 64})
     (folder.level_path(0) / "level.json").write_text(json.dumps(disk.sealed(record)))
     assert folder.level_record(0) is None
 
@@ -89,7 +90,11 @@ def test_any_json_in_place_of_a_level_is_a_missing_level(tmp_path, value):
 
 
 @FUZZ
-@given(st.dictionaries(st.sampled_from(["file", "sha256", "bytes", "level", "epoch", "config", "origin"]), JSON))
+@given(
+    st.dictionaries(
+        st.sampled_from(["file", "sha256", "bytes", "level", "epoch", "config", "lineage", "built_on"]), JSON
+    )
+)
 def test_any_manifest_is_no_checkpoint_or_a_typed_error(tmp_path, changes):
     manifest(tmp_path / "c", b"x" * 40, **changes)
     try:

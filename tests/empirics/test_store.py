@@ -7,6 +7,7 @@ from pathlib import Path
 from subprocess import PIPE
 
 import pytest
+from tiny_runs import level_record
 
 from empirics import disk, store
 from empirics.config import RunConfig
@@ -18,8 +19,9 @@ CONFIG = RunConfig(levels=1)
 def level(folder: RunFolder, tensors=None) -> dict:
     import torch
 
-    record = {"run": folder.run, "seed": folder.seed, "level": 0, "status": "complete"}
-    folder.save_level(record, {"weights.safetensors": tensors or {"w": torch.arange(3.0), "n": torch.tensor(7)}})
+    folder.save_level(
+        level_record(folder.run), {"weights.safetensors": tensors or {"w": torch.arange(3.0), "n": torch.tensor(7)}}
+    )
     return folder.level_record(0)
 
 
@@ -151,7 +153,7 @@ def test_an_edited_number_in_a_record_is_found(tmp_path):
     folder = RunFolder(tmp_path, CONFIG.name, 0)
     import torch
 
-    record = {"run": folder.run, "seed": 0, "level": 0, "status": "complete", "test_accuracy": 0.9123456789}
+    record = level_record(folder.run, test_accuracy=0.9123456789)
     folder.save_level(record, {"weights.safetensors": {"w": torch.ones(2)}})
     file = folder.level_path(0) / "level.json"
     assert folder.level_record(0)["test_accuracy"] == 0.9123456789
@@ -174,5 +176,5 @@ def test_a_result_of_the_neuron_cannot_name_arrays_outside_of_its_folder(tmp_pat
         for place in (folder, tmp_path):
             (place / "a.npz").write_bytes(b"data")
         arrays = {"file": name, "sha256": disk.sha256(folder / "a.npz")}
-        (folder / "x.json").write_text(json.dumps({"arrays": arrays}))
+        (folder / "x.json").write_bytes(store.sealed_json(json.dumps({"arrays": arrays}).encode()))
         assert store.theory_result_stands(folder, "x") == stands, name
