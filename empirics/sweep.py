@@ -136,14 +136,17 @@ def plan(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]:
 
 
 def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
-    """The tasks that still have something to train; needs that are done are dropped from them."""
-    left = []
+    """The tasks that still have something to train; needs that are done are dropped from them.
+
+    What builds on one of them stays too, though it may be whole: it must be looked at again once that one is trained.
+    """
+    left, open_keys = [], set()
     for task in tasks:
         folder = RunFolder(results, task.config.name, task.seed)
-        if not folder.is_complete(task.config):
+        if open_keys & set(task.needs) or not folder.is_complete(task.config):
             whole = tuple(level for level in task.config.trained_levels if folder.level_record(level) is not None)
             left.append(dataclasses.replace(task, standing=whole))
-    open_keys = {task.key for task in left}
+            open_keys.add(task.key)
     return [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in open_keys)) for task in left]
 
 
