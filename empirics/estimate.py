@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import torch
 
-from empirics import masks, models, sweep
+from empirics import masks, models
 from empirics.config import RunConfig
 from empirics.datasets import Dataset, Split, build
 from empirics.store import disk_bytes
+from empirics.tasks import Task, wall_seconds
 from empirics.train import evaluate, sgd, train_epoch
 from empirics.trial import initial_network
 
@@ -81,19 +82,19 @@ def _steps(dataset: Dataset, batch: int, steps: int) -> Dataset:
 
 
 def estimate(
-    tasks: Sequence[sweep.Task], throughput: Throughput, dataset: Dataset, n_train: int, n_test: int, workers: int
+    tasks: Sequence[Task], throughput: Throughput, dataset: Dataset, n_train: int, n_test: int, workers: int
 ) -> Estimate:
     """Time and disk of a plan.
 
     Args:
-        tasks: from `sweep.unfinished`.
+        tasks: from `unfinished`.
         throughput: from `measure`.
         dataset: gives the networks their inputs and classes.
         n_train, n_test: images in each split.
         workers: processes side by side.
     """
 
-    def seconds(task: sweep.Task) -> float:
+    def seconds(task: Task) -> float:
         steps = n_train // task.config.batch_size
         epochs = task.epochs + task.config.rewind_epoch  # weight rewinding runs the dense run's first epochs again
         evaluated = epochs * n_test + len(task.levels) * (n_train + n_test)
@@ -106,4 +107,4 @@ def estimate(
         once = disk_bytes({name: tuple(value.shape) for name, value in state.items()}, prunable)
         disk += once * (len(task.levels) + task.config.is_dense)
     work = sum(seconds(task) for task in tasks)
-    return Estimate(sweep.wall_seconds(tasks, seconds, workers), work, disk)
+    return Estimate(wall_seconds(tasks, seconds, workers), work, disk)

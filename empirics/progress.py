@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from empirics.sweep import Event, Key, Task
+from empirics.sweep import Event
+from empirics.tasks import Key, Task
 
 
 def reporter(tasks: Sequence[Task], stream: TextIO = sys.stderr) -> Any:

@@ -19,6 +19,7 @@ from empirics.disk import sealed
 from empirics.runtime import usable_cores
 from empirics.store import json_bytes, overlaps_file, overlaps_stand, write_atomic, write_study
 from empirics.sweep import DataSource
+from empirics.tasks import Task, plan_tasks, study_record, unfinished
 from empirics.variations import VARIATIONS
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Study:
 class Plan:
     """What is left to train of a study, and its record."""
 
-    tasks: Sequence[sweep.Task]
+    tasks: Sequence[Task]
     source: DataSource
     record: dict[str, Any]
     preset: presets.Preset
@@ -104,14 +105,14 @@ def plan_study(
             f"{idle[0]} says nothing to arms that are not perturbed: add --arms imp-perturbed lrr-perturbed"
         )
     seeds = command.seeds or tuple(preset.seeds)
-    tasks = sweep.unfinished(sweep.plan(configs.values(), seeds), command.results)
+    tasks = unfinished(plan_tasks(configs.values(), seeds), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
     folder = f" --data-dir DIR --data-label {source.name}" if command.data_label else ""
     place = _place(varied, changed, common or {}, preset)
     options = f" --vary {varied}{options}" if place["varied"] else _options(changed)
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
-    record = sweep.study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
+    record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
     record |= place
     return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
 
@@ -179,7 +180,7 @@ def _words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def check_tasks(tasks: Sequence[sweep.Task], source: DataSource, device: str) -> None:
+def check_tasks(tasks: Sequence[Task], source: DataSource, device: str) -> None:
     """Refuse, before anything is written, what would fail in the middle of the work."""
     from empirics import run_checks
 

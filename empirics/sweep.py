@@ -1,17 +1,15 @@
-"""Many runs side by side: a plan of tasks that build on one another, each in a process of its own with one thread.
+"""Many runs side by side: tasks that build on one another, each in a process of its own with one thread.
 
 A task's result depends on its config and seed alone, so the number of workers changes nothing but the time.
 """
 
 import dataclasses
-import heapq
 import multiprocessing
 import os
-import re
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -20,45 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from empirics.care import Care
 from empirics.config import RunConfig
-from empirics.store import RunFolder
+from empirics.tasks import Key, Schedule, Task
 
 if TYPE_CHECKING:
     from empirics.datasets import Dataset
-
-Key = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run and seed.
-
-    Args:
-        config: the run.
-        seed: at least 0.
-        needs: the tasks whose results it builds on.
-        standing: levels that need no training, since they are whole.
-    """
-
-    config: RunConfig
-    seed: int
-    needs: tuple[Key, ...]
-    standing: tuple[int, ...] = ()
-
-    @property
-    def key(self) -> Key:
-        """Run name and seed."""
-        return self.config.name, self.seed
-
-    @property
-    def levels(self) -> list[int]:
-        """The levels still to train."""
-        return [level for level in self.config.trained_levels if level not in self.standing]
-
-    @property
-    def epochs(self) -> int:
-        """Epochs still to train, over the levels and their cycles."""
-        a_cycle = self.config.epochs - self.config.rewind_epoch
-        return a_cycle * sum(self.config.cycles_at(level) for level in self.levels)
 
 
 @dataclass(frozen=True)
@@ -112,97 +75,6 @@ class Event:
     message: str = ""
 
 
-def plan(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]:
-    """Every task of these runs and seeds, dense runs included, each after the ones it needs.
-
-    Raises:
-        ValueError: a run takes the masks of one that is not in the plan before it.
-    """
-    tasks: dict[Key, Task] = {}
-    for seed in seeds:
-        for config in configs:
-            dense = config.dense
-            tasks.setdefault((dense.name, seed), Task(dense, seed, ()))
-            if config.is_dense:
-                continue
-            needs = [(dense.name, seed)] + ([(config.mask_run, seed)] if config.mask_run else [])
-            missing = [run for run, s in needs if (run, s) not in tasks]
-            if missing:
-                raise ValueError(
-                    f"run {config.name} needs run {missing[0]}, which is not planned before it: add that arm"
-                )
-            tasks.setdefault((config.name, seed), Task(config, seed, tuple(needs)))
-    return list(tasks.values())
-
-
-def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
-    """The tasks that still have something to train; needs that are done are dropped from them.
-
-    What builds on one of them stays too, though it may be whole: it must be looked at again once that one is trained.
-    """
-    left, open_keys = [], set()
-    for task in tasks:
-        folder = RunFolder(results, task.config.name, task.seed)
-        if open_keys & set(task.needs) or not folder.is_complete(task.config):
-            whole = tuple(level for level in task.config.trained_levels if folder.level_record(level) is not None)
-            left.append(dataclasses.replace(task, standing=whole))
-            open_keys.add(task.key)
-    return [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in open_keys)) for task in left]
-
-
-class Schedule:
-    """Hands out ready tasks, those with the longest chain of work behind them first.
-
-    Args:
-        tasks: each after the ones it needs.
-        cost: of a task, in any unit.
-    """
-
-    def __init__(self, tasks: Sequence[Task], cost: Callable[[Task], float]) -> None:
-        self._waiting = {task.key: (task, set(task.needs)) for task in tasks}
-        chain: dict[Key, float] = {}
-        for task in reversed(tasks):
-            behind = [chain[other.key] for other in tasks if task.key in other.needs]
-            chain[task.key] = cost(task) + max(behind, default=0.0)
-        self._rank = {task.key: (-chain[task.key], i) for i, task in enumerate(tasks)}
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def next(self) -> Task | None:
-        """A task whose needs are met, or None while there is none."""
-        ready = [task for task, needs in self._waiting.values() if not needs]
-        if not ready:
-            return None
-        task = min(ready, key=lambda task: self._rank[task.key])
-        del self._waiting[task.key]
-        return task
-
-    def finish(self, key: Key) -> None:
-        """The task is done: those that need it may start."""
-        for _, needs in self._waiting.values():
-            needs.discard(key)
-
-    def drop_dependents(self, key: Key) -> list[Task]:
-        """The task failed: take out everything that builds on it."""
-        dropped = []
-        for task in [task for task, needs in self._waiting.values() if key in needs]:
-            if self._waiting.pop(task.key, None):
-                dropped += [task, *self.drop_dependents(task.key)]
-        return dropped
-
-
-def wall_seconds(tasks: Sequence[Task], seconds: Callable[[Task], float], workers: int) -> float:
-    """Time that the tasks take on `workers` processes, by playing the schedule through."""
-    schedule, running, now = Schedule(tasks, seconds), [], 0.0
-    while len(schedule) or running:
-        while len(running) < workers and (task := schedule.next()) is not None:
-            heapq.heappush(running, (now + seconds(task), task.key))
-        now, key = heapq.heappop(running)
-        schedule.finish(key)
-    return now
-
-
 def execute(
     tasks: Sequence[Task],
     source: DataSource,
@@ -215,8 +87,8 @@ def execute(
 ) -> list[Event]:
     """Run every task in processes side by side; the events of those that failed or were skipped.
 
-    A worker that dies without a word is started once more. An interrupt ends the processes and is raised again: levels
-    that were complete stay, the rest is made next time.
+    A worker that dies, or is asked to end by another than this process, is started once more. An interrupt ends the
+    processes and is raised again: levels that were complete stay, the rest is made next time.
 
     Args:
         tasks: from `unfinished`.
@@ -264,7 +136,7 @@ def execute(
         try:
             while len(schedule) or running:
                 if pressed:  # raised where Python swallows it (a destructor, a callback), it must not be lost
-                    raise KeyboardInterrupt
+                    pressed[0]()
                 while len(running) < workers and (task := schedule.next()) is not None:
                     start(task)
                 for connection in wait(list(running)):
@@ -288,22 +160,26 @@ def execute(
 
 
 @contextmanager
-def _heard_interrupts() -> Iterator[list[bool]]:
-    """A list that grows with every SIGINT, which is raised as KeyboardInterrupt as before."""
-    pressed: list[bool] = []
+def _heard_interrupts() -> Iterator[list[Callable[[], None]]]:
+    """A list that grows with every SIGINT and SIGTERM that the caller handles: calls of the caller's handler."""
+    pressed: list[Callable[[], None]] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def hear(*_: object) -> None:
-        pressed.append(True)
-        raise KeyboardInterrupt
+    def hear(number: int, frame: Any) -> None:
+        pressed.append(lambda: before[number](number, frame))
+        before[number](number, frame)
 
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield pressed
         return
-    before = signal.signal(signal.SIGINT, hear)
+    ours = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in ours:
+        signal.signal(number, hear)
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 def _end(processes: Sequence[Any]) -> None:
@@ -346,6 +222,7 @@ def _work(
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     threading.Thread(target=_follow_parent, daemon=True).start()
     from empirics import levels, runtime
+    from empirics.resume import Interrupted
 
     try:
         where = runtime.prepare(device, care.threads, place)
@@ -360,6 +237,8 @@ def _work(
             **dataclasses.asdict(care),
         )
         remarks = levels.run(task.config, task.seed, lab)
+    except Interrupted as error:
+        connection.send(("died", str(error)))  # nobody but the parent may stop a worker: it is started once more
     except MemoryError as error:
         connection.send(("failed", f"out of memory: {error}"))
     except Exception as error:
@@ -376,44 +255,3 @@ def _follow_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def study_record(
-    base: str,
-    changed: Mapping[str, Any],
-    plain: RunConfig,
-    configs: Mapping[str, RunConfig],
-    seeds: Sequence[int],
-    command: str,
-) -> dict[str, Any]:
-    """The record of a study: which run is which arm, and the command that makes them.
-
-    Args:
-        base: key of the preset.
-        changed: the settings of the preset that were changed, if any.
-        plain: the arm `imp` of the study, whether it is trained or not: what all arms have in common is read from it.
-        configs: arm -> run.
-        seeds: trained now.
-        command: what makes the runs.
-    """
-    preset = ", ".join([base, *(f"{name}={_label(value)}" for name, value in changed.items())])
-    return {
-        "study": re.sub(r"[^a-z0-9.]+", "-", f"{preset} {plain.dataset}"),
-        "preset": preset,
-        "base": base,
-        "changed": dict(changed),
-        "dataset": plain.dataset,
-        "data_hash": plain.data_hash,
-        "model": plain.model,
-        "width": plain.width,
-        "dense_run": plain.dense.name,
-        "arms": {arm: config.name for arm, config in configs.items()},
-        "seeds": list(seeds),
-        "levels": plain.levels,
-        "prune_rate": plain.prune_rate,
-        "command": command,
-    }
-
-
-def _label(value: object) -> str:
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -9,7 +9,7 @@ import pytest
 from tiny_runs import lab_in, run_arms
 
 from empirics import datasets
-from empirics.sweep import study_record
+from empirics.tasks import study_record
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "results"
 # two steps a level, and prunings that keep clear of small weights: a difference in the last bit stays one (other

@@ -9,10 +9,11 @@ import torch
 from test_resume import begin, flip_a_bit, results_of, stopping_after
 from tiny_runs import arm, lab_in, run_arms
 
-from empirics import checkpoints, levels, lineage, records, runtime, sweep
+from empirics import checkpoints, levels, lineage, records, runtime
 from empirics.disk import StoreError, json_bytes, sealed
 from empirics.resume import Interrupted
 from empirics.store import RunFolder
+from empirics.tasks import plan_tasks, unfinished
 
 SETTINGS = dict(levels=4, epochs=2)
 HERE = runtime.provenance(1)
@@ -163,10 +164,10 @@ def test_arms_are_trained_anew_where_their_dense_run_or_masks_have_other_bits(co
 
 def test_a_plan_looks_again_at_what_builds_on_a_run_that_is_unfinished(copied):
     lab, configs = copied
-    tasks = sweep.plan(configs.values(), (0,))
-    assert sweep.unfinished(tasks, lab.results) == []
+    tasks = plan_tasks(configs.values(), (0,))
+    assert unfinished(tasks, lab.results) == []
     flip_a_bit(RunFolder(lab.results, configs["imp"].dense.name, 0).level_path(0) / "weights.safetensors")
-    left = sweep.unfinished(tasks, lab.results)
+    left = unfinished(tasks, lab.results)
     assert [task.key for task in left] == [task.key for task in tasks], "it may be trained to other bits"
     assert [task.epochs for task in left] == [SETTINGS["epochs"], 0, 0], "which is not known yet"
 

@@ -4,13 +4,14 @@ from types import SimpleNamespace
 import pytest
 
 from empirics import presets, progress, sweep
+from empirics.tasks import Task
 
 CONFIG = presets.arm_config("quick", "imp-long")
 
 
 def events() -> list[sweep.Event]:
     """A run of the control that dies once, starts again, and ends with a remark that looks like markup."""
-    task = sweep.Task(CONFIG, 2, ())
+    task = Task(CONFIG, 2, ())
     epochs = [
         sweep.Event(
             "epoch", task, epoch=SimpleNamespace(level=level, epoch=epoch, test_accuracy=0.5, images_per_s=10.0)
@@ -25,7 +26,7 @@ def events() -> list[sweep.Event]:
 
 def test_off_a_terminal_there_is_one_line_a_level_and_one_a_remark():
     stream = io.StringIO()
-    with progress.reporter([sweep.Task(CONFIG, 2, ())], stream) as report:
+    with progress.reporter([Task(CONFIG, 2, ())], stream) as report:
         for event in events():
             report(event)
     lines = stream.getvalue().splitlines()
@@ -35,7 +36,7 @@ def test_off_a_terminal_there_is_one_line_a_level_and_one_a_remark():
 
 
 def test_bars_follow_the_same_events_to_their_end(capsys):
-    task = sweep.Task(CONFIG, 2, ())
+    task = Task(CONFIG, 2, ())
     bars = progress.Bars([task])
     with bars as report:
         for event in events():
@@ -49,4 +50,4 @@ def test_bars_follow_the_same_events_to_their_end(capsys):
 def test_a_terminal_gets_bars(terminal, kind):
     stream = io.StringIO()
     stream.isatty = lambda: terminal
-    assert isinstance(progress.reporter([sweep.Task(CONFIG, 0, ())], stream), kind)
+    assert isinstance(progress.reporter([Task(CONFIG, 0, ())], stream), kind)
