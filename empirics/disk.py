@@ -146,11 +146,7 @@ def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None 
         raise _cannot("read", path, error) from error
     except (ValueError, RecursionError):
         return None
-    try:
-        whole = isinstance(record, dict) and is_whole(record)
-    except (ValueError, RecursionError):  # numbers too long, objects too deep
-        return None
-    return record if whole and has_kinds(record, kinds or {}) else None
+    return record if isinstance(record, dict) and is_whole(record) and has_kinds(record, kinds or {}) else None
 
 
 def has_kinds(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> bool:
@@ -165,13 +161,17 @@ def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_whole(record: Mapping[str, Any]) -> bool:
-    """Whether a record says what it said when it was sealed."""
-    return record.get("seal") == _seal({name: value for name, value in record.items() if name != "seal"})
+    """Whether a record says what it said when it was sealed, and can be written again (no NaN, no endless nesting)."""
+    try:
+        return record.get("seal") == _seal({name: value for name, value in record.items() if name != "seal"})
+    except (ValueError, RecursionError):
+        return False
 
 
 def _seal(rest: Mapping[str, Any]) -> str:
     # read back first: what is hashed is what a reader of the file sees
-    return hashlib.sha256(json.dumps(json.loads(json.dumps(rest)), sort_keys=True).encode()).hexdigest()
+    text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def append_line(path: Path, record: Any, sync: bool = True) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from empirics import runtime
+from empirics import checkpoints, runtime
 from empirics.config import ConfigError, RunConfig, config_hash
+from empirics.disk import StoreError, read_record, sha256
 from empirics.store import RunFolder, theory_result_stands
 
 
@@ -70,49 +71,102 @@ def _data_sets(data: Path) -> Iterator[Finding]:
 def _results(results: Path) -> Iterator[Finding]:
     whole = 0
     for folder in sorted(results.glob("runs/*")):
-        problem = _config_problem(folder)
+        name = _shown(folder.name)
+        config, problem = _config_of(folder)
         if problem:
-            yield Finding(f"run {folder.name}: {problem}", bad=True)
+            yield Finding(f"run {name}: {problem}", bad=True)
         for seed in sorted(folder.glob("seed-*")):
             if not re.fullmatch(r"seed-\d{1,9}", seed.name):
-                yield Finding(f"run {folder.name}: {seed.name!r} is no folder of ours", bad=True)
+                yield Finding(f"run {name}: {_shown(seed.name)} is no folder of ours", bad=True)
                 continue
-            for text in _seed_problems(results, folder.name, seed):
-                yield Finding(f"run {folder.name}, {seed.name}: {text}", bad=True)
+            for text in _seed_problems(results, folder.name, seed, config):
+                yield Finding(f"run {name}, {seed.name}: {text}", bad=True)
             whole += len(list(seed.glob("level-*/level.json")))
+    yield from _records(results)
+    for file in sorted(results.rglob(".*.tmp")):
+        yield Finding(f"{_shown(file.name)} was left by a process that was killed: delete it", bad=True)
+    yield Finding(
+        f"results: {whole} levels, their checkpoints, logs and sign statistics, and the records of studies and of the "
+        "neuron looked at, each against its SHA-256"
+    )
+
+
+def _records(results: Path) -> Iterator[Finding]:
+    """The records that are not of one run: of the neuron, of studies, of overlaps."""
     for file in sorted(results.glob("theory/*.json")):
         if not theory_result_stands(results / "theory", file.stem):
-            yield Finding(f"theory result {file.stem} is damaged: delete it", bad=True)
+            yield Finding(f"theory result {_shown(file.stem)} is damaged: delete it", bad=True)
     for file in [*sorted(results.glob("studies/*.json")), *sorted(results.glob("overlaps/*.json"))]:
-        if not _is_object(file):
-            yield Finding(f"{file.parent.name}/{file.name} is not JSON of ours: delete it", bad=True)
-    yield Finding(f"results: {whole} levels looked at, every file against its SHA-256")
+        where = f"{file.parent.name}/{_shown(file.name)}"
+        try:
+            if read_record(file) is None:
+                yield Finding(f"{where} is not what was written: delete it, the same command makes it again", bad=True)
+        except StoreError as error:
+            yield Finding(f"{where}: {error}", bad=True)
 
 
-def _seed_problems(results: Path, run: str, seed: Path) -> Iterator[str]:
+def _seed_problems(results: Path, run: str, seed: Path, config: RunConfig | None) -> Iterator[str]:
     folder = RunFolder(results, run, int(seed.name.removeprefix("seed-")))
+    there = []
     for level in sorted(seed.glob("level-*")):
         number = re.fullmatch(r"level-(\d{2,4})", level.name)
         if number is None:
-            yield f"{level.name!r} is no folder of ours"
-        elif (level / "level.json").exists() and folder.level_record(int(number[1])) is None:
-            yield f"{level.name} is damaged: the same command trains it anew"
-    if (seed / "signs.json").exists() and folder.signs_record() is None:
-        yield "signs.json is damaged: delete it"
+            yield f"{_shown(level.name)} is no folder of ours"
+            continue
+        there.append(int(number[1]))
+        try:
+            if (level / "level.json").exists() and folder.level_record(there[-1]) is None:
+                yield f"{level.name} is damaged, or built on other bits: the same command trains it anew"
+        except StoreError as error:
+            yield str(error)
+    expected = [level for level in config.trained_levels if level < max(there, default=-1)] if config else []
+    yield from (f"level-{level:02d} is missing and a later one is there" for level in expected if level not in there)
+    try:
+        yield from _log_problems(folder)
+        yield from _checkpoint_problems(folder)
+        if (seed / "signs.json").exists() and folder.signs_record() is None:
+            yield "signs.json is damaged: delete it"
+    except StoreError as error:
+        yield str(error)
 
 
-def _config_problem(folder: Path) -> str | None:
-    """What is wrong with a run's config.json: it must be the settings that the run's name stands for."""
+def _log_problems(folder: RunFolder) -> Iterator[str]:
+    if folder.has_torn_metrics():
+        yield "metrics.jsonl holds a torn line: it is dropped when the run goes on"
+    names = (path.parent.name for path in folder.path.glob("level-*/level.json"))
+    for level in sorted(int(name[6:]) for name in names if re.fullmatch(r"level-\d{2,4}", name)):
+        record = folder.peek(level)
+        lines = folder.metrics_of(level)
+        if record and record["status"] == "complete" and record.get("epochs") != len(lines):
+            yield f"metrics.jsonl has {len(lines)} epochs of level {level}, which was trained for {record.get('epochs')}"
+
+
+def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
+    named = {row["file"]: row["sha256"] for row in checkpoints.rows(folder.checkpoints)}
+    for file in sorted(folder.checkpoints.glob("*.safetensors")):
+        if file.name not in named:
+            yield f"checkpoint {_shown(file.name)} is not named in its manifest: it is not used"
+        elif sha256(file) != named[file.name]:
+            yield f"checkpoint {file.name} is damaged: the one before is taken"
+
+
+def _shown(name: str) -> str:
+    """A file's name as it can be printed: a stranger's may hold control characters or no text at all."""
+    return name if name.isascii() and name.isprintable() else ascii(name)
+
+
+def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
+    """The settings of a run, and what is wrong with them: they must be those that the run's name stands for."""
     try:
         record = json.loads((folder / "config.json").read_bytes())
         config = config_of(record["config"], record["arm"])
     except ConfigError as error:
-        return f"config.json cannot be run: {error}"
+        return None, f"config.json cannot be run: {error}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return f"config.json cannot be read ({type(error).__name__}): delete the run"
+        return None, f"config.json cannot be read ({type(error).__name__}): delete the run"
     if not folder.name.endswith(f"-{config_hash(config)}"):
-        return f"config.json has hash {config_hash(config)}, which is not that of the run's name: delete the run"
-    return None
+        return None, f"config.json has hash {config_hash(config)}, which is not that of the run's name: delete the run"
+    return config, None
 
 
 def config_of(record: dict[str, Any], arm: str) -> RunConfig:
@@ -127,10 +181,3 @@ def config_of(record: dict[str, Any], arm: str) -> RunConfig:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
     # a dense run's record says only what can change level 0
     return RunConfig(**({"levels": 1} | values if arm == "dense" else values), arm=arm)
-
-
-def _is_object(file: Path) -> bool:
-    try:
-        return isinstance(json.loads(file.read_bytes()), dict)
-    except (OSError, ValueError, RecursionError):
-        return False

@@ -167,7 +167,7 @@ class Progress:
 
 def _metrics(line: dict[str, Any]) -> EpochMetrics:
     names = {field.name for field in dataclasses.fields(EpochMetrics)}
-    numbers = all(value is None or type(value) in (int, float) for value in line.values())
+    numbers = all(value is None or type(value) in (int, float) and abs(value) < math.inf for value in line.values())
     if set(line) != names or not numbers:
         raise StoreError(f"metrics.jsonl has a line that is not ours: {str(line)[:80]}: delete the run")
     return EpochMetrics(**line)

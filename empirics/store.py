@@ -265,6 +265,11 @@ class RunFolder:
         write_atomic(file, b"".join(kept))
         return mine
 
+    def metrics_of(self, level: int) -> list[dict[str, Any]]:
+        """The whole lines of `metrics.jsonl` about a level."""
+        lines = map(json.loads, whole_lines(self.path / "metrics.jsonl"))
+        return [line for line in lines if line.get("level") == level]
+
     def has_torn_metrics(self) -> bool:
         """Whether `metrics.jsonl` holds anything but whole lines."""
         file = self.path / "metrics.jsonl"
@@ -308,7 +313,12 @@ def _is_level(record: Mapping[str, Any]) -> bool:
 
 def is_place(name: str) -> bool:
     """Whether a name is one of `RunFolder.place`: a plain folder name and a level."""
-    return re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,199}/level-\d{2,4}", name) is not None
+    run, _, level = name.rpartition("/")
+    return _is_name(run) and re.fullmatch(r"level-\d{2,4}", level) is not None
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,199}", name) is not None
 
 
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
@@ -347,7 +357,8 @@ def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     arms, seeds = dict(record["arms"]), set(record["seeds"])
     before = read_record(file, {"arms": dict, "seeds": list}) or {"arms": {}, "seeds": []}
     alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
-    alike &= all(type(seed) is int for seed in before["seeds"])
+    alike &= all(type(seed) is int and seed >= 0 for seed in before["seeds"])
+    alike &= all(_is_name(name) for pair in before["arms"].items() for name in pair)  # they become paths
     if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
         arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
     merged = sealed({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})

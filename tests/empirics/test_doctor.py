@@ -3,11 +3,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_runs import lab_in, run_arms
 
-from empirics import doctor
+from empirics import checkpoints, doctor, store
+from empirics.checkpoints import Checkpoint
 from empirics.config import ConfigError, RunConfig
-from empirics.store import WEIGHTS, RunFolder
+from empirics.disk import json_bytes, sealed
+from empirics.store import WEIGHTS, RunFolder, sealed_json
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def test_whole_results_have_no_problem_and_the_report_can_be_pasted(whole):
     findings = list(doctor.examine(root / "results", root / "no-data"))
     assert problems(root / "results") == []
     text = "\n".join(finding.text for finding in findings)
-    for word in ("versions: python", "processor:", "GPU:", "disk:", "data set digits: found", "6 levels looked at"):
+    for word in ("versions: python", "processor:", "GPU:", "disk:", "data set digits: found", "results: 6 levels, "):
         assert word in text
     assert str(root) not in text and str(Path.home()) not in text
 
@@ -61,14 +64,46 @@ def strange_setting(results, config):
     file.write_text(file.read_text().replace('"lr": 0.2', '"lr": 0.2, "code": "import os"'))
 
 
+def checkpoint_of(results, config):
+    """A checkpoint of level 2, as a run stopped there leaves it."""
+    run = RunFolder(results, config.name, 0)
+    value = {"w": torch.ones(3)}
+    checkpoints.save(run.checkpoints, Checkpoint(2, 1, value, {}, value, {}, {}, [{}], {}), "hash")
+    return next(run.checkpoints.glob("*.safetensors"))
+
+
+def damage_checkpoint(results, config):
+    file = checkpoint_of(results, config)
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def lose_the_manifest(results, config):
+    (checkpoint_of(results, config).parent / checkpoints.MANIFEST).unlink()
+
+
+def edit_log(results, config, edit):
+    file = RunFolder(results, config.name, 0).path / "metrics.jsonl"
+    file.write_bytes(edit(file.read_bytes()))
+
+
+def odd_name(results, config):
+    (RunFolder(results, config.name, 0).path / "level-\x1b[31m").mkdir()
+
+
 DAMAGES = {
-    "weights": (damage_weights, "level-02 is damaged: the same command trains it anew"),
+    "weights": (damage_weights, "level-02 is damaged, or built on other bits: the same command trains it anew"),
+    "checkpoint": (damage_checkpoint, "checkpoint level-02-epoch-00001.safetensors is damaged: the one before"),
+    "manifest": (lose_the_manifest, "checkpoint level-02-epoch-00001.safetensors is not named in its manifest"),
+    "log torn": (lambda r, c: edit_log(r, c, lambda data: data + b'{"level": 9'), "holds a torn line"),
+    "log short": (lambda r, c: edit_log(r, c, lambda d: b"\n".join(d.split(b"\n")[1:])), "has 1 epochs of level 1"),
+    "gap": (lambda r, c: shutil.rmtree(RunFolder(r, c.name, 0).level_path(1)), "level-01 is missing and a later one"),
+    "odd name": (odd_name, "level-\\x1b[31m' is no folder of ours"),
     "config": (edit_config, "which is not that of the run's name"),
     "setting": (strange_setting, "unknown setting 'code'"),
     "no config": (lambda r, c: (r / "runs" / c.name / "config.json").unlink(), "config.json cannot be read"),
     "nested": (lambda r, c: (r / "runs" / c.name / "config.json").write_text("[" * 100_000), "cannot be read"),
     "signs": (lambda r, c: (RunFolder(r, c.name, 0).path / "signs.json").write_text("{"), "signs.json is damaged"),
-    "folder": (lambda r, c: (RunFolder(r, c.name, 0).path / "level-xx").mkdir(), "'level-xx' is no folder of ours"),
+    "folder": (lambda r, c: (RunFolder(r, c.name, 0).path / "level-xx").mkdir(), "level-xx is no folder of ours"),
 }
 
 
@@ -81,11 +116,42 @@ def test_damage_is_found_and_named(copy, damage):
     assert len(found) == 1 and message in found[0] and configs["imp"].name in found[0]
 
 
-def test_a_study_that_is_no_json_is_named(copy):
+@pytest.mark.parametrize("kind", ["studies", "overlaps"])
+def test_an_edited_record_of_a_study_is_named(copy, kind):
     results, _ = copy
+    (results / kind).mkdir()
+    file = results / kind / "x.json"
+    record = sealed({"study": "x", "seeds": [0]})
+    file.write_bytes(json_bytes(record))
+    assert problems(results) == []
+    for content in (b"\xff", json_bytes({**record, "seeds": [1]}), b"[" * 100_000, b"[]"):
+        file.write_bytes(content)
+        (found,) = problems(results)
+        assert found == f"{kind}/x.json is not what was written: delete it, the same command makes it again"
+
+
+def test_an_edited_result_of_the_neuron_is_named(copy):
+    results, _ = copy
+    (results / "theory").mkdir()
+    file = results / "theory" / "x-1.json"
+    file.write_bytes(sealed_json(b'{"arrays": null, "values": {"p": 0.25}}'))
+    assert problems(results) == []
+    file.write_bytes(file.read_bytes().replace(b"0.25", b"0.35"))
+    assert problems(results) == ["theory result x-1 is damaged: delete it"]
+
+
+def test_what_a_killed_process_left_and_what_cannot_be_read_is_named(copy, monkeypatch):
+    results, configs = copy
     (results / "studies").mkdir()
-    (results / "studies" / "x.json").write_bytes(b"\xff")
-    assert problems(results) == ["studies/x.json is not JSON of ours: delete it"]
+    (results / "studies" / ".x.json.1-2.tmp").write_bytes(b"{")
+    assert problems(results) == [".x.json.1-2.tmp was left by a process that was killed: delete it"]
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store, "sha256", refuse)
+    found = [text for text in problems(results) if "Permission denied: mend the folder" in text]
+    assert len(found) == 6, "each level, and none is called damaged"
 
 
 def test_a_config_that_cannot_be_run_is_a_typed_error():

@@ -1,22 +1,29 @@
 """A stranger's result folder: whatever is in it, a typed error or nothing, never code that runs."""
 
+import dataclasses
 import hashlib
 import json
 import os
 import pickle
+import shutil
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_runs import level_record
+from test_resume import stopping_after
+from tiny_runs import arm, lab_in, level_record
 
-from empirics import checkpoints, disk, doctor
+from empirics import checkpoints, disk, doctor, levels, store
 from empirics.config import ConfigError, RunConfig
 from empirics.disk import StoreError
+from empirics.resume import Interrupted
 from empirics.store import RunFolder
+from empirics.study import count_overlaps
+from empirics.tasks import plan_tasks, unfinished
 
 CONFIG = RunConfig(levels=1)
 EXPECTED = {"w": torch.zeros(3, 2)}
@@ -158,4 +165,117 @@ def test_any_config_is_one_or_a_typed_error(record, arm):
     try:
         assert isinstance(doctor.config_of(record, arm), RunConfig)
     except ConfigError:
+        pass
+
+
+# ------------------------------------------------------- records that are ours but for one place, with seals that match
+
+
+def places(record, path=()):
+    """Every place in a record, as a path of keys; the record itself is the empty path."""
+    yield path
+    for key in record if isinstance(record, dict) else range(len(record)) if isinstance(record, list) else ():
+        yield from places(record[key], (*path, key))
+
+
+def put(record, path, value):
+    """The record with another value at a place."""
+    if not path:
+        return value
+    inner = {**record} if isinstance(record, dict) else list(record)
+    inner[path[0]] = put(record[path[0]], path[1:], value)
+    return inner
+
+
+def without(record, path):
+    """The record without a place."""
+    inner = {**record} if isinstance(record, dict) else list(record)
+    if len(path) == 1:
+        del inner[path[0]]
+    else:
+        inner[path[0]] = without(record[path[0]], path[1:])
+    return inner
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, tiny_digits):
+    """Real results: a run stopped in its last level, with the dense run that it builds on, and a study of them."""
+    lab = lab_in(tmp_path_factory.mktemp("stopped"), tiny_digits)
+    config = arm("lrr", levels=3, epochs=2, mask_epochs=(1,))
+    levels.run(config.dense, 0, lab)
+    with pytest.raises(Interrupted):
+        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(16)))
+    plain = {"study": "s", "data_hash": "", "dense_run": config.dense.name, "arms": {"lrr": config.name}, "seeds": [0]}
+    count_overlaps(lab.results, store.write_study(lab.results, {**plain, "levels": 3}))
+    return lab, config, {**plain, "levels": 3}
+
+
+def readers(lab, config, study):
+    """Everything that reads records, on results that a stranger may have written."""
+    store.write_study(lab.results, study)
+    count_overlaps(lab.results, study)
+    list(doctor.examine(lab.results, lab.results / "none"))
+    unfinished(plan_tasks([config], (0,)), lab.results)
+    levels.run(config, 0, lab)
+
+
+RECORDS = {
+    "level": lambda run, results: run.level_path(1) / "level.json",
+    "dense level": lambda run, results: next(results.glob("runs/dense-*/seed-0/level-00/level.json")),
+    "manifest": lambda run, results: run.checkpoints / checkpoints.MANIFEST,
+    "metrics": lambda run, results: run.path / "metrics.jsonl",
+    "config": lambda run, results: run.path.parent / "config.json",
+    "study": lambda run, results: results / "studies" / "s.json",
+    "overlaps": lambda run, results: results / "overlaps" / "s.json",
+}
+
+
+@pytest.mark.parametrize("which", RECORDS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_record_of_ours_with_one_place_changed_is_used_or_refused_by_a_typed_error(stopped, which, data):
+    """The seal is that of the changed record, as a stranger's would be."""
+    lab, config, study = stopped
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results"
+        shutil.copytree(lab.results, results)
+        file = RECORDS[which](RunFolder(results, config.name, 0), results)
+        lines = file.read_bytes().splitlines() if file.suffix == ".jsonl" else [file.read_bytes()]
+        record = {k: v for k, v in json.loads(lines[0]).items() if k != "seal"}
+        path = data.draw(st.sampled_from(list(places(record))))
+        if path and data.draw(st.booleans()):
+            changed = without(record, path)
+        else:
+            changed = put(record, path, data.draw(JSON | st.sampled_from([{}, [], "", 10**40, -1, "../x", "\x1b[31m"])))
+        resealed = changed
+        if isinstance(changed, dict) and which not in ("metrics", "config"):
+            try:
+                resealed = disk.sealed(changed)
+            except ValueError:  # infinity, which no seal of ours can hold
+                resealed = {**changed, "seal": "0" * 64}
+        file.write_bytes(b"\n".join([json.dumps(resealed).encode(), *lines[1:]]) + b"\n")
+        try:
+            readers(dataclasses.replace(lab, results=results), config, study)
+        except (StoreError, ConfigError):
+            pass
+
+
+@pytest.mark.parametrize("arms", [{"x": 5}, {"x": "../../etc"}, {"../x": "y"}, {"x": None}])
+def test_arms_of_a_strangers_study_do_not_become_paths(stopped, tmp_path, arms):
+    lab, config, study = stopped
+    before = store.write_study(tmp_path, {**study, "seeds": [0, 3]})
+    file = tmp_path / "studies" / "s.json"
+    file.write_bytes(disk.json_bytes(disk.sealed({**before, "arms": {**before["arms"], **arms}})))
+    assert store.write_study(tmp_path, study)["arms"] == study["arms"]
+
+
+@pytest.mark.parametrize("which", RECORDS)
+def test_deep_nesting_in_any_record_is_no_traceback(stopped, tmp_path, which):
+    lab, config, study = stopped
+    shutil.copytree(lab.results, tmp_path / "results")
+    file = RECORDS[which](RunFolder(tmp_path / "results", config.name, 0), tmp_path / "results")
+    file.write_bytes(b'{"a":' * 200_000 + b"\n")
+    try:
+        readers(dataclasses.replace(lab, results=tmp_path / "results"), config, study)
+    except (StoreError, ConfigError):
         pass
