@@ -51,6 +51,7 @@ class Checkpoint:
         taken: masks that were taken on the way, by epoch.
         lineage: the conditions of the processes that its bits come from, see `empirics.lineage`.
         built_on: SHA-256 of the levels that its level is made from, by place.
+        metrics: SHA-256 of the log's lines about the level, up to the epoch.
     """
 
     level: int
@@ -62,6 +63,7 @@ class Checkpoint:
     taken: Mapping[int, Tensors]
     lineage: Sequence[Mapping[str, Any]]
     built_on: Mapping[str, str]
+    metrics: str = ""
 
 
 def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
@@ -82,6 +84,7 @@ def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
         "config": config_hash,
         "lineage": list(checkpoint.lineage),
         "built_on": dict(checkpoint.built_on),
+        "metrics": checkpoint.metrics,
     }
     append_line(folder / MANIFEST, sealed(row))
     names = list(dict.fromkeys(row["file"] for row in reversed(rows(folder))))  # one may be written a second time
@@ -158,6 +161,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
         "config": str,
         "lineage": list,
         "built_on": dict,
+        "metrics": str,
     }
     found = [json.loads(line) for line in whole_lines(folder / MANIFEST)]
     ours = [row for row in found if has_kinds(row, kinds) and is_whole(row)]
@@ -205,9 +209,8 @@ def _read(folder: Path, row: Mapping[str, Any], expected: Tensors) -> Checkpoint
         taken.setdefault(int(epoch), {})[rest] = value
     for masks in (parts["masks"], *taken.values()):
         check_same(masks, {n: expected[n].bool() for n in masks if n in expected}, what)
-    return Checkpoint(
-        row["level"], row["epoch"], **parts, taken=taken, lineage=row["lineage"], built_on=row["built_on"]
-    )
+    said = {name: row[name] for name in ("lineage", "built_on", "metrics")}
+    return Checkpoint(row["level"], row["epoch"], **parts, taken=taken, **said)
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:

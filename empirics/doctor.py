@@ -136,9 +136,9 @@ def _log_problems(folder: RunFolder) -> Iterator[str]:
     names = (path.parent.name for path in folder.path.glob("level-*/level.json"))
     for level in sorted(int(name[6:]) for name in names if re.fullmatch(r"level-\d{2,4}", name)):
         record = folder.peek(level)
-        lines = folder.metrics_of(level)
-        if record and record["status"] == "complete" and record.get("epochs") != len(lines):
-            yield f"metrics.jsonl has {len(lines)} epochs of level {level}, which was trained for {record.get('epochs')}"
+        expected = record and record["status"] == "complete" and record.get("metrics_sha256")
+        if expected and folder.metrics_hash(level) != expected:
+            yield f"metrics.jsonl has lost or changed epochs of level {level}; the level itself stands"
 
 
 def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:

@@ -151,6 +151,7 @@ def train_level(trial: Trial, level: int, start: State, masks: m.Masks, going: G
     packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
     files = {WEIGHTS: end, MASKS: signs.pack(masks), SIGNS: packed} | ({INITIAL: start} if config.is_dense else {})
     folder.sync_metrics()  # a level that stands has its metrics
+    described["metrics_sha256"] = folder.metrics_hash(level)
     folder.save_level(header | measured | described, files)
     checkpoints.clear(folder.checkpoints, level)
     return True

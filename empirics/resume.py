@@ -144,23 +144,26 @@ class Progress:
             )
 
     def _save(self) -> None:
-        self.trial.folder.sync_metrics()  # a checkpoint counts on the lines before it
-        checkpoints.save(self.trial.folder.checkpoints, self._latest, config_hash(self.trial.config))
+        folder = self.trial.folder
+        folder.sync_metrics()  # a checkpoint counts on the lines before it
+        saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level))
+        checkpoints.save(folder.checkpoints, saved, config_hash(self.trial.config))
         self._saved, self._saved_at, self._latest = self._latest.epoch, time.monotonic(), None
 
     def _epochs_behind(self) -> list[EpochMetrics]:
         """The metrics of the epochs before the checkpoint; the log is cut to them.
 
         Raises:
-            StoreError: the log has lost lines that the checkpoint counts on.
+            StoreError: the log has lost or changed lines that the checkpoint counts on.
         """
         done, epochs = self._resumed.epoch if self._resumed else 0, self.trial.config.epochs
         lines = self.trial.folder.start_metrics(self.level, done)
         expected = [epoch for epoch in range(done) if epoch % epochs >= self._first_epoch]
-        if [line["epoch"] for line in lines] != expected:
+        changed = self._resumed and self._resumed.metrics != self.trial.folder.metrics_hash(self.level)
+        if [line["epoch"] for line in lines] != expected or changed:
             raise StoreError(
-                f"metrics.jsonl of run {self.trial.config.name}, seed {self.trial.seed}, has lost epochs of level "
-                f"{self.level} that its checkpoint counts on: delete the folder checkpoints to train the level anew"
+                f"metrics.jsonl of run {self.trial.config.name}, seed {self.trial.seed}, has lost or changed epochs of "
+                f"level {self.level} that its checkpoint counts on: delete the folder checkpoints to train it anew"
             )
         return [_metrics(line) for line in lines]
 

@@ -265,10 +265,10 @@ class RunFolder:
         write_atomic(file, b"".join(kept))
         return mine
 
-    def metrics_of(self, level: int) -> list[dict[str, Any]]:
-        """The whole lines of `metrics.jsonl` about a level."""
-        lines = map(json.loads, whole_lines(self.path / "metrics.jsonl"))
-        return [line for line in lines if line.get("level") == level]
+    def metrics_hash(self, level: int) -> str:
+        """SHA-256 over the whole lines of `metrics.jsonl` about a level, as they stand there."""
+        lines = whole_lines(self.path / "metrics.jsonl")
+        return hashlib.sha256(b"".join(line for line in lines if json.loads(line).get("level") == level)).hexdigest()
 
     def has_torn_metrics(self) -> bool:
         """Whether `metrics.jsonl` holds anything but whole lines."""

@@ -95,7 +95,11 @@ DAMAGES = {
     "checkpoint": (damage_checkpoint, "checkpoint level-02-epoch-00001.safetensors is damaged: the one before"),
     "manifest": (lose_the_manifest, "checkpoint level-02-epoch-00001.safetensors is not named in its manifest"),
     "log torn": (lambda r, c: edit_log(r, c, lambda data: data + b'{"level": 9'), "holds a torn line"),
-    "log short": (lambda r, c: edit_log(r, c, lambda d: b"\n".join(d.split(b"\n")[1:])), "has 1 epochs of level 1"),
+    "log short": (
+        lambda r, c: edit_log(r, c, lambda d: b"\n".join(d.split(b"\n")[1:])),
+        "lost or changed epochs",
+    ),
+    "log edited": (lambda r, c: edit_log(r, c, lambda d: d.replace(b'"lr": 0.', b'"lr": 1.', 1)), "changed epochs of"),
     "gap": (lambda r, c: shutil.rmtree(RunFolder(r, c.name, 0).level_path(1)), "level-01 is missing and a later one"),
     "odd name": (odd_name, "level-\\x1b[31m' is no folder of ours"),
     "config": (edit_config, "which is not that of the run's name"),

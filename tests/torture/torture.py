@@ -1,6 +1,6 @@
-"""The long tier of reliability, `make torture`: random kills, a soak of resumes, edited files, and two baselines.
+"""The long tier of reliability, `make torture`: kills of runs and of the command, a soak, edited files, two baselines.
 
-python tests/torture/torture.py [kills] [soak] [edits] [baselines] [--n N]     all of them without a name; N: 200
+python tests/torture/torture.py [kills] [sweeps] [soak] [edits] [baselines] [--n N]     without a name all; N: 200
 
 Children are forked from this process, in which torch is loaded once, with one thread.
 """
@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,20 +27,23 @@ import json
 import torch
 from tiny_runs import arm, clip, lab_in
 
-from empirics import checkpoints, datasets, levels
-from empirics.config import RunConfig, config_hash
-from empirics.disk import StoreError
+from empirics import checkpoints, datasets, doctor, levels, presets
+from empirics.config import RunConfig
+from empirics.disk import StoreError, whole_lines
 from empirics.resume import Interrupted
 from empirics.runtime import prepare
 from empirics.store import RunFolder
 from empirics.trial import Lab
 
-SETTINGS = dict(levels=3, epochs=6)
+SETTINGS = dict(levels=3, epochs=4)
+# a rule of each kind: kept weights, the first epochs of the dense run again, several cycles a level, pruned at once
+ARMS = ("lrr", "wr", "imp-long", "one-shot")
+MEMORY = 64  # MB that a process of 200 resumes may grow: allocators keep what they were given
 
 
 def results_of(folder: RunFolder) -> dict:
     """What must not depend on kills: tensors bit for bit; metrics and records but for times."""
-    volatile = {"seal", "seconds", "images_per_s", "provenance", "files"}
+    volatile = {"seal", "seconds", "images_per_s", "provenance", "files", "metrics_sha256"}
     strip = lambda record: {name: value for name, value in record.items() if name not in volatile}  # noqa: E731
     levels_ = sorted(folder.path.glob("level-*/*.safetensors"))
     return {
@@ -50,22 +54,38 @@ def results_of(folder: RunFolder) -> dict:
     }
 
 
-def prepared(root: Path) -> tuple[Lab, RunConfig, dict, float]:
-    """A lab with its dense run, a run to torture, what it gives undisturbed, and how long that takes."""
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A run to torture: where all that it builds on stands, what it gives undisturbed, and how long that takes."""
+
+    lab: Lab
+    config: RunConfig
+    expected: dict
+    seconds: float
+
+    def fresh(self, results: Path) -> Lab:
+        """The same lab with another results folder, in which only what the run builds on stands."""
+        shutil.rmtree(results, ignore_errors=True)
+        for run in {self.config.dense.name, self.config.mask_run} - {""}:
+            shutil.copytree(self.lab.results / "runs" / run, results / "runs" / run)
+        return dataclasses.replace(self.lab, results=results)
+
+    def folder(self, lab: Lab) -> RunFolder:
+        """Where the run is in a lab."""
+        return RunFolder(lab.results, self.config.name, 0)
+
+
+def subject(root: Path, name: str, epochs: int | None = None) -> Subject:
+    """An arm with the runs that it builds on, trained undisturbed."""
     lab = dataclasses.replace(lab_in(root / "straight", clip(datasets.load("digits"))), checkpoint_epochs=1)
-    config = arm("lrr", **SETTINGS)
-    levels.run(config.dense, 0, lab)
-    started = time.perf_counter()
-    levels.run(config, 0, lab)
-    seconds = time.perf_counter() - started
-    return lab, config, results_of(RunFolder(lab.results, config.name, 0)), seconds
-
-
-def fresh(lab: Lab, config: RunConfig, results: Path) -> Lab:
-    """The same lab with another results folder, in which only the dense run stands."""
-    shutil.rmtree(results, ignore_errors=True)
-    shutil.copytree(lab.results / "runs" / config.dense.name, results / "runs" / config.dense.name)
-    return dataclasses.replace(lab, results=results)
+    settings = SETTINGS | ({"epochs": epochs} if epochs else {})
+    for needed in presets.needed_arms([name]):
+        config = arm(needed, **settings)
+        levels.run(config.dense, 0, lab)
+        started = time.perf_counter()
+        levels.run(config, 0, lab)
+        seconds = time.perf_counter() - started
+    return Subject(lab, config, results_of(RunFolder(lab.results, config.name, 0)), seconds)
 
 
 def forked(work: Callable[[], object]) -> int:
@@ -83,30 +103,71 @@ def forked(work: Callable[[], object]) -> int:
 
 
 def kills(root: Path, n: int) -> dict[str, int]:
-    """Kill a run at random moments until it has been killed `n` times; whenever it ends, compare it and start anew."""
-    lab, config, expected, seconds = prepared(root)
-    rng, here = random.Random(0), fresh(lab, config, root / "killed")
-    found = {"kills": 0, "runs ended": 0, "lost": 0, "differing": 0}
-    while found["kills"] < n:
-        child = forked(lambda here=here: levels.run(config, 0, here))
-        time.sleep(rng.uniform(0, seconds / 2))
-        os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
-        found["kills"] += status == signal.SIGKILL
-        if status == signal.SIGKILL:
-            continue
-        found["runs ended"] += 1
-        found["lost"] += os.waitstatus_to_exitcode(status) != 0
-        found["differing"] += status == 0 and results_of(RunFolder(here.results, config.name, 0)) != expected
-        here = fresh(lab, config, root / "killed")
+    """Kill runs of every kind at random moments, `n` times in all; whenever one ends, compare it and start anew."""
+    found = {"kills": 0, "runs ended": 0, "epochs lost": 0, "lost": 0, "differing": 0}
+    rng = random.Random(0)
+    for number, name in enumerate(ARMS):
+        one = subject(root / name, name)
+        here, ended, until = one.fresh(root / name / "killed"), 0, n * (number + 1) // len(ARMS)
+        while found["kills"] < until or not ended:
+            before = _epochs(one.folder(here))
+            child = forked(lambda here=here, one=one: levels.run(one.config, 0, here))
+            time.sleep(rng.uniform(0, one.seconds / 2))
+            os.kill(child, signal.SIGKILL)
+            status = os.waitpid(child, 0)[1]
+            found["kills"] += status == signal.SIGKILL
+            if status == signal.SIGKILL:
+                # a kill may cost the epoch at work, and the one whose checkpoint was being written
+                found["epochs lost"] += max(0, before - 1 - _epochs(one.folder(here)))
+                continue
+            found["runs ended"], ended = found["runs ended"] + 1, ended + 1
+            found["lost"] += os.waitstatus_to_exitcode(status) != 0
+            found["differing"] += status == 0 and results_of(one.folder(here)) != one.expected
+            here = one.fresh(root / name / "killed")
     return found
+
+
+def _epochs(folder: RunFolder) -> int:
+    return len(whole_lines(folder.path / "metrics.jsonl"))
+
+
+def sweeps(root: Path, n: int) -> dict[str, int]:
+    """Kill the command itself, with its workers, `n` / 20 times; every result must be that of the undisturbed one."""
+    words = [sys.executable, str(Path(__file__).parents[2] / "paper_repro.py"), "train", "--preset", "quick", "--arms"]
+    words += ["imp", "lrr", "lrr-on-imp-mask", "--model", "resnet8", "--width", "4", "--epochs", "2", "--levels", "3"]
+    words += ["--seeds", "0", "--workers", "2", "--checkpoint-epochs", "1"]
+    run = lambda results: subprocess.Popen([*words, "--results", str(results)], stderr=subprocess.DEVNULL)  # noqa: E731
+    started = time.perf_counter()
+    assert run(root / "straight").wait() == 0
+    seconds, rng, wanted = time.perf_counter() - started, random.Random(0), max(1, n // 20)
+    found = {"kills": 0, "sweeps ended": 0, "lost": 0, "differing": 0}
+    while found["kills"] < wanted or not found["sweeps ended"]:
+        process = run(root / "killed")
+        time.sleep(rng.uniform(seconds / 3, seconds))
+        process.send_signal(signal.SIGKILL if found["kills"] % 2 else signal.SIGTERM)
+        if process.wait() in (-signal.SIGKILL, 143):
+            found["kills"] += 1
+            continue
+        found["sweeps ended"] += 1
+        found["lost"] += process.returncode != 0
+        found["differing"] += process.returncode == 0 and _every_result(root / "killed") != _every_result(
+            root / "straight"
+        )
+        shutil.rmtree(root / "killed")
+    return found
+
+
+def _every_result(results: Path) -> dict:
+    folders = sorted(results.glob("runs/*/seed-*"))
+    found = {folder.parent.name: results_of(RunFolder(results, folder.parent.name, 0)) for folder in folders}
+    return found | {file.name: file.read_bytes() for file in sorted(results.glob("[os]*/*.json"))}
 
 
 def soak(root: Path, n: int) -> dict[str, int]:
     """Stop and resume a run `n` times in one process; growth of memory, descriptors and disk over the second half."""
-    lab, config, expected, _ = prepared(root)
+    one = subject(root, "lrr", epochs=6)
     found, half = {"resumes": 0, "differing": 0}, {}
-    here = fresh(lab, config, root / "soaked")
+    here = one.fresh(root / "soaked")
     while found["resumes"] < n:
         steps = [0]
 
@@ -115,15 +176,16 @@ def soak(root: Path, n: int) -> dict[str, int]:
             return steps[0] > 7
 
         try:
-            levels.run(config, 0, dataclasses.replace(here, stop=stop))
+            levels.run(one.config, 0, dataclasses.replace(here, stop=stop))
         except Interrupted:
             found["resumes"] += 1
         else:
-            found["differing"] += results_of(RunFolder(here.results, config.name, 0)) != expected
-            here = fresh(lab, config, root / "soaked")
+            found["differing"] += results_of(one.folder(here)) != one.expected
+            here = one.fresh(root / "soaked")
         if found["resumes"] == n // 2 and not half:
             half = _held(here.results)
-    return found | {f"growth of {name}": value - half[name] for name, value in _held(here.results).items()}
+    grown = {f"growth of {name}": value - half[name] for name, value in _held(here.results).items()}
+    return found | grown | {"memory grown too much": int(grown["growth of memory (MB)"] > MEMORY)}
 
 
 def _held(results: Path) -> dict[str, int]:
@@ -134,33 +196,52 @@ def _held(results: Path) -> dict[str, int]:
 
 
 def edits(root: Path, n: int) -> dict[str, int]:
-    """Edit the newest of two checkpoints `n` times, everywhere in it; count edits that go unseen."""
-    lab, config, _, _ = prepared(root)
-    here, steps = fresh(lab, config, root / "edited"), [0]
+    """Edit every kind of file of a stopped run, `n` times in all; count edits that change what is read, unseen."""
+    one = subject(root, "lrr", epochs=6)
+    here, steps = one.fresh(root / "edited"), [0]
 
     def stop() -> bool:
         steps[0] += 1
-        return steps[0] > 12
+        return steps[0] > 5 * 6 + 12  # level 1, and two epochs of level 2
 
     try:
-        levels.run(config, 0, dataclasses.replace(here, stop=stop))
+        levels.run(one.config, 0, dataclasses.replace(here, stop=stop))
     except Interrupted:
         pass
-    folder = RunFolder(here.results, config.name, 0).checkpoints
-    network = levels.new_trial(config, 0, here).model.state_dict()
-    newest = max(folder.glob("*.safetensors"))
-    whole, rng = newest.read_bytes(), random.Random(0)
-    found = {"edits": 0, "fell back": 0, "refused": 0, "silent": 0}
-    for _ in range(n):
-        newest.write_bytes(_edited(whole, rng))
-        try:
-            taken, remarks = checkpoints.newest(folder, 1, config_hash(config), network)
-            found["fell back" if remarks and taken.epoch == 1 else "silent"] += 1
-        except StoreError:
-            found["refused"] += 1
+    run, rng = one.folder(here), random.Random(0)
+    logs = [run.checkpoints / checkpoints.MANIFEST, run.path / "metrics.jsonl", run.path.parent / "config.json"]
+    targets = [max(run.checkpoints.glob("*.safetensors")), *logs, *sorted(run.level_path(1).iterdir())]
+    found = {"edits": 0, "said": 0, "refused": 0, "without effect": 0, "silent": 0}
+    saved = root / "saved"
+    shutil.copytree(run.path.parent, saved)
+    for k in range(n):
+        target = targets[k % len(targets)]
+        target.write_bytes(_edited(target.read_bytes(), rng))
+        found[_outcome(one, here)] += 1
         found["edits"] += 1
-    newest.write_bytes(whole)
+        shutil.rmtree(run.path.parent)
+        shutil.copytree(saved, run.path.parent)
     return found
+
+
+def _outcome(one: Subject, here: Lab) -> str:
+    """What a reader makes of an edited folder, one epoch on: said, refused, without effect on anything, or silent."""
+    steps = [0]
+
+    def stop() -> bool:
+        steps[0] += 1
+        return steps[0] > 1
+
+    try:
+        levels.run(one.config, 0, dataclasses.replace(here, stop=stop, remark=lambda text: steps.append(text)))
+    except Interrupted:
+        pass
+    except StoreError:
+        return "refused"
+    if len(steps) > 1 or any(finding.bad for finding in doctor.examine(here.results, here.results / "none")):
+        return "said"
+    levels.run(one.config, 0, here)
+    return "without effect" if results_of(one.folder(here)) == one.expected else "silent"
 
 
 def _edited(data: bytes, rng: random.Random) -> bytes:
@@ -219,9 +300,9 @@ def baselines(root: Path, n: int) -> dict[str, int]:
     return found
 
 
-PARTS = {"kills": kills, "soak": soak, "edits": edits, "baselines": baselines}
+PARTS = {"kills": kills, "sweeps": sweeps, "soak": soak, "edits": edits, "baselines": baselines}
 # counts that must be 0
-FAULTS = ("lost", "differing", "silent", "growth of descriptors", "growth of disk (MB)")
+FAULTS = ("lost", "differing", "silent", "growth of descriptors", "growth of disk (MB)", "memory grown too much")
 
 
 def main(arguments: list[str]) -> int:
