@@ -256,11 +256,12 @@ def test_a_record_of_ours_with_one_place_changed_is_used_or_refused_by_a_typed_e
             pass
 
 
-@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "[" * 5000 + "]" * 5000])
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "[" * 200_000])
 def test_what_could_not_be_written_again_is_no_record_of_ours(tmp_path, text):
     """Whatever its seal: a stranger can seal what our writer would not."""
     file = tmp_path / "x.json"
-    seal = hashlib.sha256(json.dumps({"a": json.loads(text)}, sort_keys=True).encode()).hexdigest()
+    value = [] if text.startswith("[") else json.loads(text)
+    seal = hashlib.sha256(json.dumps({"a": value}, sort_keys=True).encode()).hexdigest()
     file.write_text(f'{{"a": {text}, "seal": "{seal}"}}')
     assert disk.read_record(file) is None
     file.write_bytes(store.sealed_json(b'{"a": 1}'))

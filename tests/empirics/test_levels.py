@@ -336,8 +336,10 @@ def test_a_network_that_ends_a_level_with_a_weight_that_is_not_finite_is_marked(
 
     monkeypatch.setattr(levels, "train_cycle", poison)
     config = arm("imp").dense
-    levels.run(config, 0, lab_in(tmp_path, tiny_digits))
-    assert RunFolder(tmp_path, config.name, 0).level_record(0)["status"] == "diverged"
+    levels.run(config, 0, dataclasses.replace(lab_in(tmp_path, tiny_digits), checkpoint_epochs=1))
+    run = RunFolder(tmp_path, config.name, 0)
+    assert run.level_record(0)["status"] == "diverged"
+    assert not list(run.checkpoints.glob("*")), "nothing goes on from there"
 
 
 def test_repairing_a_level_keeps_the_metrics_of_the_levels_behind_it(study, tiny_digits, tmp_path):

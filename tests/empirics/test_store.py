@@ -178,3 +178,80 @@ def test_a_result_of_the_neuron_cannot_name_arrays_outside_of_its_folder(tmp_pat
         arrays = {"file": name, "sha256": disk.sha256(folder / "a.npz")}
         (folder / "x.json").write_bytes(store.sealed_json(json.dumps({"arrays": arrays}).encode()))
         assert store.theory_result_stands(folder, "x") == stands, name
+
+
+def test_new_folders_are_on_the_disk_before_what_is_in_them(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(disk, "_sync_folder", lambda folder: synced.append(folder.relative_to(tmp_path).as_posix()))
+    write_atomic(tmp_path / "a" / "b" / "file", b"x")
+    assert synced == [".", "a", "a/b"], "each in its parent, then the file in its folder"
+
+
+@pytest.mark.parametrize("call, number", [("fchmod", 1), ("fchmod", 95), ("fsync", 22)])
+def test_a_file_system_without_modes_or_fsync_of_folders_is_good_enough(tmp_path, monkeypatch, call, number):
+    real = getattr(os, call)
+
+    def refuse(descriptor, *args):
+        if call == "fchmod" or stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, "not here")
+        return real(descriptor, *args)
+
+    monkeypatch.setattr(disk.os, call, refuse)
+    write_atomic(tmp_path / "file", b"x")
+    assert (tmp_path / "file").read_bytes() == b"x"
+
+
+def test_a_disk_that_fails_is_never_taken_for_one_without_fsync(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(disk.os, "fsync", fail)
+    with pytest.raises(StoreError, match="cannot write file: Input/output error"):
+        write_atomic(tmp_path / "file", b"x")
+    (tmp_path / "log").write_bytes(b"x")
+    with pytest.raises(StoreError, match="cannot write log: Input/output error"):
+        disk.sync_file(tmp_path / "log")
+
+
+def test_a_full_disk_is_refused_before_anything_is_computed(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match="cannot write to folder .*No space left on device: choose another"):
+        disk.check_writable(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("read", [disk.read_record, disk.whole_lines])
+def test_what_is_there_and_cannot_be_read_is_an_error_and_not_missing(tmp_path, monkeypatch, read):
+    """Trained anew, what a failing disk hides for a moment would be lost."""
+    assert not read(tmp_path / "absent")
+    (tmp_path / "file").write_text("{}")
+
+    def refuse(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(StoreError, match="cannot read file: Input/output error"):
+        read(tmp_path / "file")
+
+
+def test_a_level_whose_files_cannot_be_read_is_an_error_and_not_missing(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    level(folder)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store, "sha256", refuse)
+    with pytest.raises(StoreError, match="cannot read level 0 of run .*Permission denied: mend the folder"):
+        folder.level_record(0)
+
+
+def test_sign_statistics_of_before_are_gone_when_a_level_is_trained_anew(tmp_path):
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    folder.save_signs({"run": folder.run, "seed": 0, "layers": {}})
+    assert folder.signs_record() is not None
+    level(folder)
+    assert folder.signs_record() is None
