@@ -213,6 +213,16 @@ def test_metrics_that_lost_a_line_the_checkpoint_counts_on_are_a_named_error(int
         levels.run(config, 0, lab)
 
 
+def test_metrics_in_which_a_number_was_edited_are_a_named_error(interrupted):
+    lab, config, run = interrupted
+    file = run.path / "metrics.jsonl"
+    line = json.loads(file.read_bytes().splitlines()[0])
+    edited = json.dumps({**line, "test_accuracy": line["test_accuracy"] + 0.01}).encode()
+    file.write_bytes(b"\n".join([edited, *file.read_bytes().splitlines()[1:]]) + b"\n")
+    with pytest.raises(StoreError, match="has lost or changed epochs of level 1"):
+        levels.run(config, 0, lab)
+
+
 def test_lines_behind_the_checkpoint_and_a_torn_one_are_dropped(interrupted, straight):
     lab, config, run = interrupted
     with open(run.path / "metrics.jsonl", "ab") as file:
