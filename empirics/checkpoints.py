@@ -9,9 +9,8 @@ Generators need no state: every epoch draws from one of its own, derived from (s
 
 import dataclasses
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from empirics.disk import (
     check_same,
     has_kinds,
     is_whole,
+    odd_setting,
     read_checked,
     remove,
     sealed,
@@ -66,8 +66,38 @@ class Checkpoint:
     metrics: str = ""
 
 
-def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
-    """Write a checkpoint, name it in the manifest, and remove those before the last two.
+@dataclass(frozen=True)
+class Expected:
+    """What a checkpoint must be to go on from: anything else is another's, and nothing of it is used.
+
+    Args:
+        level: the level that is to go on.
+        config: hash of the run.
+        settings: of the run, to say in what another differs.
+        state: the network's state dict, for names, shapes and types.
+        parameters, prunable: names of its parameters, and of its prunable weights.
+        cycle: epochs of a cycle; momentum is carried within one.
+        epochs: over all cycles of the level; a checkpoint lies before them.
+        has_momentum: whether the optimizer has any.
+        mask_epochs: epochs at which masks are taken on the way.
+        built_on: of the level as it would be trained now; a checkpoint made from other bits is left alone.
+    """
+
+    level: int
+    config: str
+    settings: Mapping[str, Any]
+    state: Tensors
+    parameters: Collection[str]
+    prunable: Collection[str]
+    cycle: int
+    epochs: int
+    has_momentum: bool
+    mask_epochs: Collection[int] = ()
+    built_on: Mapping[str, str] = field(default_factory=dict)
+
+
+def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[str, Any]) -> None:
+    """Write a checkpoint, name it in the manifest with its run's hash and settings, remove those before the last two.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written; the checkpoints before it stand.
@@ -81,7 +111,8 @@ def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
         "bytes": len(data),
         "level": checkpoint.level,
         "epoch": checkpoint.epoch,
-        "config": config_hash,
+        "config": config,
+        "settings": dict(settings),
         "lineage": list(checkpoint.lineage),
         "built_on": dict(checkpoint.built_on),
         "metrics": checkpoint.metrics,
@@ -91,43 +122,45 @@ def save(folder: Path, checkpoint: Checkpoint, config_hash: str) -> None:
     _remove(folder, keep=names[:KEPT])
 
 
-def newest(
-    folder: Path, level: int, config_hash: str, expected: Tensors, built_on: Mapping[str, str] | None = None
-) -> tuple[Checkpoint | None, list[str]]:
-    """The newest whole checkpoint of `level`, or None where there is none, and what a reader should know of it.
+def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[str]]:
+    """The newest whole checkpoint of a level, or None where there is none, and what a reader should know of it.
+
+    A single file that no manifest names is what a kill leaves of a level's first checkpoint: the level starts anew.
 
     Args:
         folder: `.../seed-<s>/checkpoints`.
-        level: the level that is to go on.
-        config_hash: of the run.
-        expected: the network's state dict, for names, shapes and types; nothing of another network is read.
-        built_on: of the level as it would be trained now; a checkpoint made from other bits is left alone.
+        expected: what it must be.
 
     Raises:
         StoreError: there are checkpoints of the level, and none can be trusted; or they are of another run.
     """
+    level = expected.level
     named = {row["file"]: row for row in rows(folder) if row["level"] == level}  # of two of one name the later counts
     there = {file.name for file in folder.glob(f"level-{level:02d}-*.safetensors")} if folder.is_dir() else set()
-    remarks = [f"{name} is not named in the manifest" for name in sorted(there - set(named))]
-    for name in [name for name, row in named.items() if _is_stale(row, built_on or {})]:
+    remarks = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
+    for name in [name for name, row in named.items() if _is_stale(row, expected.built_on)]:
         remarks.append(f"{name} builds on a level that has been trained anew since, to other bits: it is not used")
         del named[name]
         there.discard(name)
     for row in reversed(sorted(named.values(), key=lambda row: row["epoch"])):
-        if row["config"] != config_hash:
-            raise StoreError(
-                f"checkpoint {row['file']} belongs to a run with hash {row['config']}, not {config_hash}: delete it"
-            )
+        _check_run(row, expected)
         try:
             return _read(folder, row, expected), remarks
         except StoreError as error:
             remarks.append(str(error))
-    if named or there:
+    if named or len(there) > 1:
         raise StoreError(
             f"no checkpoint of level {level} can be trusted ({'; '.join(remarks)}): delete the folder checkpoints to "
             "train that level anew"
         )
     return None, remarks
+
+
+def _check_run(row: Mapping[str, Any], expected: Expected) -> None:
+    if row["config"] != expected.config:
+        odd = odd_setting(row["settings"], json.loads(json.dumps(dict(expected.settings))))
+        why = odd or f"its hash is {ascii(row['config'])[:60]} there and {expected.config} here"
+        raise StoreError(f"checkpoint {row['file']} belongs to another run: {why}: delete it")
 
 
 def _is_stale(row: Mapping[str, Any], built_on: Mapping[str, str]) -> bool:
@@ -159,6 +192,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
         "level": int,
         "epoch": int,
         "config": str,
+        "settings": dict,
         "lineage": list,
         "built_on": dict,
         "metrics": str,
@@ -189,28 +223,40 @@ def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
     return flat
 
 
-def _read(folder: Path, row: Mapping[str, Any], expected: Tensors) -> Checkpoint:
-    if row["file"] != _name(row["level"], row["epoch"]):
-        raise StoreError(f"checkpoint {row['file']!r} is not a name of ours")
-    flat = read_checked(folder / row["file"], row["sha256"], row["bytes"])
-    parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "start": {}, "masks": {}, "taken": {}}
-    for name, value in flat.items():
-        part, _, rest = name.partition("/")
-        parts.get(part, {})[rest] = value
+def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoint:
     what = f"checkpoint {row['file']}"
-    check_same(parts["weights"], expected, what)
-    check_same(parts["start"], expected, what)
-    check_same(parts["momentum"], {n: expected[n] for n in parts["momentum"] if n in expected}, what)
-    taken: dict[int, dict[str, Any]] = {}
-    for name, value in parts.pop("taken").items():
-        epoch, _, rest = name.partition("/")
-        if not re.fullmatch("[0-9]{1,9}", epoch):
-            raise StoreError(f"{what} holds {name!r}, which is no mask of ours")
-        taken.setdefault(int(epoch), {})[rest] = value
-    for masks in (parts["masks"], *taken.values()):
-        check_same(masks, {n: expected[n].bool() for n in masks if n in expected}, what)
+    if not 0 < row["epoch"] < expected.epochs:
+        raise StoreError(f"{what} does not lie between the epochs 0 and {expected.epochs} of its level: it is not ours")
+    parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "start": {}, "masks": {}, "taken": {}}
+    for name, value in read_checked(folder / row["file"], row["sha256"], row["bytes"]).items():
+        part, _, rest = name.partition("/")
+        if part not in parts:
+            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is nothing of ours")
+        parts[part][rest] = value
+    state = expected.state
+    masks = {name: state[name].bool() for name in expected.prunable}
+    within_a_cycle = expected.has_momentum and row["epoch"] % expected.cycle
+    check_same(parts["weights"], state, what)
+    check_same(parts["start"], state, what)
+    check_same(parts["momentum"], {n: state[n] for n in expected.parameters} if within_a_cycle else {}, what)
+    check_same(parts["masks"], masks, what)
+    taken = _taken(parts.pop("taken"), expected, row["epoch"], what)
+    for found in taken.values():
+        check_same(found, masks, what)
     said = {name: row[name] for name in ("lineage", "built_on", "metrics")}
     return Checkpoint(row["level"], row["epoch"], **parts, taken=taken, **said)
+
+
+def _taken(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int, dict[str, Any]]:
+    """Masks taken on the way, by epoch: those that were due until then, no more and no fewer."""
+    due = [at for at in expected.mask_epochs if at <= epoch]
+    taken: dict[int, dict[str, Any]] = {at: {} for at in due}
+    for name, value in flat.items():
+        at, _, rest = name.partition("/")
+        if at not in map(str, due):
+            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is no mask of ours")
+        taken[int(at)][rest] = value
+    return taken
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:

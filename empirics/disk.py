@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -123,7 +124,39 @@ def check_writable(folder: Path) -> None:
         ) from None
 
 
-LARGEST_RECORD = 2**26
+LARGEST_RECORD = LARGEST_LOG = 2**26
+
+
+def read_capped(path: Path, most: int = LARGEST_RECORD) -> bytes:
+    """The content of a regular file of at most so many bytes: never of a pipe or a device, which have no end.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        StoreError: it is no regular file, is larger, or cannot be read.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{path.name} is no regular file: delete it")
+        if found.st_size > most:
+            raise StoreError(f"{path.name} has {found.st_size} bytes, at most {most} are ours: delete it")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(2, "it is not there", path.name) from None
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder in which anything, or which itself, is a symbolic link: what is written would go elsewhere.
+
+    Raises:
+        StoreError: naming the link.
+    """
+    found = (Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files))
+    link = next((path for path in (folder, *found) if path.is_symlink()), None)
+    if link is not None:
+        raise StoreError(f"{link.name} in the results is a symbolic link, which could lead anywhere: put a copy there")
 
 
 def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:
@@ -136,15 +169,11 @@ def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None 
     Raises:
         StoreError: the file is there and cannot be read (no permission, a failing disk): nothing is known about it.
     """
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST_RECORD:
-            return None
-        record = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.is_file() or path.stat().st_size > LARGEST_RECORD:
         return None
-    except OSError as error:
-        raise _cannot("read", path, error) from error
-    except (ValueError, RecursionError):
+    try:
+        record = json.loads(read_capped(path))
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and is_whole(record) and has_kinds(record, kinds or {}) else None
 
@@ -172,6 +201,14 @@ def _seal(rest: Mapping[str, Any]) -> str:
     # read back first: what is hashed is what a reader of the file sees
     text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def odd_setting(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
+    """The first setting in which two runs differ, in words; None where they do not."""
+    for name in (*here, *there):
+        if there.get(name) != here.get(name):
+            return f"{ascii(name)[1:-1][:60]} is {ascii(there.get(name))[:60]} there and {here.get(name)!r} here"
+    return None
 
 
 def append_line(path: Path, record: Any, sync: bool = True) -> None:
@@ -216,12 +253,12 @@ def whole_lines(path: Path) -> list[bytes]:
     """The lines of a log that are whole: objects of JSON, each with its newline. A torn one is dropped.
 
     Raises:
-        StoreError: the log is there and cannot be read.
+        StoreError: the log is there and cannot be read, or is larger than a log of ours.
     """
     try:
-        content = path.read_bytes() if path.exists() else b""
-    except OSError as error:
-        raise _cannot("read", path, error) from error
+        content = read_capped(path, LARGEST_LOG)
+    except FileNotFoundError:
+        return []
     lines = []
     for line in content.splitlines(keepends=True):
         with contextlib.suppress(ValueError, RecursionError):

@@ -14,7 +14,7 @@ from typing import Any
 
 from empirics import checkpoints, runtime
 from empirics.config import ConfigError, RunConfig, config_hash
-from empirics.disk import StoreError, read_record, sha256
+from empirics.disk import StoreError, read_capped, read_record, sha256
 from empirics.store import RunFolder, theory_result_stands
 
 
@@ -83,6 +83,8 @@ def _results(results: Path) -> Iterator[Finding]:
                 yield Finding(f"run {name}, {seed.name}: {text}", bad=True)
             whole += len(list(seed.glob("level-*/level.json")))
     yield from _records(results)
+    for file in sorted(path for path in results.rglob("*") if path.is_symlink()):
+        yield Finding(f"{_shown(file.name)} is a symbolic link, which could lead anywhere: put a copy there", bad=True)
     for file in sorted(results.rglob(".*.tmp")):
         yield Finding(f"{_shown(file.name)} was left by a process that was killed: delete it", bad=True)
     yield Finding(
@@ -126,7 +128,7 @@ def _seed_problems(results: Path, run: str, seed: Path, config: RunConfig | None
         yield from _checkpoint_problems(folder)
         if (seed / "signs.json").exists() and folder.signs_record() is None:
             yield "signs.json is damaged: delete it"
-    except StoreError as error:
+    except (StoreError, OSError) as error:
         yield str(error)
 
 
@@ -142,11 +144,13 @@ def _log_problems(folder: RunFolder) -> Iterator[str]:
 
 
 def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
-    named = {row["file"]: row["sha256"] for row in checkpoints.rows(folder.checkpoints)}
+    named = {row["file"]: row for row in checkpoints.rows(folder.checkpoints)}
     for file in sorted(folder.checkpoints.glob("*.safetensors")):
         if file.name not in named:
             yield f"checkpoint {_shown(file.name)} is not named in its manifest: it is not used"
-        elif sha256(file) != named[file.name]:
+        elif not folder.run.endswith(f"-{named[file.name]['config']}"):
+            yield f"checkpoint {file.name} belongs to another run: delete it"
+        elif not file.is_file() or sha256(file) != named[file.name]["sha256"]:
             yield f"checkpoint {file.name} is damaged: the one before is taken"
 
 
@@ -158,11 +162,11 @@ def _shown(name: str) -> str:
 def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
     """The settings of a run, and what is wrong with them: they must be those that the run's name stands for."""
     try:
-        record = json.loads((folder / "config.json").read_bytes())
+        record = json.loads(read_capped(folder / "config.json"))
         config = config_of(record["config"], record["arm"])
     except ConfigError as error:
         return None, f"config.json cannot be run: {error}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (StoreError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return None, f"config.json cannot be read ({type(error).__name__}): delete the run"
     if not folder.name.endswith(f"-{config_hash(config)}"):
         return None, f"config.json has hash {config_hash(config)}, which is not that of the run's name: delete the run"

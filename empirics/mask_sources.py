@@ -10,9 +10,10 @@ from empirics import masks as m
 from empirics import signs
 from empirics.config import RunConfig
 from empirics.criteria import Probe, nested_counts, select
+from empirics.disk import check_same
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
-from empirics.store import MASKS, RunFolder, StoreError
+from empirics.store import MASKS, RunFolder
 from empirics.trial import State, Trial, load_state
 
 # images that data-dependent criteria score: so many a class (Wang et al. 2020), and so many in all at most
@@ -82,9 +83,17 @@ def load_masks(folder: RunFolder, level: int, layers: Mapping[str, Tensor]) -> m
     Raises:
         StoreError: the level is missing, or of another network.
     """
-    packed = folder.load_tensors(level, MASKS)
-    wrong = [n for n, w in layers.items() if n not in packed or packed[n].numel() != (w.numel() + 7) // 8]
-    wrong += [name for name in packed if name not in layers]
-    if wrong:
-        raise StoreError(f"the masks of run {folder.run} are of another network: layer {wrong[0]} differs")
-    return signs.unpack({n: packed[n].numpy() for n in layers}, {n: w.shape for n, w in layers.items()})
+    return load_bits(folder, level, MASKS, layers)
+
+
+def load_bits(folder: RunFolder, level: int, file: str, layers: Mapping[str, Tensor], moment: str = "") -> signs.Signs:
+    """One bit a weight of a level of any run: its masks, or its signs at the `moment` `start/` or `end/`.
+
+    Raises:
+        StoreError: the level is missing, or of another network.
+    """
+    packed = folder.load_tensors(level, file)
+    found = {name.removeprefix(moment): bits for name, bits in packed.items() if name.startswith(moment)}
+    expected = {n: torch.empty((w.numel() + 7) // 8, dtype=torch.uint8) for n, w in layers.items()}
+    check_same(found, expected, f"{file} of level {level} of run {folder.run}")
+    return signs.unpack({n: found[n].numpy() for n in layers}, {n: w.shape for n, w in layers.items()})

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from empirics.config import SCHEMA
+from empirics.disk import check_same
 from empirics.store import MASKS, SIGNS, RunFolder
 
 REFERENCES = ("imp", "lrr")  # every arm is held against these
@@ -44,6 +46,7 @@ def study_overlaps(results: Path, study: Mapping[str, Any]) -> dict[str, Any]:
             bits = {arm: _level_bits(RunFolder(results, run, seed), level) for arm, run in arms.items()}
             for pair, row in found.items():
                 if all(bits[arm] is not None for arm in pair):
+                    check_same(*(_as_tensors(bits[arm]) for arm in pair), f"level {level} of {' or '.join(pair)}")
                     _append(row, level, *(bits[arm] for arm in pair))
         rows += [{"arms": list(pair), "seed": seed, **row} for pair, row in found.items() if row["levels"]]
     counted = {"of_arms": arms, "of_seeds": study["seeds"]}
@@ -60,9 +63,16 @@ def _level_bits(folder: RunFolder, level: int) -> tuple[Bits, Bits] | None:
     record = folder.level_record(level)
     if record is None or record["status"] != "complete":
         return None
-    masks = {layer: bits.numpy() for layer, bits in folder.load_tensors(level, MASKS).items()}
-    signs = folder.load_tensors(level, SIGNS)
-    return masks, {layer: signs[f"end/{layer}"].numpy() for layer in masks}
+    masks, signs = folder.load_tensors(level, MASKS), folder.load_tensors(level, SIGNS)
+    ends = {name.removeprefix("end/"): bits for name, bits in signs.items() if name.startswith("end/")}
+    bits = {name: torch.empty(mask.shape, dtype=torch.uint8) for name, mask in masks.items()}
+    for found in (masks, ends):
+        check_same(found, bits, f"level {level} of run {folder.run}")
+    return {name: mask.numpy() for name, mask in masks.items()}, {name: end.numpy() for name, end in ends.items()}
+
+
+def _as_tensors(bits: tuple[Bits, Bits]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(mask) for name, mask in bits[0].items()}
 
 
 def _append(row: dict[str, Any], level: int, one: tuple[Bits, Bits], other: tuple[Bits, Bits]) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,7 @@ def going_on(trial: Trial, level: int) -> Going:
     """
     folder, sources = trial.folder, trial.sources(level)
     built_on = {place: lineage.content(record) for place, record in sources.items()}
-    resumed, remarks = checkpoints.newest(
-        folder.checkpoints, level, config_hash(trial.config), trial.model.state_dict(), built_on
-    )
+    resumed, remarks = checkpoints.newest(folder.checkpoints, expected(trial, level, built_on))
     if folder.has_torn_metrics():
         remarks.append("metrics.jsonl had a torn line, which is dropped")
     behind = lineage.joined(*(record["lineage"] for record in sources.values()), resumed.lineage if resumed else [])
@@ -61,6 +59,25 @@ def going_on(trial: Trial, level: int) -> Going:
         raise StoreError(f"run {trial.config.name}, level {level}: {changed}: --bit-exact refuses to go on")
     built_on = {**(resumed.built_on if resumed else {}), **built_on}
     return Going(resumed, lineage.joined(behind, [now]), built_on, remarks, changed)
+
+
+def expected(trial: Trial, level: int, built_on: Mapping[str, str]) -> checkpoints.Expected:
+    """What a checkpoint of a level of this run must be."""
+    config = trial.config
+    left_out = config.rewind_epoch if level else 0  # epochs of each cycle that weight rewinding does not train
+    return checkpoints.Expected(
+        level=level,
+        config=config_hash(config),
+        settings=config.record(),
+        state=trial.model.state_dict(),
+        parameters=[name for name, _ in trial.model.named_parameters()],
+        prunable=list(trial.layers),
+        cycle=config.epochs,
+        epochs=config.epochs * config.cycles_at(level),
+        has_momentum=config.momentum > 0,
+        mask_epochs=[at for at in config.mask_epochs if (at - 1) % config.epochs >= left_out],
+        built_on=built_on,
+    )
 
 
 class Progress:
@@ -147,7 +164,8 @@ class Progress:
         folder = self.trial.folder
         folder.sync_metrics()  # a checkpoint counts on the lines before it
         saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level))
-        checkpoints.save(folder.checkpoints, saved, config_hash(self.trial.config))
+        config = self.trial.config
+        checkpoints.save(folder.checkpoints, saved, config_hash(config), config.record())
         self._saved, self._saved_at, self._latest = self._latest.epoch, time.monotonic(), None
 
     def _epochs_behind(self) -> list[EpochMetrics]:

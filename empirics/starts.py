@@ -4,7 +4,7 @@ import torch
 
 from empirics import masks as m
 from empirics import signs
-from empirics.mask_sources import load_masks
+from empirics.mask_sources import load_bits, load_masks
 from empirics.resume import Interrupted
 from empirics.rewinding import restart
 from empirics.seeding import generator
@@ -89,6 +89,4 @@ def _stop_if_asked(trial: Trial) -> None:
 
 def load_signs(folder: RunFolder, level: int, moment: str, masks: m.Masks) -> signs.Signs:
     """Sign bits of a level at its `start` or `end`."""
-    packed = folder.load_tensors(level, SIGNS)
-    shapes = {name: mask.shape for name, mask in masks.items()}
-    return signs.unpack({name: packed[f"{moment}/{name}"].numpy() for name in masks}, shapes)
+    return load_bits(folder, level, SIGNS, masks, f"{moment}/")

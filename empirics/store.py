@@ -34,8 +34,11 @@ from empirics.disk import (
     has_kinds,
     json_bytes,
     make_folder,
+    odd_setting,
+    read_capped,
     read_checked,
     read_record,
+    refuse_links,
     remove,
     sealed,
     sha256,
@@ -94,14 +97,15 @@ class RunFolder:
         """Hold this run and seed for this process; the system lets go of it when the process ends, however it ends.
 
         Raises:
-            StoreError: another process holds it.
+            StoreError: another process holds it, or something in the folder is a symbolic link.
         """
+        refuse_links(self.path.parent)
         try:
             make_folder(self.path)
-            lease = open(self.path / ".lease", "a+")
+            descriptor = os.open(self.path / ".lease", os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             raise StoreError(f"cannot hold run {self.run}, seed {self.seed}: {error.strerror}") from None
-        with lease as file:
+        with os.fdopen(descriptor, "a+") as file:
             for attempt in range(LEASE_SECONDS * 10 + 1):
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,11 +118,12 @@ class RunFolder:
                     time.sleep(0.1)  # the owner may be a worker that is just ending
                 except OSError as error:
                     raise StoreError(f"this file system cannot hold a run for one process: {error.strerror}") from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()}")
-            file.flush()
+            with contextlib.suppress(OSError):  # a full disk may keep the owner's name from being read, not the lease
+                file.truncate(0)
+                file.write(f"process {os.getpid()}")
+                file.flush()
             for left in self.path.rglob(".*.tmp"):  # by a process that was killed: nobody else writes here now
-                left.unlink(missing_ok=True)
+                remove(left)
             yield
 
     def write_config(self, config: RunConfig) -> None:
@@ -203,9 +208,11 @@ class RunFolder:
 
     def diverged_at(self) -> int | None:
         """The level at which the run diverged, or None."""
-        for file in sorted(self.path.glob("level-*/level.json")):
-            if b'"status": "diverged"' in file.read_bytes():
-                return int(file.parent.name.removeprefix("level-"))
+        names = (folder.name for folder in sorted(self.path.glob("level-*")))
+        for level in (int(name[6:]) for name in names if re.fullmatch(r"level-\d{2,4}", name)):
+            record = self.peek(level)
+            if record is not None and record["status"] == "diverged":
+                return level
         return None
 
     def signs_record(self) -> dict[str, Any] | None:
@@ -324,14 +331,12 @@ def _is_name(name: object) -> bool:
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
     """The first setting in which a stored config differs from the one its name stands for."""
     try:
-        found = json.loads(file.read_bytes())
+        found = json.loads(read_capped(file))
         if found == expected:
             return None
-        names = [*expected["config"], *found["config"]]
-        odd = next((n for n in names if found["config"].get(n) != expected["config"].get(n)), None)
-        if odd is not None:
-            return f"{odd} is {found['config'].get(odd)!r} there and {expected['config'].get(odd)!r} here"
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        if (odd := odd_setting(found["config"], expected["config"])) is not None:
+            return odd
+    except (StoreError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return "it cannot be read as one"
 

@@ -101,7 +101,7 @@ def execute(
     """
     context = multiprocessing.get_context("forkserver")
     # imported once and forked: a worker starts in milliseconds
-    context.set_forkserver_preload(["empirics.levels", "sklearn.datasets"])
+    context.set_forkserver_preload(["empirics.fork_server", "empirics.levels", "sklearn.datasets"])
     schedule = Schedule(tasks, lambda task: task.epochs)
     running: dict[Any, tuple[Task, Any]] = {}
     places: dict[Any, int] = {}  # workers are numbered, so that each keeps to one of several GPUs
@@ -114,7 +114,7 @@ def execute(
         process = context.Process(
             target=_work, args=(task, source, results, device, place, care or Care(), child), daemon=True
         )
-        process.start()
+        _start(process)
         child.close()
         running[connection], places[connection] = (task, process), place
         on_event(Event("started", task))
@@ -159,6 +159,10 @@ def execute(
     return failures
 
 
+class SweepError(RuntimeError):
+    """Runs cannot be executed here."""
+
+
 @contextmanager
 def _heard_interrupts() -> Iterator[list[Callable[[], None]]]:
     """A list that grows with every SIGINT and SIGTERM that the caller handles: calls of the caller's handler."""
@@ -188,16 +192,31 @@ def _end(processes: Sequence[Any]) -> None:
     What is being written then is whole or not there, so the state stays valid.
     """
     try:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
+        while alive := [process for process in processes if process.is_alive()]:
+            for process in alive:
+                process.terminate()  # again and again: a worker that is just starting hears nothing
+            for process in alive:
+                process.join(0.5)
     except KeyboardInterrupt:
         for process in processes:
             process.kill()
         for process in processes:
             process.join()
         raise
+
+
+def _start(process: Any) -> None:
+    """Start a worker; the fork server is made anew if something ended it.
+
+    Raises:
+        SweepError: it cannot be started.
+    """
+    for attempt in range(3):
+        try:
+            return process.start()
+        except (EOFError, OSError) as error:
+            if attempt == 2:
+                raise SweepError(f"no worker can be started ({error}): try fewer --workers") from None
 
 
 def _receive(connection: Any, task: Task, process: Any) -> Event:

@@ -1,5 +1,6 @@
 """A process may end at any system call of a save: the old state stands or the new one, never neither."""
 
+import dataclasses
 import os
 import signal
 import tempfile
@@ -10,12 +11,13 @@ import torch
 from tiny_runs import level_record
 
 from empirics import checkpoints, disk
-from empirics.checkpoints import Checkpoint
+from empirics.checkpoints import Checkpoint, Expected
 from empirics.config import RunConfig
 from empirics.store import RunFolder
 
 CALLS = ("open", "fdopen", "fchmod", "fsync", "replace", "close", "unlink", "mkdir")
-EXPECTED = {"conv.weight": torch.zeros(3, 2), "bn.count": torch.zeros((), dtype=torch.int64)}
+STATE = {"conv.weight": torch.zeros(3, 2), "bn.count": torch.zeros((), dtype=torch.int64)}
+EXPECTED = Expected(1, "hash", {}, STATE, ["conv.weight"], ["conv.weight"], cycle=9, epochs=9, has_momentum=True)
 CONFIG = RunConfig(levels=1)
 
 
@@ -60,17 +62,35 @@ def kill_at_every_call(work, check) -> int:
 
 def test_a_checkpoint_killed_at_any_system_call_leaves_the_old_or_the_new_one(tmp_path):
     folder = tmp_path / "checkpoints"
-    checkpoints.save(folder, checkpoint(1), "hash")
+    checkpoints.save(folder, checkpoint(1), "hash", {})
     found = []
 
     def check():
-        newest, remarks = checkpoints.newest(folder, 1, "hash", EXPECTED)
+        newest, remarks = checkpoints.newest(folder, EXPECTED)
         assert newest.epoch in (1, 2) and all("is not named in the manifest" in remark for remark in remarks)
         assert float(newest.weights["conv.weight"][0, 0]) == newest.epoch == int(newest.weights["bn.count"])
         found.append(newest.epoch)
 
-    calls = kill_at_every_call(lambda: checkpoints.save(folder, checkpoint(2), "hash"), check)
+    calls = kill_at_every_call(lambda: checkpoints.save(folder, checkpoint(2), "hash", {}), check)
     assert calls >= 8 and found[0] == 1 and found[-1] == 2 and found == sorted(found), "old, then new, never neither"
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_the_first_checkpoint_of_a_level_killed_at_any_system_call_is_there_or_the_level_starts_anew(tmp_path, cleared):
+    folder = tmp_path / "checkpoints"
+    if cleared:  # a level ended before
+        checkpoints.save(folder, dataclasses.replace(checkpoint(1), level=0), "hash", {})
+        checkpoints.clear(folder, 0)
+    found = []
+
+    def check():
+        newest, remarks = checkpoints.newest(folder, EXPECTED)
+        assert newest is not None or not list(folder.glob("*.safetensors")) or "not named in the manifest" in remarks[0]
+        found.append(newest is not None)
+        checkpoints.clear(folder, 1) if folder.exists() else None
+
+    assert kill_at_every_call(lambda: checkpoints.save(folder, checkpoint(1), "hash", {}), check) >= 8
+    assert not found[0] and found[-1]
 
 
 def test_a_level_killed_at_any_system_call_is_whole_or_not_there(tmp_path):
@@ -160,22 +180,22 @@ def test_a_file_size_limit_is_a_clear_error_and_leaves_the_checkpoint_before(tmp
     import resource
 
     folder = tmp_path / "checkpoints"
-    checkpoints.save(folder, checkpoint(1), "hash")
+    checkpoints.save(folder, checkpoint(1), "hash", {})
     child = os.fork()
     if child == 0:
         code = 1
         try:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
-            checkpoints.save(folder, checkpoint(2), "hash")
+            checkpoints.save(folder, checkpoint(2), "hash", {})
         except disk.StoreError as error:
             code = 0 if "what was complete before stands" in str(error) else 2
         os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [], "no leftovers"
-    assert checkpoints.newest(folder, 1, "hash", EXPECTED)[0].epoch == 1
-    checkpoints.save(folder, checkpoint(2), "hash")
-    assert checkpoints.newest(folder, 1, "hash", EXPECTED)[0].epoch == 2, "once there is room"
+    assert checkpoints.newest(folder, EXPECTED)[0].epoch == 1
+    checkpoints.save(folder, checkpoint(2), "hash", {})
+    assert checkpoints.newest(folder, EXPECTED)[0].epoch == 2, "once there is room"
 
 
 @pytest.fixture

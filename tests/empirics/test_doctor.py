@@ -8,7 +8,7 @@ from tiny_runs import lab_in, run_arms
 
 from empirics import checkpoints, doctor, store
 from empirics.checkpoints import Checkpoint
-from empirics.config import ConfigError, RunConfig
+from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.disk import json_bytes, sealed
 from empirics.store import WEIGHTS, RunFolder, sealed_json
 
@@ -68,7 +68,7 @@ def checkpoint_of(results, config):
     """A checkpoint of level 2, as a run stopped there leaves it."""
     run = RunFolder(results, config.name, 0)
     value = {"w": torch.ones(3)}
-    checkpoints.save(run.checkpoints, Checkpoint(2, 1, value, {}, value, {}, {}, [{}], {}), "hash")
+    checkpoints.save(run.checkpoints, Checkpoint(2, 1, value, {}, value, {}, {}, [{}], {}), config_hash(config), {})
     return next(run.checkpoints.glob("*.safetensors"))
 
 

@@ -18,6 +18,7 @@ from test_resume import stopping_after
 from tiny_runs import arm, lab_in, level_record
 
 from empirics import checkpoints, disk, doctor, levels, store
+from empirics.checkpoints import Expected
 from empirics.config import ConfigError, RunConfig
 from empirics.disk import StoreError
 from empirics.resume import Interrupted
@@ -26,12 +27,13 @@ from empirics.study import count_overlaps
 from empirics.tasks import plan_tasks, unfinished
 
 CONFIG = RunConfig(levels=1)
-EXPECTED = {"w": torch.zeros(3, 2)}
+EXPECTED = Expected(1, "hash", {}, {"w": torch.zeros(3, 2)}, ["w"], ["w"], cycle=9, epochs=9, has_momentum=True)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
+ROW = ["file", "sha256", "bytes", "level", "epoch", "config", "settings", "lineage", "built_on", "metrics"]
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -50,7 +52,7 @@ def manifest(folder: Path, data: bytes, **changes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "level-01-epoch-00001.safetensors").write_bytes(data)
     row = {"file": "level-01-epoch-00001.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
-           "level": 1, "epoch": 1, "config": "hash", "lineage": [], "built_on": {}, "metrics": "",
+           "level": 1, "epoch": 1, "config": "hash", "settings": {}, "lineage": [], "built_on": {}, "metrics": "",
            **changes}  # fmt: skip
     (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.sealed(row)) + "\n")
 
@@ -59,7 +61,7 @@ def test_a_pickle_in_place_of_a_checkpoint_never_runs(tmp_path):
     data = pickle.dumps(Canary(tmp_path / "canary"))
     manifest(tmp_path / "c", data)
     with pytest.raises(StoreError, match="not a safetensors file"):
-        checkpoints.newest(tmp_path / "c", 1, "hash", EXPECTED)
+        checkpoints.newest(tmp_path / "c", EXPECTED)
     assert not (tmp_path / "canary").exists()
     pickle.loads(data)
     assert (tmp_path / "canary").exists(), "the canary is alive: unpickling would have run it"
@@ -98,15 +100,11 @@ def test_any_json_in_place_of_a_level_is_a_missing_level(tmp_path, value):
 
 
 @FUZZ
-@given(
-    st.dictionaries(
-        st.sampled_from(["file", "sha256", "bytes", "level", "epoch", "config", "lineage", "built_on", "metrics"]), JSON
-    )
-)
+@given(st.dictionaries(st.sampled_from(ROW), JSON))
 def test_any_manifest_is_no_checkpoint_or_a_typed_error(tmp_path, changes):
     manifest(tmp_path / "c", b"x" * 40, **changes)
     try:
-        assert checkpoints.newest(tmp_path / "c", 1, "hash", EXPECTED)[0] is None
+        assert checkpoints.newest(tmp_path / "c", EXPECTED)[0] is None
     except StoreError:
         pass
 
@@ -145,11 +143,11 @@ def test_tensors_of_other_names_shapes_and_types_are_refused_before_they_are_use
         flat = {f"{p}/{n}": v for p, tensors in {**whole, part: {"w": bad}}.items() for n, v in tensors.items()}
         manifest(tmp_path / part, disk.tensor_bytes(flat))
         with pytest.raises(StoreError, match="of another network: w is"):
-            checkpoints.newest(tmp_path / part, 1, "hash", EXPECTED)
+            checkpoints.newest(tmp_path / part, EXPECTED)
     flat = {f"{p}/{n}": v for p, tensors in whole.items() for n, v in tensors.items()}
     manifest(tmp_path / "extra", disk.tensor_bytes({**flat, "momentum/v": torch.ones(1)}))
     with pytest.raises(StoreError, match="of another network: v is"):
-        checkpoints.newest(tmp_path / "extra", 1, "hash", EXPECTED)
+        checkpoints.newest(tmp_path / "extra", EXPECTED)
 
 
 def test_a_file_larger_than_was_written_is_not_read_into_memory(tmp_path):
@@ -157,7 +155,7 @@ def test_a_file_larger_than_was_written_is_not_read_into_memory(tmp_path):
     with open(tmp_path / "c" / "level-01-epoch-00001.safetensors", "wb") as file:
         file.truncate(2**40)  # sparse
     with pytest.raises(StoreError, match="1099511627776 bytes, 1 were written"):
-        checkpoints.newest(tmp_path / "c", 1, "hash", EXPECTED)
+        checkpoints.newest(tmp_path / "c", EXPECTED)
 
 
 @FUZZ
@@ -288,3 +286,170 @@ def test_deep_nesting_in_any_record_is_no_traceback(stopped, tmp_path, which):
         readers(dataclasses.replace(lab, results=tmp_path / "results"), config, study)
     except (StoreError, ConfigError):
         pass
+
+
+# ------------------------------------------------------------------------------- what is no file, and what leads away
+
+
+@pytest.fixture
+def copied(stopped, tmp_path):
+    lab, config, study = stopped
+    shutil.copytree(lab.results, tmp_path / "results")
+    lab = dataclasses.replace(lab, results=tmp_path / "results")
+    return lab, config, study, RunFolder(lab.results, config.name, 0)
+
+
+LINKS = {
+    ".lease": lambda run: run.path / ".lease",
+    "metrics": lambda run: run.path / "metrics.jsonl",
+    "manifest": lambda run: run.checkpoints / checkpoints.MANIFEST,
+    "config": lambda run: run.path.parent / "config.json",
+    "level": lambda run: run.level_path(1) / "level.json",
+}
+
+
+@pytest.mark.parametrize("which", LINKS)
+def test_a_link_in_a_strangers_run_is_refused_and_what_it_leads_to_is_left_alone(copied, which):
+    lab, config, _, run = copied
+    victim = lab.results.parent / "victim"
+    victim.write_text("precious")
+    LINKS[which](run).unlink(missing_ok=True)
+    LINKS[which](run).symlink_to(victim)
+    with pytest.raises(StoreError, match="is a symbolic link, which could lead anywhere"):
+        levels.run(config, 0, lab)
+    assert victim.read_text() == "precious"
+    assert any("is a symbolic link" in finding.text for finding in doctor.examine(lab.results, lab.results / "none"))
+
+
+@pytest.mark.parametrize("where", ["checkpoints", "level-01", "."])
+def test_a_folder_that_is_a_link_is_refused_and_nothing_in_it_is_removed(copied, where):
+    lab, config, _, run = copied
+    outside = lab.results.parent / "outside"
+    folder = run.path if where == "." else run.path / where
+    shutil.move(folder, outside)
+    folder.symlink_to(outside)
+    before = sorted(path.name for path in outside.rglob("*"))
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        levels.run(config, 0, lab)
+    assert sorted(path.name for path in outside.rglob("*")) == before
+
+
+def as_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def as_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def as_sparse(path: Path) -> None:
+    with open(path, "wb") as file:
+        file.truncate(50 * 2**30)
+
+
+@pytest.mark.parametrize("make", [as_pipe, as_folder, as_sparse])
+@pytest.mark.parametrize("which", RECORDS)
+def test_a_pipe_a_folder_or_an_endless_file_in_place_of_a_record_takes_neither_time_nor_memory(copied, which, make):
+    lab, config, study, run = copied
+    file = RECORDS[which](run, lab.results)
+    file.unlink()
+    make(file)
+    bad = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    assert bad or which in ("study", "overlaps") and make is as_folder
+    try:
+        unfinished(plan_tasks([config], (0,)), lab.results)
+        levels.run(config, 0, lab)
+    except (StoreError, ConfigError):
+        pass
+
+
+def test_doctor_names_a_checkpoint_that_is_no_file(copied):
+    lab, _, _, run = copied
+    file = next(run.checkpoints.glob("*.safetensors"))
+    file.unlink()
+    os.mkfifo(file)
+    bad = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    assert any(file.name in text for text in bad)
+
+
+def test_a_folder_of_an_odd_level_is_no_traceback(copied):
+    lab, config, _, run = copied
+    (run.path / "level-01x").mkdir()
+    levels.run(config, 0, lab)
+    assert run.is_complete(config)
+
+
+@pytest.mark.parametrize("epoch", [0, -3, 2, 10**8, 10**30, 10**400])
+def test_an_epoch_beyond_its_level_is_refused_before_anything_is_counted(copied, epoch):
+    lab, config, _, run = copied
+    file = run.checkpoints / checkpoints.MANIFEST
+    row = {k: v for k, v in json.loads(file.read_bytes().splitlines()[-1]).items() if k != "seal"}
+    old, new = run.checkpoints / row["file"], f"level-02-epoch-{epoch:05d}.safetensors"
+    if len(new) < 200:
+        old.rename(run.checkpoints / new)
+    file.write_text(json.dumps(disk.sealed({**row, "epoch": epoch, "file": new})) + "\n")
+    with pytest.raises(StoreError, match="does not lie between the epochs"):
+        levels.run(config, 0, lab)
+
+
+def rewritten(run: RunFolder, edit) -> None:
+    """The newest checkpoint with other tensors, and hashes that match, as a stranger could write it."""
+    file = run.checkpoints / checkpoints.MANIFEST
+    row = json.loads(file.read_bytes().splitlines()[-1])
+    target = run.checkpoints / row["file"]
+    data = disk.tensor_bytes(edit(disk.read_checked(target, row["sha256"])))
+    target.write_bytes(data)
+    row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    file.write_text(json.dumps(disk.sealed(row)) + "\n")
+
+
+def drop(part: str, count: int = 10**6):
+    def edit(flat):
+        gone = [name for name in flat if name.startswith(part)][:count]
+        assert gone
+        return {name: value for name, value in flat.items() if name not in gone}
+
+    return edit
+
+
+FOREIGN = {
+    "one momentum missing": drop("momentum/", 1),
+    "no momentum": drop("momentum/"),
+    "one mask missing": drop("masks/", 1),
+    "no mask": drop("masks/"),
+    "masks taken on the way missing": drop("taken/"),
+    "a mask of a buffer": lambda flat: {**flat, "masks/bn.running_mean": torch.ones(4, dtype=torch.bool)},
+    "momentum of a buffer": lambda flat: {**flat, "momentum/bn.running_mean": torch.ones(4)},
+    "another part": lambda flat: {**flat, "evil/x": torch.ones(4)},
+    "a mask at another epoch": lambda flat: {**flat, "taken/77/conv.weight": torch.ones(4, dtype=torch.bool)},
+}
+
+
+@pytest.mark.parametrize("which", FOREIGN)
+def test_a_checkpoint_with_tensors_missing_or_too_many_is_refused(copied, which):
+    lab, config, _, run = copied
+    rewritten(run, FOREIGN[which])
+    with pytest.raises(StoreError, match="no checkpoint of level 2 can be trusted"):
+        levels.run(config, 0, lab)
+
+
+@pytest.mark.parametrize("file, edit", [
+    ("masks.safetensors", lambda t: {name: value.float() for name, value in t.items()}),
+    ("masks.safetensors", lambda t: {name: value[:1] for name, value in t.items()}),
+    ("signs.safetensors", lambda t: {name: value for name, value in t.items() if "conv.weight" not in name}),
+    ("signs.safetensors", lambda t: {name: value[:1] for name, value in t.items()}),
+])  # fmt: skip
+def test_bits_of_a_level_that_are_another_networks_are_a_typed_error(copied, file, edit):
+    lab, config, study, run = copied
+    dense = RunFolder(lab.results, config.dense.name, 0)
+    levels.run(config, 0, lab)
+    for folder, level in ((dense, 0), (run, 1)):
+        record = {k: v for k, v in folder.peek(level).items() if k != "seal"}
+        data = disk.tensor_bytes(edit(folder.load_tensors(level, file)))
+        (folder.level_path(level) / file).write_bytes(data)
+        record["files"][file] = hashlib.sha256(data).hexdigest()
+        (folder.level_path(level) / "level.json").write_bytes(disk.json_bytes(disk.sealed(record)))
+    with pytest.raises(StoreError, match="of another network"):
+        shutil.rmtree(run.level_path(2))
+        levels.run(dataclasses.replace(config), 0, lab)
+        count_overlaps(lab.results, {**study, "arms": {"imp": config.name, "lrr": config.name}})

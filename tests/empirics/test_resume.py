@@ -12,7 +12,7 @@ from tiny_runs import arm, lab_in, run_arms
 from empirics import checkpoints, levels, store
 from empirics.config import config_hash
 from empirics.disk import StoreError, sealed
-from empirics.resume import Interrupted
+from empirics.resume import Interrupted, expected
 from empirics.store import RunFolder
 
 SETTINGS = dict(levels=3, epochs=4, cycles="2", mask_epochs=(2, 3, 7))
@@ -236,8 +236,15 @@ def test_a_checkpoint_of_another_run_is_refused(interrupted):
     lab, config, run = interrupted
     manifest = run.checkpoints / checkpoints.MANIFEST
     rows = [json.loads(line) for line in manifest.read_text().splitlines()]
-    manifest.write_text("".join(json.dumps(sealed({**row, "config": "0badcafe"})) + "\n" for row in rows))
-    with pytest.raises(StoreError, match=f"belongs to a run with hash 0badcafe, not {config_hash(config)}: delete it"):
+
+    def put(**changes):
+        manifest.write_text("".join(json.dumps(sealed({**row, **changes})) + "\n" for row in rows))
+
+    put(config="0badcafe", settings={**rows[0]["settings"], "lr": 0.5})
+    with pytest.raises(StoreError, match="belongs to another run: lr is 0.5 there and 0.2 here: delete it"):
+        levels.run(config, 0, lab)
+    put(config="\x1b]0;hi", settings=rows[0]["settings"])
+    with pytest.raises(StoreError, match=rf"its hash is '\\x1b\]0;hi' there and {config_hash(config)} here"):
         levels.run(config, 0, lab)
 
 
@@ -245,17 +252,20 @@ def test_a_checkpoint_of_another_network_is_refused_before_anything_is_copied(in
     lab, config, run = interrupted
     wider = arm("lrr", width=8, **SETTINGS)
     row = json.loads((run.checkpoints / checkpoints.MANIFEST).read_text().splitlines()[-1])
-    expected = levels.new_trial(wider, 0, lab).model.state_dict()
+    wanted = expected(levels.new_trial(wider, 0, lab), 1, {})
     with pytest.raises(StoreError, match="of another network: conv.weight is float32 of shape"):
-        checkpoints._read(run.checkpoints, row, expected)
+        checkpoints._read(run.checkpoints, row, wanted)
 
 
 @pytest.mark.parametrize("name", ["../../weights.safetensors", "/etc/hostname", ".hidden"])
 def test_a_manifest_cannot_lead_out_of_its_folder(interrupted, name):
     lab, config, run = interrupted
-    row = json.loads((run.checkpoints / checkpoints.MANIFEST).read_text().splitlines()[-1])
-    with pytest.raises(StoreError, match="not a name of ours"):
-        checkpoints._read(run.checkpoints, {**row, "file": name}, {})
+    manifest = run.checkpoints / checkpoints.MANIFEST
+    row = json.loads(manifest.read_text().splitlines()[-1])
+    manifest.write_text(json.dumps(sealed({**row, "file": name})) + "\n")
+    assert checkpoints.rows(run.checkpoints) == []
+    with pytest.raises(StoreError, match="no checkpoint of level 1 can be trusted"):
+        levels.run(config, 0, lab)
 
 
 def test_other_conditions_are_said_and_refused_under_bit_exact(interrupted):
@@ -276,8 +286,8 @@ def test_bit_exact_goes_on_under_the_same_conditions(interrupted, straight):
 def test_checkpoints_are_written_as_often_as_asked_and_the_last_two_stay(straight, tiny_digits, tmp_path, monkeypatch):
     written, save = [], checkpoints.save
 
-    def spy(folder, checkpoint, config):
-        save(folder, checkpoint, config)
+    def spy(folder, checkpoint, *run):
+        save(folder, checkpoint, *run)
         written.append((checkpoint.level, checkpoint.epoch, len(list(folder.glob("*.safetensors")))))
 
     monkeypatch.setattr(checkpoints, "save", spy)

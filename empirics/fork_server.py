@@ -1,0 +1,10 @@
+"""Imported first by the fork server, and by nothing else: it must outlive the signals that a process group is sent.
+
+Where it ended before the workers, the sweep could no longer wait for them to write their last epoch. Workers set
+handlers of their own.
+"""
+
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
