@@ -1,6 +1,6 @@
 """Speed, memory and accuracy beside the peers, on one core: `make bench` runs this and prints its tables.
 
-python tests/bench/benchmark.py [speed] [memory] [accuracy] [theorems] [training]     all of them without a name
+python tests/bench/benchmark.py [speed] [memory] [accuracy] [theorems] [training] [checkpoints]     without a name all
 """
 
 from __future__ import annotations
@@ -127,7 +127,21 @@ def networks() -> None:
     training.report()
 
 
-PARTS = {"speed": speed, "memory": memory, "accuracy": exactness, "theorems": theorems, "training": networks}
+def checkpoints() -> None:
+    """Print what checkpoints cost within a level."""
+    import checkpointing
+
+    checkpointing.report()
+
+
+PARTS = {
+    "speed": speed,
+    "memory": memory,
+    "accuracy": exactness,
+    "theorems": theorems,
+    "training": networks,
+    "checkpoints": checkpoints,
+}
 
 
 def main(names: list[str]) -> int:
