@@ -8,194 +8,26 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
 
 from empirics.choices import ConfigError, choose
+from empirics.options import COMMANDS, Claims, Data, Doctor, Explain, Figures, List, Table1, Theory, Train, Verify
+from empirics.planning import plans, plans_again
 from empirics.study import Plan, Study, forecast, plan_study, plan_variation, train
 
 if TYPE_CHECKING:
     from figures.catalogue import FigureSpec
+    from figures.regenerate import Outcome
 
-Positional = tyro.conf.Positional
 FAILED, REFUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 MAIN_FIGURES = ("1", "2", "3", "4", "5")
-
-
-@dataclass(frozen=True)
-class Figures(Study):
-    """Run what the figures need, draw them, judge the claims (the default command)."""
-
-    ids: Positional[tuple[str, ...]] = ()
-    """figures to draw; default: all"""
-    out: Path = Path("out")
-    """folder for figures and claims"""
-
-
-@dataclass(frozen=True)
-class Train(Study):
-    """Train the arms of a preset, and no more."""
-
-    arms: tuple[str, ...] = ()
-    """arms; default: the preset's"""
-    vary: tuple[str, ...] = ()
-    """vary something in the preset, such as width or prune-rate (`list` names all): a study for each value"""
-    everything: bool = False
-    """the preset's arms and then every variation: the whole experimental section"""
-    criterion: str | None = None
-    """pruning criterion in place of the preset's"""
-    densities: str | None = None
-    """layer densities of masks that are chosen within layers"""
-    pruning: str | None = None
-    """iterative, or one-shot: every level at once from the dense network"""
-    scores_from: str | None = None
-    """what the criterion scores: trained weights, or those at initialisation"""
-    prune_rate: float | None = None
-    """fraction of the surviving weights removed between two levels"""
-    levels: int | None = None
-    """number of levels, the dense one included"""
-    epochs: int | None = None
-    """epochs a level"""
-    batch_size: int | None = None
-    """images a step"""
-    warmup_epochs: int | None = None
-    """epochs of linear warm-up at the start of every level"""
-    model: str | None = None
-    """network in place of the preset's"""
-    micro_batch: int | None = None
-    """images that pass through the network together; a divisor of the batch size"""
-    width: int | None = None
-    """channels of the first stage"""
-    lr: float | None = None
-    """peak learning rate"""
-    schedule: str | None = None
-    """learning-rate schedule"""
-    milestones: tuple[float, ...] = ()
-    """fractions of a level at which the step schedule falls by ten; default: the preset's, or .5 and .75"""
-    momentum: float | None = None
-    """momentum of SGD"""
-    weight_decay: float | None = None
-    """weight decay, on every parameter"""
-    precision: str | None = None
-    """float32, or bfloat16 (autocast)"""
-    perturb_rate: float | None = None
-    """fraction of the surviving signs that are flipped once"""
-    perturb_level: int | None = None
-    """level at whose start they are flipped"""
-    perturb_scope: str | None = None
-    """global, or layerwise: so many in each layer"""
-    images_per_class: int | None = None
-    """train on the first so many images of each class"""
-    validation_per_class: int | None = None
-    """hold out the last so many training images of each class, and measure on them"""
-    image_size: int | None = None
-    """stream images, cut to so many pixels a side; 0 holds them in memory as they are"""
-
-
-@dataclass(frozen=True)
-class Theory:
-    """Run the experiments of the neuron, or check the theorems."""
-
-    experiments: Positional[tuple[str, ...]] = ()
-    """experiments; default: all"""
-    check: bool = False
-    """check every theorem, symbolically and numerically, and print a table"""
-    results: Path = Path("results")
-    """folder of result files"""
-
-
-@dataclass(frozen=True)
-class Claims:
-    """Judge the claims from the results that stand, and print the table."""
-
-    results: Path = Path("results")
-    """folder of result files"""
-    out: Path = Path("out")
-    """folder for claims.json and CLAIMS.md"""
-
-
-@dataclass(frozen=True)
-class List:
-    """Name everything that can be asked for."""
-
-
-@dataclass(frozen=True)
-class Table1:
-    """Print the hyper-parameters of every preset, with the source of each."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """Download a data set: `data fetch cifar10`. The only command that uses the network."""
-
-    what: Positional[str]
-    """fetch"""
-    name: Positional[str]
-    """cifar10 or cifar100"""
-    data_dir: Path = Path("data")
-    """folder for the archive"""
-
-
-@dataclass(frozen=True)
-class Doctor:
-    """Look over versions, room, hardware, data sets and every result; the report names no folder of yours."""
-
-    results: Path = Path("results")
-    """folder of result files"""
-    data_dir: Path = Path("data")
-    """folder of data sets"""
-
-
-@dataclass(frozen=True)
-class Explain:
-    """Say where a figure came from."""
-
-    file: Positional[Path]
-    """a figure (.pdf, .png, .svg) or its .json"""
-
-
-OVERRIDES = (
-    "criterion",
-    "densities",
-    "pruning",
-    "scores_from",
-    "prune_rate",
-    "levels",
-    "epochs",
-    "batch_size",
-    "micro_batch",
-    "warmup_epochs",
-    "model",
-    "width",
-    "lr",
-    "schedule",
-    "momentum",
-    "weight_decay",
-    "precision",
-    "perturb_rate",
-    "perturb_level",
-    "perturb_scope",
-    "images_per_class",
-    "validation_per_class",
-    "image_size",
-)
-
-COMMANDS = {
-    "figures": Figures,
-    "train": Train,
-    "theory": Theory,
-    "data": Data,
-    "claims": Claims,
-    "doctor": Doctor,
-    "list": List,
-    "table1": Table1,
-    "explain": Explain,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -215,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _interrupt)
         return RUN[type(command)](command, _command_line(given))
     except KeyboardInterrupt as stop:
-        _say("interrupted: everything up to the last epoch stays; the same command goes on from there")
+        _say("interrupted: results stay up to the last epoch; the same command goes on from there")
         return TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -259,12 +91,16 @@ def _command_line(given: Sequence[str]) -> str:
 def run_figures(command: Figures, line: str) -> int:
     """Theory first, then the networks, then the pictures: each stage makes only what is not there."""
     from empirics.config import choose
-    from empirics.store import check_writable
+    from empirics.store import check_writable, write_atomic
     from figures.catalogue import FIGURES
+    from figures.report_files import REPORT, write_report
 
     chosen = [choose(figure, FIGURES, "figure") for figure in command.ids or FIGURES]
     if not command.dry_run:
         check_writable(command.out)
+    if command.compare is not None:
+        return 0 if command.dry_run else _compare(chosen, command, line)
+    if not command.dry_run:
         check_writable(command.results)
     if command.dry_run:
         plans = _plans(command, [FIGURES[name] for name in chosen], not command.ids)
@@ -274,20 +110,50 @@ def run_figures(command: Figures, line: str) -> int:
     first, failed = [name for name in chosen if name in MAIN_FIGURES], 0
     if first and len(first) < len(chosen):  # the paper's own figures do not wait for the others
         failed = _make([FIGURES[name] for name in first], command, False)
-        failed = max(failed, draw(first, command.results, command.out, line))
+        failed = max(failed, _code(draw(first, command.results, command.out, line)))
     failed = max(failed, _make([FIGURES[name] for name in chosen], command, not command.ids))
-    return max(failed, draw(command.ids or None, command.results, command.out, line))
+    outcomes = draw(command.ids or None, command.results, command.out, line)
+    write_tables(command.out)
+    if write_report(command.out, outcomes, write_atomic):
+        _say(f"report: {command.out / REPORT}")
+    return max(failed, _code(outcomes))
+
+
+def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
+    """Draw two sets of results over one another; nothing is run for either."""
+    from empirics.runtime import provenance
+    from empirics.store import write_atomic
+    from figures.compare_results import compare_results
+
+    outcomes = compare_results(
+        chosen,
+        command.results,
+        command.compare,
+        command.out,
+        write=write_atomic,
+        provenance=provenance(threads=1),
+        command=line,
+        log=_say,
+        prefer=_theory_files(),
+    )
+    return _code(outcomes)
+
+
+def _code(outcomes: Sequence["Outcome"]) -> int:
+    return FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
 def _make(specs: Sequence["FigureSpec"], command: Figures, whole: bool) -> int:
     """Run what some figures need; `whole`: the preset's every arm and every experiment of the neuron."""
+    wanted = _plans(command, specs, whole)  # first, since they refuse what cannot be run
     run_experiments(None if whole else tuple({name: None for spec in specs for name in spec.theory}), command.results)
-    return max((_train(plan, command) for plan in _plans(command, specs, whole)), default=0)
+    return max((_train(plan, command) for plan in wanted), default=0)
 
 
 def _plans(command: Figures, specs: Sequence["FigureSpec"], whole: bool) -> list[Plan]:
     """The studies that some figures read: the preset's, then those of the variations."""
-    arms = () if whole else tuple({arm: None for spec in specs for arm in spec.arms})
+    own = [spec for spec in specs if not spec.presets or command.preset in spec.presets]
+    arms = () if whole else tuple({arm: None for spec in own for arm in spec.arms})
     plans = [plan_study(command, arms, {})] if whole or arms else []
     varied: dict[str, dict[str, None]] = {}
     for spec in specs:
@@ -305,25 +171,15 @@ def _train(plan: Plan, command: Study) -> int:
 
 def run_train(command: Train, line: str) -> int:
     """Train the arms asked for, or what a variation asks for."""
-    from empirics.presets import PRESETS
     from empirics.store import check_writable
-    from empirics.variations import VARIATIONS
 
-    given = {name: getattr(command, name) for name in OVERRIDES if getattr(command, name) is not None}
-    if command.milestones:
-        given["milestones"] = command.milestones
-    elif command.schedule is not None:
-        usual = PRESETS[choose(command.preset, PRESETS, "preset")].settings.get("milestones") or (0.5, 0.75)
-        given["milestones"] = usual if command.schedule == "step" else ()
     if not command.dry_run:
         check_writable(command.results)
-    varied = [*command.vary, *(VARIATIONS if command.everything else ())]
-    plans = [] if command.vary and not command.everything else [plan_study(command, command.arms, given)]
-    plans += [plan for name in dict.fromkeys(varied) for plan in plan_variation(command, name, command.arms, given)]
+    wanted = plans(command)
     if command.dry_run:
-        print("\n".join(forecast(plan, command) for plan in plans))
+        print("\n".join(forecast(plan, command) for plan in wanted))
         return 0
-    return max(_train(plan, command) for plan in plans)
+    return max(_train(plan, command) for plan in wanted)
 
 
 def run_data(command: Data, line: str) -> int:
@@ -349,9 +205,9 @@ def run_theory(command: Theory, line: str) -> int:
 
 def run_claims(command: Claims, line: str) -> int:
     """Judge the claims."""
-    code = draw(["claims"], command.results, command.out, line)
+    outcomes = draw(["claims"], command.results, command.out, line)
     print((command.out / "CLAIMS.md").read_text())
-    return code
+    return _code(outcomes)
 
 
 def run_doctor(command: Doctor, line: str) -> int:
@@ -405,16 +261,72 @@ def run_table1(command: Table1, line: str) -> int:
     """Print Table 1."""
     from empirics.table1 import table1
 
-    print(table1())
+    print(table1(command.format))
     return 0
 
 
 def run_explain(command: Explain, line: str) -> int:
     """Print a figure's provenance."""
-    from figures.regenerate import explain
+    from figures.origin import explain
 
-    print(explain(command.file))
+    print(explain(command.what, command.results, command.out))
     return 0
+
+
+def run_verify(command: Verify, line: str) -> int:
+    """Make a figure again in a fresh folder, and compare it with the one that stands."""
+    from figures.catalogue import FIGURES
+    from figures.sidecars import standing_figure
+    from figures.verification import verify
+
+    name = choose(command.figure, FIGURES, "figure")
+    standing = standing_figure(name, command.against)
+    shown = standing.get("studies", {})
+    wanted = {choose(study, shown, f"study of figure {name}") for study in command.studies} or set(shown)
+    with _fresh(command.into) as folder:
+        kept = Study(results=folder / "results", **{option: getattr(command, option) for option in _KEPT})
+        found = [plan for study in shown if study in wanted for plan in _plans_again(study, shown[study], kept)]
+        if command.dry_run:
+            print("\n".join(forecast(plan, kept) for plan in found) or "no network to train")
+            return 0
+        run_experiments(tuple(standing.get("theory", {})), kept.results)
+        failures = sum(_train(plan, kept) for plan in found)
+        if failures:
+            _say(f"figure {name} cannot be made again: {failures} runs failed")
+            return FAILED
+        draw([name], kept.results, folder / "out", line)
+        again = standing_figure(name, folder / "out/figures")
+    verdict = verify(standing, again, set(shown) - wanted, command.tolerance)
+    print("\n".join(verdict.lines))
+    return 0 if verdict.agrees else FAILED
+
+
+_KEPT = ("data_dir", "device", "workers", "threads", "dry_run")
+
+
+def _plans_again(study: str, entry: dict, kept: Study) -> list[Plan]:
+    """What makes a study of a figure again, each arm with the seeds that it has there."""
+    seeds = {arm: [*run["seeds"], *run["diverged"]] for arm, run in entry["arms"].items()}
+    return plans_again(entry["command"], study, {arm: found for arm, found in seeds.items() if found}, kept)
+
+
+@contextmanager
+def _fresh(into: Path | None) -> Iterator[Path]:
+    """A folder for what is made again: the one asked for, which stays, or one that is gone at the end."""
+    from empirics.store import check_writable
+
+    if into is None:
+        with tempfile.TemporaryDirectory(prefix="paper-repro-") as folder:
+            try:
+                yield Path(folder)
+            except KeyboardInterrupt:
+                _say("what was made again is gone with its temporary folder: --into DIR keeps it")
+                raise
+        return
+    check_writable(into)
+    if (into / "results").exists():
+        _say(f"{into} holds results already: what stands there is not run again")
+    yield into
 
 
 RUN = {
@@ -427,6 +339,7 @@ RUN = {
     List: run_list,
     Table1: run_table1,
     Explain: run_explain,
+    Verify: run_verify,
 }
 
 
@@ -437,7 +350,7 @@ def run_experiments(names: Sequence[str] | None, results: Path) -> None:
     """The neuron's experiments (all of them for None): those whose result file does not stand."""
     from empirics.config import choose
     from empirics.runtime import provenance
-    from empirics.store import check_writable, theory_result_stands, write_atomic
+    from empirics.store import check_writable, sealed_json, theory_result_stands, write_atomic
     from theory.experiments import EXPERIMENTS, files, result_name
 
     folder = results / "theory"
@@ -451,7 +364,7 @@ def run_experiments(names: Sequence[str] | None, results: Path) -> None:
         seconds = time.perf_counter() - started
         made = files(name, result, experiment.params, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
         for file, data in made.items():
-            write_atomic(folder / file, data)
+            write_atomic(folder / file, sealed_json(data) if file.endswith(".json") else data)
         _say(f"theory: {name}, {seconds:.1f} s")
 
 
@@ -472,15 +385,14 @@ def check_theorems() -> int:
     return FAILED if failed else 0
 
 
-def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> int:
+def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list["Outcome"]:
     """Draw figures and judge claims (all of them for None) from the results that stand."""
     from empirics.runtime import provenance
     from empirics.store import check_writable, write_atomic
     from figures.regenerate import regenerate
-    from theory.experiments import EXPERIMENTS, result_name
 
     check_writable(out)
-    outcomes = regenerate(
+    return regenerate(
         ids,
         results,
         out,
@@ -488,9 +400,26 @@ def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> int:
         provenance=provenance(threads=1),
         command=line,
         log=_say,
-        prefer={name: result_name(name) for name in EXPERIMENTS},
+        prefer=_theory_files(),
     )
-    return FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _theory_files() -> dict[str, str]:
+    """The file of each experiment at the parameters of this version."""
+    from theory.experiments import EXPERIMENTS, result_name
+
+    return {name: result_name(name) for name in EXPERIMENTS}
+
+
+def write_tables(out: Path) -> None:
+    """Write Table 1 in every format, where it has changed."""
+    from empirics.store import write_atomic
+    from empirics.table1 import FORMATS, table1
+
+    for form, (ending, _) in FORMATS.items():
+        file, text = out / f"table1.{ending}", f"{table1(form)}\n".encode()
+        if not file.is_file() or file.read_bytes() != text:
+            write_atomic(file, text)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,26 @@
-"""What the command line says of training, and the plans that it asks for; a recorded command is read back the same way.
+"""Every command's options, as the command line reads them. To add a command: a class here and a line at the foot."""
 
-torch is loaded only where something is measured or trained.
-"""
-
-import dataclasses
-import shlex
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Literal
 
-from empirics.choices import ConfigError, choose
-from empirics.presets import PRESETS
-from empirics.study import Plan, Study, plan_study, plan_variation
-from empirics.variations import VARIATIONS
+import tyro
+
+from empirics.study import Study
+
+Positional = tyro.conf.Positional
+
+
+@dataclass(frozen=True)
+class Figures(Study):
+    """Run what the figures need, draw them, judge the claims (the default command)."""
+
+    ids: Positional[tuple[str, ...]] = ()
+    """figures to draw; default: all"""
+    out: Path = Path("out")
+    """folder for figures, claims, Table 1 and the report"""
+    compare: Path | None = None
+    """run nothing: draw what stands in --results, and behind it what stands in this folder, into OUT/compare"""
 
 
 @dataclass(frozen=True)
@@ -75,95 +83,114 @@ class Train(Study):
     """stream images, cut to so many pixels a side; 0 holds them in memory as they are"""
 
 
-OVERRIDES = (
-    "criterion",
-    "densities",
-    "pruning",
-    "scores_from",
-    "prune_rate",
-    "levels",
-    "epochs",
-    "batch_size",
-    "micro_batch",
-    "warmup_epochs",
-    "model",
-    "width",
-    "lr",
-    "schedule",
-    "momentum",
-    "weight_decay",
-    "precision",
-    "perturb_rate",
-    "perturb_level",
-    "perturb_scope",
-    "images_per_class",
-    "validation_per_class",
-    "image_size",
-)
+@dataclass(frozen=True)
+class Theory:
+    """Run the experiments of the neuron, or check the theorems."""
+
+    experiments: Positional[tuple[str, ...]] = ()
+    """experiments; default: all"""
+    check: bool = False
+    """check every theorem, symbolically and numerically, and print a table"""
+    results: Path = Path("results")
+    """folder of result files"""
 
 
-def plans(command: Train) -> list[Plan]:
-    """What a command asks for: the preset's arms, each value of the variations, or both.
+@dataclass(frozen=True)
+class Claims:
+    """Judge the claims from the results that stand, and print the table."""
 
-    Raises:
-        ConfigError: a name that is not known, a setting that cannot be run.
+    results: Path = Path("results")
+    """folder of result files"""
+    out: Path = Path("out")
+    """folder for claims.json and CLAIMS.md"""
+
+
+@dataclass(frozen=True)
+class List:
+    """Name everything that can be asked for."""
+
+
+@dataclass(frozen=True)
+class Table1:
+    """Print the settings of every preset, with the source of each."""
+
+    format: Literal["markdown", "latex", "json"] = "markdown"
+    """markdown, latex (for the package booktabs) or json"""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Download a data set: `data fetch cifar10`. The only command that uses the network."""
+
+    what: Positional[str]
+    """fetch"""
+    name: Positional[str]
+    """cifar10 or cifar100"""
+    data_dir: Path = Path("data")
+    """folder for the archive"""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Look over versions, room, hardware, data sets and every result; the report names no folder of yours."""
+
+    results: Path = Path("results")
+    """folder of result files"""
+    data_dir: Path = Path("data")
+    """folder of data sets"""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Say where a figure came from: what made it, what it read, and whether that still stands."""
+
+    what: Positional[str]
+    """a figure, such as 3 or claims, or a file: its .pdf, .png, .svg or .json"""
+    results: Path = Path("results")
+    """folder of result files, with which its inputs are compared"""
+    out: Path = Path("out")
+    """folder in which a figure is looked for"""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Run again, in a fresh folder, all that a figure shows, and compare every plotted number; exit code 1: it differs.
+
+    Numbers of the neuron must agree within 1e-9 (relative). Those of networks must be the same where versions, hardware
+    and threads are, and else agree within 5 % or .05.
     """
-    given = _overrides(command)
-    varied = [*command.vary, *(VARIATIONS if command.everything else ())]
-    found = [] if command.vary and not command.everything else [plan_study(command, command.arms, given)]
-    for name in dict.fromkeys(varied):
-        found += plan_variation(command, name, command.arms, given)
-    return found
+
+    figure: Positional[str]
+    """the figure"""
+    against: Path = Path("out/figures")
+    """the figure that stands: its .json or the folder that holds it, such as figures/reference/quick"""
+    into: Path | None = None
+    """keep what is made again in this folder, and go on there after a stop; default: a temporary one"""
+    studies: tuple[str, ...] = ()
+    """of the figure's studies run these only; default: all"""
+    tolerance: float | None = None
+    """tolerance for numbers of networks, relative and absolute, in place of those above"""
+    data_dir: Path | None = None
+    """folder of the data sets; default: data"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where networks are trained"""
+    workers: int | None = None
+    """processes side by side; default: the cores (on a GPU, at most 4)"""
+    threads: int = 1
+    """threads of torch in each process; another number changes the last bits"""
+    dry_run: bool = False
+    """say what would run, and stop"""
 
 
-def _overrides(command: Train) -> dict[str, Any]:
-    """The settings of the preset that a command changes."""
-    given = {name: getattr(command, name) for name in OVERRIDES if getattr(command, name) is not None}
-    if command.milestones:
-        given["milestones"] = command.milestones
-    elif command.schedule is not None:
-        usual = PRESETS[choose(command.preset, PRESETS, "preset")].settings.get("milestones") or (0.5, 0.75)
-        given["milestones"] = usual if command.schedule == "step" else ()
-    return given
-
-
-def plans_again(recorded: str, study: str, seeds: Mapping[str, Sequence[int]], kept: Study) -> list[Plan]:
-    """The plans that make a study again, from the command that a record names.
-
-    Args:
-        recorded: `paper_repro.py train ...`.
-        study: the study's name; other studies of the command are left out.
-        seeds: arm -> its seeds; arms with the same seeds are planned together.
-        kept: where the results go, the device, the workers and the like: what is asked for now, whatever was then.
-
-    Raises:
-        ConfigError: the command is none of ours, or makes no such study in this version.
-    """
-    now = {field.name: getattr(kept, field.name) for field in dataclasses.fields(Study)}
-    command, found = read_command(recorded), []
-    together: dict[tuple[int, ...], list[str]] = {}
-    for arm, numbers in seeds.items():
-        together.setdefault(tuple(sorted(numbers)), []).append(arm)
-    for numbers, arms in together.items():
-        label = {"preset": command.preset, "data_label": command.data_label, "seeds": numbers, "arms": tuple(arms)}
-        found += [p for p in plans(dataclasses.replace(command, **now | label)) if p.record["study"] == study]
-    if not found:
-        raise ConfigError(f"`{recorded}` makes no study {study!r} in this version: run the figure again")
-    return found
-
-
-def read_command(recorded: str) -> Train:
-    """A recorded command line as options.
-
-    Raises:
-        ConfigError: it is not one of `train`.
-    """
-    import tyro
-
-    try:
-        program, name, *options = shlex.split(recorded)
-        if (program, name) != ("paper_repro.py", "train"):
-            raise ValueError
-        return tyro.cli(Train, args=options, console_outputs=False, config=(tyro.conf.OmitArgPrefixes,))
-    except (ValueError, SystemExit):
-        raise ConfigError(f"{recorded!r} is no command of `paper_repro.py train`: run the figure again") from None
+COMMANDS = {
+    "figures": Figures,
+    "train": Train,
+    "theory": Theory,
+    "data": Data,
+    "claims": Claims,
+    "doctor": Doctor,
+    "list": List,
+    "table1": Table1,
+    "explain": Explain,
+    "verify": Verify,
+}

@@ -12,7 +12,7 @@ class FigureSpec:
     `function` is "module:name", imported when the figure is drawn: matplotlib stays unloaded while nothing changes.
     `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
     `signs`: it needs the arms' sign statistics. `variations`: by name, the arms that it reads at every value of that
-    variation.
+    variation. `presets`: it reads studies of these presets alone; none: of all.
     """
 
     id: str
@@ -22,6 +22,7 @@ class FigureSpec:
     arms: tuple[str, ...]
     signs: bool = False
     variations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    presets: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -35,9 +36,18 @@ class FigureSpec:
         return getattr(import_module(f"figures.{module}"), name)
 
 
+_RULES = ("imp", "lrr")
 _RANDOM = ("imp-on-shuffled-mask", "lrr-on-shuffled-mask", "imp-on-random-mask", "lrr-on-random-mask")
 _LONG = ("imp-long", "imp-long-on-shuffled-mask", "imp-long-on-random-mask")
+_ON_RANDOM = ("imp-on-random-mask", "lrr-on-random-mask", "imp-bn-kept-on-random-mask", "lrr-bn-rewind-on-random-mask")
+_PERTURBED = ("imp", "lrr", "imp-perturbed", "lrr-perturbed")
 _CELLS = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-long")
+# what `claims.CLAIMS` reads
+_JUDGED = (*_CELLS, "imp-on-lrr-mask", "lrr-on-imp-mask", *_RANDOM, "imp-long-on-shuffled-mask",
+           "imp-long-on-random-mask", "imp-bn-kept", "imp-perturbed", "lrr-perturbed", "imp-without-warmup",
+           "lrr-without-warmup")  # fmt: skip
+_JUDGED_ON_NEURON = ("theorem-check", "factorial", "pruning-iterations", "mask-recovery", "dimension")
+_JUDGED_VARIATIONS = ("width", "criterion", "model", "prune-rate", "schedule", "mask-convergence")
 
 FIGURES: dict[str, FigureSpec] = {
     "1": FigureSpec("1", "Which signs learn, and why IMP fails", "theory_plots:figure_1", ("quadrants", "stories"), ()),
@@ -49,9 +59,29 @@ FIGURES: dict[str, FigureSpec] = {
                     ("imp", "lrr", "lrr-on-imp-mask", "imp-long")),
     "5": FigureSpec("5", "When signs settle, and how often they switch", "empirics_plots:figure_5", (),
                     ("imp", "lrr"), signs=True),
+    "6": FigureSpec("6", "What flipped signs cost IMP and LRR", "perturbation_plot:figure_6", (),
+                    (*_PERTURBED, "imp-long"), variations={"perturbation": _PERTURBED}),
+    "7": FigureSpec("7", "IMP and LRR on random masks", "ablation_plots:figure_7", (),
+                    (*_ON_RANDOM, "imp-long-on-random-mask")),
+    "8": FigureSpec("8", "ImageNet: published medians, and ours", "published_plot:figure_8", (), ("imp", "wr", "lrr"),
+                    presets=("imagenet", "cifar10")),
+    "9": FigureSpec("9", "Batch norm, rewound and kept", "ablation_plots:figure_9", (),
+                    ("imp", "imp-bn-kept", "lrr", "lrr-bn-rewind", "imp-long")),
+    "10": FigureSpec("10", "With and without warm-up", "ablation_plots:figure_10", (),
+                     ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup", "imp-long")),
+    "11": FigureSpec("11", "Pruning criteria times rewind rule", "variation_plots:figure_11", (), (),
+                     variations={"criterion": _RULES}),
+    "12": FigureSpec("12", "Sign flips by layer and level", "layer_plot:figure_12", (), _RULES),
+    "13": FigureSpec("13", "Training loss over sparsity", "loss_plot:figure_13", (),
+                     ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")),
     "14": FigureSpec("14", "The neuron over the number of inputs", "neuron_plots:figure_14", ("dimension",), ()),
     "15": FigureSpec("15", "The neuron on finite samples with label noise", "sample_plots:figure_15",
                      ("sample-size", "mask-recovery"), ()),
+    "16": FigureSpec("16", "Sensitivity to the prune rate", "variation_plots:figure_16", (), (),
+                     variations={"prune-rate": _RULES}),
+    "17": FigureSpec("17", "Sensitivity to the learning-rate schedule", "variation_plots:figure_17", (), (),
+                     variations={"schedule": _RULES}),
+    "18": FigureSpec("18", "Another architecture", "variation_plots:figure_18", (), (), variations={"model": _RULES}),
     "basins": FigureSpec("basins", "Who learns, for any balance", "neuron_plots:figure_basins", ("basins",), ()),
     "large-steps": FigureSpec("large-steps", "Where gradient descent parts from the flow",
                               "descent_plots:figure_large_steps", ("large-steps",), ()),
@@ -59,4 +89,11 @@ FIGURES: dict[str, FigureSpec] = {
                                  "hidden_plots:figure_hidden_neurons", ("hidden-neurons",), ()),
     "factorial": FigureSpec("factorial", "Signs or magnitudes: the 2x2 test", "factorial_plot:figure_factorial",
                             ("factorial",), _CELLS),
+    "mask-convergence": FigureSpec("mask-convergence", "Does the mask change when a level is trained longer?",
+                                   "mask_plots:figure_mask_convergence", (), (),
+                                   variations={"mask-convergence": _RULES}),
+    "width": FigureSpec("width", "LRR's lead over the width of the network", "variation_plots:figure_width", (), (),
+                        variations={"width": _RULES}),
+    "claims": FigureSpec("claims", "All claims at a glance", "claims_plot:figure_claims", _JUDGED_ON_NEURON, _JUDGED,
+                         signs=True, variations=dict.fromkeys(_JUDGED_VARIATIONS, ("imp", "lrr"))),
 }  # fmt: skip

@@ -1,45 +1,50 @@
 """The registry of claims: each one a sentence that data can contradict, the effect that decides it, and a verdict.
 
 Pure: records in, verdicts out. The effects and the rule of the verdict were fixed before the data
-(the README's table of claims); a claim is judged on each study by itself: digits never speaks for CIFAR-10.
+(the README's table of claims); a claim is judged on each study, or on each variation of a preset, by itself: digits
+never speaks for CIFAR-10.
 
-To add a claim: one function that returns its rows (in `theory_claims` for the neuron), one line in `CLAIMS`.
+To add a claim: one function that returns its rows (in `theory_claims` for the neuron, in `variation_claims` for the
+variations of a preset), one line in `CLAIMS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from figures import measures
-from figures.commands import WIDTHS
 from figures.records import Records
-from figures.theory_claims import claim_3, claim_4a, claim_4b, neuron_factorial, neuron_over_inputs, theorem
+from figures.rows import against_length, contrast, h_measure, lead
+from figures.theory_claims import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
+from figures.variation_claims import at_every_value, claim_13, mask_converges, variation_scope
+from figures.varied import Variation, value_words, variations
 from figures.verdicts import (
     INCONCLUSIVE,
     LEVELS,
     NOT_RUN,
-    POINTS,
     REPRODUCED,
     SHARE,
     SWITCHES,
     ClaimVerdict,
     Evidence,
     Row,
-    against_length,
     beside_control,
     conjunction,
-    contrast,
     control_verdict,
-    h_measure,
-    lead,
-    not_run,
 )
+
+NETWORK, THEORY = "network", "theory"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, whose it is, where its evidence lives, how its rows are made and how they are judged."""
+    """A sentence, whose it is, where its evidence lives, how its rows are made and how they are judged.
+
+    `kind` is `theory` (judged once), `network` (on each study), or the name of a variation (on each preset and data
+    set that has it). `short` is the sentence in the few words that a picture has room for.
+    """
 
     sentence: str
+    short: str
     source: str
     kind: str
     rows: Callable[[Evidence], list[Row]]
@@ -71,8 +76,9 @@ def claim_8(evidence: Evidence) -> list[Row]:
     """LRR over IMP on random and on shuffled masks, each beside its training-length row."""
     rows = []
     for kind in ("random", "shuffled"):
-        rows.append(lead(evidence, f"lrr-on-{kind}-mask", f"imp-on-{kind}-mask"))
-        rows.append(against_length(evidence, f"lrr-on-{kind}-mask", f"imp-long-on-{kind}-mask"))
+        rows.append(lead(evidence, f"lrr-on-{kind}-mask", f"imp-on-{kind}-mask", label=f"{kind} masks"))
+        length = f"{kind}, against training length"
+        rows.append(against_length(evidence, f"lrr-on-{kind}-mask", f"imp-long-on-{kind}-mask", length))
     return rows
 
 
@@ -109,11 +115,10 @@ def claim_12(evidence: Evidence) -> list[Row]:
     """BN rewind and warm-up enlarge the lead of LRR: both parts."""
     batch_norm = {"lrr-bn-rewind": 1, "imp": -1, "lrr": -1, "imp-bn-kept": 1}
     warm_up = {"lrr": 1, "imp": -1, "lrr-without-warmup": -1, "imp-without-warmup": 1}
+    h, bn_name = h_measure(evidence), "BN rewind: (lrr - imp, both rewound) - (lrr - imp, both kept)"
     return [
-        contrast(
-            evidence, "BN rewind: (lrr - imp, both rewound) - (lrr - imp, both kept)", batch_norm, h_measure(evidence)
-        ),
-        contrast(evidence, "warm-up: (lrr - imp with) - (lrr - imp without)", warm_up, h_measure(evidence)),
+        contrast(evidence, bn_name, batch_norm, h, label="BN rewind"),
+        contrast(evidence, "warm-up: (lrr - imp with) - (lrr - imp without)", warm_up, h, label="warm-up"),
         lead(evidence, "lrr-bn-rewind", "lrr", role="beside"),
     ]
 
@@ -154,59 +159,103 @@ def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
     return f"{INCONCLUSIVE} (claim 5 not reproduced)"
 
 
-def claim_13(evidence: Evidence) -> list[Row]:
-    """Overparametrisation helps LRR more than IMP: the neuron over input dimension, and a width sweep on networks."""
-    network = "networks: the lead of lrr over imp at the largest width - at the smallest"
-    neuron, *beside = neuron_over_inputs(evidence)
-    return [neuron, not_run(network, POINTS, "effect", "networks", WIDTHS), *beside]
-
-
 # ------------------------------------------------------------------------------------------------------ evaluation
 
 
 def evaluate(records: Records) -> list[ClaimVerdict]:
-    """Judge every claim: theory claims once, network claims on each study (or once, `not run`, where there is none)."""
+    """Judge every claim: on theory once, on each study or variation (once, `not run`, where there is none)."""
     problems = {problem.owner: problem.message for problem in records.problems}
-    verdicts = []
-    for number, claim in CLAIMS.items():
-        studies = list(records.studies) or [None]
-        for results in studies if claim.kind == "network" else [None]:
-            verdicts.append(_judge(number, claim, Evidence(results, records.theory, problems)))
-    return verdicts
+    return [
+        _judge(number, claim, evidence)
+        for number, claim in CLAIMS.items()
+        for evidence in _places(claim.kind, records, problems)
+    ]
+
+
+def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Evidence]:
+    """What a claim is judged on: one piece of evidence a verdict."""
+    if kind == NETWORK:
+        return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
+    found = variations(records, kind) if kind != THEORY else []
+    return [Evidence(None, records.theory, problems, variation) for variation in found or [None]]
 
 
 def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
-    rows = claim.rows(evidence)
-    deciding = next(row for row in rows if row.decides)
-    name = evidence.results.study.study if evidence.results else None
-    verdict = claim.judge(rows, evidence)
+    rows, variation = claim.rows(evidence), evidence.variation
+    study = evidence.results.study if evidence.results else None
+    place = study or variation
     return ClaimVerdict(
-        number, claim.sentence, claim.source, name, deciding.scope, verdict, control_verdict(rows), tuple(rows)
+        number,
+        claim.sentence,
+        claim.source,
+        study.study if study else None,
+        _scope(rows, variation),
+        claim.judge(rows, evidence),
+        control_verdict(rows),
+        tuple(rows),
+        claim.short,
+        variation.name if variation else None,
+        place.preset if place else None,
+        place.dataset if place else None,
+        ", ".join(f"{name}={value}" for name, value in variation.common.items()) if variation else "",
     )
 
 
+def _scope(rows: list[Row], variation: Variation | None) -> str:
+    """What a verdict holds for: the scope of the row that decides, or all values of a variation."""
+    deciding = [row for row in rows if row.decides]
+    if variation is None or len(variation.x) == 1:  # one study
+        return deciding[0].scope
+    seeds = sorted({seed for row in deciding for seed in row.seeds})
+    said = f", seeds {' '.join(map(str, seeds))}" if seeds else ""
+    return f"{variation_scope(variation)}, {variation.name} {', '.join(map(value_words, variation.x))}{said}"
+
+
+_ASKED = "reviewers' question, ours"
+
 CLAIMS: dict[str, Claim] = {
-    "1": Claim("One input: the neuron learns if and only if a(0) > 0 and w(0) > 0 (balanced)", "paper, Theorem 2.1",
-               "theory", theorem("1"), conjunction),
+    "1": Claim("One input: the neuron learns if and only if a(0) > 0 and w(0) > 0 (balanced)",
+               "One input: signs decide", "paper, Theorem 2.1", THEORY, theorem("1"), conjunction),
     "2": Claim("Several inputs: a(0) > 0 learns whatever the sign of w_1(0), a(0) < 0 fails (balanced)",
-               "paper, Lemma 2.2 in our reading", "theory", theorem("2"), conjunction),
+               "Several inputs: a(0) > 0 learns", "paper, Lemma 2.2 in our reading", THEORY, theorem("2"), conjunction),
     "3": Claim("After pruning to the correct mask LRR succeeds with probability 1/2, IMP with 1/4",
-               "paper, Theorem 2.3 in our reading", "theory", claim_3, conjunction),
-    "4a": Claim("Both IMP and LRR find the neuron's mask (balanced, population)", "paper, in our reading",
-                "theory", claim_4a, conjunction),
-    "4b": Claim("LRR finds the neuron's mask more often than IMP", "paper, in our reading", "theory", claim_4b,
-                conjunction),
-    "5": Claim("LRR beats IMP at high sparsity", "paper", "network", claim_5, beside_control),
-    "6": Claim("IMP improves with the mask that LRR learnt", "paper, figure 3", "network", claim_6, conjunction),
-    "7": Claim("LRR beats IMP on the mask that IMP learnt", "paper, figure 4", "network", claim_7, beside_control),
-    "8": Claim("LRR beats IMP on random and on shuffled masks", "paper, figure 2", "network", claim_8, beside_control),
-    "9": Claim("LRR's signs settle at earlier levels than IMP's", "paper, figure 5", "network", claim_9, conjunction),
-    "10a": Claim("LRR flips signs early: more often than IMP in levels 1 to 3", "paper, abstract", "network", claim_10a,
-                 conjunction),
-    "10b": Claim("LRR's signs end further from initialisation than IMP's", "ours", "network", claim_10b, conjunction),
-    "11": Claim("LRR loses less than IMP when signs are perturbed", "paper, abstract", "network", claim_11,
-                conjunction),
-    "12": Claim("BN rewind and warm-up enlarge the lead of LRR", "paper, summary", "network", claim_12, conjunction),
-    "13": Claim("Overparametrisation helps LRR more than IMP", "paper, summary", "theory", claim_13, conjunction),
-    "14": Claim("Signs are what LRR carries over", "ours", "network", claim_14, after_claim_5),
+               "LRR learns in 1/2, IMP in 1/4", "paper, Theorem 2.3 in our reading", THEORY, claim_3, conjunction),
+    "4a": Claim("Both IMP and LRR find the neuron's mask (balanced, population)", "Both find the neuron's mask",
+                "paper, in our reading", THEORY, claim_4a, conjunction),
+    "4b": Claim("LRR finds the neuron's mask more often than IMP", "LRR finds the mask more often",
+                "paper, in our reading", THEORY, claim_4b, conjunction),
+    "5": Claim("LRR beats IMP at high sparsity", "LRR beats IMP at high sparsity", "paper", NETWORK, claim_5,
+               beside_control),
+    "6": Claim("IMP improves with the mask that LRR learnt", "IMP improves with LRR's mask", "paper, figure 3",
+               NETWORK, claim_6, conjunction),
+    "7": Claim("LRR beats IMP on the mask that IMP learnt", "LRR beats IMP on IMP's mask", "paper, figure 4",
+               NETWORK, claim_7, beside_control),
+    "8": Claim("LRR beats IMP on random and on shuffled masks", "LRR beats IMP on other masks", "paper, figure 2",
+               NETWORK, claim_8, beside_control),
+    "9": Claim("LRR's signs settle at earlier levels than IMP's", "LRR's signs settle earlier", "paper, figure 5",
+               NETWORK, claim_9, conjunction),
+    "10a": Claim("LRR flips signs early: more often than IMP in levels 1 to 3", "LRR flips signs early",
+                 "paper, abstract", NETWORK, claim_10a, conjunction),
+    "10b": Claim("LRR's signs end further from initialisation than IMP's", "LRR's signs end further away", "ours",
+                 NETWORK, claim_10b, conjunction),
+    "11": Claim("LRR loses less than IMP when signs are perturbed", "LRR bears perturbed signs better",
+                "paper, abstract", NETWORK, claim_11, conjunction),
+    "12": Claim("BN rewind and warm-up enlarge the lead of LRR", "What enlarges the lead of LRR", "paper, summary",
+                NETWORK, claim_12, conjunction),
+    "13": Claim("Overparametrisation helps LRR more than IMP", "Overparametrisation helps LRR", "paper, summary",
+                "width", claim_13, conjunction),
+    "14": Claim("Signs are what LRR carries over", "Signs are what LRR carries over", "ours", NETWORK, claim_14,
+                after_claim_5),
+    "criteria": Claim("LRR's lead at high sparsity holds under every pruning criterion", "Lead under every criterion",
+                      _ASKED, "criterion", at_every_value("criterion", "criterion"), conjunction),
+    "architectures": Claim("LRR's lead at high sparsity holds on another architecture (VGG)",
+                           "Lead on every architecture", _ASKED, "model", at_every_value("model", "network"),
+                           conjunction),
+    "prune-rates": Claim("LRR's lead at high sparsity holds at every prune rate", "Lead at every prune rate", _ASKED,
+                         "prune-rate", at_every_value("prune-rate", "prune rate"), conjunction),
+    "schedules": Claim("LRR's lead at high sparsity holds under every learning-rate schedule",
+                       "Lead under every schedule", _ASKED, "schedule", at_every_value("schedule", "schedule"),
+                       conjunction),
+    "mask-convergence": Claim("The mask stops changing once training has converged", "The mask converges", _ASKED,
+                              "mask-convergence", mask_converges, conjunction),
 }  # fmt: skip

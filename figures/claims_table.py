@@ -1,7 +1,7 @@
 """The verdicts as a JSON document and as a table for people. Pure: verdicts in, text out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from figures.verdicts import NOT_RUN, POINTS, ClaimVerdict, Row
@@ -18,14 +18,11 @@ def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> b
 
 
 def claims_markdown(verdicts: list[ClaimVerdict], problems=()) -> str:
-    """The verdicts as Markdown: theory first, then a table for each study; control and other rows beneath each claim.
+    """The verdicts as Markdown: a table for each of `by_place`; control and other rows beneath each claim.
 
     Every row names its effect, 95 % interval, n and scope; commands for what has not been run stand at the end.
     """
-    parts = [_INTRODUCTION]
-    for study in dict.fromkeys(verdict.study for verdict in sorted(verdicts, key=lambda v: v.study is not None)):
-        group = [verdict for verdict in verdicts if verdict.study == study]
-        parts.append(_section(study, group))
+    parts = [_INTRODUCTION, *(_section(title, group) for title, group in by_place(verdicts).items())]
     commands = _commands(verdicts)
     if commands:
         parts.append("## What makes the rows that are not run\n\n" + "\n".join(commands))
@@ -33,6 +30,23 @@ def claims_markdown(verdicts: list[ClaimVerdict], problems=()) -> str:
         lines = "\n".join(f"- {problem.message}" for problem in problems)
         parts.append("## Files that could not be trusted (nothing in them was used)\n\n" + lines)
     return "\n\n".join(parts) + "\n"
+
+
+def by_place(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
+    """The verdicts by what they are judged on, under a heading each: theory, each study, each preset's variations."""
+    groups: dict[str, list[ClaimVerdict]] = {}
+    for verdict in sorted(verdicts, key=lambda v: (v.study is not None) + 2 * (v.variation is not None)):
+        groups.setdefault(_place(verdict), []).append(verdict)
+    return groups
+
+
+def _place(verdict: ClaimVerdict) -> str:
+    if verdict.study:
+        return f"Study {verdict.study}: preset {verdict.preset}, {verdict.dataset}"
+    if verdict.variation:
+        changes = f" (common settings: {verdict.common})" if verdict.common else ""
+        return f"Variations of preset {verdict.preset}{changes}, {verdict.dataset}"
+    return "Theory, and claims without results of networks"
 
 
 _INTRODUCTION = """# Claims and verdicts
@@ -43,16 +57,16 @@ where wholly below 0; otherwise *inconclusive*. No verdict under 4 seeds. Networ
 (Student-t); p is the exact sign-flip permutation p, in brackets the smallest that this n can reach. H: mean test
 accuracy over the levels of density at most .03. A verdict holds for its scope only: a small data set says nothing
 about a large one. Rows marked "control" compare with IMP's rewinding trained for as many epochs as LRR's weights
-have seen."""
+have seen; the variations have no such control. A claim on a variation needs every value of it; a value at which neither
+rule is clearly better than a guess (at most 1.5 times the share of right guesses) is *inconclusive (at chance)*."""
 
 _COLUMNS = (
     "| claim | source | verdict | effect [95 % interval] | p (smallest) | n | scope |\n|---|---|---|---|---|---|---|"
 )
 
 
-def _section(study: str | None, verdicts: list[ClaimVerdict]) -> str:
-    title = f"## Study {study}" if study else "## Theory, and claims without a study"
-    lines = [title, "", _COLUMNS]
+def _section(title: str, verdicts: list[ClaimVerdict]) -> str:
+    lines = [f"## {title}", "", _COLUMNS]
     for verdict in verdicts:
         deciding = [row for row in verdict.rows if row.decides]
         lines.append(_head(verdict, deciding))
@@ -61,8 +75,11 @@ def _section(study: str | None, verdicts: list[ClaimVerdict]) -> str:
 
 
 def _head(verdict: ClaimVerdict, deciding: list[Row]) -> str:
-    """The claim's own line; a claim of several parts shows its numbers in the lines of its parts."""
-    cells = _cells(deciding[0]) if len(deciding) == 1 else f"| its {len(deciding)} parts below | | | {verdict.scope} |"
+    """The claim's own line; a claim of several parts shows its numbers in the lines of its parts, and how many n."""
+    counts = sorted({row.n for row in deciding})
+    n = " to ".join(map(str, counts if len(counts) < 3 else (counts[0], counts[-1])))
+    parts = f"| its {len(deciding)} parts below | | {n} | {verdict.scope} |"
+    cells = _cells(deciding[0]) if len(deciding) == 1 else parts
     beside = f"; against training length: **{verdict.control}**" if verdict.control else ""
     return f"| **{verdict.id}** {verdict.claim} | {verdict.source} | **{verdict.verdict}**{beside} {cells}"
 
@@ -98,6 +115,12 @@ def effect_text(row: Row) -> str:
     value = _number(row.effect, usual if row.effect == round(row.effect) else digits, usual, row.signed)
     low, high = (_number(end, digits, usual, row.signed) for end in (row.low, row.high))
     return f"{value} [{low}, {high}] {row.unit}"
+
+
+def number_words(row: Row) -> str:
+    """A row's effect alone, without interval and unit."""
+    usual = 2 if row.unit == POINTS else 3
+    return _number(row.effect, usual, usual, row.signed)
 
 
 _MOST_DIGITS = 12

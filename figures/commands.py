@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from figures.records import Study
 
 TRAIN = "paper_repro.py train --preset quick"
-# claim 13 on networks: the runs can be made, and no verdict reads them yet
-WIDTHS = "paper_repro.py train --preset quick --vary width (this version trains them and does not judge them yet)"
 
 
 def train_command(study: Study | None, arms: Iterable[str]) -> str:

@@ -13,6 +13,10 @@ from figures.statistics import Interval, t_interval
 
 HIGH_SPARSITY = 0.03
 POINTS = 100.0
+# data set -> classes: a network that has learnt nothing is right once in as many guesses
+CLASSES = {"digits": 10, "cifar10": 10, "cifar10-jpeg": 10, "cifar100": 100, "tiny-imagenet": 200, "imagenet": 1000}
+AT_CHANCE = 1.5  # times that share of right guesses, at most: the network is no better than a guess
+LEAD = {"lrr": 1, "imp": -1}
 # The factorial, all four cells with batch norm rewound: effects as linear contrasts of arms.
 SIGNS = {"sign": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "magnitude": -0.5}
 MAGNITUDES = {"magnitude": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "sign": -0.5}
@@ -57,24 +61,26 @@ def level(results: StudyResults, arm: str, seed: int, number: int) -> LevelRecor
 
 def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = None) -> tuple[list, list, list]:
     """(complete, diverged, missing) seeds of an arm, out of the study's seeds."""
-    wanted = expected_levels(results, arm) if levels is None else levels
+    wanted = set(expected_levels(results, arm) if levels is None else levels)
+    runs = [run for run in (results.dense_of(arm), results.arms.get(arm)) if run]
     complete, diverged, missing = [], [], []
     for seed in results.study.seeds:
-        records = [level(results, arm, seed, k) for k in wanted]
-        if any(run is not None and seed in run.unreadable for run in (results.dense_of(arm), results.arms.get(arm))):
+        if any(seed in run.unreadable for run in runs):
             missing.append(seed)
-        elif _diverged(results, arm, seed):
+        elif any(seed in run.seeds and run.seeds[seed].diverged for run in runs):
             diverged.append(seed)
-        elif records and all(record is not None for record in records):
+        elif wanted and wanted <= _levels_there(results, arm, seed):
             complete.append(seed)
         else:
             missing.append(seed)
     return complete, diverged, missing
 
 
-def _diverged(results, arm, seed):
+def _levels_there(results: StudyResults, arm: str, seed: int) -> set[int]:
+    """Numbers of the levels that `level` finds."""
     runs = (results.dense_of(arm), results.arms.get(arm))
-    return any(run is not None and seed in run.seeds and run.seeds[seed].diverged for run in runs)
+    dense, own = (run.seeds[seed].levels if run and seed in run.seeds else {} for run in runs)
+    return {number for number in own if number} | ({0} if 0 in dense else set())
 
 
 def measure(results: StudyResults, arm: str, of_seed: Callable[[int], float | None]) -> Sample:
@@ -144,12 +150,62 @@ def shared_seeds(results: StudyResults, arms: Iterable[str]) -> list[int]:
 
 def combine(results: StudyResults, coefficients: Mapping[str, float], of_arm: Measure) -> Sample:
     """A linear contrast of arms, paired by seed: only seeds complete in every arm count."""
-    samples = {arm: of_arm(results, arm) for arm in coefficients}
-    seeds = sorted(set.intersection(*(set(sample.values) for sample in samples.values())))
-    values = {seed: math.fsum(c * samples[arm].values[seed] for arm, c in coefficients.items()) for seed in seeds}
-    diverged = tuple(pair for sample in samples.values() for pair in sample.diverged)
-    missing = tuple(sorted({seed for sample in samples.values() for seed in sample.missing}))
-    return Sample(values, diverged, missing)
+    return weigh([(c, of_arm(results, arm)) for arm, c in coefficients.items()])
+
+
+def weigh(samples: Sequence[tuple[float, Sample]]) -> Sample:
+    """A linear contrast of samples, (coefficient, sample) each, paired by seed: only seeds that all have count.
+
+    Seeds that some have and others do not know of (studies of other seeds) are missing.
+    """
+    every = [sample for _, sample in samples]
+    seeds = sorted(set.intersection(*(set(sample.values) for sample in every)))
+    values = {seed: math.fsum(c * sample.values[seed] for c, sample in samples) for seed in seeds}
+    diverged = tuple(pair for sample in every for pair in sample.diverged)
+    unpaired = {seed for sample in every for seed in sample.values} - set(seeds) - {seed for _, seed in diverged}
+    missing = unpaired.union(*(sample.missing for sample in every))
+    return Sample(values, diverged, tuple(sorted(missing)))
+
+
+def means(results: StudyResults, arms: Iterable[str], levels: Sequence[int]) -> dict[str, float]:
+    """Test accuracy over `levels` in accuracy points, averaged over each arm's complete seeds; no arm without any."""
+    found = {arm: list(mean_accuracy(levels)(results, arm).values.values()) for arm in arms}
+    return {arm: math.fsum(values) / len(values) for arm, values in found.items() if values}
+
+
+def at_chance(dataset: str, accuracies: Iterable[float]) -> bool:
+    """Whether none of some accuracies (points) is clearly better than a guess; False where the classes are not known.
+
+    No lead can be seen between such networks: pruning has left nothing of either.
+    """
+    classes = CLASSES.get(dataset)
+    return classes is not None and all(value <= POINTS * AT_CHANCE / classes for value in accuracies)
+
+
+def mask_share(cycles_before_end: float) -> Measure:
+    """Measure: share of each level's last mask that the mask taken so many cycles earlier had, averaged over levels.
+
+    Level 0 is the dense run's, which is trained as long. None where no mask was taken there.
+    """
+
+    def of_arm(results, arm):
+        config = results.arms[arm].config if arm in results.arms else {}
+
+        def of_seed(seed):
+            records = [level(results, arm, seed, k) for k in range(results.study.levels)]
+            shares = [_mask_share(record, cycles_before_end * config.get("epochs", 0)) for record in records]
+            return None if None in shares else math.fsum(shares) / len(shares)
+
+        return measure(results, arm, of_seed)
+
+    return of_arm
+
+
+def _mask_share(record: LevelRecord | None, epochs_before_end: float) -> float | None:
+    for taken in record.mask_epochs if record and record.epochs else ():
+        if taken.epoch == record.epochs - epochs_before_end:
+            return taken.shared / taken.kept
+    return None
 
 
 def curve(results: StudyResults, arm: str) -> dict[str, list]:

@@ -20,6 +20,7 @@ from figures.checks import (
     RATE,
     READINGS,
     SCHEMA,
+    SECONDS,
     SEEDS,
     TABLE,
     TEXT,
@@ -78,8 +79,20 @@ class Study:
 
 
 @dataclass(frozen=True)
+class MaskTaken:
+    """The mask that pruning would take after `epoch` of a level: weights `kept`, and those `shared` with the end's."""
+
+    epoch: int
+    kept: int
+    shared: int
+
+
+@dataclass(frozen=True)
 class LevelRecord:
-    """One level of one seed; losses and accuracies (fractions) are None where it diverged."""
+    """One level of one seed; losses and accuracies (fractions) are None where it diverged.
+
+    `mask_epochs` holds the masks that were taken on the way, by epoch; empty where none was. `seconds`: time spent.
+    """
 
     level: int
     status: str
@@ -92,6 +105,8 @@ class LevelRecord:
     epochs: int | None
     layers: Mapping[str, Mapping]
     provenance: Mapping
+    mask_epochs: tuple[MaskTaken, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -181,6 +196,7 @@ class TheoryResult:
     provenance: Mapping
     files: tuple[Source, ...]
     name: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -216,6 +232,7 @@ _COMPLETE = {
     "density": FRACTION, "kept": POSITIVE, "total": POSITIVE, "epochs": WHOLE, "train_loss": NUMBER,
     "train_accuracy": FRACTION, "test_loss": NUMBER, "test_accuracy": FRACTION, "layers": TABLE,
 }  # fmt: skip
+_TAKEN = {"epoch": POSITIVE, "kept": POSITIVE, "shared": WHOLE}
 _LAYER = {"size": POSITIVE, "kept": WHOLE, "flips": TABLE}
 _SIGNS = {
     "schema": exactly(SCHEMA), "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": WHOLE,
@@ -259,7 +276,8 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
         must(found[name] == place, file, name, found[name], f"{place!r}, as the folder says")
     if found["status"] == "diverged":
         empty = dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs"))
-        return LevelRecord(level, "diverged", found["reason"], 0.0, **empty, layers={}, provenance=found["provenance"])
+        empty |= {"layers": {}, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
+        return LevelRecord(level, "diverged", found["reason"], 0.0, **empty)
     numbers = take(data, _COMPLETE, file)
     kept, total = numbers.pop("kept"), numbers.pop("total")
     must(
@@ -270,7 +288,26 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
         f"kept / total = {kept / total}",
     )
     _check_layers(numbers["layers"], file, kept, total)
-    return LevelRecord(level, "complete", found["reason"], provenance=found["provenance"], **numbers)
+    taken = _masks_taken(data.get("mask_epochs", []), file, kept, numbers["epochs"])
+    numbers |= {"mask_epochs": taken, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
+    return LevelRecord(level, "complete", found["reason"], **numbers)
+
+
+def seconds_of(data: Mapping, file: str) -> float:
+    """The time that a result took; 0 where it does not say."""
+    return take({"seconds": data.get("seconds", 0.0)}, {"seconds": SECONDS}, file)["seconds"]
+
+
+def _masks_taken(listed: Any, file: str, alive: int, epochs: int) -> tuple[MaskTaken, ...]:
+    """The masks taken in a level of `alive` survivors; levels without any may leave the field out."""
+    must(isinstance(listed, list), file, "mask_epochs", listed, "a list of epochs with what their masks keep")
+    found = [MaskTaken(**take(entry, _TAKEN, file, f"mask_epochs.{i}")) for i, entry in enumerate(listed)]
+    for i, mask in enumerate(found):
+        where, before = f"mask_epochs.{i}", found[i - 1].epoch if i else 0
+        must(before < mask.epoch <= epochs, file, f"{where}.epoch", mask.epoch, f"above {before}, at most {epochs}")
+        must(mask.kept <= alive, file, f"{where}.kept", mask.kept, f"at most the {alive} survivors")
+        must(mask.shared <= mask.kept, file, f"{where}.shared", mask.shared, f"at most the {mask.kept} kept")
+    return tuple(found)
 
 
 def _check_layers(layers: Mapping, file: str, kept: int, total: int) -> None:

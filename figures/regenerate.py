@@ -12,25 +12,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from figures import measures
 from figures.catalogue import FIGURES, FigureSpec
 from figures.claims import evaluate
 from figures.claims_table import claims_json, claims_markdown
 from figures.drawing import Drawing, NothingToDraw
+from figures.inputs import figure_inputs, figure_problems, studies_used, theory_used
 from figures.origin import explain
 from figures.records import Problem, Records, Source
 from figures.results import load
 from figures.style import FORMATS
+from figures.verdicts import NOT_RUN, ClaimVerdict
 
 __all__ = ["Outcome", "code_hash", "explain", "figure_inputs", "regenerate"]
 
 DRAWN, CURRENT, MISSING, FAILED = "drawn", "current", "missing", "failed"
+CLAIMS = "claims"  # the figure that has tables beside it, and shows a claim whose file cannot be trusted as not run
 _LIBRARIES = ("matplotlib", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one figure (or of `claims`): `status` is drawn, current, missing or failed.
+    """What became of one figure (for `claims` with its tables): `status` is drawn, current, missing or failed.
 
     A figure or table that lost a file which cannot be trusted is `failed` as well: `message` names the file, and
     `files` lists what was made without it (nothing where the figure cannot be drawn). Otherwise `message` says why,
@@ -68,11 +70,11 @@ def regenerate(
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
-    """Draw figures from result files into `out_dir`/figures, and write `out_dir`/claims.json and CLAIMS.md.
+    """Draw figures from result files into `out_dir`/figures; `claims` writes `out_dir`/claims.json and CLAIMS.md too.
 
     Parameters
     ----------
-    ids : figure ids (keys of `FIGURES`) and `claims`; None for all of them.
+    ids : figure ids (keys of `FIGURES`); None for all of them.
     results_dir : folder with `theory/`, `studies/` and `runs/`.
     out_dir : folder to write into; `write` makes missing folders.
     write : atomic writer `write(path, data)`.
@@ -83,14 +85,14 @@ def regenerate(
 
     Returns
     -------
-    One `Outcome` a figure, in the order asked for, and one for `claims` where asked for.
+    One `Outcome` a figure, in the order asked for.
 
     Raises
     ------
     ValueError : an id that is not known (the nearest is named).
     ResultError : `results_dir` is not a folder.
     """
-    wanted = [*FIGURES, "claims"] if ids is None else list(dict.fromkeys(ids))
+    wanted = list(FIGURES if ids is None else dict.fromkeys(ids))
     for figure_id in wanted:
         _check_id(figure_id)
     desk = _Desk(load(results_dir, prefer), Path(out_dir), write, provenance, command, code_hash())
@@ -99,7 +101,7 @@ def regenerate(
     outcomes = []
     for figure_id in wanted:
         start = time.perf_counter()
-        make = _claims if figure_id == "claims" else _figure
+        make = _claims if figure_id == CLAIMS else _figure
         outcome = make(figure_id, desk, start)
         log(f"{outcome.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
         outcomes.append(outcome)
@@ -107,9 +109,8 @@ def regenerate(
 
 
 def _check_id(figure_id: str) -> None:
-    known = [*FIGURES, "claims"]
-    if figure_id not in known:
-        near = difflib.get_close_matches(str(figure_id).removeprefix("fig"), known, n=len(known), cutoff=0.0)
+    if figure_id not in FIGURES:
+        near = difflib.get_close_matches(str(figure_id).removeprefix("fig"), FIGURES, n=len(FIGURES), cutoff=0.0)
         raise ValueError(f"unknown figure {figure_id!r}: did you mean {near[0]!r}? known: {', '.join(near)}")
 
 
@@ -126,7 +127,7 @@ def code_hash() -> str:
 
 def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
     spec = FIGURES[figure_id]
-    inputs, problems = figure_inputs(spec, desk.records), _problems_of(spec, desk.records)
+    inputs, problems = figure_inputs(spec, desk.records), figure_problems(spec, desk.records)
 
     def outcome(status, message="", files=(), commands=()):
         if status in (MISSING, FAILED) and not files and (desk.out_dir / f"figures/fig{figure_id}.json").exists():
@@ -134,7 +135,7 @@ def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
 
     why = "; ".join(problem.message for problem in problems)
-    if any(problem.owner in spec.theory for problem in problems):
+    if figure_id != CLAIMS and any(problem.owner in spec.theory for problem in problems):
         return outcome(FAILED, why)
     key, names = (
         _key(spec, inputs, problems, desk.code),
@@ -180,24 +181,6 @@ def _draw(spec: FigureSpec, records: Records) -> tuple[Drawing, dict[str, bytes]
         return drawing, {fmt: render(drawing.figure, fmt) for fmt in FORMATS}
 
 
-def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:
-    """Every result file that a figure reads, by path."""
-    sources = [source for name in spec.theory if name in records.theory for source in records.theory[name].files]
-    for results in records.studies if spec.arms else ():
-        runs = [run for arm in spec.arms for run in (results.dense_of(arm), results.arms.get(arm))]
-        sources += [*results.files, *(source for run in runs if run for source in run.files)]
-    return sorted(set(sources), key=lambda source: source.path)
-
-
-def _problems_of(spec: FigureSpec, records: Records) -> list[Problem]:
-    owners = set(spec.theory) | ({"studies"} if spec.arms else set())
-    for results in records.studies if spec.arms else ():
-        owners |= {run.run for arm in spec.arms if (run := results.dense_of(arm))}
-        owners |= {results.study.dense_run} | {results.study.arms.get(arm, "") for arm in spec.arms}
-    found = [problem for problem in records.problems if problem.owner in owners]
-    return [problem for problem in found if spec.signs or not problem.signs_only]
-
-
 def _key(spec: FigureSpec, inputs: Sequence[Source], problems: Sequence[Problem], code: str) -> str:
     lost = [problem.message for problem in problems]
     content = [spec.id, code, [[source.path, source.sha256] for source in inputs], lost]
@@ -230,7 +213,7 @@ def _describe(spec, desk: _Desk, drawing: Drawing, inputs, key, pictures, second
         "missing": [asdict(item) for item in drawing.missing],
         "command": desk.command, "figure_command": spec.command, "key": key, "code_sha256": desk.code,
         "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
-        "theory": _theory_used(spec, desk.records), "studies": _studies_used(spec, desk.records),
+        "theory": theory_used(spec, desk.records), "studies": studies_used(spec, desk.records),
         "inputs": [asdict(source) for source in inputs],
         "provenance": dict(desk.provenance), "seconds": round(seconds, 3), "plotted": drawing.plotted,
     }  # fmt: skip
@@ -242,40 +225,25 @@ def _plain(value):
     return value.tolist()
 
 
-def _theory_used(spec: FigureSpec, records: Records) -> dict:
-    used = {name: records.theory[name] for name in spec.theory if name in records.theory}
-    return {
-        name: {"file": r.name, "params": r.params, "command": r.command, "provenance": r.provenance}
-        for name, r in used.items()
-    }
-
-
-def _studies_used(spec: FigureSpec, records: Records) -> dict:
-    used = {}
-    for results in records.studies if spec.arms else ():
-        arms = {arm: results.arms[arm] for arm in spec.arms if arm in results.arms}
-        study = results.study
-        used[study.study] = {
-            "scope": study.scope, "command": study.command, "dense_run": study.dense_run,
-            "arms": {arm: _run_used(results, arm) for arm in arms},
-        }  # fmt: skip
-    return used
-
-
-def _run_used(results, arm: str) -> dict:
-    run = results.arms[arm]
-    complete, diverged, missing = measures.seeds_of(results, arm)
-    made_by = {json.dumps(level.provenance, sort_keys=True) for s in run.seeds.values() for level in s.levels.values()}
-    return {"run": run.run, "config": run.config, "seeds": complete, "diverged": diverged, "missing": missing,
-            "provenance": [json.loads(text) for text in sorted(made_by)]}  # fmt: skip
-
-
 def _claims(figure_id: str, desk: _Desk, start: float) -> Outcome:
-    """Write claims.json and CLAIMS.md where a verdict, an input or the code has changed."""
-    verdicts, problems = evaluate(desk.records), desk.records.problems
+    """The figure, and claims.json and CLAIMS.md beside it where a verdict, an input or the code has changed."""
+    drawn, problems = _figure(figure_id, desk, start), desk.records.problems
+    verdicts = evaluate(desk.records)
+    written = _write_tables(verdicts, desk)
+    status = FAILED if problems or drawn.status == FAILED else DRAWN if DRAWN in (drawn.status, written) else CURRENT
+    commands = dict.fromkeys(row.command for v in verdicts for row in v.rows if row.verdict == NOT_RUN)
+    undrawn = [drawn.message] if drawn.status in (MISSING, FAILED) else []
+    why = [problem.message for problem in problems] or undrawn
+    files, seconds = (*drawn.files, "claims.json", "CLAIMS.md"), time.perf_counter() - start
+    return Outcome(figure_id, status, "; ".join(why), files, tuple(commands), seconds)
+
+
+def _write_tables(verdicts: list[ClaimVerdict], desk: _Desk) -> str:
+    """Write the verdicts as data and as a table for people; whether that was needed."""
+    problems, inputs = desk.records.problems, figure_inputs(FIGURES[CLAIMS], desk.records)
     extra = {
         "command": desk.command, "code_sha256": desk.code, "problems": [asdict(problem) for problem in problems],
-        "inputs": [asdict(source) for source in _every_input(desk.records)], "provenance": dict(desk.provenance),
+        "inputs": [asdict(source) for source in inputs], "provenance": dict(desk.provenance),
     }  # fmt: skip
     document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems).encode()
     as_data, table = desk.out_dir / "claims.json", desk.out_dir / "CLAIMS.md"
@@ -283,20 +251,8 @@ def _claims(figure_id: str, desk: _Desk, start: float) -> Outcome:
     same = {k: v for k, v in kept.items() if k not in made_by} == {
         k: v for k, v in json.loads(document).items() if k not in made_by
     }
-    unchanged = same and _sha256_of(table) == hashlib.sha256(markdown).hexdigest()
-    if not unchanged:
-        desk.write(table, markdown)
-        desk.write(as_data, document)
-    status = FAILED if problems else CURRENT if unchanged else DRAWN
-    commands = dict.fromkeys(row.command for v in verdicts for row in v.rows if row.verdict == "not run")
-    message = "; ".join(problem.message for problem in problems)
-    seconds = time.perf_counter() - start
-    return Outcome(figure_id, status, message, ("claims.json", "CLAIMS.md"), tuple(commands), seconds)
-
-
-def _every_input(records: Records) -> list[Source]:
-    sources = [source for result in records.theory.values() for source in result.files]
-    for results in records.studies:
-        runs = [run for run in (results.dense, *results.own_dense.values(), *results.arms.values()) if run]
-        sources += [*results.files, *(source for run in runs for source in run.files)]
-    return sorted(set(sources), key=lambda source: source.path)
+    if same and _sha256_of(table) == hashlib.sha256(markdown).hexdigest():
+        return CURRENT
+    desk.write(table, markdown)
+    desk.write(as_data, document)
+    return DRAWN

@@ -24,6 +24,7 @@ from figures.records import (
     parse_run,
     parse_signs,
     parse_study,
+    seconds_of,
 )
 from figures.theory_records import check_values, parse_arrays, parse_theory
 
@@ -131,7 +132,9 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
         files.append(npz_source)
     check_values(head["experiment"], head["values"], arrays, source.path)
     kept = {key: head[key] for key in ("experiment", "params", "values", "command", "provenance")}
-    return TheoryResult(**kept, arrays=arrays, files=tuple(files), name=path.stem)
+    return TheoryResult(
+        **kept, arrays=arrays, files=tuple(files), name=path.stem, seconds=seconds_of(data, source.path)
+    )
 
 
 def _load_study(path: Path, root: Path, problems: list) -> StudyResults:

@@ -144,4 +144,10 @@ ARMS: dict[str, ArmStyle] = {
     "imp-long": ArmStyle("IMP, LRR's epochs", GREY, "D", _DOT),
     "imp-long-on-shuffled-mask": ArmStyle("IMP, LRR's epochs, shuffled", GREY, "D", _SHORT, filled=False),
     "imp-long-on-random-mask": ArmStyle("IMP, LRR's epochs, random", GREY, "d", _DOT),
+    "imp-perturbed": ArmStyle("IMP, signs perturbed", VERMILLION, "o", _LONG, filled=False),
+    "lrr-perturbed": ArmStyle("LRR, signs perturbed", PINK, "s", _LONG, filled=False),
+    "imp-without-warmup": ArmStyle("IMP, no warm-up", VERMILLION, "^", _DOT, filled=False),
+    "lrr-without-warmup": ArmStyle("LRR, no warm-up", PINK, "v", _DOT, filled=False),
+    "imp-bn-kept-on-random-mask": ArmStyle("IMP, BN kept, random mask", ORANGE, "<", _SHORT, filled=False),
+    "lrr-bn-rewind-on-random-mask": ArmStyle("LRR, BN rewound, random mask", BLUE, ">", _SHORT, filled=False),
 }

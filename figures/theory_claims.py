@@ -3,21 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from figures.rows import from_interval, not_run, start_words, theory_missing
 from figures.statistics import clopper_pearson
-from figures.verdicts import (
-    FAILED,
-    FEWEST_STARTS,
-    INCONCLUSIVE,
-    PROBABILITY,
-    REPRODUCED,
-    SMALLEST,
-    Evidence,
-    Row,
-    from_interval,
-    not_run,
-    start_words,
-    theory_missing,
-)
+from figures.verdicts import FAILED, FEWEST_STARTS, INCONCLUSIVE, PROBABILITY, REPRODUCED, SMALLEST, Evidence, Row
 
 
 def theorem(number: str) -> Callable[[Evidence], list[Row]]:
@@ -33,7 +21,7 @@ def theorem(number: str) -> Callable[[Evidence], list[Row]]:
         verdict = FAILED if against or not found["symbolic"] else verdict
         low, high = clopper_pearson(against, starts)
         interval = {"value": against / starts, "low": low, "high": high}
-        row = from_interval(name, interval, starts, PROBABILITY, result, verdict=verdict, signed=False)
+        row = from_interval(name, interval, starts, PROBABILITY, result, verdict=verdict, against=0.0)
         inputs = f", d = {', '.join(map(str, found['d']))}" if isinstance(found.get("d"), list) else ""
         note = f"symbolic check {'holds' if found['symbolic'] else 'fails'}{_integrated(found)}"
         return [replace(row, scope=f"theory, {starts:,} random starts{inputs}", note=note)]
@@ -58,15 +46,16 @@ def claim_3(evidence: Evidence) -> list[Row]:
     if result is None:
         return [theory_missing(evidence, name, "factorial", PROBABILITY)]
     content = result.values["inits"]["balanced"]
-    rows = [from_interval(name, content["difference"]["lrr - imp"], content["imp"]["trials"], PROBABILITY, result)]
+    difference, trials = content["difference"]["lrr - imp"], content["imp"]["trials"]
+    rows = [from_interval(name, difference, trials, PROBABILITY, result, label="P(LRR) - P(IMP)")]
     for rule, value, word in (("lrr", 0.5, "1/2"), ("imp", 0.25, "1/4")):
         cell = content[rule]
         low, high = clopper_pearson(cell["successes"], cell["trials"])
         interval = {"value": cell["successes"] / cell["trials"], "low": low, "high": high}
         verdict = REPRODUCED if low <= value <= high else FAILED
         name = f"P({rule}): its interval holds {word}"
-        row = from_interval(name, interval, cell["trials"], PROBABILITY, result, verdict=verdict, signed=False)
-        rows.append(replace(row, note=_TWO_INTERVALS))
+        row = from_interval(name, interval, cell["trials"], PROBABILITY, result, verdict=verdict, against=value)
+        rows.append(replace(row, note=_TWO_INTERVALS, label=f"P({rule.upper()}) = {word}"))
     return rows
 
 
@@ -79,14 +68,15 @@ def claim_4a(evidence: Evidence) -> list[Row]:
     for rule in ("lrr", "imp"):
         name = f"share of trials in which {rule} finds the mask"
         if result is None:
-            rows.append(theory_missing(evidence, name, "pruning-iterations", PROBABILITY))
+            rows.append(theory_missing(evidence, name, "pruning-iterations", PROBABILITY, rule.upper()))
             continue
         found, trials = result.values["rules"][rule]["mask_recovered"][-1], result.values["trials"]
         low, high = clopper_pearson(found, trials)
         least = 1 - SMALLEST[PROBABILITY]
         verdict = REPRODUCED if low >= least else FAILED if high < least else INCONCLUSIVE
         interval = {"value": found / trials, "low": low, "high": high}
-        rows.append(from_interval(name, interval, trials, PROBABILITY, result, verdict=verdict, signed=False))
+        row = from_interval(name, interval, trials, PROBABILITY, result, verdict=verdict, against=least)
+        rows.append(replace(row, label=rule.upper()))
     return rows
 
 
@@ -125,15 +115,16 @@ def neuron_over_inputs(evidence: Evidence) -> list[Row]:
     """Claim 13 on the neuron: balanced starts decide, N(0, 1/d) starts stand beside; rules are paired within each d."""
     effect = f"neuron, {{}}: [P(lrr, d={_MANY}) - P(lrr, d={_FEW})] - [same for imp]"
     name, result = effect.format(start_words("balanced")), evidence.theory.get("dimension")
+    label = f"neuron: d = {_MANY} less d = {_FEW}"
     if result is None:
-        return [theory_missing(evidence, name, "dimension", PROBABILITY)]
+        return [theory_missing(evidence, name, "dimension", PROBABILITY, label)]
     if result.values["compared"] != [_FEW, _MANY]:
         note = f"the result compares d = {result.values['compared']}"
-        return [not_run(name, PROBABILITY, "effect", "theory", result.command, note)]
+        return [replace(not_run(name, PROBABILITY, "effect", "theory", result.command, note), label=label)]
     rows, trials = [], result.values["trials"]
     for init, role in (("balanced", "effect"), ("normal", "beside")):
         interval = result.values["inits"][init]["overparametrisation"]
-        row = from_interval(effect.format(start_words(init)), interval, trials, PROBABILITY, result, role)
+        row = from_interval(effect.format(start_words(init)), interval, trials, PROBABILITY, result, role, label=label)
         rows.append(replace(row, scope=f"theory, one neuron, {trials:,} trials at each d"))
     return rows
 

@@ -1,12 +1,14 @@
 """Variations: the studies in which one thing of a preset is varied, put side by side. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from figures.commands import TRAIN
 from figures.records import Records, StudyResults
 
 BASE = "base"
+_FIRST = ("imp", "lrr")  # other arms may change a setting themselves, as those without warm-up do
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,9 @@ class Variation:
     """One thing that is varied in a preset on one data set: its studies, in the order of their values.
 
     `common` holds what was changed in the preset at every value (a smaller network, say); `x` is the value of each of
-    `studies`: a number, or a name.
+    `studies`: a number, or a name. `own` is the study of the preset itself where it has been run, whose network may be
+    another one; `command` makes every value; `has_base` is False where the study at the common settings is one of the
+    values and has not been run.
     """
 
     name: str
@@ -23,26 +27,68 @@ class Variation:
     common: dict[str, Any]
     x: tuple[Any, ...]
     studies: tuple[StudyResults, ...]
+    command: str = ""
+    own: StudyResults | None = None
+    has_base: bool = True
+
+    @property
+    def place(self) -> str:
+        """Preset with its common changes, and data set: what a block of panels is called in `plotted` and lists."""
+        changes = "".join(f", {name}={value}" for name, value in self.common.items())
+        return f"{self.preset}{changes}, {self.dataset}"
 
 
 def variations(records: Records, name: str) -> list[Variation]:
     """The variation `name` of every preset and data set of which a value has been run, smallest value first.
 
-    The study at the common settings themselves is among the values, whatever variation it was trained for.
+    The study at the common settings themselves is among the values, whatever variation it was trained for, unless it
+    differs from them in more than what is varied (a sweep over widths may be on another network than the preset's).
     """
     groups: dict[tuple, list[StudyResults]] = {}
     for results in records.variations:
         if results.study.varied == name:
             groups.setdefault(_group(results), []).append(results)
-    value = VALUES.get(name, _study_name)
-    found = []
-    for (preset, dataset, _), studies in groups.items():
-        common = dict(studies[0].study.common)
-        if name in WITH_BASE:
-            studies = [*_base(records, preset, dataset, common), *studies]
-        ordered = sorted(studies, key=lambda r: (isinstance(value(r), str), value(r)))
-        found.append(Variation(name, preset, dataset, common, tuple(map(value, ordered)), tuple(ordered)))
-    return found
+    return [_variation(records, name, studies) for studies in groups.values()]
+
+
+def _variation(records: Records, name: str, studies: list[StudyResults]) -> Variation:
+    first, value = studies[0].study, VALUES.get(name, _study_name)
+    common = dict(first.common)
+    wanted = name in WITH_BASE and (name == "model" or not any(map(_on_another_network, studies)))
+    base = _at(records, first.base, first.dataset, common) if wanted else None
+    ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
+    own = _at(records, first.base, first.dataset, {})
+    x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
+    return Variation(name, first.base, first.dataset, common, x, tuple(ordered), first.command, own, has_base)
+
+
+def _on_another_network(results: StudyResults) -> bool:
+    study = results.study
+    return study.changed.get("model") != study.common.get("model")
+
+
+def vary_command(name: str) -> str:
+    """The command that makes every value of a variation of the preset `quick`."""
+    return f"{TRAIN} --vary {name}"
+
+
+def value_words(x: Any) -> str:
+    """A value as people read it: numbers without needless zeros."""
+    return "not known" if x is None else f"{x:g}" if _is_number(x) else str(x)
+
+
+def differing(variation: Variation) -> dict[str, Any]:
+    """Those of the common settings that hold at every value: what is varied may replace one of them."""
+    changed = [study.study.changed for study in variation.studies]
+    return {name: value for name, value in variation.common.items() if all(c.get(name) == value for c in changed)}
+
+
+def _order(x: Any) -> tuple:
+    return (0, x, "") if _is_number(x) else (1, 0, str(x))
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool)
 
 
 def _group(results: StudyResults) -> tuple:
@@ -50,17 +96,24 @@ def _group(results: StudyResults) -> tuple:
     return study.base, study.dataset, repr(sorted(study.common.items()))
 
 
-def _base(records: Records, preset: str, dataset: str, common: dict) -> list[StudyResults]:
-    """The study at the common settings: of the variations, or the preset's own where nothing is changed."""
+def _at(records: Records, preset: str, dataset: str, changed: Mapping) -> StudyResults | None:
+    """The study in which just `changed` differs from a preset: of the variations, or the preset's own."""
     there = (r for r in (*records.variations, *records.studies) if r.study.varied in (BASE, None))
     same = (r for r in there if (r.study.base, r.study.dataset) == (preset, dataset))
-    return [r for r in same if dict(r.study.changed) == common][:1]
+    return next((r for r in same if dict(r.study.changed) == dict(changed)), None)
 
 
 def setting(results: StudyResults, name: str) -> Any:
-    """A setting of a study as its runs were trained with it; None where no run says."""
-    said = (run.config[name] for run in results.arms.values() if name in run.config)
+    """A setting of a study: as its record changes it, else as its runs were trained; None where neither says."""
+    if name in results.study.changed:
+        return results.study.changed[name]
+    said = (run.config[name] for run in _runs(results) if name in run.config)
     return next(said, None)
+
+
+def _runs(results: StudyResults) -> Iterable:
+    first = [results.arms[arm] for arm in _FIRST if arm in results.arms]
+    return [*first, *(run for arm, run in results.arms.items() if arm not in _FIRST)]
 
 
 def _of(name: str) -> Callable[[StudyResults], Any]:

@@ -1,15 +1,14 @@
-"""How a claim is judged: rows of measured effects, the rule of the verdict, and the builders of rows. Pure."""
+"""How a claim is judged: rows of measured effects, and the rule of the verdict. Pure; `figures.rows` makes rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from figures import measures
-from figures.commands import TRAIN, train_command
 from figures.records import StudyResults, TheoryResult
-from figures.statistics import sign_flip_p, t_interval
+from figures.varied import Variation
 
 REPRODUCED, FAILED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
+AT_CHANCE = f"{INCONCLUSIVE} (at chance)"
 FEWEST_SEEDS = 4
 FEWEST_STARTS = 10_000
 POINTS, PROBABILITY, SHARE, LEVELS, SWITCHES = (
@@ -29,6 +28,8 @@ class Row:
     `role` is "effect" (decides the claim), "control" (the training-length row, own verdict) or "beside" (context).
     `signed` is True for a difference (printed with its sign) and False for a level, a share or a probability.
     `diverged` counts runs left out because they diverged; `missing` lists seeds of the study that are not complete.
+    `against`: the value that the effect is held against, 0 for a difference. `label` says in few words, for a picture,
+    what the row adds to its claim; empty where the claim says it all. `seeds` lists the seeds that count.
     """
 
     name: str
@@ -47,6 +48,9 @@ class Row:
     missing: tuple[int, ...] = ()
     note: str = ""
     signed: bool = True
+    against: float = 0.0
+    label: str = ""
+    seeds: tuple[int, ...] = ()
 
     @property
     def decides(self) -> bool:
@@ -56,8 +60,10 @@ class Row:
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """A claim judged on one study (`study` is None for theory), with its rows and the scope it holds for.
+    """A claim judged on one study or one variation (neither for theory), with its rows and the scope it holds for.
 
+    `preset` and `dataset` are those of what it is judged on, None for theory and where nothing has been run; `common`
+    says what a variation changes in its preset at every value. `short` is the claim in few words.
     `control` is the verdict of its training-length rows, to be shown right beside `verdict`; None where it has none.
     """
 
@@ -69,15 +75,22 @@ class ClaimVerdict:
     verdict: str
     control: str | None
     rows: tuple[Row, ...]
+    short: str = ""
+    variation: str | None = None
+    preset: str | None = None
+    dataset: str | None = None
+    common: str = ""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a claim's function may look at: one study (None where none has been run), theory, unreadable owners."""
+    """What a claim's function may look at: one study or one variation (None where none has been run), theory, and
+    owners of files that could not be trusted."""
 
     results: StudyResults | None
     theory: Mapping[str, TheoryResult]
     problems: Mapping[str, str]
+    variation: Variation | None = None
 
 
 def verdict_of(low: float | None, high: float | None, smallest: float, n: int, fewest: int = FEWEST_SEEDS) -> str:
@@ -125,106 +138,3 @@ def beside_control(rows: list[Row], evidence: Evidence | None = None) -> str:
     if verdict == REPRODUCED and any(row.verdict == NOT_RUN for row in rows if row.role == "control"):
         return f"{INCONCLUSIVE} (control not run)"
     return verdict
-
-
-# ---------------------------------------------------------------------------------------------- rows from networks
-
-
-def not_run(name, unit, role, scope, command, note="") -> Row:
-    """A row without evidence: its verdict is `not run` and its command says what would make it."""
-    return Row(name, None, None, None, 0, unit, None, None, NOT_RUN, 0, role, scope, command, note=note)
-
-
-def contrast(
-    evidence: Evidence, name: str, arms: Mapping[str, float], of_arm, unit: str = POINTS, role: str = "effect"
-) -> Row:
-    """A row from a linear contrast of arms, paired by seed; `not run` where an arm is not there."""
-    results = evidence.results
-    if results is None:
-        return not_run(name, unit, role, "no study has been run", TRAIN)
-    scope, command = results.study.scope, train_command(results.study, arms)
-    absent = [arm for arm in arms if not measures.has_arm(results, arm)]
-    if absent or of_arm is None:
-        return not_run(name, unit, role, scope, command, _why_absent(evidence, absent))
-    sample = measures.combine(results, arms, of_arm)
-    values = [sample.values[seed] for seed in sorted(sample.values)]
-    if not values:
-        row = not_run(name, unit, role, scope, command)
-        verdict = f"{INCONCLUSIVE} (n = 0)" if sample.diverged else NOT_RUN
-        return replace(row, verdict=verdict, diverged=len(sample.diverged), missing=sample.missing)
-    interval, (p, p_min) = t_interval(values), sign_flip_p(values)
-    verdict = verdict_of(interval.low, interval.high, SMALLEST[unit], len(values))
-    verdict = words_beside(verdict, interval.low, interval.high) if role == "beside" else verdict
-    seeds = f"{scope}, seeds {' '.join(map(str, sorted(sample.values)))}"
-    return Row(
-        name,
-        interval.mean,
-        interval.low,
-        interval.high,
-        len(values),
-        unit,
-        p,
-        p_min,
-        verdict,
-        len(sample.diverged),
-        role,
-        seeds,
-        command,
-        sample.missing,
-    )
-
-
-def _why_absent(evidence: Evidence, absent: list[str]) -> str:
-    if not absent:
-        return f"no level of density <= {measures.HIGH_SPARSITY}, or too few levels"
-    runs = [evidence.results.study.arms.get(arm, "") for arm in absent]
-    unreadable = [evidence.problems[run] for run in runs if run in evidence.problems]
-    return unreadable[0] if unreadable else f"no run of {', '.join(absent)}"
-
-
-def h_measure(evidence: Evidence):
-    """H as a measure, or None where the study has no level of density <= .03."""
-    levels = measures.high_sparsity_levels(evidence.results) if evidence.results else ()
-    return measures.mean_accuracy(levels) if levels else None
-
-
-def against_length(evidence: Evidence, arm: str, control: str) -> Row:
-    """The training-length row: both sides averaged over the levels that the control has."""
-    levels = measures.expected_levels(evidence.results, control) if evidence.results else ()
-    of_arm = measures.mean_accuracy(levels) if levels else None
-    name = f"against training length: {arm} - {control}"
-    row = contrast(evidence, name, {arm: 1, control: -1}, of_arm, role="control")
-    return replace(row, note=row.note or f"over levels {', '.join(map(str, levels))}")
-
-
-def lead(evidence, first, second, name="", role="effect") -> Row:
-    """A row H(first) - H(second), paired by seed."""
-    return contrast(
-        evidence, name or f"H({first}) - H({second})", {first: 1, second: -1}, h_measure(evidence), role=role
-    )
-
-
-def start_words(init: str) -> str:
-    """How starts are drawn, in words."""
-    return {"balanced": "balanced starts", "normal": "N(0, 1/d) starts"}.get(init, init)
-
-
-def _scope(result: TheoryResult) -> str:
-    dimension, trials = result.values.get("d"), result.values.get("trials")
-    return f"theory, one neuron, d = {dimension}, {trials:,} trials" if dimension and trials else "theory, one neuron"
-
-
-def from_interval(name, interval, n, unit, result, role="effect", verdict=None, signed=True) -> Row:
-    """A row from a theory file's interval `{value, low, high}`; `verdict` overrides the usual rule."""
-    value, low, high = interval["value"], interval["low"], interval["high"]
-    verdict = verdict or verdict_of(low, high, SMALLEST[unit], n)
-    verdict = words_beside(verdict, low, high) if role == "beside" else verdict
-    return Row(
-        name, value, low, high, n, unit, None, None, verdict, 0, role, _scope(result), result.command, signed=signed
-    )
-
-
-def theory_missing(evidence, name, experiment, unit) -> Row:
-    """A deciding row for a theory experiment that has not been run, or whose file cannot be trusted."""
-    note = evidence.problems.get(experiment, "")
-    return not_run(name, unit, "effect", "theory", f"paper_repro.py theory {experiment}", note)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,11 @@ def test_every_command_has_help(command, tmp_path):
         (["train", "--device", "cuda"], "device 'cuda'"),
         (["theory", "quadrant"], "did you mean 'quadrants'"),
         (["explain", "nothing.pdf"], "nothing.pdf"),
+        (["explain", "3"], "run `paper_repro.py figures 3`"),
+        (["verify", "factorail"], "did you mean 'factorial'"),
+        (["verify", "3"], "figure 3 has not been made"),
+        (["figures", "--compare", "nowhere"], "does not exist"),
+        (["table1", "--format", "pdf"], "latex"),
     ],
 )
 def test_bad_input_is_refused_with_what_to_do_and_trains_nothing(arguments, message, tmp_path):
@@ -169,3 +175,73 @@ def test_a_forecast_needs_no_data(tmp_path):
     done = call("train", "--preset", "cifar10", "--arms", "lrr", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0 and "preset cifar10: 8 runs" in done.stdout, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A folder in which `figures 1` has been run."""
+    folder = tmp_path_factory.mktemp("drawn")
+    done = call("figures", "1", cwd=folder)
+    assert done.returncode == 0 and "report: out/report.html" in done.stderr, done.stderr
+    return folder
+
+
+def test_figures_leave_table_1_and_a_report_that_is_not_written_twice(drawn):
+    for name in ("table1.md", "table1.tex", "table1.json", "report.html", "figures/fig1.svg"):
+        assert (drawn / "out" / name).stat().st_size > 500, name
+    page = (drawn / "out/report.html").read_text()
+    assert 'id="fig1"' in page and "paper_repro.py figures 2" in page and "code: open_lth" in page
+    again = call("figures", "1", cwd=drawn)
+    assert again.returncode == 0 and "report" not in again.stderr and "1: current" in again.stderr
+    assert json.loads(call("table1", "--format", "json", cwd=drawn).stdout) == json.loads(
+        (drawn / "out/table1.json").read_text()
+    )
+
+
+def test_a_figure_of_the_neuron_is_verified_and_a_changed_number_is_found(drawn, tmp_path):
+    done = call("verify", "1", cwd=drawn)
+    assert done.returncode == 0 and "numbers compared" in done.stdout and done.stdout.endswith("reproduced\n")
+    document = json.loads((drawn / "out/figures/fig1.json").read_text())
+    document["plotted"]["story imp"]["final_loss"] += 1e-6
+    (tmp_path / "fig1.json").write_text(json.dumps(document))
+    done = call("verify", "1", "--against", str(tmp_path), cwd=drawn)
+    assert done.returncode == 1 and "differs: story imp.final_loss: " in done.stdout
+    assert "NOT reproduced: it differs in 1 place\n" in done.stdout
+    assert sorted(path.name for path in drawn.iterdir()) == ["out", "results"], "nothing is left of what was made again"
+
+
+def test_a_figure_of_networks_is_made_again_bit_for_bit(tmp_path):
+    arguments = ["--arms", "imp", "lrr", *TINY, "--workers", "1"]
+    assert call("train", *arguments, cwd=tmp_path).returncode == 0
+    line = "paper_repro.py figures 5"
+    (outcome,) = paper_repro.draw(["5"], tmp_path / "results", tmp_path / "out", line)
+    assert outcome.status == "drawn"
+    done = call("verify", "5", "--into", "again", "--workers", "1", cwd=tmp_path)
+    assert done.returncode == 0 and "networks must agree exactly" in done.stdout, done.stdout + done.stderr
+    assert list(tmp_path.glob("again/results/runs/lrr-*/seed-0/signs.json")), "trained again, elsewhere"
+    sidecar = tmp_path / "out/figures/fig5.json"
+    document = json.loads(sidecar.read_text())
+    (study,) = document["plotted"].values()
+    document["plotted"] = {"elsewhere": study}
+    sidecar.write_text(json.dumps(document))
+    done = call("verify", "5", "--into", "again", "--workers", "1", cwd=tmp_path)
+    assert done.returncode == 1 and "is not run again" in done.stderr and "elsewhere" in done.stdout
+
+
+def test_two_sets_of_results_are_compared_and_nothing_is_run(drawn, tmp_path):
+    shutil.copytree(drawn / "results", tmp_path / "theirs")
+    done = call("figures", "1", "3", "--results", str(drawn / "results"), "--compare", "theirs", cwd=tmp_path)
+    assert done.returncode == 0 and "theory:" not in done.stderr and "3: missing" in done.stderr
+    made = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert made == ["fig1.json", "fig1.pdf", "fig1.png", "fig1.svg"] and (tmp_path / "out/compare/fig1.json").exists()
+    assert "results and theirs" in call("explain", "out/compare/fig1.pdf", cwd=tmp_path).stdout
+
+
+def test_a_figure_is_explained_by_its_id(drawn):
+    done = call("explain", "1", cwd=drawn)
+    assert done.returncode == 0 and "still stand in results" in done.stdout and "Theory stories" in done.stdout
+
+
+def test_the_long_version_of_the_figures_has_eight_seeds():
+    line = re.search(r"^figures-full:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert line.endswith("paper_repro.py figures --seeds 0 1 2 3 4 5 6 7")

@@ -2,6 +2,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import synthetic_variations
 
 _SPEC = importlib.util.spec_from_file_location("figures_synthetic", Path(__file__).with_name("synthetic.py"))
 _SYNTHETIC = importlib.util.module_from_spec(_SPEC)
@@ -16,10 +17,11 @@ def synthetic():
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """A results folder: every theory experiment and one complete study on digits; tests must not write into it."""
+    """A results folder: theory, one complete study on digits, and its variations; tests must not write into it."""
     root = tmp_path_factory.mktemp("results")
     _SYNTHETIC.theory(root)
     _SYNTHETIC.study(root)
+    synthetic_variations.everything(root)
     return root
 
 

@@ -23,7 +23,14 @@ ARMS = {  # arm -> (lead over imp in accuracy points at the lowest density, is i
     "imp-long": (1.0, False),
     "imp-long-on-shuffled-mask": (-2.2, False),
     "imp-long-on-random-mask": (-3.0, False),
+    "imp-perturbed": (-2.0, False),
+    "lrr-perturbed": (1.8, True),
+    "imp-without-warmup": (-0.4, False),
+    "lrr-without-warmup": (2.0, True),
+    "imp-bn-kept-on-random-mask": (-3.8, False),
+    "lrr-bn-rewind-on-random-mask": (-1.2, True),
 }
+WITHOUT_WARM_UP = "-without-warmup"
 TOTAL = {"conv1": 1600, "layer1.conv": 12800, "linear": 3200}
 PROVENANCE = {
     "versions": {"python": "3.11.0", "numpy": "2.0.0"},
@@ -75,18 +82,26 @@ def study(
             "command": f"paper_repro.py train --preset {preset}",
         },
     )
+    own_dense = f"dense-{dataset}-resnet20-0000feed"  # of the arms without warm-up
     for arm, (lead, early) in ({"dense": (0.0, False)} | dict(arms)).items():
-        _run(root, runs.get(arm, dense), arm, seeds, levels, rate, rng, seed_effect, lead * scale, early, noise)
+        origin = None if arm == "dense" else own_dense if arm.endswith(WITHOUT_WARM_UP) else dense
+        run = runs.get(arm, dense)
+        _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead * scale, early, noise, origin)
+    if any(arm.endswith(WITHOUT_WARM_UP) for arm in arms):
+        _run(root, own_dense, "dense", seeds, levels, rate, rng, seed_effect, 0.0, False, noise, None)
 
 
-def _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead, early, noise):
+def _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead, early, noise, origin):
     first = 0 if arm == "dense" else levels - 2 if arm.startswith("imp-long") else 1
     last = 1 if arm == "dense" else levels
     config = {"dataset": "made up", "epochs": 16, "first_level": max(first, 1), "levels": last}
+    config |= {"warmup_epochs": 0 if arm.endswith(WITHOUT_WARM_UP) or run.endswith("feed") else 1}
+    if arm.endswith("-perturbed"):
+        config |= {"perturb_rate": 0.2, "perturb_level": levels // 2, "perturb_scope": "global"}
     write(
         root,
         f"runs/{run}/config.json",
-        {"schema": 1, "kind": "run", "run": run, "arm": arm, "config": config, "dense_run": None, "mask_run": None},
+        {"schema": 1, "kind": "run", "run": run, "arm": arm, "config": config, "dense_run": origin, "mask_run": None},
     )
     for s in seeds:
         for level in range(first, last):
@@ -94,22 +109,31 @@ def _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead, early, noi
             sparse = np.log(density) / np.log(0.0078)
             points = 97 - 9 * sparse**3 + lead * sparse**2 + seed_effect[s] + rng.normal(0, noise)
             write(
-                root, f"runs/{run}/seed-{s}/level-{level:02d}/level.json", _level(run, arm, s, level, density, points)
+                root,
+                f"runs/{run}/seed-{s}/level-{level:02d}/level.json",
+                _level(run, arm, s, level, density, points, early),
             )
         if first == 1:
             write(root, f"runs/{run}/seed-{s}/signs.json", signs(run, arm, s, levels, rng, early))
 
 
-def _level(run, arm, s, level, density, points):
+def _flips(place, level, kept, early):
+    """Earlier layers flip more; IMP-like arms flip less at later levels, LRR-like ones keep what they flipped."""
+    share = 0.25 / (1 + place)
+    initial = int(kept * share * (1 if early else 0.8**level))
+    return {"level_start": initial // 8 if early else initial, "initial": initial, "previous": initial // 2}
+
+
+def _level(run, arm, s, level, density, points, early):
     kept = {name: max(1, round(size * density)) for name, size in TOTAL.items()}
     accuracy = float(np.clip(points / 100, 0, 1))
     layers = {
         name: {
             "size": size,
             "kept": kept[name],
-            "flips": {"level_start": kept[name] // 4, "initial": kept[name] // 3, "previous": kept[name] // 5},
+            "flips": _flips(place, level, kept[name], early),
         }
-        for name, size in TOTAL.items()
+        for place, (name, size) in enumerate(TOTAL.items())
     }
     return {
         "schema": 1,
@@ -124,7 +148,7 @@ def _level(run, arm, s, level, density, points):
         "kept": sum(kept.values()),
         "total": sum(TOTAL.values()),
         "epochs": 16,
-        "train_loss": 0.1,
+        "train_loss": max(3 * (1 - accuracy), 1e-4),
         "train_accuracy": accuracy,
         "test_loss": 0.2,
         "test_accuracy": accuracy,

@@ -50,7 +50,7 @@ def drawn(drawings):
 def test_every_figure_draws_with_a_caption_and_json_numbers(drawn, name):
     drawing, _ = drawn[name]
     assert drawing.figure.axes and drawing.plotted
-    assert "n = 4 seeds (0 1 2 3)" in drawing.caption or not FIGURES[name].arms
+    assert "n = 4 seeds (0 1 2 3)" in drawing.caption or not FIGURES[name].arms or FIGURES[name].presets
     from figures.regenerate import _plain
 
     json.dumps(drawing.plotted, allow_nan=False, default=_plain)
@@ -242,7 +242,7 @@ def test_an_unknown_arm_gets_a_grey_look_that_depends_on_its_name_only():
     assert arm_style("imp") is ARMS["imp"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "8"])  # which shows what others have published
 def test_without_results_a_figure_names_the_commands_that_make_them(name):
     with pytest.raises(NothingToDraw) as nothing:
         FIGURES[name].draw(Records())

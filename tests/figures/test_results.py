@@ -30,10 +30,10 @@ def edit(root, path, change):
     (root / path).write_text(json.dumps(data))
 
 
-def test_a_whole_folder_loads_without_problems(records, folder):
+def test_a_whole_folder_loads_without_problems(records, folder, synthetic):
     assert records.problems == ()
     study = records.studies[0]
-    assert study.study.seeds == (0, 1, 2, 3) and len(study.arms) == 15
+    assert study.study.seeds == (0, 1, 2, 3) and len(study.arms) == len(synthetic.ARMS)
     assert sorted(study.arms["lrr"].seeds[0].levels) == list(range(1, 8))
     assert sorted(study.arms["imp-long"].seeds[0].levels) == [6, 7]
     written = {path.stem.removesuffix("-0000cafe") for path in folder.glob("theory/*.json")}

@@ -1,0 +1,90 @@
+"""What a figure reads of a results folder: its files, the problems with them, the runs and who made them. Pure."""
+
+import json
+from collections.abc import Iterator
+
+from figures import measures
+from figures.catalogue import FigureSpec
+from figures.records import ArmRun, Problem, Records, Source, StudyResults
+from figures.varied import variations
+
+
+def studies_read(spec: FigureSpec, records: Records) -> Iterator[tuple[StudyResults, tuple[str, ...]]]:
+    """Every study that a figure reads, with the arms that it reads of it.
+
+    The preset's own studies, then the values of each variation (the study at the common settings may stand in several),
+    and the record of the preset's own study, with which a variation is held together.
+    """
+    for results in records.studies if spec.arms else ():
+        if not spec.presets or results.study.base in spec.presets:
+            yield results, spec.arms
+    for name, arms in spec.variations.items():
+        for variation in variations(records, name):
+            for results in variation.studies:
+                yield results, arms
+            if variation.own:
+                yield variation.own, ()
+
+
+def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:
+    """Every result file that a figure reads, by path."""
+    sources = [source for name in spec.theory if name in records.theory for source in records.theory[name].files]
+    for results, arms in studies_read(spec, records):
+        runs = [run for arm in arms for run in (results.dense_of(arm), results.arms.get(arm))]
+        sources += [*results.files, *(source for run in runs if run for source in run.files)]
+    return sorted(set(sources), key=lambda source: source.path)
+
+
+def figure_problems(spec: FigureSpec, records: Records) -> list[Problem]:
+    """The problems with files that a figure would have read."""
+    owners = set(spec.theory) | ({"studies"} if spec.arms or spec.variations else set())
+    for results, arms in studies_read(spec, records):
+        owners |= {run.run for arm in arms if (run := results.dense_of(arm))}
+        owners |= {results.study.dense_run} | {results.study.arms.get(arm, "") for arm in arms}
+    found = [problem for problem in records.problems if problem.owner in owners]
+    return [problem for problem in found if spec.signs or not problem.signs_only]
+
+
+def theory_used(spec: FigureSpec, records: Records) -> dict:
+    """The neuron's results that a figure reads, for its sidecar."""
+    used = {name: records.theory[name] for name in spec.theory if name in records.theory}
+    return {
+        name: {
+            "file": r.name,
+            "params": r.params,
+            "command": r.command,
+            "provenance": r.provenance,
+            "seconds": round(r.seconds, 3),
+        }
+        for name, r in used.items()
+    }
+
+
+def studies_used(spec: FigureSpec, records: Records) -> dict:
+    """The studies that a figure reads and the runs of their arms, for its sidecar."""
+    used: dict[str, dict] = {}
+    for results, arms in studies_read(spec, records):
+        study = results.study
+        entry = {"scope": study.scope, "command": study.command, "dense_run": study.dense_run, "arms": {},
+                 "dense_seconds": {}}  # fmt: skip
+        entry = used.setdefault(study.study, entry)
+        found = [arm for arm in arms if arm in results.arms]
+        entry["arms"] |= {arm: _run_used(results, arm) for arm in found if arm not in entry["arms"]}
+        dense = filter(None, (results.dense_of(arm) for arm in found))
+        entry["dense_seconds"] |= {run.run: _seconds(run) for run in dense}
+    return used
+
+
+def _seconds(run: ArmRun) -> float:
+    """The time that a run's levels took, over its seeds."""
+    levels = [level for seed in run.seeds.values() for level in seed.levels.values()]
+    return round(sum(level.seconds for level in levels), 3)
+
+
+def _run_used(results: StudyResults, arm: str) -> dict:
+    run = results.arms[arm]
+    complete, diverged, missing = measures.seeds_of(results, arm)
+    made_by = {json.dumps(level.provenance, sort_keys=True) for s in run.seeds.values() for level in s.levels.values()}
+    return {"run": run.run, "config": run.config, "seeds": complete, "diverged": diverged, "missing": missing,
+            "seconds": _seconds(run),
+            "provenance": [json.loads(text) for text in sorted(made_by)]}  # fmt: skip

@@ -1,0 +1,153 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from figures.catalogue import FIGURES
+from figures.drawing import NothingToDraw
+from figures.records import Records
+from figures.statistics import t_interval
+from figures.style import ARMS, drawing_style
+
+RULES = ("imp", "lrr", "imp-perturbed", "lrr-perturbed")
+VALUES = ((0.1, 4, "global"), (0.2, 4, "global"), (0.5, 4, "global"), (0.2, 1, "global"), (0.2, 7, "global"),
+          (0.2, 4, "layerwise"))  # fmt: skip
+H_LEVELS = (6, 7)
+
+
+def accuracy(cost, seeds=(0, 1, 2, 3)):
+    """arm -> seed -> accuracy by level, made up: the perturbation costs IMP `cost`, LRR half of it, on average."""
+    rng, out = np.random.default_rng(int(1000 * cost)), {}
+    for arm in RULES:
+        lost = 0.0 if not arm.endswith("-perturbed") else cost if arm.startswith("imp") else cost / 2
+        start = 0.93 if arm.startswith("lrr") else 0.9
+        out[arm] = {s: list(start - lost - 0.005 * np.arange(8) + rng.normal(0, 0.003, 8)) for s in seeds}
+    return out
+
+
+def varied(synthetic, values=VALUES, seeds=(0, 1, 2, 3), arms=RULES):
+    """Records of the variation `perturbation`, built without a disk, with a plain study beside it."""
+    studies = []
+    for share, level, scope in values:
+        made = {arm: by for arm, by in accuracy(share * (1 - level / 10), seeds).items() if arm in arms}
+        (results,) = synthetic.in_memory(made).studies
+        config = {"first_level": 1, "perturb_rate": share, "perturb_level": level, "perturb_scope": scope}
+        name = f"quick-model-resnet8-{share}-{level}-{scope}"
+        changed = {"model": "resnet8", "perturb_rate": share}
+        study = replace(results.study, study=name, preset=f"quick, {name}", model="resnet8", varied="perturbation",
+                        base="quick", changed=changed, common={"model": "resnet8"},
+                        command="paper_repro.py train --preset quick --vary perturbation")  # fmt: skip
+        runs = {arm: replace(run, config=config) for arm, run in results.arms.items()}
+        studies.append(replace(results, study=study, arms=runs))
+    return studies
+
+
+def plain(synthetic):
+    (results,) = synthetic.in_memory(accuracy(0.02)).studies
+    config = {"first_level": 1, "perturb_rate": 0.2, "perturb_level": 4, "perturb_scope": "global"}
+    study = replace(results.study, study="quick-digits", base="quick")
+    return replace(results, study=study, arms={arm: replace(run, config=config) for arm, run in results.arms.items()})
+
+
+def draw(*studies, variations=()):
+    with drawing_style():
+        return FIGURES["6"].draw(Records(tuple(studies), {}, (), (), tuple(variations)))
+
+
+@pytest.fixture(scope="module")
+def drawing(synthetic):
+    return draw(plain(synthetic), variations=varied(synthetic))
+
+
+def cost(results, rule, levels):
+    """Unperturbed less perturbed accuracy over some levels, one a seed, read from the records."""
+
+    def mean(arm, seed):
+        return np.mean([results.arms[arm].seeds[seed].levels[k].test_accuracy for k in levels])
+
+    return [mean(rule, s) - mean(f"{rule}-perturbed", s) for s in results.study.seeds]
+
+
+def line_of(axes, label):
+    return next(c.lines[0] for c in axes.containers if c.get_label() == label)
+
+
+@pytest.mark.parametrize("rule", ["imp", "lrr"])
+def test_the_cost_over_density_is_unperturbed_less_perturbed_paired_by_seed(drawing, synthetic, rule):
+    curve, results = drawing.plotted["quick-digits"]["costs"][rule], plain(synthetic)
+    expected = [t_interval(cost(results, rule, [k])) for k in curve["level"]]
+    assert curve["level"] == list(range(1, 8))
+    for key in ("mean", "low", "high"):
+        np.testing.assert_allclose(curve[key], [getattr(e, key) for e in expected])
+    drawn = line_of(drawing.figure.axes[1], ARMS[rule].label).get_ydata(orig=False)
+    np.testing.assert_allclose(drawn, curve["mean"])
+
+
+@pytest.mark.parametrize("rule", ["imp", "lrr"])
+def test_the_cost_of_h_over_the_share_is_that_of_the_records_at_the_usual_level(drawing, synthetic, rule):
+    plotted = drawing.plotted["quick, model=resnet8, digits"]
+    curve, studies = plotted["over share"][rule], varied(synthetic)
+    assert [p["share"] for p in curve["perturbed"]] == [0.1, 0.2, 0.5]
+    assert {(p["level"], p["scope"]) for p in curve["perturbed"]} == {(4, "global")}
+    expected = [t_interval(cost(studies[i], rule, H_LEVELS)) for i in (0, 1, 2)]
+    for key in ("mean", "low", "high"):
+        np.testing.assert_allclose(curve[key], [getattr(e, key) for e in expected])
+    line = line_of(drawing.figure.axes[2], ARMS[rule].label)
+    np.testing.assert_allclose(line.get_ydata(orig=False), curve["mean"])
+    np.testing.assert_allclose(line.get_xdata(orig=False), [0.1, 0.2, 0.5], atol=0.01)
+
+
+def test_other_levels_and_scopes_stand_apart_at_one_share(drawing, synthetic):
+    plotted, studies = drawing.plotted["quick, model=resnet8, digits"], varied(synthetic)
+    places = {(p["level"], p["scope"]): i for i, p in enumerate(plotted["by level and scope"]["imp"]["perturbed"])}
+    assert set(places) == {(1, "global"), (4, "global"), (7, "global"), (4, "layerwise")}
+    assert {p["share"] for p in plotted["by level and scope"]["imp"]["perturbed"]} == {0.2}
+    late = plotted["by level and scope"]["imp"]["mean"][places[7, "global"]]
+    assert late == pytest.approx(np.mean(cost(studies[4], "imp", H_LEVELS)))
+    labels = [tick.get_text() for tick in drawing.figure.axes[3].get_xticklabels()]
+    assert labels == ["level 1", "level 4", "level 7", "level 4\nin layers"]
+
+
+def test_the_caption_says_share_level_seeds_and_the_claims_effect(drawing, synthetic):
+    from figures.claims import evaluate
+
+    row = next(v for v in evaluate(Records((plain(synthetic),))) if v.id == "11").rows[0]
+    said = f"IMP's less LRR's (H: {row.effect:+.2f} [{row.low:+.2f}, {row.high:+.2f}] points)"
+    assert said in drawing.caption
+    assert "a share of 0.2 of the surviving signs flipped at the start of level 4" in drawing.caption
+    assert drawing.caption.count("n = 4 seeds (0 1 2 3)") == 2 and "resnet8" in drawing.caption
+    assert drawing.missing == ()
+
+
+def test_without_the_variation_the_plain_study_is_drawn_and_the_command_named(synthetic):
+    found = draw(plain(synthetic))
+    assert len(found.figure.axes) == 2
+    assert [item.command for item in found.missing if "share" in item.panel] == [
+        "paper_repro.py train --preset quick --vary perturbation"
+    ]
+    assert "`paper_repro.py train --preset quick --vary perturbation`" in found.caption
+
+
+def test_a_study_without_perturbed_arms_is_left_out_and_said(synthetic):
+    bare = plain(synthetic)
+    arms = {arm: run for arm, run in bare.arms.items() if not arm.endswith("-perturbed")}
+    with pytest.raises(NothingToDraw, match="--arms imp-perturbed lrr-perturbed"):
+        draw(replace(bare, arms=arms, study=replace(bare.study, arms={arm: run.run for arm, run in arms.items()})))
+    found = draw(bare, variations=varied(synthetic, arms=("imp", "imp-perturbed")))
+    plotted = found.plotted["quick, model=resnet8, digits"]
+    assert plotted["over share"]["lrr"]["mean"] == [] and len(plotted["over share"]["imp"]["mean"]) == 3
+    assert any("lrr-perturbed" in item.why for item in found.missing)
+
+
+def test_one_seed_gives_no_interval(synthetic):
+    found = draw(variations=varied(synthetic, seeds=(0,)))
+    plotted = found.plotted["quick, model=resnet8, digits"]
+    for part in ("over share", "by level and scope"):
+        assert set(plotted[part]["imp"]["low"]) == {None} and plotted[part]["imp"]["mean"]
+    assert "n = 1 seed, no intervals" in found.caption
+
+
+def test_one_perturbation_alone_needs_no_panel_of_others(synthetic):
+    found = draw(variations=varied(synthetic, values=VALUES[:1]))
+    assert "by level and scope" not in found.plotted["quick, model=resnet8, digits"]
+    assert not found.figure.axes[1].axison
