@@ -251,7 +251,9 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
         "The axis is linear up to the smallest effect that matters and logarithmic beyond. What is no difference is"
         " drawn less what it is held against: 1/2 and 1/4 in claim 3, .98 in 4a, 0 contradictions in 1 and 2. A claim"
         " of several parts needs all of them. Against training length: the same against IMP's rewinding trained for as"
-        " many epochs as LRR's weights have seen.",
+        " many epochs as LRR's weights have seen; variations have no such control. At chance: neither rule is clearly"
+        " better than a guess. The mask converges: share of a level's last mask that the mask a cycle of the schedule"
+        " earlier had, less .98.",
         *studies,
         "Each verdict holds for its preset and data set alone.",
         missing_words(missing),

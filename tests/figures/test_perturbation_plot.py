@@ -116,7 +116,7 @@ def test_the_caption_says_share_level_seeds_and_the_claims_effect(drawing, synth
     assert said in drawing.caption
     assert "a share of 0.2 of the surviving signs flipped at the start of level 4" in drawing.caption
     assert drawing.caption.count("n = 4 seeds (0 1 2 3)") == 2 and "resnet8" in drawing.caption
-    assert drawing.missing == ()
+    assert [item.what for item in drawing.missing] == ["IMP, LRR's epochs"], "the control, which was not made up"
 
 
 def test_without_the_variation_the_plain_study_is_drawn_and_the_command_named(synthetic):

@@ -283,6 +283,8 @@ def test_the_control_that_is_never_pruned_may_keep_its_density(copy):
 
 
 def test_the_studies_of_a_variation_are_kept_apart_from_those_that_claims_speak_of(copy):
+    for file in copy.glob("studies/*model*.json"):  # those of the made-up variations
+        file.unlink()
     data = json.loads((copy / STUDY).read_text())
     (copy / "studies/quick-width-2-digits.json").write_text(
         json.dumps({**data, "study": "quick-width-2-digits", "varied": "width"})
