@@ -20,7 +20,7 @@ import tyro
 from empirics.choices import ConfigError, choose
 from empirics.options import COMMANDS, Claims, Data, Doctor, Explain, Figures, List, Table1, Theory, Train, Verify
 from empirics.planning import plans, plans_again
-from empirics.study import Plan, Study, forecast, plan_study, plan_variation, train
+from empirics.study import Plan, Study, apart, forecast, plan_study, plan_variation, train
 
 if TYPE_CHECKING:
     from figures.catalogue import FigureSpec
@@ -102,16 +102,18 @@ def run_figures(command: Figures, line: str) -> int:
         return 0 if command.dry_run else _compare(chosen, command, line)
     if not command.dry_run:
         check_writable(command.results)
+    specs, whole = [FIGURES[name] for name in chosen], not command.ids
+    plans = _plans(command, specs, whole)
     if command.dry_run:
-        plans = _plans(command, [FIGURES[name] for name in chosen], not command.ids)
         alone = "no network to train: these figures need the neuron alone, in seconds"
         print("\n".join(forecast(plan, command) for plan in plans) or alone)
         return 0
-    first, failed = [name for name in chosen if name in MAIN_FIGURES], 0
-    if first and len(first) < len(chosen):  # the paper's own figures do not wait for the others
-        failed = _make([FIGURES[name] for name in first], command, False)
-        failed = max(failed, _code(draw(first, command.results, command.out, line)))
-    failed = max(failed, _make([FIGURES[name] for name in chosen], command, not command.ids))
+    first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
+    if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's own do not wait for the others
+        failed = _make(_plans(command, first, False), first, command, False)
+        failed = max(failed, _code(draw([spec.id for spec in first], command.results, command.out, line)))
+        plans = _plans(command, specs, whole)
+    failed = max(failed, _make(plans, specs, command, whole))
     outcomes = draw(command.ids or None, command.results, command.out, line)
     write_tables(command.out)
     if write_report(command.out, outcomes, write_atomic):
@@ -143,23 +145,30 @@ def _code(outcomes: Sequence["Outcome"]) -> int:
     return FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-def _make(specs: Sequence["FigureSpec"], command: Figures, whole: bool) -> int:
-    """Run what some figures need; `whole`: the preset's every arm and every experiment of the neuron."""
-    wanted = _plans(command, specs, whole)  # first, since they refuse what cannot be run
+def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures, whole: bool) -> int:
+    """Run what some figures need; `whole`: every experiment of the neuron."""
     run_experiments(None if whole else tuple({name: None for spec in specs for name in spec.theory}), command.results)
-    return max((_train(plan, command) for plan in wanted), default=0)
+    return max((_train(plan, command) for plan in plans), default=0)
 
 
 def _plans(command: Figures, specs: Sequence["FigureSpec"], whole: bool) -> list[Plan]:
-    """The studies that some figures read: the preset's, then those of the variations."""
+    """The studies that some figures read: the preset's, then those of the variations.
+
+    `whole`: the preset's every arm; and the variations only where they run on a small network (`vary_on`): elsewhere
+    they take many times as long, and are asked for by figure or by `train --vary`.
+    """
+    from empirics.presets import PRESETS
+
     own = [spec for spec in specs if not spec.presets or command.preset in spec.presets]
     arms = () if whole else tuple({arm: None for spec in own for arm in spec.arms})
     plans = [plan_study(command, arms, {})] if whole or arms else []
     varied: dict[str, dict[str, None]] = {}
-    for spec in specs:
+    small = command.preset in PRESETS and PRESETS[command.preset].vary_on
+    for spec in specs if small or not whole else ():
         for name, read in spec.variations.items():
             varied.setdefault(name, {}).update(dict.fromkeys(read))
-    return plans + [plan for name, read in varied.items() for plan in plan_variation(command, name, tuple(read), {})]
+    plans += [plan for name, read in varied.items() for plan in plan_variation(command, name, tuple(read), {})]
+    return apart(plans)
 
 
 def _train(plan: Plan, command: Study) -> int:

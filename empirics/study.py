@@ -19,7 +19,7 @@ from empirics.disk import sealed
 from empirics.runtime import usable_cores
 from empirics.store import json_bytes, overlaps_file, overlaps_stand, write_atomic, write_study
 from empirics.sweep import DataSource
-from empirics.tasks import Task, plan_tasks, study_record, unfinished
+from empirics.tasks import Key, Task, plan_tasks, study_record, unfinished
 from empirics.variations import VARIATIONS
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is left to train of a study, and its record."""
+    """What is left to train of a study, and its record; `shared`: an earlier plan of the command trains some of it."""
 
     tasks: Sequence[Task]
     source: DataSource
@@ -71,6 +71,7 @@ class Plan:
     workers: int
     configs: Mapping[str, RunConfig]
     seeds: Sequence[int]
+    shared: bool = False
 
 
 def plan_study(
@@ -132,6 +133,19 @@ def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Ma
         raise ConfigError(f"--vary {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
     options = _options(overrides)
     return [plan_study(command, arms or variation.arms, {**common, **v}, name, common, options) for v in values]
+
+
+def apart(plans: Sequence[Plan]) -> list[Plan]:
+    """The plans of one command, one after the other, each without the tasks of those before it."""
+    seen: set[Key] = set()
+    left = []
+    for plan in plans:
+        mine = [task for task in plan.tasks if task.key not in seen]
+        keys = {task.key for task in mine}
+        tasks = [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in keys)) for task in mine]
+        left.append(dataclasses.replace(plan, tasks=tasks, shared=len(mine) < len(plan.tasks)))
+        seen |= keys
+    return left
 
 
 def _place(varied: str | None, changed: Settings, common: Settings, preset: presets.Preset) -> dict[str, Any]:
@@ -214,7 +228,7 @@ def train(plan: Plan, command: Study) -> int:
                 on_event=on_event,
                 care=care(command),
             )
-    if plan.tasks or not overlaps_stand(command.results, study):
+    if plan.tasks or plan.shared or not overlaps_stand(command.results, study):
         count_overlaps(command.results, study)
     return len(failures)
 

@@ -3,6 +3,7 @@
 One column a value: accuracy over density, below it H of both rules and LRR's lead in H, paired by seed.
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -142,8 +143,6 @@ def _characters(values: Sequence[Value]) -> int:
 
 
 def _title(value: Value, values: Sequence[Value]) -> str:
-    import textwrap
-
     return textwrap.fill(value_words(value.x), _characters(values))
 
 

@@ -84,7 +84,7 @@ def differing(variation: Variation) -> dict[str, Any]:
 
 
 def _order(x: Any) -> tuple:
-    return (0, x, "") if _is_number(x) else (1, 0, str(x))
+    return (0, x, "") if _is_number(x) else (2, 0, "") if x is None else (1, 0, str(x))
 
 
 def _is_number(x: Any) -> bool:

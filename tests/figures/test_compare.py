@@ -251,6 +251,28 @@ def test_curves_of_the_second_lie_pale_behind_those_of_the_first(records, moved)
     assert "ours" in words and "pale and thin: theirs" in words
 
 
+def panel(x, y, label):
+    """A figure of one panel with a dense-left axis of fixed limits and one curve."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.set_title("(a) digits", loc="left")
+    axes.plot(x, y, label=label)
+    axes.set(xlim=(1.3, 0.1), ylim=(0, 1))
+    return figure
+
+
+def test_axes_grow_in_height_for_the_second_and_what_is_cut_or_alone_is_named():
+    first = panel([1, 0.5], [0.2, 0.8], "LRR")
+    done = overlay(first, panel([1, 0.5, 0.01], [0.5, 2.0, 9.0], "LRR"), ("a", "b"))
+    low, high = first.axes[0].get_ylim()
+    assert first.axes[0].get_xlim() == (1.3, 0.1) and low == 0 and 2.0 < high < 3
+    assert done.cut == ("digits: LRR",) and not done.alone
+    done = overlay(panel([1], [1], "LRR"), panel([1], [1], "IMP"), ("a", "b"))
+    assert done.curves == 0 and done.alone == ("digits: IMP", "digits: LRR")
+
+
 def test_a_comparison_says_what_differs_where_and_who_made_the_other(folder, moved, tmp_path, writer):
     outcomes = {o.id: o for o in lay(folder, moved, tmp_path, ["3", "5", "1"], writer)}
     assert {o.status for o in outcomes.values()} == {"drawn"} and not (tmp_path / "figures").exists()

@@ -110,10 +110,8 @@ def test_a_rule_that_diverged_is_said_and_the_other_is_drawn(tmp_path):
 
 @pytest.fixture
 def level(folder):
-    path = next(folder.glob("runs/lrr-*/seed-0/level-01/level.json"))
-    with_masks = [p for p in folder.glob("runs/lrr-*/seed-0/level-01/level.json") if '"epoch"' in p.read_text()]
-    path = with_masks[0]
-    return json.loads(path.read_text())
+    every = (json.loads(path.read_text()) for path in folder.glob("runs/lrr-*/seed-0/level-01/level.json"))
+    return next(data for data in every if data.get("mask_epochs"))
 
 
 def parsed(data):
