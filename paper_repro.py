@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules load, Ctrl-C ends the process without a traceback
+
 import tyro
 
 from empirics.choices import ConfigError, choose
@@ -44,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             description=__doc__.split("\n\n")[0],
             config=(tyro.conf.OmitArgPrefixes,),
         )
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _interrupt)
         return RUN[type(command)](command, _command_line(given))
     except KeyboardInterrupt as stop:

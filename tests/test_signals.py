@@ -61,3 +61,15 @@ def test_a_fork_server_that_ends_is_made_anew_and_the_run_goes_on(tmp_path):
     assert "Traceback" not in stderr and "unexpected EOF" not in stderr, stderr
     again = subprocess.run([*COMMAND, *quick], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize("after", [0.02, 0.1, 0.3])
+def test_ctrl_c_while_modules_load_is_no_traceback(tmp_path, after):
+    process = subprocess.Popen([*COMMAND, "--dry-run"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    time.sleep(after)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert "tyro" not in stderr and "empirics" not in stderr, (
+        stderr
+    )  # before our first line Python itself may print one
