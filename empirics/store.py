@@ -367,6 +367,8 @@ def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
         arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
     merged = sealed({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
+    if {**merged, "command": None, "seal": None} == {**before, "command": None, "seal": None}:
+        return before  # the base of several variations keeps the command that made it first
     if merged != before:
         write_atomic(file, json_bytes(merged))
     return merged

@@ -36,7 +36,7 @@ from figures.records import Records, StudyResults
 from figures.style import ArmStyle
 from figures.varied import Variation, variations
 
-AS_DEFINED = ArmStyle("LRR - IMP, each as defined", style.MUTED, "D", (0, (2, 1)), filled=False)
+AS_DEFINED = ArmStyle("LRR - IMP, each as defined", style.VERMILLION, "v", (0, (2, 1)), filled=False)
 _ON, _OFF = ("#000000", "o", "-"), (style.BLUE, "s", (0, (5, 1.5)))
 _EFFECT = ArmStyle("lead with - lead without", style.GREEN, "p", "-")
 INTERVALS = "Leads are paired by seed; their bars are Student-t 95 % intervals of each level by itself."

@@ -46,10 +46,11 @@ def _fields(data: Any, always: Mapping[str, Check], extra: Mapping[str, Check], 
 
 
 def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
-    """Verdict -> the claims that have it; a claim stands there once for each study that it was judged on."""
+    """Verdict -> the claims that have it, once for each study; the verdict against training length beside a claim."""
     found: dict[str, list[str]] = {}
     for verdict in verdicts:
-        found.setdefault(verdict.verdict, []).append(verdict.id)
+        beside = f" (against training length: {verdict.control})" if verdict.control else ""
+        found.setdefault(verdict.verdict, []).append(verdict.id + beside)
     return found
 
 

@@ -70,7 +70,7 @@ def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str,
     bars = spread(curve["mean"], curve["low"], curve["high"])
     axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **how)
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
-    axes.grid(axis="y")
+    axes.grid(True, axis="y")
 
 
 def draw_contrasts(axes, results: StudyResults, contrasts: Sequence[tuple[ArmStyle, Coefficients]]) -> dict:

@@ -18,6 +18,7 @@ from figures.drawing import (
     seeds_words,
 )
 from figures.records import Records, StudyResults
+from figures.statistics import Interval, t_interval
 
 PANEL, ARMS = "sign flips by layer", ("imp", "lrr")
 # reading -> what it says; the two in which IMP and LRR can differ by more than where a level starts
@@ -26,6 +27,7 @@ READINGS = {
     "initial": "(ii), from initialisation to the end of the level",
 }
 MOST_NAMES = 24  # layers whose names fit beside a panel
+FEW = 20  # weights: a share of fewer is coarse, and is marked
 
 
 def figure_12(records: Records) -> Drawing:
@@ -52,9 +54,13 @@ def figure_12(records: Records) -> Drawing:
                 _row(sheet, axes, results, reading, found)
     caption = join_caption(
         "In which layers, and at which levels, do the signs of IMP and LRR flip? Shares of the weights of a layer that"
-        " survive the level; means over seeds, no intervals.",
+        " survive the level; means over seeds, differences paired by seed: orange where IMP flips more, purple where"
+        " LRR does; the figure's data hold the Student-t 95 % intervals of the differences.",
         *sheet.captions,
-        "Grey: a layer without a weight left in some seed. Layers from the input (top) to the output.",
+        "For IMP reading (i), from the start of the level, is reading (ii).",
+        "Grey: a layer without a weight left in some seed;"
+        f" dots: shares of fewer than {FEW} weights, on average over seeds.",
+        "Layers from the input (top) to the output.",
         "LRR's weights have seen more epochs than IMP's at the same level. Ours: the layout and all settings.",
         missing_words(missing),
     )
@@ -69,7 +75,9 @@ def _height(results: StudyResults) -> float:
 def _mean_shares(results: StudyResults, reading: str) -> dict:
     """Layers, levels, and by arm (and LRR - IMP) the mean share at each; empty where an arm or its flips are missing.
 
-    A share is None where a layer has no weight left in some seed. Differences are means of differences paired by seed.
+    A share is None where a layer has no weight left in some seed. Differences are means of differences paired by seed,
+    `low` and `high` the ends of their Student-t 95 % intervals (None for one seed); `survivors` holds by arm the mean
+    number of weights that each share is of.
     """
     seeds = measures.shared_seeds(results, ARMS)
     levels = sorted(set.intersection(*({*measures.expected_levels(results, arm)} for arm in ARMS)))
@@ -80,8 +88,10 @@ def _mean_shares(results: StudyResults, reading: str) -> dict:
     if any(grid is None for arm in ARMS for grid in by_seed[arm].values()):
         return {}
     grids = {arm: _mean([by_seed[arm][s] for s in seeds]) for arm in ARMS}
-    grids["lrr - imp"] = _mean([_less(by_seed["lrr"][s], by_seed["imp"][s]) for s in seeds])
-    return {"layers": layers, "levels": levels, "seeds": seeds, **grids}
+    intervals = _intervals([_less(by_seed["lrr"][s], by_seed["imp"][s]) for s in seeds])
+    grids |= {name: [[getattr(cell, key) for cell in row] for row in intervals] for name, key in _DIFFERENCE.items()}
+    survivors = {arm: _mean([_survivors(results, arm, s, levels, layers) for s in seeds]) for arm in ARMS}
+    return {"layers": layers, "levels": levels, "seeds": seeds, "survivors": survivors, **grids}
 
 
 def _shares(results, arm, seed, levels, layers, reading) -> list[list[float | None]] | None:
@@ -93,6 +103,11 @@ def _shares(results, arm, seed, levels, layers, reading) -> list[list[float | No
     return [[share(at[layer]) for at in found] for layer in layers]
 
 
+def _survivors(results, arm, seed, levels, layers) -> list[list[int]]:
+    found = [measures.level(results, arm, seed, number).layers for number in levels]
+    return [[at[layer]["kept"] for at in found] for layer in layers]
+
+
 def _less(one, other) -> list[list[float | None]]:
     return [
         [None if None in pair else pair[0] - pair[1] for pair in zip(*rows, strict=True)]
@@ -101,8 +116,13 @@ def _less(one, other) -> list[list[float | None]]:
 
 
 def _mean(grids: Sequence) -> list[list[float | None]]:
+    return [[cell.mean for cell in row] for row in _intervals(grids)]
+
+
+def _intervals(grids: Sequence) -> list[list[Interval]]:
+    """Over seeds, cell by cell; an interval without numbers where a seed has none."""
     cells = [list(zip(*rows, strict=True)) for rows in zip(*grids, strict=True)]
-    return [[None if None in values else math.fsum(values) / len(values) for values in row] for row in cells]
+    return [[_NOTHING if None in values else t_interval(values) for values in row] for row in cells]
 
 
 def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -> None:
@@ -112,8 +132,9 @@ def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -
     name, roman = panel_name(results.study), READINGS[reading].split(",")[0]
     titles = {"imp": f"{name}: IMP, reading {roman}", "lrr": "LRR", "lrr - imp": "LRR - IMP"}
     for axis, (key, title) in zip(axes, titles.items(), strict=True):
-        scale = {"cmap": "PuOr_r", "vmin": -gap, "vmax": gap} if key == "lrr - imp" else _SHARES | {"vmax": most}
+        scale = {"cmap": "PuOr", "vmin": -gap, "vmax": gap} if key == "lrr - imp" else _SHARES | {"vmax": most}
         mesh = _map(axis, found, found[key], scale)
+        _mark_few(axis, found[key], [found["survivors"][arm] for arm in (ARMS if key == "lrr - imp" else (key,))])
         first = key == "imp"
         sheet.letter(axis, title, f"reading {READINGS[reading]}; {seeds_words(results, ARMS)}." if first else "", 34)
         if not first:
@@ -123,6 +144,20 @@ def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -
             bar.set_label("difference of shares" if key == "lrr - imp" else "share of the layer's signs")
 
 
+def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
+    """A dot in each cell with a share of few weights, in any of the arms that it speaks of."""
+    cells = [
+        (column + 0.5, row + 0.5)
+        for row, shares in enumerate(grid)
+        for column, value in enumerate(shares)
+        if value is not None and min(of_arm[row][column] for of_arm in survivors) < FEW
+    ]
+    if cells:
+        axis.scatter(*zip(*cells, strict=True), s=2, color=style.INK, linewidths=0, zorder=3)
+
+
+_NOTHING = Interval(None, None, None, 0)
+_DIFFERENCE = {"lrr - imp": "mean", "low": "low", "high": "high"}
 _SHARES = {"cmap": "YlGnBu", "vmin": 0.0}
 
 

@@ -72,7 +72,7 @@ def figure_6(records: Records) -> Drawing:
         missing += lost
     for axes, (variation, found) in zip(grid[len(kept) :], varied, strict=True):
         plotted[variation.place] = _variation_row(sheet, axes, variation, found)
-    legend_below(sheet, grid.ravel(), 4)
+    legend_below(sheet, [*grid[:, 1], *grid[:, 0]], 4)
     caption = join_caption(
         "What do flipped signs cost IMP and LRR?",
         MEANS,
@@ -213,4 +213,6 @@ def _costs(axes, found: Sequence[Perturbed], x: Sequence[float], step: float, li
         plot_intervals(axes, style.arm_style(rule), [place + shift for _, place, _ in pairs], curve, lines)
         plotted[rule] = {"perturbed": [_described(p) for p, _, _ in pairs], **curve}
     fit_height(axes, list(plotted.values()))
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -0.04 * high), max(high, -0.04 * low))  # no loss at all is always in sight
     return plotted

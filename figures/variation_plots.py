@@ -124,9 +124,9 @@ def _block(sheet: Sheet, part, variation: Variation, plan: Plan, values: Sequenc
     first = part.add_subplot(grid[0, 0])
     panels = [first, *(part.add_subplot(grid[0, k], sharey=first) for k in range(1, len(values)))]
     below = [part.add_subplot(grid[row, :]) for row in (1, 2)]
-    letter = sheet.letter(first, value_words(values[0].x), characters=_characters(values))
+    letter = sheet.letter(first, _words(variation, values[0]), characters=_characters(values))
     for axes, value in zip(panels[1:], values[1:], strict=True):
-        axes.set_title(_title(value, values), loc="left")
+        axes.set_title(textwrap.fill(_words(variation, value), _characters(values)), loc="left")
     _curves(panels, values)
     _heights(below[0], values)
     _leads(below[1], values)
@@ -144,6 +144,12 @@ def _characters(values: Sequence[Value]) -> int:
 
 def _title(value: Value, values: Sequence[Value]) -> str:
     return textwrap.fill(value_words(value.x), _characters(values))
+
+
+def _words(variation: Variation, value: Value) -> str:
+    """What a panel shows: the value, and what it is a value of where it is a bare number."""
+    bare = isinstance(value.x, (int, float))
+    return f"{variation.name.replace('-', ' ')} " * bare + value_words(value.x)
 
 
 def _curves(panels: Sequence, values: Sequence[Value]) -> None:

@@ -255,3 +255,13 @@ def test_sign_statistics_of_before_are_gone_when_a_level_is_trained_anew(tmp_pat
     assert folder.signs_record() is not None
     level(folder)
     assert folder.signs_record() is None
+
+
+def test_a_study_that_several_commands_make_keeps_the_first(tmp_path):
+    """A figure is drawn anew where its study's file changes: the base of all variations must not."""
+    record = {"study": "s", "data_hash": "", "dense_run": "dense-1", "arms": {"imp": "imp-1"}, "seeds": [0]}
+    first = store.write_study(tmp_path, {**record, "command": "train --vary width"})
+    again = store.write_study(tmp_path, {**record, "command": "train --vary schedule"})
+    assert again == first and again["command"] == "train --vary width"
+    more = store.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "command": "train --vary schedule"})
+    assert more["command"] == "train --vary schedule" and set(more["arms"]) == {"imp", "lrr"}
