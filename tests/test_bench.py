@@ -12,7 +12,7 @@ from theory.sampling import STARTS
 
 
 def test_the_parts_are_named_and_an_unknown_one_is_refused(capsys):
-    assert list(benchmark.PARTS) == ["speed", "memory", "accuracy", "theorems", "training"]
+    assert list(benchmark.PARTS) == ["speed", "memory", "accuracy", "theorems", "training", "checkpoints"]
     assert benchmark.main(["sped"]) == 2 and "choose among speed, memory" in capsys.readouterr().err
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torture
 
-from empirics import checkpoints, disk
+from empirics import checkpoints, disk, doctor
 
 
 @pytest.fixture(autouse=True)
@@ -13,9 +13,11 @@ def one_thread():
     prepare("cpu", threads=1)
 
 
-def test_runs_killed_at_random_lose_nothing_and_differ_in_nothing(tmp_path):
-    found = torture.kills(tmp_path, 6)
-    assert found["kills"] == 6 and found["lost"] == found["differing"] == 0
+def test_runs_killed_at_random_lose_nothing_and_differ_in_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(torture, "ARMS", ("wr",))
+    found = torture.kills(tmp_path, 4)
+    assert found["kills"] >= 4 and found["runs ended"] >= 1
+    assert found["lost"] == found["differing"] == found["epochs lost"] == 0
 
 
 def test_stopped_and_resumed_runs_hold_on_to_nothing(tmp_path):
@@ -23,13 +25,15 @@ def test_stopped_and_resumed_runs_hold_on_to_nothing(tmp_path):
     assert found["resumes"] == 12 and found["differing"] == 0 and found["growth of descriptors"] == 0
 
 
-def test_no_edit_of_a_checkpoint_goes_unseen(tmp_path):
+def test_no_edit_of_any_file_goes_unseen(tmp_path):
     found = torture.edits(tmp_path, 60)
-    assert found["fell back"] == found["edits"] == 60 and found["silent"] == 0
+    assert found["said"] + found["refused"] + found["without effect"] == found["edits"] == 60
+    assert found["silent"] == 0 and found["said"] and found["refused"]
 
 
 def test_without_the_hash_edits_go_unseen(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "read_checked", lambda path, digest, size: disk._tensors(path.read_bytes(), "x"))
+    monkeypatch.setattr(doctor, "_checkpoint_problems", lambda folder: [])
     assert torture.edits(tmp_path, 60)["silent"] > 0
 
 

@@ -365,7 +365,7 @@ def test_a_run_without_its_mask_run_says_which_to_train(tiny_digits, tmp_path):
 def test_masks_of_another_network_are_refused(study):
     lab, configs = study
     layers = models.prunable_weights(models.create("resnet8", 8, (1, 8, 8), 10, torch.Generator()))
-    with pytest.raises(StoreError, match="another network: layer"):
+    with pytest.raises(StoreError, match="of another network: conv.weight is uint8"):
         load_masks(folder(study, "imp"), 1, layers)
 
 

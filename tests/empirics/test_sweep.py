@@ -183,7 +183,10 @@ class Slow:
     def terminate(self) -> None:
         self.calls.append("terminate")
 
-    def join(self) -> None:
+    def is_alive(self) -> bool:
+        return "kill" not in self.calls
+
+    def join(self, timeout: float | None = None) -> None:
         self.calls.append("join")
         if "kill" not in self.calls:
             raise KeyboardInterrupt

@@ -138,6 +138,13 @@ def test_a_verdict_is_never_false_and_a_state_never_nan(a0, w0, method):
     assert run.verdict in ("undecided", exact)
 
 
+@pytest.mark.parametrize("tiny", [1e-20, 1e-100, 1.5e-287])
+@pytest.mark.parametrize("method", ["DOP853", "LSODA"])
+def test_a_weight_that_the_solver_loses_is_no_failure_of_the_flow(tiny, method):
+    run = integrate(Population(2), 1.0, [0.0, tiny], 80.0, method=method, max_evaluations=5000)
+    assert run.verdict in ("learns", "undecided") and limit(1.0, [0.0, tiny]).verdict == "learns"
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     a0=st.floats(-2, 2),
