@@ -118,11 +118,17 @@ def run_figures(command: Figures, line: str) -> int:
         failed = max(failed, _code(draw([spec.id for spec in first], command.results, command.out, line)))
         plans = _plans(command, specs, whole)
     failed = max(failed, _make(plans, specs, command, whole))
-    outcomes = draw(command.ids or None, command.results, command.out, line)
+    outcomes = draw(_to_draw(command), command.results, command.out, line)
     write_tables(command.out)
     if write_report(command.out, outcomes, write_atomic):
         _say(f"report: {command.out / REPORT}")
     return max(failed, _code(outcomes))
+
+
+def _to_draw(command: Figures) -> list[str] | None:
+    """Figures to draw, all for None; claims that stand are judged again, since the report shows them too."""
+    stands = (command.out / "claims.json").exists() and "claims" not in command.ids
+    return [*command.ids, *(["claims"] if stands else [])] if command.ids else None
 
 
 def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:

@@ -250,3 +250,13 @@ def test_a_figure_is_explained_by_its_id(drawn):
 def test_the_long_version_of_the_figures_has_eight_seeds():
     line = re.search(r"^figures-full:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     assert line.endswith("paper_repro.py figures --seeds 0 1 2 3 4 5 6 7")
+
+
+def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_shows_both(tmp_path):
+    import paper_repro
+    from empirics.options import Figures
+
+    drawn = lambda *ids: paper_repro._to_draw(Figures(ids=ids, out=tmp_path))  # noqa: E731
+    assert drawn("14") == ["14"] and drawn() is None
+    (tmp_path / "claims.json").write_text("{}")
+    assert drawn("14") == ["14", "claims"] and drawn("claims") == ["claims"] and drawn() is None
