@@ -291,7 +291,7 @@ def test_the_studies_of_a_variation_are_kept_apart_from_those_that_claims_speak_
     )
     found = load(copy)
     assert [results.study.study for results in found.studies] == ["quick-digits"]
-    assert ("quick-width-2-digits", "width") in [(r.study.study, r.study.varied) for r in found.variations]
+    assert [(r.study.study, r.study.varied) for r in found.variations] == [("quick-width-2-digits", "width")]
     edit(copy, "studies/quick-width-2-digits.json", lambda d: d.update(varied=3))
     assert "varied" in load(copy).problems[0].message
 
