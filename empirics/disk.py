@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator, Mapping
@@ -201,6 +202,11 @@ def _seal(rest: Mapping[str, Any]) -> str:
     # read back first: what is hashed is what a reader of the file sees
     text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_name(name: object) -> bool:
+    """Whether a name is plain: it may become a path, and must not lead out of its folder."""
+    return isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,199}", name) is not None
 
 
 def odd_setting(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,8 @@ from typing import Any
 from empirics import checkpoints, runtime
 from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.disk import StoreError, read_capped, read_record, sha256
-from empirics.store import RunFolder, theory_result_stands
+from empirics.store import RunFolder
+from empirics.study_files import theory_result_stands
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Run folders: the only place of this package that touches disk.
 
-    results/studies/<study>.json
-    results/overlaps/<study>.json
     results/runs/<run>/config.json
     results/runs/<run>/seed-<s>/metrics.jsonl, signs.json
     results/runs/<run>/seed-<s>/level-<kk>/level.json, masks.safetensors, signs.safetensors, weights.safetensors
@@ -22,7 +20,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from empirics import lineage
@@ -32,6 +29,7 @@ from empirics.disk import (
     append_line,
     check_writable,
     has_kinds,
+    is_name,
     json_bytes,
     make_folder,
     odd_setting,
@@ -57,10 +55,7 @@ __all__ = [
     "StoreError",
     "check_writable",
     "json_bytes",
-    "overlaps_file",
-    "sealed_json",
     "write_atomic",
-    "write_study",
 ]
 
 WEIGHTS, MASKS, SIGNS, INITIAL = "weights.safetensors", "masks.safetensors", "signs.safetensors", "initial.safetensors"
@@ -321,11 +316,7 @@ def _is_level(record: Mapping[str, Any]) -> bool:
 def is_place(name: str) -> bool:
     """Whether a name is one of `RunFolder.place`: a plain folder name and a level."""
     run, _, level = name.rpartition("/")
-    return _is_name(run) and re.fullmatch(r"level-\d{2,4}", level) is not None
-
-
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,199}", name) is not None
+    return is_name(run) and re.fullmatch(r"level-\d{2,4}", level) is not None
 
 
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
@@ -341,44 +332,6 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
     return "it cannot be read as one"
 
 
-def overlaps_file(results: Path, study: str) -> Path:
-    """Where the overlaps between the arms of a study are."""
-    return results / "overlaps" / f"{study}.json"
-
-
-def overlaps_stand(results: Path, study: Mapping[str, Any]) -> bool:
-    """Whether the overlaps of a study were counted over the arms and seeds that it lists."""
-    found = read_record(overlaps_file(results, study["study"]), {"of_arms": dict, "of_seeds": list}) or {}
-    return (found.get("of_arms"), found.get("of_seeds")) == (study["arms"], study["seeds"])
-
-
-def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """`results/studies/<study>.json`: the arms of one preset on one data set, by which figures find runs.
-
-    Arms and seeds that were run before stay listed, as long as they are of the same data and dense network, and the
-    arms that both have are the same runs. Returns the record as it stands.
-    """
-    file = results / "studies" / f"{record['study']}.json"
-    arms, seeds = dict(record["arms"]), set(record["seeds"])
-    before = read_record(file, {"arms": dict, "seeds": list}) or {"arms": {}, "seeds": []}
-    alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
-    alike &= all(type(seed) is int and seed >= 0 for seed in before["seeds"])
-    alike &= all(_is_name(name) for pair in before["arms"].items() for name in pair)  # they become paths
-    if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
-        arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
-    merged = sealed({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
-    if {**merged, "command": None, "seal": None} == {**before, "command": None, "seal": None}:
-        return before  # the base of several variations keeps the command that made it first
-    if merged != before:
-        write_atomic(file, json_bytes(merged))
-    return merged
-
-
-def sealed_json(data: bytes) -> bytes:
-    """A JSON object's text with a seal in it: what it says cannot be edited unseen."""
-    return json_bytes(sealed(json.loads(data)))
-
-
 def disk_bytes(shapes: Mapping[str, Sequence[int]], prunable: Sequence[str]) -> int:
     """Bytes that one level takes: float32 weights, and one bit a prunable weight for the mask and two sign moments."""
     size = {name: int(_product(shape)) for name, shape in shapes.items()}
@@ -390,17 +343,3 @@ def _product(shape: Sequence[int]) -> int:
     for length in shape:
         product *= length
     return product
-
-
-def theory_result_stands(folder: Path, name: str) -> bool:
-    """Whether the result `<name>.json` of the neuron is whole, its arrays beside it included."""
-    record = read_record(folder / f"{name}.json", {"arrays": (dict, NoneType)})
-    if record is None or record["arrays"] is None:
-        return record is not None
-    if not has_kinds(record["arrays"], {"file": str, "sha256": str}):
-        return False
-    file = record["arrays"]["file"]
-    try:  # a plain name: a stranger's record must not lead out of the folder
-        return Path(file).name == file and sha256(folder / file) == record["arrays"]["sha256"]
-    except (OSError, ValueError):
-        return False

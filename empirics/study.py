@@ -17,7 +17,8 @@ from empirics.care import Care
 from empirics.config import ConfigError, RunConfig, choose
 from empirics.disk import sealed
 from empirics.runtime import usable_cores
-from empirics.store import json_bytes, overlaps_file, overlaps_stand, write_atomic, write_study
+from empirics.store import json_bytes, write_atomic
+from empirics.study_files import overlaps_file, overlaps_stand, write_study
 from empirics.sweep import DataSource
 from empirics.tasks import Key, Task, plan_tasks, study_record, unfinished
 from empirics.variations import VARIATIONS

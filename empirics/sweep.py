@@ -75,6 +75,9 @@ class Event:
     message: str = ""
 
 
+ONGOING = ("epoch", "remark")  # kinds of events after which a worker goes on
+
+
 def execute(
     tasks: Sequence[Task],
     source: DataSource,
@@ -99,28 +102,16 @@ def execute(
         on_event: told of progress, in this process.
         care: threads and checkpoints; its defaults for None.
     """
-    context = multiprocessing.get_context("forkserver")
-    # imported once and forked: a worker starts in milliseconds
-    context.set_forkserver_preload(["empirics.fork_server", "empirics.levels", "sklearn.datasets"])
     schedule = Schedule(tasks, lambda task: task.epochs)
-    running: dict[Any, tuple[Task, Any]] = {}
-    places: dict[Any, int] = {}  # workers are numbered, so that each keeps to one of several GPUs
+    pool = _Workers(workers, (source, results, device, care or Care()))
     failures: list[Event] = []
     restarted: set[Key] = set()
 
     def start(task: Task) -> None:
-        connection, child = context.Pipe(duplex=False)
-        place = min(set(range(workers)) - set(places.values()))
-        process = context.Process(
-            target=_work, args=(task, source, results, device, place, care or Care(), child), daemon=True
-        )
-        _start(process)
-        child.close()
-        running[connection], places[connection] = (task, process), place
+        pool.start(task)
         on_event(Event("started", task))
 
     def finish(event: Event) -> None:
-        on_event(event)
         if event.kind == "finished":
             schedule.finish(event.task.key)
             return
@@ -134,29 +125,64 @@ def execute(
 
     with _heard_interrupts() as pressed:
         try:
-            while len(schedule) or running:
+            while len(schedule) or len(pool):
                 if pressed:  # raised where Python swallows it (a destructor, a callback), it must not be lost
                     pressed[0]()
-                while len(running) < workers and (task := schedule.next()) is not None:
+                while len(pool) < workers and (task := schedule.next()) is not None:
                     start(task)
-                for connection in wait(list(running)):
-                    event = _receive(connection, *running[connection])
-                    if event.kind in ("epoch", "remark"):
-                        on_event(event)
-                        continue
-                    task, process = running.pop(connection)
-                    del places[connection]
-                    connection.close()
-                    process.join()
-                    if event.kind == "died" and task.key not in restarted:
-                        on_event(event)
-                        restarted.add(task.key)
-                        start(task)
-                    else:
+                for event in pool.events():
+                    on_event(event)
+                    if event.kind == "died" and event.task.key not in restarted:
+                        restarted.add(event.task.key)
+                        start(event.task)
+                    elif event.kind not in ONGOING:
                         finish(event)
         finally:
-            _end([process for _, process in running.values()])
+            pool.end()
     return failures
+
+
+class _Workers:
+    """Processes at work, a task each; they are numbered, so that each keeps to one of several GPUs.
+
+    Args:
+        most: processes at a time.
+        shared: what every worker is given: source, results folder, device, care.
+    """
+
+    def __init__(self, most: int, shared: tuple) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        # imported once and forked: a worker starts in milliseconds
+        self._context.set_forkserver_preload(["empirics.fork_server", "empirics.levels", "sklearn.datasets"])
+        self._most, self._shared = most, shared
+        self._running: dict[Any, tuple[Task, Any, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, task: Task) -> None:
+        """Start a worker on a task."""
+        connection, child = self._context.Pipe(duplex=False)
+        place = min(set(range(self._most)) - {place for _, _, place in self._running.values()})
+        process = self._context.Process(target=_work, args=(task, *self._shared, place, child), daemon=True)
+        _start(process)
+        child.close()
+        self._running[connection] = (task, process, place)
+
+    def events(self) -> Iterator[Event]:
+        """Wait for what workers have to say; one that says its last word is gone before that is passed on."""
+        for connection in wait(list(self._running)):
+            task, process, _ = self._running[connection]
+            event = _receive(connection, task, process)
+            if event.kind not in ONGOING:
+                del self._running[connection]
+                connection.close()
+                process.join()
+            yield event
+
+    def end(self) -> None:
+        """End them all, each with its last epoch on the disk."""
+        _end([process for _, process, _ in self._running.values()])
 
 
 class SweepError(RuntimeError):
@@ -229,7 +255,7 @@ def _receive(connection: Any, task: Task, process: Any) -> Event:
 
 
 def _work(
-    task: Task, source: DataSource, results: Path, device: str, place: int, care: Care, connection: Connection
+    task: Task, source: DataSource, results: Path, device: str, care: Care, place: int, connection: Connection
 ) -> None:
     """What a worker does. The parent alone answers to Ctrl-C, and its workers end with it, however it ends.
 

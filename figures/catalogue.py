@@ -12,7 +12,8 @@ class FigureSpec:
     `function` is "module:name", imported when the figure is drawn: matplotlib stays unloaded while nothing changes.
     `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
     `signs`: it needs the arms' sign statistics. `variations`: by name, the arms that it reads at every value of that
-    variation. `presets`: it reads studies of these presets alone; none: of all.
+    variation; `also`: the same of variations that it draws where they stand, and that are not run for it. `presets`: it
+    reads studies of these presets alone; none: of all.
     """
 
     id: str
@@ -23,6 +24,7 @@ class FigureSpec:
     signs: bool = False
     variations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     presets: tuple[str, ...] = ()
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def command(self) -> str:
@@ -68,7 +70,8 @@ FIGURES: dict[str, FigureSpec] = {
     "9": FigureSpec("9", "Batch norm, rewound and kept", "ablation_plots:figure_9", (),
                     ("imp", "imp-bn-kept", "lrr", "lrr-bn-rewind", "imp-long")),
     "10": FigureSpec("10", "With and without warm-up", "ablation_plots:figure_10", (),
-                     ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup", "imp-long")),
+                     ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup", "imp-long"),
+                     also={"warm-up": _RULES}),
     "11": FigureSpec("11", "Pruning criteria times rewind rule", "variation_plots:figure_11", (), (),
                      variations={"criterion": _RULES}),
     "12": FigureSpec("12", "Sign flips by layer and level", "layer_plot:figure_12", (), _RULES),

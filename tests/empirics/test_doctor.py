@@ -10,7 +10,8 @@ from empirics import checkpoints, doctor, store
 from empirics.checkpoints import Checkpoint
 from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.disk import json_bytes, sealed
-from empirics.store import WEIGHTS, RunFolder, sealed_json
+from empirics.store import WEIGHTS, RunFolder
+from empirics.study_files import sealed_json
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from subprocess import PIPE
 import pytest
 from tiny_runs import level_record
 
-from empirics import disk, store
+from empirics import disk, store, study_files
 from empirics.config import RunConfig
 from empirics.store import RunFolder, StoreError, write_atomic
 
@@ -99,12 +99,12 @@ def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path):
 
 def test_arms_and_seeds_of_a_study_add_up_while_its_runs_stay_the_same(tmp_path):
     record = {"study": "s", "arms": {"imp": "imp-1"}, "seeds": [2]}
-    store.write_study(tmp_path, record)
-    store.write_study(tmp_path, {**record, "arms": {"wr": "wr-1"}, "seeds": [0]})
+    study_files.write_study(tmp_path, record)
+    study_files.write_study(tmp_path, {**record, "arms": {"wr": "wr-1"}, "seeds": [0]})
     path = tmp_path / "studies" / "s.json"
     found = json.loads(path.read_bytes())
     assert (found["arms"], found["seeds"]) == ({"imp": "imp-1", "wr": "wr-1"}, [0, 2])
-    store.write_study(tmp_path, {**record, "arms": {"imp": "imp-2"}, "seeds": [5]})
+    study_files.write_study(tmp_path, {**record, "arms": {"imp": "imp-2"}, "seeds": [5]})
     found = json.loads(path.read_bytes())
     assert (found["arms"], found["seeds"]) == ({"imp": "imp-2"}, [5]), "other runs: their seeds are not ours"
 
@@ -112,8 +112,8 @@ def test_arms_and_seeds_of_a_study_add_up_while_its_runs_stay_the_same(tmp_path)
 @pytest.mark.parametrize("name", ["data_hash", "dense_run"])
 def test_arms_of_other_data_or_another_dense_network_are_not_listed_together(tmp_path, name):
     record = {"study": "s", "arms": {"imp": "imp-1"}, "seeds": [2], "data_hash": "a", "dense_run": "dense-1"}
-    store.write_study(tmp_path, record)
-    found = store.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "seeds": [0], name: "b"})
+    study_files.write_study(tmp_path, record)
+    found = study_files.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "seeds": [0], name: "b"})
     assert (found["arms"], found["seeds"]) == ({"lrr": "lrr-1"}, [0])
 
 
@@ -176,8 +176,8 @@ def test_a_result_of_the_neuron_cannot_name_arrays_outside_of_its_folder(tmp_pat
         for place in (folder, tmp_path):
             (place / "a.npz").write_bytes(b"data")
         arrays = {"file": name, "sha256": disk.sha256(folder / "a.npz")}
-        (folder / "x.json").write_bytes(store.sealed_json(json.dumps({"arrays": arrays}).encode()))
-        assert store.theory_result_stands(folder, "x") == stands, name
+        (folder / "x.json").write_bytes(study_files.sealed_json(json.dumps({"arrays": arrays}).encode()))
+        assert study_files.theory_result_stands(folder, "x") == stands, name
 
 
 def test_new_folders_are_on_the_disk_before_what_is_in_them(tmp_path, monkeypatch):
@@ -260,8 +260,8 @@ def test_sign_statistics_of_before_are_gone_when_a_level_is_trained_anew(tmp_pat
 def test_a_study_that_several_commands_make_keeps_the_first(tmp_path):
     """A figure is drawn anew where its study's file changes: the base of all variations must not."""
     record = {"study": "s", "data_hash": "", "dense_run": "dense-1", "arms": {"imp": "imp-1"}, "seeds": [0]}
-    first = store.write_study(tmp_path, {**record, "command": "train --vary width"})
-    again = store.write_study(tmp_path, {**record, "command": "train --vary schedule"})
+    first = study_files.write_study(tmp_path, {**record, "command": "train --vary width"})
+    again = study_files.write_study(tmp_path, {**record, "command": "train --vary schedule"})
     assert again == first and again["command"] == "train --vary width"
-    more = store.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "command": "train --vary schedule"})
+    more = study_files.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "command": "train --vary schedule"})
     assert more["command"] == "train --vary schedule" and set(more["arms"]) == {"imp", "lrr"}

@@ -14,6 +14,7 @@ from figures.records import Problem
 from figures.regenerate import regenerate
 from figures.results import load
 from figures.style import FORMATS
+from figures.varied import variations
 
 LOOKED_AT = ["3", "16", "18", "claims"]
 OF_VARIATIONS = [name for name, spec in FIGURES.items() if spec.variations]
@@ -177,3 +178,12 @@ def test_a_study_file_that_cannot_be_trusted_may_have_been_a_value(records, name
 
 def test_a_folder_is_loaded_with_its_variations(folder):
     assert len(load(folder).variations) > 10
+
+
+def test_a_variation_that_a_figure_draws_where_it_stands_is_an_input_that_nobody_is_asked_to_run(records):
+    spec = FIGURES["10"]
+    variation = next(v for v in variations(records, "width"))
+    drawn = replace(spec, also={"width": ("imp", "lrr")})
+    read = {source.path for source in figure_inputs(drawn, records)}
+    assert {source.path for results in variation.studies for source in results.files} <= read
+    assert spec.also == {"warm-up": ("imp", "lrr")} and "warm-up" not in spec.variations
