@@ -9,7 +9,6 @@ import shlex
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ import tyro
 from empirics.choices import ConfigError, choose
 from empirics.options import COMMANDS, Claims, Data, Doctor, Explain, Figures, List, Table1, Theory, Train, Verify
 from empirics.planning import plans, plans_again
-from empirics.study import Plan, Study, apart, forecast, plan_study, plan_variation, train
+from empirics.study import DATA_FOLDER, Plan, Study, forecasts, plan_study, plan_variation, train
 
 if TYPE_CHECKING:
     from figures.catalogue import FigureSpec
@@ -110,7 +109,7 @@ def run_figures(command: Figures, line: str) -> int:
     plans = _plans(command, specs, whole)
     if command.dry_run:
         alone = "no network to train: these figures need the neuron alone, in seconds"
-        print("\n".join(forecast(plan, command) for plan in plans) or alone)
+        print(forecasts(plans, command) or alone)
         return 0
     first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
     if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's own do not wait for the others
@@ -158,34 +157,49 @@ def _code(outcomes: Sequence["Outcome"]) -> int:
 def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures, whole: bool) -> int:
     """Run what some figures need; `whole`: every experiment of the neuron."""
     run_experiments(None if whole else tuple({name: None for spec in specs for name in spec.theory}), command.results)
-    return max((_train(plan, command) for plan in plans), default=0)
+    return FAILED if _train(plans, command) else 0
 
 
 def _plans(command: Figures, specs: Sequence["FigureSpec"], whole: bool) -> list[Plan]:
+    """The studies that some figures read; none without a data folder, where what stands is drawn all the same."""
+    from empirics.files import DataError
+
+    try:
+        return _studies(command, specs, whole)
+    except DataError as error:
+        if command.data_dir is not None or DATA_FOLDER.exists():
+            raise
+        _say(f"no network is trained: {error}")
+        return []
+
+
+def _studies(command: Figures, specs: Sequence["FigureSpec"], whole: bool) -> list[Plan]:
     """The studies that some figures read: the preset's, then those of the variations.
 
     `whole`: the preset's every arm; and the variations only where they run on a small network (`vary_on`): elsewhere
-    they take many times as long, and are asked for by figure or by `train --vary`.
+    they take many times as long, and are asked for by figure or by `train --vary`. Where they do, a figure whose arms
+    are all among those of its variations needs no other study.
     """
     from empirics.presets import PRESETS
 
+    small = command.preset in PRESETS and PRESETS[command.preset].vary_on
     own = [spec for spec in specs if not spec.presets or command.preset in spec.presets]
-    arms = () if whole else tuple({arm: None for spec in own for arm in spec.arms})
+    asked = [spec for spec in own if not (small and spec.reads_variations_alone)]
+    arms = () if whole else tuple({arm: None for spec in asked for arm in spec.arms})
     plans = [plan_study(command, arms, {})] if whole or arms else []
     varied: dict[str, dict[str, None]] = {}
-    small = command.preset in PRESETS and PRESETS[command.preset].vary_on
     for spec in specs if small or not whole else ():
         for name, read in spec.variations.items():
             varied.setdefault(name, {}).update(dict.fromkeys(read))
-    plans += [plan for name, read in varied.items() for plan in plan_variation(command, name, tuple(read), {})]
-    return apart(plans)
+    return plans + [plan for name, read in varied.items() for plan in plan_variation(command, name, tuple(read), {})]
 
 
-def _train(plan: Plan, command: Study) -> int:
-    failures = train(plan, command)
-    if failures:
-        _say(f"{failures} of {len(plan.tasks)} runs failed; the same command tries them again")
-    return FAILED if failures else 0
+def _train(plans: Sequence[Plan], command: Study) -> int:
+    """Run some plans; the number of runs that failed."""
+    failed, runs = train(plans, command)
+    if failed:
+        _say(f"{failed} of {runs} runs failed; the same command tries them again")
+    return failed
 
 
 def run_train(command: Train, line: str) -> int:
@@ -196,9 +210,9 @@ def run_train(command: Train, line: str) -> int:
         check_writable(command.results)
     wanted = plans(command)
     if command.dry_run:
-        print("\n".join(forecast(plan, command) for plan in wanted))
+        print(forecasts(wanted, command))
         return 0
-    return max(_train(plan, command) for plan in wanted)
+    return FAILED if _train(wanted, command) else 0
 
 
 def run_data(command: Data, line: str) -> int:
@@ -306,11 +320,10 @@ def run_verify(command: Verify, line: str) -> int:
         kept = Study(results=folder / "results", **{option: getattr(command, option) for option in _KEPT})
         found = [plan for study in shown if study in wanted for plan in _plans_again(study, shown[study], kept)]
         if command.dry_run:
-            print("\n".join(forecast(plan, kept) for plan in found) or "no network to train")
+            print(forecasts(found, kept) or "no network to train")
             return 0
         run_experiments(tuple(standing.get("theory", {})), kept.results)
-        failures = sum(_train(plan, kept) for plan in found)
-        if failures:
+        if failures := _train(found, kept):
             _say(f"figure {name} cannot be made again: {failures} runs failed")
             return FAILED
         draw([name], kept.results, folder / "out", line)
@@ -368,21 +381,19 @@ RUN = {
 def run_experiments(names: Sequence[str] | None, results: Path) -> None:
     """The neuron's experiments (all of them for None): those whose result file does not stand."""
     from empirics.config import choose
-    from empirics.runtime import provenance
+    from empirics.runtime import provenance, usable_cores
     from empirics.store import check_writable, write_atomic
     from empirics.study_files import sealed_json, theory_result_stands
     from theory.experiments import EXPERIMENTS, files, result_name
+    from theory.side_by_side import run_side_by_side
 
     folder = results / "theory"
-    for name in [choose(name, EXPERIMENTS, "experiment") for name in (EXPERIMENTS if names is None else names)]:
-        experiment = EXPERIMENTS[name]
-        if theory_result_stands(folder, result_name(name)):
-            continue
+    wanted = [choose(name, EXPERIMENTS, "experiment") for name in (EXPERIMENTS if names is None else names)]
+    missing = [name for name in dict.fromkeys(wanted) if not theory_result_stands(folder, result_name(name))]
+    if missing:
         check_writable(folder)
-        started = time.perf_counter()
-        result = experiment.run(**experiment.params)
-        seconds = time.perf_counter() - started
-        made = files(name, result, experiment.params, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
+    for name, result, seconds in run_side_by_side(missing, usable_cores()):
+        made = files(name, result, None, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
         for file, data in made.items():
             write_atomic(folder / file, sealed_json(data) if file.endswith(".json") else data)
         _say(f"theory: {name}, {seconds:.1f} s")

@@ -13,7 +13,7 @@ import tyro
 from empirics.choices import ConfigError, choose
 from empirics.options import Train
 from empirics.presets import PRESETS
-from empirics.study import Plan, Study, apart, plan_study, plan_variation
+from empirics.study import Plan, Study, plan_study, plan_variation
 from empirics.variations import VARIATIONS
 
 OVERRIDES = (
@@ -54,7 +54,7 @@ def plans(command: Train) -> list[Plan]:
     found = [] if command.vary and not command.everything else [plan_study(command, command.arms, given)]
     for name in dict.fromkeys(varied):
         found += plan_variation(command, name, command.arms, given)
-    return apart(found)
+    return found
 
 
 def _overrides(command: Train) -> dict[str, Any]:

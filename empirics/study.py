@@ -63,7 +63,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is left to train of a study, and its record; `shared`: an earlier plan of the command trains some of it."""
+    """What is left to train of a study, and its record; several plans may hold the same tasks."""
 
     tasks: Sequence[Task]
     source: DataSource
@@ -72,7 +72,6 @@ class Plan:
     workers: int
     configs: Mapping[str, RunConfig]
     seeds: Sequence[int]
-    shared: bool = False
 
 
 def plan_study(
@@ -134,19 +133,6 @@ def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Ma
         raise ConfigError(f"--vary {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
     options = _options(overrides)
     return [plan_study(command, arms or variation.arms, {**common, **v}, name, common, options) for v in values]
-
-
-def apart(plans: Sequence[Plan]) -> list[Plan]:
-    """The plans of one command, one after the other, each without the tasks of those before it."""
-    seen: set[Key] = set()
-    left = []
-    for plan in plans:
-        mine = [task for task in plan.tasks if task.key not in seen]
-        keys = {task.key for task in mine}
-        tasks = [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in keys)) for task in mine]
-        left.append(dataclasses.replace(plan, tasks=tasks, shared=len(mine) < len(plan.tasks)))
-        seen |= keys
-    return left
 
 
 def _place(varied: str | None, changed: Settings, common: Settings, preset: presets.Preset) -> dict[str, Any]:
@@ -211,27 +197,45 @@ def _loaded(source: DataSource) -> "Dataset":
     return source.load()
 
 
-def train(plan: Plan, command: Study) -> int:
-    """Run the plan, and record the study; the number of runs that failed."""
+def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
+    """Run the plans as one, and record their studies; the runs that failed, and all that were to run.
+
+    The runs of all studies on the same data are one sweep: a core that is done with one study goes on with the next.
+    """
     from empirics.progress import reporter
 
-    study = write_study(command.results, plan.record)
-    failures: list[sweep.Event] = []
-    if plan.tasks:
-        overlaps_file(command.results, study["study"]).unlink(missing_ok=True)  # counted again when the runs are done
-        with reporter(plan.tasks) as on_event:
+    studies = {}
+    for plan in plans:
+        study = write_study(command.results, plan.record)
+        if plan.tasks:
+            overlaps_file(command.results, study["study"]).unlink(missing_ok=True)  # counted again when runs are done
+        studies[study["study"]] = study
+    failed, together = 0, joined(plans)
+    for (source, workers), tasks in together.items():
+        with reporter(tasks) as on_event:
             failures = sweep.execute(
-                plan.tasks,
-                plan.source,
+                tasks,
+                source,
                 command.results,
                 device=command.device,
-                workers=plan.workers,
+                workers=workers,
                 on_event=on_event,
                 care=care(command),
             )
-    if plan.tasks or plan.shared or not overlaps_stand(command.results, study):
-        count_overlaps(command.results, study)
-    return len(failures)
+        failed += len(failures)
+    for study in studies.values():
+        if not overlaps_stand(command.results, study):
+            count_overlaps(command.results, study)
+    return failed, sum(map(len, together.values()))
+
+
+def joined(plans: Sequence[Plan]) -> dict[tuple[DataSource, int], list[Task]]:
+    """The tasks of some plans by the data and the workers that they want, each once, after the ones that it needs."""
+    found: dict[tuple[DataSource, int], dict[Key, Task]] = {}
+    for plan in plans:
+        for task in plan.tasks:
+            found.setdefault((plan.source, plan.workers), {}).setdefault(task.key, task)
+    return {place: list(tasks.values()) for place, tasks in found.items()}
 
 
 def care(command: Study) -> Care:
@@ -289,8 +293,20 @@ def _content_hash(name: str, folder: Path, image_size: int, cache: Path | None) 
     return content_hash(name, folder, image_size, cache)
 
 
-def forecast(plan: Plan, command: Study) -> str:
-    """What would run, with time and disk from throughput measured now."""
+def forecasts(plans: Sequence[Plan], command: Study) -> str:
+    """What each plan would run beside those before it, with time and disk from throughput measured now."""
+    seen: set[Key] = set()
+    said = []
+    for plan in plans:
+        mine = [task for task in plan.tasks if task.key not in seen]
+        keys = {task.key for task in mine}
+        tasks = [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in keys)) for task in mine]
+        said.append(_forecast(dataclasses.replace(plan, tasks=tasks), command))
+        seen |= keys
+    return "\n".join(said)
+
+
+def _forecast(plan: Plan, command: Study) -> str:
     tasks, preset, source = plan.tasks, plan.preset, plan.source
     levels, epochs = sum(len(task.levels) for task in tasks), sum(task.epochs for task in tasks)
     lines = [f"preset {command.preset}: {len(tasks)} runs, {levels} levels, {epochs} epochs to train"]

@@ -12,8 +12,9 @@ class FigureSpec:
     `function` is "module:name", imported when the figure is drawn: matplotlib stays unloaded while nothing changes.
     `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
     `signs`: it needs the arms' sign statistics. `variations`: by name, the arms that it reads at every value of that
-    variation; `also`: the same of variations that it draws where they stand, and that are not run for it. `presets`: it
-    reads studies of these presets alone; none: of all.
+    variation; `also`: the same of variations that it draws where they stand, and that are not run for it; `more`: arms
+    that it reads of every study where they stand, and that are not run for it. `presets`: it reads studies of these
+    presets alone; none: of all.
     """
 
     id: str
@@ -25,6 +26,12 @@ class FigureSpec:
     variations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     presets: tuple[str, ...] = ()
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
+
+    @property
+    def reads_variations_alone(self) -> bool:
+        """Whether every arm that it needs is among those of its variations."""
+        return set(self.arms) <= {arm for arms in self.variations.values() for arm in arms}
 
     @property
     def command(self) -> str:
@@ -46,8 +53,7 @@ _PERTURBED = ("imp", "lrr", "imp-perturbed", "lrr-perturbed")
 _CELLS = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-long")
 # what `claims.CLAIMS` reads
 _JUDGED = (*_CELLS, "imp-on-lrr-mask", "lrr-on-imp-mask", *_RANDOM, "imp-long-on-shuffled-mask",
-           "imp-long-on-random-mask", "imp-bn-kept", "imp-perturbed", "lrr-perturbed", "imp-without-warmup",
-           "lrr-without-warmup")  # fmt: skip
+           "imp-long-on-random-mask", "imp-bn-kept", "imp-without-warmup", "lrr-without-warmup")  # fmt: skip
 _JUDGED_ON_NEURON = ("theorem-check", "factorial", "pruning-iterations", "mask-recovery", "dimension")
 _JUDGED_VARIATIONS = ("width", "criterion", "model", "prune-rate", "schedule", "mask-convergence")
 
@@ -62,7 +68,7 @@ FIGURES: dict[str, FigureSpec] = {
     "5": FigureSpec("5", "When signs settle, and how often they switch", "empirics_plots:figure_5", (),
                     ("imp", "lrr"), signs=True),
     "6": FigureSpec("6", "What flipped signs cost IMP and LRR", "perturbation_plot:figure_6", (),
-                    (*_PERTURBED, "imp-long"), variations={"perturbation": _PERTURBED}),
+                    _PERTURBED, variations={"perturbation": _PERTURBED}, more=("imp-long",)),
     "7": FigureSpec("7", "IMP and LRR on random masks", "ablation_plots:figure_7", (),
                     (*_ON_RANDOM, "imp-long-on-random-mask")),
     "8": FigureSpec("8", "ImageNet: published medians, and ours", "published_plot:figure_8", (), ("imp", "wr", "lrr"),
@@ -98,5 +104,6 @@ FIGURES: dict[str, FigureSpec] = {
     "width": FigureSpec("width", "LRR's lead over the width of the network", "variation_plots:figure_width", (), (),
                         variations={"width": _RULES}),
     "claims": FigureSpec("claims", "All claims at a glance", "claims_plot:figure_claims", _JUDGED_ON_NEURON, _JUDGED,
-                         signs=True, variations=dict.fromkeys(_JUDGED_VARIATIONS, ("imp", "lrr"))),
+                         signs=True, more=("imp-perturbed", "lrr-perturbed"),
+                         variations=dict.fromkeys(_JUDGED_VARIATIONS, _RULES) | {"perturbation": _PERTURBED}),
 }  # fmt: skip

@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 
 from figures import measures
 from figures.records import Records
-from figures.rows import against_length, contrast, h_measure, lead
+from figures.rows import against_length, contrast, h_measure, lead, not_run
 from figures.theory_claims import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
-from figures.variation_claims import at_every_value, claim_13, mask_converges, variation_scope
-from figures.varied import Variation, value_words, variations
+from figures.variation_claims import above_chance, at_every_value, claim_13, mask_converges, variation_scope
+from figures.varied import perturbed_studies, value_words, variations, vary_command
 from figures.verdicts import (
     INCONCLUSIVE,
     LEVELS,
     NOT_RUN,
+    POINTS,
     REPRODUCED,
     SHARE,
     SWITCHES,
@@ -32,15 +33,16 @@ from figures.verdicts import (
     control_verdict,
 )
 
-NETWORK, THEORY = "network", "theory"
+NETWORK, PERTURBED, THEORY = "network", "perturbed", "theory"
 
 
 @dataclass(frozen=True)
 class Claim:
     """A sentence, whose it is, where its evidence lives, how its rows are made and how they are judged.
 
-    `kind` is `theory` (judged once), `network` (on each study), or the name of a variation (on each preset and data
-    set that has it). `short` is the sentence in the few words that a picture has room for.
+    `kind` is `theory` (judged once), `network` (on each study), `perturbed` (on each study in which a fifth of the
+    signs is perturbed), or the name of a variation (on each preset and data set that has it). `short` is the sentence
+    in the few words that a picture has room for.
     """
 
     sentence: str
@@ -105,10 +107,11 @@ def claim_10b(evidence: Evidence) -> list[Row]:
 
 def claim_11(evidence: Evidence) -> list[Row]:
     """Drop of H by perturbed signs, IMP - LRR."""
+    name = "drop of H(imp) - drop of H(lrr), 20 % of the signs perturbed at the middle level"
     arms = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
-    return [
-        contrast(evidence, "drop of H(imp) - drop of H(lrr), 20 % of the signs perturbed", arms, h_measure(evidence))
-    ]
+    if evidence.results is None:
+        return [not_run(name, POINTS, "effect", "networks", vary_command("perturbation"))]
+    return [above_chance(contrast(evidence, name, arms, h_measure(evidence)), evidence)]
 
 
 def claim_12(evidence: Evidence) -> list[Row]:
@@ -176,20 +179,23 @@ def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Ev
     """What a claim is judged on: one piece of evidence a verdict."""
     if kind == NETWORK:
         return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
+    if kind == PERTURBED:
+        there = perturbed_studies(records) or [(None, None)]
+        return [Evidence(results, records.theory, problems, variation) for results, variation in there]
     found = variations(records, kind) if kind != THEORY else []
     return [Evidence(None, records.theory, problems, variation) for variation in found or [None]]
 
 
 def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
     rows, variation = claim.rows(evidence), evidence.variation
-    study = evidence.results.study if evidence.results else None
+    study = evidence.results.study if evidence.results and variation is None else None
     place = study or variation
     return ClaimVerdict(
         number,
         claim.sentence,
         claim.source,
         study.study if study else None,
-        _scope(rows, variation),
+        _scope(rows, evidence),
         claim.judge(rows, evidence),
         control_verdict(rows),
         tuple(rows),
@@ -201,10 +207,10 @@ def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
     )
 
 
-def _scope(rows: list[Row], variation: Variation | None) -> str:
+def _scope(rows: list[Row], evidence: Evidence) -> str:
     """What a verdict holds for: the scope of the row that decides, or all values of a variation."""
-    deciding = [row for row in rows if row.decides]
-    if variation is None or len(variation.x) == 1:  # one study
+    deciding, variation = [row for row in rows if row.decides], evidence.variation
+    if variation is None or evidence.results or len(variation.x) == 1:  # one study
         return deciding[0].scope
     seeds = sorted({seed for row in deciding for seed in row.seeds})
     said = f", seeds {' '.join(map(str, seeds))}" if seeds else ""
@@ -239,7 +245,7 @@ CLAIMS: dict[str, Claim] = {
     "10b": Claim("LRR's signs end further from initialisation than IMP's", "LRR's signs end further away", "ours",
                  NETWORK, claim_10b, conjunction),
     "11": Claim("LRR loses less than IMP when signs are perturbed", "LRR bears perturbed signs better",
-                "paper, abstract", NETWORK, claim_11, conjunction),
+                "paper, abstract", PERTURBED, claim_11, conjunction),
     "12": Claim("BN rewind and warm-up enlarge the lead of LRR", "What enlarges the lead of LRR", "paper, summary",
                 NETWORK, claim_12, conjunction),
     "13": Claim("Overparametrisation helps LRR more than IMP", "Overparametrisation helps LRR", "paper, summary",

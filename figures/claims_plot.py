@@ -255,9 +255,27 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
         " better than a guess. The mask converges: share of a level's last mask that the mask a cycle of the schedule"
         " earlier had, less .98.",
         *studies,
-        "Each verdict holds for its preset and data set alone.",
+        *_other_networks(records),
+        "Each verdict holds for its preset, network and data set alone.",
         missing_words(missing),
     )
+
+
+def _other_networks(records: Records) -> list[str]:
+    """The networks that variations run on in place of their preset's own, a sentence for each preset and data set."""
+    own = {(r.study.base, r.study.dataset): r.study.model for r in records.studies if not r.study.changed}
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for study in (results.study for results in records.variations):
+        place = study.base, study.dataset
+        model = study.common.get("model", own.get(place))
+        if model != own.get(place):
+            found.setdefault(place, {})[model] = None
+    return [
+        f"Variations ({dataset_name(dataset)}, preset {preset}): {', '.join(models)}"
+        + (f" in place of {own[preset, dataset]}" if (preset, dataset) in own else "")
+        + "; where the network or its width is varied, the one named."
+        for (preset, dataset), models in found.items()
+    ]
 
 
 def _seeds(results: StudyResults) -> str:

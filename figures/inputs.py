@@ -17,7 +17,7 @@ def studies_read(spec: FigureSpec, records: Records) -> Iterator[tuple[StudyResu
     """
     for results in records.studies if spec.arms else ():
         if not spec.presets or results.study.base in spec.presets:
-            yield results, spec.arms
+            yield results, (*spec.arms, *spec.more)
     for name, arms in (*spec.variations.items(), *spec.also.items()):
         for variation in variations(records, name):
             for results in variation.studies:

@@ -42,7 +42,7 @@ def figure_12(records: Records) -> Drawing:
     if not kept:
         raise NothingToDraw(missing or [not_run(PANEL, "digits")])
     heights = [_height(results) for results in kept for _ in READINGS]
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3), {}
+    sheet, plotted, scales = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3), {}, []
     rows = sheet.figure.add_gridspec(len(heights), 1, height_ratios=heights)
     for number, results in enumerate(kept):
         for place, reading in enumerate(READINGS):
@@ -51,12 +51,13 @@ def figure_12(records: Records) -> Drawing:
                 cell = rows[number * len(READINGS) + place].subgridspec(1, 3)
                 axes = [sheet.figure.add_subplot(cell[part]) for part in range(3)]
                 plotted.setdefault(results.study.study, {})[reading] = found
-                _row(sheet, axes, results, reading, found)
+                scales.append(_row(sheet, axes, results, reading, found))
     caption = join_caption(
         "In which layers, and at which levels, do the signs of IMP and LRR flip? Shares of the weights of a layer that"
         " survive the level; means over seeds, differences paired by seed: orange where IMP flips more, purple where"
         " LRR does; the figure's data hold the Student-t 95 % intervals of the differences.",
         *sheet.captions,
+        _scales_words(scales),
         "For IMP reading (i), from the start of the level, is reading (ii).",
         "Grey: a layer without a weight left in some seed;"
         f" dots: shares of fewer than {FEW} weights, on average over seeds.",
@@ -125,23 +126,38 @@ def _intervals(grids: Sequence) -> list[list[Interval]]:
     return [[_NOTHING if None in values else t_interval(values) for values in row] for row in cells]
 
 
-def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -> None:
-    """IMP, LRR (one scale for both) and LRR - IMP (a scale about 0) as maps of layers and levels."""
+def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
+    """IMP, LRR (one scale for both) and LRR - IMP (a scale about 0) as maps of layers and levels.
+
+    Returns the letter of LRR - IMP, and where its scale ends.
+    """
     most = max((v for arm in ARMS for row in found[arm] for v in row if v is not None), default=1.0) or 1.0
     gap = max((abs(v) for row in found["lrr - imp"] for v in row if v is not None), default=0.01) or 0.01
     name, roman = panel_name(results.study), READINGS[reading].split(",")[0]
     titles = {"imp": f"{name}: IMP, reading {roman}", "lrr": "LRR", "lrr - imp": "LRR - IMP"}
+    described = {
+        "imp": f"IMP, reading {READINGS[reading]}; {seeds_words(results, ARMS)}.",
+        "lrr": f"LRR, reading {roman}, on IMP's scale: both from 0 to {most:.3g}.",
+        "lrr - imp": f"LRR - IMP, reading {roman}, on a scale about 0: to {gap:.3g} either way.",
+    }
     for axis, (key, title) in zip(axes, titles.items(), strict=True):
         scale = {"cmap": "PuOr", "vmin": -gap, "vmax": gap} if key == "lrr - imp" else _SHARES | {"vmax": most}
         mesh = _map(axis, found, found[key], scale)
         _mark_few(axis, found[key], [found["survivors"][arm] for arm in (ARMS if key == "lrr - imp" else (key,))])
-        first = key == "imp"
-        sheet.letter(axis, title, f"reading {READINGS[reading]}; {seeds_words(results, ARMS)}." if first else "", 34)
-        if not first:
-            axis.set_yticklabels([])
+        letter = sheet.letter(axis, title, described[key], 34)
         if key != "imp":
+            axis.set_yticklabels([])
             bar = sheet.figure.colorbar(mesh, ax=axis, fraction=0.07, pad=0.03)
             bar.set_label("difference of shares" if key == "lrr - imp" else "share of the layer's signs")
+    return letter, gap
+
+
+def _scales_words(scales: Sequence[tuple[str, float]]) -> str:
+    """A warning where the maps of differences, (letter, where the scale ends), cannot be compared by their colours."""
+    if len({f"{gap:.3g}" for _, gap in scales}) < 2:  # as the panels' captions give them
+        return ""
+    *others, last = (f"({letter})" for letter, _ in scales)
+    return f"The scales of {', '.join(others)} and {last} differ: one colour is not one difference in them."
 
 
 def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:

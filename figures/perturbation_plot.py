@@ -27,10 +27,11 @@ from figures.drawing import (
 )
 from figures.empirics_plots import EPOCHS, MEANS, draw_curves
 from figures.records import Records, StudyResults
-from figures.varied import Variation, variations
+from figures.varied import PERTURBED, Variation, perturbed_studies, variations
 
 PANEL = "perturbed signs"
-ARMS = ("imp", "lrr", "imp-perturbed", "lrr-perturbed")
+ARMS = ("imp", "lrr", *PERTURBED)
+CONTROL = "imp-long"
 _DROPS = {"imp": {"imp": 1, "imp-perturbed": -1}, "lrr": {"lrr": 1, "lrr-perturbed": -1}}
 _EXCESS = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
 _SCOPES = {"global": "", "layerwise": ", within layers"}
@@ -53,11 +54,7 @@ class Perturbed:
 
 def figure_6(records: Records) -> Drawing:
     """Figure 6: accuracy with and without perturbed signs, and what the perturbation costs each rule."""
-    kept, missing = [], []
-    for results in records.studies:
-        there, lost = arms_there(results, (*ARMS, "imp-long"), PANEL)
-        missing += lost
-        kept += [(results, there)] if set(ARMS) <= set(there) else []
+    kept, missing = _kept(records)
     varied = [(variation, perturbations(variation)) for variation in variations(records, "perturbation")]
     missing += [item for variation, _ in varied for item in _absent_values(variation)]
     varied = [(variation, found) for variation, found in varied if found]
@@ -81,14 +78,28 @@ def figure_6(records: Records) -> Drawing:
         " levels of density <= .03.",
         cut_words(sheet.figure),
         "The flip is written into the values that IMP rewinds to as well.",
+        "Dashed upright line: between the levels before and after it." if kept else "",
         EPOCHS,
         "Grey: IMP's rewinding, unperturbed, trained for as many epochs as LRR's weights have seen, where it was run."
-        if any("imp-long" in there for _, there in kept)
+        if any(CONTROL in there for _, there in kept)
         else "",
         "Ours: the layout and all settings.",
         missing_words(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _kept(records: Records) -> tuple[list, list[Missing]]:
+    """The studies whose accuracy is drawn over density, each with its arms that are there; and what is missing."""
+    kept, missing = [], []
+    shown = perturbed_studies(records)
+    judged = {(results.study.base, results.study.dataset) for results, _ in shown}
+    plain = [r for r in records.studies if (r.study.base, r.study.dataset) not in judged]
+    for results, variation in (*shown, *((r, None) for r in plain)):
+        there, lost = arms_there(results, ARMS if variation else (*ARMS, CONTROL), PANEL)
+        missing += lost
+        kept += [(results, there)] if set(ARMS) <= set(there) else []
+    return kept, missing
 
 
 def perturbations(variation: Variation) -> list[Perturbed]:
@@ -150,6 +161,7 @@ def _study_row(sheet: Sheet, axes, results: StudyResults, there) -> tuple[dict, 
         curves = draw_contrasts(axes[1], results, shown)
         plotted["costs"] = dict(zip(costs, curves.values(), strict=True))
         axes[1].set_ylabel("accuracy lost")
+        _show_no_loss(axes[1])
         in_h = ", ".join(f"{style.arm_style(rule).label}{h_words(results, arms)}" for rule, arms in costs.items())
         excess = f", IMP's less LRR's{h_words(results, _EXCESS)}" if measures.shared_seeds(results, ARMS) else ""
         sheet.letter(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", 52)
@@ -213,6 +225,10 @@ def _costs(axes, found: Sequence[Perturbed], x: Sequence[float], step: float, li
         plot_intervals(axes, style.arm_style(rule), [place + shift for _, place, _ in pairs], curve, lines)
         plotted[rule] = {"perturbed": [_described(p) for p, _, _ in pairs], **curve}
     fit_height(axes, list(plotted.values()))
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, -0.04 * high), max(high, -0.04 * low))  # no loss at all is always in sight
+    _show_no_loss(axes)
     return plotted
+
+
+def _show_no_loss(axes) -> None:
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -0.04 * high), max(high, -0.04 * low))

@@ -11,7 +11,7 @@ from figures.theory_plots import RULES, theory_missing
 PANELS = (  # experiment, what is counted, title, words
     ("sample-size", "learns", "balanced: learns", "balanced starts, pruned at once to one input: share that learns"),
     ("mask-recovery", "learns", "N(0, 1/d): learns", "N(0, 1/d) starts, {levels} inputs in turn: share that learns"),
-    ("mask-recovery", "recovered", "N(0, 1/d): mask found", "the same: share in which input 1 survives (claim 4b)"),
+    ("mask-recovery", "recovered", "N(0, 1/d): mask found", "same trials: share in which input 1 survives (claim 4b)"),
 )
 _LINES = (("-", True), ((0, (4, 1.5)), False), ((0, (1, 1.2)), False))  # by noise: line, filled
 _SIZES = (3.6, 3.6, 2.6)
@@ -54,7 +54,7 @@ def _panel(sheet: Sheet, axes, result: TheoryResult, key: str, title: str, words
         for rule in RULES:
             axes.axhline(values["population"][rule], color=style.arm_style(rule).colour, linewidth=3.2, alpha=0.3)
     levels = " to ".join(map(str, values["survivors"]))
-    sheet.letter(axes, title, words.format(levels=levels) + f", d = {values['d']}.")
+    sheet.letter(axes, title, f"{words.format(levels=levels)}, d = {values['d']}. {_trials(values['cells'])}")
     return plotted
 
 
@@ -81,12 +81,32 @@ def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key
     return {"ratio": [cell["ratio"] for cell in cells], "share": share, "count": [dict(one) for one in count]}
 
 
+def _trials(cells: Sequence[dict]) -> str:
+    """The trials of a panel's markers: the number that most have, and the markers that have another."""
+    found: dict[tuple[int, ...], list[dict]] = {}
+    for cell in cells:
+        found.setdefault(tuple(cell[rule]["trials"] for rule in RULES), []).append(cell)
+    usual, *others = sorted(found, key=lambda trials: -len(found[trials]))
+    words = [f"each marker: {_number(usual)} trials"]
+    for trials in others:
+        where = "; ".join(f"n / d = {cell['ratio']:g}, noise {cell['noise']:g}" for cell in found[trials])
+        words.append(f"{_number(trials)} at {where}")
+    sizes = [cell["n"] for cell in cells]
+    return f"Sample size n = {min(sizes):,} to {max(sizes):,}; {', but '.join(words)}."
+
+
+def _number(trials: Sequence[int]) -> str:
+    """How many trials both rules have; a number each where they differ."""
+    if len(set(trials)) == 1:
+        return f"{trials[0]:,}"
+    return ", ".join(f"{n:,} ({style.arm_style(rule).label})" for n, rule in zip(trials, RULES, strict=True))
+
+
 def _how_counted(results: Sequence[TheoryResult]) -> str:
-    trials = sorted({cell[rule]["trials"] for result in results for cell in result.values["cells"] for rule in RULES})
     late = sum(cell[rule]["unsettled"] for result in results for cell in result.values["cells"] for rule in RULES)
     words = (
-        f"Each marker: {', '.join(f'{n:,}' for n in trials)} trials with a data set each, the same for IMP and LRR,"
-        " Clopper-Pearson 95 % intervals; several inputs by numerical integration until the flow rests, one input by"
+        "A trial: one data set of n samples and one start, the same for IMP and LRR. Bars: Clopper-Pearson 95 %"
+        " intervals over trials; several inputs by numerical integration until the flow rests, one input by"
         " exact limits; pale lines: the population's exact probabilities. With noise, half of the data sets push"
         " w₁ < 0, a > 0 through w₁ = 0: there IMP learns where the population would not."
     )

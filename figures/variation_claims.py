@@ -35,7 +35,7 @@ from figures.verdicts import (
 )
 
 # variation -> values that a preset has at least
-VALUES = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 4, "width": 4}
+VALUES = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 3, "width": 3}
 
 
 def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
@@ -59,9 +59,15 @@ def _lead_at(evidence: Evidence, value: str) -> Row:
     results, h = evidence.results, _h(evidence.results)
     base = ", the common settings" if results.study.varied in (BASE, None) else ""
     row = lead(evidence, "lrr", "imp", f"{value}{base}: H(lrr) - H(imp)")
-    row = replace(row, note="; ".join(filter(None, (row.note, _words(h, value)))))
-    nothing = row.n >= FEWEST_SEEDS and measures.at_chance(results.study.dataset, h.values())
-    return replace(row, verdict=AT_CHANCE) if nothing else row
+    return above_chance(replace(row, note="; ".join(filter(None, (row.note, _words(h, value))))), evidence)
+
+
+def above_chance(row: Row, evidence: Evidence) -> Row:
+    """The row; in a variation it is not judged where neither rule's networks are better than a guess."""
+    if evidence.variation is None or row.n < FEWEST_SEEDS:
+        return row
+    results = evidence.results
+    return replace(row, verdict=AT_CHANCE) if measures.at_chance(results.study.dataset, _h(results).values()) else row
 
 
 def _h(results: StudyResults) -> dict[str, float]:
@@ -141,10 +147,10 @@ _EARLIER = {"effect": (1, "a cycle before the end"), "beside": (0.25, "a quarter
 def mask_converges(evidence: Evidence) -> list[Row]:
     """Does a level that is trained longer still change its mask? Share of its last mask that a mask before had, - .98.
 
-    Levels of four cycles of the schedule, each trained to the end of its learning rates. The mask at the end of the
-    third decides: it has stopped changing where a further cycle replaces at most .02 of it, the smallest share that
-    matters, so the rule is an interval wholly above 0 or wholly below. Beside it the mask a quarter of a cycle before
-    the end, when little is left of the learning rate. Each rule by itself, mean over its levels; both are needed.
+    Levels of some cycles of the schedule, each trained to the end of its learning rates. The mask at the end of the
+    last but one decides: it has stopped changing where a further cycle replaces at most .02 of it, the smallest share
+    that matters, so the rule is an interval wholly above 0 or wholly below. Beside it the mask a quarter of a cycle
+    before the end, when little is left of the learning rate. Each rule by itself, mean over its levels; both needed.
     """
     variation = evidence.variation
     if variation is None:

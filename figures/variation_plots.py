@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from figures import style, variation_numbers
+from figures.contrasts import points_words
 from figures.drawing import (
     Drawing,
     Missing,
@@ -26,11 +27,13 @@ from figures.drawing import (
 )
 from figures.empirics_plots import EPOCHS
 from figures.records import Records
+from figures.statistics import Interval
 from figures.variation_numbers import ARMS, CHANCE, Value
 from figures.variation_words import block_words, heading
 from figures.varied import Variation, value_words, variations, vary_command
 
 _TICKS = (1, 0.1, 0.01, 0.001)  # of narrow panels
+_FEW = 5  # columns: under more of them a long label of the x axis does not fit
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def draw(records: Records, plan: Plan) -> Drawing:
         "Top: test accuracy of the last epoch. H: its mean over the levels of density <= .03. Points: means over seeds;"
         " bars: Student-t 95 % intervals, of the lead H(LRR) - H(IMP) paired by seed and not adjusted for the number of"
         " values; dots: the lead of each seed.",
+        "Axes: accuracies, H and leads are fractions; .01 of them is 1 accuracy point.",
         cut_words(sheet.figure),
         plan.remarks,
         EPOCHS,
@@ -133,8 +137,22 @@ def _block(sheet: Sheet, part, variation: Variation, plan: Plan, values: Sequenc
     below[1].set_xlabel(plan.values)
     sheet.letter(below[0], "accuracy at high sparsity")
     last = sheet.letter(below[1], "lead of LRR over IMP")
-    sheet.captions.append(f"({letter}-{last}) {block_words(variation, values, plan.sizes, plan.growth)}")
+    sheet.captions.append(f"({letter}-{last}) {block_words(variation, values, plan.sizes)}")
+    if plan.growth:
+        sheet.captions.append(_growth(values))
     return panels
+
+
+def _growth(values: Sequence[Value]) -> str:
+    """The lead's growth in accuracy points, as claim 13 has it; nothing where no seed has it."""
+    found = variation_numbers.growth(values)
+    if len(values) < 2 or not found["n"]:
+        return ""
+    ends = f"the lead at {value_words(values[-1].x)} less that at {value_words(values[0].x)}"
+    blind = [value_words(value.x) for value in (values[0], values[-1]) if value.nothing_left]
+    doubt = f"; at {' and '.join(blind)} there is none to see" if blind else ""
+    grown = points_words(Interval(*(found[key] for key in ("mean", "low", "high", "n"))))
+    return f"Growth: {ends} is {grown}, paired by seed, n = {found['n']}{doubt}."
 
 
 def _characters(values: Sequence[Value]) -> int:
@@ -165,7 +183,8 @@ def _curves(panels: Sequence, values: Sequence[Value]) -> None:
         density_axis(axes, densities)
         if len(values) > 2:
             axes.set_xticks([tick for tick in _TICKS if tick >= min(densities) / 1.3])
-        axes.set_xlabel("density (log scale)" if k == (len(values) - 1) // 2 else "")
+        if len(values) > _FEW:
+            axes.set_xlabel("density")
         axes.tick_params(labelleft=k == 0)
         axes.grid(axis="y")
     panels[0].set_ylabel("test accuracy")

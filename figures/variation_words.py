@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from figures import measures, style
 from figures.drawing import dataset_name
-from figures.variation_numbers import ARMS, Value, growth
+from figures.variation_numbers import ARMS, Value
 from figures.varied import Variation, differing, value_words
 from figures.verdicts import FEWEST_SEEDS
 
@@ -24,7 +24,7 @@ def preset_words(variation: Variation) -> str:
     return variation.preset + (f" with {', '.join(changes)}" if changes else "")
 
 
-def block_words(variation: Variation, values: Sequence[Value], sizes: bool = False, with_growth: bool = False) -> str:
+def block_words(variation: Variation, values: Sequence[Value], sizes: bool = False) -> str:
     """Everything that a caption says of one preset and data set."""
     sentences = [
         f"{heading(variation)}{_network(values)}; {_seeds(values)}.",
@@ -34,7 +34,6 @@ def block_words(variation: Variation, values: Sequence[Value], sizes: bool = Fal
         _verdicts(values),
         _at_chance(values),
         _sizes(values) if sizes else "",
-        _growth(values) if with_growth else "",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -137,14 +136,3 @@ def _sizes(values: Sequence[Value]) -> str:
     parts = [f"{value.weights[0]:,} ({value.weights[1]:,}) at {value_words(value.x)}" for value in values
              if value.weights]  # fmt: skip
     return f"Prunable weights (kept at the last level): {'; '.join(parts)}." if parts else ""
-
-
-def _growth(values: Sequence[Value]) -> str:
-    found = growth(values)
-    if len(values) < 2 or not found["n"]:
-        return ""
-    interval = "" if found["low"] is None else f" [{found['low']:+.3f}, {found['high']:+.3f}]"
-    ends = f"the lead at {value_words(values[-1].x)} less that at {value_words(values[0].x)}"
-    blind = [value_words(value.x) for value in (values[0], values[-1]) if value.nothing_left]
-    doubt = f"; at {' and '.join(blind)} there is none to see" if blind else ""
-    return f"Growth: {ends} is {found['mean']:+.3f}{interval}, paired by seed, n = {found['n']}{doubt}."

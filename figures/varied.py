@@ -8,6 +8,8 @@ from figures.commands import TRAIN
 from figures.records import Records, StudyResults
 
 BASE = "base"
+PERTURBED = ("imp-perturbed", "lrr-perturbed")
+USUAL_SHARE = 0.2  # of the surviving signs, flipped at the start of the middle level: what claim 11 is about
 _FIRST = ("imp", "lrr")  # other arms may change a setting themselves, as those without warm-up do
 
 
@@ -60,6 +62,24 @@ def _variation(records: Records, name: str, studies: list[StudyResults]) -> Vari
     own = _at(records, first.base, first.dataset, {})
     x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
     return Variation(name, first.base, first.dataset, common, x, tuple(ordered), first.command, own, has_base)
+
+
+def perturbed_studies(records: Records) -> list[tuple[StudyResults, Variation | None]]:
+    """The studies with a fifth of the signs perturbed at the middle level, and the variation that each is a value of.
+
+    A preset's own study where its perturbed arms have been run, else that value of the variation `perturbation`.
+    """
+    own = [results for results in records.studies if set(PERTURBED) & set(results.arms)]
+    judged = {(results.study.base, results.study.dataset) for results in own}
+    varied = [v for v in variations(records, "perturbation") if (v.preset, v.dataset) not in judged]
+    usual = [(results, variation) for variation in varied for results in variation.studies if _is_usual(results)]
+    return [*((results, None) for results in own), *usual]
+
+
+def _is_usual(results: StudyResults) -> bool:
+    run = next((results.arms[arm] for arm in PERTURBED if arm in results.arms), None)
+    wanted = {"perturb_rate": USUAL_SHARE, "perturb_level": results.study.levels // 2, "perturb_scope": "global"}
+    return run is not None and {name: run.config.get(name) for name in wanted} == wanted
 
 
 def _on_another_network(results: StudyResults) -> bool:

@@ -260,3 +260,26 @@ def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_sho
     assert drawn("14") == ["14"] and drawn() is None
     (tmp_path / "claims.json").write_text("{}")
     assert drawn("14") == ["14", "claims"] and drawn("claims") == ["claims"] and drawn() is None
+
+
+def test_a_figure_of_a_variation_on_a_small_network_trains_that_network_alone():
+    from empirics.options import Figures
+    from figures.catalogue import FIGURES
+
+    def models(name, preset):
+        plans = paper_repro._studies(Figures(preset=preset, dry_run=True), [FIGURES[name]], False)
+        return {config.model for plan in plans for config in plan.configs.values()}
+
+    assert models("6", "quick") == {"resnet8"} and models("9", "quick") == {"resnet20"}
+    assert models("6", "cifar10") == {"resnet20"}
+    assert models("claims", "quick") == {"resnet20", "resnet8", "vgg11"}
+
+
+def test_without_a_data_folder_figures_show_what_they_can_and_say_what_is_missing(tmp_path):
+    done = call("figures", "8", "3", "--preset", "cifar10", cwd=tmp_path)
+    assert done.returncode == 0 and "no network is trained: data folder 'data' does not exist" in done.stderr
+    assert (tmp_path / "out/figures/fig8.pdf").exists() and "3: missing" in done.stderr
+    assert call("figures", "8", "--preset", "cifar10", "--data-dir", "elsewhere", cwd=tmp_path).returncode == 2
+    (tmp_path / "data").mkdir()
+    refused = call("figures", "8", "--preset", "cifar10", cwd=tmp_path)
+    assert refused.returncode == 2 and "does not hold" in refused.stderr, "a folder that lacks the data is a mistake"

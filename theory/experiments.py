@@ -19,12 +19,14 @@ class Experiment:
     """A sweep: its default parameters and a sentence on what it shows.
 
     function : "module:name" within theory, imported when it is run, so that names cost nothing
+    slow : takes ten seconds or more, so that a process of its own is worth its start
     """
 
     name: str
     function: str
     params: dict[str, Any]
     about: str
+    slow: bool = False
 
     @property
     def run(self) -> Callable[..., Result]:
@@ -95,6 +97,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "claims:theorem_check",
         {"starts": 20000, "runs": 200, "horizon": 300.0, "seed": 0},
         "Theorem 2.1 and Lemma 2.2 against exact limits, numerical runs and sympy (claims 1 and 2)",
+        slow=True,
     ),
     "dimension": Experiment(
         "dimension",
@@ -114,6 +117,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "seed": 0,
         },
         "who learns, for any balance of a(0) and w(0); IMP and LRR over s_w / s_a (figure basins)",
+        slow=True,
     ),
     "sample-size": Experiment(
         "sample-size",
@@ -127,6 +131,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "seed": 0,
         },
         "IMP and LRR on finite samples with label noise, balanced starts (figure 15 a)",
+        slow=True,
     ),
     "mask-recovery": Experiment(
         "mask-recovery",
@@ -143,6 +148,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "seed": 0,
         },
         "do IMP and LRR find the mask from N(0, 1/d) starts on noisy samples (figure 15 b and c, claim 4b)",
+        slow=True,
     ),
     "large-steps": Experiment(
         "large-steps",
@@ -157,11 +163,13 @@ EXPERIMENTS: dict[str, Experiment] = {
             "max_steps": 6_000_000,
         },
         "gradient descent from balanced a(0) < 0 learns in d > 1 only, and its stable step (figure large-steps)",
+        slow=True,
     ),
     "hidden-neurons": Experiment(
         "hidden-neurons",
         "hidden_neurons:hidden_neurons",
         {"dimensions": [2, 5, 10], "neurons": [1, 2, 4, 8], "trials": 300, "horizon": 1e6, "seed": 0},
         "IMP and LRR over the number of hidden neurons, numerical (figure hidden-neurons)",
+        slow=True,
     ),
 }

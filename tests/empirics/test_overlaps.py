@@ -82,13 +82,13 @@ def test_a_study_writes_its_overlaps_beside_it(tmp_path):
     overrides = dict(model="resnet8", width=4, epochs=1, levels=3, batch_size=256, warmup_epochs=0)
     command = Study(results=tmp_path, seeds=(0,), workers=1)
     plan = plan_study(command, ("imp", "lrr"), overrides)
-    assert train(plan, command) == 0
+    assert train([plan], command) == (0, 3)
     (file,) = Path(tmp_path / "overlaps").glob("*.json")
     found = json.loads(file.read_text())
     assert found["kind"] == "overlaps" and found["study"] == file.stem and row(found, "lrr", "imp")["levels"] == [1, 2]
     file.unlink()
-    assert train(plan_study(command, ("imp", "lrr"), overrides), command) == 0
+    assert train([plan_study(command, ("imp", "lrr"), overrides)], command) == (0, 0)
     assert json.loads(file.read_text()) == found, "made again where it is missing"
     file.write_text(json.dumps({**found, "of_arms": {"imp": "another"}, "pairs": []}))
-    assert train(plan_study(command, ("imp", "lrr"), overrides), command) == 0
+    assert train([plan_study(command, ("imp", "lrr"), overrides)], command) == (0, 0)
     assert json.loads(file.read_text()) == found, "and where it was counted over other arms"

@@ -1,11 +1,13 @@
 """A recorded command line is read back as the plans that it made."""
 
+from dataclasses import replace
+
 import pytest
 
 from empirics.choices import ConfigError
 from empirics.options import Train
 from empirics.planning import OVERRIDES, plans, plans_again, read_command
-from empirics.study import Study
+from empirics.study import Study, forecasts, joined, train
 
 
 def test_a_recorded_command_makes_the_same_runs_again_in_another_folder(tmp_path):
@@ -45,3 +47,39 @@ def test_a_study_that_the_command_does_not_make_is_refused(tmp_path):
 
 def test_every_setting_that_the_command_line_takes_is_an_option():
     assert all(hasattr(Train(), name) for name in OVERRIDES)
+
+
+def test_the_runs_of_all_studies_of_a_command_are_one_sweep_each_once_after_what_it_needs(tmp_path):
+    found = plans(Train(results=tmp_path, vary=("criterion", "schedule"), seeds=(0, 1), workers=2))
+    ((place, tasks),) = joined(found).items()
+    assert place == (found[0].source, 2)
+    keys = [task.key for task in tasks]
+    assert len(keys) == len(set(keys)) and set(keys) == {task.key for plan in found for task in plan.tasks}
+    assert len(keys) < sum(len(plan.tasks) for plan in found), "the common settings are a value of both"
+    for place, task in enumerate(tasks):
+        assert set(task.needs) <= set(keys[:place])
+
+
+def test_plans_on_other_data_are_another_sweep(tmp_path):
+    (plan,) = plans(Train(results=tmp_path, arms=("imp",), seeds=(0,)))
+    other = replace(plan, source=replace(plan.source, name="others"))
+    assert [len(tasks) for tasks in joined([plan, other, plan]).values()] == [len(plan.tasks)] * 2
+
+
+def test_studies_that_share_their_runs_are_all_recorded_and_counted(tmp_path):
+    tiny = dict(epochs=1, levels=3, batch_size=256, warmup_epochs=0)
+    asked = Train(results=tmp_path, vary=("schedule", "model"), arms=("imp",), seeds=(0,), workers=1, **tiny)
+    wanted = [plan for plan in plans(asked) if plan.record["model"] == "resnet8"]
+    runs = {task.key for plan in wanted for task in plan.tasks}
+    assert train(wanted, asked) == (0, len(runs)) and len(runs) < sum(len(plan.tasks) for plan in wanted)
+    names = {plan.record["study"] for plan in wanted}
+    for kind in ("studies", "overlaps"):
+        assert {path.stem for path in (tmp_path / kind).glob("*.json")} == names
+    assert train([plan for plan in plans(asked) if plan.record["study"] in names], asked) == (0, 0)
+
+
+def test_a_forecast_counts_what_studies_share_once(tmp_path):
+    found = plans(Train(results=tmp_path, vary=("criterion", "schedule"), seeds=(0,)))
+    said = forecasts(found, Train(results=tmp_path))
+    runs = [int(line.split()[2]) for line in said.splitlines() if line.startswith("preset")]
+    assert sum(runs) == sum(map(len, joined(found).values())) and 0 in runs

@@ -27,7 +27,8 @@ def test_every_entry_is_the_presets_own_and_has_a_source():
         assert found[name, "vary_on"].value == dict(preset.vary_on)
     assert all(SOURCE.fullmatch(cell.source) for cell in found.values())
     assert found["quick", "momentum"].value == RunConfig().momentum
-    assert found["quick", "vary_on"].text == "model resnet8" and found["cifar10", "vary_on"].text == "-"
+    said = "model resnet8, width 16, prune_rate 0.75, levels 4"
+    assert found["quick", "vary_on"].text == said and found["cifar10", "vary_on"].text == "-"
 
 
 def test_every_preset_has_every_row():

@@ -22,8 +22,8 @@ VALUES = {
     "criterion": {"magnitude": 3.0, "random": 2.0, "snip": 1.0, "synflow": 4.0},
     "model": {"resnet8": 3.0, "vgg11": 5.0},
     "prune-rate": {0.2: 1.5, 0.5: 3.0, 0.7: 4.0},
-    "schedule": {"constant": 1.0, "cosine": 3.0, "step": 2.0, "triangular": 2.5},
-    "width": {2: 0.5, 4: 1.5, 8: 3.0, 16: 4.5},
+    "schedule": {"constant": 1.0, "cosine": 3.0, "step": 2.0},
+    "width": {4: 0.5, 8: 3.0, 16: 4.5},
 }
 BASE = {"criterion": "magnitude", "model": "resnet8", "prune-rate": 0.5, "schedule": "cosine", "width": 8}
 _COMMON = {"model": "resnet8"}

@@ -143,7 +143,8 @@ def test_the_claims_read_what_the_catalogue_says_and_nothing_else(records):
     spec = FIGURES["claims"]
 
     def kept(results):
-        arms = spec.arms if results.study.varied is None else ("imp", "lrr")
+        varied = spec.variations.get(results.study.varied, ("imp", "lrr"))
+        arms = (*spec.arms, *spec.more) if results.study.varied is None else varied
         return replace(results, arms={arm: run for arm, run in results.arms.items() if arm in arms})
 
     less = replace(
@@ -153,7 +154,7 @@ def test_the_claims_read_what_the_catalogue_says_and_nothing_else(records):
         variations=tuple(kept(r) for r in records.variations if r.study.varied in (*spec.variations, "base")),
     )
     assert [(v.id, v.verdict, v.rows) for v in evaluate(less)] == [(v.id, v.verdict, v.rows) for v in evaluate(records)]
-    for arm in spec.arms:
+    for arm in (*spec.arms, *spec.more):
         without = replace(records.studies[0], arms={a: r for a, r in records.studies[0].arms.items() if a != arm})
         assert evaluate(replace(records, studies=(without,))) != evaluate(records), arm
 
@@ -163,7 +164,7 @@ def test_inputs_problems_and_studies_are_of_the_arms_that_the_figure_reads(recor
     spec = FIGURES[name]
     paths = [item.path.split("/") for item in figure_inputs(spec, records) if item.path.startswith("runs/")]
     runs = {path[1].split("-digits")[0] for path in paths}
-    arms = {*spec.arms, *(arm for read in spec.variations.values() for arm in read)}
+    arms = {*spec.arms, *spec.more, *(arm for read in spec.variations.values() for arm in read)}
     assert {run for run in runs if not run.startswith("dense")} <= arms
     assert figure_problems(spec, records) == []
     assert {arm for study in studies_used(spec, records).values() for arm in study["arms"]} <= arms

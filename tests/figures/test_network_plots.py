@@ -143,6 +143,24 @@ def test_a_layer_without_a_weight_left_has_no_share_and_no_zero(records):
     assert all(row[-1] is not None for row in found["lrr"]) and all(row[0] is not None for row in found["imp"])
 
 
+def test_every_map_is_described_with_the_ends_of_its_scale(drawn):
+    caption = drawn["12"].caption
+    maps = {axes.get_title(loc="left")[:3]: axes for axes in drawn["12"].figure.axes if axes.get_title(loc="left")}
+    assert list(maps) == [f"({letter})" for letter in "abcdef"]
+    for letter, axes in maps.items():
+        end = axes.collections[0].norm.vmax
+        words = {"(a)": "IMP, reading (iii), from the end", "(d)": "IMP, reading (ii), from initialisation"}
+        said = f"0 to {end:.3g}." if letter in ("(b)", "(e)") else f"about 0: to {end:.3g} either way."
+        (start,) = [part for part in caption.split(". ") if part.startswith(letter)]
+        assert start.startswith(f"{letter} {words[letter]}") if letter in words else said in f"{start}."
+
+
+def test_differing_scales_of_difference_maps_are_said_and_equal_ones_are_not(drawn):
+    assert "The scales of (c) and (f) differ" in drawn["12"].caption
+    assert layer_plot._scales_words([("c", 0.2), ("f", 0.2)]) == ""
+    assert "of (c), (f) and (i) differ" in layer_plot._scales_words([("c", 0.2), ("f", 0.2), ("i", 0.1)])
+
+
 def test_without_an_arm_there_are_no_flips_to_compare(records):
     with pytest.raises(NothingToDraw, match="paper_repro.py train --preset quick"):
         figure_12(without_arms(records, "lrr"))

@@ -151,3 +151,58 @@ def test_one_perturbation_alone_needs_no_panel_of_others(synthetic):
     found = draw(variations=varied(synthetic, values=VALUES[:1]))
     assert "by level and scope" not in found.plotted["quick, model=resnet8, digits"]
     assert not found.figure.axes[1].axison
+
+
+def without_perturbed_arms(results):
+    arms = {arm: run for arm, run in results.arms.items() if not arm.endswith("-perturbed")}
+    return replace(results, arms=arms, study=replace(results.study, arms={arm: run.run for arm, run in arms.items()}))
+
+
+def test_where_only_the_variation_has_perturbed_signs_its_usual_value_is_drawn_and_judged(synthetic):
+    from figures.claims import evaluate
+
+    study, values = without_perturbed_arms(plain(synthetic)), varied(synthetic)
+    usual = values[1]
+    found = draw(study, variations=values)
+    assert list(found.plotted) == [usual.study.study, "quick, model=resnet8, digits"]
+    assert found.plotted[usual.study.study]["perturbed"]["share"] == 0.2 and not found.missing
+    (verdict,) = [v for v in evaluate(Records((study,), variations=tuple(values))) if v.id == "11"]
+    effect = np.mean(cost(usual, "imp", H_LEVELS)) - np.mean(cost(usual, "lrr", H_LEVELS))
+    assert verdict.rows[0].effect == pytest.approx(100 * effect) and verdict.study is None
+    assert (verdict.preset, verdict.variation, verdict.common) == ("quick", "perturbation", "model=resnet8")
+    assert "resnet8" in verdict.scope and "resnet20" not in verdict.scope
+
+
+def test_a_presets_own_perturbed_arms_are_judged_rather_than_the_variation(synthetic):
+    from figures.claims import evaluate
+
+    records = Records((plain(synthetic),), variations=tuple(varied(synthetic)))
+    (verdict,) = [v for v in evaluate(records) if v.id == "11"]
+    assert verdict.study == "quick-digits" and verdict.variation is None
+
+
+def test_claim_11_is_not_run_where_its_share_and_level_are_not_among_the_values(synthetic):
+    from figures.claims import evaluate
+
+    others = tuple(value for k, value in enumerate(varied(synthetic)) if k != 1)
+    (verdict,) = [v for v in evaluate(Records((), variations=others)) if v.id == "11"]
+    assert verdict.verdict == "not run"
+    assert verdict.rows[0].command == "paper_repro.py train --preset quick --vary perturbation"
+
+
+def test_claim_11_is_not_judged_on_networks_at_chance(synthetic):
+    from figures.claims import evaluate
+    from figures.verdicts import AT_CHANCE
+
+    usual = varied(synthetic)[1]
+
+    def guessing(run):
+        def at(record):
+            levels = {k: replace(level, test_accuracy=level.test_accuracy - 0.8) for k, level in record.levels.items()}
+            return replace(record, levels=levels)
+
+        return replace(run, seeds={s: at(record) for s, record in run.seeds.items()})
+
+    lost = replace(usual, arms={arm: guessing(run) for arm, run in usual.arms.items()})
+    (verdict,) = [v for v in evaluate(Records((), variations=(lost,))) if v.id == "11"]
+    assert verdict.verdict == AT_CHANCE

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -59,6 +60,20 @@ def test_the_caption_says_how_many_trials_and_which_stopped_early(records):
     assert "2,000 trials" in caption and "Clopper-Pearson" in caption and "stopped" not in caption
     late = altered(records, "sample-size", lambda values: values["cells"][0]["imp"].update(unsettled=7))
     assert "7 trials were stopped before every flow rested" in FIGURES["15"].draw(late).caption
+
+
+def test_each_panel_says_its_sample_sizes_and_how_many_trials_each_marker_is_of(records):
+    def fewer(values):
+        (cell,) = (cell for cell in values["cells"] if (cell["ratio"], cell["noise"]) == (10, 0.5))
+        for rule in ("imp", "lrr"):
+            cell[rule]["trials"] //= 2
+            for key in ("learns", "recovered"):
+                cell[rule][key] |= {"count": 500, "low": 0.4, "high": 0.6}
+
+    caption = FIGURES["15"].draw(altered(records, "mask-recovery", fewer)).caption
+    _, a, b, c = re.split(r" \([abc]\) ", caption)
+    sizes, other = "Sample size n = 10 to 500; each marker: 2,000 trials", ", but 1,000 at n / d = 10, noise 0.5"
+    assert f"{sizes}." in a and f"{sizes}{other}." in b and f"{sizes}{other}." in c
 
 
 def test_one_experiment_without_the_other_draws_its_panels_and_names_the_command(records):

@@ -214,8 +214,22 @@ def test_widths_list_their_weights_and_the_growth_of_the_lead(drawings, folder):
     assert growth["values"] == pytest.approx(list(leads[-1] - leads[0]))
     assert (growth["low"], growth["high"]) == pytest.approx(t_ends(leads[-1] - leads[0]))
     assert "1,100 (9) at 2; 4,400 (34) at 4; 17,600 (137) at 8; 70,400 (550) at 16" in drawing.caption
-    assert f"the lead at 16 less that at 2 is {growth['mean']:+.3f}" in drawing.caption
+    points = [f"{100 * growth[key]:+.2f}" for key in ("mean", "low", "high")]
+    assert f"the lead at 16 less that at 2 is {points[0]} [{points[1]}, {points[2]}] points" in drawing.caption
     assert growth["low"] > 0, "the made-up lead grows"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_caption_says_what_a_point_is_on_axes_of_fractions(drawings, name):
+    assert "H and leads are fractions; .01 of them is 1 accuracy point." in drawings[name].caption
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_panel_of_curves_has_the_label_of_its_axis(drawings, name):
+    drawing = drawings[name]
+    panels = drawing.figure.axes[: len(drawing.plotted[PLACE]["values"])]
+    (label,) = {axes.get_xlabel() for axes in panels}
+    assert len(panels) > 1 and label in ("density (log scale)", "density")
 
 
 def test_growth_from_networks_that_have_learnt_nothing_is_said_to_be_none_to_see(drawings, tmp_path):
