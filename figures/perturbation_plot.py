@@ -153,7 +153,9 @@ def _study_row(sheet: Sheet, axes, results: StudyResults, there) -> tuple[dict, 
     where = Perturbed(*(config.get(f"perturb_{name}") for name in ("rate", "level", "scope")), results)
     plotted = {"curves": draw_curves(axes[0], results, there), "perturbed": _described(where)}
     _mark_start(axes, where)
-    sheet.letter(axes[0], panel_name(results.study), f"{seeds_words(results, there)}; {_words(where)}.", 52)
+    study = results.study
+    name = f"{dataset_name(study.dataset)}, {study.model}" if study.varied else panel_name(study)
+    sheet.letter(axes[0], name, f"{seeds_words(results, there)}; {_words(where)}.", 52)
     costs = {rule: arms for rule, arms in _DROPS.items() if rule in _shown(results)}
     missing = [item for rule in _DROPS if rule not in costs for item in unpaired(results, tuple(_DROPS[rule]), PANEL)]
     if costs:
@@ -210,8 +212,10 @@ def _variation_row(sheet: Sheet, axes, variation: Variation, found: Sequence[Per
     labels = [f"level {p.level}" + ("\nin layers" if p.scope == "layerwise" else "") for p in by_place]
     axes[1].set_xticks(range(len(by_place)), labels)
     axes[1].set(xlabel="flipped at the start of", ylabel="H lost", xlim=(-0.5, len(by_place) - 0.5))
-    words = f"at other levels, and drawn within layers; a share of {share:g}; a level sees what is flipped before it"
-    sheet.letter(axes[1], f"{name}: level and scope, share {share:g}", f"cost of H {words}.", 52)
+    layers = any(p.scope == "layerwise" for p in by_place)
+    words = f"by level{', and drawn within layers' * layers}; a share of {share:g}"
+    title = f"{name}: level{' and scope' * layers}, share {share:g}"
+    sheet.letter(axes[1], title, f"cost of H {words}; a level sees what is flipped before it.", 52)
     return plotted
 
 
