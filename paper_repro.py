@@ -318,7 +318,8 @@ def run_verify(command: Verify, line: str) -> int:
     wanted = {choose(study, shown, f"study of figure {name}") for study in command.studies} or set(shown)
     with _fresh(command.into) as folder:
         kept = Study(results=folder / "results", **{option: getattr(command, option) for option in _KEPT})
-        found = [plan for study in shown if study in wanted for plan in _plans_again(study, shown[study], kept)]
+        again = {study: entry for study, entry in shown.items() if study in wanted and entry["arms"]}
+        found = [plan for study, entry in again.items() for plan in _plans_again(study, entry, kept)]
         if command.dry_run:
             print(forecasts(found, kept) or "no network to train")
             return 0

@@ -20,7 +20,7 @@ def _last_epoch_of_level(event: Event) -> bool:
 
 
 def _label(task: Task) -> str:
-    return f"{task.config.arm} (seed {task.seed})"
+    return f"{task.config.name} (seed {task.seed})"  # the arm alone would be that of several studies
 
 
 class Lines:

@@ -6,7 +6,7 @@ torch is loaded only where something is measured or trained.
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,10 +15,8 @@ from empirics import presets, runtime, sweep
 from empirics.arms import Settings, differs, resolve
 from empirics.care import Care
 from empirics.config import ConfigError, RunConfig, choose
-from empirics.disk import sealed
 from empirics.runtime import usable_cores
-from empirics.store import json_bytes, write_atomic
-from empirics.study_files import overlaps_file, overlaps_stand, write_study
+from empirics.study_records import StudyRecords
 from empirics.sweep import DataSource
 from empirics.tasks import Key, Task, plan_tasks, study_record, unfinished
 from empirics.variations import VARIATIONS
@@ -204,28 +202,26 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
     """
     from empirics.progress import reporter
 
-    studies = {}
-    for plan in plans:
-        study = write_study(command.results, plan.record)
-        if plan.tasks:
-            overlaps_file(command.results, study["study"]).unlink(missing_ok=True)  # counted again when runs are done
-        studies[study["study"]] = study
+    studies = StudyRecords([(plan.record, {task.key for task in plan.tasks}) for plan in plans], command.results)
     failed, together = 0, joined(plans)
     for (source, workers), tasks in together.items():
         with reporter(tasks) as on_event:
+
+            def hear(event: sweep.Event, show: Callable[[sweep.Event], None] = on_event) -> None:
+                show(event)
+                studies.hear(event)
+
             failures = sweep.execute(
                 tasks,
                 source,
                 command.results,
                 device=command.device,
                 workers=workers,
-                on_event=on_event,
+                on_event=hear,
                 care=care(command),
             )
         failed += len(failures)
-    for study in studies.values():
-        if not overlaps_stand(command.results, study):
-            count_overlaps(command.results, study)
+    studies.count_the_rest()
     return failed, sum(map(len, together.values()))
 
 
@@ -241,14 +237,6 @@ def joined(plans: Sequence[Plan]) -> dict[tuple[DataSource, int], list[Task]]:
 def care(command: Study) -> Care:
     """How carefully the runs of a command are kept."""
     return Care(**{field.name: getattr(command, field.name) for field in dataclasses.fields(Care)})
-
-
-def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
-    """Hold the arms of a study against one another: all that it lists, those trained before too."""
-    from empirics.overlaps import study_overlaps
-
-    record = study_overlaps(results, study)
-    write_atomic(overlaps_file(results, study["study"]), json_bytes(sealed(record)))
 
 
 def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:

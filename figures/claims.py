@@ -180,7 +180,10 @@ def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Ev
     if kind == NETWORK:
         return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
     if kind == PERTURBED:
-        there = perturbed_studies(records) or [(None, None)]
+        there = perturbed_studies(records)
+        judged = {(results.study.base, results.study.dataset) for results, _ in there}
+        there += [(r, None) for r in records.studies if (r.study.base, r.study.dataset) not in judged]
+        there = there or [(None, None)]
         return [Evidence(results, records.theory, problems, variation) for results, variation in there]
     found = variations(records, kind) if kind != THEORY else []
     return [Evidence(None, records.theory, problems, variation) for variation in found or [None]]

@@ -6,8 +6,9 @@ that smallest effect are the same place on every line. The axis is linear up to 
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from figures import style
 from figures.claims import evaluate
@@ -262,20 +263,17 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
 
 
 def _other_networks(records: Records) -> list[str]:
-    """The networks that variations run on in place of their preset's own, a sentence for each preset and data set."""
-    own = {(r.study.base, r.study.dataset): r.study.model for r in records.studies if not r.study.changed}
-    found: dict[tuple[str, str], dict[str, None]] = {}
-    for study in (results.study for results in records.variations):
-        place = study.base, study.dataset
-        model = study.common.get("model", own.get(place))
-        if model != own.get(place):
-            found.setdefault(place, {})[model] = None
+    """What holds in every variation in place of a preset's own settings, a sentence for each preset and data set."""
+    common = {(r.study.base, r.study.dataset): r.study.common for r in records.variations}
     return [
-        f"Variations ({dataset_name(dataset)}, preset {preset}): {', '.join(models)}"
-        + (f" in place of {own[preset, dataset]}" if (preset, dataset) in own else "")
-        + "; where the network or its width is varied, the one named."
-        for (preset, dataset), models in found.items()
+        f"Variations ({dataset_name(dataset)}, preset {preset}) run with {_settings(settings)}, unless that is varied."
+        for (preset, dataset), settings in common.items()
+        if settings
     ]
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def _seeds(results: StudyResults) -> str:

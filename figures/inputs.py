@@ -17,13 +17,21 @@ def studies_read(spec: FigureSpec, records: Records) -> Iterator[tuple[StudyResu
     """
     for results in records.studies if spec.arms else ():
         if not spec.presets or results.study.base in spec.presets:
-            yield results, (*spec.arms, *spec.more)
+            yield results, () if _stood_in_for(results, spec, records) else (*spec.arms, *spec.more)
     for name, arms in (*spec.variations.items(), *spec.also.items()):
         for variation in variations(records, name):
             for results in variation.studies:
                 yield results, arms
             if variation.own:
                 yield variation.own, ()
+
+
+def _stood_in_for(results: StudyResults, spec: FigureSpec, records: Records) -> bool:
+    """Whether a variation is drawn in place of a study: it has every arm that the figure needs, the study has not."""
+    if not spec.reads_variations_alone or set(spec.arms) <= set(results.arms):
+        return False
+    place = results.study.base, results.study.dataset
+    return any((v.preset, v.dataset) == place for name in spec.variations for v in variations(records, name))
 
 
 def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:

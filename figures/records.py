@@ -47,8 +47,8 @@ class Study:
     """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of.
 
     `base` is the preset, `changed` what was changed in it. `varied` names the variation that the study is one value of
-    (`base`: a value of every one), if it is, and `common` those of `changed` that hold at all of its values; claims
-    about IMP and LRR are not judged on such a study.
+    (`base`: a value of every one), if it is, and `common` those of `changed` that hold at all of its values; such a
+    study is judged as a value of its variation alone.
     """
 
     study: str
@@ -203,7 +203,7 @@ class TheoryResult:
 class Records:
     """Everything in a results folder that could be read, and the problems with what could not.
 
-    `variations` are the studies in which one thing of a preset is varied, apart from `studies`, which claims speak of.
+    `variations` are the studies in which one thing of a preset is varied, apart from `studies`, the presets' own.
     """
 
     studies: tuple[StudyResults, ...] = ()

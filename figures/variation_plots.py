@@ -117,7 +117,7 @@ def _absent(variation: Variation, plan: Plan) -> list[Missing]:
                 why = f"{arm} has no complete seed at {value_words(value.x)}"
                 lost.append(Missing(panel, why, variation.command, what))
     if not variation.has_base:
-        lost.append(Missing(panel, "the preset's own value has not been run", variation.command, "the own value"))
+        lost.append(Missing(panel, "the common settings have not been run", variation.command, "the common settings"))
     return lost
 
 
@@ -278,8 +278,8 @@ PLANS: dict[str, Plan] = {
         "prune-rate",
         "Does LRR's lead hold at other prune rates?",
         "prune rate (fraction of the surviving weights removed between two levels)",
-        "Rates differ in the number of levels that H averages over, each of density <= .03, and in what LRR's weights"
-        " have been trained for by then: more epochs at smaller rates.",
+        "H is over a rate's own levels, each of density <= .03, by when LRR's weights have been trained for more epochs"
+        " at smaller rates.",
     ),
     "17": Plan(
         "schedule",

@@ -41,6 +41,9 @@ def block_words(variation: Variation, values: Sequence[Value], sizes: bool = Fal
 def _network(values: Sequence[Value]) -> str:
     """The network where all values have one, without its width where that is varied."""
     models, widths = ({getattr(value.results.study, name) for value in values} for name in ("model", "width"))
+    if len(models) > 1 and len(widths) > 1 and None not in widths:
+        studies = [value.results.study for value in values]
+        return "; " + ", ".join(dict.fromkeys(f"{study.model} of width {study.width}" for study in studies))
     if len(models) > 1:
         return f"; networks of width {widths.pop()}" if len(widths) == 1 and None not in widths else ""
     width = f" of width {widths.pop()}" if len(widths) == 1 and None not in widths else ""
@@ -96,7 +99,8 @@ def _own_value(variation: Variation, values: Sequence[Value]) -> str:
         return f"The preset's own network, {own}, is none of them." if own and own not in there else ""
     common = dict(variation.common)
     own = [value_words(value.x) for value in values if dict(value.results.study.changed) == common]
-    return f"The preset's own value: {own[0]}." if own else ""
+    whose = "The value of the common settings" if common else "The preset's own value"
+    return f"{whose}: {own[0]}." if own else ""
 
 
 def _verdicts(values: Sequence[Value]) -> str:

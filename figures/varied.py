@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from figures import measures
 from figures.commands import TRAIN
 from figures.records import Records, StudyResults
 
@@ -67,13 +68,17 @@ def _variation(records: Records, name: str, studies: list[StudyResults]) -> Vari
 def perturbed_studies(records: Records) -> list[tuple[StudyResults, Variation | None]]:
     """The studies with a fifth of the signs perturbed at the middle level, and the variation that each is a value of.
 
-    A preset's own study where its perturbed arms have been run, else that value of the variation `perturbation`.
+    A preset's own study where they have been run in it, whole, else that value of the variation `perturbation`.
     """
-    own = [results for results in records.studies if set(PERTURBED) & set(results.arms)]
+    own = [results for results in records.studies if _is_usual(results) and _has_perturbed(results)]
     judged = {(results.study.base, results.study.dataset) for results in own}
     varied = [v for v in variations(records, "perturbation") if (v.preset, v.dataset) not in judged]
     usual = [(results, variation) for variation in varied for results in variation.studies if _is_usual(results)]
     return [*((results, None) for results in own), *usual]
+
+
+def _has_perturbed(results: StudyResults) -> bool:
+    return bool(measures.shared_seeds(results, (*_FIRST, *PERTURBED)))
 
 
 def _is_usual(results: StudyResults) -> bool:

@@ -283,3 +283,9 @@ def test_without_a_data_folder_figures_show_what_they_can_and_say_what_is_missin
     (tmp_path / "data").mkdir()
     refused = call("figures", "8", "--preset", "cifar10", cwd=tmp_path)
     assert refused.returncode == 2 and "does not hold" in refused.stderr, "a folder that lacks the data is a mistake"
+
+
+def test_a_figure_of_a_variation_is_verified_although_it_reads_no_arm_of_the_presets_own_study(tmp_path):
+    shutil.copytree(ROOT / "figures/reference/quick", tmp_path / "out/figures")
+    done = call("verify", "width", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0 and "preset quick: " in done.stdout, done.stderr

@@ -19,7 +19,7 @@ class Experiment:
     """A sweep: its default parameters and a sentence on what it shows.
 
     function : "module:name" within theory, imported when it is run, so that names cost nothing
-    slow : takes ten seconds or more, so that a process of its own is worth its start
+    slow : takes many times as long as a process takes to start
     """
 
     name: str

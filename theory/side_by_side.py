@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 from theory.experiments import EXPERIMENTS
 from theory.records import Result
@@ -22,7 +23,7 @@ class ExperimentError(RuntimeError):
 def run_side_by_side(names: Sequence[str], workers: int) -> Iterator[tuple[str, Result, float]]:
     """Run experiments with their default parameters; yield name, result and seconds as each is done.
 
-    Those that take less time than a process takes to start are run in this one, first.
+    Those that are not slow are run in this process, first.
 
     Parameters
     ----------
@@ -39,10 +40,11 @@ def run_side_by_side(names: Sequence[str], workers: int) -> Iterator[tuple[str, 
         yield name, *timed(name)
     if len(here) == len(names):
         return
-    context = multiprocessing.get_context("spawn")
+    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
     with ProcessPoolExecutor(min(workers, len(slow)), mp_context=context, initializer=_begin) as pool:
         try:
-            running = {pool.submit(timed, name): name for name in slow}
+            with _deaf_children():
+                running = {pool.submit(timed, name): name for name in slow}
             for future in as_completed(running):
                 yield running[future], *future.result()
         except BrokenProcessPool:
@@ -50,7 +52,7 @@ def run_side_by_side(names: Sequence[str], workers: int) -> Iterator[tuple[str, 
                 "a process that ran an experiment of the neuron was ended, by lack of memory perhaps: run it again"
             ) from None
         except BaseException:  # Ctrl-C waits for nothing: the executor itself would wait for the longest experiment
-            for child in multiprocessing.active_children():
+            for child in set(multiprocessing.active_children()) - set(others):
                 child.kill()
             raise
 
@@ -61,9 +63,18 @@ def timed(name: str) -> tuple[Result, float]:
     return experiment.run(**experiment.params), time.perf_counter() - started
 
 
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started meanwhile never hear Ctrl-C, to which the parent alone answers."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin() -> None:
-    """The parent alone answers to Ctrl-C, and its processes end with it, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Processes end with their parent, however it ends."""
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 

@@ -31,7 +31,7 @@ def test_off_a_terminal_there_is_one_line_a_level_and_one_a_remark():
             report(event)
     lines = stream.getvalue().splitlines()
     assert ["level 6" in line for line in lines] == [False, True, False, False]
-    assert "died: its process ended" in lines[0] and "imp-long (seed 2) level 7: test accuracy 0.500" in lines[2]
+    assert "died: its process ended" in lines[0] and f"{CONFIG.name} (seed 2) level 7: test accuracy 0.500" in lines[2]
     assert lines[3].endswith("finished: a remark with [/brackets]") and "1/1 runs done" in lines[3]
 
 

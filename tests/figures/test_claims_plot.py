@@ -143,16 +143,11 @@ def test_data_sets_stand_under_headings_of_their_own(records, synthetic):
     assert "CIFAR-10 (preset cifar10-small" in drawing.caption and "n = 4 seeds" in drawing.caption
 
 
-def test_the_caption_names_the_network_of_variations_where_it_is_another_than_the_presets():
+def test_the_caption_says_what_holds_in_all_variations():
     made_up = made.every_record()
-
-    def caption(model):
-        own = replace(made_up.studies[0], study=replace(made_up.studies[0].study, base="quick", model=model))
-        return drawn(replace(made_up, studies=(own,))).caption
-
-    assert "Variations (digits, preset quick): resnet8 in place of resnet20; where" in caption("resnet20")
-    assert "Variations (" not in caption("resnet8")
-    assert "Variations (digits, preset quick): resnet8; where" in drawn(replace(made_up, studies=())).caption
+    assert "Variations (digits, preset quick) run with model=resnet8, unless that is varied." in drawn(made_up).caption
+    own = tuple(replace(r, study=replace(r.study, common={})) for r in made_up.variations)
+    assert "Variations (" not in drawn(replace(made_up, variations=own)).caption
 
 
 @pytest.mark.parametrize("case", ["full", "wild", "long", "few"])

@@ -206,3 +206,42 @@ def test_claim_11_is_not_judged_on_networks_at_chance(synthetic):
     lost = replace(usual, arms={arm: guessing(run) for arm, run in usual.arms.items()})
     (verdict,) = [v for v in evaluate(Records((), variations=(lost,))) if v.id == "11"]
     assert verdict.verdict == AT_CHANCE
+
+
+@pytest.mark.parametrize("change", ["another share", "an arm missing", "no complete seed"])
+def test_perturbed_arms_that_are_not_those_of_claim_11_do_not_stand_in_for_the_variation(synthetic, change):
+    from figures.varied import perturbed_studies
+
+    own, values = plain(synthetic), varied(synthetic)
+    arms = dict(own.arms)
+    if change == "another share":
+        arms = {arm: replace(run, config=run.config | {"perturb_rate": 0.5}) for arm, run in arms.items()}
+    elif change == "an arm missing":
+        del arms["lrr-perturbed"]
+    else:
+        arms["imp-perturbed"] = replace(arms["imp-perturbed"], seeds={})
+    ((found, variation),) = perturbed_studies(Records((replace(own, arms=arms),), variations=tuple(values)))
+    assert found is values[1] and variation.name == "perturbation"
+
+
+def test_a_study_without_perturbed_signs_keeps_its_place_among_the_claims(synthetic):
+    from figures.claims import evaluate
+
+    study, values = without_perturbed_arms(plain(synthetic)), varied(synthetic)
+    cifar = replace(study, study=replace(study.study, study="cifar10", base="cifar10", dataset="cifar10"))
+    found = {v.dataset: v for v in evaluate(Records((study, cifar), variations=tuple(values))) if v.id == "11"}
+    assert found["digits"].variation == "perturbation" and found["cifar10"].verdict == "not run"
+    assert "--arms imp-perturbed lrr-perturbed" in found["cifar10"].rows[0].command
+
+
+def test_a_study_that_the_variation_stands_in_for_is_no_input_of_figure_6(synthetic):
+    from figures.inputs import studies_read
+
+    own, values = plain(synthetic), tuple(varied(synthetic))
+
+    def read(study, variations):
+        found = studies_read(FIGURES["6"], Records((study,), variations=variations))
+        return {arm for results, arms in found if results.study.study == "quick-digits" for arm in arms}
+
+    assert read(without_perturbed_arms(own), values) == set()
+    assert set(RULES) <= read(own, values) and set(RULES) <= read(without_perturbed_arms(own), ())

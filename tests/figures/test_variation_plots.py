@@ -121,7 +121,7 @@ def test_captions_say_where_the_lead_lies_as_the_made_up_effects_have_it(drawing
         assert "n = 4 seeds (0 1 2 3)" in drawings[name].caption and "Student-t 95 %" in drawings[name].caption
     assert "model=resnet8 in place of resnet20; resnet8 of width 8" in drawings["17"].caption
     assert "The preset's own network, resnet20, is none of them." in drawings["18"].caption
-    assert "The preset's own value: cosine." in drawings["17"].caption
+    assert "The value of the common settings: cosine." in drawings["17"].caption
 
 
 def test_h_of_rates_differs_in_its_levels_and_each_has_a_density_of_at_most_3_percent(drawings):

@@ -57,6 +57,16 @@ def test_a_process_that_is_killed_is_said_and_not_waited_for(tmp_path):
     assert said.startswith("error: a process that ran an experiment of the neuron was ended")
 
 
+def test_ctrl_c_at_a_terminal_says_one_line_even_while_processes_start(tmp_path):
+    command = [sys.executable, str(ROOT / "paper_repro.py"), "theory", "mask-recovery", "hidden-neurons"]
+    parent = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    _wait_for(lambda: len(_children(parent.pid)) >= 2)
+    time.sleep(0.2)
+    os.killpg(parent.pid, signal.SIGINT)
+    _, said = parent.communicate(timeout=30)
+    assert parent.returncode == 130 and len(said.splitlines()) == 1, said
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_an_interrupt(sent, tmp_path):
     parent, children = _started(tmp_path)
@@ -80,14 +90,20 @@ def _state(pid):
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def _working(pid):
-    """The processes that run an experiment: two, each with a second of work behind it."""
-    found = []
+def _children(pid):
+    """Process -> ticks of the clock that it has worked."""
+    found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[1]) == pid and int(fields[11]) > os.sysconf("SC_CLK_TCK"):
-            found.append(int(stat.parent.name))
+        if int(fields[1]) == pid:
+            found[int(stat.parent.name)] = int(fields[11])
+    return found
+
+
+def _working(pid):
+    """The processes that run an experiment: two, each with a second of work behind it."""
+    found = [child for child, ticks in _children(pid).items() if ticks > os.sysconf("SC_CLK_TCK")]
     return found if len(found) == 2 else None
