@@ -8,3 +8,7 @@ import signal
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+import torch  # noqa: E402
+
+torch.use_deterministic_algorithms(True)  # what it imports at its first call takes a second, of every worker otherwise

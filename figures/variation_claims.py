@@ -1,6 +1,7 @@
 """The claims that a variation of a preset decides: claim 13 on networks, and what the paper's reviewers asked.
 
-Pure: records in, rows out. What the rows have in common was fixed before the data:
+Pure: records in, rows out. What the rows have in common was fixed before the data (the network and the values that
+`quick` varies were not: those chosen first had ended near chance, and took too long):
 
 - A claim is judged once all values of its variation stand (`VALUES` of them), so that no order of training decides it.
 - The common settings are a value like the others: "at every value" includes them.

@@ -4,6 +4,8 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,3 +206,15 @@ def test_a_second_interrupt_ends_the_workers_at_once_and_leaves_none_behind():
         "kill",
         "join",
     ]
+
+
+def test_a_worker_imports_nothing_that_the_fork_server_could_have_imported_for_all():
+    code = (
+        "import sys, empirics.fork_server, empirics.levels, sklearn.datasets; there = set(sys.modules)\n"
+        "from empirics import runtime, train; from empirics.sweep import DataSource\n"
+        "import torch; runtime.prepare('cpu'); DataSource('digits').load()\n"
+        "torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)\n"
+        "print(len([name for name in set(sys.modules) - there if name.startswith(('torch', 'sympy', 'sklearn'))]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and int(done.stdout) < 5, done.stdout + done.stderr
