@@ -156,7 +156,7 @@ def test_progress_off_a_terminal_is_one_line_a_level(tmp_path):
     done = call("train", "--arms", "lrr", *TINY, cwd=tmp_path)
     assert done.returncode == 0
     lines = [line for line in done.stderr.splitlines() if "test accuracy" in line]
-    assert len(lines) == 3 and "lrr (seed 0) level 2" in lines[-1]
+    assert len(lines) == 3 and re.search(r"lrr-digits-resnet8-\w{8} \(seed 0\) level 2", lines[-1])
     again = call("train", "--arms", "lrr", *TINY, cwd=tmp_path)
     assert again.returncode == 0 and again.stderr == "", "nothing left to train"
 

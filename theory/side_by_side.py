@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 from theory.experiments import EXPERIMENTS
 from theory.records import Result
@@ -66,6 +67,7 @@ def timed(name: str) -> tuple[Result, float]:
 @contextmanager
 def _deaf_children() -> Iterator[None]:
     """Processes that are started meanwhile never hear Ctrl-C, to which the parent alone answers."""
+    resource_tracker.ensure_running()  # started with the first process, it would unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

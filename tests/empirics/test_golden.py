@@ -22,8 +22,8 @@ def make(results: Path) -> None:
     """The golden study in a results folder."""
     from empirics import presets
     from empirics.runtime import prepare
-    from empirics.study import count_overlaps
     from empirics.study_files import write_study
+    from empirics.study_records import count_overlaps
 
     prepare("cpu", threads=1)
     run_arms(["imp", "lrr"], lab_in(results, datasets.load("digits")), **SETTINGS)

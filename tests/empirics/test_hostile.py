@@ -23,7 +23,7 @@ from empirics.config import ConfigError, RunConfig
 from empirics.disk import StoreError
 from empirics.resume import Interrupted
 from empirics.store import RunFolder
-from empirics.study import count_overlaps
+from empirics.study_records import count_overlaps
 from empirics.tasks import plan_tasks, unfinished
 
 CONFIG = RunConfig(levels=1)

@@ -133,7 +133,8 @@ def terminate(*_) -> None:
 @pytest.mark.parametrize("number, raised", [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
 def test_an_interrupt_that_python_swallows_stops_the_sweep_all_the_same(tmp_path, number, raised):
     told = []
-    former = signal.signal(signal.SIGTERM, terminate)
+    handlers = {signal.SIGTERM: terminate, signal.SIGINT: signal.default_int_handler}  # ignored in the background
+    former = {sent: signal.signal(sent, handler) for sent, handler in handlers.items()}
 
     def swallow(event: sweep.Event) -> None:
         told.append(event.kind)
@@ -148,7 +149,8 @@ def test_an_interrupt_that_python_swallows_stops_the_sweep_all_the_same(tmp_path
             sweep.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=swallow)
         assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == before
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for sent, handler in former.items():
+            signal.signal(sent, handler)
     assert "imp" in [task.config.arm for task in unfinished(tasks, tmp_path)], "a worker may end its last epoch"
     assert not multiprocessing.active_children()
 
