@@ -4,11 +4,11 @@ import functools
 import hashlib
 import os
 import platform
-import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirics.commit import commit_of
 from empirics.config import ConfigError, choose
 
 if TYPE_CHECKING:
@@ -90,15 +90,7 @@ def code() -> str:
 
 @functools.cache
 def _git() -> dict[str, Any]:
-    run = functools.partial(subprocess.run, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
-    try:
-        commit = run(["git", "rev-parse", "HEAD"])
-        changes = run(["git", "status", "--porcelain", "--untracked-files=no"])
-    except (OSError, subprocess.TimeoutExpired):
-        return {"commit": None, "dirty": None}
-    if commit.returncode or changes.returncode:
-        return {"commit": None, "dirty": None}
-    return {"commit": commit.stdout.strip(), "dirty": bool(changes.stdout.strip())}
+    return commit_of(Path(__file__))
 
 
 @functools.cache

@@ -91,7 +91,7 @@ def made_by(sidecar: Mapping) -> list[str]:
     made = sidecar.get("provenance", {})
     git, versions = made.get("git") or {}, made.get("versions") or {}
     dirty = " with uncommitted changes" if git.get("dirty") else ""
-    lines = [f"Made by: {sidecar.get('command')}", f"Commit: {git.get('commit')}{dirty}"]
+    lines = [f"Made by: {sidecar.get('command')}", f"Commit: {git.get('commit') or 'unknown'}{dirty}"]
     lines.append("Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()))
     lines.append(f"Hardware: {_hardware(made)}, threads: {made.get('threads')}")
     if "code_sha256" in sidecar:
@@ -127,7 +127,7 @@ def _conditions(made: Mapping) -> str:
     versions, git = made.get("versions") or {}, made.get("git") or {}
     words = ", ".join(f"{name} {versions[name]}" for name in ("python", "numpy", "scipy", "torch") if name in versions)
     dirty = " with changes" if git.get("dirty") else ""
-    commit = str(git.get("commit"))[:12]
+    commit = str(git.get("commit") or "unknown")[:12]
     return f"made at commit {commit}{dirty}, {words}, on {_hardware(made)}, threads {made.get('threads')}"
 
 

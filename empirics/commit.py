@@ -1,0 +1,54 @@
+"""The commit that the code was run at: of the repository that tracks it, and of no other that lies around it."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+# set within a hook or an alias of another repository, they lead there whatever the folder is
+LEADS_ELSEWHERE = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+SECONDS = 10
+
+
+def commit_of(file: Path) -> dict[str, Any]:
+    """The commit of the repository that tracks a file, and whether anything that it tracks has changed since.
+
+    A package in the virtual environment of another project lies in that project's folder and is none of its files:
+    nothing is known of its commit then.
+
+    Args:
+        file: a source file; links are followed.
+
+    Returns:
+        `commit` (hexadecimal) and `dirty`; both None where no repository tracks the file, or there is no git.
+    """
+    file = file.resolve()
+    try:
+        _git(file.parent, "ls-files", "--error-unmatch", "--", file.name)
+        commit = _git(file.parent, "rev-parse", "--verify", "HEAD").decode("ascii").strip()
+        changes = _git(file.parent, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": bool(changes.strip())}
+
+
+def _git(folder: Path, *arguments: str) -> bytes:
+    """What git prints.
+
+    Raises:
+        OSError, subprocess.SubprocessError: there is no git, it takes too long, or it refuses.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in LEADS_ELSEWHERE}
+    command = ["git", "--no-optional-locks", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=SECONDS, check=True)
+    return done.stdout

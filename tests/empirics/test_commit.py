@@ -1,0 +1,145 @@
+"""Whose commit a result names: that of the repository which tracks the code, and of no other around it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from empirics.commit import LEADS_ELSEWHERE, commit_of
+
+NOBODY = {"commit": None, "dirty": None}
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+
+
+@pytest.fixture(autouse=True)
+def plain_git(monkeypatch):
+    for name in LEADS_ELSEWHERE:
+        monkeypatch.delenv(name, raising=False)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    me = ("-c", "user.name=A", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main")
+    done = subprocess.run(["git", *me, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def repository(folder: Path, *files: str) -> str:
+    """A repository that tracks these files; its commit."""
+    folder.mkdir(exist_ok=True)
+    git(folder, "init")
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x = 1\n")
+        git(folder, "add", "--", name)
+    git(folder, "commit", "--allow-empty", "-m", "first")
+    return git(folder, "rev-parse", "HEAD")
+
+
+def installed(folder: Path) -> Path:
+    """A package in the virtual environment of a project."""
+    file = folder / ".venv/lib/python3/site-packages/empirics/runtime.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("x = 1\n")
+    return file
+
+
+def test_the_commit_is_that_of_the_repository_that_tracks_the_code(tmp_path):
+    commit = repository(tmp_path / "ours", "empirics/runtime.py")
+    file = tmp_path / "ours/empirics/runtime.py"
+    assert commit_of(file) == {"commit": commit, "dirty": False}
+    (tmp_path / "ours/new.txt").write_text("not tracked")
+    assert commit_of(file)["dirty"] is False
+    file.write_text("x = 2\n")
+    assert commit_of(file) == {"commit": commit, "dirty": True}
+
+
+def test_the_commit_of_a_project_in_whose_environment_the_package_lies_is_not_ours(tmp_path):
+    repository(tmp_path / "theirs", "main.py")
+    file = installed(tmp_path / "theirs")
+    assert commit_of(file) == NOBODY
+    (tmp_path / "theirs/.gitignore").write_text(".venv\n")
+    assert commit_of(file) == NOBODY, "ignored, as it usually is"
+
+
+def test_a_copy_among_the_files_of_another_project_has_its_commit_only_once_it_is_tracked_there(tmp_path):
+    repository(tmp_path / "theirs", "main.py")
+    file = tmp_path / "theirs/empirics/runtime.py"
+    file.parent.mkdir()
+    file.write_text("x = 1\n")
+    assert commit_of(file) == NOBODY
+    git(tmp_path / "theirs", "add", "empirics")
+    git(tmp_path / "theirs", "commit", "-m", "second")
+    assert commit_of(file)["commit"] == git(tmp_path / "theirs", "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("name", LEADS_ELSEWHERE[:2])
+def test_a_hook_of_another_repository_does_not_lend_its_commit(tmp_path, monkeypatch, name):
+    commit = repository(tmp_path / "ours", "empirics/runtime.py")
+    repository(tmp_path / "theirs", "main.py", "empirics/runtime.py")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs/.git"))
+    monkeypatch.setenv(name, str(tmp_path / "theirs" / (".git" if name == "GIT_DIR" else "")))
+    assert commit_of(tmp_path / "ours/empirics/runtime.py") == {"commit": commit, "dirty": False}
+    assert commit_of(installed(tmp_path)) == NOBODY
+
+
+def test_links_are_followed_to_the_repository_of_the_file(tmp_path):
+    commit = repository(tmp_path / "ours", "empirics/runtime.py")
+    repository(tmp_path / "theirs", "main.py")
+    packages = tmp_path / "theirs/.venv/site-packages"
+    packages.mkdir(parents=True)
+    (packages / "empirics").symlink_to(tmp_path / "ours/empirics")
+    assert commit_of(packages / "empirics/runtime.py")["commit"] == commit
+    (packages / "runtime.py").symlink_to(tmp_path / "ours/empirics/runtime.py")
+    assert commit_of(packages / "runtime.py")["commit"] == commit
+
+
+@pytest.mark.parametrize("kind", ["worktree", "submodule"])
+def test_worktrees_and_submodules_are_repositories_of_their_own(tmp_path, kind):
+    commit = repository(tmp_path / "ours", "empirics/runtime.py")
+    repository(tmp_path / "theirs", "main.py")
+    if kind == "worktree":
+        git(tmp_path / "ours", "worktree", "add", str(tmp_path / "theirs/lib"))
+    else:
+        git(tmp_path / "theirs", "-c", "protocol.file.allow=always", "submodule", "add", str(tmp_path / "ours"), "lib")
+    assert commit_of(tmp_path / "theirs/lib/empirics/runtime.py") == {"commit": commit, "dirty": False}
+
+
+def test_without_git_without_a_repository_or_without_a_commit_nothing_is_known(tmp_path, monkeypatch):
+    file = tmp_path / "alone.py"
+    file.write_text("x = 1\n")
+    assert commit_of(file) == NOBODY
+    assert commit_of(tmp_path / "gone/x.py") == NOBODY
+    git(tmp_path, "init")
+    git(tmp_path, "add", "alone.py")
+    assert commit_of(file) == NOBODY, "tracked, and never committed"
+    git(tmp_path, "commit", "-m", "first")
+    assert commit_of(file)["commit"] is not None
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert commit_of(file) == NOBODY
+
+
+def test_file_names_that_are_no_text_do_no_harm(tmp_path, monkeypatch):
+    repository(tmp_path / "ours", "empirics/runtime.py")
+    git(tmp_path / "ours", "config", "core.quotepath", "false")
+    odd = tmp_path / "ours" / "caf\udce9.txt"
+    try:
+        odd.write_text("1")
+    except OSError:
+        pytest.skip("this file system takes texts alone for names")
+    git(tmp_path / "ours", "add", "-A")
+    assert commit_of(tmp_path / "ours/empirics/runtime.py")["dirty"] is True
+
+
+def test_every_record_of_an_installed_package_says_that_its_commit_is_unknown(tmp_path):
+    """The whole package, copied into the environment of another project: what it says of itself."""
+    repository(tmp_path / "theirs", "main.py")
+    packages = tmp_path / "theirs/.venv/site-packages"
+    source = Path(sys.modules["empirics.commit"].__file__).parent
+    shutil.copytree(source, packages / "empirics", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from empirics.runtime import provenance; print(provenance(1)['git'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=packages, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.strip() == str(NOBODY)
