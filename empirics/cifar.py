@@ -15,8 +15,9 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
+from empirics import folders
 from empirics.archives import ARCHIVES, Archive, check_archive
-from empirics.files import DataError
+from empirics.files import DataError, kind_in
 from empirics.image_files import check_classes, check_folder
 from empirics.in_memory import InMemory, Split, build
 from empirics.pixels import cached
@@ -125,13 +126,18 @@ def _check_labels(cifar: Cifar, name: str, labels: np.ndarray) -> None:
 
 
 def _source(cifar: Cifar, folder: Path) -> Path:
-    """The archive, or the folder of the unpacked files."""
+    """The archive, or the folder of the unpacked files.
+
+    Raises:
+        DataError: neither is there; or one of them is a link that leads nowhere, or may not be looked at.
+    """
     check_folder(folder, cifar.layout)
-    if (folder / cifar.archive.file).is_file():
+    if kind_in(folder, cifar.archive.file) == folders.FILE:
         return folder / cifar.archive.file
-    for place in (folder / cifar.folder, folder):
-        if any((place / name).is_file() for name in cifar.files):
-            return place
+    for place in (cifar.folder, "."):
+        kinds = [kind_in(folder, f"{place}/{name}") for name in cifar.files]
+        if folders.FILE in kinds:
+            return folder / place
     raise DataError(f"data folder {folder.name!r} does not hold {cifar.name}: {cifar.layout}")
 
 

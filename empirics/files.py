@@ -4,8 +4,10 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from empirics import folders
 
 
 class DataError(ValueError):
@@ -27,6 +29,57 @@ def read_file(folder: Path, name: str) -> bytes:
         return (folder / name).read_bytes()
     except OSError as error:
         raise DataError(f"{printable(name)} cannot be read: {error.strerror}") from None
+
+
+def kind_in(folder: Path, name: str) -> str | None:
+    """What a name in a data set leads to, see `empirics.folders`; None for nothing there.
+
+    Args:
+        folder: of the data set.
+        name: relative to the folder, with `/`.
+
+    Raises:
+        DataError: it, or a folder on the way to it, is a link that leads nowhere, or may not be looked at.
+    """
+    for part in (*reversed(PurePosixPath(name).parents[:-1]), PurePosixPath(name)):
+        with _named(part.as_posix(), "read"):
+            found = folders.kind(folder / part)
+    return found
+
+
+def listed(folder: Path, name: str = "", wanted: Callable[[str], bool] = lambda name: True) -> list[tuple[str, str]]:
+    """What a folder of a data set holds: names, hidden ones left out, each with its kind, see `empirics.folders`.
+
+    Args:
+        folder: of the data set.
+        name: of the folder in it; by default the data set's own.
+        wanted: whether a name is asked for; nothing else is looked at.
+
+    Returns:
+        In the order of names.
+
+    Raises:
+        DataError: the folder may not be listed, or something in it is a link that leads nowhere.
+    """
+    with _named(name or f"data folder {folder.name!r}", "listed"):
+        entries = folders.entries(folder / name)
+    within = f"{name}/" if name else ""
+    found = [entry for entry in entries if not entry.name.startswith(".") and wanted(entry.name)]
+    return [(entry.name, _kind(entry, within + entry.name)) for entry in found]
+
+
+def _kind(entry: "os.DirEntry[str]", name: str) -> str:
+    with _named(name, "read"):
+        return folders.kind_of_entry(entry) or folders.OTHER
+
+
+@contextlib.contextmanager
+def _named(name: str, do: str) -> Iterator[None]:
+    """Turn an error of the system into one that names the place in the data set."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{printable(name)} cannot be {do}: {error.strerror}") from None
 
 
 def file_hash(path: Path, algorithm: str) -> str:

@@ -9,9 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from empirics.files import DataError, printable, read_file
+from empirics import folders
+from empirics.files import DataError, kind_in, listed, printable, read_file
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
+LOST_AND_FOUND = "lost+found"  # the file system's, at the top of a disk
 FOLDER_LAYOUT = "expected DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE, or val for test (.jpeg, .jpg or .png)"
 
 
@@ -61,7 +63,11 @@ class ImageFiles:
     def sizes(self) -> Iterable[str]:
         """Name and size of each file."""
         for name in self.names:
-            yield f"{name} {os.stat(os.path.join(self.folder, name)).st_size}"
+            try:
+                size = os.stat(os.path.join(self.folder, name)).st_size
+            except OSError as error:
+                raise DataError(f"{printable(name)} cannot be read: {error.strerror}") from None
+            yield f"{name} {size}"
 
 
 @dataclass(frozen=True)
@@ -89,16 +95,17 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
         layout: what an error says was expected.
 
     Raises:
-        DataError: a missing split, a class without an image in one of the splits.
+        DataError: a missing split, a class without an image in one of the splits, a folder that may not be listed, a
+            link that leads nowhere.
     """
     check_folder(folder, layout)
-    if not (folder / "train").is_dir():
+    if kind_in(folder, "train") != folders.FOLDER:
         raise DataError(f"data folder {folder.name!r} has no folder 'train': {layout}")
-    test = next((name for name in test_names if (folder / name).is_dir()), None)
+    test = next((name for name in test_names if kind_in(folder, name) == folders.FOLDER), None)
     if test is None:
         wanted = " or ".join(map(repr, test_names))
         raise DataError(f"data folder {folder.name!r} has no folder {wanted}: {layout}")
-    splits = {split: _class_names(folder / split) for split in ("train", test)}
+    splits = {split: class_names(folder, split) for split in ("train", test)}
     classes = sorted({*splits["train"], *splits[test]})
     if not classes:
         raise DataError(f"data folder {folder.name!r} has no class folders in 'train' and {test!r}: {layout}")
@@ -113,27 +120,43 @@ def check_folder(folder: Path, layout: str) -> None:
     Raises:
         DataError: naming it, and the layout that is expected of it.
     """
-    if not folder.is_dir():
+    if kind_in(folder.parent, folder.name) != folders.FOLDER:
         raise DataError(f"data folder {folder.name!r} does not exist: {layout}")
 
 
-def _class_names(folder: Path) -> list[str]:
-    return [entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
+def class_names(folder: Path, split: str) -> list[str]:
+    """The folders in a split, hidden ones left out, and the `lost+found` of a disk where it holds no image.
+
+    Raises:
+        DataError: the split may not be listed, or something in it is a link that leads nowhere.
+    """
+    there = [name for name, kind in listed(folder, split) if kind == folders.FOLDER]
+    return [name for name in there if name != LOST_AND_FOUND or _holds_images(folder, f"{split}/{name}")]
+
+
+def _holds_images(folder: Path, path: str) -> bool:
+    try:
+        return bool(_image_names(folder, path))
+    except DataError:  # closed to all but the system
+        return False
 
 
 def list_images(folder: Path, class_paths: Sequence[str]) -> ImageFiles:
-    """The image files of these folders, one folder a class; a folder that is not there holds none."""
+    """The image files of these folders, one folder a class; a folder that is not there holds none.
+
+    Raises:
+        DataError: a folder that may not be listed, an image that is a link which leads nowhere.
+    """
     by_class = [_image_names(folder, path) for path in class_paths]
     names = [name for names in by_class for name in names]
     return ImageFiles(folder, names, np.repeat(np.arange(len(by_class)), [len(names) for names in by_class]))
 
 
 def _image_names(folder: Path, path: str) -> list[str]:
-    if not (folder / path).is_dir():
+    if kind_in(folder, path) != folders.FOLDER:
         return []
-    with os.scandir(folder / path) as entries:
-        names = [e.name for e in entries if e.name.lower().endswith(IMAGE_SUFFIXES) and e.is_file()]
-    return [f"{path}/{name}" for name in sorted(names) if not name.startswith(".")]
+    there = listed(folder, path, lambda name: name.lower().endswith(IMAGE_SUFFIXES))
+    return [f"{path}/{name}" for name, kind in there if kind == folders.FILE]
 
 
 def check_classes(train: np.ndarray, test: np.ndarray, classes: Sequence[str], hint: str) -> None:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from empirics.files import DataError, printable
+from empirics import folders
+from empirics.files import DataError, kind_in, listed, printable
 from empirics.image_files import IMAGE_SUFFIXES, ImageSet, check_classes
 from empirics.store import write_atomic
 
@@ -79,12 +80,15 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
     """The shards of each split, in the order of their names, relative to the folder; none where there are none.
 
     Raises:
-        DataError: a name that says both splits, or shards of one split only.
+        DataError: a name that says both splits, or shards of one split only; a folder that may not be listed, a shard
+            that is a link which leads nowhere.
     """
     names: dict[str, list[str]] = {"train": [], "val": []}
-    for path in sorted([*folder.glob("*.tar"), *(p for split in names for p in (folder / split).glob("*.tar"))]):
-        name = path.relative_to(folder).as_posix()
-        splits = [path.parent.name] if path.parent != folder else [split for split in names if split in name.lower()]
+    for name in sorted(
+        [*_tars(folder), *_tars(folder, "train"), *_tars(folder, "val")], key=lambda name: name.split("/")
+    ):
+        within, slash, _ = name.rpartition("/")
+        splits = [within] if slash else [split for split in names if split in name.lower()]
         if len(splits) == 2:
             raise DataError(f"shard {printable(name)!r} names both splits: {LAYOUT}")
         for split in splits:
@@ -93,6 +97,14 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
     if len(missing) == 1:
         raise DataError(f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}")
     return names
+
+
+def _tars(folder: Path, within: str = "") -> list[str]:
+    """The tar files of a folder, or of one in it that need not be there; relative to the folder."""
+    if within and kind_in(folder, within) != folders.FOLDER:
+        return []
+    there = listed(folder, within, lambda name: name.endswith(".tar"))
+    return [f"{within}/{name}" if within else name for name, _ in there]
 
 
 def find(folder: Path, index_folder: Path | None = None) -> ImageSet:
@@ -129,10 +141,17 @@ def _kept(folder: Path, shards: Sequence[str], index_folder: Path | None) -> Sha
 
 
 def _stamp(folder: Path, shards: Sequence[str]) -> str:
-    """What changes when a shard does, without reading it."""
+    """What changes when a shard does, without reading it.
+
+    Raises:
+        DataError: one may not be looked at.
+    """
     stamp = hashlib.sha256()
     for name in shards:
-        stat = (folder / name).stat()
+        try:
+            stat = (folder / name).stat()
+        except OSError as error:
+            raise DataError(f"shard {printable(name)} cannot be read: {error.strerror}") from None
         stamp.update(f"{printable(name)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return stamp.hexdigest()
 

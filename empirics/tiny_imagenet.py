@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from empirics.files import DataError, printable, read_file
-from empirics.image_files import IMAGE_SUFFIXES, ImageFiles, ImageSet, check_classes, check_folder, list_images
+from empirics.files import DataError, kind_in, printable, read_file
+from empirics.image_files import ImageFiles, ImageSet, check_classes, check_folder, class_names, list_images
 
 LAYOUT = "expected wnids.txt, train/WNID/images/IMAGE, val/images/IMAGE and val/val_annotations.txt in the folder"
 CLASSES, ANNOTATIONS = "wnids.txt", "val/val_annotations.txt"
@@ -25,7 +25,7 @@ def find(folder: Path) -> ImageSet:
     """
     check_folder(folder, LAYOUT)
     for path in (CLASSES, "train", "val/images", ANNOTATIONS):
-        if not (folder / path).exists():
+        if kind_in(folder, path) is None:
             raise DataError(f"data folder {folder.name!r} has no {path!r}: {LAYOUT}")
     classes = sorted(set(_lines(folder, CLASSES)))
     if not classes:
@@ -43,15 +43,14 @@ def _lines(folder: Path, name: str) -> list[str]:
 
 
 def _check_known(folder: Path, classes: list[str]) -> None:
-    folders = {path.name for path in (folder / "train").iterdir() if path.is_dir() and path.name[0] != "."}
-    if odd := sorted(folders - set(classes)):
+    if odd := sorted(set(class_names(folder, "train")) - set(classes)):
         raise DataError(f"train/{printable(odd[0])} is no class: {CLASSES} does not name it")
 
 
 def _annotated(folder: Path, classes: list[str]) -> ImageFiles:
     """The validation images in the order of class and name."""
     labels = _annotations(folder, classes)
-    there = {path.name for path in (folder / "val/images").iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
+    there = {name.rpartition("/")[2] for name in list_images(folder, ["val/images"]).names}
     if missing := sorted(set(labels) - there):
         raise DataError(f"{ANNOTATIONS} names {printable(missing[0])!r}, which is not in val/images")
     if missing := sorted(there - set(labels)):
