@@ -382,7 +382,8 @@ RUN = {
 def run_experiments(names: Sequence[str] | None, results: Path) -> None:
     """The neuron's experiments (all of them for None): those whose result file does not stand."""
     from empirics.config import choose
-    from empirics.runtime import provenance, usable_cores
+    from empirics.cores import usable_cores
+    from empirics.runtime import provenance
     from empirics.store import check_writable, write_atomic
     from empirics.study_files import sealed_json, theory_result_stands
     from theory.experiments import EXPERIMENTS, files, result_name

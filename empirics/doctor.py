@@ -48,7 +48,7 @@ def _machine(results: Path) -> Iterator[Finding]:
     state = "unknown" if git["commit"] is None else git["commit"][:12] + (", with changes" if git["dirty"] else "")
     yield Finding(f"commit: {state}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    yield Finding(f"processor: {origin['hardware']['cpu']}, {runtime.usable_cores()} cores, {memory / 2**30:.0f} GiB")
+    yield Finding(f"processor: {origin['hardware']['cpu']}, {origin['hardware']['cores']} cores, {memory / 2**30:.0f} GiB")
     names = [torch.cuda.get_device_name(k) for k in range(runtime.accelerators())]
     yield Finding(f"GPU: {', '.join(names) or 'none'}")
     there = next(folder for folder in (results.resolve(), *results.resolve().parents) if folder.exists())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirics.commit import commit_of
 from empirics.config import ConfigError, choose
+from empirics.cores import usable_cores
 
 if TYPE_CHECKING:
     import torch
@@ -61,11 +62,6 @@ def provenance(threads: int, accelerator: str | None = None) -> dict[str, Any]:
         "hardware": {"cpu": _cpu(), "cores": usable_cores(), "accelerator": accelerator},
         "threads": threads,
     }
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

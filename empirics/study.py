@@ -15,7 +15,7 @@ from empirics import presets, runtime, sweep
 from empirics.arms import Settings, differs, resolve
 from empirics.care import Care
 from empirics.config import ConfigError, RunConfig, choose
-from empirics.runtime import usable_cores
+from empirics.cores import usable_cores
 from empirics.study_records import StudyRecords
 from empirics.sweep import DataSource
 from empirics.tasks import Key, Task, plan_tasks, study_record, unfinished
