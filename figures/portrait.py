@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Patch
 
 from figures import style
-from figures.portrait_time import colour_by_time
+
+style.load_matplotlib()
+
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
+from matplotlib.patches import FancyArrowPatch, Patch  # noqa: E402
+
+from figures.portrait_time import colour_by_time  # noqa: E402
 
 COLOURS = ("verdict", "time")
 LEARNS = 1  # the code of a verdict

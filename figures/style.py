@@ -5,8 +5,10 @@ the colour's family, the mask the marker and the line, so arms stay apart in bla
 """
 
 import io
+import os
+import sys
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
@@ -102,11 +104,28 @@ def arm_style(arm: str) -> ArmStyle:
     return ArmStyle(arm, greys[seed % 3], markers[seed // 3 % len(markers)], _PATTERNS[seed // 24 % len(_PATTERNS)])
 
 
+def load_matplotlib():
+    """The module matplotlib, whatever backend the variable MPLBACKEND names: no figure of ours needs one.
+
+    A process that is started from a notebook inherits the notebook's, which may be none of this environment, and
+    matplotlib then refuses to be imported. A backend that is there is set, as matplotlib itself does it.
+    """
+    named = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if named is not None:
+            os.environ["MPLBACKEND"] = named
+    if named:
+        with suppress(ValueError):
+            matplotlib.rcParams["backend"] = named
+    return matplotlib
+
+
 @contextmanager
 def drawing_style():
     """Matplotlib's own defaults and then ours, whatever the user's settings; the former ones return at the end."""
-    import matplotlib
-
+    matplotlib = load_matplotlib()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
