@@ -20,6 +20,7 @@ from empirics.disk import (
     check_same,
     has_kinds,
     is_whole,
+    names_in,
     odd_setting,
     read_checked,
     remove,
@@ -28,6 +29,7 @@ from empirics.disk import (
     whole_lines,
     write_atomic,
 )
+from empirics.names import checkpoint_file, is_checkpoint_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,7 +105,7 @@ def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[st
         StoreError: the disk is full, or the folder cannot be written; the checkpoints before it stand.
     """
     data = tensor_bytes(_flat(checkpoint))
-    file = _name(checkpoint.level, checkpoint.epoch)
+    file = checkpoint_file(checkpoint.level, checkpoint.epoch)
     digest = write_atomic(folder / file, data)
     row = {
         "file": file,
@@ -136,7 +138,7 @@ def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[st
     """
     level = expected.level
     named = {row["file"]: row for row in rows(folder) if row["level"] == level}  # of two of one name the later counts
-    there = {file.name for file in folder.glob(f"level-{level:02d}-*.safetensors")} if folder.is_dir() else set()
+    there = {name for name in names_in(folder) if is_checkpoint_of(name, level)}
     remarks = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
     for name in [name for name, row in named.items() if _is_stale(row, expected.built_on)]:
         remarks.append(f"{name} builds on a level that has been trained anew since, to other bits: it is not used")
@@ -200,17 +202,13 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in whole_lines(folder / MANIFEST)]
     ours = [row for row in found if has_kinds(row, kinds) and is_whole(row)]
     ours = [row for row in ours if all(type(one) is dict for one in row["lineage"])]
-    return [row for row in ours if row["file"] == _name(row["level"], row["epoch"])]
-
-
-def _name(level: int, epoch: int) -> str:
-    return f"level-{level:02d}-epoch-{epoch:05d}.safetensors"
+    return [row for row in ours if row["file"] == checkpoint_file(row["level"], row["epoch"])]
 
 
 def _remove(folder: Path, keep: Sequence[str]) -> None:
-    for file in folder.glob("*.safetensors") if folder.is_dir() else ():
-        if file.name not in keep:
-            remove(file)
+    for name in names_in(folder):
+        if name.endswith(".safetensors") and name not in keep:
+            remove(folder / name)
 
 
 def _flat(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from empirics.choices import (
     ConfigError,
     choose,
 )
+from empirics.names import MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET, MOST_LEVELS, is_slug
 
 if TYPE_CHECKING:
     from empirics.config import RunConfig
@@ -30,8 +31,8 @@ def check(config: "RunConfig") -> None:
     """
     for field in dataclasses.fields(config):
         _check_type(field.name, getattr(config, field.name), field.type)
-    _check_slug("arm", config.arm)
-    _check_slug("dataset", config.dataset)
+    _check_slug("arm", config.arm, MOST_LETTERS_OF_ARM)
+    _check_slug("dataset", config.dataset, MOST_LETTERS_OF_DATASET)
     _check_numbers(config)
     for name, known in _CHOICES.items():
         choose(getattr(config, name), known, name.replace("_", " "))
@@ -46,9 +47,11 @@ def _check_type(name: str, value: Any, kind: Any) -> None:
         raise ConfigError(f"{name} must be {getattr(kind, '__name__', kind)}, got {value!r}")
 
 
-def _check_slug(name: str, value: str) -> None:
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value):
+def _check_slug(name: str, value: str, most: int) -> None:
+    if not is_slug(value):
         raise ConfigError(f"{name} must be lower-case words joined by hyphens, got {value!r}")
+    if len(value) > most:
+        raise ConfigError(f"{name} must have at most {most} letters, got {len(value)}: {value[:20]}...")
 
 
 def _check_numbers(config: "RunConfig") -> None:
@@ -59,6 +62,8 @@ def _check_numbers(config: "RunConfig") -> None:
     for name in ("width", "epochs", "batch_size", "levels", "first_level"):
         if getattr(config, name) < 1:
             raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
+    if config.levels > MOST_LEVELS:
+        raise ConfigError(f"levels must be at most {MOST_LEVELS}, got {config.levels}")
     for name in ("images_per_class", "validation_per_class", "image_size", "micro_batch", "perturb_level"):
         if getattr(config, name) < 0:
             raise ConfigError(f"{name} must be 0 or more, got {getattr(config, name)}")

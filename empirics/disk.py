@@ -8,14 +8,12 @@ import errno
 import hashlib
 import json
 import os
-import re
-import stat
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirics.files import file_hash
+from empirics import folders
+from empirics.files import file_hash, temporary_beside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,10 +35,9 @@ def write_atomic(path: Path, data: bytes) -> str:
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.tmp")
+    temporary = temporary_beside(path)
     try:
         make_folder(path.parent)
-        temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -136,11 +133,11 @@ def read_capped(path: Path, most: int = LARGEST_RECORD) -> bytes:
         StoreError: it is no regular file, is larger, or cannot be read.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        kind = folders.kind(path)
+        if kind not in (None, folders.FILE):
             raise StoreError(f"{path.name} is no regular file: delete it")
-        if found.st_size > most:
-            raise StoreError(f"{path.name} has {found.st_size} bytes, at most {most} are ours: delete it")
+        if (size := path.stat().st_size) > most:
+            raise StoreError(f"{path.name} has {size} bytes, at most {most} are ours: delete it")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(2, "it is not there", path.name) from None
@@ -152,12 +149,29 @@ def refuse_links(folder: Path) -> None:
     """Refuse a folder in which anything, or which itself, is a symbolic link: what is written would go elsewhere.
 
     Raises:
-        StoreError: naming the link.
+        StoreError: naming the link, or a folder that may not be listed.
     """
-    found = (Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files))
-    link = next((path for path in (folder, *found) if path.is_symlink()), None)
+    try:
+        link = folder.name if folder.is_symlink() else None
+        link = link or next((entry.name for entry in folders.walk(folder) if entry.is_symlink()), None)
+    except OSError as error:
+        raise _cannot("list", Path(error.filename or folder), error) from error
     if link is not None:
-        raise StoreError(f"{link.name} in the results is a symbolic link, which could lead anywhere: put a copy there")
+        raise StoreError(f"{link} in the results is a symbolic link, which could lead anywhere: put a copy there")
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of what a folder holds, in their order; none where there is no folder.
+
+    Raises:
+        StoreError: it may not be listed, or is a link that leads nowhere: nothing is known of what it holds.
+    """
+    try:
+        return [entry.name for entry in folders.entries(folder)] if folders.kind(folder) == folders.FOLDER else []
+    except FileNotFoundError:  # gone since
+        return []
+    except OSError as error:
+        raise _cannot("list", folder, error) from error
 
 
 def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:
@@ -168,10 +182,14 @@ def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None 
         kinds: fields that it must have, each with its type (a `bool` is no `int` here).
 
     Raises:
-        StoreError: the file is there and cannot be read (no permission, a failing disk): nothing is known about it.
+        StoreError: the file is there, or may be, and cannot be read (no permission, a failing disk, a link that leads
+            nowhere): nothing is known about it.
     """
-    if not path.is_file() or path.stat().st_size > LARGEST_RECORD:
-        return None
+    try:
+        if folders.kind(path) != folders.FILE or path.stat().st_size > LARGEST_RECORD:
+            return None
+    except OSError as error:
+        raise _cannot("read", path, error) from error
     try:
         record = json.loads(read_capped(path))
     except (FileNotFoundError, ValueError, RecursionError):
@@ -202,11 +220,6 @@ def _seal(rest: Mapping[str, Any]) -> str:
     # read back first: what is hashed is what a reader of the file sees
     text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def is_name(name: object) -> bool:
-    """Whether a name is plain: it may become a path, and must not lead out of its folder."""
-    return isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,199}", name) is not None
 
 
 def odd_setting(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
@@ -279,7 +292,7 @@ def sha256(path: Path) -> str:
     Raises:
         OSError: it cannot be read, or is a pipe or a device.
     """
-    if not path.is_file():
+    if folders.kind(path) != folders.FILE:
         raise FileNotFoundError(2, "it is no file", path.name)
     return file_hash(path, "sha256")
 

@@ -5,16 +5,17 @@ Nothing that is reported names a folder of the machine, so that it can be pasted
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from empirics import checkpoints, runtime
+from empirics import checkpoints, folders, runtime
 from empirics.config import ConfigError, RunConfig, config_hash
-from empirics.disk import StoreError, read_capped, read_record, sha256
+from empirics.disk import StoreError, names_in, read_capped, read_record, sha256
+from empirics.files import is_temporary
+from empirics.names import level_folder, level_of, seed_of
 from empirics.store import RunFolder
 from empirics.study_files import theory_result_stands
 
@@ -48,10 +49,13 @@ def _machine(results: Path) -> Iterator[Finding]:
     state = "unknown" if git["commit"] is None else git["commit"][:12] + (", with changes" if git["dirty"] else "")
     yield Finding(f"commit: {state}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    yield Finding(f"processor: {origin['hardware']['cpu']}, {origin['hardware']['cores']} cores, {memory / 2**30:.0f} GiB")
+    yield Finding(
+        f"processor: {origin['hardware']['cpu']}, {origin['hardware']['cores']} cores, {memory / 2**30:.0f} GiB"
+    )
     names = [torch.cuda.get_device_name(k) for k in range(runtime.accelerators())]
     yield Finding(f"GPU: {', '.join(names) or 'none'}")
-    there = next(folder for folder in (results.resolve(), *results.resolve().parents) if folder.exists())
+    place = Path(os.path.realpath(results))
+    there = next(folder for folder in (place, *place.parents) if os.path.exists(folder))
     free = shutil.disk_usage(there).free
     yield Finding(f"disk: {free / 2**30:.1f} GiB free for results", bad=free < 2**30)
     if not os.access(there, os.W_OK):
@@ -71,35 +75,62 @@ def _data_sets(data: Path) -> Iterator[Finding]:
 
 def _results(results: Path) -> Iterator[Finding]:
     whole = 0
-    for folder in sorted(results.glob("runs/*")):
-        name = _shown(folder.name)
+    for run in _visible(results / "runs"):
+        name, folder = _shown(run), results / "runs" / run
         config, problem = _config_of(folder)
         if problem:
             yield Finding(f"run {name}: {problem}", bad=True)
-        for seed in sorted(folder.glob("seed-*")):
-            if not re.fullmatch(r"seed-\d{1,9}", seed.name):
-                yield Finding(f"run {name}: {_shown(seed.name)} is no folder of ours", bad=True)
+        for seed in (name for name in _visible(folder) if name.startswith("seed-")):
+            number = seed_of(seed)
+            if number is None:
+                yield Finding(f"run {name}: {_shown(seed)} is no folder of ours", bad=True)
                 continue
-            for text in _seed_problems(results, folder.name, seed, config):
-                yield Finding(f"run {name}, {seed.name}: {text}", bad=True)
-            whole += len(list(seed.glob("level-*/level.json")))
+            for text in _seed_problems(RunFolder(results, run, number), config):
+                yield Finding(f"run {name}, {seed}: {text}", bad=True)
+            whole += sum(os.path.exists(folder / seed / level / "level.json") for level in _visible(folder / seed))
     yield from _records(results)
-    for file in sorted(path for path in results.rglob("*") if path.is_symlink()):
-        yield Finding(f"{_shown(file.name)} is a symbolic link, which could lead anywhere: put a copy there", bad=True)
-    for file in sorted(results.rglob(".*.tmp")):
-        yield Finding(f"{_shown(file.name)} was left by a process that was killed: delete it", bad=True)
+    yield from _strays(results)
     yield Finding(
         f"results: {whole} levels, their checkpoints, logs and sign statistics, and the records of studies and of the "
         "neuron looked at, each against its SHA-256"
     )
 
 
+def _visible(folder: Path) -> list[str]:
+    """Names in a folder; none in one that may not be listed, which `_strays` names."""
+    try:
+        return [name for name in names_in(folder) if not name.startswith(".")]
+    except StoreError:
+        return []
+
+
+def _strays(results: Path) -> Iterator[Finding]:
+    """What does not belong into results: links, what killed processes left, folders that may not be listed."""
+    closed: list[OSError] = []
+    try:
+        folders.kind(results)
+    except OSError as error:
+        closed.append(error)
+    there = list(folders.walk(results, closed.append))
+    for name, why in {os.path.relpath(error.filename, results): error.strerror for error in closed}.items():
+        where = "the results folder" if name == "." else _shown(name)
+        yield Finding(f"{where} cannot be listed: {why}: what is in it is not known", bad=True)
+    for name in (_shown(entry.name) for entry in there if entry.is_symlink()):
+        yield Finding(f"{name} is a symbolic link, which could lead anywhere: put a copy there", bad=True)
+    for name in (_shown(entry.name) for entry in there if is_temporary(entry.name)):
+        yield Finding(f"{name} was left by a process that was killed: delete it", bad=True)
+
+
 def _records(results: Path) -> Iterator[Finding]:
     """The records that are not of one run: of the neuron, of studies, of overlaps."""
-    for file in sorted(results.glob("theory/*.json")):
-        if not theory_result_stands(results / "theory", file.stem):
-            yield Finding(f"theory result {_shown(file.stem)} is damaged: delete it", bad=True)
-    for file in [*sorted(results.glob("studies/*.json")), *sorted(results.glob("overlaps/*.json"))]:
+    theory, studies, overlaps = (_json_files(results / kind) for kind in ("theory", "studies", "overlaps"))
+    for file in theory:
+        try:
+            if not theory_result_stands(file.parent, file.stem):
+                yield Finding(f"theory result {_shown(file.stem)} is damaged: delete it", bad=True)
+        except StoreError as error:
+            yield Finding(f"theory result {_shown(file.stem)}: {error}", bad=True)
+    for file in [*studies, *overlaps]:
         where = f"{file.parent.name}/{_shown(file.name)}"
         try:
             if read_record(file) is None:
@@ -108,26 +139,30 @@ def _records(results: Path) -> Iterator[Finding]:
             yield Finding(f"{where}: {error}", bad=True)
 
 
-def _seed_problems(results: Path, run: str, seed: Path, config: RunConfig | None) -> Iterator[str]:
-    folder = RunFolder(results, run, int(seed.name.removeprefix("seed-")))
+def _json_files(folder: Path) -> list[Path]:
+    return [folder / name for name in _visible(folder) if name.endswith(".json")]
+
+
+def _seed_problems(folder: RunFolder, config: RunConfig | None) -> Iterator[str]:
     there = []
-    for level in sorted(seed.glob("level-*")):
-        number = re.fullmatch(r"level-(\d{2,4})", level.name)
+    for level in (name for name in _visible(folder.path) if name.startswith("level-")):
+        number = level_of(level)
         if number is None:
-            yield f"{_shown(level.name)} is no folder of ours"
+            yield f"{_shown(level)} is no folder of ours"
             continue
-        there.append(int(number[1]))
+        there.append(number)
         try:
-            if (level / "level.json").exists() and folder.level_record(there[-1]) is None:
-                yield f"{level.name} is damaged, or built on other bits: the same command trains it anew"
+            if os.path.exists(folder.path / level / "level.json") and folder.level_record(number) is None:
+                yield f"{level} is damaged, or built on other bits: the same command trains it anew"
         except StoreError as error:
             yield str(error)
     expected = [level for level in config.trained_levels if level < max(there, default=-1)] if config else []
-    yield from (f"level-{level:02d} is missing and a later one is there" for level in expected if level not in there)
+    missing = (level_folder(level) for level in expected if level not in there)
+    yield from (f"{level} is missing and a later one is there" for level in missing)
     try:
         yield from _log_problems(folder)
         yield from _checkpoint_problems(folder)
-        if (seed / "signs.json").exists() and folder.signs_record() is None:
+        if os.path.exists(folder.path / "signs.json") and folder.signs_record() is None:
             yield "signs.json is damaged: delete it"
     except (StoreError, OSError) as error:
         yield str(error)
@@ -136,8 +171,7 @@ def _seed_problems(results: Path, run: str, seed: Path, config: RunConfig | None
 def _log_problems(folder: RunFolder) -> Iterator[str]:
     if folder.has_torn_metrics():
         yield "metrics.jsonl holds a torn line: it is dropped when the run goes on"
-    names = (path.parent.name for path in folder.path.glob("level-*/level.json"))
-    for level in sorted(int(name[6:]) for name in names if re.fullmatch(r"level-\d{2,4}", name)):
+    for level in folder.levels_there():
         record = folder.peek(level)
         expected = record and record["status"] == "complete" and record.get("metrics_sha256")
         if expected and folder.metrics_hash(level) != expected:
@@ -146,7 +180,8 @@ def _log_problems(folder: RunFolder) -> Iterator[str]:
 
 def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
     named = {row["file"]: row for row in checkpoints.rows(folder.checkpoints)}
-    for file in sorted(folder.checkpoints.glob("*.safetensors")):
+    names = (name for name in names_in(folder.checkpoints) if name.endswith(".safetensors"))
+    for file in (folder.checkpoints / name for name in names):
         if file.name not in named:
             yield f"checkpoint {_shown(file.name)} is not named in its manifest: it is not used"
         elif not folder.run.endswith(f"-{named[file.name]['config']}"):

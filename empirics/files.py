@@ -3,11 +3,13 @@
 import contextlib
 import hashlib
 import os
-import threading
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from empirics import folders
+
+TEMPORARY = ".tmp"
 
 
 class DataError(ValueError):
@@ -88,6 +90,16 @@ def file_hash(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
+def temporary_beside(path: Path) -> Path:
+    """A hidden name beside `path` that nobody else takes: processes in two containers may have one number."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one of `temporary_beside`."""
+    return name.startswith(".") and name.endswith(TEMPORARY)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new empty file beside `path` that takes its place in the end; after an error nothing of it is left.
@@ -96,8 +108,7 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: the folder cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    temporary.unlink(missing_ok=True)
+    temporary = temporary_beside(path)
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield temporary

@@ -6,7 +6,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 FILE, FOLDER, OTHER = "file", "folder", "other"
@@ -17,17 +17,22 @@ _WORDS = {
 }
 
 
+class BrokenLink(OSError):
+    """A symbolic link that leads to nothing: something should be there, so it is no `FileNotFoundError`."""
+
+
 def kind(path: Path | str) -> str | None:
     """What a path leads to, links followed: `FILE`, `FOLDER` or `OTHER` (a pipe, a device); None for nothing there.
 
     Raises:
-        OSError: a link that leads nowhere or in a circle, or a place that may not be looked at; `strerror` says which.
+        BrokenLink: a link that leads nowhere or in a circle.
+        OSError: a place that may not be looked at.
     """
     try:
         return _kind_of_mode(os.stat(path).st_mode)
     except OSError as error:
         if error.errno in _WORDS and os.path.islink(path):
-            raise OSError(error.errno, _WORDS[error.errno], str(path)) from None
+            raise BrokenLink(error.errno, _WORDS[error.errno], str(path)) from None
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             return None
         raise
@@ -54,13 +59,26 @@ def entries(folder: Path | str) -> "list[os.DirEntry[str]]":
         return sorted(found, key=lambda entry: entry.name)
 
 
-def walk(folder: Path | str) -> "Iterator[os.DirEntry[str]]":
-    """Everything in a folder and the folders in it, links not followed.
+def walk(folder: Path | str, on_error: Callable[[OSError], object] | None = None) -> "Iterator[os.DirEntry[str]]":
+    """Everything in a folder and the folders in it, links not followed; what vanishes meanwhile is left out.
+
+    Args:
+        folder: where to begin.
+        on_error: told of a folder that may not be listed, by `filename`; the others are walked on.
 
     Raises:
-        OSError: one of them may not be listed; its `filename` says which.
+        OSError: one of them may not be listed, and there is no `on_error`.
     """
-    for entry in entries(folder):
+    try:
+        found = entries(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if on_error is None:
+            raise
+        on_error(error)
+        return
+    for entry in found:
         yield entry
         if entry.is_dir(follow_symlinks=False):
-            yield from walk(entry.path)
+            yield from walk(entry.path, on_error)

@@ -22,16 +22,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirics import lineage
+from empirics import folders, lineage, names
 from empirics.config import SCHEMA, RunConfig
 from empirics.disk import (
     StoreError,
     append_line,
     check_writable,
     has_kinds,
-    is_name,
     json_bytes,
     make_folder,
+    names_in,
     odd_setting,
     read_capped,
     read_checked,
@@ -45,6 +45,7 @@ from empirics.disk import (
     whole_lines,
     write_atomic,
 )
+from empirics.files import is_temporary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,11 +82,19 @@ class RunFolder:
     @property
     def path(self) -> Path:
         """Where the levels, metrics and sign statistics of this seed are."""
-        return self.results / "runs" / self.run / f"seed-{self.seed}"
+        return self.results / "runs" / self.run / names.seed_folder(self.seed)
 
     def level_path(self, level: int) -> Path:
         """`.../level-<kk>`."""
-        return self.path / f"level-{level:02d}"
+        return self.path / names.level_folder(level)
+
+    def levels_there(self) -> list[int]:
+        """The levels that have a folder, whole or not, in their order.
+
+        Raises:
+            StoreError: the folder of the run may not be listed.
+        """
+        return sorted(level for level in map(names.level_of, names_in(self.path)) if level is not None)
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[None]:
@@ -117,8 +126,9 @@ class RunFolder:
                 file.truncate(0)
                 file.write(f"process {os.getpid()}")
                 file.flush()
-            for left in self.path.rglob(".*.tmp"):  # by a process that was killed: nobody else writes here now
-                remove(left)
+            for left in list(folders.walk(self.path)):  # by a process that was killed: nobody else writes here now
+                if is_temporary(left.name):
+                    remove(Path(left.path))
             yield
 
     def write_config(self, config: RunConfig) -> None:
@@ -165,19 +175,26 @@ class RunFolder:
     def stands_on(self, built_on: Mapping[str, str]) -> bool:
         """Whether no level in `built_on` (named by `place`) holds other bits now; an absent one says nothing."""
         for name, expected in built_on.items():
-            run, number = name.split("/level-")
-            record = RunFolder(self.results, run, self.seed).peek(int(number))
+            run, level = names.place_of(name)
+            record = RunFolder(self.results, run, self.seed).peek(level)
             if record is not None and lineage.content(record) != expected:
                 return False
         return True
 
     def place(self, level: int) -> str:
         """How `built_on` names a level."""
-        return f"{self.run}/level-{level:02d}"
+        return names.place(self.run, level)
 
     def peek(self, level: int) -> dict[str, Any] | None:
-        """`level.json` if it is there, of this run, and says what it must; the files beside it are not looked at."""
-        record = read_record(self.level_path(level) / "level.json", _LEVEL)
+        """`level.json` if it is there, of this run, and says what it must; the files beside it are not looked at.
+
+        Raises:
+            StoreError: it may be there and cannot be read.
+        """
+        try:
+            record = read_record(self.level_path(level) / "level.json", _LEVEL)
+        except StoreError as error:
+            raise StoreError(f"level {level} of run {self.run}, seed {self.seed}: {error}") from error
         if record is None or (record["run"], record["seed"], record["level"]) != (self.run, self.seed, level):
             return None
         return record if _is_level(record) else None
@@ -202,9 +219,12 @@ class RunFolder:
         return None, False
 
     def diverged_at(self) -> int | None:
-        """The level at which the run diverged, or None."""
-        names = (folder.name for folder in sorted(self.path.glob("level-*")))
-        for level in (int(name[6:]) for name in names if re.fullmatch(r"level-\d{2,4}", name)):
+        """The level at which the run diverged, or None.
+
+        Raises:
+            StoreError: the folder of the run may not be listed, or a record in it not read.
+        """
+        for level in self.levels_there():
             record = self.peek(level)
             if record is not None and record["status"] == "diverged":
                 return level
@@ -275,7 +295,8 @@ class RunFolder:
     def has_torn_metrics(self) -> bool:
         """Whether `metrics.jsonl` holds anything but whole lines."""
         file = self.path / "metrics.jsonl"
-        return file.exists() and file.stat().st_size != sum(map(len, whole_lines(file)))
+        lines = whole_lines(file)
+        return file.exists() and file.stat().st_size != sum(map(len, lines))
 
     def append_metrics(self, metrics: Any) -> None:
         """One line of `metrics.jsonl`."""
@@ -307,16 +328,10 @@ _LEVEL: dict[str, type | tuple[type, ...]] = {
 def _is_level(record: Mapping[str, Any]) -> bool:
     """Whether the inside of a level's record is what readers count on: names that are plain, values of their types."""
     files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
-    places = all(is_place(name) and type(v) is str for name, v in record["built_on"].items())
+    places = all(names.place_of(n) is not None and type(v) is str for n, v in record["built_on"].items())
     layers = all(type(layer) is dict and has_kinds(layer, {"kept": int}) for layer in record["layers"].values())
     lineages = all(type(one) is dict for one in record["lineage"])
     return files and places and layers and lineages and record["status"] in ("complete", "diverged")
-
-
-def is_place(name: str) -> bool:
-    """Whether a name is one of `RunFolder.place`: a plain folder name and a level."""
-    run, _, level = name.rpartition("/")
-    return is_name(run) and re.fullmatch(r"level-\d{2,4}", level) is not None
 
 
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,6 @@ torch is loaded only where something is measured or trained.
 
 import dataclasses
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from empirics.arms import Settings, differs, resolve
 from empirics.care import Care
 from empirics.config import ConfigError, RunConfig, choose
 from empirics.cores import usable_cores
+from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.study_records import StudyRecords
 from empirics.sweep import DataSource
 from empirics.tasks import Key, Task, plan_tasks, study_record, unfinished
@@ -157,8 +157,8 @@ def _check_numbers(command: Study) -> None:
         raise ConfigError(f"--threads must be at least 1, got {command.threads}")
     if command.checkpoint_epochs < 0 or not command.checkpoint_minutes >= 0:
         raise ConfigError("--checkpoint-epochs and --checkpoint-minutes must be 0 or more")
-    if any(seed < 0 for seed in command.seeds):
-        raise ConfigError(f"--seeds must not be negative, got {min(command.seeds)}: a seed is 0 or more")
+    for seed in command.seeds:
+        seed_folder(seed)  # refuses one that can name no folder
 
 
 def _workers(command: Study, source: DataSource) -> int:
@@ -248,7 +248,7 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
     """
     from empirics.datasets import DATASETS, DataError
 
-    folder = (command.data_dir or DATA_FOLDER).resolve()
+    folder = (command.data_dir or DATA_FOLDER).absolute()
     label, image_size = command.data_label, settings.get("image_size", 0)
     if label is None and settings["dataset"] == "digits":
         if command.data_dir is not None:
@@ -257,10 +257,10 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
                 "--data-dir, give them a name with --data-label"
             )
         return DataSource("digits", image_size=image_size)
-    if label is not None and (label in DATASETS or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", label)):
+    if label is not None and (label in DATASETS or not is_slug(label) or len(label) > MOST_LETTERS_OF_DATASET):
         raise ConfigError(
-            f"--data-label {label!r} cannot name a folder of images: use lower-case words joined by hyphens that name "
-            f"no data set of ours ({', '.join(DATASETS)})"
+            f"--data-label {label!r} cannot name a folder of images: use lower-case words joined by hyphens, at most "
+            f"{MOST_LETTERS_OF_DATASET} letters, that name no data set of ours ({', '.join(DATASETS)})"
         )
     name, cache = label or settings["dataset"], None if command.dry_run else command.results / "cache"
     try:

@@ -7,7 +7,8 @@ from types import NoneType
 from typing import Any
 
 from empirics.config import SCHEMA
-from empirics.disk import has_kinds, is_name, json_bytes, read_record, sealed, sha256, write_atomic
+from empirics.disk import has_kinds, json_bytes, read_record, sealed, sha256, write_atomic
+from empirics.names import is_name
 
 
 def overlaps_file(results: Path, study: str) -> Path:

@@ -2,13 +2,13 @@
 
 import dataclasses
 import heapq
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from empirics.config import RunConfig
+from empirics.names import study_name
 from empirics.store import RunFolder
 
 Key = tuple[str, int]
@@ -158,7 +158,7 @@ def study_record(
     """
     preset = ", ".join([base, *(f"{name}={_label(value)}" for name, value in changed.items())])
     return {
-        "study": re.sub(r"[^a-z0-9.]+", "-", f"{preset} {plain.dataset}"),
+        "study": study_name(preset, plain.dataset),
         "preset": preset,
         "base": base,
         "changed": dict(changed),

@@ -1,0 +1,101 @@
+"""The names of what lies in a results folder, each written and read here alone: nothing is written that is not read.
+
+A name is read back as the one number, or the parts, that it is written for; any other spelling is no name of ours.
+`figures.names` reads the same folders.
+"""
+
+import hashlib
+import re
+
+from empirics.choices import ConfigError
+
+MOST_DIGITS = 250  # of a seed: a folder's name has at most 255 bytes
+MOST_LEVELS = 9999
+MOST_LETTERS = 200  # of a run's name: arm, data set, network and hash
+MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET = 60, 100
+LONGEST_STUDY = 220  # letters of a study's name: with what is put around it, a file's name has at most 255
+
+
+def seed_folder(seed: int) -> str:
+    """`seed-<s>`.
+
+    Raises:
+        ConfigError: the seed is negative, or has more digits than a folder's name can hold.
+    """
+    if not 0 <= seed < 10**MOST_DIGITS:
+        raise ConfigError(f"a seed is a whole number from 0, of at most {MOST_DIGITS} digits, got {_short(seed)}")
+    return f"seed-{seed}"
+
+
+def seed_of(name: str) -> int | None:
+    """The seed whose folder has this name; None for the name of anything else."""
+    number = _number(name, "seed-")
+    return number if number is not None and seed_folder(number) == name else None
+
+
+def level_folder(level: int) -> str:
+    """`level-<kk>`."""
+    return f"level-{level:02d}"
+
+
+def level_of(name: str) -> int | None:
+    """The level whose folder has this name; None for the name of anything else."""
+    number = _number(name, "level-")
+    return number if number is not None and level_folder(number) == name else None
+
+
+def place(run: str, level: int) -> str:
+    """How a record names a level of a run that it builds on: `<run>/level-<kk>`."""
+    return f"{run}/{level_folder(level)}"
+
+
+def place_of(name: str) -> tuple[str, int] | None:
+    """Run and level that a `place` names; None for any other text."""
+    run, _, folder = name.rpartition("/")
+    level = level_of(folder)
+    return (run, level) if level is not None and is_name(run) else None
+
+
+def checkpoint_file(level: int, epoch: int) -> str:
+    """`level-<kk>-epoch-<eeeee>.safetensors`."""
+    return f"{level_folder(level)}-epoch-{epoch:05d}.safetensors"
+
+
+def is_checkpoint_of(name: str, level: int) -> bool:
+    """Whether a file's name is that of a checkpoint of this level, whatever its epoch."""
+    return name.startswith(f"{level_folder(level)}-") and name.endswith(".safetensors")
+
+
+def is_name(name: object) -> bool:
+    """Whether a name is plain: it may become a path, and must not lead out of its folder."""
+    if not isinstance(name, str) or len(name) > MOST_LETTERS:
+        return False
+    return re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) is not None
+
+
+def is_slug(name: str) -> bool:
+    """Whether a name is lower-case words joined by hyphens: it may be part of the name of a run."""
+    return re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is not None
+
+
+def study_name(preset: str, dataset: str) -> str:
+    """The name of a study: its preset, what is changed in it, and the data set; the end of a long one is a hash.
+
+    Args:
+        preset: with what is changed, as in `quick, lr=0.2`.
+        dataset: its name.
+    """
+    name = re.sub(r"[^a-z0-9.]+", "-", f"{preset} {dataset}")
+    if len(name) <= LONGEST_STUDY:
+        return name
+    return f"{name[: LONGEST_STUDY - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _number(name: str, prefix: str) -> int | None:
+    digits = name.removeprefix(prefix)
+    plain = digits != name and digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS
+    return int(digits) if plain else None
+
+
+def _short(seed: int) -> str:
+    return "a longer one" if seed >= 10**MOST_DIGITS else str(seed) if seed > -(10**20) else "a negative one"
