@@ -4,7 +4,7 @@ This file wires: what it runs lives in `theory`, `empirics` and `figures`, which
 Without arguments it is `figures` with the `quick` preset.
 """
 
-import os
+import errno
 import shlex
 import signal
 import sys
@@ -19,48 +19,87 @@ if __name__ == "__main__":
 
 import tyro
 
+from empirics import interrupts
 from empirics.choices import ConfigError, choose
 from empirics.options import COMMANDS, Claims, Data, Doctor, Explain, Figures, List, Table1, Theory, Train, Verify
 from empirics.planning import plans, plans_again
 from empirics.study import DATA_FOLDER, Plan, Study, forecasts, plan_study, plan_variation, train
+from empirics.terminal import usable_streams
 
 if TYPE_CHECKING:
     from figures.catalogue import FigureSpec
     from figures.regenerate import Outcome
 
-FAILED, REFUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 MAIN_FIGURES = ("1", "2", "3", "4", "5")
+ABOUT = (
+    'Reproduce "Masks, Signs, And Learning Rate Rewinding": run the experiments, draw the figures, judge the claims.'
+)
+COMPLETION, SHELLS = ("--tyro-print-completion", "--tyro-write-completion"), ("bash", "zsh", "tcsh", "fish")
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code: 0 done, 1 something failed, 2 refused, 130 interrupted, 143 asked to end."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command; its exit code.
+
+    0 done, 1 something failed, 2 refused, and where it was asked to end: 130 by Ctrl-C, 143 by SIGTERM, 129 by the end
+    of its terminal (SIGHUP). Signal handlers and standard streams are as they were when it returns; in a thread beside
+    the main one, signals are left to the main one.
+    """
+    with usable_streams():
+        try:
+            with interrupts.raised():
+                return _run(list(sys.argv[1:] if arguments is None else arguments))
+        except KeyboardInterrupt as stop:
+            _say("interrupted: results stay up to the last epoch; the same command goes on from there")
+            return getattr(stop, "code", INTERRUPTED)
+        except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+            return FAILED
+        except OSError as error:
+            # what commands write they write with messages of their own: what is left is the output
+            if error.filename is not None or error.errno not in CANNOT_WRITE:
+                raise
+            _say(f"error: the output cannot be written: {error.strerror}")
+            return FAILED
+        except (ValueError, RuntimeError, ArithmeticError) as error:
+            # ours carry a message for the user; anything else is a defect, and its traceback is what helps
+            if not type(error).__module__.startswith(("empirics", "theory", "figures")):
+                raise
+            _say(f"error: {error}")
+            return REFUSED
+
+
+def _run(given: list[str]) -> int:
     try:
-        if not given or given[0] not in (*COMMANDS, "-h", "--help"):
-            _check_first_word(given)
-            given.insert(0, "figures")
-        command = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            args=given,
-            prog="paper_repro.py",
-            description=__doc__.split("\n\n")[0],
-            config=(tyro.conf.OmitArgPrefixes,),
-        )
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, _interrupt)
-        return RUN[type(command)](command, _command_line(given))
-    except KeyboardInterrupt as stop:
-        _say("interrupted: results stay up to the last epoch; the same command goes on from there")
-        return TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except (ValueError, RuntimeError, ArithmeticError) as error:
-        # ours carry a message for the user; anything else is a defect, and its traceback is what helps
-        if not type(error).__module__.startswith(("empirics", "theory", "figures")):
+        command = _parsed(given)
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    code = RUN[type(command)](command, _command_line(given))
+    sys.stdout.flush()
+    return code
+
+
+def _parsed(given: list[str]) -> object:
+    """The options of the command that is asked for; `figures` is put before them where they name none.
+
+    Raises:
+        SystemExit: help or a completion script was asked for and is printed, or the options are wrong.
+        ConfigError: an unknown command, figure or shell.
+    """
+    name, config = "paper_repro.py", (tyro.conf.OmitArgPrefixes,)
+    if given and given[0].replace("_", "-") in COMPLETION:
+        choose(given[1] if len(given) > 1 else "", SHELLS, "shell")
+        name = Path(sys.argv[0]).name  # what the shell will see
+    elif not given or given[0] not in (*COMMANDS, "-h", "--help"):
+        _check_first_word(given)
+        given.insert(0, "figures")
+    try:
+        return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=given, prog=name, description=ABOUT, config=config)
+    except OSError as error:
+        if error.filename is None:
             raise
-        _say(f"error: {error}")
-        return REFUSED
+        raise ConfigError(f"cannot write the completion script to {error.filename!r}: {error.strerror}") from None
 
 
 def _check_first_word(given: Sequence[str]) -> None:
@@ -69,15 +108,7 @@ def _check_first_word(given: Sequence[str]) -> None:
     from figures.catalogue import FIGURES
 
     if given and not given[0].startswith("-"):
-        choose(given[0], [*COMMANDS, *FIGURES], "command or figure")
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM was sent."""
-
-
-def _interrupt(*_: object) -> None:
-    raise _Terminated
+        choose(given[0], list(dict.fromkeys([*COMMANDS, *FIGURES])), "command or figure")
 
 
 def _say(text: str) -> None:
@@ -167,7 +198,7 @@ def _plans(command: Figures, specs: Sequence["FigureSpec"], whole: bool) -> list
     try:
         return _studies(command, specs, whole)
     except DataError as error:
-        if command.data_dir is not None or DATA_FOLDER.exists():
+        if command.data_dir is not None or os.path.lexists(DATA_FOLDER):
             raise
         _say(f"no network is trained: {error}")
         return []
@@ -239,7 +270,7 @@ def run_theory(command: Theory, line: str) -> int:
 def run_claims(command: Claims, line: str) -> int:
     """Judge the claims."""
     outcomes = draw(["claims"], command.results, command.out, line)
-    print((command.out / "CLAIMS.md").read_text())
+    print((command.out / "CLAIMS.md").read_text("utf-8"))
     return _code(outcomes)
 
 

@@ -6,8 +6,10 @@ handlers of their own.
 
 import signal
 
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+from empirics.interrupts import ENDS
+
+for number in ENDS:
+    signal.signal(number, signal.SIG_IGN)
 
 import torch  # noqa: E402
 

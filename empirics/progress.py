@@ -9,8 +9,14 @@ from empirics.sweep import Event
 from empirics.tasks import Key, Task
 
 
-def reporter(tasks: Sequence[Task], stream: TextIO = sys.stderr) -> Any:
-    """A context manager that takes the events of `sweep.execute` by being called with them."""
+def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
+    """A context manager that takes the events of `sweep.execute` by being called with them.
+
+    Args:
+        tasks: that will run.
+        stream: where progress is shown; standard error, as it is now, for None.
+    """
+    stream = sys.stderr if stream is None else stream
     return Bars(tasks) if stream.isatty() else Lines(tasks, stream)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirics.care import Care
 from empirics.config import RunConfig
+from empirics.interrupts import ENDS, HANG_UP
 from empirics.tasks import Key, Schedule, Task
 
 if TYPE_CHECKING:
@@ -191,11 +192,17 @@ class SweepError(RuntimeError):
 
 @contextmanager
 def _heard_interrupts() -> Iterator[list[Callable[[], None]]]:
-    """A list that grows with every SIGINT and SIGTERM that the caller handles: calls of the caller's handler."""
+    """A list that grows with every signal to end that the caller handles: calls of the caller's handler.
+
+    A hang-up counts as the first one alone: when a terminal goes, its shell and the system may both say so, and batch
+    systems say it right after SIGTERM. Nobody means workers to be ended in the middle of an epoch by that.
+    """
     pressed: list[Callable[[], None]] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDS}
 
     def hear(number: int, frame: Any) -> None:
+        if pressed and number == HANG_UP:
+            return
         pressed.append(lambda: before[number](number, frame))
         before[number](number, frame)
 
@@ -257,13 +264,14 @@ def _receive(connection: Any, task: Task, process: Any) -> Event:
 def _work(
     task: Task, source: DataSource, results: Path, device: str, care: Care, place: int, connection: Connection
 ) -> None:
-    """What a worker does. The parent alone answers to Ctrl-C, and its workers end with it, however it ends.
+    """What a worker does. The parent alone answers to Ctrl-C and hang-ups; its workers end with it, however it ends.
 
     Asked to end (SIGTERM), it writes a checkpoint of the last epoch first.
     """
     asked: list[int] = []
     said: list[str] = []
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     threading.Thread(target=_follow_parent, daemon=True).start()
     from empirics import levels, runtime

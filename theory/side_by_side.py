@@ -66,9 +66,9 @@ def timed(name: str) -> tuple[Result, float]:
 
 @contextmanager
 def _deaf_children() -> Iterator[None]:
-    """Processes that are started meanwhile never hear Ctrl-C, to which the parent alone answers."""
+    """Processes that are started meanwhile never hear Ctrl-C or a hang-up, to which the parent alone answers."""
     resource_tracker.ensure_running()  # started with the first process, it would unblock the signal again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
