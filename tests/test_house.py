@@ -1,11 +1,11 @@
 """The rules of the house: who may import whom, what loads quickly, what never appears in the code."""
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("theory", "empirics", "figures")
@@ -45,8 +45,7 @@ def test_an_import_inside_a_function_is_seen():
 def loaded_by(code: str) -> set[str]:
     """Top-level modules that a fresh interpreter has loaded after running `code`."""
     script = f"import sys\n{code}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    done = run([sys.executable, "-c", script], cwd=ROOT, check=True)
     return set(done.stdout.splitlines()[-1].split())
 
 
@@ -139,7 +138,7 @@ def test_the_layout_has_none_of_the_faults_of_the_field(fault):
 
 
 def test_nothing_tracked_is_large_or_names_a_machine():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    listed = run(["git", "ls-files"], cwd=ROOT)
     names = listed.stdout.splitlines() or [str(p.relative_to(ROOT)) for package in PACKAGES for p in sources(package)]
     for name in names:
         path = ROOT / name

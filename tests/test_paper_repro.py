@@ -5,12 +5,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import CompletedProcess, finish, run, start
+from waiting import wait_for
 
 import paper_repro
 
@@ -18,9 +18,8 @@ ROOT = Path(__file__).parent.parent
 TINY = ["--model", "resnet8", "--width", "4", "--levels", "3", "--epochs", "2", "--seeds", "0"]
 
 
-def call(*arguments: str, cwd: Path, timeout: float = 100) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "paper_repro.py"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+def call(*arguments: str, cwd: Path) -> CompletedProcess:
+    return run([sys.executable, str(ROOT / "paper_repro.py"), *arguments], cwd=cwd)
 
 
 @pytest.mark.parametrize("command", ["", *paper_repro.COMMANDS])
@@ -120,20 +119,14 @@ def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_res
     straight.mkdir()
     assert call(*arguments, cwd=straight).returncode == 0
     stopped.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "paper_repro.py"), *arguments],
-        cwd=stopped, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    for _ in range(1200):
-        metrics = [path for path in stopped.rglob("metrics.jsonl") if "lrr-" in str(path)]
-        if metrics and metrics[0].read_bytes().count(b"\n") > 3:
-            break
-        time.sleep(0.02)
+    process = start([sys.executable, str(ROOT / "paper_repro.py"), *arguments], cwd=stopped)
+    lines = lambda: [path.read_bytes().count(b"\n") for path in stopped.glob("results/runs/lrr-*/*/metrics.jsonl")]  # noqa: E731
+    wait_for(lambda: sum(lines()) > 3 or process.poll() is not None, "four epochs")
     if sent == signal.SIGINT:
         os.killpg(process.pid, sent)  # what a terminal sends: every process of the group gets it
     else:
         process.send_signal(sent)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = finish(process)
     assert process.returncode == code and "goes on from there" in stderr and "Traceback" not in stderr
     assert not list(stopped.rglob("signs.json")), "it was stopped before the end"
     (seed,) = stopped.glob("results/runs/lrr-*/seed-0")

@@ -3,11 +3,11 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -18,10 +18,7 @@ def test_every_python_snippet_runs_when_pasted(tmp_path):
     assert snippets
     for snippet in snippets:
         here = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, "-c", snippet], cwd=tmp_path, env=here, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
+        done = run([sys.executable, "-c", snippet], cwd=tmp_path, env=here, seconds=300, check=True)
         assert done.stdout.strip() or any(path.stat().st_size for path in tmp_path.iterdir())
 
 
@@ -42,10 +39,8 @@ def test_every_command_of_the_readme_is_one(line):
     words = shlex.split(line)
     assert words[0] in (*paper_repro.COMMANDS, "--help")
     for option in (word for word in words if word.startswith("--")):
-        done = subprocess.run(
-            [sys.executable, "paper_repro.py", *([] if words[0] == "--help" else words[:1]), "--help"],
-            cwd=ROOT, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        command = [] if words[0] == "--help" else words[:1]
+        done = run([sys.executable, "paper_repro.py", *command, "--help"], cwd=ROOT)
         assert option in done.stdout
 
 

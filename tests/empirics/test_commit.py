@@ -1,11 +1,11 @@
 """Whose commit a result names: that of the repository which tracks the code, and of no other around it."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run
 
 from empirics.commit import LEADS_ELSEWHERE, commit_of
 
@@ -21,8 +21,7 @@ def plain_git(monkeypatch):
 
 def git(folder: Path, *arguments: str) -> str:
     me = ("-c", "user.name=A", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "-c", "init.defaultBranch=main")
-    done = subprocess.run(["git", *me, *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return run(["git", *me, *arguments], cwd=folder, check=True).stdout.strip()
 
 
 def repository(folder: Path, *files: str) -> str:
@@ -139,7 +138,5 @@ def test_every_record_of_an_installed_package_says_that_its_commit_is_unknown(tm
     source = Path(sys.modules["empirics.commit"].__file__).parent
     shutil.copytree(source, packages / "empirics", ignore=shutil.ignore_patterns("__pycache__"))
     code = "from empirics.runtime import provenance; print(provenance(1)['git'])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=packages, capture_output=True, text=True, timeout=120, check=True
-    )
+    done = run([sys.executable, "-c", code], cwd=packages, check=True)
     assert done.stdout.strip() == str(NOBODY)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import fork, status
 from tiny_runs import level_record
 
 from empirics import checkpoints, disk
@@ -29,34 +30,33 @@ def checkpoint(epoch: int) -> Checkpoint:
 
 def in_a_child_killed_at(k: int, work) -> int:
     """Run `work` in a forked process that is killed just before its k-th system call of a save; its exit status."""
-    child = os.fork()
-    if child == 0:
-        count = [0]
+    count = [0]
 
-        def counted(call):
-            def run(*args, **kwargs):
-                count[0] += 1
-                if count[0] == k:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return call(*args, **kwargs)
+    def counted(call):
+        def run(*args, **kwargs):
+            count[0] += 1
+            if count[0] == k:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **kwargs)
 
-            return run
+        return run
 
+    def all_counted():
         for name in CALLS:
             setattr(disk.os, name, counted(getattr(os, name)))
         work()
-        os._exit(0)
-    return os.waitpid(child, 0)[1]
+
+    return status(fork(all_counted))
 
 
 def kill_at_every_call(work, check) -> int:
     """Kill `work` at each of its calls in turn and `check` after each; how many calls there are."""
     for k in range(1, 100):
-        status = in_a_child_killed_at(k, work)
+        code = in_a_child_killed_at(k, work)
         check()
-        if status == 0:
+        if code == 0:
             return k - 1
-        assert status == signal.SIGKILL
+        assert code == -signal.SIGKILL
     raise AssertionError("it never ended by itself")
 
 
@@ -181,17 +181,17 @@ def test_a_file_size_limit_is_a_clear_error_and_leaves_the_checkpoint_before(tmp
 
     folder = tmp_path / "checkpoints"
     checkpoints.save(folder, checkpoint(1), "hash", {})
-    child = os.fork()
-    if child == 0:
-        code = 1
+
+    def save_on_a_full_disk() -> int:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
         try:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
             checkpoints.save(folder, checkpoint(2), "hash", {})
         except disk.StoreError as error:
-            code = 0 if "what was complete before stands" in str(error) else 2
-        os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+            return 0 if "what was complete before stands" in str(error) else 2
+        return 1
+
+    assert status(fork(save_on_a_full_disk)) == 0
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [], "no leftovers"
     assert checkpoints.newest(folder, EXPECTED)[0].epoch == 1
     checkpoints.save(folder, checkpoint(2), "hash", {})
@@ -209,14 +209,13 @@ def forbidden():
 
 
 def test_a_folder_that_may_not_be_written_is_refused_before_training(forbidden):
-    child = os.fork()
-    if child == 0:
-        code = 1
+    def write_there() -> int:
+        if os.getuid() == 0:  # nothing is forbidden to root
+            os.setuid(65534)
         try:
-            if os.getuid() == 0:  # nothing is forbidden to root
-                os.setuid(65534)
             disk.check_writable(forbidden)
         except disk.StoreError as error:
-            code = 0 if "cannot write to folder" in str(error) and "choose another" in str(error) else 2
-        os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+            return 0 if "cannot write to folder" in str(error) and "choose another" in str(error) else 2
+        return 1
+
+    assert status(fork(write_there)) == 0

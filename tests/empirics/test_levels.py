@@ -2,12 +2,12 @@ import dataclasses
 import json
 import math
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from processes import run
 from tiny_runs import TINY, arm, lab_in, run_arms
 
 from empirics import augmentation, in_memory, levels, models, rewinding, signs, starts, train
@@ -400,5 +400,5 @@ def test_a_narrow_network_trains_on_large_images_without_ending_the_process(tmp_
         "print(train.train_epoch(model, sgd, data, torch.Generator(), config, lambda step: 0.1, 0)[0].isfinite().all())"
     )
     root = Path(__file__).parent.parent.parent
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120)
+    done = run([sys.executable, "-c", code], cwd=root)
     assert done.returncode == 0 and "True" in done.stdout, done.stderr

@@ -1,12 +1,11 @@
 import json
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
-from subprocess import PIPE
 
 import pytest
+from processes import PIPE, end, start
 from tiny_runs import level_record
 
 from empirics import disk, store, study_files
@@ -139,12 +138,11 @@ def test_two_processes_never_share_a_run(tmp_path, monkeypatch):
         "    print('held', flush=True); sys.stdin.read()"
     )
     root = Path(__file__).parent.parent.parent
-    owner = subprocess.Popen([sys.executable, "-c", code], cwd=root, stdin=PIPE, stdout=PIPE, text=True)
+    owner = start([sys.executable, "-c", code], cwd=root, stdin=PIPE)
     assert owner.stdout.readline() == "held\n"
     with pytest.raises(StoreError, match=f"seed 0, is being trained by process {owner.pid}"), folder.lease():
         pass
-    owner.kill()
-    owner.communicate()
+    end(owner)
     with folder.lease():
         assert folder.path.exists(), "a dead owner's lease is free"
 

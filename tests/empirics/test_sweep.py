@@ -4,11 +4,11 @@ import hashlib
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run
 from tiny_runs import TINY
 
 from empirics import presets, sweep
@@ -218,5 +218,5 @@ def test_a_worker_imports_nothing_that_the_fork_server_could_have_imported_for_a
         "torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)\n"
         "print(len([name for name in set(sys.modules) - there if name.startswith(('torch', 'sympy', 'sklearn'))]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    done = run([sys.executable, "-c", code])
     assert done.returncode == 0 and int(done.stdout) < 5, done.stdout + done.stderr

@@ -4,9 +4,9 @@ import dataclasses
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
+from processes import run
 
 from empirics.choices import ConfigError
 from empirics.config import RunConfig
@@ -119,7 +119,5 @@ def test_a_value_common_to_all_presets_is_said_once_and_differing_sources_keep_i
 def test_pdflatex_takes_the_table(tmp_path):
     page = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n%s\n\\end{document}\n"
     (tmp_path / "page.tex").write_text(page % table1("latex"))
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"], cwd=tmp_path, capture_output=True
-    )
+    done = run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"], cwd=tmp_path)
     assert done.returncode == 0 and (tmp_path / "page.pdf").stat().st_size > 1000

@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run
 
 ROOT = Path(__file__).parents[2]
 DRAW = """
@@ -23,12 +23,7 @@ print(json.dumps([min(sizes) > 500, os.environ["MPLBACKEND"], backend if type(ba
 
 
 def drawn(code: str, **variables: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True,
-        timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **variables}, check=True).stdout
 
 
 @pytest.mark.parametrize("named", ["module://matplotlib_inline.backend_inline", "nonsense", "agg"])

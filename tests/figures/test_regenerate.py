@@ -1,12 +1,11 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import run
 
 from figures.catalogue import FIGURES
 from figures.origin import UnknownPicture
@@ -79,12 +78,12 @@ def test_nothing_in_an_output_depends_on_when_or_where_it_was_made(first, folder
 
 def test_a_second_run_is_quick_and_does_not_import_matplotlib(first, folder):
     script = (
-        "import sys, time; from figures.regenerate import regenerate; start = time.perf_counter();"
+        "import sys, time; from figures.regenerate import regenerate; start = time.process_time();"
         "made = regenerate(None, sys.argv[1], sys.argv[2], write=None, provenance={}, command='again');"
-        "print(time.perf_counter() - start, 'matplotlib' in sys.modules, {o.status for o in made})"
+        "print(time.process_time() - start, 'matplotlib' in sys.modules, {o.status for o in made})"
     )
-    found = subprocess.run([sys.executable, "-c", script, str(folder), str(first[0])], capture_output=True, text=True,
-                           cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)  # fmt: skip
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = run([sys.executable, "-c", script, str(folder), str(first[0])], cwd=ROOT, env=here, check=True)
     seconds, loaded, status = found.stdout.split(maxsplit=2)
     assert (loaded, status.strip()) == ("False", "{'current'}")
     assert float(seconds) / len(FIGURES) < 1
@@ -221,10 +220,8 @@ def test_the_package_imports_lightly_and_without_the_other_packages():
         "others = [m for m in ('torch', 'sympy', 'theory', 'empirics', 'matplotlib.pyplot') if m in sys.modules];"
         "print(heavy, others)"
     )
-    start = time.perf_counter()
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True,
-                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
-    assert found.stdout.strip() == "[] []", time.perf_counter() - start
+    found = run([sys.executable, "-c", script], cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert found.stdout.strip() == "[] []"
 
 
 def test_no_source_of_figures_imports_torch_the_other_packages_or_pyplot():

@@ -5,10 +5,10 @@ import json
 import re
 import shutil
 import struct
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
+from processes import run
 
 from figures.catalogue import FIGURES
 from figures.claims_html import glance, verdicts_of
@@ -146,7 +146,7 @@ def test_the_report_loads_neither_matplotlib_nor_results():
 
     script = "import sys; from figures.report_files import gather; gather(__import__('pathlib').Path('.'), []);"
     script += "print({'matplotlib', 'numpy', 'scipy'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = run([sys.executable, "-c", script])
     assert "matplotlib" not in done.stdout and done.returncode == 0, done.stderr
 
 
@@ -279,7 +279,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 def browse(tmp_path, page, *options):
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command += ["--enable-logging=stderr", f"--log-net-log={tmp_path / 'net.json'}", "--net-log-capture-mode=Default"]
-    done = subprocess.run([*command, *options, page.as_uri()], capture_output=True, text=True, timeout=120)
+    done = run([*command, *options, page.as_uri()])
     assert done.returncode == 0, done.stderr[-2000:]
     return done
 

@@ -29,17 +29,25 @@ _guards: list[Popen] = []
 
 
 def run(
-    command: Sequence[str], *, seconds: float | None = None, given: str | None = None, **options
+    command: Sequence[str],
+    *,
+    seconds: float | None = None,
+    given: str | None = None,
+    check: bool = False,
+    **options,
 ) -> CompletedProcess:
     """Start a command, hand it the text `given`, wait for its end, and kill what it leaves behind.
 
-    seconds : as in `finish`; other options are those of `start`
+    seconds : as in `finish`
+    check : AssertionError with what it wrote where its exit code is not 0
+    options : as in `start`
     """
     process = start(command, stdin=DEVNULL if given is None else PIPE, **options)
     try:
         stdout, stderr = finish(process, seconds, given)
     finally:
         end(process)
+    assert not check or process.returncode == 0, stderr
     return CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
@@ -48,7 +56,7 @@ def start(command: Sequence[str], **options) -> Popen:
 
     Its stdout and stderr are pipes of text unless `options`, those of `subprocess.Popen`, say otherwise.
     """
-    _guard()
+    guard()
     mark = f"{_SESSION}.{next(_numbers)}."
     env = {**(options.pop("env", None) or os.environ), MARK: mark}
     text = {} if options.get("text") is False else {"text": True, "errors": "replace"}
@@ -112,7 +120,7 @@ def fork(work: Callable[[], object]) -> int:
         if sys.platform == "linux":  # a copy has no environment of its own to be marked: it is bound to its parent
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
         if os.getppid() == parent:
-            code = work() or 0
+            code = int(found) if isinstance(found := work(), int) else 0
     except BaseException as error:
         os.write(2, f"forked: {type(error).__name__}: {error}\n".encode())
     finally:
@@ -180,7 +188,7 @@ def _kill(mark: str) -> None:
         time.sleep(0.005)
 
 
-def _guard() -> None:
+def guard() -> None:
     """Have a process wait for the end of this one, in whatever way, and then end what is left."""
     if _guards or not PROC:
         return

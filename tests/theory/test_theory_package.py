@@ -3,19 +3,17 @@
 import doctest
 import importlib
 import inspect
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import run
 
 import theory
 
 
 def in_a_fresh_interpreter(code):
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run([sys.executable, "-c", code], check=True).stdout
 
 
 def test_import_theory_loads_no_library():

@@ -12,19 +12,19 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "empirics")]
+    HERE = Path(__file__).parents[1]
+    sys.path[:0] = [str(HERE.parent), str(HERE / "empirics"), str(HERE / "support")]
 
 import json
 
 import torch
+from processes import DEVNULL, fork, start, status
 from tiny_runs import arm, clip, lab_in
 
 from empirics import checkpoints, datasets, doctor, levels, presets
@@ -88,20 +88,6 @@ def subject(root: Path, name: str, epochs: int | None = None) -> Subject:
     return Subject(lab, config, results_of(RunFolder(lab.results, config.name, 0)), seconds)
 
 
-def forked(work: Callable[[], object]) -> int:
-    """A child that does `work` and ends."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except Exception as error:  # what a child says is read by a person
-            print(f"  child: {type(error).__name__}: {error}", file=sys.stderr)
-        os._exit(code)
-    return child
-
-
 def kills(root: Path, n: int) -> dict[str, int]:
     """Kill runs of every kind at random moments, `n` times in all; whenever one ends, compare it and start anew."""
     found = {"kills": 0, "runs ended": 0, "epochs lost": 0, "lost": 0, "differing": 0}
@@ -111,18 +97,18 @@ def kills(root: Path, n: int) -> dict[str, int]:
         here, ended, until = one.fresh(root / name / "killed"), 0, n * (number + 1) // len(ARMS)
         while found["kills"] < until or not ended:
             before = _epochs(one.folder(here))
-            child = forked(lambda here=here, one=one: levels.run(one.config, 0, here))
+            child = fork(lambda here=here, one=one: levels.run(one.config, 0, here))
             time.sleep(rng.uniform(0, one.seconds / 2))
             os.kill(child, signal.SIGKILL)
-            status = os.waitpid(child, 0)[1]
-            found["kills"] += status == signal.SIGKILL
-            if status == signal.SIGKILL:
+            code = status(child)
+            found["kills"] += code == -signal.SIGKILL
+            if code == -signal.SIGKILL:
                 # a kill may cost the epoch at work, and the one whose checkpoint was being written
                 found["epochs lost"] += max(0, before - 1 - _epochs(one.folder(here)))
                 continue
             found["runs ended"], ended = found["runs ended"] + 1, ended + 1
-            found["lost"] += os.waitstatus_to_exitcode(status) != 0
-            found["differing"] += status == 0 and results_of(one.folder(here)) != one.expected
+            found["lost"] += code != 0
+            found["differing"] += code == 0 and results_of(one.folder(here)) != one.expected
             here = one.fresh(root / name / "killed")
     return found
 
@@ -136,7 +122,7 @@ def sweeps(root: Path, n: int) -> dict[str, int]:
     words = [sys.executable, str(Path(__file__).parents[2] / "paper_repro.py"), "train", "--preset", "quick", "--arms"]
     words += ["imp", "lrr", "lrr-on-imp-mask", "--model", "resnet8", "--width", "4", "--epochs", "2", "--levels", "3"]
     words += ["--seeds", "0", "--workers", "2", "--checkpoint-epochs", "1"]
-    run = lambda results: subprocess.Popen([*words, "--results", str(results)], stderr=subprocess.DEVNULL)  # noqa: E731
+    run = lambda results: start([*words, "--results", str(results)], stdout=None, stderr=DEVNULL)  # noqa: E731
     started = time.perf_counter()
     assert run(root / "straight").wait() == 0
     seconds, rng, wanted = time.perf_counter() - started, random.Random(0), max(1, n // 20)
@@ -145,7 +131,8 @@ def sweeps(root: Path, n: int) -> dict[str, int]:
         process = run(root / "killed")
         time.sleep(rng.uniform(seconds / 3, seconds))
         process.send_signal(signal.SIGKILL if found["kills"] % 2 else signal.SIGTERM)
-        if process.wait() in (-signal.SIGKILL, 143):
+        code = process.wait()
+        if code in (-signal.SIGKILL, 143):
             found["kills"] += 1
             continue
         found["sweeps ended"] += 1
@@ -270,10 +257,10 @@ def baselines(root: Path, n: int) -> dict[str, int]:
 
     found = {"kills": 0, "corrupt after a kill": 0, "flips": 0, "silent in torch.load": 0, "silent in safetensors": 0}
     for _ in range(n):
-        child = forked(save_for_ever)
+        child = fork(save_for_ever)
         time.sleep(rng.uniform(0.01, 0.1))
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        status(child)
         found["kills"] += 1
         try:
             torch.load(file, weights_only=True)
