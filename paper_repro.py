@@ -5,6 +5,7 @@ Without arguments it is `figures` with the `quick` preset.
 """
 
 import errno
+import os
 import shlex
 import signal
 import sys

@@ -3,14 +3,16 @@
 A task's result depends on its config and seed alone, so the number of workers changes nothing but the time.
 """
 
+import contextlib
 import dataclasses
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -75,6 +77,9 @@ class Event:
     epoch: Any = None
     message: str = ""
 
+
+# a socket's path has at most 103 bytes on macOS (107 on Linux), of which `/pymp-xxxxxxxx/listener-xxxxxxxx` takes 32
+SOCKET_FOLDER, SHORT_FOLDERS = 71, ("/tmp", "/var/tmp", "/dev/shm")
 
 ONGOING = ("epoch", "remark")  # kinds of events after which a worker goes on
 
@@ -190,7 +195,7 @@ class SweepError(RuntimeError):
     """Runs cannot be executed here."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def _heard_interrupts() -> Iterator[list[Callable[[], None]]]:
     """A list that grows with every signal to end that the caller handles: calls of the caller's handler.
 
@@ -244,12 +249,38 @@ def _start(process: Any) -> None:
     Raises:
         SweepError: it cannot be started.
     """
+    _choose_temporary_folder()
     for attempt in range(3):
         try:
             return process.start()
         except (EOFError, OSError) as error:
             if attempt == 2:
                 raise SweepError(f"no worker can be started ({error}): try fewer --workers") from None
+
+
+def _choose_temporary_folder() -> None:
+    """Have the fork server listen where the path of its socket is short enough, however long that of TMPDIR is.
+
+    Raises:
+        SweepError: no folder is both short enough and open to this user.
+    """
+    try:
+        usual = tempfile.gettempdir()
+    except FileNotFoundError:
+        raise SweepError("no worker can be started: set TMPDIR to a folder that can be written to") from None
+    if len(os.fsencode(usual)) <= SOCKET_FOLDER:
+        return
+    try:
+        for tempfile.tempdir in SHORT_FOLDERS:
+            with contextlib.suppress(OSError):
+                multiprocessing.util.get_temp_dir()  # made at the first call, and kept
+                return
+    finally:
+        tempfile.tempdir = usual
+    raise SweepError(
+        f"no worker can be started: the temporary folder's path has {len(os.fsencode(usual))} bytes, at most "
+        f"{SOCKET_FOLDER} leave room for a socket: set TMPDIR to a shorter one"
+    )
 
 
 def _receive(connection: Any, task: Task, process: Any) -> Event:

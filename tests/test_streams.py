@@ -1,4 +1,4 @@
-"""What the command line writes, whatever is behind its standard streams: other encodings, nothing, a reader that left."""
+"""What the command line writes, whatever is behind its streams: another encoding, nothing, a reader that has gone."""
 
 import io
 import os
@@ -14,8 +14,8 @@ from empirics.terminal import READABLE, usable_streams
 ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, str(ROOT / "paper_repro.py")]
 REFERENCE = sorted((ROOT / "figures/reference/quick").glob("*.json"))
-TINY = ["train", "--model", "resnet8", "--width", "4", "--levels", "2", "--epochs", "2", "--seeds", "0", "--arms", "lrr",
-        "--images-per-class", "20", "--batch-size", "32", "--workers", "1"]  # fmt: skip
+TINY = ["train", "--model", "resnet8", "--width", "4", "--levels", "2", "--epochs", "2", "--seeds", "0",
+        "--arms", "lrr", "--images-per-class", "20", "--batch-size", "32", "--workers", "1"]  # fmt: skip
 
 
 def said(monkeypatch, encoding: str, *arguments: str) -> tuple[int, str, str]:
