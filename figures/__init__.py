@@ -27,4 +27,9 @@ def __getattr__(name):
         return getattr(import_module(_WHERE[name]), name)
     if name in _MODULES:
         return import_module(f"figures.{name}")
-    raise AttributeError(f"figures has no {name!r}; it has {', '.join(sorted(set(__all__) | set(_MODULES)))}")
+    raise AttributeError(f"figures has no {name!r}; it has {', '.join(__dir__())}")
+
+
+def __dir__():
+    """List what the package offers, loaded or not."""
+    return sorted(set(__all__) | set(_MODULES))

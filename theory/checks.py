@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from numbers import Real
 
 import numpy as np
@@ -17,7 +18,7 @@ def neuron(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
     ------
     ValueError: w has no last axis of length d >= 1, or the leading shapes do not broadcast.
     """
-    a, w = np.asarray(a, float), np.asarray(w, float)
+    a, w = real("a", a), real("w", w)
     if w.ndim == 0 or w.shape[-1] == 0:
         raise ValueError(f"w must have shape (..., d) with d >= 1, got {w.shape}: for d = 1 pass w[..., None]")
     try:
@@ -36,7 +37,7 @@ def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
     ------
     ValueError: one of them is no array of numbers, or holds NaN or infinity.
     """
-    out = tuple(_numbers(name, value) for name, value in arrays.items())
+    out = tuple(real(name, value) for name, value in arrays.items())
     for name, value in zip(arrays, out, strict=True):
         if not np.isfinite(value).all():
             raise ValueError(
@@ -45,13 +46,89 @@ def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
     return out
 
 
-def _numbers(name: str, value: ArrayLike) -> Array:
+def real(name: str, value: ArrayLike) -> Array:
+    """Return a number, an array of numbers or lists of them as a float array; NaN and infinity pass.
+
+    Raises
+    ------
+    ValueError: anything else: booleans, complex numbers, dates, text, objects, masked arrays, rows of several lengths.
+    """
+    if type(value) is np.ndarray and value.dtype == np.float64:  # the inner loops
+        return value
+    if isinstance(value, float) or _is_real(value):
+        return np.asarray(_as_float(value, name), float)
+    wrong = _masked_or_boolean(value)
     try:
-        return np.asarray(value, float)
+        found = np.asarray(value)
     except (TypeError, ValueError):
-        raise ValueError(
-            f"{name} must be a number or an array of numbers, got {value!r:.60}: rows need one length"
-        ) from None
+        raise ValueError(_no_numbers(name, value, "rows need one length")) from None
+    except RuntimeError as error:  # of a tensor that wants its gradient
+        raise ValueError(_no_numbers(name, value, f"{error}")) from None
+    if wrong or found.dtype.kind not in "iuf":
+        raise ValueError(_no_numbers(name, value, wrong or _KINDS[found.dtype.kind]))
+    return found.astype(float, copy=False)
+
+
+# numpy would convert most of these without a word: what the letter of a dtype's kind means
+_KINDS = {
+    "b": "booleans are no numbers, pass 0.0 and 1.0",
+    "c": "complex numbers have no place here, pass their real part",
+    "m": "times have a unit, divide by it: t / np.timedelta64(1, 's')",
+    "M": "dates are no numbers, pass what has passed since the first: (t - t[0]) / np.timedelta64(1, 's')",
+    "U": "text is no number, pass float(...) of it",
+    "S": "text is no number, pass float(...) of it",
+    "O": "objects are no numbers, pass floats",
+    "T": "text is no number, pass float(...) of it",
+    "V": "records are no numbers, pass one of their fields",
+    "ma": "entries that are masked have no value, pass x[~x.mask] or x.filled(0.0)",
+}
+
+
+def _no_numbers(name: str, value: object, hint: str) -> str:
+    return f"{name} must be a number or an array of numbers, got {value!r:.60}: {hint}"
+
+
+def _masked_or_boolean(value: object) -> str:
+    """Return why a value, or one within lists, is refused that numpy would take for a number; empty where none is."""
+    if isinstance(value, np.ma.MaskedArray):
+        return _KINDS["ma"]
+    if isinstance(value, bool | np.bool_):
+        return _KINDS["b"]
+    if isinstance(value, list | tuple):
+        return next((why for why in map(_masked_or_boolean, value) if why), "")
+    return ""
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.timedelta64)  # numpy's is an integer to Python
+
+
+def _as_float(value: Real, name: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be below 1.8e308 in size, got a whole number beyond it: scale it down") from None
+
+
+def scalar(value: object) -> float | None:
+    """Return one real number: Python's, numpy's or an array without axes; None for all else, booleans too."""
+    if _is_real(value):
+        return value
+    if getattr(value, "shape", None) == () and not isinstance(value, np.ma.MaskedArray):
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):
+            found = np.asarray(value)
+            return found.item() if found.dtype.kind in "iuf" else None
+    return None
+
+
+def bits(value: ArrayLike) -> NDArray[np.bool_] | None:
+    """Return a mask, an array or lists of booleans or of 0 and 1, as bool; None where it is none."""
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        found = np.array(value)
+        masked = isinstance(value, np.ma.MaskedArray)
+        if not masked and found.dtype.kind in "biuf" and np.isin(found, (0, 1)).all():
+            return found.astype(bool)
+    return None
 
 
 def together(*arrays: Array, names: tuple[str, ...]) -> tuple[Array, ...]:
@@ -65,26 +142,59 @@ def together(*arrays: Array, names: tuple[str, ...]) -> tuple[Array, ...]:
         ) from None
 
 
+def _one(name: str, value: object) -> float:
+    """Return one real number as float, NaN for what is none."""
+    found = scalar(value)
+    return np.nan if found is None else _as_float(found, name)
+
+
 def moment(name: str, value: float) -> float:
     """Return a second moment as float; raises ValueError unless it is one finite number, at least 0."""
-    if not isinstance(value, Real) or not 0 <= value < np.inf:
+    found = _one(name, value)
+    if not 0 <= found < np.inf:
         raise ValueError(f"{name} must be a second moment, one number, at least 0, got {value!r:.60}: pass mean(x^2)")
-    return float(value)
+    return found
 
 
 def number(name: str, value: float) -> float:
     """Return one finite number as float; raises ValueError unless it is one."""
-    if not isinstance(value, Real) or not -np.inf < value < np.inf:
+    found = _one(name, value)
+    if not -np.inf < found < np.inf:
         raise ValueError(f"{name} must be one finite number, got {value!r:.60}: pass a float")
-    return float(value)
+    return found
+
+
+def positive(name: str, value: float, hint: str = "pass a positive number") -> float:
+    """Return one finite number above 0 as float; raises ValueError unless it is one."""
+    found = number(name, value)
+    if not found > 0:
+        raise ValueError(f"{name} must be above 0, got {value!r:.60}: {hint}")
+    return found
+
+
+def share(name: str, value: float, hint: str) -> float:
+    """Return one number between 0 and 1 as float; raises ValueError unless it lies there, both ends excluded."""
+    found = _one(name, value)
+    if not 0 < found < 1:
+        raise ValueError(f"{name} must lie in (0, 1), got {value!r:.60}: {hint}")
+    return found
 
 
 def whole(name: str, value: float, least: int, most: float = np.inf) -> int:
     """Return a whole number as int; raises ValueError unless it is one, from least to most."""
-    if not isinstance(value, Real) or not least <= value <= most or value % 1 != 0:  # inf % 1 is NaN
+    found = scalar(value)
+    if found is None or not least <= found <= most or found % 1 != 0:  # inf % 1 is NaN
         span = f"at least {least}" if most == np.inf else f"from {least} to {most}"
         raise ValueError(f"{name} must be a whole number, {span}, got {value!r:.60}: pass an int")
-    return int(value)
+    return int(found)
+
+
+def sign_of(name: str, value: int, hint: str) -> int:
+    """Return 1 or -1 as int; raises ValueError unless it is one of them."""
+    found = scalar(value)
+    if found not in (1, -1):
+        raise ValueError(f"{name} must be 1 or -1, got {value!r:.60}: {hint}")
+    return int(found)
 
 
 def four_numbers(c_plus: float, c_minus: float, k_plus: float, k_minus: float) -> tuple[float, float, float, float]:
@@ -94,7 +204,7 @@ def four_numbers(c_plus: float, c_minus: float, k_plus: float, k_minus: float) -
 
 def known(what: str, name: str, names: tuple[str, ...]) -> None:
     """Raise ValueError unless name is one of names; the message lists them, nearest first."""
-    if name not in names:
+    if not isinstance(name, str) or name not in names:
         from difflib import SequenceMatcher
 
         order = sorted(names, key=lambda other: -SequenceMatcher(None, str(name).lower(), other.lower()).ratio())

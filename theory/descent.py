@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import Array, finite, neuron, number, together, whole
+from theory.checks import Array, finite, neuron, number, positive, together, whole
 from theory.network import population_gradient, split
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LOSS_BELOW = 1e-6  # learned
 STATUSES = ("learned", "stationary", "diverged", "max_steps")
+SMALL = "pass a small positive number"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ def descend(
         options = {"max_steps": max_steps, "learned": learned, "at": at}
         run = descend(loss.survivors, a0, w0[loss.mask], step, **options)
         return replace(run, w=loss.widen(run.w))
-    step, learned = _positive("step", step), loss.goal + _positive("learned", learned)
+    step, learned = positive("step", step, SMALL), loss.goal + positive("learned", learned, SMALL)
     max_steps = whole("max_steps", max_steps, 1)
     at = _increasing(at)
     run = _compiled if loss.line(w0) is not None or _is_plain(loss) else _in_python
@@ -122,12 +123,6 @@ def _start(loss: Loss, a0: float, w0: ArrayLike) -> tuple[float, Array]:
     if w0.shape != (loss.d,):
         raise ValueError(f"w0 must have shape ({loss.d},) for a loss of {loss.d} inputs, got {w0.shape}: one start")
     return number("a0", a0), w0
-
-
-def _positive(name: str, value: float) -> float:
-    if not number(name, value) > 0:
-        raise ValueError(f"{name} must be above 0, got {value!r:.60}: pass a small positive number")
-    return float(value)
 
 
 def _increasing(at: ArrayLike) -> np.ndarray:

@@ -57,7 +57,7 @@ def sample_size(
     ------
     ValueError: a number out of range.
     """
-    _refuse(d, ratios, noises, trials)
+    d, trials = _counts(d, ratios, noises, trials)
     return _sweep(d, [d, 1], "balanced", ratios, noises, trials, horizon, seed)
 
 
@@ -89,7 +89,7 @@ def mask_recovery(
     ------
     ValueError: a number out of range, or a condition to decide that is none of the conditions.
     """
-    _refuse(d, ratios, noises, trials), whole("deciding_trials", deciding_trials, 2)
+    (d, trials), deciding_trials = _counts(d, ratios, noises, trials), whole("deciding_trials", deciding_trials, 2)
     ratio, noise = decides
     if ratio not in ratios or noise not in noises:
         raise ValueError(
@@ -100,11 +100,12 @@ def mask_recovery(
     return Result({**result.values, "decides": {"ratio": ratio, "noise": noise}})
 
 
-def _refuse(d: int, ratios: Sequence[float], noises: Sequence[float], trials: int) -> None:
-    whole("d", d, 2), whole("trials", trials, 2)
+def _counts(d: int, ratios: Sequence[float], noises: Sequence[float], trials: int) -> tuple[int, int]:
+    d, trials = whole("d", d, 2), whole("trials", trials, 2)
     for name, values, least in (("ratios", ratios, 1 / d), ("noises", noises, 0.0)):
         if not values or not all(least <= value < np.inf for value in values):
             raise ValueError(f"{name} must be finite numbers, at least {least:g}, got {list(values)}: pass [10.0], say")
+    return d, trials
 
 
 def _sweep(d, survivors, init, ratios, noises, trials, horizon, seed, more=None) -> Result:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.checks import Array, finite, known, number, whole
+from theory.checks import Array, bits, finite, known, positive, share, whole
 from theory.pruning import REWINDS, weakest_pruned
 from theory.sampling import balanced_starts
 
@@ -157,7 +157,7 @@ def train_hidden(
         raise ValueError(f"w0 must have shape (trials, k, d), got {w0.shape}: pass w0[None] for one trial")
     (trials, k, d), mask = w0.shape, _mask(mask, w0)
     limits = {"horizon": horizon, "learned": learned, "still": still, "rtol": rtol, "atol": atol}
-    horizon, learned, still, rtol, atol = (_positive(name, value) for name, value in limits.items())
+    horizon, learned, still, rtol, atol = (positive(name, value) for name, value in limits.items())
     states, out = np.concatenate([a0, (w0 * mask).reshape(trials, -1)], axis=1), np.empty((trials, 5))
     flows(states, mask.astype(float), horizon, learned, still, (rtol, atol), out)
     status, time, loss, norm, steps = out.T
@@ -166,16 +166,11 @@ def train_hidden(
 
 
 def _mask(mask: ArrayLike | None, w0: Array) -> NDArray[np.bool_]:
-    mask = np.ones(w0.shape, bool) if mask is None else np.asarray(mask)
-    if mask.shape != w0.shape or not np.isin(mask, (0, 1)).all():
-        raise ValueError(f"mask must hold 0 and 1 and have the shape of w0, {w0.shape}, got {mask.shape}")
-    return mask.astype(bool)
-
-
-def _positive(name: str, value: float) -> float:
-    if not number(name, value) > 0:
-        raise ValueError(f"{name} must be above 0, got {value!r:.60}: pass a positive number")
-    return float(value)
+    kept = np.ones(w0.shape, bool) if mask is None else bits(mask)
+    if kept is None or kept.shape != w0.shape:
+        got = f"{mask!r:.60}" if kept is None else f"shape {kept.shape}"
+        raise ValueError(f"mask must hold 0 and 1 and have the shape of w0, {w0.shape}, got {got}: True survives")
+    return kept
 
 
 def hidden_schedule(k: int, d: int, prune_rate: float = 0.5) -> list[int]:
@@ -188,9 +183,7 @@ def hidden_schedule(k: int, d: int, prune_rate: float = 0.5) -> list[int]:
     >>> hidden_schedule(2, 10)
     [20, 10, 5, 2]
     """
-    k, d = whole("k", k, 1), whole("d", d, 1)
-    if not 0 < number("prune_rate", prune_rate) < 1:
-        raise ValueError(f"prune_rate must lie in (0, 1), got {prune_rate}: 50 % is written 0.5")
+    k, d, prune_rate = whole("k", k, 1), whole("d", d, 1), share("prune_rate", prune_rate, "50 % is written 0.5")
     counts = [k * d]
     while counts[-1] > k:
         counts.append(max(k, min(round(k * d * (1 - prune_rate) ** len(counts)), k * d)))
@@ -225,7 +218,7 @@ def prune_hidden(
     known("rule", rule, RULES)
     a0, w0 = _network(a0, w0)
     run = train_hidden(a0, w0, **options) if dense is None else dense
-    counts = (w0[0].size, *(whole("survivors", n, 1, w0[0].size) for n in np.ravel(survivors)))
+    counts = (w0[0].size, *(whole("survivors", n, 1, w0[0].size) for n in np.ravel(*finite(survivors=survivors))))
     if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)):
         raise ValueError(f"survivors must fall from k d = {counts[0]}, got {list(counts[1:])}: sort them, drop repeats")
     mask, masks, status = np.ones((len(w0), counts[0]), bool), [np.ones(w0.shape, bool)], [run.status]

@@ -10,13 +10,11 @@ a start near the ray -e_1 creeps along a slow manifold for a time that an explic
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.basins import LEARNS, verdicts
-from theory.checks import Array, moment, neuron
+from theory.checks import Array, finite, moment, neuron, scalar
 from theory.network import split
 from theory.slices import Slice, polar_descent, polar_loss
 
@@ -56,10 +54,10 @@ def time_to_learn(a0: ArrayLike, w0: ArrayLike, tolerance: float = TOLERANCE, c_
     22.387
     """
     codes = verdicts(a0, w0)
-    a, w = np.asarray(a0, float), np.asarray(w0, float)
+    a, w = finite(a0=a0, w0=w0)
     a, w = neuron(a, w[..., None] if w.ndim == a.ndim else w)
     scale = moment("c_plus", c_plus) if w.shape[-1] == 1 else 0.5
-    _check_tolerance(tolerance, scale / 2)
+    tolerance = _checked(tolerance, scale / 2)
     out, good = np.full(a.shape, np.nan), codes == LEARNS
     if w.shape[-1] == 1:
         out[good] = _exact(a[good], w[good][:, 0], tolerance, scale)
@@ -69,12 +67,14 @@ def time_to_learn(a0: ArrayLike, w0: ArrayLike, tolerance: float = TOLERANCE, c_
     return out
 
 
-def _check_tolerance(tolerance: float, dead: float) -> None:
-    if not isinstance(tolerance, Real) or not 0 < tolerance < dead:
+def _checked(tolerance: float, dead: float) -> float:
+    found = scalar(tolerance)
+    if found is None or not 0 < found < dead:
         raise ValueError(
             f"tolerance must lie above 0 and below {dead:g}, the loss of a dead neuron, got {tolerance!r:.60}: "
             "1e-6 is a good one"
         )
+    return float(found)
 
 
 def _exact(a: Array, w: Array, tolerance: float, c_plus: float) -> Array:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.cells import Cell, LineSide, Smooth
-from theory.checks import Array, four_numbers, neuron, number, whole
+from theory.checks import Array, four_numbers, moment, neuron, number, real, whole
 from theory.network import _gradient_1d, _loss_1d, _population_gradient, _population_loss
 
 
@@ -72,7 +72,8 @@ class Line:
 
     def __post_init__(self):
         """Refuse what is no second moment and what is no fit."""
-        four_numbers(*self.numbers)
+        for name, value in zip(("c_plus", "c_minus", "k_plus", "k_minus"), four_numbers(*self.numbers), strict=True):
+            object.__setattr__(self, name, value)
 
     @classmethod
     def leaky(cls, slope: float, c_plus: float = 0.5, c_minus: float = 0.5, target: float = 1.0) -> Line:
@@ -80,10 +81,11 @@ class Line:
 
         slope : float in [0, 1); ValueError otherwise. Source: ours.
         """
-        slope = slope_of(slope)
+        slope, target = slope_of(slope), number("target", target)
+        c_plus, c_minus = moment("c_plus", c_plus), moment("c_minus", c_minus)
         minus = c_minus + slope**2 * c_plus
         opposite = -slope * (c_plus + c_minus) / minus if minus > 0 else 0.0
-        return cls(c_plus + slope**2 * c_minus, minus, float(target), target * opposite)
+        return cls(c_plus + slope**2 * c_minus, minus, target, target * opposite)
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
@@ -130,8 +132,8 @@ class Population:
     target : float other than 0; -1 is the target -relu(x_1)
     slope : float in [0, 1), the slope of a leaky unit (network and target alike); 0 is relu
 
-    Raises ValueError for numbers out of range. Source: section 2; target and slope are ours: with
-    phi = (1 - slope) relu + slope id the loss is (1 - slope)^2 L_relu + slope L_linear.
+    Raises ValueError for numbers out of range; d = 3.0 is taken as 3. Source: section 2; target and slope are ours:
+    with phi = (1 - slope) relu + slope id the loss is (1 - slope)^2 L_relu + slope L_linear.
 
     Examples
     --------
@@ -151,10 +153,7 @@ class Population:
 
     def __post_init__(self):
         """Refuse a dimension that is no whole number of inputs, a target 0 and a slope that is none."""
-        whole("d", self.d, 1)
-        slope_of(self.slope)
-        if number("target", self.target) == 0:
-            raise ValueError("target must not be 0, got 0: it is the factor of relu(x_1), 1 or -1")
+        _settle(self, slope=slope_of(self.slope))
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
@@ -201,6 +200,10 @@ class Independent:
     target: float = 1.0
     goal, aim = 0.0, 0.0
 
+    def __post_init__(self):
+        """Refuse a dimension that is no whole number of inputs and a target 0."""
+        _settle(self)
+
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
         a, w = neuron(a, vectors(w, self))
@@ -222,20 +225,30 @@ class Independent:
         return Smooth(self)
 
 
+def _settle(loss: Population | Independent, **more: float) -> None:
+    """Put what has been checked into a loss: d as int, its numbers as floats."""
+    checked = {"d": whole("d", loss.d, 1), "target": number("target", loss.target), **more}
+    if checked["target"] == 0:
+        raise ValueError("target must not be 0, got 0: it is the factor of relu(x_1), 1 or -1")
+    for name, value in checked.items():
+        object.__setattr__(loss, name, value)
+
+
 def slope_of(slope: float) -> float:
     """Return the slope of a leaky unit as float; ValueError unless it lies in [0, 1)."""
-    if not 0 <= number("slope", slope) < 1:
+    found = number("slope", slope)
+    if not 0 <= found < 1:
         raise ValueError(f"slope must lie in [0, 1), got {slope}: 0 is relu, 1 would be linear")
-    return float(slope)
+    return found
 
 
 def _line_point(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
-    return np.asarray(a, float), np.asarray(w, float)[..., 0]
+    return real("a", a), real("w", w)[..., 0]
 
 
 def vectors(w: ArrayLike, loss: Loss) -> Array:
     """Return w, shape (..., d), as floats; ValueError unless it has the inputs of the loss."""
-    w = np.asarray(w, float)
+    w = real("w", w)
     if w.ndim == 0 or w.shape[-1] != loss.d:
         raise ValueError(
             f"w must have shape (..., {loss.d}) for {type(loss).__name__} of {loss.d} inputs, got {w.shape}"

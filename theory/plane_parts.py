@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.checks import Array, neuron
+from theory.checks import Array, finite, neuron
 from theory.network import split
 
 KINDS = ("nullcline", "separatrix", "kink", "switching", "invariant", "basin", "level")
@@ -89,7 +89,7 @@ class PhasePlane:
 
         Raises ValueError for shapes that do not match.
         """
-        w = np.asarray(w, float)
+        (w,) = finite(w=w)
         a, w = neuron(a, w[:, None] if w.ndim == 1 else w)
         along, across, r = split(w)
         all_of_them = {"a": a, "w": along, "r": r, "theta": np.arctan2(across, along)}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.basins import verdicts
-from theory.checks import Array, finite, known, moment, number, whole
+from theory.checks import Array, finite, known, moment, positive, whole
 from theory.learning_times import TOLERANCE, time_to_learn
 from theory.network import gradient_1d
 from theory.plane_parts import POINTS, Curve, EquilibriumSet, PhasePlane, span, within
@@ -68,9 +68,7 @@ def phase_plane(
 
 
 def _extent(extent: float) -> float:
-    if number("extent", extent) <= 0:
-        raise ValueError(f"extent must be above 0, got {extent}: the axes run to it from the origin")
-    return float(extent)
+    return positive("extent", extent, "the axes run to it from the origin")
 
 
 def _moments(loss: Any) -> dict[str, Any]:
@@ -128,8 +126,9 @@ def line(
     levels: ArrayLike | None = None,
 ) -> PhasePlane:
     """Return the plane (a, w) of one input with the moments C+ and C-; see `phase_plane`."""
+    c_plus, c_minus = moment("c_plus", c_plus), moment("c_minus", c_minus)
     for name, value in (("c_plus", c_plus), ("c_minus", c_minus)):
-        if moment(name, value) == 0:
+        if value == 0:
             raise ValueError(f"{name} must be above 0, got {value}: a side without data has no flow")
     axis = span(-extent, extent, grid)
     a, w = np.meshgrid(axis, axis)
@@ -138,7 +137,7 @@ def line(
     return PhasePlane(
         name="line",
         about=f"one input, C+ = {c_plus:g}, C- = {c_minus:g}",
-        parameters={"c_plus": float(c_plus), "c_minus": float(c_minus)},
+        parameters={"c_plus": c_plus, "c_minus": c_minus},
         coordinates=("a", "w"),
         x=axis,
         y=axis,
@@ -148,7 +147,7 @@ def line(
         time_to_learn=time_to_learn(a, w, tolerance, c_plus),
         tolerance=float(tolerance),
         curves=(*_line_curves(extent), *level_sets(levels, extent)),
-        equilibria=within(_line_equilibria(extent, float(c_plus), float(c_minus)), -extent, extent),
+        equilibria=within(_line_equilibria(extent, c_plus, c_minus), -extent, extent),
     )
 
 

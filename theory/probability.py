@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
 from theory.basins import limits
-from theory.checks import Array, known, whole
+from theory.checks import Array, finite, known, scalar, whole
 from theory.pruning import REWINDS, prune
 from theory.sampling import STARTS, Init, blocks, clopper_pearson, generator, scales
 
@@ -97,11 +96,12 @@ def success_by_level(
     [0.5, 0.5, 0.25]
     """
     known("rule", rule, RULES)
-    if rule == "dense" and len(survivors):
-        raise ValueError(f"dense prunes nothing, got survivors {list(survivors)}: leave them out, or take a rule")
+    survivors = [whole("survivors", n, 1) for n in np.ravel(*finite(survivors=survivors))]
+    if rule == "dense" and survivors:
+        raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or take a rule")
     by, d = ("imp" if rule == "dense" else rule), whole("d", d, 1)
     successes = _counted(lambda a0, w0: prune(by, a0, w0, survivors).learns, d, init, trials, seed)
-    exact = [_exact(rule, init, d, left) for left in (d, *map(int, survivors))]
+    exact = [_exact(rule, init, d, left) for left in (d, *survivors)]
     return tuple(Success.of(k, trials, p) for k, p in zip(successes, exact, strict=True))
 
 
@@ -188,8 +188,10 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
     known("init", init, tuple(STARTS))
     d = whole("d", d, 1)
     survivors = whole(f"survivors of d = {d} inputs", survivors, 1, d)
-    if not isinstance(ratio, Real) or not 0 < ratio < np.inf:
+    found = scalar(ratio)
+    if found is None or not 0 < found < np.inf:
         raise ValueError(f"ratio must be a finite number above 0, got {ratio!r:.60}: it is s_w / s_a")
+    ratio = float(found)
     line = {"balanced": 0.25, "normal": 0.25 + np.arctan(ratio) / (2 * np.pi)}[init]
     if d == 1 or (rule == "imp" and survivors == 1):
         return float(line)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.basins import LEARNS, limits
-from theory.checks import Array, finite, known, neuron, whole
+from theory.checks import Array, finite, known, neuron, share, whole
 from theory.network import split
 
 # A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide what comes next, so trained()
@@ -113,7 +113,7 @@ def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) 
     """
     known("rule", rule, tuple(REWINDS))
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
-    counts = (w0.shape[-1], *(whole("survivors", n, 1, w0.shape[-1]) for n in np.ravel(survivors)))
+    counts = (w0.shape[-1], *(whole("survivors", n, 1, w0.shape[-1]) for n in np.ravel(*finite(survivors=survivors))))
     if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)) or counts[-1] < 1:
         raise ValueError(f"survivors must fall from d = {counts[0]} to at least 1, got {list(counts[1:])}")
     mask, a, w = np.ones(w0.shape, bool), a0, w0
@@ -145,8 +145,7 @@ def schedule(d: int, prune_rate: float) -> list[int]:
     >>> schedule(10, 0.2)
     [10, 8, 6, 5, 4, 3, 2, 1]
     """
-    if not 0 < prune_rate < 1:
-        raise ValueError(f"prune_rate must lie in (0, 1), got {prune_rate}: 20 % is written 0.2")
+    prune_rate = share("prune_rate", prune_rate, "20 % is written 0.2")
     counts = [whole("d", d, 1)]
     for level in count(1):
         if counts[-1] == 1:

@@ -28,7 +28,7 @@ class Result:
 
 def hashed_name(name: str, params: dict[str, Any]) -> str:
     """Return `<name>-<hash8>` of the schema version, the name and every parameter."""
-    identity = json.dumps([SCHEMA, name, params], sort_keys=True, allow_nan=False)
+    identity = json.dumps([SCHEMA, name, params], sort_keys=True, allow_nan=False, default=_plain)
     return f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 
@@ -58,8 +58,15 @@ def record_files(
         "command": command,
         "provenance": provenance,
     }
-    out[f"{stem}.json"] = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+    out[f"{stem}.json"] = (json.dumps(record, indent=1, allow_nan=False, default=_plain) + "\n").encode()
     return out
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's numbers and arrays, which users may pass as parameters, as Python's."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a record holds numbers, text and lists of them, got {value!r:.60}")
 
 
 def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.checks import Array, known, whole
+from theory.checks import Array, known, scalar, share, whole
 
 Init = str | tuple[float, float]  # `balanced`, `normal`, or (s_a, s_w)
 BLOCK = 2**20  # numbers drawn at a time: 8 MiB, whatever d and the number of trials
@@ -43,10 +42,10 @@ def blocks(init: Init, rng: np.random.Generator, trials: int, d: int) -> Iterato
     ValueError: an unknown name, a scale that is no number above 0, or a number out of range.
     """
     draw = _drawn(init)
-    _refuse(trials, d)
-    most = max(1, BLOCK // int(d))
-    for begin in range(0, int(trials), most):
-        yield draw(rng, min(most, int(trials) - begin), int(d))
+    trials, d = _counts(trials, d)
+    most = max(1, BLOCK // d)
+    for begin in range(0, trials, most):
+        yield draw(rng, min(most, trials - begin), d)
 
 
 def _drawn(init: Init):
@@ -60,9 +59,10 @@ def _drawn(init: Init):
 def scales(init: Init) -> tuple[float, float]:
     """Return (s_a, s_w) as floats; raises ValueError unless init is a pair of finite numbers above 0."""
     pair = tuple(init) if isinstance(init, tuple | list) else ()
-    if len(pair) != 2 or not all(isinstance(scale, Real) and 0 < scale < np.inf for scale in pair):
+    found = [scalar(scale) for scale in pair]
+    if len(found) != 2 or not all(scale is not None and 0 < scale < np.inf for scale in found):
         raise ValueError(f"init must be 'balanced', 'normal' or (s_a, s_w), two numbers above 0, got {init!r:.60}")
-    return float(pair[0]), float(pair[1])
+    return float(found[0]), float(found[1])
 
 
 def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
@@ -70,7 +70,7 @@ def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Arra
 
     Raises ValueError unless trials and d are whole numbers, at least 1. Source: section 2, balanced starts.
     """
-    _refuse(trials, d)
+    trials, d = _counts(trials, d)
     w0 = rng.normal(size=(trials, d)) / np.sqrt(d)
     return np.where(rng.random(trials) < 0.5, -1.0, 1.0) * np.hypot.reduce(w0, axis=-1), w0
 
@@ -80,7 +80,7 @@ def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array,
 
     Raises ValueError unless trials and d are whole numbers, at least 1. Source: ours.
     """
-    _refuse(trials, d)
+    trials, d = _counts(trials, d)
     return rng.normal(size=trials) / np.sqrt(d), rng.normal(size=(trials, d)) / np.sqrt(d)
 
 
@@ -89,13 +89,13 @@ def scaled_starts(rng: np.random.Generator, trials: int, d: int, s_a: float, s_w
 
     Raises ValueError unless trials and d are whole numbers, at least 1, and the scales above 0. Source: ours.
     """
-    _refuse(trials, d)
+    trials, d = _counts(trials, d)
     s_a, s_w = scales((s_a, s_w))
     return s_a * rng.normal(size=trials), s_w * rng.normal(size=(trials, d))
 
 
-def _refuse(trials: int, d: int) -> None:
-    whole("trials", trials, 1), whole("d", d, 1)
+def _counts(trials: int, d: int) -> tuple[int, int]:
+    return whole("trials", trials, 1), whole("d", d, 1)
 
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
@@ -118,10 +118,8 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
     """
     from scipy.special import betaincinv
 
-    whole("trials", trials, 1), whole("successes", successes, 0, trials)
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie in (0, 1), got {level}: 95 % is written 0.95")
-    k, n, tail = int(successes), int(trials), (1 - level) / 2
+    n = whole("trials", trials, 1)
+    k, tail = whole("successes", successes, 0, n), (1 - share("level", level, "95 % is written 0.95")) / 2
     low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
     return low, float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
 

@@ -5,33 +5,31 @@ from __future__ import annotations
 import numpy as np
 
 from theory.basins import verdicts
-from theory.checks import Array, number
+from theory.checks import Array, number, sign_of
 from theory.learning_times import time_to_learn
 from theory.plane_parts import POINTS, Curve, EquilibriumSet, PhasePlane, span, within
 from theory.slices import Slice
 
+SIDE = "it says whether to look at a > 0 or at a < 0"
+
 
 def balanced(extent: float, grid: int, tolerance: float, sign_a: int = 1) -> PhasePlane:
     """Return the plane (r, theta) of balanced starts a = sign_a r, d > 1; see `theory.phase_plane`."""
-    return _plane("balanced", extent, grid, tolerance, Slice(0.0, _sign(sign_a)), {"sign_a": sign_a})
+    sign = sign_of("sign_a", sign_a, SIDE)
+    return _plane("balanced", extent, grid, tolerance, Slice(0.0, float(sign)), {"sign_a": sign})
 
 
 def slice_at(extent: float, grid: int, tolerance: float, c: float = 1.0, sign_a: int = 1) -> PhasePlane:
     """Return the plane of starts with a^2 - |w|^2 = c, d > 1; see `theory.phase_plane`."""
-    c, sign = number("c", c), _sign(sign_a)
+    c, sign = number("c", c), sign_of("sign_a", sign_a, SIDE)
     if c < 0 and sign < 0:
         raise ValueError(
             f"sign_a has no meaning where c < 0, got -1 at c = {c:g}: the plane holds both signs, leave it out"
         )
     if 0 < abs(c) <= 1e-11 * extent**2:
         raise ValueError(f"c must be 0 or more than rounding, got {c:g}: pass 0 or a smaller extent than {extent:g}")
-    return _plane("slice", extent, grid, tolerance, Slice(c, sign), {"c": c} | ({"sign_a": sign_a} if c >= 0 else {}))
-
-
-def _sign(sign_a: int) -> float:
-    if isinstance(sign_a, bool) or sign_a not in (1, -1):
-        raise ValueError(f"sign_a must be 1 or -1, got {sign_a!r:.60}: it says whether to look at a > 0 or at a < 0")
-    return float(sign_a)
+    said = {"c": c} | ({"sign_a": sign} if c >= 0 else {})
+    return _plane("slice", extent, grid, tolerance, Slice(c, float(sign)), said)
 
 
 def _plane(name: str, extent: float, grid: int, tolerance: float, flow: Slice, parameters: dict) -> PhasePlane:

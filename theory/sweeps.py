@@ -209,7 +209,8 @@ def several_inputs(rng: np.random.Generator, starts: int, dimensions: Sequence[i
     -------
     Result : as `one_input`, with the names `several_start`, (a0, |w0|), and `several_verdict`
     """
-    a0, r0 = rng.uniform(-EXTENT, EXTENT, size=whole("starts", starts, 1)), rng.uniform(0, EXTENT, size=starts)
+    starts = whole("starts", starts, 1)
+    a0, r0 = rng.uniform(-EXTENT, EXTENT, size=starts), rng.uniform(0, EXTENT, size=starts)
     seen, exact = np.empty(starts, int), np.empty(starts, int)
     for i in range(starts):
         towards = rng.normal(size=dimensions[i % len(dimensions)])
