@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.cells import Cell, SampleCell
-from theory.checks import Array, finite, neuron
+from theory.checks import Array, bits, finite, neuron
 from theory.losses import Independent, Line, Loss, Population, slope_of, vectors
 
 
@@ -42,7 +42,11 @@ class Sample:
             raise ValueError(f"x must have shape (n, d) and y (n,), n, d >= 1, got {x.shape} and {y.shape}")
         x.setflags(write=False), y.setflags(write=False)
         object.__setattr__(self, "x", x), object.__setattr__(self, "y", y)
-        slope_of(self.slope)
+        object.__setattr__(self, "slope", slope_of(self.slope))
+
+    def __reduce__(self):
+        """Let pickle and copy make a sample anew, which freezes its data too."""
+        return type(self), (self.x, self.y, self.slope)
 
     @property
     def d(self) -> int:
@@ -120,12 +124,11 @@ class Masked:
 
     def __post_init__(self):
         """Check and freeze the mask, joined with that of a masked loss."""
-        mask = np.array(self.mask)
-        if mask.shape != (self.inner.d,) or not np.isin(mask, (0, 1)).all() or not mask.any():
+        mask = bits(self.mask)
+        if mask is None or mask.shape != (self.inner.d,) or not mask.any():
             raise ValueError(
                 f"mask must hold {self.inner.d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}"
             )
-        mask = mask.astype(bool)
         if isinstance(self.inner, Masked):
             mask &= self.inner.mask
             object.__setattr__(self, "inner", self.inner.inner)
@@ -133,6 +136,10 @@ class Masked:
             raise ValueError("the masks leave no input, got masks without a common survivor: keep at least one")
         mask.setflags(write=False)
         object.__setattr__(self, "mask", mask)
+
+    def __reduce__(self):
+        """Let pickle and copy make a masked loss anew, which freezes its mask too."""
+        return type(self), (self.inner, self.mask)
 
     @property
     def d(self) -> int:
