@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from figures.names import MOST_DIGITS
+
 SCHEMA = 1
 READINGS = ("level_start", "initial", "previous")
 
@@ -30,6 +32,16 @@ class NoFolder(ResultError):
         """Say it in one line."""
         ValueError.__init__(self, f"results folder {folder} does not exist: run paper_repro.py first")
         self.file, self.field, self.got, self.do = folder, "the results folder", "nothing", "run paper_repro.py first"
+
+
+class ClosedFolder(ResultError):
+    """A folder of results that may not be listed: whether anything has been run is not known."""
+
+    def __init__(self, folder: str, why: str):
+        """Say it in one line."""
+        do = "mend its rights or its links, or choose another --results"
+        ValueError.__init__(self, f"results folder {folder} cannot be listed: {why}: {do}")
+        self.file, self.field, self.got, self.do = folder, "the folder", why, do
 
 
 @dataclass(frozen=True)
@@ -64,8 +76,11 @@ NAME = Check(
     "a name of letters, digits, dots and dashes",
 )
 LABEL = Check(
-    lambda v: isinstance(v, str) and 0 < len(v) <= 300 and v.isprintable() and not set(v) & set("/\\|`"),
+    lambda v: isinstance(v, str) and 0 < len(v) <= 2000 and v.isprintable() and not set(v) & set("/\\|`"),
     "a printable label without slashes",
+)
+SEED = Check(
+    lambda v: type(v) is int and 0 <= v < 10**MOST_DIGITS, f"a whole number >= 0 of at most {MOST_DIGITS} digits"
 )
 WHOLE = Check(lambda v: type(v) is int and 0 <= v < 2**63, "a whole number >= 0")
 POSITIVE = Check(lambda v: type(v) is int and 0 < v < 2**63, "a whole number > 0")
@@ -79,7 +94,10 @@ TABLE = Check(lambda v: isinstance(v, dict), "an object")
 TRUTH = Check(lambda v: isinstance(v, bool), "true or false")
 COUNTS = Check(_counts, "a list of whole numbers >= 0")
 FRACTIONS = Check(lambda v: isinstance(v, list) and all(map(FRACTION.test, v)), "a list of fractions in [0, 1]")
-SEEDS = Check(lambda v: _counts(v) and v and len(set(v)) == len(v), "a list of different whole numbers >= 0")
+SEEDS = Check(
+    lambda v: isinstance(v, list) and all(map(SEED.test, v)) and v and len(set(v)) == len(v),
+    "a list of different whole numbers >= 0",
+)
 
 
 def take(data: Any, checks: Mapping[str, Check], file: str, within: str = "") -> dict:

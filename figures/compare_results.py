@@ -11,14 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from figures.catalogue import FIGURES, FigureSpec
-from figures.checks import NoFolder
+from figures.checks import ClosedFolder, NoFolder
 from figures.compare import ABSENT, Comparison, compare, path_words
 from figures.drawing import Drawing, NothingToDraw, join_caption
+from figures.folders import FOLDER as A_FOLDER
+from figures.folders import kind, names_in
 from figures.inputs import figure_inputs, studies_used, theory_used
 from figures.overlay import Overlay, overlay
 from figures.records import Records
 from figures.regenerate import DRAWN, FAILED, MISSING, Outcome, code_hash
-from figures.results import load
+from figures.results import check_folder, load
 from figures.sidecars import UnknownPicture, read_sidecar
 from figures.style import FORMATS, drawing_style, render
 
@@ -83,13 +85,25 @@ def compare_results(
 
 def _sides(results: Path, other: Path, prefer: Mapping[str, str] | None) -> Sides:
     for folder in (results, other):
-        if not folder.is_dir():
-            raise NoFolder(str(folder))
-    plain = any((other / name).is_dir() for name in _RESULTS)
-    if not plain and not list(other.glob("fig*.json")):
+        check_folder(folder)
+    plain = _holds_results(other)
+    if not plain and not any(name.startswith("fig") and name.endswith(".json") for name in names_in(other)):
         raise NoFolder(f"{other} (with result files or records of figures)")
     second = load(other, prefer) if plain else None
     return Sides(load(results, prefer), second, other, _names(results, other))
+
+
+def _holds_results(folder: Path) -> bool:
+    """Whether any part of a results folder is there.
+
+    Raises
+    ------
+    ClosedFolder : one of them may not be looked at.
+    """
+    try:
+        return A_FOLDER in [kind(folder / name) for name in _RESULTS]
+    except OSError as error:
+        raise ClosedFolder(str(folder), error.strerror) from None
 
 
 def _names(results: Path, other: Path) -> tuple[str, str]:

@@ -1,11 +1,13 @@
 """Where a picture came from: its sidecar, read back and checked against the picture's bytes and the result files."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from figures.catalogue import FIGURES
-from figures.sidecars import UnknownPicture, read_sidecar
+from figures.folders import FOLDER, kind
+from figures.sidecars import UnknownPicture, is_file, read_sidecar
 from figures.style import FORMATS
 
 __all__ = ["UnknownPicture", "explain", "locate"]
@@ -46,7 +48,7 @@ def locate(what: Path | str, out: Path | str) -> Path:
     name = str(what)
     if name == CLAIMS or name in FIGURES:
         path = Path(out) / ("claims.json" if name == CLAIMS else f"figures/fig{name}.json")
-        if not path.is_file():
+        if not is_file(path):
             title = "the claims have" if name == CLAIMS else f"figure {name} has"
             raise UnknownPicture(f"{title} not been made in {path.parent}: run `paper_repro.py figures {name}`")
         return path
@@ -56,7 +58,7 @@ def locate(what: Path | str, out: Path | str) -> Path:
         raise UnknownPicture(
             f"explain needs a .pdf, .png, .svg or .json file, or a figure ({known}), got {path.name!r}"
         )
-    if not path.is_file():
+    if not is_file(path):
         raise UnknownPicture(f"there is no file {path}: run `paper_repro.py figures` to make the figures")
     return path
 
@@ -68,7 +70,10 @@ def _matches(path: Path, sidecar: Mapping) -> str:
 
 
 def _recorded(path: Path, wanted: str | None) -> str:
-    got = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        got = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
     if got == wanted:
         return f"The file is the one recorded (sha256 {got[:12]})."
     return f"WARNING: the file is not the one recorded: sha256 {got[:12]}, recorded {str(wanted)[:12]}. It was changed."
@@ -79,10 +84,13 @@ def _pictures(folder: Path, sidecar: Mapping) -> str:
     found = ""
     for name, digest in sidecar.get("outputs", {}).items():
         path = folder / Path(name).name
-        if not path.is_file():
+        try:
+            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                found += f"\nWARNING: {path.name} is not the picture recorded. It was changed."
+        except (FileNotFoundError, IsADirectoryError):
             found += f"\n{path.name} is not there."
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            found += f"\nWARNING: {path.name} is not the picture recorded. It was changed."
+        except OSError as error:
+            found += f"\nWARNING: {path.name} cannot be read: {error.strerror}."
     return found
 
 
@@ -164,8 +172,11 @@ def _inputs(sidecar: Mapping, results: Path | str | None) -> list[str]:
 
 def _standing(inputs: list[dict], results: Path) -> list[str]:
     """Whether the inputs are still the files that stand in a results folder."""
-    if not results.is_dir():
-        return [f"Not compared with the files that stand: there is no folder {results}"]
+    try:
+        if kind(results) != FOLDER:
+            return [f"Not compared with the files that stand: there is no folder {results}"]
+    except OSError as error:
+        return [f"WARNING: not compared with the files that stand: {results} cannot be read: {error.strerror}"]
     states = {item["path"]: _state(results, item) for item in inputs}
     changed = [f"  {state}  {path}" for path, state in states.items() if state != "same"]
     if not changed:
@@ -176,11 +187,13 @@ def _standing(inputs: list[dict], results: Path) -> list[str]:
 
 
 def _state(results: Path, item: Mapping) -> str:
-    path = (results / item["path"]).resolve()
-    if results.resolve() not in path.parents:
+    path = Path(os.path.realpath(results / item["path"]))
+    if Path(os.path.realpath(results)) not in path.parents:
         return "outside"  # a stranger's sidecar must not have us read elsewhere
     try:
         same = hashlib.sha256(path.read_bytes()).hexdigest() == item["sha256"]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return "gone   "
+    except OSError:
+        return "closed "
     return "same" if same else "changed"

@@ -7,6 +7,7 @@ figure's missing or corrupt results never keep another from appearing.
 import difflib
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -130,7 +131,7 @@ def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
     inputs, problems = figure_inputs(spec, desk.records), figure_problems(spec, desk.records)
 
     def outcome(status, message="", files=(), commands=()):
-        if status in (MISSING, FAILED) and not files and (desk.out_dir / f"figures/fig{figure_id}.json").exists():
+        if status in (MISSING, FAILED) and not files and os.path.exists(desk.out_dir / f"figures/fig{figure_id}.json"):
             message += "; the picture that stands there is an older one"
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
 
@@ -203,7 +204,10 @@ def _outputs_intact(sidecar: dict, folder: Path) -> bool:
 
 
 def _sha256_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""  # absent, or closed: it is written again
 
 
 def _describe(spec, desk: _Desk, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:

@@ -2,14 +2,16 @@
 
 A missing file is not an error here (a study may be half run): claims and figures say which command makes it.
 A file that cannot be trusted becomes a `Problem` that names file, field, value and remedy; nothing in it is used.
+What may not be looked at is not missing: it is a `Problem` too, and an error where it is a whole part of the results.
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from figures.checks import NoFolder, ResultError, must, parse_json
+from figures.checks import ClosedFolder, NoFolder, ResultError, must, parse_json
+from figures.folders import FILE, FOLDER, kind, kind_below, names_in
+from figures.names import experiment_of, level_of, seed_of
 from figures.records import (
     ArmRun,
     Problem,
@@ -43,21 +45,51 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
 
     Raises
     ------
-    ResultError : `results_dir` is not a folder. Untrustworthy files end in `Records.problems` instead.
+    ResultError : `results_dir` is not a folder, or it or a part of it may not be listed. Untrustworthy files end in
+        `Records.problems` instead.
     """
     root = Path(results_dir)
-    if not root.is_dir():
-        raise NoFolder(str(root))
+    check_folder(root)
+    theory_files, study_files, _ = (_part(root, name) for name in ("theory", "studies", "runs"))
     problems: list[Problem] = []
-    theory, left_out = _load_theory(root, prefer or {}, problems)
+    theory, left_out = _load_theory(theory_files, root, prefer or {}, problems)
     studies = []
-    for path in sorted(root.glob("studies/*.json")):
+    for path in study_files:
         study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems))
         studies += [study] if study else []
     once = tuple(dict.fromkeys(problems))  # two studies may share a run
     ordered = sorted(studies, key=_order)
     plain, varied = (tuple(s for s in ordered if bool(s.study.varied) is which) for which in (False, True))
     return Records(plain, theory, once, tuple(left_out), varied)
+
+
+def check_folder(root: Path) -> None:
+    """Refuse a results folder that is not there, or may not be looked at.
+
+    Raises
+    ------
+    NoFolder : it is not there, or is no folder.
+    ClosedFolder : it may not be listed, or is a link that leads nowhere.
+    """
+    try:
+        if kind(root) != FOLDER:
+            raise NoFolder(str(root))
+        names_in(root)
+    except OSError as error:
+        raise ClosedFolder(str(root), error.strerror) from None
+
+
+def _part(root: Path, name: str) -> list[Path]:
+    """What a part of a results folder holds: paths that end in .json, in their order; the part may be absent.
+
+    Raises
+    ------
+    ClosedFolder : it may not be listed.
+    """
+    try:
+        return [root / name / file for file in names_in(root / name) if file.endswith(".json")]
+    except OSError as error:
+        raise ClosedFolder(str(root / name), error.strerror) from None
 
 
 def _order(results: StudyResults) -> tuple:
@@ -81,10 +113,12 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _read(path: Path, root: Path) -> tuple[bytes, Source]:
+    name = _relative(path, root)
+    must(kind(path) == FILE, name, "the file", "something else", "a regular file")
     size = path.stat().st_size
-    must(size <= LARGEST_FILE, _relative(path, root), "the file", f"{size} bytes", f"at most {LARGEST_FILE} bytes")
+    must(size <= LARGEST_FILE, name, "the file", f"{size} bytes", f"at most {LARGEST_FILE} bytes")
     content = path.read_bytes()
-    return content, Source(_relative(path, root), hashlib.sha256(content).hexdigest())
+    return content, Source(name, hashlib.sha256(content).hexdigest())
 
 
 def _read_json(path: Path, root: Path) -> tuple[dict, Source]:
@@ -92,10 +126,10 @@ def _read_json(path: Path, root: Path) -> tuple[dict, Source]:
     return parse_json(content, source.path), source
 
 
-def _load_theory(root: Path, prefer: Mapping[str, str], problems: list) -> tuple[dict, list[str]]:
+def _load_theory(paths: list[Path], root: Path, prefer: Mapping[str, str], problems: list) -> tuple[dict, list[str]]:
     candidates: dict[str, list[TheoryResult]] = {}
-    for path in sorted(root.glob("theory/*.json")):
-        owner = re.sub(r"-[0-9a-f]{6,64}$", "", path.stem)
+    for path in paths:
+        owner = experiment_of(path.stem)
         result = _guarded(problems, owner, path, root, lambda path=path: _read_theory(path, root))
         if result:
             candidates.setdefault(result.experiment, []).append(result)
@@ -119,7 +153,7 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
     if head["arrays"] is not None:
         npz = path.with_suffix(".npz")
         name = _relative(npz, root)
-        must(npz.is_file(), name, "the file", "nothing", f"the arrays of {source.path}", f"run {head['command']}")
+        must(kind(npz) == FILE, name, "the file", "nothing", f"the arrays of {source.path}", f"run {head['command']}")
         content, npz_source = _read(npz, root)
         must(
             npz_source.sha256 == head["arrays"]["sha256"],
@@ -166,28 +200,30 @@ def _check_rate(study: Study, run: ArmRun, file: str) -> None:
 
 def _guarded_run(run: str, root: Path, problems: list) -> ArmRun | None:
     folder = root / "runs" / run
-    if not (folder / "config.json").is_file():
-        return None
     return _guarded(problems, run, folder / "config.json", root, lambda: _load_run(folder, root, problems))
 
 
-def _load_run(folder: Path, root: Path, problems: list) -> ArmRun:
+def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
+    """A run with its seeds; None where nothing of it is there."""
+    if kind_below(root, folder / "config.json") != FILE:
+        return None
     data, source = _read_json(folder / "config.json", root)
     head = parse_run(data, source.path, folder.name)
     files, seeds, unreadable = [source], {}, []
-    for number, path in _numbered(folder, r"seed-(\d{1,9})"):
-        found = _load_seed(path, root, folder.name, int(number), problems)
+    for number, path in _numbered(folder, seed_of):
+        found = _load_seed(path, root, folder.name, number, problems)
         if found is None:
-            unreadable.append(int(number))
+            unreadable.append(number)
         else:
-            seeds[int(number)], sources = found
+            seeds[number], sources = found
             files += sources
     return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files), tuple(unreadable), head["dense_run"])
 
 
-def _numbered(folder: Path, pattern: str) -> Iterable[tuple[str, Path]]:
-    matches = ((re.fullmatch(pattern, path.name), path) for path in sorted(folder.iterdir()))
-    return [(match.group(1), path) for match, path in matches if match and path.is_dir()]
+def _numbered(folder: Path, number_of: Callable[[str], int | None]) -> list[tuple[int, Path]]:
+    """What a folder holds under names that stand for numbers, in the order of the numbers."""
+    found = ((number_of(name), folder / name) for name in names_in(folder))
+    return sorted((number, path) for number, path in found if number is not None)
 
 
 def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) -> tuple[SeedRecord, list[Source]] | None:
@@ -195,26 +231,26 @@ def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) ->
     read = _guarded(problems, run, folder, root, lambda: _read_levels(folder, root, run, seed), seed=seed)
     if read is None:
         return None
-    levels, sources, signs, path = *read, None, folder / "signs.json"
-    if path.is_file():
-        found = _guarded(
-            problems, run, path, root, lambda: _read_signs(path, root, run, seed), seed=seed, signs_only=True
-        )
-        signs, source = found or (None, None)
-        sources += [source] if source else []
+    levels, sources, path = *read, folder / "signs.json"
+    found = _guarded(problems, run, path, root, lambda: _read_signs(path, root, run, seed), seed=seed, signs_only=True)
+    signs, source = found or (None, None)
+    sources += [source] if source else []
     return SeedRecord(levels, signs), sources
 
 
 def _read_levels(folder: Path, root: Path, run: str, seed: int) -> tuple[dict, list[Source]]:
     levels, sources = {}, []
-    for number, path in _numbered(folder, r"level-(\d{1,4})"):
-        if (path / "level.json").is_file():
+    for number, path in _numbered(folder, level_of):
+        if kind_below(folder, path / "level.json") is not None:
             data, source = _read_json(path / "level.json", root)
-            levels[int(number)] = parse_level(data, source.path, run, seed, int(number))
+            levels[number] = parse_level(data, source.path, run, seed, number)
             sources.append(source)
     return levels, sources
 
 
-def _read_signs(path: Path, root: Path, run: str, seed: int) -> tuple[SignsRecord, Source]:
+def _read_signs(path: Path, root: Path, run: str, seed: int) -> tuple[SignsRecord, Source] | None:
+    """Sign statistics; None where there are none."""
+    if kind(path) is None:
+        return None
     data, source = _read_json(path, root)
     return parse_signs(data, source.path, run, seed), source

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from figures.checks import SECONDS, TABLE, TEXT, Check, ResultError, must, or_null, parse_json, take
+from figures.folders import FILE, kind
 
 KINDS = ("figure", "claims", "comparison")
 
@@ -43,8 +44,10 @@ def read_sidecar(path: Path | str) -> dict:
     path = Path(path)
     try:
         return check_sidecar(parse_json(path.read_bytes(), path.name), path.name)
-    except OSError:
+    except FileNotFoundError:
         raise UnknownPicture(f"no sidecar {path.name} beside the picture: run `paper_repro.py figures` again") from None
+    except OSError as error:
+        raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
     except ResultError as error:
         text = str(error).removesuffix(f": {error.do}")
         what = f"{path.name} is not whole JSON" if "whole JSON" in text else f"not a figure's sidecar: {text}"
@@ -60,7 +63,7 @@ def standing_figure(figure_id: str, place: Path | str) -> dict:
     """
     path = Path(place)
     path = path / f"fig{figure_id}.json" if path.suffix != ".json" else path
-    if not path.is_file():
+    if not is_file(path):
         raise UnknownPicture(
             f"figure {figure_id} has not been made: {path} is not there: run `paper_repro.py figures {figure_id}`"
         )
@@ -68,6 +71,19 @@ def standing_figure(figure_id: str, place: Path | str) -> dict:
     if (found["kind"], found.get("id")) != ("figure", figure_id):
         raise UnknownPicture(f"{path.name} is the record of {found['kind']} {found.get('id')}, not figure {figure_id}")
     return found
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there.
+
+    Raises
+    ------
+    UnknownPicture : that cannot be said: a folder is closed, or a link leads nowhere.
+    """
+    try:
+        return kind(path) == FILE
+    except OSError as error:
+        raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
 
 
 def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
