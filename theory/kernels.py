@@ -16,13 +16,12 @@ reordered (no fastmath): a trajectory's bits depend on its own start and times o
 
 from __future__ import annotations
 
-import contextlib
 import math
-from pathlib import Path
 
 import numpy as np
-from numba import njit
 from scipy.integrate import DOP853
+
+from theory.kernels_compiler import compiled, inlined
 
 FINISHED, DEAD, FAILED, _GOES_ON = range(4)
 LANES = 120  # trajectories in a block: its rows stay in the fastest cache, and none lies 4096 bytes from another
@@ -46,21 +45,6 @@ _WHO, _SAVED, _TRIES, _Q, _P, _SIDE, _C, _H, _KEPT, _T, _LAND, _CALLS = range(12
 _NEW_Q, _NEW_P, _ERROR, _GROW, _Q3, _P3, _Q5, _P5, _KQ = range(12, 21)
 _KP = _KQ + STAGES + 1
 _ROWS = _KP + STAGES + 1
-
-
-def _forget_stale_code() -> None:
-    """Remove compiled code that is older than a kernel's source: numba looks at the file of the outermost call only."""
-    here = Path(__file__).parent
-    newest = max(source.stat().st_mtime for source in here.glob("kernels*.py"))
-    for stored in here.glob("__pycache__/kernels*.nb[ic]"):
-        with contextlib.suppress(OSError):
-            if stored.stat().st_mtime < newest:
-                stored.unlink()
-
-
-_forget_stale_code()
-compiled = njit(cache=True, error_model="numpy")
-inlined = njit(cache=True, error_model="numpy", forceinline=True)  # a loop over lanes with a call is not vectorised
 
 
 @inlined

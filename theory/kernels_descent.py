@@ -7,13 +7,14 @@ a = -w stays exact.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from theory.kernels_compiler import strict
 
 LEARNED, STATIONARY, DIVERGED, MAX_STEPS = range(4)
 TOO_LARGE = 1e100  # the next step cubes it
 
 
-@njit(cache=True)
+@strict
 def sin_minus_x_cos(x):
     """Return G(x) = sin x - x cos x for one 0 <= x <= pi, as `theory.network.sin_minus_x_cos` does."""
     if x >= 0.25:
@@ -23,7 +24,7 @@ def sin_minus_x_cos(x):
     return x * y * (1 / 3 + y * (-1 / 30 + y * tail))
 
 
-@njit(cache=True)
+@strict
 def population_at(a, u, v):
     """Return (loss, dL/da, dL/du, dL/dv) of the population at w = u e_1 + v n, n a unit vector across e_1, v not 0.
 
@@ -38,7 +39,7 @@ def population_at(a, u, v):
     return loss, da, square * u - pull * (psi + sine * (u / r)), square * v - pull * (sine * (v / r))
 
 
-@njit(cache=True)
+@strict
 def line_at(a, w, numbers):
     """Return (loss, dL/da, dL/dw) in d = 1, as `theory.Line` has them; numbers: (c_plus, c_minus, k_plus, k_minus)."""
     c_plus, c_minus, k_plus, k_minus = numbers
@@ -50,7 +51,7 @@ def line_at(a, w, numbers):
     return (loss, c_minus * off * -w, c_minus * off * -a) if w < 0 else (loss, 0.0, 0.0)
 
 
-@njit(cache=True)
+@strict
 def at_point(a, u, v, numbers):
     """Return (loss, dL/da, dL/du, dL/dv): the line's where v = 0, which never leaves it, else the population's."""
     if v != 0:
@@ -59,7 +60,7 @@ def at_point(a, u, v, numbers):
     return loss, da, du, 0.0
 
 
-@njit(cache=True)
+@strict
 def run(start, numbers, step, max_steps, learned, at, rows):
     """Take steps from start = (a, u, v) until the loss is below `learned`, no step changes anything, or it diverges.
 

@@ -12,7 +12,8 @@ side (k,): the sign of that weight; 0: the neuron is dead, contributes nothing a
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from theory.kernels_compiler import strict
 
 LEARNED, STATIONARY, UNDECIDED = range(3)
 DEAD = 100.0  # times the absolute tolerance: a neuron of several weights that shrinks below this size dies
@@ -31,7 +32,7 @@ STAGES = np.array([
 ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
 
 
-@njit(cache=True)
+@strict
 def sides(w, mask):
     """Return (lone, side) of w (k, d): a neuron dies where no weight is left, or none but zeros."""
     k, d = w.shape
@@ -45,7 +46,7 @@ def sides(w, mask):
     return lone, side
 
 
-@njit(cache=True)
+@strict
 def polar(w, lone, side, unit, size):
     """Write n_i and r_i of the living neurons into unit (k + 1, d) and size (k + 1,); the last row, e_1, stays."""
     k, d = w.shape
@@ -63,7 +64,7 @@ def polar(w, lone, side, unit, size):
             unit[i] *= largest / size[i]
 
 
-@njit(cache=True)
+@strict
 def angle(unit, i, m):
     """Return (f, sin f, cos f) of rows i and m of unit (k + 1, d), to rounding near 0 and near pi as well."""
     apart, along = 0.0, 0.0
@@ -74,7 +75,7 @@ def angle(unit, i, m):
     return 2 * np.arctan2(far, near), near * far / 2, (along - apart) / 4
 
 
-@njit(cache=True)
+@strict
 def gradient(a, side, mask, unit, size, da, dw):
     """Return the loss of neurons in polar form; write its gradient into da (k,), dw (k, d), 0 where mask is 0.
 
@@ -114,7 +115,7 @@ def gradient(a, side, mask, unit, size, da, dw):
     return loss
 
 
-@njit(cache=True)
+@strict
 def velocity(y, lone, side, mask, unit, size, out):
     """Write minus the gradient at the state y (k + k d,) into out; return the loss."""
     k, d = mask.shape
@@ -125,7 +126,7 @@ def velocity(y, lone, side, mask, unit, size, out):
     return loss
 
 
-@njit(cache=True)
+@strict
 def try_step(y, h, neurons, work, tolerances):
     """Take one step from y, whose velocity is in slopes[0]: write the state into stage and its velocity into slopes[6].
 
@@ -148,7 +149,7 @@ def try_step(y, h, neurons, work, tolerances):
     return loss, worst
 
 
-@njit(cache=True)
+@strict
 def overshoot(y, stage, lone, side, d):
     """Return which lone weight stands furthest beyond 0 after a step, as (share of the step until 0, distance)."""
     share, distance, k = 1.0, 0.0, lone.size
@@ -161,7 +162,7 @@ def overshoot(y, stage, lone, side, d):
     return share, distance
 
 
-@njit(cache=True)
+@strict
 def land(y, neurons, work, dead):
     """Settle the lone weights that have landed on 0 and the neurons too small to follow; return whether there were any.
 
@@ -183,7 +184,7 @@ def land(y, neurons, work, dead):
     return found
 
 
-@njit(cache=True)
+@strict
 def flow(y, mask, horizon, learned, still, tolerances):
     """Follow the gradient flow from y in place until it is decided; return (status, time, loss, gradient norm, steps).
 
@@ -220,7 +221,7 @@ def flow(y, mask, horizon, learned, still, tolerances):
         h *= min(5.0, max(0.2, 0.9 * max(error, 1e-10) ** -0.2))
 
 
-@njit(cache=True)
+@strict
 def flows(states, masks, horizon, learned, still, tolerances, out):
     """Follow `flow` for each trial: states (trials, k + k d) in place, masks (trials, k, d), out (trials, 5)."""
     for i in range(len(states)):
@@ -228,7 +229,7 @@ def flows(states, masks, horizon, learned, still, tolerances, out):
         out[i] = float(status), t, loss, norm, float(steps)
 
 
-@njit(cache=True)
+@strict
 def gradients(a, w, loss, da, dw):
     """Write the loss (n,) and its gradient (n, k), (n, k, d) of the networks a (n, k), w (n, k, d)."""
     n, k, d = w.shape
