@@ -18,7 +18,7 @@ from theory.losses import Loss
 from theory.network import split
 from theory.samples import Masked
 
-STATUSES = ("finished", "dead", "failed")  # the word of each code
+STATUSES = ("finished", "dead", "failed", "undecided")  # the word of each code
 _CELLS = 2**18  # numbers of w worked on at once
 
 
@@ -30,8 +30,9 @@ class Batch:
     a : ndarray, shape (n, m)
     w : ndarray, shape (n, m, d)
     loss : ndarray, shape (n, m)
-    status : int8 ndarray, shape (n,); the words are in `theory.batch.STATUSES`: 0 finished; 1 dead, that is w dies out
-        with a against the target, and later rows are its exact decay; 2 failed, rows not reached being NaN
+    status : int8 ndarray, shape (n,); the words are in `theory.batch.STATUSES`: 0 finished; 1 dead, that is w dies out,
+        and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3 undecided, w
+        having come to 0, where the flow of a sample may go on in different directions; rows not reached are NaN
     drift : ndarray, shape (n,), largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) over its rows, c = a^2 - |w|^2 being
         conserved; c(0) = 0 where the start is balanced up to a relative 1e-12
     """
@@ -67,8 +68,9 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
     Exact: d = 1, and starts on the w_1 axis (`closed_form`). Population: error below 1e-8 |(a, w)| at t = 50 (measured;
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
     stiff, takes about |w|^2 t / 12 steps, and fails above 20,000. Finite sample: relative error 1e-9 a step, kinks
-    located to 1e-9 |w| |x| and slides along them followed exactly; it rests where the gradient norm is below
-    1e-12 |(a, w)| and fails after 10,000 steps. Balanced starts, a0 = +-|w0| up to a relative 1e-12, stay so exactly:
+    located to 1e-9 |w| |x| and slides along them followed exactly (`theory.kinks`), through w = 0 where the flow grows
+    again (`theory.kernels_zero`); it rests where the gradient norm is below 1e-12 |(a, w)| times the forces that cancel
+    there, and fails after 10,000 steps. Balanced starts, a0 = +-|w0| up to a relative 1e-12, stay so exactly:
     with a0 against the target they never learn, at any horizon.
 
     The first call for a kind of loss compiles its loop (some seconds, kept on disk).
@@ -150,14 +152,16 @@ def settle_samples(
     a0, w0 : array_like, shape (trials,) and (trials, d)
     horizon : float, above 0, the time at which a flow that does not rest is stopped
     masks : array_like of bool, shape (trials, d), True survives; default: nothing is pruned. Pruned entries of w are 0
-    tolerance : float, above 0: a flow rests where its gradient norm is at most this share of |(a, w)|
+    tolerance : float, above 0: a flow rests where its gradient norm is at most this share of |(a, w)| times the forces
+        that cancel there, which makes it the same in every unit of x and y
 
     Returns
     -------
     a, w, gradient : ndarrays of shape (trials,), (trials, d), (trials,); the gradient's norm at the end, 0 for a neuron
         that has died (w is next to 0 and keeps its direction). Along a kink that both sides push to, it is the norm of
         what is left of the gradient there (the least in Clarke's subdifferential), so that it vanishes at a minimum on
-        kinks too. NaN in a row whose flow failed (10,000 steps).
+        kinks too. NaN in a row whose flow failed (10,000 steps)
+        or is undecided at w = 0.
 
     Raises
     ------
@@ -185,7 +189,7 @@ def settle_samples(
         if masks.shape != w0.shape or not np.isin(masks, (0, 1)).all():
             raise ValueError(f"masks must be of 0 and 1, shape {w0.shape}, got {masks.shape}: one row a trial, as w0")
         x, w0 = x * masks[:, None], w0 * masks
-    a, w, _, gradient = on_samples(x, y, 0.0, balanced(a0, split(w0)[2]), w0, np.array([horizon]), tolerance)
+    a, w, _, gradient = on_samples(x, y, balanced(a0, split(w0)[2]), w0, np.array([horizon]), tolerance)
     return a[:, 0], w[:, 0], gradient
 
 

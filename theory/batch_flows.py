@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from theory.basins import BAND
 from theory.checks import Array
 from theory.exact import closed_form
+from theory.kinks import Kinks
 from theory.losses import Independent, Line, Loss, Population
 from theory.network import split
 from theory.samples import Masked, Sample
@@ -87,7 +88,9 @@ def _point(q: Array, c: Array) -> tuple[Array, Array]:
 def _sample(loss: Sample, a0: Array, w0: Array, t: Array) -> Followed:
     if loss.d == 1:
         return _line(loss.line(np.ones(1)), a0, w0, t)
-    a, w, status, _ = on_samples(loss.x[None], loss.y[None], loss.slope, a0, w0, t, AT_REST)
+    kinks = loss.kinks
+    one = (kinks.normal[None], kinks.pull[None], kinks.square[None], np.array([len(kinks.normal)]))
+    a, w, status, _ = on_kinks(one, a0, w0, t, AT_REST)
     return a, w, status
 
 
@@ -96,7 +99,19 @@ def _masked(loss: Masked, a0: Array, w0: Array, t: Array) -> Followed:
     return a, loss.widen(w), status
 
 
-def on_samples(x: Array, y: Array, slope: float, a0: Array, w0: Array, t: Array, tolerance: float):
+def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: float):
+    """Return (a, w, status, gradient) of starts on relu samples of their own."""
+    kinks = [Kinks.of(*sample, 0.0) for sample in zip(x, y, strict=True)]
+    many = np.array([len(one.normal) for one in kinks])
+    shape = (len(kinks), max(many.max(), 1))
+    normal, pull, square = np.zeros((*shape, x.shape[2])), np.zeros((len(kinks), 2, shape[1])), None
+    square = pull.copy()
+    for i, one in enumerate(kinks):
+        normal[i, : many[i]], pull[i, :, : many[i]], square[i, :, : many[i]] = one.normal, one.pull, one.square
+    return on_kinks((normal, pull, square, many), a0, w0, t, tolerance)
+
+
+def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, tolerance: float):
     """Return (a, w, status, gradient) of starts on samples of their own, or on one for all of them."""
     from theory.kernels_sample import follow_sample
 
@@ -104,8 +119,11 @@ def on_samples(x: Array, y: Array, slope: float, a0: Array, w0: Array, t: Array,
     a, w = np.empty((n, len(t))), np.empty((n, len(t), d))
     status, gradient = np.empty(n, np.int8), np.empty(n)
     # of one memory layout: the loop is compiled once
-    x, y, a0, w0, r0, t = (np.require(part, float, "CW") for part in (x, y, a0, w0, split(w0)[2], t))
-    follow_sample(x, y, float(slope), a0, w0, r0, t, SAMPLE_RTOL, tolerance, a, w, status, gradient)
+    *parts, many = samples
+    parts = [np.require(part, float, "CW") for part in (*parts, a0, w0, split(w0)[2], t)]
+    follow_sample(
+        *parts[:3], np.require(many, np.int64, "CW"), *parts[3:], SAMPLE_RTOL, tolerance, a, w, status, gradient
+    )
     return a, w, status, gradient
 
 

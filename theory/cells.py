@@ -1,194 +1,302 @@
 """Smooth pieces of a loss: `theory.integrate` follows each on its own smooth extension up to its edge, and lands on it.
 
-A cell gives the gradient of its extension; `margin` is positive inside and falls to 0 at the edge; `beyond` says where
-the flow lands and in which cell it goes on. Where both sides of a kink push towards it, the flow slides along it: the
-kink's share of the gradient is then the one between its two one-sided values that keeps w on it (Filippov's solution,
-which for a gradient flow is the element of least norm of Clarke's subdifferential).
+A cell has coordinates v of its own, so that what must hold in it (w on the axis, w on the kinks along which it slides)
+holds exactly: `inner` gives v of w, `outer` w of v, |v| = |w|. It gives the gradient of its extension in (a, v);
+`margins` are positive inside and one of them falls to 0 at the edge; `beyond` says where the flow lands and how it goes
+on. What a kink of a sample does is decided in `theory.kinks`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from theory.checks import Array
+from theory.kinks import AT_BOUND, ON_THE_KINK
 from theory.network import side_gradient
 
 if TYPE_CHECKING:
     from theory.losses import Line, Loss
     from theory.samples import Sample
 
-ON_THE_KINK = 1e-12  # |w.x| below this share of |w| |x| is on the kink: w has been landed there, up to rounding
+
+# A slide that ends at a = 0 with theta in (DOUBT, 1 - DOUBT) is left by gradient descent to a side that varies with
+# the phase of its steps, however small: measured on their chatter, z -> z + k theta for z <= 0 and z + k (theta - 1)
+# for z > 0, with k falling by 1 a step from hundreds through 0.
+DOUBT = 0.25
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The flow goes no further: `status` and `message` as in `theory.flow.Trajectory`."""
+
+    status: str
+    message: str
 
 
 class Cell(Protocol):
-    """A smooth piece of a loss; `edge` says whether the flow can reach one."""
+    """A smooth piece of a loss."""
 
-    edge: bool
-
-    def gradient(self, a: float, w: Array) -> tuple[float, Array]:
-        """Return (dL/da, dL/dw), continued smoothly across the edge."""
-
-    def margin(self, a: float, w: Array) -> float:
-        """Return how far inside (a, w) lies: 0 at the edge."""
-
-    def beyond(self, a: float, w: Array) -> tuple[Array, Cell]:
-        """Return w landed on the edge exactly, and the cell in which the flow goes on."""
-
-    def held(self, w: Array) -> Array:
-        """Return w without what rounding put beyond a kink that the flow cannot reach."""
+    def inner(self, w: Array) -> Array:
+        """Return the coordinates v, shape (..., m), of w, shape (..., d)."""
         return w
+
+    def outer(self, v: Array) -> Array:
+        """Return w, shape (..., d), of v, shape (..., m), without what rounding put beyond an edge."""
+        return v
+
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+        """Return (dL/da, dL/dv), continued smoothly across the edge."""
+
+    def margins(self, a: Array, v: Array) -> Array:
+        """Return how far inside (a, v) lies, shape (..., edges), for a (...) and v (..., m): 0 at an edge."""
+        return np.zeros((*np.shape(a), 0))
+
+    def noise(self, v: Array) -> Array:
+        """Return by how much rounding may move each margin, shape (edges,): so near to 0 its sign says nothing."""
+        return np.zeros(self.margins(np.zeros(1), v[None]).shape[-1])
+
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell | Ended]:
+        """Return (a, w) landed on an edge exactly, and the cell in which the flow goes on, or that it has ended."""
 
 
 @dataclass(frozen=True)
 class Smooth(Cell):
     """A loss that is smooth where the flow goes."""
 
-    inner: Loss
-    edge: bool = False
+    loss: Loss
 
-    def gradient(self, a: float, w: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return the gradient of the loss."""
-        return self.inner.gradient(a, w)
+        return self.loss.gradient(a, v)
 
 
 @dataclass(frozen=True)
 class Rest(Cell):
     """A point at which the flow rests: both sides of the kink push towards it, or neither pushes."""
 
-    edge: bool = False
-
-    def gradient(self, a: float, w: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return zeros."""
-        return 0.0, np.zeros_like(w)
+        return 0.0, np.zeros_like(v)
 
 
 @dataclass(frozen=True)
 class LineSide(Cell):
-    """One side of w = 0 of a `Line`: sign 1 is w > 0, -1 is w < 0.
+    """One side of w = 0 of a `Line`, in the place of the first of d inputs: sign 1 is w > 0, -1 is w < 0.
 
-    edge : the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could cross
+    pushed : the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could
+        cross
     """
 
     line: Line
     sign: int
-    edge: bool
+    pushed: bool
+    d: int = 1
 
     @classmethod
-    def at(cls, line: Line, sign: int, a: float) -> LineSide:
+    def at(cls, line: Line, sign: int, a: float, d: int = 1) -> LineSide:
         """Return the side for a flow that enters it at a."""
-        return cls(line, sign, line.side(sign)[1] * a < 0)
+        return cls(line, sign, line.side(sign)[1] * a < 0, d)
 
-    def gradient(self, a: float, w: Array) -> tuple[float, Array]:
+    def inner(self, w: Array) -> Array:
+        """Return w_1."""
+        return w[..., :1]
+
+    def outer(self, v: Array) -> Array:
+        """Return (w_1, 0, ..., 0), not beyond w = 0."""
+        w = np.zeros((*v.shape[:-1], self.d))
+        w[..., :1] = self.sign * np.maximum(self.sign * v, 0.0)
+        return w
+
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return the gradient of the side's formula, on both sides of w = 0."""
-        da, dw = side_gradient(self.sign, a, w[0], *self.line.side(self.sign))
+        da, dw = side_gradient(self.sign, a, v[0], *self.line.side(self.sign))
         return da, np.array([dw])
 
-    def margin(self, a: float, w: Array) -> float:
+    def margins(self, a: Array, v: Array) -> Array:
         """Return |w| with the sign of being inside."""
-        return self.sign * w[0]
+        return self.sign * v if self.pushed else np.zeros((*np.shape(a), 0))
 
-    def beyond(self, a: float, w: Array) -> tuple[Array, Cell]:
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell]:
         """Land on w = 0; the other side carries on where it pushes w away from 0, else the flow rests."""
         c, k = self.line.side(-self.sign)
-        return np.zeros(1), LineSide.at(self.line, -self.sign, a) if c * k * a > 0 else Rest()
-
-    def held(self, w: Array) -> Array:
-        """Return w, not beyond w = 0."""
-        return self.sign * np.maximum(self.sign * w, 0.0)
+        on = LineSide.at(self.line, -self.sign, a, self.d) if c * k * a > 0 else Rest()
+        return a, np.zeros(self.d), on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SampleCell(Cell):
-    """An activation pattern of a `Sample`, and the kinks along which w slides.
+    """The sides of a sample's kinks, and the kinks along which w slides; v are coordinates along these.
 
-    active : bool ndarray, shape (n,), which points have w.x_i > 0
-    sliding : tuple of int, points with w.x_i = 0 kept
+    on : bool ndarray, shape (K,), the side of each kink that does not slide
+    sliding : tuple of int, kinks with w.n = 0 kept; their normals are independent
+    sign : of a, or of what a becomes next
+    start : v at which the flow enters
+    doubtful : a slide has ended at a = 0 where either side may follow
     """
 
     sample: Sample
-    active: NDArray[np.bool_]
-    sliding: tuple[int, ...] = ()
-    edge: bool = True
+    on: NDArray[np.bool_]
+    sliding: tuple[int, ...]
+    sign: float
+    start: Array
+    doubtful: bool = False
 
     @classmethod
-    def at(cls, sample: Sample, a: float, w: Array) -> SampleCell:
-        """Return the pattern that holds w; points on their kink go where the flow takes them."""
-        z = sample.x @ w
-        cell = cls(sample, z > 0)
-        return cell.settled(a, w, np.flatnonzero(abs(z) <= cell._width(w)))
+    def at(
+        cls,
+        sample: Sample,
+        a: float,
+        w: Array,
+        on: NDArray[np.bool_] | None = None,
+        near: NDArray[np.intp] | None = None,
+        doubtful: bool = False,
+    ) -> tuple[float, Array, Cell]:
+        """Return (a, w) put on the kinks along which the flow slides from there, and its cell.
 
-    def gradient(self, a: float, w: Array) -> tuple[float, Array]:
-        """Return the gradient of the pattern's polynomial; along kinks, of what is left on them."""
-        da, dw = self._smooth(a, w)
-        return (da, dw - self._share(dw) @ self.sample.x[list(self.sliding)]) if self.sliding else (da, dw)
+        on, near : the sides that the flow comes from, and the kinks on which w lies; as (a, w) has them if not given
+        """
+        kinks = sample.kinks
+        near = kinks.near(w) if near is None else near
+        if on is None:
+            on = kinks.normal @ w > 0
+            on[near] = False  # relu'(0) = 0
+        sign = float(np.sign(a))
+        for _ in range(2):  # what a = 0 becomes depends on the sides, and on itself only where nothing moves
+            sides, sliding = kinks.decided(sign, a, w, on, near)
+            if sign:
+                break
+            sign = float(np.sign(w @ kinks.force(a, w, sides)))
+        basis = _across(kinks.normal[list(sliding)])
+        v = w if basis is None else w @ basis
+        cell = cls(sample, sides, sliding, sign, v, doubtful)
+        return a, cell.outer(v), cell
 
-    def margin(self, a: float, w: Array) -> float:
-        """Return the least distance to a kink, or of a sliding point's factor to phi' on one of its sides."""
-        z = self.sample.x @ w
-        inside = np.where(self.active, z, -z)
-        if not self.sliding:
-            return float(inside.min())
-        inside[list(self.sliding)] = np.inf
-        return float(min(inside.min(), self._slack(a, w).min()))
+    @cached_property
+    def basis(self) -> Array | None:
+        """Orthonormal columns, shape (d, m), that span what the sliding kinks leave free; None where nothing slides."""
+        return _across(self.sample.kinks.normal[list(self.sliding)])
 
-    def beyond(self, a: float, w: Array) -> tuple[Array, SampleCell]:
-        """Land on the nearest kink, or leave one; points that share a kink are decided one after the other."""
-        sample, z = self.sample, self.sample.x @ w
-        inside = np.where(self.active, z, -z)
-        inside[list(self.sliding)] = np.inf
-        if self.sliding and self._slack(a, w).min() <= inside.min():
-            leaving = self.sliding[int(self._slack(a, w).argmin())]
-            factor = self._factors(a, w)[self.sliding.index(leaving)]
-            return w, self._turned(leaving, factor > (1 + sample.slope) / 2)
-        first = sample.x[int(inside.argmin())]
-        w = w - (first @ w) / (first @ first) * first
-        close = np.flatnonzero((abs(sample.x @ w) <= self._width(w)) & np.isfinite(inside))
-        return w, self.settled(a, w, close)
+    def inner(self, w: Array) -> Array:
+        """Return v."""
+        return w if self.basis is None else w @ self.basis
 
-    def settled(self, a: float, w: Array, points: NDArray[np.intp]) -> SampleCell:
-        """Return the cell in which each of the points on their kink has gone where both sides take it, or slides."""
-        cell = self
-        for point in points.tolist():
-            off, on = (cell._turned(point, side)._push(a, w, point) for side in (False, True))
-            if off > 0 and on <= 0:
-                cell = replace(cell, sliding=(*cell.sliding, point))
-            else:
-                cell = cell._turned(point, bool(off > 0 and on > 0))
-        return cell
+    def outer(self, v: Array) -> Array:
+        """Return w, on the sliding kinks exactly."""
+        return v if self.basis is None else v @ self.basis.T
 
-    def _smooth(self, a: float, w: Array) -> tuple[float, Array]:
-        sample = self.sample
-        z, factors = sample.x @ w, np.where(self.active, 1.0, sample.slope)
-        factors[list(self.sliding)] = 0.0
-        pull = factors * (a * factors * z - sample.y) / len(z)
-        return float(pull @ z), a * (pull @ sample.x)
+    @cached_property
+    def _force(self) -> tuple[Array, Array]:
+        """Pull (m,) and square (m, m) of F = pull - a square v; sliding kinks have no share."""
+        kinks, side, every = self.sample.kinks, self.on.astype(int), np.arange(len(self.on))
+        pull, square = kinks.pull[side, every].copy(), kinks.square[side, every].copy()
+        pull[list(self.sliding)] = square[list(self.sliding)] = 0.0
+        normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
+        return pull @ normal, (normal * square[:, None]).T @ normal
 
-    def _share(self, dw: Array) -> Array:
-        """Return the multipliers of the sliding points' x that leave no motion off their kinks."""
-        x = self.sample.x[list(self.sliding)]
-        return np.linalg.lstsq(x @ x.T, x @ dw, rcond=None)[0]
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+        """Return the gradient of the piece; along kinks, of what is left on them."""
+        pull, square = self._force
+        force = pull - a * (square @ v)
+        return -float(v @ force), -a * force
 
-    def _factors(self, a: float, w: Array) -> Array:
-        """Return phi' of each sliding point: between the slope and 1 while it slides."""
-        y = self.sample.y[list(self.sliding)]
-        return self._share(self._smooth(a, w)[1]) * len(self.active) / (a * y)
+    @cached_property
+    def radial(self) -> Array | None:
+        """The direction of v where it can only grow and shrink along it, and reach w = 0; None elsewhere."""
+        radius = float(np.hypot.reduce(self.start))
+        if radius == 0:
+            return None
+        unit = self.start / radius
+        across = self._walls[1] - np.outer(self._walls[1] @ unit, unit)  # what turns the direction: nothing, or kinks
+        return unit if len(across) and np.abs(across).max() <= 1e-10 else None
 
-    def _slack(self, a: float, w: Array) -> Array:
-        factors = self._factors(a, w)
-        return np.minimum(factors - self.sample.slope, 1 - factors)
+    @cached_property
+    def _walls(self) -> tuple[NDArray[np.intp], Array]:
+        """The kinks that w may reach, and side * n in the coordinates v, shape (walls, m)."""
+        kinks = self.sample.kinks
+        normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
+        free = np.abs(normal).max(axis=1, initial=0.0) > 1e-10  # others hold as the sliding ones hold
+        free[list(self.sliding)] = False
+        return np.flatnonzero(free), np.where(self.on[free], 1.0, -1.0)[:, None] * normal[free]
 
-    def _push(self, a: float, w: Array, point: int) -> float:
-        """Return the speed of w.x of a point: positive towards w.x > 0."""
-        return float(-self.sample.x[point] @ self.gradient(a, w)[1])
+    @cached_property
+    def _theta(self) -> tuple[Array, Array]:
+        """Theta of the sliding kinks, which is alpha - (a v) beta: alpha (s,), beta (m, s)."""
+        kinks, s = self.sample.kinks, list(self.sliding)
+        on = self.on.copy()
+        on[s] = False
+        side, every = on.astype(int), np.arange(len(on))
+        turn = np.linalg.pinv(kinks.normal[s].T) / kinks.jump[s][:, None]  # force -> -theta
+        spread = kinks.square[side, every][:, None] * (
+            kinks.normal if self.basis is None else kinks.normal @ self.basis
+        )
+        return -turn @ (kinks.pull[side, every] @ kinks.normal), -(turn @ (kinks.normal.T @ spread)).T
 
-    def _turned(self, point: int, on: bool) -> SampleCell:
-        active = self.active.copy()
-        active[point] = on
-        return replace(self, active=active, sliding=tuple(i for i in self.sliding if i != point))
+    def margins(self, a: Array, v: Array) -> Array:
+        """Return the distances to the kinks, of theta of the sliding ones to 0 and 1, and of a to 0 while it slides.
 
-    def _width(self, w: Array) -> Array:
-        return ON_THE_KINK * np.hypot.reduce(w) * np.hypot.reduce(self.sample.x, axis=1)
+        Where w can only shrink along a ray, its length stands for all kinks.
+        """
+        parts = [(v @ self.radial)[..., None] if self.radial is not None else v @ self._walls[1].T]
+        if self.sliding:
+            alpha, beta = self._theta
+            theta = alpha - (a[..., None] * v) @ beta
+            parts += [theta, 1 - theta, self.sign * a[..., None]]
+        return np.concatenate(parts, axis=-1)
+
+    def noise(self, v: Array) -> Array:
+        """Return the share of |w| and of theta that rounding may move."""
+        walls, s = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding)
+        out = np.zeros(walls + (2 * s + 1 if s else 0))
+        out[:walls] = ON_THE_KINK * np.hypot.reduce(v)
+        out[walls : walls + 2 * s] = AT_BOUND
+        return out
+
+    def keeps_direction(self, v: Array) -> bool:
+        """Say whether w, falling along a ray, keeps to it for ever: its slides last while a |w| falls to 0."""
+        return self.radial is not None and bool(((self._theta[0] > 0) & (self._theta[0] < 1)).all())
+
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell | Ended]:
+        """Land on a kink, leave one, or go through w = 0; kinks that meet are decided together."""
+        walls, s, w = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding), self.outer(v)
+        if edge < walls and self.radial is not None:
+            return self.through_zero(a)
+        kinks, on, doubtful = self.sample.kinks, self.on, False
+        met = kinks.near(w)
+        if edge < walls:
+            wall = self._walls[1][edge]
+            w = self.outer(v - (wall @ v) / (wall @ wall) * wall)
+            met = np.union1d(met, self._walls[0][edge])
+        elif edge == walls + 2 * s:  # every push turns round: each kink is left to the side on which most of it was
+            theta, a, on = self._theta[0], 0.0, on.copy()
+            on[list(self.sliding)] = theta > 0.5
+            doubtful = bool(((theta > DOUBT) & (theta < 1 - DOUBT)).any())
+        return SampleCell.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
+
+    def through_zero(self, a: float) -> tuple[float, Array, Cell | Ended]:
+        """Arrive at w = 0 along the direction of the start, and go on where the flow grows from there."""
+        from theory.zero import leave_zero
+
+        u, zero = self.outer(self.start / np.hypot.reduce(self.start)), np.zeros(self.sample.d)
+        how, grows = leave_zero(self.sample.kinks, self.sign, u)
+        if how != "grows":
+            return a, zero, Ended(*AT_ZERO[how])
+        _, _, cell = SampleCell.at(self.sample, a, grows)
+        return a, zero, replace(cell, start=np.zeros(len(cell.start)))
+
+
+AT_ZERO = {
+    "dies": ("dead", "w died: it came to 0, where every push leads back to 0"),
+    "differs": ("undecided", "w came to 0, where the flow may go on in different directions"),
+}
+
+
+def _across(normals: Array) -> Array | None:
+    """Return orthonormal columns that span what is orthogonal to the rows; None for no rows."""
+    if len(normals) == 0:
+        return None
+    return np.linalg.qr(normals.T, mode="complete")[0][:, len(normals) :]

@@ -54,6 +54,12 @@ class Chart:
         r = self.sigma * float(np.hypot.reduce(w)) if self.sigma else 0.0
         return (r if self.balanced else float(y[0]) + r), w
 
+    def points(self, y: Array) -> tuple[Array, Array]:
+        """Return (a (n,), w (n, m)) of states y, shape (size, n)."""
+        w = (y if self.balanced else y[1:]).T
+        r = self.sigma * np.sqrt(np.einsum("ij,ij->i", w, w)) if self.sigma else 0.0
+        return (r if self.balanced else y[0] + r), w
+
     def velocity(self, y: Array, da: float, dw: Array) -> Array:
         """Return dy/dt from the gradient (dL/da, dL/dw) at y."""
         if self.balanced:
@@ -63,9 +69,10 @@ class Chart:
         r = float(np.hypot.reduce(y[1:]))
         return np.array([self.sigma * (da / r) * y[0] if r > 0 else 0.0, *-dw])
 
-    def tolerance(self, rtol: float, atol: float, size: int) -> Array:
-        """Return the absolute tolerance of y, shape (size,): b keeps its sign where its error is relative."""
-        out = np.full(size, atol)
-        if self.sigma and not self.balanced:
-            out[0] = max(min(atol, rtol * abs(self.b0)), np.finfo(float).tiny)
+    def tolerance(self, rtol: float, atol: float, size: int, radius: float) -> Array:
+        """Return the absolute tolerance of y, shape (size,), at |w| = radius: small w keep their digits, b its sign."""
+        least = np.finfo(float).tiny
+        out = np.full(size, max(min(atol, 10 * rtol * radius), least) if radius > 0 else atol)
+        if not self.balanced:
+            out[0] = max(min(atol, rtol * abs(self.b0)), least) if self.sigma else atol
         return out

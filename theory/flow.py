@@ -13,34 +13,29 @@ from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
+from scipy.integrate import BDF, DOP853, LSODA, RK23, RK45, Radau
 
 from theory.basins import VERDICTS, verdicts
-from theory.cells import Cell, Rest
+from theory.cells import Cell, Ended, LineSide, Rest, SampleCell, Smooth
 from theory.charts import Chart
 from theory.checks import Array, finite, known
+from theory.events import INSIDE, Edges, Event, Watch, checked
 from theory.losses import Line, Loss, Population
-from theory.samples import Masked
+from theory.samples import Masked, Sample
+from theory.units import Units, canonical
 
-METHODS = ("DOP853", "RK45", "RK23", "Radau", "BDF", "LSODA")
-LEARNED = 1e-6  # a loss within it of the goal has learned
+SOLVERS = {solver.__name__: solver for solver in (DOP853, RK45, RK23, Radau, BDF, LSODA)}
+METHODS = tuple(SOLVERS)
+LEARNED = 1e-6  # a loss within this share of the loss at a = 0 of the goal has learned; for a population, of 4 times it
 DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2 is not trusted
 KINK = "kink"
-
-
-@dataclass(frozen=True)
-class Event:
-    """A moment to look for: value(t, a, w) crosses 0.
-
-    value : (float, float, ndarray (d,)) -> float
-    terminal : end the run there
-    direction : 1 rising only, -1 falling only, 0 both
-    """
-
-    name: str
-    value: Callable[[float, float, Array], float]
-    terminal: bool = True
-    direction: int = 0
+DIED = "w died: it tends to 0 and a to +-sqrt(c)"
+DOUBTFUL = "a passed 0 on a kink, which the flow may have left to either side"
+SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below what its tolerance is made for
+GONE = 1e-13  # |w| below this share of |a| is 0: with c > 0 its direction has had time to come to rest
+ASLEEP = 1e-10  # of a balanced neuron: |w| below this share of the start, still falling along a ray, never returns
+LOST = 1e-150  # and below this share in any case: its squares underflow
+AT_ONE_TIME = 200  # kinks met without a step in time, before a run gives up
 
 
 @dataclass(frozen=True)
@@ -50,10 +45,12 @@ class Trajectory:
     t, a : ndarray, shape (n,)
     w : ndarray, shape (n, d)
     loss : ndarray, shape (n,)
-    status : `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died with a < 0), `failed`
+    status : `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w came to
+        0, where the flow of a sample may go on in different directions), `failed`
     message : one sentence
     drift : float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
-    events : tuple of (name, time); `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or the end of a slide along it
+    events : tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or
+        the end of a slide along it
     verdict : `learns` (the loss came down to the loss's `goal`, with w_1 > 0), `fails`, `separatrix` (d = 1, balanced,
         a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the exact one
     """
@@ -71,13 +68,13 @@ class Trajectory:
 
 @dataclass
 class _Track:
-    """What a run has gathered: rows (time, a, w), events (name, time), why it ended."""
+    """What a run has gathered: rows (time, a, w), events (name, time), how it ended, and whether that is in doubt."""
 
     rows: list[tuple[float, float, Array]]
     events: list[tuple[str, float]] = field(default_factory=list)
-    ended_by: str = ""
-    failure: str = ""
+    ended: Ended | None = None
     cell: Cell | None = None
+    doubtful: bool = False
 
 
 class _Stop(Exception):
@@ -93,7 +90,7 @@ def integrate(
     method: str = "DOP853",
     rtol: float = 1e-9,
     atol: float = 1e-12,
-    events: Sequence[Event] = (),
+    events: Sequence[Event] | Event | None = (),
     max_evaluations: int = 50_000,
     exact_balance: bool = True,
 ) -> Trajectory:
@@ -108,7 +105,7 @@ def integrate(
     method : DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
     rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the start's size, so that small
         starts keep their digits
-    events : terminal ones end the run, and add the row at which they do
+    events : terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
     max_evaluations : int, gradients to spend before the run counts as failed
     exact_balance : bool, use that a - sign(a0) |w| never changes sign (see `theory.charts`). False integrates (a, w) as
         they are: a witness that knows the gradient alone, and gives no verdict near the separatrix
@@ -120,12 +117,14 @@ def integrate(
     Raises
     ------
     ValueError: shapes that do not match, no numbers, NaN, times that fall or lie below 0, an unknown method, a
-        tolerance that is no number above 0.
+        tolerance that is no number above 0, what is no event, an event whose value is no number.
 
     Kinks of the loss (w_1 = 0 on the axis w_perp = 0, for a sample w.x_i = 0) are located as events: each piece is
-    integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow may slide along a
-    kink whose two sides push towards it. Starts with w0 = 0 rest (relu'(0) = 0). Balanced starts, a0 = +-|w0| up to a
-    relative 1e-12, are integrated as such: a = +-|w| is invariant for every loss, and round-off cannot leave it.
+    integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow slides along kinks
+    whose sides push towards them (`theory.kinks`), and may go through w = 0 (`theory.zero`). Starts with w0 = 0 rest
+    (relu'(0) = 0). Balanced starts, a0 = +-|w0| up to a relative 1e-12, are integrated as such: a = +-|w| is invariant
+    for every loss with a dL/da = w.dL/dw, which is checked, and round-off cannot leave it. Lines, populations and
+    samples are integrated in units of their own data (`theory.units`), so that scale does not matter.
 
     Source: the gradient flow of section 2; the verdicts and their caution are ours.
 
@@ -137,16 +136,32 @@ def integrate(
     ('learns', (2, 2), [-0.15, 1.0])
     """
     a0, w0, times = _checked(loss, a0, w0, t, method, {"rtol": rtol, "atol": atol})
+    events = checked(events)
     if isinstance(loss, Masked):
         options = {"method": method, "rtol": rtol, "atol": atol, "max_evaluations": max_evaluations}
         return _widened(loss, a0, w0, t, events, exact_balance=exact_balance, **options)
+    inner, units = canonical(loss, a0, w0)
+    a0, w0, times, atol = a0 / units.size, w0 / units.size, times * units.clock, atol / units.size
     size = max(abs(a0), *abs(w0))
-    options = {"method": method, "rtol": rtol, "atol": max(min(atol, rtol * size), np.finfo(float).tiny)}
-    chart = Chart.of(a0, w0) if exact_balance else Chart.plain(a0)
-    run = _Run(loss, chart, times, tuple(events), options, _Guard(max_evaluations))
+    options = {"rtol": rtol, "atol": max(min(atol, rtol * size), np.finfo(float).tiny)}
+    balances = exact_balance and _is_balanced(inner, a0, w0)
+    run = _Run(inner, units, SOLVERS[method], Chart.of(a0, w0) if balances else Chart.plain(a0), times, options)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what scipy warns of ends in status and message
-        return _trajectory(run, _follow(run, a0, w0))
+        track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
+        if balances and not all(_is_balanced(inner, a, w) for _, a, w in track.rows):
+            run = replace(run, chart=Chart.plain(a0))
+            track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
+        return _trajectory(loss, run, track)
+
+
+def _is_balanced(loss: Loss, a: float, w: Array) -> bool:
+    """Say whether a dL/da = w.dL/dw there, up to rounding: known for the losses of `theory`, looked at for others."""
+    if type(loss).__module__.split(".")[0] == "theory":
+        return True
+    da, dw = loss.gradient(a, w)
+    parts = np.array([a * da, *-(w * dw)])
+    return bool(abs(parts.sum()) <= 1e-9 * abs(parts).sum())
 
 
 def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options) -> Trajectory:
@@ -197,120 +212,193 @@ class _Guard:
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same from piece to piece."""
+    """What stays the same from piece to piece; everything is in the units of the loss."""
 
     loss: Loss
+    units: Units
+    solver: type
     chart: Chart
     times: Array
-    events: tuple[Event, ...]
     options: dict
-    guard: _Guard
 
 
-def _follow(run: _Run, a0: float, w0: Array) -> _Track:
+class _Follower:
     """Follow the flow from cell to cell to the last time, a terminal event, a failure or its death."""
-    inner = run.loss.line(w0)
-    embed = (lambda w: np.array([w[0], *w0[1:]])) if inner else (lambda w: w)
-    cell = (inner or run.loss).cell(a0, w0[:1] if inner else w0) if w0.any() else Rest()
-    track = _Track([(0.0, a0, w0)])
-    now, a, w = 0.0, a0, w0[:1] if inner else w0
-    dead = _dead(run, a0, w0) if not inner else None
-    if dead and dead.value(0.0, a0, w0) <= 0:
-        track.ended_by = dead.name
+
+    def __init__(self, run: _Run, events: Sequence[Event], guard: _Guard):
+        self.run, self.events, self.guard = run, events, guard
+
+    def follow(self, a0: float, w0: Array) -> _Track:
+        """Return what the run gathers from (a0, w0)."""
+        run, r0 = self.run, float(np.hypot.reduce(w0))
+        self.size0, self.may_die = max(abs(a0), r0), a0 * run.loss.aim < 0 and abs(a0) > r0
+        track = self.track = _Track([(0.0, a0, w0)])
+        self.watch = Watch([self._in_units(event) for event in self.events], a0, w0)
+        cell, now, a, w = self._start_cell(a0, w0), 0.0, a0, w0
+        end, met = float(np.max(run.times)), 0
+        while track.ended is None and now < end:
+            later, a, w, after = self._piece(cell, now, a, w, end)
+            met = 0 if later > now else met + 1
+            track.cell, now = cell, later
+            if isinstance(after, Ended):
+                track.ended = after
+            elif met > AT_ONE_TIME:
+                track.ended = Ended("failed", f"more than {AT_ONE_TIME} kinks met at one time")
+            elif after is not None:
+                cell, track.doubtful = after, track.doubtful or getattr(after, "doubtful", False)
         return track
-    while True:
-        edge = _edge(cell, now) if cell.edge else None
-        watch = [event for event in (edge, dead) if event] + [_embedded(event, embed) for event in run.events]
-        ended_by = _piece(run, track, cell, (now, a, w), watch, embed)
-        track.cell, (now, a, _) = cell, track.rows[-1]
-        if ended_by is None or ended_by is not edge:
-            track.ended_by = ended_by.name if ended_by else ""
-            return track
-        w, cell = cell.beyond(a, track.rows[-1][2][: len(w)])
-        track.rows[-1] = (now, a, embed(w))
+
+    def _start_cell(self, a0: float, w0: Array) -> Cell:
+        if not w0.any():
+            return Rest()
+        line = self.run.loss.line(w0)
+        if line is not None:
+            return LineSide.at(line, 1 if w0[0] > 0 else -1, a0, len(w0))
+        return self.run.loss.cell(a0, w0)
+
+    def _in_units(self, event: Event) -> Event:
+        units, value = self.run.units, event.value
+        if units == Units():
+            return event
+        return replace(event, value=lambda t, a, w: value(t / units.clock, a * units.size, w * units.size))
+
+    def _piece(self, cell: Cell, now: float, a: float, w: Array, end: float):
+        """Follow one cell: return (time, a, w) where it was left, and the next cell, None or what ended the run."""
+        run, chart, v = self.run, self.run.chart, cell.inner(w)
+        radius = float(np.hypot.reduce(v))
+        if (died := self._dies(cell, a, v)) is not None:
+            return now, a, (np.zeros_like(w) if isinstance(died, SampleCell) else w), died
+        y0 = chart.state(a, v)
+        tolerance = chart.tolerance(run.options["rtol"], run.options["atol"], len(y0), radius)
+        fun = self.guard.watched(lambda y: chart.velocity(y, *cell.gradient(*chart.point(y))))
+        least = self._least_radius(cell, radius)
+        edges = Edges(_with_length(cell.margins, least), _with_length(cell.noise, least), a, v)
+        own = len(edges.last) - (least is not None)
+        try:
+            solver = run.solver(fun, 0.0, y0, end - now, rtol=run.options["rtol"], atol=tolerance)
+            while solver.status == "running":
+                message = solver.step()
+                if solver.status == "failed":
+                    raise _Stop(f"the solver stopped: {message}")
+                left = self._step(cell, edges, own, solver, now, end)
+                if left is not None:
+                    return left
+        except (_Stop, ArithmeticError, np.linalg.LinAlgError) as stop:
+            return now, a, w, Ended("failed", str(stop))
+        return end, *self.track.rows[-1][1:], None
+
+    def _step(self, cell: Cell, edges: Edges, own: int, solver, now: float, end: float):
+        """Look at a step of the solver: add its rows and events; return where the cell is left, if it is."""
+        chart, track, start, stop = self.run.chart, self.track, solver.t_old, solver.t
+        dense = None
+
+        def point(t: float) -> tuple[float, Array]:
+            nonlocal dense
+            if t == stop:
+                return chart.point(solver.y)
+            dense = solver.dense_output() if dense is None else dense
+            return chart.point(dense(t))
+
+        def state(t: float) -> tuple[float, Array]:
+            a, v = point(t)
+            return a, cell.outer(v)
+
+        met, landed = None, None
+        if len(edges.last):  # a cell without edges needs no look inside the step
+            times = start + (stop - start) * np.concatenate([[0.0], INSIDE])
+            times[-1] = stop
+            dense = solver.dense_output()
+            met = edges.first(
+                times, *chart.points(np.concatenate([dense(times[:-1]), solver.y[:, None]], axis=1)), point
+            )
+        until = stop if met is None else met[0]
+        a, v = point(until)
+        w, after, name = cell.outer(v), None, None
+        if met is not None and met[1] < own:
+            a, w, after = cell.beyond(met[1], a, v)
+            name, landed = KINK, (a, w)
+        elif met is not None:
+            after = replace(cell, start=v) if isinstance(cell, SampleCell) else Ended("dead", DIED)
+        last = end if until == solver.t_bound else now + until
+        fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w))
+        halted = next((one for one in fired if one[1].terminal), None)
+        ending = halted[0] if halted else last
+        self._add_rows(now + start, ending, last, state, now, (a, w))
+        track.events += [(event.name, t) for t, event in fired]
+        if name and not (halted and halted[0] < last):
+            track.events.append((name, last))
+            track.events.sort(key=lambda one: one[1])
+        if halted:
+            if halted[0] < last:
+                a, w = state(halted[0] - now)
+                if track.rows[-1][0] != halted[0]:
+                    track.rows.append((halted[0], a, w))
+            return halted[0], a, w, Ended("stopped", f"event {halted[1].name!r} ended the run")
+        return (last, a, w, after) if met is not None else None
+
+    def _add_rows(self, start: float, end: float, last: float, state, now: float, at_last: tuple[float, Array]) -> None:
+        """Add the rows asked for in (start, end], and the one at `end`."""
+        times, rows = self.run.times, self.track.rows
+        if times.ndim:
+            for t in times[(times > start) & (times <= end)].tolist():
+                if t != end:
+                    rows.append((t, *state(t - now)))
+        rows.append((end, *(at_last if end == last else state(end - now))))
+
+    def _least_radius(self, cell: Cell, radius: float) -> float | None:
+        """Return |w| at which a piece ends: a population's neuron dies there, a sample's needs a finer tolerance."""
+        rtol, atol = self.run.options["rtol"], self.run.options["atol"]
+        if isinstance(cell, SampleCell) and cell.radial is None and radius > 0:
+            return SHRUNK * min(radius, atol / rtol)
+        return (
+            100 * atol if isinstance(self.run.loss, Population) and isinstance(cell, Smooth) and self.may_die else None
+        )
+
+    def _dies(self, cell: Cell, a: float, v: Array) -> Cell | Ended | None:
+        """Say what ends a run before its next piece, where w is next to 0."""
+        radius = float(np.hypot.reduce(v))
+        if isinstance(cell, Smooth) and self.may_die and radius <= 100 * self.run.options["atol"]:
+            return Ended("dead", DIED)
+        if not isinstance(cell, SampleCell) or radius == 0:
+            return None
+        da, dv = cell.gradient(a, v)
+        if v @ dv <= 0:
+            return None  # w grows
+        if self.run.chart.balanced:
+            asleep = radius <= ASLEEP * self.size0 and cell.keeps_direction(v)
+            return Ended("dead", DIED) if asleep or radius <= LOST * self.size0 else None
+        return replace(cell, start=v).through_zero(a)[2] if radius <= GONE * abs(a) else None
 
 
-def _edge(cell: Cell, now: float) -> Event:
-    """Return the end of a cell entered at `now`: there the margin is 0 up to rounding, and counts as inside."""
+def _with_length(function: Callable, least: float | None) -> Callable:
+    """Return the margins of a cell (or their noise) with that of |w| over `least` as the last one, if there is one."""
+    if least is None:
+        return function
 
-    def margin(t: float, a: float, w: Array) -> float:
-        found = cell.margin(a, w)
-        return max(found, np.finfo(float).tiny) if t == now else found
+    def margins(a: Array, v: Array) -> Array:
+        length = np.sqrt(np.einsum("...i,...i", v, v)) - least
+        return np.concatenate([function(a, v), length[..., None]], axis=-1)
 
-    return Event(KINK, margin, direction=-1)
+    def noise(v: Array) -> Array:
+        return np.append(function(v), 0.0)
 
-
-def _dead(run: _Run, a0: float, w0: Array) -> Event | None:
-    """End a run whose direction w / |w| is lost once |w| falls to atol: a dying neuron."""
-    if isinstance(run.loss, Population) and not (a0 * run.loss.aim < 0 and abs(a0) > np.hypot.reduce(w0)):
-        return None  # |w| may be tiny here and grow again
-    radius = 100 * run.options["atol"]
-    return Event("dead", lambda _, a, w: np.hypot.reduce(w) - radius, direction=-1)
+    return margins if function.__name__ == "margins" else noise
 
 
-def _embedded(event: Event, embed: Callable[[Array], Array]) -> Event:
-    return replace(event, value=lambda t, a, w: event.value(t, a, embed(w)))
-
-
-def _piece(
-    run: _Run, track: _Track, cell: Cell, start: tuple[float, float, Array], watch: Sequence[Event], embed: Callable
-) -> Event | None:
-    """Run solve_ivp within one cell from start, (time, a, w), and add its rows and events; return what ended it."""
-    (now, a, w), chart, end = start, run.chart, float(np.max(run.times))
-    if end <= now:
-        return None
-    later, y0 = run.times[run.times > now] if run.times.ndim else None, chart.state(a, w)
-    velocity = run.guard.watched(lambda y: chart.velocity(y, *cell.gradient(*chart.point(y))))
-    functions = [_scipy_event(event, chart.point, now) for event in watch]
-    options = {**run.options, "atol": chart.tolerance(run.options["rtol"], run.options["atol"], len(y0))}
-    try:
-        sol = solve_ivp(velocity, (now, end), y0, t_eval=later, events=functions or None, **options)
-    except (_Stop, ValueError, ArithmeticError, np.linalg.LinAlgError) as stop:
-        track.failure = str(stop)
-        return None
-    # both are empty lists if an event ends the run before the first time asked for
-    rows = [(float(t), *chart.point(y)) for t, y in zip(sol.t, np.transpose(sol.y), strict=True) if t > now]
-    hits = [(t, i) for i, times in enumerate(sol.t_events or []) for t in times]
-    track.events += [(watch[i].name, float(t)) for t, i in sorted(hits)]
-    ended_by = None
-    if sol.status == 1:
-        time, ended_by = next((t, i) for t, i in sorted(hits, reverse=True) if watch[i].terminal)
-        rows = [row for row in rows if row[0] < time] + [(float(time), *chart.point(sol.y_events[ended_by][-1]))]
-    track.rows += [(t, a, embed(cell.held(w))) for t, a, w in rows]
-    track.failure = "" if sol.status >= 0 else f"the solver stopped: {sol.message}"
-    return None if ended_by is None else watch[ended_by]
-
-
-def _scipy_event(event: Event, point: Callable[[Array], tuple[float, Array]], now: float) -> Callable:
-    def value(t, y):
-        found = float(event.value(t, *point(y)))
-        return np.nan if t == now and found == 0 else found  # solve_ivp would fire an event that starts at 0
-
-    value.terminal, value.direction = event.terminal, event.direction
-    return value
-
-
-def _trajectory(run: _Run, track: _Track) -> Trajectory:
+def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
+    units = run.units
     wanted = set(run.times.tolist()) if run.times.ndim else {t for t, _, _ in track.rows}
     rows = [row for row in track.rows if row[0] in wanted] or track.rows[:1]
-    if track.ended_by and rows[-1][0] != track.rows[-1][0]:
+    if track.ended and track.ended.status != "failed" and rows[-1][0] != track.rows[-1][0]:
         rows.append(track.rows[-1])
-    t, a = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-    w = np.array([row[2] for row in rows])
-    status, message = _status(track)
-    loss, events = run.loss.loss(a, w), tuple(track.events)
-    trajectory = Trajectory(t, a, w, loss, status, message, _drift(track.rows), events, "undecided")
-    return replace(trajectory, verdict=_verdict(run, track, trajectory))
-
-
-def _status(track: _Track) -> tuple[str, str]:
-    if track.failure:
-        return "failed", track.failure
-    if not track.ended_by:
-        return "finished", "reached the last time"
-    if track.ended_by == "dead":
-        return "dead", "w died: it tends to 0 and a to +-sqrt(c)"
-    return "stopped", f"event {track.ended_by!r} ended the run"
+    t, a = np.array([row[0] for row in rows]) / units.clock, np.array([row[1] for row in rows]) * units.size
+    w = np.array([row[2] for row in rows]) * units.size
+    ended = track.ended or Ended("finished", "reached the last time")
+    if track.doubtful:
+        ended = replace(ended, message=f"{ended.message}; {DOUBTFUL}")
+    events = tuple((name, float(time / units.clock)) for name, time in track.events)
+    seen = Trajectory(t, a, w, loss.loss(a, w), ended.status, ended.message, _drift(track.rows), events, "undecided")
+    return replace(seen, verdict=_verdict(loss, run, track, seen))
 
 
 def _drift(rows: list[tuple[float, float, Array]]) -> float:
@@ -322,18 +410,35 @@ def _drift(rows: list[tuple[float, float, Array]]) -> float:
     return float((abs(c - c[0]) / np.where(scale > 0, scale, 1.0)).max())
 
 
-def _verdict(run: _Run, track: _Track, seen: Trajectory) -> str:
+def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
     """Say what the run shows, `undecided` where its own errors could have decided it."""
-    loss, (_, a0, w0) = run.loss, track.rows[0]
-    if seen.status == "failed" or seen.drift > DRIFTED or _near_separatrix(run, a0, w0):
+    (_, a0, w0), aim = track.rows[0], run.loss.aim
+    if (
+        seen.status in ("failed", "undecided")
+        or track.doubtful
+        or seen.drift > DRIFTED
+        or _near_separatrix(run, a0, w0)
+    ):
         return "undecided"
-    if run.chart.balanced and isinstance(loss, Population | Line) and a0 * loss.aim < 0:
-        return VERDICTS[int(verdicts(a0, w0, loss))]  # a = -|w| holds exactly all the way: a never changes sign
-    if loss.aim and seen.loss[-1] < loss.goal + LEARNED and seen.w[-1, 0] > 0:
+    if run.chart.balanced and isinstance(loss, Population | Line) and a0 * aim < 0:
+        return VERDICTS[int(verdicts(a0, w0, run.loss))]  # a = -|w| holds exactly all the way: a never changes sign
+    if aim and seen.loss[-1] < loss.goal + learned_within(loss) and seen.w[-1, 0] > 0:
         return "learns"
-    # a weight below the solver's tolerance may have been lost by the solver and not by the flow
-    lost_by_solver = 0 < np.hypot.reduce(w0) <= 1e3 * run.options["atol"]
-    return "fails" if _lost(run, track) and not lost_by_solver else "undecided"
+    return "fails" if _lost(run, track) and not _lost_by_solver(run, w0) else "undecided"
+
+
+def learned_within(loss: Loss) -> float:
+    """Return by how much the loss of a run that has learned may exceed the goal: 1e-6 for the target relu(x_1)."""
+    at_start = float(loss.loss(0.0, np.zeros(loss.d)))
+    return LEARNED * at_start * (1 if isinstance(loss, Sample) else 4)
+
+
+def _lost_by_solver(run: _Run, w0: Array) -> bool:
+    """Say whether a part of w on which the flow depends lies below the solver's tolerance."""
+    trusted, sizes = 1e3 * run.options["atol"], [float(np.hypot.reduce(w0))]
+    if run.loss.line(w0) is None:
+        sizes.append(float(np.hypot.reduce(w0[1:])))
+    return any(0 < size <= trusted for size in sizes)
 
 
 def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
@@ -345,10 +450,12 @@ def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
 
 def _lost(run: _Run, track: _Track) -> bool:
     """Say whether the run has come to where nothing can be learned any more."""
-    if track.ended_by == "dead":
+    if track.ended and track.ended.status == "dead":
         return isinstance(run.loss, Population)
     line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]
-    da, dw = track.cell.gradient(a, w[:1] if line else w)
+    if track.cell is None:
+        return False
+    da, dw = track.cell.gradient(a, track.cell.inner(w))
     if da == 0 and not np.any(dw):  # at rest, or no input is active
         return True
     return line is not None and w[0] <= 0 and a * line.k_minus >= 0  # from w < 0 the kink is reached for a k- < 0 only

@@ -1,15 +1,15 @@
 """The compiled activation pattern of a finite sample: the smooth piece of the loss that a step stays in.
 
-With w = |w| n and q = a |w|, the force of 1/(2N) sum_i (a phi(w.x_i) - y_i)^2 is
+With w = |w| n and q = a |w|, the force of the kinks of `theory.kinks` is
 
-    F = mean_i phi'(n.x_i) (y_i - q phi(n.x_i)) x_i = pull - q square n,
+    F = sum_k (pull_k - q square_k z_k) n_k = pull - q square n,    z_k = n.n_k,
 
-its vector and matrix being fixed by the mode of each point: OFF and ON (n.x_i below and above 0), or SLIDES (both sides
-push n.x_i to 0, and F loses its part along x_i: Filippov's solution, as in `theory.cells`). Source: ours.
+its vector and matrix being fixed by the mode of each kink: OFF and ON (z_k below and above 0), or SLIDES (both sides
+push z_k to 0, and F loses its part along n_k). The rule is that of `theory.kinks`. Source: ours.
 
-Arguments of the functions: `data` = (x, its transpose, y, |x_i|, slope of phi); `pattern` = (modes, square, pull,
-sliding points, how many there are, their orthonormal basis, their coordinates in it, parts of F along it). They are
-tuples, since numba cannot load what it has stored for a class once that class has changed.
+Arguments of the functions: `data` = (normals n_k, their transpose, pull and square of both sides); `pattern` = (modes,
+square, pull, sliding kinks, how many there are, their orthonormal basis, their coordinates in it, parts of F along it).
+They are tuples, since numba cannot load what it has stored for a class once that class has changed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ import numpy as np
 from theory.kernels import compiled
 
 OFF, ON, SLIDES = range(3)
-WIDTH = 1e-9  # how near to its kink a point counts as on it, as a share of |x_i|; and phi' to its bounds
+WIDTH = 1e-9  # how near to its kink n counts as on it; and theta to its bounds, where a step may end
+ROUNDED = 1e-12  # so near to a kink a start lies on it
+AT_BOUND = 1e-12  # theta so near to 0 or 1 is there: the kink lets go
 
 
 @compiled
-def room(n, d):
-    """Return an empty pattern of n points and d inputs."""
-    modes, slides, count = np.empty(n, np.int64), np.empty(d, np.int64), np.empty(1, np.int64)
+def room(kinks, d):
+    """Return an empty pattern."""
+    modes, slides, count = np.empty(kinks, np.int64), np.empty(d, np.int64), np.empty(1, np.int64)
     return modes, np.empty((d, d)), np.empty(d), slides, count, np.empty((d, d)), np.empty((d, d)), np.empty(d)
 
 
@@ -42,19 +44,19 @@ def dot(x, y):
 
 @compiled
 def inputs(n, data, z):
-    """Put n.x_i into z."""
+    """Put z_k into z."""
     across = data[1]
-    for i in range(len(z)):
-        z[i] = 0.0
+    for k in range(len(z)):
+        z[k] = 0.0
     for j in range(len(n)):
-        for i in range(len(z)):
-            z[i] += across[j, i] * n[j]
+        for k in range(len(z)):
+            z[k] += across[j, k] * n[j]
 
 
 @compiled
 def put_force(q, n, pattern, force):
     """Put F into `force`."""
-    _, square, pull, _, count, basis, _, parts = pattern
+    square, pull, count, basis, parts = pattern[1], pattern[2], pattern[4], pattern[5], pattern[7]
     for j in range(len(n)):
         force[j] = pull[j]
     for k in range(len(n)):
@@ -70,36 +72,38 @@ def put_force(q, n, pattern, force):
 
 
 @compiled
-def start(q, n, z, data, pattern, force, factors):
-    """Set the pattern that holds the direction n, and z = n.x_i."""
+def start(q, sign, n, z, data, pattern, force, factors):
+    """Set the pattern that holds the direction n, and z; on a kink n counts as on its side OFF: relu'(0) = 0."""
     modes, square, pull, _, count = pattern[:5]
     square[:], pull[:], count[0] = 0.0, 0.0, 0
     inputs(n, data, z)
-    for i in range(len(z)):
-        modes[i] = SLIDES  # until here it has no share of F
-        _switch(i, ON if z[i] > 0 else OFF, data, pattern)
-    decide(q, n, z, data, pattern, force, factors)
+    for k in range(len(z)):
+        modes[k] = SLIDES  # until here it has no share of F
+        _switch(k, ON if z[k] > ROUNDED else OFF, data, pattern)
+    decide(q, sign, n, z, data, pattern, force, factors)
 
 
 @compiled
-def decide(q, n, z, data, pattern, force, factors):
-    """Decide the modes of the points on their kinks; put F and phi' of the sliding points."""
+def decide(q, sign, n, z, data, pattern, force, factors):
+    """Decide the modes of the kinks on which n lies, all together; put F, and theta of the sliding ones in `factors`.
+
+    sign : of a, or of what a becomes next
+    """
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
-    sign = 1.0 if q > 0 else -1.0
-    near, many = _near(sign, z, data, pattern, factors)
-    if many == 0:
+    near = _near(sign, z, data, pattern, factors)
+    if len(near) == 0:
         return
-    phi = np.empty(len(z))
+    theta = np.empty(len(z))
     for s in range(pattern[4][0]):
-        phi[pattern[3][s]] = factors[s]
-    for _ in range(len(near)):  # once, but for kinks that meet
-        _let_go(near, phi, sign, data, pattern)
+        theta[pattern[3][s]] = factors[s]
+    _let_go(near, theta, sign, data, pattern)
+    for _ in range(2 * len(near) + 1):
         put_force(q, n, pattern, force)
-        _least(near, phi, data, pattern, force)
-        _hold_again(near, phi, data, pattern)
-        if not _crosses(q, n, near, sign, data, pattern, force):
+        _least(near, theta, data, pattern, force)
+        if not _turns(near, theta, sign, data, pattern, force):
             break
+    _hold_again(near, theta, data, pattern)
     _land(n, z, data, pattern)
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
@@ -107,59 +111,62 @@ def decide(q, n, z, data, pattern, force, factors):
 
 @compiled
 def put_factors(data, pattern, factors):
-    """Put phi' of the sliding points, as the last F needs them, into `factors`: between the slope and 1."""
-    y = data[2]
-    _, _, _, slides, count, _, mix, parts = pattern
+    """Put theta of the sliding kinks, as the last F needs them, into `factors`: between 0 and 1 while they slide."""
+    pulls = data[2]
+    slides, count, mix, parts = pattern[3], pattern[4], pattern[6], pattern[7]
     for s in range(count[0] - 1, -1, -1):
         factors[s] = -parts[s]
         for other in range(s + 1, count[0]):
             factors[s] -= mix[s, other] * factors[other]
         factors[s] /= mix[s, s]
     for s in range(count[0]):
-        factors[s] *= len(y) / y[slides[s]]
+        k = slides[s]
+        factors[s] = (factors[s] - pulls[OFF, k]) / (pulls[ON, k] - pulls[OFF, k])
 
 
 @compiled
-def _switch(i, mode, data, pattern):
-    """Give point i another mode, and F its new share of it; a sliding point has none."""
-    x, _, y, _, slope = data
+def _switch(k, mode, data, pattern):
+    """Give kink k another mode, and F its new share of it; a sliding kink has none."""
+    normal, _, pulls, squares = data
     modes, square, pull = pattern[:3]
-    factors = (slope, 1.0, 0.0)
-    before, after = factors[modes[i]], factors[mode]
-    modes[i] = mode
-    for j in range(x.shape[1]):
-        part = x[i, j] / len(y)
-        pull[j] += (after - before) * y[i] * part
-        for k in range(x.shape[1]):
-            square[j, k] += (after * after - before * before) * part * x[i, k]
+    before, after = modes[k], mode
+    pull_less = 0.0 if before == SLIDES else pulls[before, k]
+    square_less = 0.0 if before == SLIDES else squares[before, k]
+    more = (0.0 if after == SLIDES else pulls[after, k]) - pull_less
+    square_more = (0.0 if after == SLIDES else squares[after, k]) - square_less
+    modes[k] = mode
+    for j in range(normal.shape[1]):
+        pull[j] += more * normal[k, j]
+        for i in range(normal.shape[1]):
+            square[j, i] += square_more * normal[k, j] * normal[k, i]
 
 
 @compiled
-def _hold(i, data, pattern):
-    """Let point i, which has no share of F, slide unless the sliding points hold it; return whether it does."""
-    x, _, _, size, _ = data
-    _, _, _, slides, count, basis, mix, _ = pattern
-    s, d = count[0], x.shape[1]
+def _hold(k, data, pattern):
+    """Let kink k, which has no share of F, slide unless the sliding kinks hold it; return whether it does."""
+    normal = data[0]
+    slides, count, basis, mix = pattern[3], pattern[4], pattern[5], pattern[6]
+    s, d = count[0], normal.shape[1]
     if s == d - 1:
         return False
     for j in range(d):
-        basis[s, j] = x[i, j]
+        basis[s, j] = normal[k, j]
     for other in range(s):
         mix[other, s] = dot(basis[other], basis[s])
         for j in range(d):
             basis[s, j] -= mix[other, s] * basis[other, j]
     mix[s, s] = math.sqrt(dot(basis[s], basis[s]))
-    if mix[s, s] <= 1e-7 * size[i]:
+    if mix[s, s] <= 1e-7:
         return False
     for j in range(d):
         basis[s, j] /= mix[s, s]
-    slides[s], count[0] = i, s + 1
+    slides[s], count[0] = k, s + 1
     return True
 
 
 @compiled
 def _land(n, z, data, pattern):
-    """Put n on the kinks of the sliding points exactly."""
+    """Put n on the sliding kinks exactly."""
     count, basis = pattern[4], pattern[5]
     for s in range(count[0]):
         off = dot(basis[s], n)
@@ -174,77 +181,79 @@ def _land(n, z, data, pattern):
 
 @compiled
 def _near(sign, z, data, pattern, factors):
-    """Return the points on their kinks and how many of them there are, 0 if they all slide and go on sliding."""
-    near, many, all_slide = np.empty(0, np.int64), 0, True
-    for i in range(len(z)):
-        if abs(z[i]) <= WIDTH * data[3][i] and data[3][i] > 0:
+    """Return the kinks on which n lies, none of them if they all slide and go on sliding."""
+    modes, slides, count, pulls = pattern[0], pattern[3], pattern[4], data[2]
+    many, all_slide = 0, True
+    for k in range(len(z)):
+        if abs(z[k]) <= WIDTH:
             many += 1
-            all_slide &= pattern[0][i] == SLIDES and sign * data[2][i] < 0
-    for s in range(pattern[4][0]):
-        all_slide &= data[4] <= factors[s] <= 1
-    if all_slide:
-        return near, 0
-    near, many = np.empty(many, np.int64), 0
-    for i in range(len(z)):
-        if abs(z[i]) <= WIDTH * data[3][i] and data[3][i] > 0:
-            near[many] = i
-            many += 1
-    return near, many
+            all_slide &= modes[k] == SLIDES and sign * (pulls[ON, k] - pulls[OFF, k]) < 0
+    for s in range(count[0]):
+        all_slide &= AT_BOUND < factors[s] < 1 - AT_BOUND and abs(z[slides[s]]) <= WIDTH
+    near = np.empty(0 if all_slide else many, np.int64)
+    if not all_slide:
+        many = 0
+        for k in range(len(z)):
+            if abs(z[k]) <= WIDTH:
+                near[many] = k
+                many += 1
+    return near
 
 
 @compiled
-def _let_go(near, phi, sign, data, pattern):
-    """Take the points that both sides may push to their kink out of F, phi' kept in phi; the others are on or off."""
-    modes, y, slope = pattern[0], data[2], data[4]
+def _let_go(near, theta, sign, data, pattern):
+    """Take the kinks that both sides may push to out of F, theta kept; the others go to the side nearer to theta."""
+    modes, pulls = pattern[0], data[2]
     pattern[4][0] = 0
-    for i in near:
-        if sign * y[i] >= 0:
-            if modes[i] == SLIDES:
-                _switch(i, ON if phi[i] > (1 + slope) / 2 else OFF, data, pattern)
-        elif modes[i] != SLIDES:
-            phi[i] = 1.0 if modes[i] == ON else slope
-            _switch(i, SLIDES, data, pattern)
+    for k in near:
+        if sign * (pulls[ON, k] - pulls[OFF, k]) >= 0:
+            if modes[k] == SLIDES:
+                _switch(k, ON if theta[k] > 0.5 else OFF, data, pattern)
+        elif modes[k] != SLIDES:
+            theta[k] = float(modes[k])
+            _switch(k, SLIDES, data, pattern)
 
 
 @compiled
-def _least(near, phi, data, pattern, force):
-    """Choose phi' of the points let go, from the slope to 1, such that |F| is least, one after the other."""
-    x, _, y, size, slope = data
-    for i in near:
+def _least(near, theta, data, pattern, force):
+    """Choose theta of the kinks let go, from 0 to 1, such that |F| is least, one after the other."""
+    normal, _, pulls, _ = data
+    for k in near:
         for j in range(len(force)):
-            force[j] += phi[i] * y[i] / len(y) * x[i, j] if pattern[0][i] == SLIDES else 0.0
+            if pattern[0][k] == SLIDES:
+                force[j] += (pulls[OFF, k] + theta[k] * (pulls[ON, k] - pulls[OFF, k])) * normal[k, j]
     for _ in range(10_000):
         moved = 0.0
-        for i in near:
-            if pattern[0][i] == SLIDES:
-                part = y[i] / len(y)
-                wanted = min(max(phi[i] - dot(x[i], force) / (part * size[i] ** 2), slope), 1.0)
+        for k in near:
+            if pattern[0][k] == SLIDES:
+                jump = pulls[ON, k] - pulls[OFF, k]
+                wanted = min(max(theta[k] - dot(normal[k], force) / jump, 0.0), 1.0)
                 for j in range(len(force)):
-                    force[j] += (wanted - phi[i]) * part * x[i, j]
-                moved, phi[i] = max(moved, abs(wanted - phi[i])), wanted
+                    force[j] += (wanted - theta[k]) * jump * normal[k, j]
+                moved, theta[k] = max(moved, abs(wanted - theta[k])), wanted
         if moved <= 1e-13:
             break
 
 
 @compiled
-def _hold_again(near, phi, data, pattern):
-    """Give the points let go the modes that phi' stands for."""
-    for i in near:
-        if pattern[0][i] == SLIDES:
-            slides = data[4] < phi[i] < 1 and _hold(i, data, pattern)
-            if not slides:
-                _switch(i, ON if phi[i] > (1 + data[4]) / 2 else OFF, data, pattern)
+def _turns(near, theta, sign, data, pattern, force):
+    """Turn the kink that is pushed through most, of those that do not slide; return whether there was one."""
+    turned, most = -1, 0.0
+    for k in near:
+        if pattern[0][k] != SLIDES:
+            push = sign * dot(data[0][k], force)
+            if (push > 0 and pattern[0][k] == OFF or push < 0 and pattern[0][k] == ON) and abs(push) > most:
+                turned, most = k, abs(push)
+    if turned >= 0:
+        _switch(turned, 1 - pattern[0][turned], data, pattern)
+    return turned >= 0
 
 
 @compiled
-def _crosses(q, n, near, sign, data, pattern, force):
-    """Turn the points that are pushed through their kinks on or off; return whether there was one."""
-    crosses = False
-    for i in near:
-        if sign * data[2][i] >= 0:
-            put_force(q, n, pattern, force)
-            push = sign * dot(data[0][i], force)
-            if push != 0 and (push > 0) != (pattern[0][i] == ON):
-                _switch(i, 1 - pattern[0][i], data, pattern)
-                crosses = True
-    return crosses
+def _hold_again(near, theta, data, pattern):
+    """Give the kinks let go the modes that theta stands for."""
+    for k in near:
+        if pattern[0][k] == SLIDES:
+            slides = AT_BOUND < theta[k] < 1 - AT_BOUND and _hold(k, data, pattern)
+            if not slides:
+                _switch(k, ON if theta[k] > 0.5 else OFF, data, pattern)

@@ -5,7 +5,9 @@ With w = |w| n, q = a |w|, c = a^2 - |w|^2 (conserved), M as in `theory.kernels`
     q' = M n.F,    n' = (a / |w|) (F - (n.F) n):
 
 kinks lie in n alone, c cannot drift, and a = -|w| cannot be left. A step keeps its pattern, so that a slope costs d^2
-operations; one that would leave it is shortened until it ends on the kink, where the modes are decided anew.
+operations; one that would leave it is shortened until it ends on the kink, where the modes are decided anew. So does
+one along kinks on which a passes 0: there every push turns round. With c > 0, w can reach 0; `theory.kernels_zero` says
+how the flow goes on. Nothing here has a unit: a flow scaled by powers of 4 takes the same steps.
 Source: ours, checked against `theory.integrate`.
 """
 
@@ -17,10 +19,17 @@ import numpy as np
 
 from theory.kernels import DEAD, E3, E5, FAILED, FINISHED, STAGES, A, B, compiled, estimate, growth, sizes
 from theory.kernels_pattern import ON, SLIDES, WIDTH, decide, dot, inputs, put_factors, put_force, room, start
+from theory.kernels_zero import DIES, GROWS, leave
 
-DYING = 1e-9  # with c >= 0, |w| below this share of the start and still falling has died
+UNDECIDED = 3  # w reached 0, where the flow may go on in several directions
+GONE = (
+    1e-9  # |w| below this share of |a| (of the start for c = 0) is next to 0, if its direction has come to rest there,
+)
+LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
+HELD = 1e-6  # the direction rests where what turns it is at most this share of the force
+STIFF = 1e3  # a flow that would relax by more than e^-1000 in the time left is stiff
 TRIES = 10_000  # steps, refused ones included, before a trajectory counts as failed
-_GOES_ON = -1
+_GOES_ON, _AT_ZERO = -1, -2
 
 
 @compiled
@@ -60,26 +69,31 @@ def _attempt(state, h, c, rtol, pattern, force, k, new):
 
 
 @compiled
-def _share_within(z, ends, h, k, data, pattern, before, after):
+def _share_within(state, new, z, ends, h, c, k, data, pattern, before, after):
     """Return the share of a step to take: up to where it leaves its pattern or may have been outside, 1 if nowhere.
 
-    z, ends : n.x_i at its start and end
+    state, new : (q, n) at its start and end; z, ends : n.n_k there
     h, k : its size, and the slopes of (q, n) at its stages, the first and the last being those of its ends
-    before, after : phi' of the sliding points there
+    before, after : theta of the sliding kinks at its ends
     """
-    share, slope = 1.0, data[4]
-    modes, _, _, _, count = pattern[:5]
+    share, modes, count = 1.0, pattern[0], pattern[4]
     reach = h * math.sqrt(max(dot(k[0, 1:], k[0, 1:]), dot(k[-1, 1:], k[-1, 1:])))
     for i in range(len(z)):
         side = 1 if modes[i] == ON else -1
         near, far = side * z[i], side * ends[i]  # at least 0 inside
-        if min(near, far) < reach * data[3][i] and modes[i] != SLIDES:
+        if min(near, far) < reach and modes[i] != SLIDES:
             rates = side * h * dot(data[0][i], k[0, 1:]), side * h * dot(data[0][i], k[-1, 1:])
-            share = min(share, _inside(near, far, rates[0], rates[1], WIDTH * data[3][i]))
+            share = min(share, _inside(near, far, rates[0], rates[1], WIDTH))
     for s in range(count[0]):
-        if not slope - 1e-6 <= after[s] <= 1 + 1e-6:
-            bound = 1.0 if after[s] > 1 else slope
+        if not -1e-9 <= after[s] <= 1 + 1e-9:
+            bound = 1.0 if after[s] > 1 else 0.0
             share = min(share, max((bound - before[s]) / (after[s] - before[s]), 1e-3))
+    if c < 0 and count[0] > 0 and abs(state[0]) > WIDTH * -c:
+        side = 1.0 if state[0] > 0 else -1.0
+        if side * new[0] < -WIDTH * -c:
+            share = min(
+                share, max(_inside(abs(state[0]), side * new[0], side * h * k[0, 0], side * h * k[-1, 0], 0.0), 1e-3)
+            )
     return share
 
 
@@ -122,33 +136,68 @@ def _point(q, c):
 
 
 @compiled
-def _reversed(state, z, data, pattern, force, factors):
-    """Go through w = 0 to -n, if w is pushed away from 0 there; return whether it is. For one input alone."""
-    n, inputs = state[1:], 0
-    for j in range(len(n)):
-        inputs += n[j] != 0
-        n[j] = -n[j]
-    if inputs > 1:
-        return False
-    start(state[0], n, z, data, pattern, force, factors)
-    return state[0] * dot(n, force) > 0
-
-
-@compiled
-def _end(state, c, size, tolerance, z, data, pattern, force, factors):
+def _end(state, c, size, tolerance, data, pattern, force, factors):
     """Return (status, gradient norm), the status _GOES_ON while the flow moves; `force` holds F.
 
     size : |(a, w)| at the start
     """
     (a, r), n = _point(state[0], c), state[1:]
-    radial = dot(n, force)
-    gradient = math.hypot(r * radial, a * math.sqrt(dot(force, force)))
-    if gradient <= tolerance * math.hypot(a, r):
+    radial, full, pull, spread = dot(n, force), math.sqrt(dot(force, force)), 0.0, 0.0
+    gradient = math.hypot(r * radial, a * full)
+    for j in range(len(n)):
+        pull += pattern[2][j] ** 2
+        for i in range(len(n)):
+            spread = max(spread, abs(pattern[1][j, i]))
+    if gradient <= tolerance * math.hypot(a, r) * (math.sqrt(pull) + abs(state[0]) * spread):
         return FINISHED, gradient
-    if c >= 0 and r <= DYING * size and a * radial < 0:
-        if not _reversed(state, z, data, pattern, force, factors):
+    if c < 0 or state[0] * radial >= 0:
+        return _GOES_ON, gradient
+    turns = math.sqrt(max(full * full - radial * radial, 0.0))
+    held = turns <= HELD * abs(radial)
+    if c == 0:
+        if r <= LOST[1] * size or (held and r <= GONE * size and _slides_on(state, data, pattern, force, factors)):
             return DEAD, 0.0
+        return _GOES_ON, gradient
+    if r <= LOST[0] * abs(a) or (held and r <= GONE * abs(a)):
+        return _AT_ZERO, gradient
     return _GOES_ON, gradient
+
+
+@compiled
+def _slides_on(state, data, pattern, force, factors):
+    """Say whether the sliding kinks go on sliding while q falls to 0, theta being linear in q."""
+    put_force(0.0, state[1:], pattern, force)
+    put_factors(data, pattern, factors)
+    goes_on = True
+    for s in range(pattern[4][0]):
+        goes_on &= 0 < factors[s] < 1
+    put_force(state[0], state[1:], pattern, force)
+    put_factors(data, pattern, factors)
+    return goes_on
+
+
+@compiled
+def _leave(state, c, z, data, pattern, force, factors, found):
+    """Go through w = 0: return (status, the time it takes), and start again in the direction in which w grows."""
+    (a, r), n = _point(state[0], c), state[1:]
+    speed = abs(a * dot(n, force))
+    how = leave(math.copysign(1.0, a), n, data, found)
+    if how != GROWS:
+        return (DEAD if how == DIES else UNDECIDED), r / speed
+    for j in range(len(n)):
+        n[j] = found[j]
+    start(0.0, math.copysign(1.0, a), n, z, data, pattern, force, factors)
+    pull, spread = math.sqrt(dot(force, force)), 0.0
+    for j in range(len(n)):
+        for i in range(len(n)):
+            spread = max(spread, abs(pattern[1][j, i]))
+    grown = GONE * abs(a)
+    if abs(a) * spread * abs(a) > pull:
+        grown = GONE * pull / (abs(a) * spread)
+    state[0] = a * grown
+    put_force(state[0], n, pattern, force)
+    put_factors(data, pattern, factors)
+    return _GOES_ON, r / speed + grown / abs(a * pull)
 
 
 @compiled
@@ -164,10 +213,10 @@ def _accept(state, new, z, ends):
 
 @compiled
 def _write(how, state, c, rows, a, w):
-    """Write the state into rows of a and w: at rest, or NaN where it failed; a dead w keeps its last direction."""
+    """Write the state into rows of a and w: at rest, or NaN where it is unknown; a dead w keeps its last direction."""
     now, r = _point(state[0], c)
     for j in rows:
-        if how == FAILED:
+        if how == FAILED or how == UNDECIDED:
             now, r = np.nan, np.nan
         a[j] = now
         for v in range(w.shape[1]):
@@ -175,23 +224,54 @@ def _write(how, state, c, rows, a, w):
 
 
 @compiled
+def _first_step(state, c, force):
+    """Return a first step: a hundredth of the time in which q or n would change by their size."""
+    m, ratio = sizes(state[0], c)
+    q = abs(state[0]) if c >= 0 else abs(state[0]) - c
+    pace = max(abs(ratio), m / q) * math.sqrt(dot(force, force))
+    return 0.01 / pace if pace > 0 else np.inf
+
+
+@compiled
+def _steady(state, c, left, pattern):
+    """Return the largest step with which a stiff flow comes to rest; infinity for one that is not stiff.
+
+    Larger ones would be held back by their error alone, and leave a gradient of the size of the tolerance.
+    """
+    spread, (m, _) = 0.0, sizes(state[0], c)
+    for j in range(len(pattern[2])):
+        spread += dot(pattern[1][j], pattern[1][j])
+    rate = m * math.sqrt(spread)
+    return 4 / rate if rate * left > STIFF else np.inf
+
+
+@compiled
 def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     """Follow one start, r0 = |w0| > 0, and fill a and w; return (status, gradient norm at the end)."""
-    n_points, d = data[0].shape
-    pattern, force, k, new = room(n_points, d), np.empty(d), np.empty((STAGES + 1, d + 1)), np.empty(d + 1)
-    z, ends, factors, after, state = np.empty(n_points), np.empty(n_points), np.empty(d), np.empty(d), np.empty(d + 1)
-    c, size = (abs(a0) - r0) * (abs(a0) + r0), math.hypot(a0, r0)
+    kinks, d = data[0].shape
+    pattern, force, k, new = room(kinks, d), np.empty(d), np.empty((STAGES + 1, d + 1)), np.empty(d + 1)
+    z, ends, factors, after, state = np.empty(kinks), np.empty(kinks), np.empty(d), np.empty(d), np.empty(d + 1)
+    found, c, size = np.empty(d), (abs(a0) - r0) * (abs(a0) + r0), math.hypot(a0, r0)
     state[0] = a0 * r0
     for v in range(d):
         state[1 + v] = w0[v] / r0
-    start(state[0], state[1:], z, data, pattern, force, factors)
-    t, saved, kept, cut = 0.0, 0, 0.01 / (size * math.sqrt(dot(force, force)) + 1e-300), np.inf
-    how, gradient = _end(state, c, size, tolerance, z, data, pattern, force, factors)
+    start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
+    t, saved, kept, cut = 0.0, 0, _first_step(state, c, force), np.inf
+    how, gradient = _end(state, c, size, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
     for _ in range(TRIES):
+        if how == _AT_ZERO:
+            how, takes = _leave(state, c, z, data, pattern, force, factors, found)
+            _slopes(state, c, pattern, force, k[0])
+            t, kept, cut = t + takes, _first_step(state, c, force), np.inf
+            while how == _GOES_ON and saved < len(times) and times[saved] <= t:
+                _write(how, state, c, range(saved, saved + 1), a, w)
+                saved += 1
+            how = FINISHED if saved == len(times) and how == _GOES_ON else how
         if how != _GOES_ON:
             break
         left = times[saved] - t
+        kept = min(kept, _steady(state, c, left, pattern))
         h = min(left if kept >= left else min(kept, 0.5 * left), cut)
         error = _attempt(state, h, c, rtol, pattern, force, k, new)
         if not error <= 1:
@@ -199,43 +279,59 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
             continue
         inputs(new[1:], data, ends)
         put_factors(data, pattern, after)
-        share = _share_within(z, ends, h, k, data, pattern, factors, after)
+        share = _share_within(state, new, z, ends, h, c, k, data, pattern, factors, after)
         if share < 1:
             cut = h * share
             continue
         kept, cut = max(h * growth(error), kept if growth(error) > 1 else 0.0), np.inf
+        turns = c < 0 and pattern[4][0] > 0 and state[0] * k[0, 0] < 0 and abs(state[0]) > WIDTH * -c
         _accept(state, new, z, ends)
-        decide(state[0], state[1:], z, data, pattern, force, factors)
+        if turns and abs(state[0]) <= WIDTH * -c:
+            state[0] = 0.0
+        put_force(state[0], state[1:], pattern, force)
+        sign = math.copysign(1.0, state[0]) if state[0] != 0 else math.copysign(1.0, dot(state[1:], force))
+        decide(state[0], sign, state[1:], z, data, pattern, force, factors)
         t = times[saved] if h == left else t + h
-        how, gradient = _end(state, c, size, tolerance, z, data, pattern, force, factors)
+        how, gradient = _end(state, c, size, tolerance, data, pattern, force, factors)
         _slopes(state, c, pattern, force, k[0])
         if h == left:
             _write(how, state, c, range(saved, saved + 1), a, w)
             saved += 1
-            how = FINISHED if saved == len(times) and how == _GOES_ON else how
-    how = FAILED if how == _GOES_ON else how
+            how = FINISHED if saved == len(times) and how < 0 else how
+    how = FAILED if how < 0 else how
     _write(how, state, c, range(saved, len(times)), a, w)
     return how, gradient
 
 
 @compiled
-def follow_sample(x, y, slope, a0, w0, r0, times, rtol, tolerance, a, w, status, gradient):
+def _sign(state, z, data, pattern, force, factors):
+    """Return the sign of a at the start, or of what it becomes next where a = 0."""
+    if state[0] != 0:
+        return math.copysign(1.0, state[0])
+    start(0.0, 0.0, state[1:], z, data, pattern, force, factors)
+    radial = dot(state[1:], force)
+    return math.copysign(1.0, radial) if radial != 0 else 0.0
+
+
+@compiled
+def follow_sample(normal, pull, square, many, a0, w0, r0, times, rtol, tolerance, a, w, status, gradient):
     """Follow n starts, each on a sample of its own or all on one, to each of m times or to where they rest.
 
-    x, y : float arrays, shape (n, N, d) and (n, N), or (1, N, d) and (1, N)
-    slope : float, of phi at negative inputs
+    normal, pull, square : float arrays, shape (n, K, d), (n, 2, K) and (n, 2, K), or 1 in the place of n; as in
+        `theory.kinks.Kinks`
+    many : int array, shape (n,) or (1,), how many kinks each sample has; what follows them is not read
     a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|
     times : float array, shape (m,), above 0 and increasing
-    rtol, tolerance : float, of a step; gradient norm, as a share of |(a, w)|, at which a start rests
+    rtol, tolerance : float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the forces
+        that cancel there
     a, w : float arrays, shape (n, m) and (n, m, d), filled here; NaN from where a trajectory failed
     status, gradient : int8 and float arrays, shape (n,), filled here; the gradient's norm at the end
     """
     for i in range(len(a0)):
-        which = i if len(x) > 1 else 0
-        lengths = np.empty(x.shape[1])
-        for j in range(len(lengths)):
-            lengths[j] = math.sqrt(dot(x[which, j], x[which, j]))
-        data = (x[which], x[which].T.copy(), y[which], lengths, slope)
+        which = i if len(normal) > 1 else 0
+        k = many[which]
+        here = normal[which, :k]
+        data = (here, here.T.copy(), pull[which, :, :k].copy(), square[which, :, :k].copy())
         if r0[i] > 0:
             status[i], gradient[i] = _follow(data, a0[i], w0[i], r0[i], times, rtol, tolerance, a[i], w[i])
         else:

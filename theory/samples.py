@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from theory.cells import Cell, SampleCell
 from theory.checks import Array, bits, finite, neuron
+from theory.kinks import Kinks
 from theory.losses import Independent, Line, Loss, Population, slope_of, vectors
 
 
@@ -84,9 +85,14 @@ class Sample:
         sides = [self._side(sign) for sign in (1, -1)]
         return Line(sides[0][0], sides[1][0], sides[0][1], sides[1][1])
 
+    @cached_property
+    def kinks(self) -> Kinks:
+        """The hyperplanes w.x_i = 0 on which the loss bends, repeated and collinear rows joined."""
+        return Kinks.of(self.x, self.y, self.slope)
+
     def cell(self, a: float, w: Array) -> Cell:
         """Return the activation pattern at w."""
-        return SampleCell.at(self, a, w)
+        return SampleCell.at(self, a, w)[2]
 
     def _side(self, sign: int) -> tuple[float, float]:
         z = self._factors(sign * self.x[:, 0]) * sign * self.x[:, 0]  # phi(w x) / |w|
