@@ -41,6 +41,10 @@ class Drawing:
     caption: str
     missing: tuple[Missing, ...] = ()
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return style.shown(self.figure)
+
 
 class NothingToDraw(Exception):
     """No panel of the figure has results; `missing` says what would make each."""

@@ -55,6 +55,9 @@ class Portrait(Figure):
         with style.drawing_style():
             super().savefig(*args, **kwargs)
 
+    def _repr_png_(self) -> bytes:
+        return style.shown(self)
+
 
 def phase_portrait(
     plane: Any, *, colour: str = "verdict", levels: bool = False, paths: Sequence = (), columns: int = 1

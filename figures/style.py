@@ -14,6 +14,7 @@ from dataclasses import dataclass
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 SMALLEST_TYPE = 7.0
 FORMATS = ("pdf", "png", "svg")
+ON_SCREEN = 200  # dots an inch in a notebook
 LEARNS, FAILS = "#FFF3B0", "#F2B8A0"
 LEARNS_DARK, FAILS_DARK = "#00664B", "#B03A00"
 INK, MUTED = "#222222", "#777777"
@@ -132,14 +133,22 @@ def drawing_style():
         yield
 
 
-def render(figure, fmt: str) -> bytes:
-    """The figure as a pdf, png or svg file's bytes: equal figures give equal bytes, with no date in them."""
+def render(figure, fmt: str, **options) -> bytes:
+    """The figure as a pdf, png or svg file's bytes: equal figures give equal bytes, with no date in them.
+
+    options : as in `matplotlib.figure.Figure.savefig`
+    """
     if fmt not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {fmt!r}")
     buffer = io.BytesIO()
     with drawing_style():
-        figure.savefig(buffer, format=fmt, metadata=_METADATA[fmt])
+        figure.savefig(buffer, format=fmt, metadata=_METADATA[fmt], **options)
     return buffer.getvalue()
+
+
+def shown(figure) -> bytes:
+    """The png that a notebook shows: of a size to be read on a screen."""
+    return render(figure, "png", dpi=ON_SCREEN)
 
 
 ORANGE, VERMILLION, PURPLE, PINK = "#E69F00", "#D55E00", "#6A3D9A", "#CC79A7"
