@@ -146,14 +146,26 @@ def run_figures(command: Figures, line: str) -> int:
     first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
     if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's own do not wait for the others
         failed = _make(_plans(command, first, False), first, command, False)
-        failed = max(failed, _code(draw([spec.id for spec in first], command.results, command.out, line)))
+        with _alone_in(command.out):
+            failed = max(failed, _code(draw([spec.id for spec in first], command.results, command.out, line)))
         plans = _plans(command, specs, whole)
     failed = max(failed, _make(plans, specs, command, whole))
-    outcomes = draw(_to_draw(command), command.results, command.out, line)
-    write_tables(command.out)
-    if write_report(command.out, outcomes, write_atomic):
-        _say(f"report: {command.out / REPORT}")
+    with _alone_in(command.out):
+        outcomes = draw(_to_draw(command), command.results, command.out, line)
+        write_tables(command.out)
+        if write_report(command.out, outcomes, write_atomic):
+            _say(f"report: {command.out / REPORT}")
     return max(failed, _code(outcomes))
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Draw into a folder while no other command does: whoever draws last has read what all have made."""
+    from empirics.locks import HOURS, locked
+
+    waits = "another command draws into the same folder: this one waits for it"
+    with locked(out / "figures", HOURS, lambda: _say(waits), needed=False):
+        yield
 
 
 def _to_draw(command: Figures) -> list[str] | None:
@@ -168,17 +180,18 @@ def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
     from empirics.store import write_atomic
     from figures.compare_results import compare_results
 
-    outcomes = compare_results(
-        chosen,
-        command.results,
-        command.compare,
-        command.out,
-        write=write_atomic,
-        provenance=provenance(threads=1),
-        command=line,
-        log=_say,
-        prefer=_theory_files(),
-    )
+    with _alone_in(command.out):
+        outcomes = compare_results(
+            chosen,
+            command.results,
+            command.compare,
+            command.out,
+            write=write_atomic,
+            provenance=provenance(threads=1),
+            command=line,
+            log=_say,
+            prefer=_theory_files(),
+        )
     return _code(outcomes)
 
 
@@ -270,8 +283,13 @@ def run_theory(command: Theory, line: str) -> int:
 
 def run_claims(command: Claims, line: str) -> int:
     """Judge the claims."""
-    outcomes = draw(["claims"], command.results, command.out, line)
-    print((command.out / "CLAIMS.md").read_text("utf-8"))
+    from empirics.store import check_writable
+
+    check_writable(command.out)
+    with _alone_in(command.out):
+        outcomes = draw(["claims"], command.results, command.out, line)
+        table = (command.out / "CLAIMS.md").read_text("utf-8")
+    print(table)
     return _code(outcomes)
 
 
@@ -416,8 +434,8 @@ def run_experiments(names: Sequence[str] | None, results: Path) -> None:
     from empirics.config import choose
     from empirics.cores import usable_cores
     from empirics.runtime import provenance
-    from empirics.store import check_writable, write_atomic
-    from empirics.study_files import sealed_json, theory_result_stands
+    from empirics.store import check_writable
+    from empirics.study_files import theory_result_stands, write_theory_result
     from theory.experiments import EXPERIMENTS, files, result_name
     from theory.side_by_side import run_side_by_side
 
@@ -428,8 +446,7 @@ def run_experiments(names: Sequence[str] | None, results: Path) -> None:
         check_writable(folder)
     for name, result, seconds in run_side_by_side(missing, usable_cores()):
         made = files(name, result, None, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
-        for file, data in made.items():
-            write_atomic(folder / file, sealed_json(data) if file.endswith(".json") else data)
+        write_theory_result(folder, result_name(name), made)
         _say(f"theory: {name}, {seconds:.1f} s")
 
 

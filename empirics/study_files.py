@@ -8,7 +8,13 @@ from typing import Any
 
 from empirics.config import SCHEMA
 from empirics.disk import has_kinds, json_bytes, read_record, sealed, sha256, write_atomic
-from empirics.names import is_name
+from empirics.locks import locked
+from empirics.names import MOST_DIGITS, is_name
+
+
+def study_file(results: Path, study: str) -> Path:
+    """Where the record of a study is."""
+    return results / "studies" / f"{study}.json"
 
 
 def overlaps_file(results: Path, study: str) -> Path:
@@ -26,22 +32,65 @@ def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """`results/studies/<study>.json`: the arms of one preset on one data set, by which figures find runs.
 
     Arms and seeds that were run before stay listed, as long as they are of the same data and dense network, and the
-    arms that both have are the same runs. Returns the record as it stands.
+    arms that both have are the same runs: also those that another process lists at the same moment. Returns the record
+    as it stands.
+
+    Raises:
+        StoreError: it cannot be read or written.
     """
-    file = results / "studies" / f"{record['study']}.json"
+    file = study_file(results, record["study"])
+    before, merged = _merged(file, record)
+    if merged == before:  # the folder may be one that cannot be written
+        return before
+    with locked(file):
+        before, merged = _merged(file, record)
+        if merged != before:
+            write_atomic(file, json_bytes(merged))
+    return merged
+
+
+def _merged(file: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A study's record as it stands, and with another's arms and seeds: the same where these add nothing."""
     arms, seeds = dict(record["arms"]), set(record["seeds"])
     before = read_record(file, {"arms": dict, "seeds": list}) or {"arms": {}, "seeds": []}
     alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
-    alike &= all(type(seed) is int and seed >= 0 for seed in before["seeds"])
-    alike &= all(is_name(name) for pair in before["arms"].items() for name in pair)  # they become paths
-    if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
+    if alike and names_folders(before) and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
         arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
     merged = sealed({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
     if {**merged, "command": None, "seal": None} == {**before, "command": None, "seal": None}:
-        return before  # the base of several variations keeps the command that made it first
-    if merged != before:
-        write_atomic(file, json_bytes(merged))
-    return merged
+        return before, before  # the base of several variations keeps the command that made it first
+    return before, merged
+
+
+def write_theory_result(folder: Path, name: str, files: Mapping[str, bytes]) -> None:
+    """Write a result of the neuron, its JSON last, unless another process has written it meanwhile.
+
+    Args:
+        folder: of such results.
+        name: of this one.
+        files: their content, by name; JSON is sealed.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with locked(folder / f"{name}.json", needed=False):  # one process's arrays must not lie beside another's JSON
+        if theory_result_stands(folder, name):
+            return
+        for file, data in files.items():
+            write_atomic(folder / file, sealed_json(data) if file.endswith(".json") else data)
+
+
+def names_folders(study: Mapping[str, Any]) -> bool:
+    """Whether the arms and seeds of a study's record, which may be a stranger's, can become paths."""
+    plain = all(is_name(name) for pair in study["arms"].items() for name in pair)
+    return plain and all(type(seed) is int and 0 <= seed < 10**MOST_DIGITS for seed in study["seeds"])
+
+
+def study_now(results: Path, study: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of a study as it stands, to which other commands may have added arms and seeds since it was read."""
+    kinds = {"study": str, "arms": dict, "seeds": list, "levels": int}
+    found = read_record(study_file(results, study["study"]), kinds)
+    return found if found is not None and names_folders(found) else study
 
 
 def sealed_json(data: bytes) -> bytes:

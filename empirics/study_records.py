@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from empirics.disk import sealed
-from empirics.store import json_bytes, write_atomic
-from empirics.study_files import overlaps_file, overlaps_stand, write_study
+from empirics.disk import json_bytes, remove, sealed, write_atomic
+from empirics.locks import HOURS, locked
+from empirics.study_files import overlaps_file, overlaps_stand, study_now, write_study
 from empirics.sweep import Event
 from empirics.tasks import Key
 
@@ -37,7 +37,7 @@ class StudyRecords:
         for name in [name for name, left in self._left.items() if event.task.key in left]:
             if event.kind == "started" and name not in self._begun:
                 self._begin(name)
-                overlaps_file(self._results, name).unlink(missing_ok=True)  # counted again when its runs are done
+                remove(overlaps_file(self._results, name))  # counted again when its runs are done
             if event.kind == "finished":
                 self._left[name].discard(event.task.key)
                 if not self._left[name]:
@@ -46,7 +46,7 @@ class StudyRecords:
     def count_the_rest(self) -> None:
         """The overlaps of studies whose runs have failed in part, or that had none to run."""
         for study in self._begun.values():
-            if not overlaps_stand(self._results, study):
+            if not overlaps_stand(self._results, study_now(self._results, study)):
                 count_overlaps(self._results, study)
 
     def _begin(self, name: str) -> None:
@@ -55,8 +55,13 @@ class StudyRecords:
 
 
 def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
-    """Hold the arms of a study against one another: all that it lists, those trained before too."""
+    """Hold the arms of a study against one another: all that it lists now, those of other commands too.
+
+    One process at a time: who counts last has seen the levels of all that counted before.
+    """
     from empirics.overlaps import study_overlaps
 
-    record = study_overlaps(results, study)
-    write_atomic(overlaps_file(results, study["study"]), json_bytes(sealed(record)))
+    file = overlaps_file(results, study["study"])
+    with locked(file, HOURS):
+        record = study_overlaps(results, study_now(results, study))
+        write_atomic(file, json_bytes(sealed(record)))

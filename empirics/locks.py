@@ -1,0 +1,55 @@
+"""One process at a time where a record is read, added to and written again: else of two that do, one is lost.
+
+The lock is a file beside the record (`.<name>.lock`), which stays and is empty. The system lets go of it when its
+holder ends, however it ends, so none is ever left over.
+"""
+
+import contextlib
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from empirics.disk import StoreError, make_folder
+
+SECONDS = 60.0  # a record is written in milliseconds
+HOURS = 3 * 3600.0  # for what is computed under a lock
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+@contextlib.contextmanager
+def locked(
+    file: Path, seconds: float = SECONDS, on_wait: Callable[[], object] = lambda: None, needed: bool = True
+) -> Iterator[None]:
+    """Hold a record, or a folder, for this process; not to be asked for again by its holder.
+
+    Args:
+        file: what is read and written meanwhile; its folder is made.
+        seconds: how long another holder is waited for.
+        on_wait: called once where there is one.
+        needed: whether a file system without locks is an error; else nothing is held there.
+
+    Raises:
+        StoreError: another process has held it all that time, or the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(file.with_name(f".{file.name}.lock"), fallback_to_soft=False)
+    try:
+        make_folder(file.parent)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire(timeout=seconds, poll_interval=0.01)
+    except Timeout:
+        raise StoreError(
+            f"another process has been writing {file.name} for {seconds:.0f} seconds: end it if it hangs, and try again"
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS or needed:
+            raise StoreError(f"cannot write {file.name}: {error.strerror}: what was complete before stands") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            lock.release()
