@@ -145,3 +145,69 @@ def test_nothing_tracked_is_large_or_names_a_machine():
         if path.is_file():
             assert path.stat().st_size < 1_000_000, f"{name} is over 1 MB"
             assert str(ROOT) not in path.read_text(errors="replace"), f"{name} names a folder of this machine"
+
+
+# --- tests: who starts processes, who waits ---------------------------------------------------------------------------
+
+SUPPORT = ROOT / "tests/support"
+STARTING_MODULES = {"subprocess", "pty", "_posixsubprocess"}
+STARTING = {"fork", "forkpty", "system", "popen", "Popen", "posix_spawn", "posix_spawnp", "spawnv", "spawnve", "spawnl",
+            "execv", "execve", "execvp", "execl", "Process", "Pool", "ProcessPoolExecutor", "get_context"}  # fmt: skip
+OURS = {"fork", "processes.fork"}  # of tests/support
+
+
+def starts_a_process(tree: ast.AST) -> set[str]:
+    """What in a test's source starts a process otherwise than by tests/support/processes.py."""
+    called = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    named = {name for name in called if name.split(".")[-1] in STARTING and name not in OURS}
+    return named | (imports(tree) & STARTING_MODULES)
+
+
+def waits_blindly(tree: ast.AST) -> set[str]:
+    """What in a test's source waits a fixed time, or to a limit that does not grow with the load."""
+    called = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = {ast.unparse(node.func) for node in called if ast.unparse(node.func).split(".")[-1] == "sleep"}
+    limited = [node for node in called if any(keyword.arg == "timeout" for keyword in node.keywords)]
+    return found | {f"{ast.unparse(node.func)}(timeout=)" for node in limited}
+
+
+@pytest.mark.parametrize(
+    "code, found",
+    [
+        ("import subprocess\nsubprocess.run(['x'])", {"subprocess"}),
+        ("from subprocess import PIPE", {"subprocess"}),
+        ("def f():\n    import os\n    os.fork()", {"os.fork"}),
+        ("os.system('x'); os.posix_spawn('x', [], {})", {"os.system", "os.posix_spawn"}),
+        ("multiprocessing.Process(target=f).start()", {"multiprocessing.Process"}),
+        ("multiprocessing.get_context('spawn')", {"multiprocessing.get_context"}),
+        ("ProcessPoolExecutor(2)", {"ProcessPoolExecutor"}),
+        ("from processes import fork, run, start\nfork(f); run(['x']); processes.fork(f)", set()),
+        ("multiprocessing.active_children(); platform.system", set()),
+    ],
+)
+def test_a_process_that_a_test_starts_by_itself_is_seen(code, found):
+    assert starts_a_process(ast.parse(code)) == found
+
+
+@pytest.mark.parametrize(
+    "code, found",
+    [
+        ("time.sleep(0.2)", {"time.sleep"}),
+        ("from time import sleep\nsleep(1)", {"sleep"}),
+        ("process.communicate(timeout=30)", {"process.communicate(timeout=)"}),
+        ("wait_for(done, 'it'); finish(process, seconds=3)", set()),
+    ],
+)
+def test_a_wait_for_a_fixed_time_is_seen(code, found):
+    assert waits_blindly(ast.parse(code)) == found
+
+
+TESTS = [path for path in sorted((ROOT / "tests").rglob("*.py")) if SUPPORT not in path.parents]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT / "tests").as_posix())
+def test_tests_start_processes_and_wait_by_the_helpers_that_end_them_and_know_how_busy_it_is(path):
+    tree, name = ast.parse(path.read_text()), path.relative_to(ROOT)
+    assert not starts_a_process(tree), f"{name}: use run, start or fork of tests/support/processes.py"
+    if path.stem != "torture":  # kills at random moments is what it is for
+        assert not waits_blindly(tree), f"{name}: use wait_for of tests/support/waiting.py, or finish of processes.py"

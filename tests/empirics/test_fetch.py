@@ -117,9 +117,11 @@ def test_a_server_that_is_not_there_is_named(url, tmp_path):
 
 def test_a_silent_server_is_given_up(url, tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "TIMEOUT", 0.1)
-    monkeypatch.setattr(Server, "do_GET", lambda self: threading.Event().wait(0.5))
+    given_up = threading.Event()
+    monkeypatch.setattr(Server, "do_GET", lambda self: given_up.wait())
     with pytest.raises(DataError, match="cannot download x.tar.gz .* timed out"):
         fetch(NAME, tmp_path)
+    given_up.set()
     assert list(tmp_path.iterdir()) == []
 
 
