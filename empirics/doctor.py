@@ -99,19 +99,27 @@ def _results(results: Path) -> Iterator[Finding]:
 def _visible(folder: Path) -> list[str]:
     """Names in a folder; none in one that may not be listed, which `_strays` names."""
     try:
-        return [name for name in names_in(folder) if not name.startswith(".")]
+        return names_in(folder)
     except StoreError:
         return []
 
 
 def _strays(results: Path) -> Iterator[Finding]:
-    """What does not belong into results: links, what killed processes left, folders that may not be listed."""
+    """What does not belong into results: links, what killed processes left, folders that may not be listed.
+
+    A link in place of `runs`, or of another folder at the top, is how people put results on a larger disk: nothing is
+    wrong with it, and what it leads to is looked at.
+    """
     closed: list[OSError] = []
+    there: list[os.DirEntry[str]] = []
     try:
-        folders.kind(results)
+        if folders.kind(results) is not None:
+            there = list(folders.walk(results, closed.append))
     except OSError as error:
         closed.append(error)
-    there = list(folders.walk(results, closed.append))
+    elsewhere = [entry for entry in there if Path(entry.path).parent == results and _is_linked_folder(entry)]
+    there = [entry for entry in there if entry not in elsewhere]
+    there += [entry for linked in elsewhere for entry in folders.walk(linked.path, closed.append)]
     for name, why in {os.path.relpath(error.filename, results): error.strerror for error in closed}.items():
         where = "the results folder" if name == "." else _shown(name)
         yield Finding(f"{where} cannot be listed: {why}: what is in it is not known", bad=True)
@@ -119,6 +127,13 @@ def _strays(results: Path) -> Iterator[Finding]:
         yield Finding(f"{name} is a symbolic link, which could lead anywhere: put a copy there", bad=True)
     for name in (_shown(entry.name) for entry in there if is_temporary(entry.name)):
         yield Finding(f"{name} was left by a process that was killed: delete it", bad=True)
+
+
+def _is_linked_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_symlink() and folders.kind(entry.path) == folders.FOLDER
+    except OSError:
+        return False
 
 
 def _records(results: Path) -> Iterator[Finding]:

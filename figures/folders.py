@@ -10,15 +10,23 @@ import stat
 from pathlib import Path
 
 FILE, FOLDER, OTHER = "file", "folder", "other"
-_BROKEN = {
-    errno.ENOENT: "it is a link that leads nowhere",
-    errno.ENOTDIR: "it is a link that leads nowhere",
-    errno.ELOOP: "it is a link that leads in a circle",
-}
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+# whatever the letters' case: of Windows, of a Mac's icons and archives, of network disks
+_CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "icon\r",
+            "__macosx", "@eadir")  # fmt: skip
 
 
 class BrokenLink(OSError):
     """A symbolic link that leads to nothing: something should be there, so it is no `FileNotFoundError`."""
+
+
+def is_clutter(name: str) -> bool:
+    """Whether a name is of what systems leave in folders, and so of nothing that anyone put there.
+
+    Hidden files are, among them a Mac's `.DS_Store` and its `._NAME` beside every NAME; so are `Thumbs.db` and the
+    like.
+    """
+    return name.startswith(".") or name.lower() in _CLUTTER
 
 
 def kind(path: Path | str) -> str | None:
@@ -26,38 +34,35 @@ def kind(path: Path | str) -> str | None:
 
     Raises
     ------
-    BrokenLink : a link that leads nowhere or in a circle.
+    BrokenLink : it, or a folder on the way to it, is a link that leads nowhere or in a circle.
     OSError : a place that may not be looked at.
     """
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        if error.errno in _BROKEN and os.path.islink(path):
-            raise BrokenLink(error.errno, _BROKEN[error.errno], str(path)) from None
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            return None
-        raise
+        if error.errno not in _ABSENT:
+            raise
+        if (broken := _broken_link(Path(path), error.errno)) is not None:
+            raise broken from None
+        return None
     return FOLDER if stat.S_ISDIR(mode) else FILE if stat.S_ISREG(mode) else OTHER
 
 
-def kind_below(root: Path, path: Path) -> str | None:
-    """`kind` of a path below a folder; a folder between the two that is a broken link is an error too.
-
-    Raises
-    ------
-    OSError : as `kind`.
-    """
-    found: str | None = FOLDER
-    for parent in [*reversed(path.relative_to(root).parents[:-1]), path.relative_to(root)]:
-        found = kind(root / parent)
-    return found
+def _broken_link(path: Path, number: int) -> BrokenLink | None:
+    """What is wrong with a path to nothing: the path, or the first folder above it that is there, is a broken link."""
+    there = next((place for place in (path, *path.parents) if os.path.islink(place) or os.path.exists(place)), None)
+    if there is None or os.path.exists(there):
+        return None
+    which = "it" if there == path else f"{there.name!r} on the way to it"
+    where = "in a circle" if number == errno.ELOOP else "nowhere"
+    return BrokenLink(number, f"{which} is a link that leads {where}", str(path))
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of what a folder holds, in their order, hidden ones left out; none where there is nothing.
+    """The names of what a folder holds, in their order, without clutter; none where there is nothing.
 
     Raises
     ------
     OSError : as `kind`; it may not be listed, or is no folder.
     """
-    return [] if kind(folder) is None else sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    return [] if kind(folder) is None else sorted(name for name in os.listdir(folder) if not is_clutter(name))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from figures.checks import ClosedFolder, NoFolder, ResultError, must, parse_json
-from figures.folders import FILE, FOLDER, kind, kind_below, names_in
+from figures.folders import FILE, FOLDER, kind, names_in
 from figures.names import experiment_of, level_of, seed_of
 from figures.records import (
     ArmRun,
@@ -205,7 +205,7 @@ def _guarded_run(run: str, root: Path, problems: list) -> ArmRun | None:
 
 def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
     """A run with its seeds; None where nothing of it is there."""
-    if kind_below(root, folder / "config.json") != FILE:
+    if kind(folder / "config.json") != FILE:
         return None
     data, source = _read_json(folder / "config.json", root)
     head = parse_run(data, source.path, folder.name)
@@ -241,7 +241,7 @@ def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) ->
 def _read_levels(folder: Path, root: Path, run: str, seed: int) -> tuple[dict, list[Source]]:
     levels, sources = {}, []
     for number, path in _numbered(folder, level_of):
-        if kind_below(folder, path / "level.json") is not None:
+        if kind(path / "level.json") is not None:
             data, source = _read_json(path / "level.json", root)
             levels[number] = parse_level(data, source.path, run, seed, number)
             sources.append(source)

@@ -12,7 +12,7 @@ from figures import checks, names
 from figures.checks import ClosedFolder, NoFolder
 from figures.claims import evaluate
 from figures.compare_results import compare_results
-from figures.folders import kind, kind_below, names_in
+from figures.folders import kind, names_in
 from figures.origin import explain
 from figures.regenerate import regenerate
 from figures.results import load
@@ -119,7 +119,7 @@ def test_a_record_or_run_that_is_a_broken_link_is_a_problem_and_never_missing(co
     path.symlink_to("gone" if why == NOWHERE else path.name)
     found = load(copy).problems
     assert [(problem.owner, problem.seed) for problem in found] == [LOST[place]]
-    assert f"cannot be read ({why})" in found[0].message
+    assert why.removeprefix("it ") in found[0].message
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
@@ -242,8 +242,7 @@ def test_what_is_there_is_told_from_what_may_not_be_looked_at(tmp_path):
     (tmp_path / "link").symlink_to("gone")
     assert [kind(tmp_path / name) for name in ("a", "a/b", "c", "a/b/c")] == ["folder", "file", None, None]
     assert names_in(tmp_path) == ["a", "link"] and names_in(tmp_path / "none") == []
-    assert kind_below(tmp_path, tmp_path / "a/b") == "file" and kind(tmp_path / "link/b") is None
-    with pytest.raises(OSError, match="leads nowhere"):
-        kind_below(tmp_path, tmp_path / "link/b")
+    with pytest.raises(OSError, match="'link' on the way to it is a link that leads nowhere"):
+        kind(tmp_path / "link/b/c")
     with pytest.raises(NotADirectoryError):
         names_in(tmp_path / "a/b")
