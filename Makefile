@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
 PY := $(VENV)/bin/python
 
-.PHONY: figures figures-full test bench torture lint clean-venv
+.PHONY: figures figures-full test test-kernel bench torture lint clean-venv
 .DEFAULT_GOAL := figures
 
 $(READY): pyproject.toml constraints.txt
@@ -24,6 +24,11 @@ figures-full: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
+
+# the theory under another BLAS kernel than this processor's own: its results hold on both
+test-kernel: $(READY)
+	if kernel=$$($(PY) tests/support/kernels.py); then \
+	OMP_NUM_THREADS=1 OPENBLAS_CORETYPE=$$kernel $(PY) -m pytest --numprocesses auto tests/theory; fi
 
 $(BENCH_READY): $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
