@@ -17,7 +17,7 @@ import torch
 
 from empirics import folders
 from empirics.archives import ARCHIVES, Archive, check_archive
-from empirics.files import DataError, kind_in
+from empirics.files import DataError, kind_in, reason
 from empirics.image_files import check_classes, check_folder
 from empirics.in_memory import InMemory, Split, build
 from empirics.pixels import cached
@@ -198,7 +198,7 @@ def read_members(path: Path, wanted: Mapping[str, np.ndarray]) -> None:
                 if not missing:
                     return
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path.name} is damaged or cut short: {error}: delete it and fetch it again") from None
+        raise DataError(f"{path.name} is damaged or cut short: {reason(error)}: delete it and fetch it again") from None
     raise DataError(f"{path.name} has no member {next(iter(missing))!r}")
 
 

@@ -161,17 +161,18 @@ def refuse_links(folder: Path) -> None:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of what a folder holds, in their order; none where there is no folder.
+    """The names of what a folder holds, in their order, without clutter; none where there is no folder.
 
     Raises:
         StoreError: it may not be listed, or is a link that leads nowhere: nothing is known of what it holds.
     """
     try:
-        return [entry.name for entry in folders.entries(folder)] if folders.kind(folder) == folders.FOLDER else []
+        there = folders.entries(folder) if folders.kind(folder) == folders.FOLDER else []
     except FileNotFoundError:  # gone since
         return []
     except OSError as error:
         raise _cannot("list", folder, error) from error
+    return [entry.name for entry in there if not folders.is_clutter(entry.name)]
 
 
 def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,12 @@ class DataError(ValueError):
 def printable(name: str) -> str:
     """A file name that can be printed, whatever bytes it is made of."""
     return os.fsencode(name).decode(errors="replace")
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, without the objects in memory (`<... object at 0x7f...>`) that libraries put into it."""
+    text = re.sub(r"\s*<[^<>]* object at 0x[0-9a-fA-F]+>", "", str(error)).strip()
+    return text or type(error).__name__
 
 
 def read_file(folder: Path, name: str) -> bytes:
@@ -50,7 +57,7 @@ def kind_in(folder: Path, name: str) -> str | None:
 
 
 def listed(folder: Path, name: str = "", wanted: Callable[[str], bool] = lambda name: True) -> list[tuple[str, str]]:
-    """What a folder of a data set holds: names, hidden ones left out, each with its kind, see `empirics.folders`.
+    """What a folder of a data set holds: names, without clutter, each with its kind, see `empirics.folders`.
 
     Args:
         folder: of the data set.
@@ -66,8 +73,27 @@ def listed(folder: Path, name: str = "", wanted: Callable[[str], bool] = lambda 
     with _named(name or f"data folder {folder.name!r}", "listed"):
         entries = folders.entries(folder / name)
     within = f"{name}/" if name else ""
-    found = [entry for entry in entries if not entry.name.startswith(".") and wanted(entry.name)]
+    found = [entry for entry in entries if not folders.is_clutter(entry.name) and wanted(entry.name)]
     return [(entry.name, _kind(entry, within + entry.name)) for entry in found]
+
+
+def folders_in(folder: Path, name: str, unless: Callable[[str], bool]) -> list[tuple[str, bool]]:
+    """The folders in a folder of a data set, without clutter, each with whether it is a link to one.
+
+    Args:
+        folder: of the data set.
+        name: of the folder in it.
+        unless: whether a link's name is that of another thing; it is not followed to see.
+
+    Raises:
+        DataError: the folder may not be listed.
+    """
+    with _named(name, "listed"):
+        entries = folders.entries(folder / name)
+    plain = [entry for entry in entries if not folders.is_clutter(entry.name)]
+    links = [entry for entry in plain if entry.is_symlink() and not unless(entry.name) and os.path.isdir(entry.path)]
+    found = [entry for entry in plain if entry in links or entry.is_dir(follow_symlinks=False)]
+    return [(entry.name, entry in links) for entry in found]
 
 
 def _kind(entry: "os.DirEntry[str]", name: str) -> str:

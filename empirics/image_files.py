@@ -10,9 +10,14 @@ from typing import Protocol
 import numpy as np
 
 from empirics import folders
-from empirics.files import DataError, kind_in, listed, printable, read_file
+from empirics.files import DataError, folders_in, kind_in, listed, printable, read_file
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
+# images of other kinds: refused, since whoever put them there does not expect to train without them
+OTHER_SUFFIXES = (
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jxl", ".pbm", ".pgm", ".pnm", ".ppm", ".tif",
+    ".tiff", ".webp",
+)  # fmt: skip
 LOST_AND_FOUND = "lost+found"  # the file system's, at the top of a disk
 FOLDER_LAYOUT = "expected DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE, or val for test (.jpeg, .jpg or .png)"
 
@@ -95,8 +100,9 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
         layout: what an error says was expected.
 
     Raises:
-        DataError: a missing split, a class without an image in one of the splits, a folder that may not be listed, a
-            link that leads nowhere.
+        DataError: a missing split, a class without an image in one of the splits, an image that is in no class folder,
+            in a folder within one, or of a kind that is not read; a folder that may not be listed, a link that leads
+            nowhere.
     """
     check_folder(folder, layout)
     if kind_in(folder, "train") != folders.FOLDER:
@@ -105,6 +111,9 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
     if test is None:
         wanted = " or ".join(map(repr, test_names))
         raise DataError(f"data folder {folder.name!r} has no folder {wanted}: {layout}")
+    for split in ("train", test):
+        if loose := image_names(folder, split):
+            raise DataError(f"{printable(loose[0])} is in no class folder: move it to {split}/CLASS/: {layout}")
     splits = {split: class_names(folder, split) for split in ("train", test)}
     classes = sorted({*splits["train"], *splits[test]})
     if not classes:
@@ -120,8 +129,11 @@ def check_folder(folder: Path, layout: str) -> None:
     Raises:
         DataError: naming it, and the layout that is expected of it.
     """
-    if kind_in(folder.parent, folder.name) != folders.FOLDER:
+    found = kind_in(folder.parent, folder.name)
+    if found is None:
         raise DataError(f"data folder {folder.name!r} does not exist: {layout}")
+    if found != folders.FOLDER:
+        raise DataError(f"{folder.name!r} is a file, not a folder of data: give the folder that holds it: {layout}")
 
 
 def class_names(folder: Path, split: str) -> list[str]:
@@ -136,7 +148,7 @@ def class_names(folder: Path, split: str) -> list[str]:
 
 def _holds_images(folder: Path, path: str) -> bool:
     try:
-        return bool(_image_names(folder, path))
+        return bool(image_names(folder, path))
     except DataError:  # closed to all but the system
         return False
 
@@ -145,18 +157,47 @@ def list_images(folder: Path, class_paths: Sequence[str]) -> ImageFiles:
     """The image files of these folders, one folder a class; a folder that is not there holds none.
 
     Raises:
-        DataError: a folder that may not be listed, an image that is a link which leads nowhere.
+        DataError: a folder that may not be listed, an image that is a link which leads nowhere, is in a folder within
+            one of these, or is of a kind that is not read.
     """
-    by_class = [_image_names(folder, path) for path in class_paths]
+    by_class = [image_names(folder, path) for path in class_paths]
+    for path in class_paths:
+        _refuse_nested(folder, path)
     names = [name for names in by_class for name in names]
     return ImageFiles(folder, names, np.repeat(np.arange(len(by_class)), [len(names) for names in by_class]))
 
 
-def _image_names(folder: Path, path: str) -> list[str]:
+def image_names(folder: Path, path: str) -> list[str]:
+    """The images that lie in a folder of a data set, relative to the data set; none where there is no such folder.
+
+    Raises:
+        DataError: as for `list_images`; folders within are not looked at.
+    """
     if kind_in(folder, path) != folders.FOLDER:
         return []
-    there = listed(folder, path, lambda name: name.lower().endswith(IMAGE_SUFFIXES))
-    return [f"{path}/{name}" for name, kind in there if kind == folders.FILE]
+    there = listed(folder, path, _looks_like_an_image)
+    found = [name for name, kind in there if kind == folders.FILE]
+    if odd := [name for name in found if not name.lower().endswith(IMAGE_SUFFIXES)]:
+        name, read = printable(f"{path}/{odd[0]}"), ", ".join(IMAGE_SUFFIXES)
+        raise DataError(f"{name} is an image of a kind that is not read ({read} are): convert it, or take it out")
+    return [f"{path}/{name}" for name in found]
+
+
+def _looks_like_an_image(name: str) -> bool:
+    return name.lower().endswith((*IMAGE_SUFFIXES, *OTHER_SUFFIXES))
+
+
+def _refuse_nested(folder: Path, path: str) -> None:
+    """Refuse images in folders within a class folder."""
+    if kind_in(folder, path) != folders.FOLDER:
+        return
+    for within, is_link in folders_in(folder, path, _looks_like_an_image):
+        place = f"{path}/{within}"
+        if nested := listed(folder, place, _looks_like_an_image):
+            name = printable(f"{place}/{nested[0][0]}")
+            raise DataError(f"{name} lies in a folder within its class: move it to {printable(path)}/")
+        if not is_link:  # one might lead in a circle
+            _refuse_nested(folder, place)
 
 
 def check_classes(train: np.ndarray, test: np.ndarray, classes: Sequence[str], hint: str) -> None:

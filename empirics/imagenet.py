@@ -22,8 +22,7 @@ def find(folder: Path, cache: Path | None = None) -> ImageSet:
     image_files.check_folder(folder, LAYOUT)
     if shards.shard_names(folder)["train"]:
         return shards.find(folder, cache)
-    loose = [name for name in image_files.list_images(folder, ["val"]).names if name.endswith(".JPEG")]
-    if loose:
+    if loose := image_files.image_names(folder, "val"):
         raise DataError(f"{loose[0]} is in no class folder: move the validation images to val/WNID/: {LAYOUT}")
     return image_files.class_folders(folder, ("val",), LAYOUT)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirics.files import DataError, file_hash, replacing
+from empirics.files import DataError, file_hash, reason, replacing
 from empirics.image_files import Images, ImageSet
 from empirics.store import StoreError, write_atomic
 
@@ -30,7 +30,7 @@ def read_image(images: Images, place: int) -> "Image":
     Raises:
         DataError: it is missing or cannot be decoded; names the image.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     data, where = images.read(place), images.where(place)
     try:
@@ -42,8 +42,10 @@ def read_image(images: Images, place: int) -> "Image":
             return image.convert("RGB")
     except DataError:
         raise
+    except UnidentifiedImageError:
+        raise DataError(f"image {where} cannot be read: it is neither a JPEG nor a PNG") from None
     except Exception as error:  # damaged bytes make Pillow raise errors of many kinds
-        raise DataError(f"image {where} cannot be read: {error or type(error).__name__}") from None
+        raise DataError(f"image {where} cannot be read: {reason(error)}") from None
 
 
 def image_shape(images: Images, place: int) -> tuple[int, int, int]:

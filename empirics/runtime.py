@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from empirics.commit import commit_of
 from empirics.config import ConfigError, choose
 from empirics.cores import usable_cores
+from empirics.folders import is_clutter
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +80,7 @@ def _versions() -> dict[str, str]:
 def code() -> str:
     """SHA-256 over the sources of this package, the first 12 digits: other code may train to other bits."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(file for file in Path(__file__).parent.glob("*.py") if not is_clutter(file.name)):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
 

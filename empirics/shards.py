@@ -6,6 +6,7 @@ permutation of the whole set, whatever the shards and threads are. The package w
 to end and shuffles within a window, is not needed. Nothing is ever written out of a shard.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -16,19 +17,25 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from empirics import folders
-from empirics.files import DataError, kind_in, listed, printable
-from empirics.image_files import IMAGE_SUFFIXES, ImageSet, check_classes
-from empirics.store import write_atomic
+from empirics.files import DataError, kind_in, listed, printable, reason
+from empirics.folders import is_clutter
+from empirics.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES, ImageSet, check_classes
+from empirics.store import StoreError, write_atomic
 
 LAYOUT = "expected (uncompressed) *.tar files with 'train' or 'val' in their names, or in train/ and val/"
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_SAMPLES = 20_000_000
 CLASS_TEXT = re.compile(rb"\s*([0-9]{1,5})\s*")
 CLASS_SUFFIX, CLASS_BYTES = ".cls", 16
+KNOWN_SUFFIXES = (CLASS_SUFFIX, *IMAGE_SUFFIXES, *OTHER_SUFFIXES)
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4")
+PART = 2**20
+INDEX = 2  # of indices that are kept: another number, and they are made anew
 COLUMNS = ("keys", "shard", "offsets", "lengths", "labels")
 
 
@@ -80,30 +87,38 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
     """The shards of each split, in the order of their names, relative to the folder; none where there are none.
 
     Raises:
-        DataError: a name that says both splits, or shards of one split only; a folder that may not be listed, a shard
-            that is a link which leads nowhere.
+        DataError: a name that says both splits, shards of one split only, or of both and compressed ones beside them;
+            a folder that may not be listed, a shard that is a link which leads nowhere.
     """
+    names = _by_split(folder, ".tar")
+    missing = [split for split, found in names.items() if not found]
+    if len(missing) == 1:
+        raise DataError(f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}")
+    compressed = [name for found in _by_split(folder, *COMPRESSED).values() for name in found]
+    if compressed and not missing:
+        raise DataError(f"shard {printable(compressed[0])!r} is compressed: unpack it, or take it away: {LAYOUT}")
+    return names
+
+
+def _by_split(folder: Path, *suffixes: str) -> dict[str, list[str]]:
+    """The files of each split whose names end so, in the order of their names, relative to the folder."""
     names: dict[str, list[str]] = {"train": [], "val": []}
-    for name in sorted(
-        [*_tars(folder), *_tars(folder, "train"), *_tars(folder, "val")], key=lambda name: name.split("/")
-    ):
+    found = [name for within in ("", "train", "val") for name in _ending(folder, within, suffixes)]
+    for name in sorted(found, key=lambda name: name.split("/")):
         within, slash, _ = name.rpartition("/")
         splits = [within] if slash else [split for split in names if split in name.lower()]
         if len(splits) == 2:
             raise DataError(f"shard {printable(name)!r} names both splits: {LAYOUT}")
         for split in splits:
             names[split].append(name)
-    missing = [split for split, found in names.items() if not found]
-    if len(missing) == 1:
-        raise DataError(f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}")
     return names
 
 
-def _tars(folder: Path, within: str = "") -> list[str]:
-    """The tar files of a folder, or of one in it that need not be there; relative to the folder."""
+def _ending(folder: Path, within: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The names that end so in a folder, or in one in it that need not be there; relative to the folder."""
     if within and kind_in(folder, within) != folders.FOLDER:
         return []
-    there = listed(folder, within, lambda name: name.endswith(".tar"))
+    there = listed(folder, within, lambda name: name.lower().endswith(suffixes))
     return [f"{within}/{name}" if within else name for name, _ in there]
 
 
@@ -119,7 +134,10 @@ def find(folder: Path, index_folder: Path | None = None) -> ImageSet:
         DataError: a damaged shard or an incomplete sample, with its name; a class without an image in a split.
     """
     names = shard_names(folder)
-    train, test = (_kept(folder, names[split], index_folder) for split in ("train", "val"))
+    train, test = (_kept(folder, names[split], index_folder) for split in names)
+    for split, found in zip(names, (train, test), strict=True):
+        if not len(found.labels):
+            raise DataError(f"the shards of {split} hold no sample, an image and its class (.cls): {LAYOUT}")
     classes = [str(label) for label in range(max(train.labels.max(initial=-1), test.labels.max(initial=-1)) + 1)]
     check_classes(train.labels, test.labels, classes, "classes are numbered from 0 without gaps")
     return ImageSet(classes, train, test)
@@ -136,7 +154,8 @@ def _kept(folder: Path, shards: Sequence[str], index_folder: Path | None) -> Sha
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         images, data = index(folder, shards), io.BytesIO()
         np.savez(data, allow_pickle=False, **{name: getattr(images, name) for name in COLUMNS})
-        write_atomic(file, data.getvalue())
+        with contextlib.suppress(StoreError):  # someone else's results, that may be read alone: read the headers again
+            write_atomic(file, data.getvalue())
         return images
 
 
@@ -146,7 +165,7 @@ def _stamp(folder: Path, shards: Sequence[str]) -> str:
     Raises:
         DataError: one may not be looked at.
     """
-    stamp = hashlib.sha256()
+    stamp = hashlib.sha256(b"%d\n" % INDEX)
     for name in shards:
         try:
             stat = (folder / name).stat()
@@ -172,14 +191,20 @@ def index(folder: Path, shards: Sequence[str]) -> ShardImages:
 
 
 def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, int]]]:
-    """Key, offset, length and label of every sample of a shard, in the order of the images."""
+    """Key, offset, length and label of every sample of a shard, in the order of the images.
+
+    The suffix of a member begins at its last dot. Where that leaves an image or a class without the other, it may be a
+    further field of a sample whose key ends at the first dot, such as `7.mask.png` beside `7.jpg` and `7.cls`.
+    """
     images: dict[str, tuple[int, int]] = {}
-    labels: dict[str, int] = {}
+    labels: dict[str, int | DataError] = {}
+    others: dict[str, str] = {}
     where = f"shard {printable(name)}"
     for tar, member in _members(folder / name, where):
         key, suffix = _split_name(member.name)
         found = labels if suffix == CLASS_SUFFIX else images if suffix in IMAGE_SUFFIXES else None
         if found is None:
+            others.setdefault(key, member.name)
             continue
         if key in found:
             raise DataError(f"{where} holds {printable(member.name)!r} twice")
@@ -189,37 +214,85 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
             raise DataError(f"{where}: image {printable(key)!r} has {member.size} bytes, more than {MAX_IMAGE_BYTES}")
         else:
             images[key] = member.offset_data, member.size
-    if odd := sorted(images.keys() ^ labels.keys()):
+    whole = images.keys() & labels.keys()
+    odd = sorted(key for key in images.keys() ^ labels.keys() if _first_key(key) not in whole)
+    if odd:
         lacks = "class (.cls)" if odd[0] in images else "image"
         raise DataError(f"{where}: sample {printable(odd[0])!r} has no {lacks}: {LAYOUT}")
-    return ((os.fsencode(key), (*place, labels[key])) for key, place in images.items())
+    for key, member in others.items():
+        if key not in whole and _first_key(key) not in whole:
+            raise DataError(f"{where}: {printable(member)!r} is an image of a kind that is not read: convert it")
+    for key, label in labels.items():
+        if key in whole and isinstance(label, DataError):
+            raise label
+    return ((os.fsencode(key), (*place, labels[key])) for key, place in images.items() if key in whole)
 
 
 def _members(path: Path, where: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The regular files of a shard; whatever else it holds is ignored."""
+    """The images and classes of a shard, and the images of kinds that are not read; whatever else it holds is ignored.
+
+    A file that several shards were joined into with `cat` is read to its end.
+    """
     try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse():
-                    yield tar, member
-            # tarfile takes a damaged header for the end: only a block of zeros is one
-            tar.fileobj.seek(tar.offset)
-            if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                raise DataError(f"{where} is damaged or cut short at byte {tar.offset}")
+        with open(path, "rb") as file:
+            start: int | None = 0
+            while start is not None:
+                file.seek(start)
+                with tarfile.open(fileobj=file, mode="r:") as tar:
+                    yield from ((tar, member) for member in tar if _is_wanted(member, where))
+                    start = _next_archive(file, tar.offset, where)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(f"{where} cannot be read: {error}") from None
+        raise DataError(f"{where} cannot be read: {reason(error)}") from None
+
+
+def _is_wanted(member: tarfile.TarInfo, where: str) -> bool:
+    """Whether a member is an image or a class, and no clutter.
+
+    Raises:
+        DataError: it is by its name, and no plain file: its bytes are not there.
+    """
+    parts = [part for part in member.name.split("/") if part not in ("", ".", "..")]
+    if any(map(is_clutter, parts)) or not member.name.lower().endswith(KNOWN_SUFFIXES) or member.isdir():
+        return False
+    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+        raise DataError(
+            f"{where}: {printable(member.name)!r} is a link, or no plain file: make the shard with "
+            "`tar --dereference --hard-dereference`"
+        )
+    return True
+
+
+def _next_archive(file: BinaryIO, end: int, where: str) -> int | None:
+    """Where the next archive in a file begins; None where nothing but zeros follows.
+
+    Raises:
+        DataError: the archive does not end there: tarfile takes a damaged header for the end, and only zeros are one.
+    """
+    file.seek(end)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise DataError(f"{where} is damaged or cut short at byte {end}")
+    while part := file.read(PART):
+        if rest := part.lstrip(b"\0"):
+            return (file.tell() - len(rest)) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+    return None
 
 
 def _split_name(name: str) -> tuple[str, str]:
-    """Key and suffix of a member: the suffix begins at the first dot of the last part of the name."""
+    """Key and suffix of a member: the suffix begins at the last dot of the last part of the name."""
     folder, slash, file = name.rpartition("/")
-    key, dot, suffix = file.partition(".")
+    key, dot, suffix = file.rpartition(".")
     return folder + slash + key, (dot + suffix).lower()
 
 
-def _class(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> int:
-    """The class that a .cls file says, a whole number in text and nothing else."""
+def _first_key(key: str) -> str:
+    """The part of a key up to the first dot of its last part."""
+    folder, slash, file = key.rpartition("/")
+    return folder + slash + file.partition(".")[0]
+
+
+def _class(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> int | DataError:
+    """The class that a .cls file says, a whole number in text and nothing else; or the error that it says another."""
     text = tar.extractfile(member).read(CLASS_BYTES) if member.size <= CLASS_BYTES else b"..."
     if not (match := CLASS_TEXT.fullmatch(text)):
-        raise DataError(f"{where}: {printable(member.name)!r} says {text!r}, expected a class from 0 to 99999")
+        return DataError(f"{where}: {printable(member.name)!r} says {text!r}, expected a class from 0 to 99999")
     return int(match[1])

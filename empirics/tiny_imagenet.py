@@ -6,12 +6,21 @@ validation images are tested on. Classes are in the order of their WordNet ids (
 of class and name.
 """
 
+import codecs
 from pathlib import Path
 
 import numpy as np
 
 from empirics.files import DataError, kind_in, printable, read_file
-from empirics.image_files import ImageFiles, ImageSet, check_classes, check_folder, class_names, list_images
+from empirics.image_files import (
+    ImageFiles,
+    ImageSet,
+    check_classes,
+    check_folder,
+    class_names,
+    image_names,
+    list_images,
+)
 
 LAYOUT = "expected wnids.txt, train/WNID/images/IMAGE, val/images/IMAGE and val/val_annotations.txt in the folder"
 CLASSES, ANNOTATIONS = "wnids.txt", "val/val_annotations.txt"
@@ -38,11 +47,21 @@ def find(folder: Path) -> ImageSet:
 
 
 def _lines(folder: Path, name: str) -> list[str]:
-    text = read_file(folder, name).decode("utf-8", "surrogateescape")
-    return [line for line in text.splitlines() if line.strip()]
+    """The lines of a text, however they end, without blanks around them and without a byte-order mark."""
+    data = read_file(folder, name)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{name} is in UTF-16: store it as UTF-8")
+    lines = data.decode("utf-8-sig", "surrogateescape").splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _check_known(folder: Path, classes: list[str]) -> None:
+    """Refuse classes without a plain name, folders that are no class, and images beside the folder of their class."""
+    if odd := [name for name in classes if "/" in name or "\0" in name or name in (".", "..")]:
+        raise DataError(f"{CLASSES} names {ascii(odd[0])}, which is no name of a folder")
+    for name in classes:
+        if loose := image_names(folder, f"train/{name}"):
+            raise DataError(f"{printable(loose[0])} is not in train/{printable(name)}/images: {LAYOUT}")
     if odd := sorted(set(class_names(folder, "train")) - set(classes)):
         raise DataError(f"train/{printable(odd[0])} is no class: {CLASSES} does not name it")
 
@@ -66,6 +85,7 @@ def _annotations(folder: Path, classes: list[str]) -> dict[str, int]:
     labels: dict[str, int] = {}
     for number, line in enumerate(_lines(folder, ANNOTATIONS), 1):
         file, _, rest = line.partition("\t")
+        file = file.strip()
         wnid = rest.partition("\t")[0].strip()
         where = f"{ANNOTATIONS}, line {number}"
         if wnid not in known:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from figures.catalogue import FIGURES
 from figures.folders import FOLDER, kind
@@ -187,9 +187,11 @@ def _standing(inputs: list[dict], results: Path) -> list[str]:
 
 
 def _state(results: Path, item: Mapping) -> str:
-    path = Path(os.path.realpath(results / item["path"]))
-    if Path(os.path.realpath(results)) not in path.parents:
-        return "outside"  # a stranger's sidecar must not have us read elsewhere
+    parts = PurePosixPath(item["path"]).parts
+    path, top = (Path(os.path.realpath(results.joinpath(*parts[:depth]))) for depth in (None, 1))
+    # a stranger's sidecar must not have us read elsewhere; that `runs` may lie on another disk is the user's wish
+    if ".." in parts or item["path"].startswith("/") or not {top, Path(os.path.realpath(results))} & set(path.parents):
+        return "outside"
     try:
         same = hashlib.sha256(path.read_bytes()).hexdigest() == item["sha256"]
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):

@@ -17,6 +17,7 @@ from figures.catalogue import FIGURES, FigureSpec
 from figures.claims import evaluate
 from figures.claims_table import claims_json, claims_markdown
 from figures.drawing import Drawing, NothingToDraw
+from figures.folders import is_clutter
 from figures.inputs import figure_inputs, figure_problems, studies_used, theory_used
 from figures.origin import explain
 from figures.records import Problem, Records, Source
@@ -120,7 +121,7 @@ def code_hash() -> str:
     from importlib.metadata import version
 
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(path for path in Path(__file__).parent.glob("*.py") if not is_clutter(path.name)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update(repr([(name, version(name)) for name in _LIBRARIES]).encode())
     return digest.hexdigest()

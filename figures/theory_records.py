@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import zipfile
 from collections.abc import Mapping
 
@@ -78,7 +79,8 @@ def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
     except ResultError:
         raise
     except Exception as error:  # a hostile zip raises from many modules
-        raise ResultError(file, "the file", str(error)[:60], "an npz file without pickled objects") from None
+        said = re.sub(r" <[^<>]* object at 0x[0-9a-fA-F]+>", "", str(error))[:60]
+        raise ResultError(file, "the file", said, "an npz file without pickled objects") from None
     for name, shape in names.items():
         must(name in arrays, file, name, "nothing", "an array named in the JSON file")
         array = arrays[name]

@@ -178,7 +178,7 @@ def test_a_link_to_the_folder_around_it_ends(tmp_path):
     (folder / "train/cat/up").symlink_to("..")
     image_files.class_folders(folder)
     (folder / "train/self").symlink_to(".")
-    with pytest.raises(DataError, match="class 'self' has no image in test"):
+    with pytest.raises(DataError, match="train/self/cat/000.png lies in a folder within its class"):
         image_files.class_folders(folder)
 
 

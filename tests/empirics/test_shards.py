@@ -60,13 +60,21 @@ def test_suffixes_in_any_case_and_other_members_are_no_matter(pair):
     assert (train.labels[-1], train.read(4), train.where(4)) == (1, b"x", "y-train-1.tar: c/0")
 
 
-def test_links_and_devices_are_ignored_and_nothing_is_written(pair, tmp_path):
+@pytest.mark.parametrize(
+    "name, kind", [("../canary.jpg", tarfile.SYMTYPE), ("/canary.cls", tarfile.LNKTYPE), ("p.png", tarfile.FIFOTYPE)]
+)
+def test_an_image_or_class_that_is_a_link_or_a_device_is_refused_and_never_left_out(pair, name, kind):
     with tarfile.open(pair / "y-train-1.tar", "w") as tar:
-        for name, kind in (
-            ("../canary.jpg", tarfile.SYMTYPE),
-            ("/canary.cls", tarfile.LNKTYPE),
-            ("p.jpg", tarfile.FIFOTYPE),
-        ):
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, "/etc/passwd"
+        tar.addfile(info)
+    with pytest.raises(DataError, match=f"shard y-train-1.tar: '{name}' is a link, or no plain file"):
+        shards.find(pair)
+
+
+def test_other_links_and_devices_are_ignored_and_nothing_is_written(pair, tmp_path):
+    with tarfile.open(pair / "y-train-1.tar", "w") as tar:
+        for name, kind in (("../canary", tarfile.SYMTYPE), ("/canary.md", tarfile.LNKTYPE), ("p", tarfile.FIFOTYPE)):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
@@ -80,7 +88,7 @@ def test_links_and_devices_are_ignored_and_nothing_is_written(pair, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_sparse_member_is_ignored(pair):
+def test_a_sparse_member_is_refused(pair):
     """Its bytes in the shard are not those of the file."""
     with tarfile.open(pair / "y-train.tar", "w", format=tarfile.PAX_FORMAT) as tar:
         info = tarfile.TarInfo("k.jpg")
@@ -89,7 +97,7 @@ def test_a_sparse_member_is_ignored(pair):
         info = tarfile.TarInfo("k.cls")
         info.size = 1
         tar.addfile(info, io.BytesIO(b"0"))
-    with pytest.raises(DataError, match="sample 'k' has no image"):
+    with pytest.raises(DataError, match="'k.jpg' is a link, or no plain file"):
         shards.find(pair)
 
 
