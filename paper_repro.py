@@ -135,7 +135,7 @@ def run_figures(command: Figures, line: str) -> int:
         check_writable(command.out)
     if command.compare is not None:
         return 0 if command.dry_run else _compare(chosen, command, line)
-    if not command.dry_run:
+    if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
     specs, whole = [FIGURES[name] for name in chosen], not command.ids
     plans = _plans(command, specs, whole)
@@ -143,13 +143,14 @@ def run_figures(command: Figures, line: str) -> int:
         alone = "no network to train: these figures need the neuron alone, in seconds"
         print(forecasts(plans, command) or alone)
         return 0
+    makes = _makes(plans, missing_experiments(_experiments(specs, whole), command.results), command.results)
     first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
     if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's own do not wait for the others
         failed = _make(_plans(command, first, False), first, command, False)
         with _alone_in(command.out):
             failed = max(failed, _code(draw([spec.id for spec in first], command.results, command.out, line)))
         plans = _plans(command, specs, whole)
-    failed = max(failed, _make(plans, specs, command, whole))
+    failed = max(failed, _make(plans, specs, command, whole) if makes else 0)
     with _alone_in(command.out):
         outcomes = draw(_to_draw(command), command.results, command.out, line)
         write_tables(command.out)
@@ -199,10 +200,34 @@ def _code(outcomes: Sequence["Outcome"]) -> int:
     return FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
+def _makes(plans: Sequence[Plan], experiments: Sequence[str], results: Path) -> bool:
+    """Whether results are made, or their records kept up: not in a folder that can only be read and lacks nothing.
+
+    Raises:
+        StoreError: something is missing, and the folder cannot be written.
+    """
+    from empirics.store import StoreError, check_writable
+
+    runs = len({task.key for plan in plans for task in plan.tasks})
+    try:
+        check_writable(results)
+    except StoreError as error:
+        if runs or experiments:
+            raise StoreError(f"{error}; {runs} runs and {len(experiments)} experiments are missing in it") from None
+        _say("the results can only be read, and nothing is missing in them: they are taken as they stand")
+        return False
+    return True
+
+
 def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures, whole: bool) -> int:
     """Run what some figures need; `whole`: every experiment of the neuron."""
-    run_experiments(None if whole else tuple({name: None for spec in specs for name in spec.theory}), command.results)
+    run_experiments(_experiments(specs, whole), command.results)
     return FAILED if _train(plans, command) else 0
+
+
+def _experiments(specs: Sequence["FigureSpec"], whole: bool) -> tuple[str, ...] | None:
+    """The experiments of the neuron that some figures need; None for every one."""
+    return None if whole else tuple({name: None for spec in specs for name in spec.theory})
 
 
 def _plans(command: Figures, specs: Sequence["FigureSpec"], whole: bool) -> list[Plan]:
@@ -251,13 +276,13 @@ def run_train(command: Train, line: str) -> int:
     """Train the arms asked for, or what a variation asks for."""
     from empirics.store import check_writable
 
-    if not command.dry_run:
+    if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
     wanted = plans(command)
     if command.dry_run:
         print(forecasts(wanted, command))
         return 0
-    return FAILED if _train(wanted, command) else 0
+    return FAILED if _makes(wanted, (), command.results) and _train(wanted, command) else 0
 
 
 def run_data(command: Data, line: str) -> int:
@@ -429,19 +454,26 @@ RUN = {
 # --- stages -------------------------------------------------------------------------------------------------------
 
 
+def missing_experiments(names: Sequence[str] | None, results: Path) -> list[str]:
+    """Those of the neuron's experiments (of all for None) whose result file does not stand, or is damaged."""
+    from empirics.config import choose
+    from empirics.study_files import theory_result_stands
+    from theory.experiments import EXPERIMENTS, result_name
+
+    wanted = [choose(name, EXPERIMENTS, "experiment") for name in (EXPERIMENTS if names is None else names)]
+    return [name for name in dict.fromkeys(wanted) if not theory_result_stands(results / "theory", result_name(name))]
+
+
 def run_experiments(names: Sequence[str] | None, results: Path) -> None:
     """The neuron's experiments (all of them for None): those whose result file does not stand."""
-    from empirics.config import choose
     from empirics.cores import usable_cores
     from empirics.runtime import provenance
     from empirics.store import check_writable
-    from empirics.study_files import theory_result_stands, write_theory_result
-    from theory.experiments import EXPERIMENTS, files, result_name
+    from empirics.study_files import write_theory_result
+    from theory.experiments import files, result_name
     from theory.side_by_side import run_side_by_side
 
-    folder = results / "theory"
-    wanted = [choose(name, EXPERIMENTS, "experiment") for name in (EXPERIMENTS if names is None else names)]
-    missing = [name for name in dict.fromkeys(wanted) if not theory_result_stands(folder, result_name(name))]
+    folder, missing = results / "theory", missing_experiments(names, results)
     if missing:
         check_writable(folder)
     for name, result, seconds in run_side_by_side(missing, usable_cores()):
