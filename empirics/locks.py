@@ -33,9 +33,10 @@ def locked(
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(file.with_name(f".{file.name}.lock"), fallback_to_soft=False)
     try:
         make_folder(file.parent)
+        mode = _mode_in(file.parent.stat().st_mode)
+        lock = FileLock(file.with_name(f".{file.name}.lock"), mode=mode, fallback_to_soft=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -53,3 +54,8 @@ def locked(
     finally:
         with contextlib.suppress(OSError):
             lock.release()
+
+
+def _mode_in(folder: int) -> int:
+    """The mode of a lock in a folder of this mode: whoever may write there must be able to hold it."""
+    return 0o600 | (0o060 if folder & 0o020 else 0) | (0o006 if folder & 0o002 else 0)

@@ -79,7 +79,7 @@ LABEL = Check(
     lambda v: isinstance(v, str) and 0 < len(v) <= 2000 and v.isprintable() and not set(v) & set("/\\|`"),
     "a printable label without slashes",
 )
-SEED = Check(
+LONG_WHOLE = Check(
     lambda v: type(v) is int and 0 <= v < 10**MOST_DIGITS, f"a whole number >= 0 of at most {MOST_DIGITS} digits"
 )
 WHOLE = Check(lambda v: type(v) is int and 0 <= v < 2**63, "a whole number >= 0")
@@ -95,7 +95,7 @@ TRUTH = Check(lambda v: isinstance(v, bool), "true or false")
 COUNTS = Check(_counts, "a list of whole numbers >= 0")
 FRACTIONS = Check(lambda v: isinstance(v, list) and all(map(FRACTION.test, v)), "a list of fractions in [0, 1]")
 SEEDS = Check(
-    lambda v: isinstance(v, list) and all(map(SEED.test, v)) and v and len(set(v)) == len(v),
+    lambda v: isinstance(v, list) and all(map(LONG_WHOLE.test, v)) and v and len(set(v)) == len(v),
     "a list of different whole numbers >= 0",
 )
 

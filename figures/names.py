@@ -4,17 +4,16 @@ import re
 from collections.abc import Callable
 
 MOST_DIGITS = 250  # a folder's name has at most 255 bytes
-SEED_FOLDER, LEVEL_FOLDER = "seed-", "level-"
 
 
 def seed_of(name: str) -> int | None:
     """The seed whose folder has this name; None for the name of anything else."""
-    return _number(name, SEED_FOLDER, str)
+    return _number(name, "seed-", str)
 
 
 def level_of(name: str) -> int | None:
     """The level whose folder has this name; None for the name of anything else."""
-    return _number(name, LEVEL_FOLDER, "{:02d}".format)
+    return _number(name, "level-", "{:02d}".format)
 
 
 def _number(name: str, prefix: str, written: Callable[[int], str]) -> int | None:

@@ -14,6 +14,7 @@ from figures.checks import (
     FRACTION,
     LABEL,
     LEVEL_COUNT,
+    LONG_WHOLE,
     NAME,
     NUMBER,
     POSITIVE,
@@ -21,7 +22,6 @@ from figures.checks import (
     READINGS,
     SCHEMA,
     SECONDS,
-    SEED,
     SEEDS,
     TABLE,
     TEXT,
@@ -225,7 +225,7 @@ _RUN = {
     "dense_run": or_null(NAME),
 }  # fmt: skip
 _LEVEL = {
-    "schema": exactly(SCHEMA), "kind": exactly("level"), "run": NAME, "arm": NAME, "seed": SEED, "level": WHOLE,
+    "schema": exactly(SCHEMA), "kind": exactly("level"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE, "level": WHOLE,
     "status": Check(lambda v: v in ("complete", "diverged"), "'complete' or 'diverged'"),
     "reason": or_null(TEXT), "provenance": TABLE,
 }  # fmt: skip
@@ -236,7 +236,7 @@ _COMPLETE = {
 _TAKEN = {"epoch": POSITIVE, "kept": POSITIVE, "shared": WHOLE}
 _LAYER = {"size": POSITIVE, "kept": WHOLE, "flips": TABLE}
 _SIGNS = {
-    "schema": exactly(SCHEMA), "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": SEED,
+    "schema": exactly(SCHEMA), "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE,
     "levels": COUNTS, "layers": TABLE,
 }  # fmt: skip
 _SIGNS_LAYER = {

@@ -20,7 +20,7 @@ from empirics.options import Train
 from empirics.seeding import generator
 from empirics.store import RunFolder
 from empirics.study_files import write_study
-from figures.checks import LABEL, LEVEL_COUNT, NAME, SEED, SEEDS
+from figures.checks import LABEL, LEVEL_COUNT, LONG_WHOLE, NAME, SEEDS
 from figures.results import load
 from theory.records import hashed_name
 
@@ -56,7 +56,7 @@ def test_writer_and_readers_agree_on_the_folder_of_a_seed(seed):
 def check_seed(seed):
     folder = names.seed_folder(seed)
     assert names.seed_of(folder) == figures.names.seed_of(folder) == seed
-    assert SEED.test(seed) and SEEDS.test([seed])
+    assert LONG_WHOLE.test(seed) and SEEDS.test([seed])
     assert len(os.fsencode(folder)) <= 255
 
 

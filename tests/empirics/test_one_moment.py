@@ -128,6 +128,20 @@ def test_who_waits_is_told_so_once_and_then_goes_on(tmp_path):
     processes.status(holder)
 
 
+def test_whoever_may_write_the_folder_may_hold_the_lock_that_another_has_made():
+    with open_folder() as root:
+        write_study(root, RECORD)
+        (root / "studies").chmod(0o777)
+        (root / "studies/.quick-digits.json.lock").unlink()
+        write_study(root, {**RECORD, "seeds": [1]})
+        with closed(root, mode=0o777):
+            assert write_study(root, {**RECORD, "seeds": [2]})["seeds"] == [0, 1, 2]
+        assert (root / "studies/.quick-digits.json.lock").stat().st_mode & 0o777 == 0o666
+        (root / "x").mkdir(mode=0o700)
+        with locked(root / "x/file"):
+            assert (root / "x/.file.lock").stat().st_mode & 0o777 == 0o600
+
+
 def test_an_error_under_the_lock_lets_go_of_it(tmp_path):
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), locked(tmp_path / "x", seconds=0):

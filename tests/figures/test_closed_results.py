@@ -231,9 +231,17 @@ def test_levels_are_read_with_as_many_digits_as_they_have():
     assert names.level_of("level-1") is None and names.level_of("level-001") is None
 
 
-def test_a_seed_that_no_folder_can_name_is_refused_in_a_record(copy):
-    assert checks.SEED.test(10**250 - 1) and not checks.SEED.test(10**250) and not checks.SEED.test(-1)
-    assert not checks.SEED.test(True) and not checks.SEEDS.test([10**250])
+def test_a_seed_that_no_folder_can_name_is_refused_in_a_record():
+    check = checks.LONG_WHOLE.test
+    assert [check(seed) for seed in (0, 10**250 - 1, 10**250, -1, True, 1.0)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert checks.SEEDS.test([10**250 - 1]) and not checks.SEEDS.test([10**250])
 
 
 def test_what_is_there_is_told_from_what_may_not_be_looked_at(tmp_path):

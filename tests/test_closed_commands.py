@@ -1,0 +1,87 @@
+"""What the commands say and answer where results or data may not be looked at: an error by name, never "not run"."""
+
+import os
+
+import pytest
+import synthetic
+from closed_folders import closed, open_folder
+
+import paper_repro
+
+NOWHERE = "is a link that leads nowhere"
+
+
+@pytest.fixture(scope="module")
+def root():
+    """A folder that everybody may write, with results of a study in it."""
+    with open_folder() as folder:
+        synthetic.study(
+            folder / "results", seeds=(0, 1), levels=3, arms={arm: synthetic.ARMS[arm] for arm in ("imp", "lrr")}
+        )
+        (folder / "results/theory").mkdir()
+        (folder / "out").mkdir()
+        (folder / "out").chmod(0o777)
+        yield folder
+
+
+def answer(capsys, *arguments) -> tuple[int, str]:
+    code = paper_repro.main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+@pytest.mark.parametrize("part", [".", "runs", "studies", "theory"])
+def test_claims_from_closed_results_are_refused(root, capsys, part):
+    with closed(root / "results" / part):
+        code, said = answer(capsys, "claims", "--results", root / "results", "--out", root / "out")
+    assert code == 2 and "cannot be listed: Permission denied" in said and "not run" not in said
+    code, said = answer(capsys, "claims", "--results", root / "results", "--out", root / "out")
+    assert code == 0 and "quick" in said
+
+
+def test_claims_from_a_run_that_may_not_be_looked_at_fail(root, capsys):
+    with closed(root / "results/runs/lrr-digits-resnet20-0000cafe"):
+        code, said = answer(capsys, "claims", "--results", root / "results", "--out", root / "out")
+    assert code == 1 and "runs/lrr-digits-resnet20-0000cafe/config.json: cannot be read (Permission denied)" in said
+
+
+def test_a_comparison_with_closed_results_is_refused(root, capsys):
+    given = ("figures", "13", "--results", root / "results", "--compare", root / "results", "--out", root / "out")
+    with closed(root / "results"):
+        code, said = answer(capsys, *given)
+    assert code == 2 and "cannot be listed: Permission denied" in said
+
+
+def test_training_into_closed_results_is_refused_before_anything_is_trained(root, capsys):
+    given = ("train", "--preset", "quick", "--arms", "imp", "--seeds", "0", "--results", root / "results")
+    with closed(root / "results"):
+        code, said = answer(capsys, *given)
+    assert code == 2 and "Permission denied" in said
+
+
+def test_results_behind_a_broken_link_are_refused_by_every_command(root, capsys):
+    (root / "linked").symlink_to(root / "unmounted")
+    given = {
+        "claims": ("claims", "--out", root / "out"),
+        "figures": ("figures", "1", "--out", root / "out"),
+        "train": ("train", "--preset", "quick", "--arms", "imp", "--seeds", "0"),
+        "theory": ("theory", "quadrants"),
+    }
+    for name, arguments in given.items():
+        code, said = answer(capsys, *arguments, "--results", root / "linked")
+        assert code == 2 and "error: " in said, name
+    code, said = answer(capsys, "doctor", "--results", root / "linked", "--data-dir", root / "none")
+    assert code == 1 and NOWHERE in said
+    os.unlink(root / "linked")
+
+
+@pytest.mark.parametrize("target", ["gone", "data"])
+def test_data_behind_a_broken_link_are_refused_by_name(root, capsys, target):
+    (root / "data").symlink_to(target)
+    try:
+        code, said = answer(
+            capsys, "train", "--preset", "cifar10", "--data-dir", root / "data", "--results", root / "results"
+        )
+    finally:
+        os.unlink(root / "data")
+    assert code == 2 and "error: data cannot be read: it is a link that leads" in said
