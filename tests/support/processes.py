@@ -80,8 +80,9 @@ def finish(process: Popen, seconds: float | None = None, given: str | None = Non
             given = None  # what is not written yet it keeps
             if limit.passed():
                 end(process)
-                stdout, stderr = process.communicate()
-                raise TimeoutExpired(process.args, limit.seconds, stdout, stderr) from None
+                with contextlib.suppress(TimeoutExpired):  # something out of reach holds its pipes
+                    given = process.communicate(timeout=GRACE)
+                raise TimeoutExpired(process.args, limit.seconds, *(given or ())) from None
 
 
 def end(process: Popen) -> None:
@@ -209,5 +210,5 @@ def _watch(session: str) -> None:
 if __name__ == "__main__":
     _watch(sys.argv[1])
 else:
-    _SESSION = uuid.uuid4().hex
+    _SESSION = os.environ.get(MARK, "") + uuid.uuid4().hex  # within the mark of tests that have started these tests
     os.environ[MARK] = f"{_SESSION}.0."  # for what the code under test starts by itself
