@@ -23,6 +23,7 @@ from theory.kernels import compiled
 OFF, ON, SLIDES = range(3)
 WIDTH = 1e-9  # how near to its kink n counts as on it; and theta to its bounds, where a step may end
 ROUNDED = 1e-12  # so near to a kink a start lies on it
+QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
 AT_BOUND = 1e-12  # theta so near to 0 or 1 is there: the kink lets go
 
 
@@ -97,14 +98,19 @@ def decide(q, sign, n, z, data, pattern, force, factors):
     theta = np.empty(len(z))
     for s in range(pattern[4][0]):
         theta[pattern[3][s]] = factors[s]
+    quiet = 0.0
+    for k in range(len(z)):
+        if pattern[0][k] != SLIDES:
+            mode = pattern[0][k]
+            quiet += QUIET * (abs(data[2][mode, k]) + abs(q * data[3][mode, k] * z[k]))
     _let_go(near, theta, sign, data, pattern)
     for _ in range(2 * len(near) + 1):
         put_force(q, n, pattern, force)
         _least(near, theta, data, pattern, force)
-        if not _turns(near, theta, sign, data, pattern, force):
+        if not _turns(near, theta, quiet, sign, z, data, pattern, force):
             break
     _hold_again(near, theta, data, pattern)
-    _land(n, z, data, pattern)
+    land(n, z, data, pattern)
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
 
@@ -165,8 +171,8 @@ def _hold(k, data, pattern):
 
 
 @compiled
-def _land(n, z, data, pattern):
-    """Put n on the sliding kinks exactly."""
+def land(n, z, data, pattern):
+    """Put n on the sliding kinks exactly: what it is off them by would grow as |w| shrinks."""
     count, basis = pattern[4], pattern[5]
     for s in range(count[0]):
         off = dot(basis[s], n)
@@ -236,14 +242,15 @@ def _least(near, theta, data, pattern, force):
 
 
 @compiled
-def _turns(near, theta, sign, data, pattern, force):
-    """Turn the kink that is pushed through most, of those that do not slide; return whether there was one."""
-    turned, most = -1, 0.0
+def _turns(near, theta, quiet, sign, z, data, pattern, force):
+    """Turn the kink that is pushed through most, of those that n has reached and that do not slide, if there is one."""
+    turned, most = -1, quiet
     for k in near:
         if pattern[0][k] != SLIDES:
-            push = sign * dot(data[0][k], force)
-            if (push > 0 and pattern[0][k] == OFF or push < 0 and pattern[0][k] == ON) and abs(push) > most:
-                turned, most = k, abs(push)
+            outwards = sign if pattern[0][k] == OFF else -sign
+            push = outwards * dot(data[0][k], force)
+            if push > most and (z[k] >= -ROUNDED if pattern[0][k] == OFF else z[k] <= ROUNDED):
+                turned, most = k, push
     if turned >= 0:
         _switch(turned, 1 - pattern[0][turned], data, pattern)
     return turned >= 0

@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from theory.kernels import DEAD, E3, E5, FAILED, FINISHED, STAGES, A, B, compiled, estimate, growth, sizes
-from theory.kernels_pattern import ON, SLIDES, WIDTH, decide, dot, inputs, put_factors, put_force, room, start
+from theory.kernels_pattern import ON, SLIDES, WIDTH, decide, dot, inputs, land, put_factors, put_force, room, start
 from theory.kernels_zero import DIES, GROWS, leave
 
 UNDECIDED = 3  # w reached 0, where the flow may go on in several directions
@@ -83,7 +83,8 @@ def _share_within(state, new, z, ends, h, c, k, data, pattern, before, after):
         near, far = side * z[i], side * ends[i]  # at least 0 inside
         if min(near, far) < reach and modes[i] != SLIDES:
             rates = side * h * dot(data[0][i], k[0, 1:]), side * h * dot(data[0][i], k[-1, 1:])
-            share = min(share, _inside(near, far, rates[0], rates[1], WIDTH))
+            # it ends a little beyond the kink, so that a kink to which n only tends is not taken for crossed
+            share = min(share, _inside(near + WIDTH / 2, far + WIDTH / 2, rates[0], rates[1], WIDTH / 2))
     for s in range(count[0]):
         if not -1e-9 <= after[s] <= 1 + 1e-9:
             bound = 1.0 if after[s] > 1 else 0.0
@@ -288,6 +289,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         _accept(state, new, z, ends)
         if turns and abs(state[0]) <= WIDTH * -c:
             state[0] = 0.0
+        land(state[1:], z, data, pattern)
         put_force(state[0], state[1:], pattern, force)
         sign = math.copysign(1.0, state[0]) if state[0] != 0 else math.copysign(1.0, dot(state[1:], force))
         decide(state[0], sign, state[1:], z, data, pattern, force, factors)

@@ -17,12 +17,16 @@ from theory.kernels_pattern import OFF, ON, SLIDES, WIDTH, dot, room, start
 
 GROWS, DIES, DIFFERS = range(3)
 MOST = 12  # kinks that meet in one direction: with more, their 2^k cells are not looked at
+ARRIVALS = 16  # directions along which the flow may come to 0 again, of which more are not looked at
 SAME = 1e-6  # directions that differ by no more are one
 
 
 @compiled
 def polygon(sign, w, data, end):
-    """Follow the homogeneous flow from w: GROWS, the direction put into `end`; DIES at 0; DIFFERS if neither comes."""
+    """Follow the homogeneous flow from w: it GROWS, DIES at 0, or DIFFERS if neither is seen.
+
+    end : filled with the direction in which it grows, or along which it comes to 0
+    """
     kinks, d = data[0].shape
     pattern, force, z, factors, n = room(kinks, d), np.empty(d), np.empty(kinks), np.empty(d), w.copy()
     for _ in range(20 * kinks + 20):
@@ -31,6 +35,7 @@ def polygon(sign, w, data, end):
             n[j] /= length
         start(0.0, sign, n, z, data, pattern, force, factors)
         size = math.sqrt(dot(force, force))
+        end[:] = n
         if size <= 1e-13 * _largest(data):
             return DIES
         along, until = sign * dot(n, force) / size, np.inf
@@ -67,44 +72,65 @@ def _largest(data):
 def leave(sign, n, data, end):
     """Say how the flow leaves w = 0 where it arrives along n; the direction in which it GROWS is put into `end`.
 
-    DIES where all cells beside n lead back to 0; DIFFERS where they do not lead to one and the same.
+    From cells that lead back to 0 it arrives there again, along another direction maybe, and is followed from there.
+    DIES where no cell leads away; DIFFERS where cells lead to several directions of growth.
     """
+    outcome, arrivals, many, done = DIES, np.empty((ARRIVALS, len(n))), 1, 0
+    arrivals[0] = n
+    while done < many:
+        outcome, many = _leave_along(sign, arrivals[done], data, outcome, end, arrivals, many)
+        if outcome == DIFFERS:
+            return DIFFERS
+        done += 1
+    return outcome
+
+
+@compiled
+def _leave_along(sign, n, data, outcome, end, arrivals, many):
+    """Follow the polygons from all cells beside n; return (outcome, how many directions of arrival are known)."""
     kinks, d = data[0].shape
-    near, many = np.empty(kinks, np.int64), 0
-    push, found = np.empty(d), np.empty(d)
-    base = np.zeros(d)
+    near, meet = np.empty(kinks, np.int64), 0
+    base, push, found = np.zeros(d), np.empty(d), np.empty(d)
     for k in range(kinks):
         z = dot(data[0][k], n)
         if abs(z) <= WIDTH:
-            near[many] = k
-            many += 1
+            near[meet] = k
+            meet += 1
         else:
             for j in range(d):
                 base[j] += data[2][ON if z > 0 else OFF, k] * data[0][k, j]
-    if many > MOST:
-        return DIFFERS
-    outcome = -1
-    for cell in range(1 << many):
+    if meet > MOST:
+        return DIFFERS, many
+    for cell in range(1 << meet):
         for j in range(d):
             push[j] = base[j]
-        for i in range(many):
-            for j in range(d):
+            for i in range(meet):
                 push[j] += data[2][(cell >> i) & 1, near[i]] * data[0][near[i], j]
-        for j in range(d):
             push[j] *= sign
         if math.sqrt(dot(push, push)) <= 1e-13 * _largest(data):
-            how = DIES
-        else:
-            how = polygon(sign, push, data, found)
-        if how == DIFFERS:
-            return DIFFERS
-        if outcome == -1:
-            outcome = how
+            continue
+        how = polygon(sign, push, data, found)
+        if how == DIFFERS or (how == GROWS and outcome == GROWS and not _same(end, found)):
+            return DIFFERS, many
+        if how == GROWS:
+            outcome = GROWS
             end[:] = found
-        elif how != outcome:
-            return DIFFERS
-        elif how == GROWS:
-            for j in range(d):
-                if abs(end[j] - found[j]) > SAME:
-                    return DIFFERS
-    return outcome
+        elif how == DIES:
+            known = False
+            for i in range(many):
+                known |= _same(arrivals[i], found)
+            if not known:
+                if many == ARRIVALS:
+                    return DIFFERS, many
+                arrivals[many] = found
+                many += 1
+    return outcome, many
+
+
+@compiled
+def _same(one, other):
+    """Say whether two directions are one."""
+    apart = 0.0
+    for j in range(len(one)):
+        apart = max(apart, abs(one[j] - other[j]))
+    return apart <= SAME

@@ -28,6 +28,7 @@ from theory.checks import Array
 
 SAME = 1e-12  # unit normals that differ by no more are one: rows are rounded
 ON_THE_KINK = 1e-12  # |w.n| below this share of |w| is on the kink: w has been landed there, up to rounding
+QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
 AT_BOUND = 1e-12  # by how much rounding moves theta
 
 
@@ -83,13 +84,16 @@ class Kinks:
         on : side of each kink, for those of `near` the one that the flow came from (of a slide that ends, goes to)
         """
         on, hold, repel = on.copy(), near[sign * self.jump[near] < 0], near[sign * self.jump[near] >= 0]
+        side, every = on.astype(int), np.arange(len(on))
+        forces = np.abs(self.pull[side, every]) + np.abs(a * self.square[side, every] * (self.normal @ w))
+        quiet = QUIET * float(forces.sum())
         for _ in range(2 * len(repel) + 1):
             on[hold] = False
             force = self.force(a, w, on)
             theta = self._least(force, hold)
             slides = (theta > 0) & (theta < 1)
             push = sign * (self.normal[repel] @ (force + (theta * self.jump[hold]) @ self.normal[hold]))
-            wrong = (push > 0) & ~on[repel] | (push < 0) & on[repel]
+            wrong = (push > quiet) & ~on[repel] | (push < -quiet) & on[repel]
             if not wrong.any():
                 break
             turned = repel[int(np.where(wrong, np.abs(push), -1.0).argmax())]
