@@ -19,15 +19,17 @@ from theory.sampling import balanced_starts
 STATUSES = ("learned", "stationary", "undecided")
 LEARNED, STATIONARY, UNDECIDED = range(3)
 RULES = ("imp", "lrr")
-LOSS_BELOW, GRADIENT_BELOW = 1e-6, 1e-8  # learned; stationary. A pair that cancels near -e_1 has 1e-6, and learns later
+# Learned; stationary. A pair that cancels near -e_1 has 1e-6, and learns later. The target is 1 here, so that a loss
+# and a gradient have a scale; a state has that of its neurons (`theory.kernels_hidden.rests`).
+LOSS_BELOW, GRADIENT_BELOW = 1e-6, 1e-8
 
 
 @dataclass(frozen=True, eq=False)
 class HiddenRun:
     """Where the flow of several hidden neurons was stopped, trial by trial.
 
-    status (trials,) : int8: 0 `learned` (loss below `learned`), 1 `stationary` (gradient norm below `still`: it fails),
-        2 `undecided` (the horizon, or 50,000 steps, came first)
+    status (trials,) : int8: 0 `learned` (loss below `learned`), 1 `stationary` (every neuron rests: it fails), 2
+        `undecided` (the horizon, or 50,000 steps, came first)
     a (trials, k), w (trials, k, d) : the state there
     time, loss, gradient_norm (trials,) : when that was, and what they were
     steps (trials,) : int, steps tried
@@ -125,15 +127,19 @@ def train_hidden(
     w0 : array_like, shape (trials, k, d)
     mask : array_like of bool, shape of w0: False is pruned and stays 0; None prunes nothing
     horizon, learned, still : float above 0: the time that ends an undecided run; the loss below which a run has
-        learned; the gradient norm below which one that has not is stationary. `still` below 10 atol may be missed.
-    rtol, atol : float above 0, the tolerances of each step of Dormand and Prince's method of order 5
+        learned; the gradient below which one that has not is stationary, unless a neuron may yet grow: a small neuron
+        has a small gradient and grows all the same. `still` below 10 atol may be missed.
+    rtol, atol : float above 0, the tolerances of each step of Dormand and Prince's method of order 5; atol counts down
+        to rtol times the size of each neuron, so that starts of any size are followed alike
 
     Returns
     -------
     HiddenRun
 
     A neuron with one weight left lands on w_i = 0 exactly, goes on where the other side's gradient carries it on, and
-    is dead where it does not, as relu'(0) = 0; one with more weights is dead when it shrinks below 100 atol.
+    is dead where it does not, as relu'(0) = 0; one with more weights is dead when it is pushed down below 100 atol and
+    below 1e-7 of its start. Balanced neurons, a_i = +-|w_i| up to a relative 1e-12, stay so exactly. Where |w| is much
+    larger than |a|, or the other way round, the flow is stiff: steps of about 6 / (a^2 + |w|^2).
 
     Raises
     ------
