@@ -179,8 +179,10 @@ def _seed_problems(folder: RunFolder, config: RunConfig | None) -> Iterator[str]
         yield from _checkpoint_problems(folder)
         if os.path.exists(folder.path / "signs.json") and folder.signs_record() is None:
             yield "signs.json is damaged: delete it"
-    except (StoreError, OSError) as error:
+    except StoreError as error:
         yield str(error)
+    except OSError as error:  # its text names folders
+        yield f"{_shown(Path(error.filename or folder.path).name)} cannot be read: {error.strerror}"
 
 
 def _log_problems(folder: RunFolder) -> Iterator[str]:

@@ -6,10 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from closed_folders import closed, open_folder
 from tiny_runs import lab_in, run_arms
 
 from empirics import checkpoints, disk, doctor, folders, levels
+from empirics.checkpoints import Checkpoint
+from empirics.config import config_hash
 from empirics.disk import StoreError, json_bytes, names_in, read_record, refuse_links, sealed
 from empirics.files import DataError
 from empirics.folders import BrokenLink
@@ -76,6 +79,21 @@ def test_doctor_names_what_it_may_not_look_at(trained, where):
     assert any(name in text for text in found if "Permission denied" in text)
     assert not any(str(lab.results) in text for text in found), "the report can be pasted"
     assert [f.text for f in doctor.examine(lab.results, lab.results / "none") if f.bad] == []
+
+
+@pytest.mark.parametrize("mode", [0, 0o100, 0o400])
+def test_doctor_names_checkpoints_that_may_not_be_looked_at_and_no_folder_above(trained, mode):
+    lab, config = trained
+    folder = places(lab, config)["seed"] / "checkpoints"
+    value = {"w": torch.ones(3)}
+    checkpoint = Checkpoint(1, 1, value, {}, value, {}, {}, [{}], {})
+    checkpoints.save(folder, checkpoint, config_hash(config), {})
+    try:
+        with closed(folder, mode=mode):
+            found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    finally:
+        shutil.rmtree(folder)
+    assert found and all("Permission denied" in text and str(lab.results) not in text for text in found)
 
 
 @pytest.mark.parametrize("name", ["theory/x-1.json", "studies/x.json", "overlaps/x.json"])
