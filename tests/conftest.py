@@ -1,5 +1,10 @@
 import processes
 import pytest
+from hypothesis import HealthCheck, settings
+
+# however slow or busy a machine is, no property test fails for it
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session", autouse=True)

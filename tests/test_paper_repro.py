@@ -15,11 +15,12 @@ from waiting import wait_for
 import paper_repro
 
 ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, str(ROOT / "paper_repro.py")]
 TINY = ["--model", "resnet8", "--width", "4", "--levels", "3", "--epochs", "2", "--seeds", "0"]
 
 
 def call(*arguments: str, cwd: Path) -> CompletedProcess:
-    return run([sys.executable, str(ROOT / "paper_repro.py"), *arguments], cwd=cwd)
+    return run([*COMMAND, *arguments], cwd=cwd)
 
 
 @pytest.mark.parametrize("command", ["", *paper_repro.COMMANDS])
@@ -94,32 +95,49 @@ def test_every_registry_is_listed(tmp_path):
         assert re.search(rf"^  {re.escape(name)}\b", done.stdout, re.MULTILINE), name
 
 
-def test_a_dry_run_estimates_digits_within_a_factor_of_two_and_writes_nothing(tmp_path):
+def forecast_and_truth(folder: Path) -> tuple[float, float, float, float]:
+    """Seconds that a dry run says a study takes, and that it takes; bytes likewise."""
     arguments = ["--arms", "lrr", "--levels", "3", "--epochs", "4", "--seeds", "0", "--workers", "1"]
-    dry = call("train", *arguments, "--dry-run", cwd=tmp_path)
-    assert dry.returncode == 0, dry.stderr
-    assert not list(tmp_path.iterdir())
-    found = re.search(r"about (\d+) seconds on 1 workers .*images/s\), (\d+) MB of disk", dry.stdout)
+    folder.mkdir()
+    dry = run([*COMMAND, "train", *arguments, "--dry-run"], cwd=folder, check=True)
+    assert not list(folder.iterdir())
+    found = re.search(r"about ([\d.]+) (second|minute)s on 1 workers .*images/s\), (\d+) MB of disk", dry.stdout)
     assert found, dry.stdout
-    assert call("train", *arguments, cwd=tmp_path).returncode == 0
-    records = [json.loads(path.read_text()) for path in tmp_path.rglob("level.json")]
-    seconds, size = (
-        sum(r["seconds"] for r in records),
-        sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file()),
-    )
+    run([*COMMAND, "train", *arguments], cwd=folder, check=True)
+    records = [json.loads(path.read_text()) for path in folder.rglob("level.json")]
     assert len(records) == 3
-    assert 0.5 < float(found[1]) / seconds < 2
-    assert 0.5 < float(found[2]) * 1e6 / size < 2
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    said = float(found[1]) * {"second": 1, "minute": 60}[found[2]]
+    return said, sum(record["seconds"] for record in records), float(found[3]) * 1e6, size
+
+
+def test_a_dry_run_estimates_digits_within_a_factor_of_two_and_writes_nothing(tmp_path):
+    """Of three tries one counts: other programs may come or go between a forecast and its run."""
+    for attempt in range(3):
+        said, took, room, size = forecast_and_truth(tmp_path / str(attempt))
+        assert 0.5 < room / size < 2
+        if 0.5 < said / took < 2:
+            return
+    raise AssertionError(f"{said:.0f} seconds were forecast, {took:.0f} it took")
+
+
+LONG = ["train", "--arms", "lrr", *TINY[:-4], "--epochs", "40", "--images-per-class", "50", "--seeds", "0"]
+LONG += ["--workers", "1"]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """A folder in which nothing stopped the long run."""
+    folder = tmp_path_factory.mktemp("straight")
+    assert call(*LONG, cwd=folder).returncode == 0
+    return folder
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_result(sent, code, tmp_path):
-    arguments = ["train", "--arms", "lrr", *TINY[:-4], "--epochs", "40", "--seeds", "0", "--workers", "1"]
-    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    straight.mkdir()
-    assert call(*arguments, cwd=straight).returncode == 0
+def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_result(sent, code, straight, tmp_path):
+    stopped = tmp_path / "stopped"
     stopped.mkdir()
-    process = start([sys.executable, str(ROOT / "paper_repro.py"), *arguments], cwd=stopped)
+    process = start([*COMMAND, *LONG], cwd=stopped)
     lines = lambda: [path.read_bytes().count(b"\n") for path in stopped.glob("results/runs/lrr-*/*/metrics.jsonl")]  # noqa: E731
     wait_for(lambda: sum(lines()) > 3 or process.poll() is not None, "four epochs")
     if sent == signal.SIGINT:
@@ -134,7 +152,7 @@ def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_res
     lines = map(json.loads, (seed / "metrics.jsonl").read_text().splitlines())
     within = [line for line in lines if line["level"] not in whole]
     assert list(seed.glob("checkpoints/*.safetensors")) or not within, "within a level the last epoch is on the disk"
-    assert call(*arguments, cwd=stopped).returncode == 0
+    assert call(*LONG, cwd=stopped).returncode == 0
     tensors = lambda folder: {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.safetensors")}  # noqa: E731
     assert tensors(straight) == tensors(stopped)
     epochs = [
