@@ -122,7 +122,8 @@ def _attempt(n, b, share, slope, rtol):
         e3 = (b[_Q3, i] / (rtol * for_q)) ** 2 + (b[_P3, i] / (rtol * for_angle)) ** 2
         e5 = (b[_Q5, i] / (rtol * for_q)) ** 2 + (b[_P5, i] / (rtol * for_angle)) ** 2
         error = b[_H, i] * estimate(e3, e5, 2)
-        b[_ERROR, i] = np.inf if b[_C, i] >= 0 and b[_Q, i] * b[_NEW_Q, i] <= 0 else error  # then a keeps its sign
+        turned = b[_NEW_Q, i] >= 0 if b[_Q, i] < 0 else b[_NEW_Q, i] <= 0
+        b[_ERROR, i] = np.inf if b[_C, i] >= 0 and turned else error  # then a keeps its sign
         b[_GROW, i] = growth(b[_ERROR, i])
 
 
@@ -130,11 +131,12 @@ def _attempt(n, b, share, slope, rtol):
 def _scales(q, new_q, angle, new_angle, side, c):
     """Return what the errors of q and the angle are relative to.
 
-    a and |w| keep their digits: for c < 0, |w| is never small, and a may pass 0. So does the angle where the flow
-    leaves 0; theta near the target, which the flow comes to, need not.
+    a and |w| keep their digits: for c < 0, |w| is never small, and a may pass 0: its error is a share of |w| and, times
+    |w|, of the target, since the loss is (q - 1)^2 / 4 and more. So does the angle where the flow leaves 0; theta near
+    the target, which the flow comes to, need not.
     """
     for_q = max(abs(q), abs(new_q))
-    return for_q if c >= 0 else for_q - 0.1 * c, 1.0 if side > 0 and q > 0 else max(angle, new_angle)
+    return for_q if c >= 0 else for_q + min(-0.1 * c, 1.0), 1.0 if side > 0 and q > 0 else max(angle, new_angle)
 
 
 @inlined
