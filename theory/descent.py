@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.checks import Array, finite, neuron, number, positive, together, whole
+from theory.losses import learned_within
 from theory.network import population_gradient, split
+from theory.units import canonical
 
 if TYPE_CHECKING:
     from theory.losses import Loss
@@ -29,7 +31,8 @@ class Descent:
     """A run of gradient descent.
 
     status : `learned` (the loss came within `learned` of the loss's goal), `stationary` (a step changed no bit, so
-        none ever will), `diverged` (an entry would exceed 1e100) or `max_steps` (none of these yet)
+        none ever will), `diverged` (an entry would exceed 1e100 in units of the data: its cube may be no float) or
+        `max_steps` (none of these yet)
     steps : int, steps taken
     at : int ndarray, shape (m,), the steps whose states follow; the last is `steps`
     a (m,), w (m, d), loss (m,) : ndarray
@@ -73,12 +76,13 @@ def descend(
     Parameters
     ----------
     loss : a loss of `theory`; Line and Population(d), and whatever stays on a line, run compiled (ten million or more
-        steps a second), others in Python
+        steps a second), others in Python; all in units of their data (`theory.units`), so that scale does not matter
     a0 : float
     w0 : array_like, shape (d,)
     step : float above 0, the learning rate
     max_steps : int, at least 1
-    learned : float above 0: success is a loss below loss.goal + learned
+    learned : float above 0: success is a loss below loss.goal + learned for the target relu(x_1); for other targets
+        and for data, `learned` is a share of 4 times the loss at a = 0, for a `Sample` of the loss at a = 0
     at : array_like of int, increasing, from 0: steps whose states are kept, besides the last one
 
     Returns
@@ -89,7 +93,9 @@ def descend(
     ------
     ValueError: a number out of range, NaN, or a shape that does not match the loss.
 
-    Source: ours. In d = 1 the same roundings act on a and on w, so that a = -w holds bit for bit at every step.
+    Source: ours. In d = 1 the same roundings act on a and on w, so that a = -w holds bit for bit at every step. Below a
+    step of 1 / (largest curvature of the loss on the way) the loss never rises, but where a step passes w = 0 from a
+    side that pushes towards it: there the loss has an edge, and its curvature no bound.
 
     Examples
     --------
@@ -108,14 +114,18 @@ def descend(
         options = {"max_steps": max_steps, "learned": learned, "at": at}
         run = descend(loss.survivors, a0, w0[loss.mask], step, **options)
         return replace(run, w=loss.widen(run.w))
-    step, learned = positive("step", step, SMALL), loss.goal + positive("learned", learned, SMALL)
+    step, learned = positive("step", step, SMALL), positive("learned", learned, SMALL)
     max_steps = whole("max_steps", max_steps, 1)
     at = _increasing(at)
+    loss, units = canonical(loss, a0, w0)
+    learned = loss.goal + learned_within(loss, learned)
     run = _compiled if loss.line(w0) is not None or _is_plain(loss) else _in_python
-    code, steps, saved, (a, w, losses) = run(loss, a0, w0, step, max_steps, learned, np.append(at, 2**62))
+    start, stops = (a0 / units.size, w0 / units.size, step * units.clock), np.append(at, 2**62)
+    code, steps, saved, (a, w, losses) = run(loss, *start, max_steps, learned, stops)
     kept = [*at[:saved]] if saved and at[saved - 1] == steps else [*at[:saved], steps]
-    m = len(kept)
-    return Descent(STATUSES[code], steps, np.array(kept, np.int64), a[:m], w[:m], losses[:m])
+    m, kept = len(kept), np.array(kept, np.int64)
+    a, w, losses = a[:m] * units.size, w[:m] * units.size, losses[:m] * (units.clock * units.size**2)
+    return Descent(STATUSES[code], steps, kept, a, w, losses)
 
 
 def _start(loss: Loss, a0: float, w0: ArrayLike) -> tuple[float, Array]:
