@@ -245,8 +245,8 @@ def slope_of(slope: float) -> float:
 def learned_within(loss: Loss, share: float) -> float:
     """Return by how much the loss of a run that has learned may exceed the goal: `share` for the target relu(x_1).
 
-    It scales with the data as losses do: `share` of the loss at a = 0 for a sample, and of 4 times that elsewhere, which
-    is 1 for the population, Line() and the target relu(x_1).
+    It scales with the data as losses do: `share` of the loss at a = 0 for a sample, and of 4 times that elsewhere,
+    which is 1 for Line() and the population with the target relu(x_1).
     """
     from theory.samples import Sample
 
