@@ -89,6 +89,8 @@ def limits(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> tuple[Arra
     solve, kept = _exact(loss, w0.shape[-1])
     w = np.zeros(w0.shape)
     a, w[..., kept], codes = solve(a0, w0[..., kept])
+    if not kept[0]:  # the fit of another input
+        codes = np.where(codes == LEARNS, FAILS, codes)
     return a + 0.0, (w if vectors else w[..., 0]) + 0.0, codes.astype(np.int8)  # + 0.0: no negative zeros
 
 
@@ -153,7 +155,8 @@ def _side_limits(a0: Array, r0: Array, k: float) -> tuple[Array, Array, Array]:
     against = k != 0 and np.sign(k) * a0 < 0
     balanced = against & (abs(abs(a0) - r0) <= BAND * r0) & (r0 > 0)
     difference = np.where(balanced, 0, abs(a0) - r0)
-    root = np.sqrt(abs(difference)) * np.sqrt(abs(a0) + r0)  # sqrt(|c|), free of overflow
+    total = abs(a0) + r0
+    root = total * np.sqrt(abs(difference) / np.where(total > 0, total, 1.0))  # sqrt(|c|), free of overflow
     how = np.where(against & (difference >= 0), np.where(difference > 0, _HIT, SEPARATRIX), LEARNS if k else FAILS)
     scale = np.sqrt(abs(k) or 1.0)
     with np.errstate(over="ignore", under="ignore"):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # the phase of its steps, however small: measured on their chatter, z -> z + k theta for z <= 0 and z + k (theta - 1)
 # for z > 0, with k falling by 1 a step from hundreds through 0.
 DOUBT = 0.25
+OFF_ZERO = 1e-9  # |w| at which a solver takes over from w = 0, as a share of |a| or of what fits the data
 
 
 @dataclass(frozen=True)
@@ -285,8 +286,17 @@ class SampleCell(Cell):
         how, grows = leave_zero(self.sample.kinks, self.sign, u)
         if how != "grows":
             return a, zero, Ended(*AT_ZERO[how])
-        _, _, cell = SampleCell.at(self.sample, a, grows)
-        return a, zero, replace(cell, start=np.zeros(len(cell.start)))
+        return a, zero, SampleCell.at(self.sample, a, grows)[2]
+
+    def off_zero(self, a: float) -> tuple[float, Array]:
+        """Return the time in which the flow leaves w = 0 along `start` for a w next to 0, and that w.
+
+        It is so small that what bends its way is below rounding: a solver that started at 0 would not know a direction.
+        """
+        (pull, square), unit = self._force, self.start / np.hypot.reduce(self.start)
+        speed, spread = abs(a) * float(unit @ pull) * self.sign, abs(a) * float(np.abs(square).max(initial=0.0))
+        grown = OFF_ZERO * min(abs(a), abs(speed) / (abs(a) * spread) if spread > 0 else np.inf)
+        return grown / abs(speed), self.outer(grown * unit)
 
 
 AT_ZERO = {

@@ -28,6 +28,7 @@ GONE = (
 LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
 HELD = 1e-6  # the direction rests where what turns it is at most this share of the force
 STIFF = 1e3  # a flow that would relax by more than e^-1000 in the time left is stiff
+STABLE = 5.0  # times 1 / rate: the step at which the method still damps what relaxes fastest (6 at most)
 TRIES = 10_000  # steps, refused ones included, before a trajectory counts as failed
 _GOES_ON, _AT_ZERO = -1, -2
 
@@ -234,16 +235,31 @@ def _first_step(state, c, force):
 
 
 @compiled
-def _steady(state, c, left, pattern):
+def _steady(state, c, left, pattern, power, work):
     """Return the largest step with which a stiff flow comes to rest; infinity for one that is not stiff.
 
     Larger ones would be held back by their error alone, and leave a gradient of the size of the tolerance.
     """
-    spread, (m, _) = 0.0, sizes(state[0], c)
-    for j in range(len(pattern[2])):
-        spread += dot(pattern[1][j], pattern[1][j])
-    rate = m * math.sqrt(spread)
-    return 4 / rate if rate * left > STIFF else np.inf
+    square, (m, _) = pattern[1], sizes(state[0], c)
+    d, trace = len(power), 0.0
+    for j in range(d):
+        trace += square[j, j]
+    if not m * trace * left > STIFF:
+        return np.inf
+    largest = 0.0
+    for j in range(d):
+        power[j] = 1.0 + 0.1 * j
+    for _ in range(8):
+        size = math.sqrt(dot(power, power))
+        largest = 0.0
+        for j in range(d):
+            power[j] /= size
+        for i in range(d):
+            work[i] = dot(square[i], power)
+            largest += work[i] * work[i]
+        for j in range(d):
+            power[j] = work[j]
+    return STABLE / (m * math.sqrt(largest)) if largest > 0 else np.inf
 
 
 @compiled
@@ -272,7 +288,8 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         if how != _GOES_ON:
             break
         left = times[saved] - t
-        kept = min(kept, _steady(state, c, left, pattern))
+        if tolerance < rtol:  # else it counts as at rest before its error could hold it up
+            kept = min(kept, _steady(state, c, left, pattern, found, after))
         h = min(left if kept >= left else min(kept, 0.5 * left), cut)
         error = _attempt(state, h, c, rtol, pattern, force, k, new)
         if not error <= 1:

@@ -10,6 +10,9 @@ Every loss is half the mean squared error and has
     line(w)            the `Line` on which the flow from w stays, or None: there everything is exact
     cell(a, w)         the smooth piece of the loss that holds (a, w): see `theory.cells`
 
+A loss of your own needs d, loss and gradient; goal and aim (default 0: no verdict `learns`), line (None) and cell (it
+is smooth) are taken where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need not hold: it is checked.
+
 Methods take NaN as it comes, since they run in the inner loop of `integrate`.
 """
 
@@ -44,6 +47,30 @@ class Loss(Protocol):
 
     def cell(self, a: float, w: Array) -> Cell:
         """Return the smooth piece that holds (a, w)."""
+
+
+def completed(loss: Loss) -> Loss:
+    """Return the loss with what a loss of the user's own need not have: see the head of this file."""
+    missing = [name for name in ("d", "loss", "gradient") if not hasattr(loss, name)]
+    if missing:
+        raise ValueError(f"a loss needs d, loss(a, w) and gradient(a, w), got {loss!r:.60} without {missing[0]}")
+    return loss if all(hasattr(loss, name) for name in ("goal", "aim", "line", "cell")) else _Completed(loss)
+
+
+class _Completed:
+    """A loss of the user's own, smooth everywhere, with nothing known of what there is to learn unless it says so."""
+
+    def __init__(self, inner: Loss):
+        self.inner, self.d, self.loss, self.gradient = inner, inner.d, inner.loss, inner.gradient
+        self.goal, self.aim = getattr(inner, "goal", 0.0), getattr(inner, "aim", 0.0)
+
+    def line(self, w: Array) -> Line | None:
+        """Return the loss's own, or None."""
+        return self.inner.line(w) if hasattr(self.inner, "line") else None
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the loss's own, or the whole space."""
+        return self.inner.cell(a, w) if hasattr(self.inner, "cell") else Smooth(self)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.cells import Cell, SampleCell
+from theory.cells import Cell, SampleCell, Smooth
 from theory.checks import Array, bits, finite, neuron
 from theory.kinks import Kinks
-from theory.losses import Independent, Line, Loss, Population, slope_of, vectors
+from theory.losses import Independent, Line, Loss, Population, completed, slope_of, vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ class Sample:
 class Masked:
     """A loss with pruned inputs: they are zeros of w, take part in nothing and stay zero.
 
-    inner : Population, Independent, Line or Sample; the mask of a Masked is joined with this one
+    inner : Population, Independent, Line, Sample or a loss of one's own; the mask of a Masked is joined with this one
     mask : array_like of bool, shape (d,): True survives; at least one input must
 
     Raises ValueError for a mask of another shape, of other values than 0 and 1, or without a survivor.
@@ -160,7 +160,10 @@ class Masked:
             return Sample(inner.x[:, kept], inner.y, inner.slope)
         if isinstance(inner, Population) and not kept[0]:
             return self._without_input_1()
-        return inner if kept.all() else type(inner)(int(kept.sum()), *_settings(inner))
+        if kept.all():
+            return inner
+        own = type(inner) not in (Population, Independent)
+        return Restricted(inner, kept) if own else type(inner)(int(kept.sum()), *_settings(inner))
 
     def _without_input_1(self) -> Independent:
         if self.inner.slope:
@@ -174,8 +177,8 @@ class Masked:
 
     @property
     def aim(self) -> float:
-        """The aim of the surviving inputs' loss."""
-        return self.survivors.aim
+        """The aim of the surviving inputs' loss; 0 without input 1: nothing is left to learn."""
+        return self.survivors.aim if self.mask[0] else 0.0
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d); pruned entries of w are not read."""
@@ -191,6 +194,54 @@ class Masked:
         w = np.zeros((*kept.shape[:-1], self.d))
         w[..., self.mask] = kept
         return w
+
+
+@dataclass(frozen=True, eq=False)
+class Restricted:
+    """A loss of the user's own on the inputs that a mask leaves, the others being 0; what it has, on those.
+
+    inner : the loss; kept : bool ndarray, shape (inner.d,)
+    """
+
+    inner: Loss
+    kept: NDArray[np.bool_]
+
+    @property
+    def d(self) -> int:
+        """Number of inputs kept."""
+        return int(self.kept.sum())
+
+    @property
+    def goal(self) -> float:
+        """The goal of the loss."""
+        return completed(self.inner).goal
+
+    @property
+    def aim(self) -> float:
+        """The aim of the loss."""
+        return completed(self.inner).aim
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        return self.inner.loss(a, self._wide(w))
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d)."""
+        da, dw = self.inner.gradient(a, self._wide(w))
+        return da, np.asarray(dw)[..., self.kept]
+
+    def line(self, w: Array) -> None:
+        """Return None: nothing is known of it."""
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the whole space."""
+        return Smooth(self)
+
+    def _wide(self, w: ArrayLike) -> Array:
+        w = np.asarray(w, float)
+        wide = np.zeros((*w.shape[:-1], len(self.kept)))
+        wide[..., self.kept] = w
+        return wide
 
 
 def _settings(loss: Population | Independent) -> tuple[float, ...]:
