@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from theory.kernels_compiler import strict
+from theory.kernels_descent import sin_minus_x_cos
 
 LEARNED, STATIONARY, UNDECIDED = range(3)
 DEAD = 100.0  # times the absolute tolerance: a neuron of several weights that is pushed down below this |w| dies,
@@ -230,9 +231,9 @@ def pushes(i, y, neurons, work, pull):
         if m == i or (m < k and side[m] == 0):
             continue
         outer = (-y[m] if m < k else 1.0) * size[m]
-        f, sine, cosine = angle(unit, i, m)
+        f, sine, _ = angle(unit, i, m)
         turn, keep = (np.pi - f) / (2 * np.pi), sine / (2 * np.pi)
-        push += outer * (keep + turn * cosine)
+        push += outer * sin_minus_x_cos(np.pi - f) / (2 * np.pi)  # its sign next to -e_1 as well
         for j in range(d):
             pull[j] += mask[i, j] * outer * (turn * unit[m, j] + keep * unit[i, j])
     return push
