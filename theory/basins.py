@@ -89,6 +89,8 @@ def limits(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> tuple[Arra
     solve, kept = _exact(loss, w0.shape[-1])
     w = np.zeros(w0.shape)
     a, w[..., kept], codes = solve(a0, w0[..., kept])
+    if not kept[0]:  # the fit of another input
+        codes = np.where(codes == LEARNS, FAILS, codes)
     return a + 0.0, (w if vectors else w[..., 0]) + 0.0, codes.astype(np.int8)  # + 0.0: no negative zeros
 
 
