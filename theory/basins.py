@@ -100,6 +100,8 @@ def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
     from theory.samples import Masked
 
     loss = Population(d) if loss is None else loss
+    if not hasattr(loss, "d"):
+        raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {loss!r:.60}: or none")
     if loss.d != d:
         raise ValueError(f"w0 must have {loss.d} inputs for this loss, got {d}: shape (..., {loss.d})")
     kept = loss.mask if isinstance(loss, Masked) else np.ones(d, bool)

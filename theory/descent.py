@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.checks import Array, finite, neuron, number, positive, together, whole
-from theory.losses import learned_within
+from theory.losses import completed, learned_within
 from theory.network import population_gradient, split
 from theory.units import canonical
 
@@ -109,6 +109,7 @@ def descend(
     """
     from theory import Masked
 
+    loss = completed(loss)
     a0, w0 = _start(loss, a0, w0)
     if isinstance(loss, Masked):
         options = {"max_steps": max_steps, "learned": learned, "at": at}
@@ -136,7 +137,7 @@ def _start(loss: Loss, a0: float, w0: ArrayLike) -> tuple[float, Array]:
 
 
 def _increasing(at: ArrayLike) -> np.ndarray:
-    (at,) = finite(at=np.ravel(at))
+    at = np.ravel(*finite(at=at))
     if (at < 0).any() or (at % 1 != 0).any() or (np.diff(at) <= 0).any() or (at >= 2**53).any():
         raise ValueError(
             f"at must be increasing whole numbers from 0, got {at.tolist()!r:.60}: sort them, drop repeats"

@@ -144,6 +144,7 @@ def _decaying(a0: Array, r0: Array, qt: Array) -> tuple[Array, Array]:
     big, small = np.maximum(abs(a0), r0), np.minimum(abs(a0), r0)
     c = (big - small) * (big + small)
     x = 2 * c * qt
+    # x has no unit, and so has the gain of `_fitting`: they need no scale
     g = np.where(x > 1e-8, -np.expm1(-x) / c, 2 * qt * (1 - x / 2))
     damp = np.hypot(1, small * np.sqrt(g))
     big, small = big / damp, small * np.exp(-x / 2) / damp

@@ -11,6 +11,7 @@ from theory.checks import Array, whole
 from theory.descent import LOSS_BELOW, STATUSES, Descent, descend, step_limit
 from theory.records import Result
 
+# The target is 1 here: shares and losses of it
 PUSH = 1e-3  # of the length and of the angle of w
 LEFT = 100.0  # times the loss after the push: the run has left the minimum
 PUSHED_STEPS = 20_000

@@ -95,6 +95,7 @@ def _followed(a: Array, r: Array, psi: Array, tolerance: float) -> Array:
     c, sign = (abs(a) - r) * (abs(a) + r), np.where(a < 0, -1.0, 1.0)
     y, out = np.stack([np.where(c < 0, a, r), psi]), np.zeros(a.shape)
     going = np.flatnonzero(polar_loss(a, r, psi) > tolerance)
+    # the 1 is a rate of the target, which gives time a scale; those of the neuron are shares of its size
     step = 1e-3 / (1 + abs(_scaled(Slice(c, sign), y, np.stack(Slice(c, sign).velocity(*y)))).max(axis=0, initial=0))
     for _ in range(MOST_STEPS):
         if not going.size:

@@ -70,7 +70,7 @@ def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Arra
 
     Raises ValueError unless trials and d are whole numbers, at least 1. Source: section 2, balanced starts.
     """
-    trials, d = _counts(trials, d)
+    rng, (trials, d) = _generator(rng), _counts(trials, d)
     w0 = rng.normal(size=(trials, d)) / np.sqrt(d)
     return np.where(rng.random(trials) < 0.5, -1.0, 1.0) * np.hypot.reduce(w0, axis=-1), w0
 
@@ -80,7 +80,7 @@ def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array,
 
     Raises ValueError unless trials and d are whole numbers, at least 1. Source: ours.
     """
-    trials, d = _counts(trials, d)
+    rng, (trials, d) = _generator(rng), _counts(trials, d)
     return rng.normal(size=trials) / np.sqrt(d), rng.normal(size=(trials, d)) / np.sqrt(d)
 
 
@@ -89,9 +89,15 @@ def scaled_starts(rng: np.random.Generator, trials: int, d: int, s_a: float, s_w
 
     Raises ValueError unless trials and d are whole numbers, at least 1, and the scales above 0. Source: ours.
     """
-    trials, d = _counts(trials, d)
+    rng, (trials, d) = _generator(rng), _counts(trials, d)
     s_a, s_w = scales((s_a, s_w))
     return s_a * rng.normal(size=trials), s_w * rng.normal(size=(trials, d))
+
+
+def _generator(rng: np.random.Generator) -> np.random.Generator:
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng must be a generator of numpy, got {rng!r:.60}: pass np.random.default_rng(0)")
+    return rng
 
 
 def _counts(trials: int, d: int) -> tuple[int, int]:

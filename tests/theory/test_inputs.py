@@ -233,6 +233,26 @@ def test_a_name_that_is_no_text_is_refused_in_words():
             theory.success_probability_exact("imp", name, 2)
 
 
+def test_what_is_no_loss_and_no_generator_is_refused_in_words():
+    for wrong in (None, "population", 3, Population):
+        with pytest.raises(ValueError, match="^a loss needs d, loss"):
+            theory.descend(wrong, 1.0, [1.0, 0.0], 0.1)
+        if wrong is not None and wrong is not Population:
+            with pytest.raises(ValueError, match="^loss must be a Line, Population"):
+                theory.limits(1.0, [1.0, 0.0], wrong)
+    for wrong in (None, 0, np.random, np.random.RandomState(0)):
+        with pytest.raises(ValueError, match="^rng must be a generator of numpy"):
+            theory.hidden_starts(wrong, 2, 1, 2)
+
+
+def test_steps_to_keep_are_whole_numbers_in_any_container():
+    kept = theory.descend(Population(2), 0.5, [0.6, 0.8], 0.1, max_steps=4, at=np.array([0, 2], np.int8)).at
+    assert kept.tolist() == [0, 2, 4]
+    for wrong in ([0, True], [0.5], ["1"], np.array(["2020"], "M8[Y]"), np.ma.array([0, 1])):
+        with pytest.raises(ValueError, match="^at must be"):
+            theory.descend(Population(2), 0.5, [0.6, 0.8], 0.1, at=wrong)
+
+
 # --- masks
 
 
