@@ -8,7 +8,7 @@ on. What a kink of a sample does is decided in `theory.kinks`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 

@@ -1,0 +1,159 @@
+"""Events of `integrate`: each fires once, when its value, nonzero before, becomes 0 or changes sign."""
+
+import numpy as np
+import pytest
+
+import theory
+from theory import Event, Line, Population, Sample, integrate
+from theory.flow import METHODS
+
+DECAY = Line(0.0, 0.0)  # nothing moves: t alone decides
+
+
+def fired(value, t=5.0, loss=DECAY, a0=1.0, w0=1.0, **options):
+    """Times at which an event that does not end the run fires."""
+    event = Event("it", value, terminal=False, direction=options.pop("direction", 0))
+    return [when for name, when in integrate(loss, a0, w0, t, events=[event], **options).events if name == "it"]
+
+
+def test_an_event_where_two_pieces_join_is_seen():
+    zero = Event("zero", lambda t, a, w: w[0])
+    run = integrate(Line(k_minus=-0.2), -1.5, 0.5, 20.0, events=[zero])
+    assert run.status == "stopped" and run.t[-1] == pytest.approx(0.52255046, abs=1e-8) and run.w[-1, 0] == 0
+    assert dict(run.events) == {"zero": run.t[-1], "kink": run.t[-1]}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_crossing_of_a_kink_of_a_sample_is_seen_by_an_event_of_the_same_value(method):
+    rng = np.random.default_rng(4)
+    x, w0 = rng.normal(size=(12, 3)), rng.normal(size=3)
+    loss = Sample(x, np.maximum(x[:, 0], 0) + 0.3 * rng.normal(size=12))
+    grid = np.linspace(0, 20, 4001)
+    sides = np.sign(integrate(loss, 0.7, w0, grid, method=method).w @ x.T)
+    crossed = [i for i in range(12) if sides[0, i] * sides[-1, i] < 0]
+    events = [Event(f"row {i}", lambda t, a, w, i=i: x[i] @ w, terminal=False) for i in range(12)]
+    run = integrate(loss, 0.7, w0, 20.0, events=events, method=method)
+    names = [name for name, _ in run.events]
+    assert len(crossed) >= 3
+    for i in range(12):
+        seen = names.count(f"row {i}")
+        assert seen % 2 == (i in crossed) or (abs(run.w[-1] @ x[i]) < 1e-9 and seen)
+
+
+@pytest.mark.parametrize("name", ["dead", "kink", "finished", "failed", ""])
+def test_ends_are_known_by_their_type_and_never_by_a_name(name):
+    run = integrate(Population(3), -0.2, [0.3, 0.4, 0.5], 5.0, events=[Event(name, lambda t, a, w: t - 1.0)])
+    assert (run.status, run.verdict, run.t[-1]) == ("stopped", "undecided", pytest.approx(1.0, abs=1e-12))
+
+
+def test_a_value_that_is_0_at_the_start_or_all_along_fires_nothing():
+    assert fired(lambda t, a, w: 0.0) == []
+    assert fired(lambda t, a, w: t) == []  # 0 at the start, above it ever after
+    run = integrate(Population(3), 0.5, [0.3, 0.4, 0.0], 9.0, events=[Event("w3", lambda t, a, w: w[2])])
+    assert run.status == "finished" and run.events == ()
+
+
+def test_an_event_fires_when_its_value_becomes_0_and_again_only_after_it_has_been_nonzero():
+    assert fired(lambda t, a, w: max(1.0 - t, 0.0)) == pytest.approx([1.0], abs=1e-9)  # becomes 0 and stays
+    assert fired(lambda t, a, w: max(1.0 - t, 0.0) - max(t - 3.0, 0.0)) == pytest.approx([1.0], abs=1e-9)
+    waves = fired(lambda t, a, w: np.cos(np.pi * t), t=np.linspace(0, 5, 101), loss=Population(2), w0=[0.3, 0.4])
+    assert waves == pytest.approx([0.5, 1.5, 2.5, 3.5, 4.5], abs=1e-9)
+
+
+@pytest.mark.parametrize(("direction", "times"), [(0, [1.0, 3.0]), (-1, [1.0]), (1, [3.0])])
+def test_the_direction_is_that_of_the_sign_before(direction, times):
+    value = lambda t, a, w: (t - 1.0) * (t - 3.0)  # noqa: E731
+    found = fired(value, loss=Population(2), w0=[0.3, 0.4], direction=direction)
+    assert found == pytest.approx(times, abs=1e-9)
+
+
+def test_events_at_one_time_all_fire_and_the_first_listed_ends_the_run():
+    first, second = Event("first", lambda t, a, w: t - 1.0), Event("second", lambda t, a, w: 2.0 - 2 * t)
+    run = integrate(Population(2), 0.5, [0.3, 0.4], 5.0, events=[first, second])
+    assert run.status == "stopped" and "'first'" in run.message and run.events[0][0] == "first"
+    passing = [Event("passing", lambda t, a, w: t - 1.0, terminal=False), second]
+    run = integrate(Population(2), 0.5, [0.3, 0.4], 5.0, events=passing)
+    assert [name for name, _ in run.events] == ["passing", "second"] and "'second'" in run.message
+
+
+@pytest.mark.parametrize("width", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize("method", ["DOP853", "BDF"])
+def test_a_narrow_event_inside_a_step_is_found(width, method):
+    for middle in (0.37, 1.234, 4.04):
+        found = fired(
+            lambda t, a, w, m=middle: (t - m) ** 2 - (width / 2) ** 2, loss=Population(2), w0=[0.3, 0.4], method=method
+        )
+        assert found == pytest.approx([middle - width / 2, middle + width / 2], abs=1e-8)
+
+
+def test_a_narrow_crossing_of_a_kink_inside_a_step_is_followed():
+    """w passes a kink and comes back within what would be one step; the batch, which cuts its steps, agrees."""
+    rng = np.random.default_rng(1)
+    met = 0
+    for _ in range(30):
+        x, w0 = rng.normal(size=(30, 2)), rng.normal(size=2)
+        loss = Sample(x, np.maximum(x[:, 0], 0) + 0.3 * rng.normal(size=30))
+        run = integrate(loss, 0.9, w0, [10.0], rtol=1e-6)
+        batch = theory.integrate_batch(loss, [0.9], [w0], [10.0])
+        assert run.loss[-1] == pytest.approx(batch.loss[0, 0], abs=1e-5)
+        met += len(run.events)
+    assert met > 100
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        (lambda t, a, w: a, "events must be a list of theory.Event, got <function"),
+        ([lambda t, a, w: a], r"events must be a list of theory.Event, got \(<function"),
+        (3, "events must be a list of theory.Event, got 3"),
+        ("kink", "events must be a list of theory.Event"),
+        (
+            [Event("big", lambda t, a, w: a > 0.9)],
+            r"event 'big' must give a number that changes sign, got (True|False)",
+        ),
+        ([Event("word", lambda t, a, w: "1")], "event 'word' must give a number, got '1'"),
+        ([Event("complex", lambda t, a, w: 1j)], "event 'complex' must give a number, got 1j"),
+        ([Event("nan", lambda t, a, w: np.nan)], "event 'nan' must give a number, got nan at t = 0"),
+        ([Event("wrong", lambda t, a, w: w[7])], "event 'wrong' raised IndexError at t = 0"),
+        ([Event("later", lambda t, a, w: 1 / (t < 0.5))], "event 'later' raised ZeroDivisionError at t = "),
+    ],
+)
+def test_what_is_no_event_is_refused_in_words(events, message):
+    with pytest.raises(ValueError, match=message):
+        integrate(Population(2), 0.5, [0.3, 0.4], 5.0, events=events)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": 3}, "the name of an event must be a str, got 3"),
+        ({"value": 1.0}, "event 'it' needs a function"),
+        ({"direction": 2}, "direction of event 'it' must be -1, 0 or 1, got 2"),
+        ({"direction": True}, "direction of event 'it' must be -1, 0 or 1, got True"),
+        ({"terminal": 1}, "terminal of event 'it' must be True or False, got 1"),
+    ],
+)
+def test_an_event_is_checked_when_it_is_made(change, message):
+    with pytest.raises(ValueError, match=message):
+        Event(**{"name": "it", "value": lambda t, a, w: a, **change})
+
+
+def test_one_event_none_and_generators_are_taken():
+    one = Event("it", lambda t, a, w: t - 1.0)
+    for events in (one, [one], (event for event in [one])):
+        assert integrate(Population(2), 0.5, [0.3, 0.4], 5.0, events=events).status == "stopped"
+    assert integrate(Population(2), 0.5, [0.3, 0.4], 5.0, events=None).status == "finished"
+    size_1 = Event("it", lambda t, a, w: w[:1] - 0.5, direction=np.int64(1))
+    assert integrate(Population(2), 0.5, [0.3, 0.4], 9.0, events=size_1).status == "stopped"
+
+
+def test_events_see_the_users_units_of_a_masked_and_scaled_loss():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 3))
+    loss = theory.Masked(Sample(x * 64, np.maximum(x[:, 0], 0) * 1024), [1, 0, 1])
+    free = integrate(loss, 4.0, [1.0, 9.0, 2.0], 1e-3)
+    seen = []
+    half = Event("half", lambda t, a, w: seen.append((t, w.copy())) or t - 5e-4)
+    run = integrate(loss, 4.0, [1.0, 9.0, 2.0], 1e-3, events=[half])
+    assert run.t[-1] == pytest.approx(5e-4, rel=1e-9) and free.t[-1] == pytest.approx(1e-3)
+    assert max(t for t, _ in seen) <= 1e-3 and all(w.shape == (3,) and w[1] == 0 for _, w in seen)

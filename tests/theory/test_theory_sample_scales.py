@@ -1,0 +1,101 @@
+"""Samples of every scale: no threshold without one, and powers of 4 change no bit."""
+
+import numpy as np
+import pytest
+
+import theory
+from theory.batch import STATUSES
+from theory.flow import METHODS
+
+
+def scaled(rng, exponents):
+    """A noisy sample, a start, and times, with 10^exponents the sizes of a0, |w0|, x and y."""
+    a, w, across, height = 10.0 ** np.asarray(exponents)
+    d, n = int(rng.integers(2, 5)), int(rng.integers(4, 20))
+    x = rng.normal(size=(n, d))
+    y = np.maximum(x[:, 0], 0) + 0.3 * rng.normal(size=n)
+    w0 = rng.normal(size=d)
+    times = np.array([0.0, 1e-3, 0.1, 1.0, 10.0, 100.0]) / (across * height)
+    return theory.Sample(x * across, y * height), rng.choice([-1, 1]) * a, w0 * w / np.hypot.reduce(w0), times
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_the_loss_never_rises_at_any_scale_and_both_ways_agree(seed):
+    rng = np.random.default_rng([seed, 1])
+    exponents = rng.uniform(-12, 8, size=4)
+    if seed % 3 == 0:
+        exponents[2:] = 0
+    loss, a0, w0, times = scaled(rng, exponents)
+    batch = theory.integrate_batch(loss, [a0], [w0], times)
+    run = theory.integrate(loss, a0, w0, times, max_evaluations=10_000)
+    seen = batch.loss[0][np.isfinite(batch.loss[0])]
+    for found in (seen, run.loss):
+        assert (np.diff(found) <= 1e-8 * found[0]).all()
+    status = STATUSES[batch.status[0]]
+    assert run.status == status or run.status == "failed"
+    if run.status == status == "finished":
+        assert np.allclose(run.loss, seen, rtol=0, atol=1e-6 * seen[0])
+    if "failed" in (status, run.status):  # a true reason: fast beside slow
+        fast = max(abs(a0), np.hypot.reduce(w0)) ** 2 * (loss.x**2).mean() * times[-1]
+        assert fast > 1e3
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("seed", range(5))
+def test_powers_of_4_give_equal_bits(method, seed):
+    rng = np.random.default_rng([seed, 2])
+    loss, a0, w0, _ = scaled(rng, [0, 0, 0, 0])
+    across, height = 4.0 ** rng.integers(-15, 15), 4.0 ** rng.integers(-15, 15)
+    size, times = np.sqrt(height / across), np.array([0.5, 3.0, 20.0])
+    other = theory.Sample(loss.x * across, loss.y * height)
+    one = theory.integrate(loss, a0, w0, times, method=method)
+    two = theory.integrate(other, a0 * size, w0 * size, times / (across * height), method=method, atol=1e-12 * size)
+    assert np.array_equal(one.a * size, two.a) and np.array_equal(one.w * size, two.w)
+    assert np.array_equal(one.loss * height**2, two.loss) and (one.status, one.verdict) == (two.status, two.verdict)
+    assert [t for _, t in one.events] == [t * across * height for _, t in two.events]
+    if method == "DOP853":
+        batches = [
+            theory.integrate_batch(loss, [a0], [w0], times),
+            theory.integrate_batch(other, [a0 * size], [w0 * size], times / (across * height)),
+        ]
+        assert np.array_equal(batches[0].a * size, batches[1].a) and np.array_equal(batches[0].w * size, batches[1].w)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_powers_of_4_give_equal_bits_of_lines_and_populations(seed):
+    rng = np.random.default_rng([seed, 3])
+    height, across, times = 4.0 ** rng.integers(-15, 15), 4.0 ** rng.integers(-8, 8), np.array([0.5, 3.0, 20.0])
+    a0, w0 = rng.normal(), rng.normal(size=3)
+    size = np.sqrt(height)
+    one = theory.integrate(theory.Population(3), a0, w0, times)
+    two = theory.integrate(theory.Population(3, target=height), a0 * size, w0 * size, times / height, atol=1e-12 * size)
+    assert np.array_equal(one.a * size, two.a) and np.array_equal(one.w * size, two.w) and one.verdict == two.verdict
+    c, k, size = rng.random(2), rng.normal(size=2), np.sqrt(height / across)
+    one = theory.integrate(theory.Line(*c, *k), a0, w0[:1], times)
+    two = theory.integrate(
+        theory.Line(*(c * across**2), *(k * height / across)),
+        a0 * size,
+        w0[:1] * size,
+        times / (across * height),
+        atol=1e-12 * size,
+    )
+    assert np.array_equal(one.a * size, two.a) and np.array_equal(one.w * size, two.w) and one.verdict == two.verdict
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_verdict_is_the_exact_one_or_undecided_at_any_scale(seed):
+    rng = np.random.default_rng([seed, 4])
+    d, (low, high) = int(rng.integers(1, 4)), [(-12, 8), (-2, 2), (-300, 3)][seed % 3]
+    a0 = rng.choice([-1, 0, 1], p=[0.4, 0.1, 0.5]) * 10 ** rng.uniform(low, high)
+    w0 = rng.choice([-1, 1], size=d) * 10 ** rng.uniform(low, high, size=d)
+    population = theory.Population(d, target=float(rng.choice([1, -1, 1e-6, 1e5])))
+    loss = population if d > 1 or seed % 2 else theory.Line(*rng.random(2), *rng.normal(size=2))
+    options = {"method": str(rng.choice(["DOP853", "LSODA", "Radau"])), "rtol": float(rng.choice([1e-3, 1e-6, 1e-9]))}
+    run = theory.integrate(loss, a0, w0, 80.0, max_evaluations=2000, **options)
+    assert run.verdict in ("undecided", theory.limit(a0, w0, loss).verdict)
+    assert len(run.loss) < 2 or (np.diff(run.loss) <= 10 * options["rtol"] * run.loss[0] + 1e-300).all()
+
+
+def test_a_weight_across_that_the_solver_cannot_see_gives_no_failure():
+    run = theory.integrate(theory.Population(2), 0.0, [-1.0, 3.4e-108], 80.0)
+    assert run.verdict in ("learns", "undecided") and theory.limit(0.0, [-1.0, 3.4e-108]).verdict == "learns"
