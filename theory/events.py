@@ -65,7 +65,7 @@ def checked(events: Event | Iterable[Event] | None) -> tuple[Event, ...]:
 def number_of(event: Event, t: float, a: float, w: Array) -> float:
     """Return the value of an event; ValueError where it is no real number."""
     try:
-        value = event.value(t, a, w)
+        value = event.value(float(t), float(a), w)
     except Exception as error:
         raise ValueError(f"event {event.name!r} raised {type(error).__name__} at t = {t:g}: {error}") from error
     if isinstance(value, np.ndarray) and value.size == 1:
@@ -130,6 +130,8 @@ class Watch:
 def _first(value: Callable[[float], float], low: float, high: float, before: float, end: float) -> float:
     """Return the first moment in (low, high] at which the value, of sign `before` until then, is 0 or beyond."""
     at_low = value(low) * before
+    if at_low > 0 and value(high) * before > 0:
+        return high  # it changes sign where w is landed on a kink
     if end * before < 0 < at_low:
         return float(brentq(value, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps))
     if at_low <= 0:

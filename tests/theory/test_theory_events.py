@@ -115,7 +115,7 @@ def test_a_narrow_crossing_of_a_kink_inside_a_step_is_followed():
         ([Event("complex", lambda t, a, w: 1j)], "event 'complex' must give a number, got 1j"),
         ([Event("nan", lambda t, a, w: np.nan)], "event 'nan' must give a number, got nan at t = 0"),
         ([Event("wrong", lambda t, a, w: w[7])], "event 'wrong' raised IndexError at t = 0"),
-        ([Event("later", lambda t, a, w: 1 / (t < 0.5))], "event 'later' raised ZeroDivisionError at t = "),
+        ([Event("later", lambda t, a, w: 1 / int(t < 0.5))], "event 'later' raised ZeroDivisionError at t = "),
     ],
 )
 def test_what_is_no_event_is_refused_in_words(events, message):
