@@ -18,7 +18,7 @@ from empirics import interrupts, sweep
 
 PROGRAM = [sys.executable, str(Path(__file__).parents[1] / "paper_repro.py")]
 # a step takes a good part of a second: whoever does not wait for the worker loses its epoch
-SLOW = ["train", "--arms", "lrr", "--model", "resnet8", "--width", "160", "--images-per-class", "100", "--batch-size",
+SLOW = ["train", "--arms", "lrr", "--model", "resnet8", "--width", "64", "--images-per-class", "100", "--batch-size",
         "500", "--epochs", "200", "--levels", "2", "--seeds", "0", "--workers", "1"]  # fmt: skip
 TINY = ["train", "--arms", "lrr", "--model", "resnet8", "--width", "4", "--images-per-class", "20", "--batch-size",
         "32", "--epochs", "2", "--levels", "2", "--seeds", "0", "--workers", "1"]  # fmt: skip

@@ -12,7 +12,7 @@ from waiting import wait_for
 
 COMMAND = [sys.executable, str(Path(__file__).parents[1] / "paper_repro.py"), "train", "--preset", "quick"]
 # a step takes a good part of a second: whoever does not wait for the worker loses its epoch
-SLOW = ["--arms", "lrr", "--model", "resnet8", "--width", "160", "--images-per-class", "100", "--batch-size", "500",
+SLOW = ["--arms", "lrr", "--model", "resnet8", "--width", "64", "--images-per-class", "100", "--batch-size", "500",
         "--epochs", "200", "--levels", "2", "--seeds", "0", "--workers", "1"]  # fmt: skip
 
 
