@@ -45,3 +45,11 @@ def test_the_baselines_are_what_is_beaten(tmp_path):
 def test_a_fault_is_the_exit_code(monkeypatch, capsys):
     monkeypatch.setattr(torture, "PARTS", {"kills": lambda root, n: {"kills": n, "lost": 1}})
     assert torture.main(["--n", "3"]) == 1 and "kills 3, lost 1" in capsys.readouterr().out
+
+
+def test_the_flow_of_random_samples_is_one_in_every_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(torture.flows, "METHODS", ("DOP853", "LSODA"))
+    drawn = torture.flows.disagreements
+    monkeypatch.setattr(torture.flows, "disagreements", lambda seeds: drawn(list(seeds)[:4], ("DOP853", "LSODA")))
+    found = torture.samples(tmp_path, 1)
+    assert found["samples"] == 10 and found["agree"] == 4 and not found.get("faults")

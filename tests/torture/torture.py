@@ -1,6 +1,7 @@
-"""The long tier of reliability, `make torture`: kills of runs and of the command, a soak, edited files, two baselines.
+"""The long tier of reliability, `make torture`: kills of runs and of the command, a soak, edited files, two baselines,
+and the flow of random samples.
 
-python tests/torture/torture.py [kills] [sweeps] [soak] [edits] [baselines] [--n N]     without a name all; N: 200
+python tests/torture/torture.py [kills] [sweeps] [soak] [edits] [baselines] [flows] [--n N]   (without a name all; N: 200)
 
 Children are forked from this process, in which torch is loaded once, with one thread.
 """
@@ -23,6 +24,7 @@ if __name__ == "__main__":
 
 import json
 
+import flows
 import torch
 from processes import DEVNULL, fork, start, status
 from tiny_runs import arm, clip, lab_in
@@ -287,9 +289,24 @@ def baselines(root: Path, n: int) -> dict[str, int]:
     return found
 
 
-PARTS = {"kills": kills, "sweeps": sweeps, "soak": soak, "edits": edits, "baselines": baselines}
+def samples(root: Path, n: int) -> dict[str, int]:
+    """Follow the flow of 10 n random samples in every way; print those in which the ways disagree."""
+    found, faults = flows.disagreements(range(10 * n))
+    print(*faults, sep="\n")
+    return {"samples": 10 * n, "solvers": len(flows.METHODS), **found}
+
+
+PARTS = {"kills": kills, "sweeps": sweeps, "soak": soak, "edits": edits, "baselines": baselines, "flows": samples}
 # counts that must be 0
-FAULTS = ("lost", "differing", "silent", "growth of descriptors", "growth of disk (MB)", "memory grown too much")
+FAULTS = (
+    "lost",
+    "differing",
+    "faults",
+    "silent",
+    "growth of descriptors",
+    "growth of disk (MB)",
+    "memory grown too much",
+)
 
 
 def main(arguments: list[str]) -> int:
