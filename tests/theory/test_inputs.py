@@ -3,7 +3,6 @@
 import copy
 import json
 import pickle
-import subprocess
 import sys
 import warnings
 from decimal import Decimal
@@ -11,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from processes import run
 
 import figures
 import theory
@@ -311,5 +311,4 @@ def test_dir_of_figures_lists_what_it_offers_and_loads_nothing():
     for name in offered:
         assert getattr(figures, name) is not None
     code = "import figures, sys; dir(figures); print([m for m in ('numpy', 'matplotlib') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert run([sys.executable, "-c", code], check=True).stdout == "[]\n"
