@@ -200,13 +200,16 @@ def _heard_interrupts() -> Iterator[list[Callable[[], None]]]:
     """A list that grows with every signal to end that the caller handles: calls of the caller's handler.
 
     A hang-up counts as the first one alone: when a terminal goes, its shell and the system may both say so, and batch
-    systems say it right after SIGTERM. Nobody means workers to be ended in the middle of an epoch by that.
+    systems say it right after SIGTERM, or before: signals that come together are heard by number. Nobody means workers
+    to be ended in the middle of an epoch by that.
     """
     pressed: list[Callable[[], None]] = []
+    heard: list[int] = []
     before = {number: signal.getsignal(number) for number in ENDS}
 
     def hear(number: int, frame: Any) -> None:
-        if pressed and number == HANG_UP:
+        heard.append(number)
+        if len(heard) > 1 and (number == HANG_UP or set(heard[:-1]) == {HANG_UP}):
             return
         pressed.append(lambda: before[number](number, frame))
         before[number](number, frame)

@@ -82,6 +82,16 @@ def test_text_is_handed_over_and_everything_written_comes_back():
     assert run([sys.executable, "-c", "import sys; print(sys.stdin.read())"]).stdout == "\n", "nothing is waited for"
 
 
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.default_int_handler])
+def test_what_is_started_hears_ctrl_c_also_where_the_tests_are_in_the_background(before):
+    former = signal.signal(signal.SIGINT, before)
+    try:
+        done = run([sys.executable, "-c", "import signal; print(signal.getsignal(2) is signal.default_int_handler)"])
+        assert done.stdout == "True\n" and signal.getsignal(signal.SIGINT) == before
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
 INNER = """
 import signal, sys, pytest
 from pathlib import Path

@@ -13,9 +13,10 @@ import itertools
 import os
 import signal
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess, Popen, TimeoutExpired
 
@@ -60,9 +61,25 @@ def start(command: Sequence[str], **options) -> Popen:
     mark = f"{_SESSION}.{next(_numbers)}."
     env = {**(options.pop("env", None) or os.environ), MARK: mark}
     text = {} if options.get("text") is False else {"text": True, "errors": "replace"}
-    process = Popen(command, **{"stdout": PIPE, "stderr": PIPE, **text, **options}, env=env, start_new_session=True)
+    with _hearing_ctrl_c():
+        process = Popen(command, **{"stdout": PIPE, "stderr": PIPE, **text, **options}, env=env, start_new_session=True)
     _started[process] = mark
     return process
+
+
+@contextlib.contextmanager
+def _hearing_ctrl_c() -> Iterator[None]:
+    """What is started meanwhile hears Ctrl-C, as from a terminal, also where the tests do not: in the background."""
+    ignored = (
+        signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread()
+    )
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def finish(process: Popen, seconds: float | None = None, given: str | None = None) -> tuple[str, str]:
