@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.batch_flows import FLOWS, balanced, follow, on_samples
-from theory.checks import Array, finite, known, number
+from theory.checks import Array, bits, finite, known, number
 from theory.exact import refuse_large
 from theory.losses import Loss
 from theory.network import split
@@ -185,9 +185,10 @@ def settle_samples(
     horizon, tolerance = _positive(horizon=horizon, tolerance=tolerance)
     _refuse_trials(x, y, a0, w0)
     if masks is not None:
-        masks = np.asarray(masks)
-        if masks.shape != w0.shape or not np.isin(masks, (0, 1)).all():
-            raise ValueError(f"masks must be of 0 and 1, shape {w0.shape}, got {masks.shape}: one row a trial, as w0")
+        given, masks = masks, bits(masks)
+        if masks is None or masks.shape != w0.shape:
+            shape = np.shape(given)
+            raise ValueError(f"masks must be of 0 and 1, shape {w0.shape}, got {shape}: one row a trial, as w0")
         x, w0 = x * masks[:, None], w0 * masks
     a, w, _, gradient = on_samples(x, y, balanced(a0, split(w0)[2]), w0, np.array([horizon]), tolerance)
     return a[:, 0], w[:, 0], gradient

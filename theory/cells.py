@@ -73,7 +73,8 @@ class Smooth(Cell):
 
     def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return the gradient of the loss."""
-        return self.loss.gradient(a, v)
+        da, dv = self.loss.gradient(a, v)
+        return da, np.asarray(dv)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from theory.checks import Array
 State = tuple[float, Array]
 INSIDE = np.array([1e-3, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1 - 1e-3, 1.0])  # nodes for edges, of a step
 LOOKS = np.array([0.02, 0.25, 0.5, 0.75, 0.98, 1.0])  # nodes for events
+ROUNDED = 1e-12  # a value below this share of the largest seen is not known to be nonzero again
+CORNER = 0.5  # the same for events, which may have corners
 NEAR = 0.1  # a parabola whose least value is below this share of its bend may hide one below 0
 
 
@@ -84,14 +86,18 @@ class Watch:
 
     def __init__(self, events: Sequence[Event], a: float, w: Array):
         self.events = tuple(events)
-        self.before = [float(np.sign(number_of(event, 0.0, a, w))) for event in self.events]
+        values = [number_of(event, 0.0, a, w) for event in self.events]
+        self.rough = [False] * len(values)  # w has slid since the value was last known to be nonzero
+        self.before = [float(np.sign(value)) for value in values]
+        self.largest = [abs(value) if abs(value) < np.inf else 0.0 for value in values]
 
     def passed(
-        self, start: float, end: float, state: Callable[[float], State], last: State | None = None
+        self, start: float, end: float, state: Callable[[float], State], last: State | None = None, slides: bool = False
     ) -> list[tuple[float, Event]]:
         """Return what fires in (start, end], (time, event) in order, up to the first terminal one.
 
         state : time -> (a, w); `last`, if given, is the state at the end
+        slides : w slides along kinks: the value of a kink is 0 up to rounding there, and not nonzero again
         """
         if not self.events or not end > start:
             return []
@@ -100,30 +106,33 @@ class Watch:
         states = [state(t) for t in times[:-1]] + [state(end) if last is None else last]
         found = []
         for i, event in enumerate(self.events):
-            found += [(t, i, event) for t in self._fires(i, event, times, states, state)]
+            found += [(t, i, event) for t in self._fires(i, event, times, states, state, slides)]
         found.sort(key=lambda one: one[:2])
         stop = next((k for k, one in enumerate(found) if one[2].terminal), len(found))
         return [(t, event) for t, _, event in found[: stop + 1]]
 
-    def _fires(self, i: int, event: Event, times: Array, states: list[State], state) -> list[float]:
+    def _fires(self, i: int, event: Event, times: Array, states: list[State], state, slides) -> list[float]:
         def value(t: float) -> float:
             return number_of(event, t, *state(t))
 
         values = [number_of(event, t, *point) for t, point in zip(times, states, strict=True)]
         nodes = list(zip(times.tolist(), values, strict=True))
-        for j in dips(np.array(values)):
+        for j in dips(np.array(values), CORNER):
             if values[j] != 0 and (t := least(value, times[j - 1], times[j + 1], np.sign(values[j]))) is not None:
                 nodes.append((t, value(t)))
         nodes.sort()
-        fired = []
+        fired, self.largest[i] = [], max(self.largest[i], *(abs(value) for value in values if abs(value) < np.inf), 0.0)
+        self.rough[i] = self.rough[i] or slides
         for (t0, _), (t1, v) in zip(nodes, nodes[1:], strict=False):
+            if self.rough[i] and abs(v) <= ROUNDED * self.largest[i]:
+                v = 0.0
             sign, before = float(np.sign(v)), self.before[i]
             if before and sign != before:
                 if event.direction in (0, -before):
                     fired.append(_first(value, t0, t1, before, v))
-                self.before[i] = sign
-            elif sign:
-                self.before[i] = sign
+                self.before[i] = 0.0
+            if sign:
+                self.before[i], self.rough[i] = sign, slides
         return fired
 
 
@@ -133,7 +142,7 @@ def _first(value: Callable[[float], float], low: float, high: float, before: flo
     if at_low > 0 and value(high) * before > 0:
         return high  # it changes sign where w is landed on a kink
     if end * before < 0 < at_low:
-        return float(brentq(value, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps))
+        return _crossing(value, low, high)
     if at_low <= 0:
         return low  # it was nonzero before, at the joint of two pieces
     while low < (middle := (low + high) / 2) < high:  # it is 0 from somewhere on
@@ -141,22 +150,22 @@ def _first(value: Callable[[float], float], low: float, high: float, before: flo
     return high
 
 
-def dips(values: Array) -> list[int]:
+def dips(values: Array, near: float = NEAR) -> list[int]:
     """Return the inner nodes, of values (n,), at which |value| is least of three of one sign and may hide a 0."""
     before, here, after = np.abs(values[:-2]), np.abs(values[1:-1]), np.abs(values[2:])
     bend = before - 2 * here + after
     one = (np.sign(values[:-2]) == np.sign(values[1:-1])) & (np.sign(values[1:-1]) == np.sign(values[2:]))
     with np.errstate(all="ignore"):
         lowest = here - (after - before) ** 2 / (8 * bend)
-    return (np.flatnonzero(one & (here <= before) & (here <= after) & (bend > 0) & (lowest < NEAR * bend)) + 1).tolist()
+    return (np.flatnonzero(one & (here <= before) & (here <= after) & (bend > 0) & (lowest < near * bend)) + 1).tolist()
 
 
 def least(value: Callable[[float], float], low: float, high: float, sign: float) -> float | None:
-    """Return where value, of the given sign at both ends, is on the other side between them; None if nowhere."""
+    """Return where value, of the given sign at both ends, is 0 or beyond between them; None if nowhere."""
     found = minimize_scalar(
         lambda t: sign * value(t), bounds=(low, high), method="bounded", options={"xatol": 1e-9 * (high - low)}
     )
-    return float(found.x) if found.fun < 0 else None
+    return float(found.x) if found.fun <= 0 else None
 
 
 class Edges:
@@ -210,6 +219,10 @@ def _root(value: Callable[[float], float], low: float, high: float) -> float:
     """Return where the value falls to 0, or the ends where it does so by rounding."""
     if value(low) <= 0:
         return float(low)
-    return (
-        float(brentq(value, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps)) if value(high) < 0 else float(high)
-    )
+    return _crossing(value, low, high) if value(high) < 0 else float(high)
+
+
+def _crossing(value: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a value of opposite signs at its ends crosses 0."""
+    finite = lambda t: float(np.clip(value(t), -1e300, 1e300))  # noqa: E731
+    return float(brentq(finite, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps, maxiter=2000, disp=False))

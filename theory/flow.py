@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,9 +17,9 @@ from scipy.integrate import BDF, DOP853, LSODA, RK23, RK45, Radau
 from theory.basins import VERDICTS, verdicts
 from theory.cells import Cell, Ended, LineSide, Rest, SampleCell, Smooth
 from theory.charts import Chart
-from theory.checks import Array, finite, known
+from theory.checks import Array, finite, known, scalar, whole
 from theory.events import INSIDE, Edges, Event, Watch, checked
-from theory.losses import Independent, Line, Loss, Population, completed
+from theory.losses import Independent, Line, Loss, Population, completed, learned_within
 from theory.samples import Masked, Sample
 from theory.units import Units, canonical
 
@@ -33,7 +32,8 @@ DIED = "w died: it tends to 0 and a to +-sqrt(c)"
 DOUBTFUL = "a passed 0 on a kink, which the flow may have left to either side"
 KNOWN = (Line, Population, Independent, Sample)
 SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below what its tolerance is made for
-GONE = 1e-13  # |w| below this share of |a| is 0: with c > 0 its direction has had time to come to rest
+# With c > 0, |w| below this share of |a| and of what fits the data with it is 0: its direction has had time to rest.
+GONE = 1e-13
 ASLEEP = 1e-10  # of a balanced neuron: |w| below this share of the start, still falling along a ray, never returns
 LOST = 1e-150  # and below this share in any case: its squares underflow
 AT_ONE_TIME = 200  # kinks met without a step in time, before a run gives up
@@ -138,7 +138,7 @@ def integrate(
     """
     loss = loss if isinstance(loss, Masked) else completed(loss)
     a0, w0, times = _checked(loss, a0, w0, t, method, {"rtol": rtol, "atol": atol})
-    events = checked(events)
+    events, max_evaluations = checked(events), whole("max_evaluations", max_evaluations, 1)
     if isinstance(loss, Masked):
         options = {"method": method, "rtol": rtol, "atol": atol, "max_evaluations": max_evaluations}
         return _widened(loss, a0, w0, t, events, exact_balance=exact_balance, **options)
@@ -182,7 +182,8 @@ def _checked(
 ) -> tuple[float, Array, Array]:
     known("method", method, METHODS)
     for name, value in tolerances.items():
-        if not isinstance(value, Real) or not 0 < value < np.inf:
+        found = scalar(value)
+        if found is None or not 0 < found < np.inf:
             raise ValueError(f"{name} must be a number above 0, got {value!r:.60}: 1e-9 is a good one")
     a0, w0, t = finite(a0=a0, w0=w0, t=t)
     if a0.ndim or w0.ndim > 1 or w0.size != loss.d:
@@ -234,7 +235,10 @@ class _Follower:
     def follow(self, a0: float, w0: Array) -> _Track:
         """Return what the run gathers from (a0, w0)."""
         run, r0 = self.run, float(np.hypot.reduce(w0))
-        self.size0, self.may_die = max(abs(a0), r0), a0 * run.loss.aim < 0 and abs(a0) > r0
+        self.size0 = max(abs(a0), r0)
+        self.may_die = isinstance(run.loss, Population) and a0 * run.loss.aim < 0 and abs(a0) > r0
+        # small beside the tolerance, and beside the w that would fit with so large an a
+        self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
         self.watch = Watch([self._in_units(event) for event in self.events], a0, w0)
         cell, now, a, w = self._start_cell(a0, w0), 0.0, a0, w0
@@ -326,7 +330,8 @@ class _Follower:
         elif met is not None:
             after = replace(cell, start=v) if isinstance(cell, SampleCell) else Ended("dead", DIED)
         last = end if until == solver.t_bound else now + until
-        fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w))
+        slides = any(isinstance(one, SampleCell) and len(one.sliding) > 0 for one in (cell, after))
+        fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), slides)
         halted = next((one for one in fired if one[1].terminal), None)
         ending = halted[0] if halted else last
         self._add_rows(now + start, ending, last, state, now, (a, w))
@@ -356,14 +361,12 @@ class _Follower:
         rtol, atol = self.run.options["rtol"], self.run.options["atol"]
         if isinstance(cell, SampleCell) and cell.radial is None and radius > 0:
             return SHRUNK * min(radius, atol / rtol)
-        return (
-            100 * atol if isinstance(self.run.loss, Population) and isinstance(cell, Smooth) and self.may_die else None
-        )
+        return self.dead_radius if isinstance(cell, Smooth) and self.may_die else None
 
     def _dies(self, cell: Cell, a: float, v: Array) -> Cell | Ended | None:
         """Say what ends a run before its next piece, where w is next to 0."""
         radius = float(np.hypot.reduce(v))
-        if isinstance(cell, Smooth) and self.may_die and radius <= 100 * self.run.options["atol"]:
+        if isinstance(cell, Smooth) and self.may_die and radius <= self.dead_radius:
             return Ended("dead", DIED)
         if not isinstance(cell, SampleCell) or radius == 0:
             return None
@@ -371,9 +374,10 @@ class _Follower:
         if v @ dv <= 0:
             return None  # w grows
         if self.run.chart.balanced:
-            asleep = radius <= ASLEEP * self.size0 and cell.keeps_direction(v)
-            return Ended("dead", DIED) if asleep or radius <= LOST * self.size0 else None
-        return replace(cell, start=v).through_zero(a)[2] if radius <= GONE * abs(a) else None
+            size = min(self.size0, np.sqrt(cell.sample.kinks.fit) or np.inf)
+            asleep = radius <= ASLEEP * size and cell.keeps_direction(v)
+            return Ended("dead", DIED) if asleep or radius <= LOST * size else None
+        return replace(cell, start=v).through_zero(a)[2] if radius <= GONE * cell.sample.kinks.near_zero(a) else None
 
 
 def _with_length(function: Callable, least: float | None) -> Callable:
@@ -428,15 +432,9 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
         return "undecided"
     if run.chart.balanced and isinstance(loss, Population | Line) and a0 * aim < 0:
         return VERDICTS[int(verdicts(a0, w0, run.loss))]  # a = -|w| holds exactly all the way: a never changes sign
-    if aim and seen.loss[-1] < loss.goal + learned_within(loss) and seen.w[-1, 0] > 0:
+    if aim and seen.loss[-1] < loss.goal + learned_within(loss, LEARNED) and seen.w[-1, 0] > 0:
         return "learns"
     return "fails" if _lost(run, track) and not _lost_by_solver(run, w0) else "undecided"
-
-
-def learned_within(loss: Loss) -> float:
-    """Return by how much the loss of a run that has learned may exceed the goal: 1e-6 for the target relu(x_1)."""
-    at_start = float(loss.loss(0.0, np.zeros(loss.d)))
-    return LEARNED * at_start * (1 if isinstance(loss, Sample) else 4)
 
 
 def _lost_by_solver(run: _Run, w0: Array) -> bool:

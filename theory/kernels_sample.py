@@ -22,9 +22,9 @@ from theory.kernels_pattern import ON, SLIDES, WIDTH, decide, dot, inputs, land,
 from theory.kernels_zero import DIES, GROWS, leave
 
 UNDECIDED = 3  # w reached 0, where the flow may go on in several directions
-GONE = (
-    1e-9  # |w| below this share of |a| (of the start for c = 0) is next to 0, if its direction has come to rest there,
-)
+# |w| below this share of |a| and of what fits the data with it (for c = 0: of the start) is next to 0, if its direction
+# has come to rest there,
+GONE = 1e-9
 LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
 HELD = 1e-6  # the direction rests where what turns it is at most this share of the force
 STIFF = 1e3  # a flow that would relax by more than e^-1000 in the time left is stiff
@@ -138,10 +138,10 @@ def _point(q, c):
 
 
 @compiled
-def _end(state, c, size, tolerance, data, pattern, force, factors):
+def _end(state, c, size, fit, tolerance, data, pattern, force, factors):
     """Return (status, gradient norm), the status _GOES_ON while the flow moves; `force` holds F.
 
-    size : |(a, w)| at the start
+    size, fit : |(a, w)| at the start; a |w| that fits the data, up to a factor
     """
     (a, r), n = _point(state[0], c), state[1:]
     radial, full, pull, spread = dot(n, force), math.sqrt(dot(force, force)), 0.0, 0.0
@@ -156,11 +156,14 @@ def _end(state, c, size, tolerance, data, pattern, force, factors):
         return _GOES_ON, gradient
     turns = math.sqrt(max(full * full - radial * radial, 0.0))
     held = turns <= HELD * abs(radial)
+    if fit > 0:  # the size of w that fits the data, if that is less
+        size = min(size, math.sqrt(fit))
     if c == 0:
         if r <= LOST[1] * size or (held and r <= GONE * size and _slides_on(state, data, pattern, force, factors)):
             return DEAD, 0.0
         return _GOES_ON, gradient
-    if r <= LOST[0] * abs(a) or (held and r <= GONE * abs(a)):
+    beside = min(abs(a), fit / abs(a)) if fit > 0 else abs(a)
+    if r <= LOST[0] * beside or (held and r <= GONE * beside):
         return _AT_ZERO, gradient
     return _GOES_ON, gradient
 
@@ -273,8 +276,9 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     for v in range(d):
         state[1 + v] = w0[v] / r0
     start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
+    fit = _fit(data)
     t, saved, kept, cut = 0.0, 0, _first_step(state, c, force), np.inf
-    how, gradient = _end(state, c, size, tolerance, data, pattern, force, factors)
+    how, gradient = _end(state, c, size, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
     for _ in range(TRIES):
         if how == _AT_ZERO:
@@ -311,7 +315,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         sign = math.copysign(1.0, state[0]) if state[0] != 0 else math.copysign(1.0, dot(state[1:], force))
         decide(state[0], sign, state[1:], z, data, pattern, force, factors)
         t = times[saved] if h == left else t + h
-        how, gradient = _end(state, c, size, tolerance, data, pattern, force, factors)
+        how, gradient = _end(state, c, size, fit, tolerance, data, pattern, force, factors)
         _slopes(state, c, pattern, force, k[0])
         if h == left:
             _write(how, state, c, range(saved, saved + 1), a, w)
@@ -320,6 +324,16 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     how = FAILED if how < 0 else how
     _write(how, state, c, range(saved, len(times)), a, w)
     return how, gradient
+
+
+@compiled
+def _fit(data):
+    """Return a |w| that fits the data, up to a factor; 0 for no data."""
+    pull, square = 0.0, 0.0
+    for k in range(data[2].shape[1]):
+        pull += max(abs(data[2][0, k]), abs(data[2][1, k]))
+        square += max(data[3][0, k], data[3][1, k])
+    return pull / square if square > 0 else 0.0
 
 
 @compiled

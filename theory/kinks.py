@@ -66,6 +66,16 @@ class Kinks:
         """By how much the pull of the side z > 0 exceeds the other one's, shape (K,)."""
         return self.pull[1] - self.pull[0]
 
+    @property
+    def fit(self) -> float:
+        """The size of a |w| that fits the data, up to a factor: what is small beside it is near w = 0."""
+        square = float(self.square.max(axis=0).sum())
+        return float(np.abs(self.pull).max(axis=0).sum()) / square if square > 0 else 0.0
+
+    def near_zero(self, a: float) -> float:
+        """The size of w, the smaller of |a| and of what fits the data, beside which w is next to 0."""
+        return min(abs(a), self.fit / abs(a)) if a and self.fit else abs(a)
+
     def force(self, a: float, w: Array, on: NDArray[np.bool_]) -> Array:
         """Return F, shape (d,), with each kink on the side that `on`, shape (K,), says."""
         side, every = on.astype(int), np.arange(len(on))

@@ -157,3 +157,28 @@ def test_events_see_the_users_units_of_a_masked_and_scaled_loss():
     run = integrate(loss, 4.0, [1.0, 9.0, 2.0], 1e-3, events=[half])
     assert run.t[-1] == pytest.approx(5e-4, rel=1e-9) and free.t[-1] == pytest.approx(1e-3)
     assert max(t for t, _ in seen) <= 1e-3 and all(w.shape == (3,) and w[1] == 0 for _, w in seen)
+
+
+@pytest.mark.parametrize(
+    ("value", "times"),
+    [
+        (lambda t, a, w: -np.inf if t < 1 else (np.inf if t < 2 else -1.0), [1.0, 2.0]),
+        (
+            lambda t, a, w: np.exp(-40 * t) * np.cos(3 * t),
+            [np.pi / 6, np.pi / 2, 5 * np.pi / 6, 7 * np.pi / 6, 4.712389],
+        ),
+        (lambda t, a, w: abs(t - 0.37) - 0.02, [0.35, 0.39]),
+        (lambda t, a, w: max(0.0, abs(t - 0.37) - 0.05), [0.32]),
+        (lambda t, a, w: t**3 - 1e-60, [1e-20]),
+    ],
+)
+def test_values_that_jump_decay_have_corners_or_rest_at_0_are_events_too(value, times):
+    found = fired(value, loss=Population(3), a0=0.5, w0=[0.3, 0.4, 0.5])
+    assert found == pytest.approx(times, rel=1e-6)
+
+
+def test_a_row_on_whose_kink_w_slides_is_met_once():
+    rng = np.random.default_rng(3)
+    x, y, a0, w0 = rng.normal(size=(4, 3)), rng.normal(size=4), 2 * rng.normal(), rng.normal(size=3)
+    met = fired(lambda t, a, w: w @ x[2], t=20.0, loss=Sample(x, y), a0=a0, w0=w0)
+    assert met == pytest.approx([0.34003], abs=1e-4)

@@ -210,3 +210,30 @@ def test_without_input_1_nothing_is_learned_however_well_another_input_fits():
     run = theory.integrate(masked, 1.0, [0.3, 0.4], 60.0)
     assert run.loss[-1] < 1e-9 and run.verdict == "fails" and theory.limit(1.0, [0.3, 0.4], masked).verdict == "fails"
     assert masked.aim == 0
+
+
+@pytest.mark.parametrize("a0", [1e3, 1e5, 1e7, -1e3, -1e5, -1e7])
+@pytest.mark.parametrize("height", [1.0, 1e-8])
+def test_a_w_that_is_small_because_its_fit_is_has_not_died(a0, height):
+    """a hardly moves: u = a w obeys u' = a^2 (y - u) / 2 on each input, as long as it is active."""
+    loss = theory.Sample([[1.0, 0.0], [0.0, 1.0]], [height, height])
+    w0, times = height * np.array([1.2, 0.9]) / abs(a0), np.array([0.0, 0.1, 0.3]) / a0**2
+    u = height * (1 + np.outer(np.exp(-0.5 * times * a0**2), np.sign(a0) * np.array([1.2, 0.9]) - 1))
+    exact = ((u - height) ** 2).sum(axis=1) / 4
+    run, batch = theory.integrate(loss, a0, w0, times), theory.integrate_batch(loss, [a0], [w0], times)
+    for found in (run.loss, batch.loss[0]):
+        assert np.allclose(found, exact, rtol=1e-4)
+
+
+def test_a_balanced_neuron_far_above_its_fit_has_not_died():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    loss = theory.Sample(x, np.maximum(x[:, 0], 0))
+    for a0 in (1e6, 1e11):
+        run = theory.integrate_batch(loss, [a0], [[0.6 * a0, 0.8 * a0]], [10.0])
+        assert STATUSES[run.status[0]] in ("finished", "failed") and not run.loss[0, 0] > 0.1
+
+
+def test_a_start_of_1e_minus_160_is_followed():
+    loss = theory.Sample([[1.0, 0.0], [0.5, 1.0], [-1.0, 0.4]], [1.0, 0.2, 0.3])
+    run = theory.integrate(loss, 0.5, np.array([0.2, -1.0]) * 1e-160, [50.0])
+    assert run.status == "finished" and run.loss[-1] < 0.02

@@ -1,7 +1,8 @@
 """The long tier of reliability, `make torture`: kills of runs and of the command, a soak, edited files, two baselines,
 and the flow of random samples.
 
-python tests/torture/torture.py [kills] [sweeps] [soak] [edits] [baselines] [flows] [--n N]   (without a name all; N: 200)
+python tests/torture/torture.py [kills] [sweeps] [soak] [edits] [baselines] [flows] [--n N]
+(without a name all; N: 200)
 
 Children are forked from this process, in which torch is loaded once, with one thread.
 """
