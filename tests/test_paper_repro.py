@@ -248,7 +248,7 @@ def test_two_sets_of_results_are_compared_and_nothing_is_run(drawn, tmp_path):
     shutil.copytree(drawn / "results", tmp_path / "theirs")
     done = call("figures", "1", "3", "--results", str(drawn / "results"), "--compare", "theirs", cwd=tmp_path)
     assert done.returncode == 0 and "theory:" not in done.stderr and "3: missing" in done.stderr
-    made = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
+    made = sorted(path.name for path in (tmp_path / "out").rglob("[!.]*") if path.is_file())
     assert made == ["fig1.json", "fig1.pdf", "fig1.png", "fig1.svg"] and (tmp_path / "out/compare/fig1.json").exists()
     assert "results and theirs" in call("explain", "out/compare/fig1.pdf", cwd=tmp_path).stdout
 
