@@ -283,6 +283,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     for _ in range(TRIES):
         if how == _AT_ZERO:
             how, takes = _leave(state, c, z, data, pattern, force, factors, found)
+            gradient = 0.0 if how == DEAD else gradient
             _slopes(state, c, pattern, force, k[0])
             t, kept, cut = t + takes, _first_step(state, c, force), np.inf
             while how == _GOES_ON and saved < len(times) and times[saved] <= t:

@@ -237,3 +237,9 @@ def test_a_start_of_1e_minus_160_is_followed():
     loss = theory.Sample([[1.0, 0.0], [0.5, 1.0], [-1.0, 0.4]], [1.0, 0.2, 0.3])
     run = theory.integrate(loss, 0.5, np.array([0.2, -1.0]) * 1e-160, [50.0])
     assert run.status == "finished" and run.loss[-1] < 0.02
+
+
+def test_a_neuron_that_died_at_0_has_settled():
+    one, a0, w0 = sample(6, 2, 0.3, 1)
+    a, w, gradient = theory.settle_samples(one.x[None], one.y[None], [a0], [w0], 1e6)
+    assert gradient[0] == 0 and np.linalg.norm(w) < 1e-8 and a[0] == pytest.approx(-0.73835405, abs=1e-7)
