@@ -165,7 +165,8 @@ def test_signals_that_come_together_are_one_request(own_handlers):
     with interrupts.raised(), sweep._heard_interrupts() as pressed:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
         for number in (signal.SIGTERM, signal.SIGHUP):
-            os.kill(os.getpid(), number)
+            # to this thread, which holds them back: of a whole process any other thread would take them
+            signal.pthread_kill(threading.get_ident(), number)
         with pytest.raises(interrupts.Ended):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGHUP})
             wait_for(lambda: False, "a signal")
