@@ -25,6 +25,8 @@ with open(sys.argv[1] + ".new", "w") as file:
 os.rename(sys.argv[1] + ".new", sys.argv[1])
 os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(1000)"])
 """
+# replaces itself by itself, on and on
+EXECS = 'exec "$0" -c "$1" "$0" "$1"'
 needs_proc = pytest.mark.skipif(not PROC, reason="orphans are found in /proc")
 
 
@@ -57,6 +59,14 @@ def test_a_command_that_ends_by_itself_takes_along_what_it_has_started(tmp_path)
     quiet = f"import os; null = os.open(os.devnull, os.O_RDWR); os.dup2(null, 1); os.dup2(null, 2)\n{STUBBORN}"
     assert run([sys.executable, "-c", quiet, str(tmp_path / "pids"), "goes"]).returncode == 0
     assert not (tmp_path / "pids").exists() or gone(pids(tmp_path / "pids"))
+
+
+@needs_proc
+def test_one_that_is_replacing_itself_shows_no_environment_and_is_found_all_the_same(tmp_path):
+    for attempt in range(20):  # an eighth of all looks falls into an exec
+        file = tmp_path / str(attempt)
+        run(["sh", "-c", f'sh -c \'echo $$ > {file}; exec "$0" -c "$1" "$0" "$1"\' sh "$0" > /dev/null 2>&1 &', EXECS])
+        assert not file.exists() or gone(pids(file)), attempt
 
 
 def test_what_a_test_has_forked_or_started_is_gone_after_it(tmp_path):

@@ -27,6 +27,8 @@ _numbers = itertools.count(1)
 _started: dict[Popen, str] = {}  # and their marks, until they are ended
 _forked: set[int] = set()
 _guards: list[Popen] = []
+_without_environment: set[int] = set()  # processes that show none however long one looks
+_KERNEL_THREAD = 0x200000  # PF_KTHREAD of the flags in /proc/*/stat
 
 
 def run(
@@ -188,18 +190,31 @@ def _fields(process: int) -> list[str]:
 
 def marked(mark: str) -> list[int]:
     """The processes whose mark begins so; this one is never among them."""
-    wanted, found = f"\0{MARK}={mark}".encode(), []
+    return _look(mark)[0]
+
+
+def _look(mark: str) -> tuple[list[int], set[int]]:
+    """The processes whose mark begins so, and those that show no environment, as in the middle of an exec."""
+    wanted, found, bare = f"\0{MARK}={mark}".encode(), [], set()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # another user's, or ended meanwhile
-            if int(folder.name) != os.getpid() and wanted in b"\0" + (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-    return found
+            number, shown = int(folder.name), (folder / "environ").read_bytes()
+            if number != os.getpid() and wanted in b"\0" + shown:
+                found.append(number)
+            elif not shown and (fields := _fields(number))[0] != "Z" and not int(fields[6]) & _KERNEL_THREAD:
+                bare.add(number)
+    return found, bare
 
 
 def _kill(mark: str) -> None:
     """Kill what carries a mark until nothing does: a process may start another while it is found."""
-    until = time.monotonic() + 60  # one that hangs in the kernel cannot be killed
-    while (found := marked(mark)) and time.monotonic() < until:
+    start = time.monotonic()
+    while time.monotonic() < start + 60:  # one that hangs in the kernel cannot be killed
+        found, bare = _look(mark)
+        if time.monotonic() > start + GRACE:
+            _without_environment.update(bare)
+        if not found and bare <= _without_environment:
+            return
         for process in found:
             with contextlib.suppress(OSError):
                 os.kill(process, signal.SIGKILL)
