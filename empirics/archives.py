@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from empirics.files import DataError, file_hash
+from empirics.files import DamagedData, file_hash
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ def check_archive(path: Path, archive: Archive) -> None:
     """Refuse an archive that is not, byte for byte, the published one.
 
     Raises:
-        DataError: what is wrong with it and what to do.
+        DamagedData: what is wrong with it and what to do.
     """
     do = f"delete it and run `paper_repro.py data fetch {archive.dataset}`"
     try:
         size = path.stat().st_size
         if size != archive.size:
-            raise DataError(f"{path.name} has {size} bytes, the published archive {archive.size}: {do}")
+            raise DamagedData(f"{path.name} has {size} bytes, the published archive {archive.size}: {do}")
         found = file_hash(path, "md5")
     except OSError as error:
-        raise DataError(f"{path.name} cannot be read: {error.strerror}") from None
+        raise DamagedData(f"{path.name} cannot be read: {error.strerror}") from None
     if found != archive.md5:
-        raise DataError(f"{path.name} has MD5 {found}, the published archive {archive.md5}: {do}")
+        raise DamagedData(f"{path.name} has MD5 {found}, the published archive {archive.md5}: {do}")
 
 
 # Size and MD5 as published at https://www.cs.toronto.edu/~kriz/cifar.html (the binary versions).

@@ -17,7 +17,7 @@ import torch
 
 from empirics import folders
 from empirics.archives import ARCHIVES, Archive, check_archive
-from empirics.files import DataError, kind_in, reason
+from empirics.files import DamagedData, DataError, kind_in, named, open_regular, reason
 from empirics.image_files import check_classes, check_folder
 from empirics.in_memory import InMemory, Split, build
 from empirics.pixels import cached
@@ -132,11 +132,14 @@ def _source(cifar: Cifar, folder: Path) -> Path:
         DataError: neither is there; or one of them is a link that leads nowhere, or may not be looked at.
     """
     check_folder(folder, cifar.layout)
-    if kind_in(folder, cifar.archive.file) == folders.FILE:
+    archive = kind_in(folder, cifar.archive.file)
+    if archive == folders.OTHER:
+        raise DamagedData(f"{cifar.archive.file} cannot be read: it is no regular file")
+    if archive == folders.FILE:
         return folder / cifar.archive.file
     for place in (cifar.folder, "."):
         kinds = [kind_in(folder, f"{place}/{name}") for name in cifar.files]
-        if folders.FILE in kinds:
+        if folders.FILE in kinds or folders.OTHER in kinds:
             return folder / place
     raise DataError(f"data folder {folder.name!r} does not hold {cifar.name}: {cifar.layout}")
 
@@ -158,11 +161,8 @@ def _read(cifar: Cifar, source: Path, out: np.ndarray) -> None:
 
 
 def _read_file(folder: Path, name: str, out: np.ndarray) -> None:
-    try:
-        with open(folder / name, "rb", buffering=0) as stream:
-            _read_exactly(stream, name, out)
-    except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror}") from None
+    with named(name, "read"), open_regular(folder / name) as stream:
+        _read_exactly(stream, name, out)
 
 
 def _read_exactly(stream: BinaryIO, name: str, out: np.ndarray) -> None:
@@ -171,9 +171,9 @@ def _read_exactly(stream: BinaryIO, name: str, out: np.ndarray) -> None:
     while rest and (count := stream.readinto(rest)):
         rest = rest[count:]
     if rest:
-        raise DataError(f"{name} has {out.nbytes - len(rest)} bytes, expected {out.nbytes}")
+        raise DamagedData(f"{name} has {out.nbytes - len(rest)} bytes, expected {out.nbytes}")
     if stream.read(1):
-        raise DataError(f"{name} has more bytes, expected {out.nbytes}")
+        raise DamagedData(f"{name} has more bytes, expected {out.nbytes}")
 
 
 def read_members(path: Path, wanted: Mapping[str, np.ndarray]) -> None:
@@ -191,14 +191,16 @@ def read_members(path: Path, wanted: Mapping[str, np.ndarray]) -> None:
     """
     missing = dict(wanted)
     try:
-        with tarfile.open(path, "r|gz") as tar:
+        with open_regular(path) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
             for member in tar:
                 if member.name in missing and member.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
                     _read_exactly(tar.extractfile(member), member.name, missing.pop(member.name))
                 if not missing:
                     return
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path.name} is damaged or cut short: {reason(error)}: delete it and fetch it again") from None
+        raise DamagedData(
+            f"{path.name} is damaged or cut short: {reason(error)}: delete it and fetch it again"
+        ) from None
     raise DataError(f"{path.name} has no member {next(iter(missing))!r}")
 
 

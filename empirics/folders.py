@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 FILE, FOLDER, OTHER = "file", "folder", "other"
+LOST_AND_FOUND = "lost+found"  # the file system's, at the top of a disk
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # whatever the letters' case: of Windows, of a Mac's icons and archives, of network disks
 _CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "icon\r",

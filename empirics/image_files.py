@@ -10,15 +10,22 @@ from typing import Protocol
 import numpy as np
 
 from empirics import folders
-from empirics.files import DataError, folders_in, kind_in, listed, printable, read_file
+from empirics.files import DamagedData, DataError, kind_in, listed, named, printable, read_file
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 # images of other kinds: refused, since whoever put them there does not expect to train without them
 OTHER_SUFFIXES = (
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jxl", ".pbm", ".pgm", ".pnm", ".ppm", ".tif",
-    ".tiff", ".webp",
+    ".apng", ".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dcm", ".dds", ".dib", ".dng", ".emf", ".eps", ".exr", ".gif",
+    ".hdr", ".heic", ".heif", ".icns", ".ico", ".j2k", ".jfif", ".jif", ".jp2", ".jpe", ".jpx", ".jxl", ".nef", ".orf",
+    ".pbm", ".pcx", ".pfm", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".raf", ".raw", ".rw2", ".sgi", ".svg", ".tga",
+    ".tif", ".tiff", ".webp", ".wmf", ".xbm", ".xcf", ".xpm",
 )  # fmt: skip
-LOST_AND_FOUND = "lost+found"  # the file system's, at the top of a disk
+# what people write about images and put beside them; whatever else lies in a folder of a class must be an image
+NOTE_SUFFIXES = (
+    ".csv", ".html", ".json", ".jsonl", ".log", ".md", ".md5", ".rst", ".sha1", ".sha256", ".tsv", ".txt", ".xml",
+    ".yaml", ".yml",
+)  # fmt: skip
+NOTES = ("citation", "copying", "license", "md5sums", "readme", "sha1sums", "sha256sums")
 FOLDER_LAYOUT = "expected DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE, or val for test (.jpeg, .jpg or .png)"
 
 
@@ -71,7 +78,7 @@ class ImageFiles:
             try:
                 size = os.stat(os.path.join(self.folder, name)).st_size
             except OSError as error:
-                raise DataError(f"{printable(name)} cannot be read: {error.strerror}") from None
+                raise DamagedData(f"{printable(name)} cannot be read: {error.strerror}") from None
             yield f"{name} {size}"
 
 
@@ -100,9 +107,9 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
         layout: what an error says was expected.
 
     Raises:
-        DataError: a missing split, a class without an image in one of the splits, an image that is in no class folder,
-            in a folder within one, or of a kind that is not read; a folder that may not be listed, a link that leads
-            nowhere.
+        DataError: a missing split, a class without an image in one of the splits, anything in a split that is no class
+            folder, anything in one that is no image of a kind that is read (notes about the images may lie there); a
+            folder that may not be listed, a link that leads nowhere.
     """
     check_folder(folder, layout)
     if kind_in(folder, "train") != folders.FOLDER:
@@ -112,7 +119,7 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
         wanted = " or ".join(map(repr, test_names))
         raise DataError(f"data folder {folder.name!r} has no folder {wanted}: {layout}")
     for split in ("train", test):
-        if loose := image_names(folder, split):
+        if loose := image_names(folder, split, within=True):
             raise DataError(f"{printable(loose[0])} is in no class folder: move it to {split}/CLASS/: {layout}")
     splits = {split: class_names(folder, split) for split in ("train", test)}
     classes = sorted({*splits["train"], *splits[test]})
@@ -140,10 +147,15 @@ def class_names(folder: Path, split: str) -> list[str]:
     """The folders in a split, hidden ones left out, and the `lost+found` of a disk where it holds no image.
 
     Raises:
-        DataError: the split may not be listed, or something in it is a link that leads nowhere.
+        DataError: the split may not be listed; something in it is no folder, and no note, or is a link that leads
+            nowhere.
     """
-    there = [name for name, kind in listed(folder, split) if kind == folders.FOLDER]
-    return [name for name in there if name != LOST_AND_FOUND or _holds_images(folder, f"{split}/{name}")]
+    there = listed(folder, split)
+    if odd := [name for name, kind in there if kind == folders.OTHER or kind == folders.FILE and not is_note(name)]:
+        name = printable(f"{split}/{odd[0]}")
+        raise DataError(f"{name} is no folder: only folders of classes are read from {split}/: take it out")
+    found = [name for name, kind in there if kind == folders.FOLDER]
+    return [name for name in found if name != folders.LOST_AND_FOUND or _holds_images(folder, f"{split}/{name}")]
 
 
 def _holds_images(folder: Path, path: str) -> bool:
@@ -157,47 +169,92 @@ def list_images(folder: Path, class_paths: Sequence[str]) -> ImageFiles:
     """The image files of these folders, one folder a class; a folder that is not there holds none.
 
     Raises:
-        DataError: a folder that may not be listed, an image that is a link which leads nowhere, is in a folder within
-            one of these, or is of a kind that is not read.
+        DataError: as for `image_names`.
     """
     by_class = [image_names(folder, path) for path in class_paths]
-    for path in class_paths:
-        _refuse_nested(folder, path)
     names = [name for names in by_class for name in names]
     return ImageFiles(folder, names, np.repeat(np.arange(len(by_class)), [len(names) for names in by_class]))
 
 
-def image_names(folder: Path, path: str) -> list[str]:
+def image_names(folder: Path, path: str, within: bool = False) -> list[str]:
     """The images that lie in a folder of a data set, relative to the data set; none where there is no such folder.
 
+    Args:
+        folder: of the data set.
+        path: of the folder in it.
+        within: whether it holds other folders and files that belong to the data set: only images are looked at then.
+
     Raises:
-        DataError: as for `list_images`; folders within are not looked at.
+        DataError: the folder may not be listed; something in it is no image of a kind that is read, and no note or
+            clutter: an image of another kind, a pipe, a link that leads nowhere, a folder that holds anything.
     """
     if kind_in(folder, path) != folders.FOLDER:
         return []
-    there = listed(folder, path, _looks_like_an_image)
-    found = [name for name, kind in there if kind == folders.FILE]
-    if odd := [name for name in found if not name.lower().endswith(IMAGE_SUFFIXES)]:
-        name, read = printable(f"{path}/{odd[0]}"), ", ".join(IMAGE_SUFFIXES)
-        raise DataError(f"{name} is an image of a kind that is not read ({read} are): convert it, or take it out")
-    return [f"{path}/{name}" for name in found]
+    there = listed(folder, path, _looks_like_an_image if within else lambda name: True, is_note)
+    found = []
+    for name, kind in there:
+        if kind == folders.FILE and name.lower().endswith(IMAGE_SUFFIXES):
+            found.append(f"{path}/{name}")
+        elif within and kind == folders.FOLDER:
+            continue
+        elif kind == folders.FOLDER and not _looks_like_an_image(name):
+            refuse_within(folder, f"{path}/{name}", f"lies in a folder within its class: move it to {printable(path)}/")
+        elif kind != folders.FILE or not is_note(name):
+            raise DataError(_no_image(printable(f"{path}/{name}"), name, kind))
+    return found
+
+
+def _no_image(shown: str, name: str, kind: str) -> str:
+    """What is wrong with something in place of an image, and what to do."""
+    read = ", ".join(IMAGE_SUFFIXES)
+    if kind == folders.FOLDER:
+        return f"{shown} is a folder, and called like an image: rename it, or take it out"
+    if kind == folders.OTHER:
+        return f"{shown} is no regular file: take it out"
+    if _looks_like_an_image(name):
+        return f"{shown} is an image of a kind that is not read ({read} are): convert it, or take it out"
+    return f"{shown} is no image by its name ({read} are read): rename or convert it, or take it out"
 
 
 def _looks_like_an_image(name: str) -> bool:
     return name.lower().endswith((*IMAGE_SUFFIXES, *OTHER_SUFFIXES))
 
 
-def _refuse_nested(folder: Path, path: str) -> None:
-    """Refuse images in folders within a class folder."""
-    if kind_in(folder, path) != folders.FOLDER:
-        return
-    for within, is_link in folders_in(folder, path, _looks_like_an_image):
-        place = f"{path}/{within}"
-        if nested := listed(folder, place, _looks_like_an_image):
-            name = printable(f"{place}/{nested[0][0]}")
-            raise DataError(f"{name} lies in a folder within its class: move it to {printable(path)}/")
-        if not is_link:  # one might lead in a circle
-            _refuse_nested(folder, place)
+def is_note(name: str) -> bool:
+    """Whether a name is that of a text about images, which may lie beside them."""
+    return name.lower().endswith(NOTE_SUFFIXES) or name.lower() in NOTES
+
+
+def refuse_within(folder: Path, path: str, wrong: str) -> None:
+    """Refuse a folder, however deep and behind whatever links, that holds anything but notes and clutter.
+
+    Args:
+        folder: of the data set.
+        path: of the folder in it.
+        wrong: what is wrong with what it holds, and what to do; follows the name.
+
+    Raises:
+        DataError: the first thing that it holds; or it may not be listed.
+    """
+    waiting, seen = [path], set()
+    while waiting:
+        path = waiting.pop()
+        with named(printable(path), "read"):
+            place = os.stat(folder / path)
+        if (place.st_dev, place.st_ino) in seen:  # links lead in circles
+            continue
+        seen.add((place.st_dev, place.st_ino))
+        try:
+            there = listed(folder, path, spare=is_note)
+        except DamagedData:
+            if path.rpartition("/")[2] == folders.LOST_AND_FOUND:  # closed to all but the system
+                continue
+            raise
+        if odd := [
+            name for name, kind in there if kind != folders.FOLDER and (kind != folders.FILE or not is_note(name))
+        ]:
+            raise DataError(f"{printable(f'{path}/{odd[0]}')} {wrong}")
+        waiting += [f"{path}/{name}" for name, kind in reversed(there) if kind == folders.FOLDER]
 
 
 def check_classes(train: np.ndarray, test: np.ndarray, classes: Sequence[str], hint: str) -> None:

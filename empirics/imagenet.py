@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from empirics import image_files, shards
-from empirics.files import DataError
+from empirics.files import DataError, printable
 from empirics.image_files import ImageSet
 
 LAYOUT = f"expected train/WNID/IMAGE and val/WNID/IMAGE, or shards: {shards.LAYOUT}"
@@ -22,8 +22,10 @@ def find(folder: Path, cache: Path | None = None) -> ImageSet:
     image_files.check_folder(folder, LAYOUT)
     if shards.shard_names(folder)["train"]:
         return shards.find(folder, cache)
-    if loose := image_files.image_names(folder, "val"):
-        raise DataError(f"{loose[0]} is in no class folder: move the validation images to val/WNID/: {LAYOUT}")
+    if loose := image_files.image_names(folder, "val", within=True):
+        raise DataError(
+            f"{printable(loose[0])} is in no class folder: move the validation images to val/WNID/: {LAYOUT}"
+        )
     return image_files.class_folders(folder, ("val",), LAYOUT)
 
 

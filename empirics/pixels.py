@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirics.files import DataError, file_hash, reason, replacing
+from empirics.files import DataError, file_hash, open_regular, reason, replacing
 from empirics.image_files import Images, ImageSet
 from empirics.store import StoreError, write_atomic
 
@@ -133,7 +133,7 @@ def cached(file: Path | None, shape: tuple[int, ...], fill: Callable[[np.ndarray
 
 def _stands(file: Path, shape: tuple[int, ...]) -> bool:
     try:
-        if _stamp(file).read_text().strip() != file_hash(file, "sha256"):
+        if _read_stamp(file) != file_hash(file, "sha256"):
             return False
         header = np.load(file, mmap_mode="r", allow_pickle=False)
         return header.shape == shape and header.dtype == np.uint8
@@ -166,6 +166,11 @@ def _reserve(stream: io.BufferedRandom, size: int) -> None:
         os.posix_fallocate(stream.fileno(), 0, size)
     else:
         stream.truncate(size)
+
+
+def _read_stamp(file: Path) -> str:
+    with open_regular(_stamp(file)) as stream:
+        return stream.read(100).decode().strip()
 
 
 def _stamp(file: Path) -> Path:

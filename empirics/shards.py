@@ -22,7 +22,7 @@ from typing import BinaryIO
 import numpy as np
 
 from empirics import folders
-from empirics.files import DataError, kind_in, listed, printable, reason
+from empirics.files import DamagedData, DataError, kind_in, listed, named, open_regular, printable, reason
 from empirics.folders import is_clutter
 from empirics.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES, ImageSet, check_classes
 from empirics.store import StoreError, write_atomic
@@ -64,13 +64,13 @@ class ShardImages:
         """The bytes of one image."""
         length = int(self.lengths[place])
         try:
-            with open(self.folder / self.shards[self.shard[place]], "rb", buffering=0) as shard:
+            with open_regular(self.folder / self.shards[self.shard[place]]) as shard:
                 shard.seek(int(self.offsets[place]))
                 data = shard.read(length)
         except OSError as error:
-            raise DataError(f"{self.where(place)} cannot be read: {error.strerror}") from None
+            raise DamagedData(f"{self.where(place)} cannot be read: {error.strerror}") from None
         if len(data) != length:
-            raise DataError(f"{self.where(place)} is cut short: {len(data)} of {length} bytes")
+            raise DamagedData(f"{self.where(place)} is cut short: {len(data)} of {length} bytes")
         return data
 
     def where(self, place: int) -> str:
@@ -149,7 +149,7 @@ def _kept(folder: Path, shards: Sequence[str], index_folder: Path | None) -> Sha
         return index(folder, shards)
     file = index_folder / f"shards-{_stamp(folder, shards)[:16]}.npz"
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
             return ShardImages(folder, shards, *(arrays[name] for name in COLUMNS))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         images, data = index(folder, shards), io.BytesIO()
@@ -167,10 +167,8 @@ def _stamp(folder: Path, shards: Sequence[str]) -> str:
     """
     stamp = hashlib.sha256(b"%d\n" % INDEX)
     for name in shards:
-        try:
+        with named(f"shard {printable(name)}", "read"):
             stat = (folder / name).stat()
-        except OSError as error:
-            raise DataError(f"shard {printable(name)} cannot be read: {error.strerror}") from None
         stamp.update(f"{printable(name)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return stamp.hexdigest()
 
@@ -234,7 +232,7 @@ def _members(path: Path, where: str) -> Iterator[tuple[tarfile.TarFile, tarfile.
     A file that several shards were joined into with `cat` is read to its end.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as raw, io.BufferedReader(raw) as file:
             start: int | None = 0
             while start is not None:
                 file.seek(start)
@@ -242,7 +240,7 @@ def _members(path: Path, where: str) -> Iterator[tuple[tarfile.TarFile, tarfile.
                     yield from ((tar, member) for member in tar if _is_wanted(member, where))
                     start = _next_archive(file, tar.offset, where)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(f"{where} cannot be read: {reason(error)}") from None
+        raise DamagedData(f"{where} cannot be read: {reason(error)}") from None
 
 
 def _is_wanted(member: tarfile.TarInfo, where: str) -> bool:
@@ -270,7 +268,7 @@ def _next_archive(file: BinaryIO, end: int, where: str) -> int | None:
     """
     file.seek(end)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise DataError(f"{where} is damaged or cut short at byte {end}")
+        raise DamagedData(f"{where} is damaged or cut short at byte {end}")
     while part := file.read(PART):
         if rest := part.lstrip(b"\0"):
             return (file.tell() - len(rest)) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from empirics.files import DataError, kind_in, printable, read_file
+from empirics import folders
+from empirics.files import DataError, kind_in, listed, printable, read_file
 from empirics.image_files import (
     ImageFiles,
     ImageSet,
     check_classes,
     check_folder,
     class_names,
-    image_names,
+    is_note,
     list_images,
+    refuse_within,
 )
 
 LAYOUT = "expected wnids.txt, train/WNID/images/IMAGE, val/images/IMAGE and val/val_annotations.txt in the folder"
@@ -56,14 +58,27 @@ def _lines(folder: Path, name: str) -> list[str]:
 
 
 def _check_known(folder: Path, classes: list[str]) -> None:
-    """Refuse classes without a plain name, folders that are no class, and images beside the folder of their class."""
+    """Refuse classes without a plain name, folders that are no class, and whatever lies beside a folder of images."""
     if odd := [name for name in classes if "/" in name or "\0" in name or name in (".", "..")]:
         raise DataError(f"{CLASSES} names {ascii(odd[0])}, which is no name of a folder")
-    for name in classes:
-        if loose := image_names(folder, f"train/{name}"):
-            raise DataError(f"{printable(loose[0])} is not in train/{printable(name)}/images: {LAYOUT}")
+    for path in (*(f"train/{name}" for name in classes), "val"):
+        _check_beside(folder, path)
     if odd := sorted(set(class_names(folder, "train")) - set(classes)):
         raise DataError(f"train/{printable(odd[0])} is no class: {CLASSES} does not name it")
+
+
+def _check_beside(folder: Path, path: str) -> None:
+    """Refuse what lies beside the folder `images`, in it or in other folders: it would be left out."""
+    if kind_in(folder, path) != folders.FOLDER:
+        return
+    wrong = f"is not in {printable(path)}/images: move it there, or take it out: {LAYOUT}"
+    for name, kind in listed(folder, path, spare=is_note):
+        if name == "images" or f"{path}/{name}" == ANNOTATIONS:
+            continue
+        if kind == folders.FOLDER:
+            refuse_within(folder, f"{path}/{name}", wrong)
+        elif kind != folders.FILE or not is_note(name):
+            raise DataError(f"{printable(f'{path}/{name}')} {wrong}")
 
 
 def _annotated(folder: Path, classes: list[str]) -> ImageFiles:

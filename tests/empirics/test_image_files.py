@@ -58,12 +58,14 @@ def test_val_stands_for_a_missing_test_and_gives_way_to_one(folder):
     assert class_folders(folder).test.names == [name.replace("test", "val") for name in test]
 
 
-def test_hidden_folders_other_files_and_folders_named_like_images_are_no_data(folder):
+def test_hidden_folders_empty_folders_and_notes_are_no_data(folder):
     before = bytes_hash(class_folders(folder)), sizes_hash(class_folders(folder))
     (folder / "train" / ".cache").mkdir()
-    (folder / "train" / "cat" / "folder.png").mkdir()
+    (folder / "train" / "README").write_bytes(b"x")
+    (folder / "train" / "cat" / "empty").mkdir()
     (folder / "train" / "cat" / "._001.png").write_bytes(b"x")
-    (folder / "train" / "cat" / "notes.txt").write_bytes(b"x")
+    for name in ("notes.txt", "boxes.XML", "LICENSE", "readme"):
+        (folder / "train" / "cat" / name).write_bytes(b"x")
     assert (bytes_hash(class_folders(folder)), sizes_hash(class_folders(folder))) == before
 
 

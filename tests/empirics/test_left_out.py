@@ -3,14 +3,17 @@
 import dataclasses
 import os
 import re
+import shutil
+import socket
 import tarfile
 
 import numpy as np
 import pytest
-from tiny_images import encoded, fill_folder, fill_shard, picture
+from closed_folders import closed, open_folder
+from tiny_images import cifar_files, encoded, fill_folder, fill_shard, picture, tiny_cifar
 from tiny_runs import arm, lab_in
 
-from empirics import doctor, imagenet, levels, runtime, shards, tiny_imagenet
+from empirics import cifar, doctor, imagenet, levels, runtime, shards, tiny_imagenet
 from empirics.datasets import load
 from empirics.files import DataError, reason
 from empirics.folders import is_clutter
@@ -151,7 +154,8 @@ def test_sources_beside_what_a_mac_leaves_have_the_same_hash(tmp_path, monkeypat
 # --- what would have been left out ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a.bmp", "a.webp", "a.GIF", "a.tiff", "a.jfif", "a.ppm"])
+@pytest.mark.parametrize("name", ["a.bmp", "a.webp", "a.GIF", "a.tiff", "a.jfif", "a.ppm", "a.tga", "a.dib", "a.ico",
+                                  "a.pcx", "a.psd", "a.exr", "a.svg", "a.apng", "a.dng", "a.CR2", "a.raw"])  # fmt: skip
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_images_of_kinds_that_are_not_read_are_refused_by_name(folder, split, name):
     (folder / split / "cat" / name).write_bytes(b"x")
@@ -160,12 +164,13 @@ def test_images_of_kinds_that_are_not_read_are_refused_by_name(folder, split, na
         class_folders(folder)
 
 
-@pytest.mark.parametrize("within", ["more", "more/still", "a.b", "folder.png"])
+@pytest.mark.parametrize("within", ["more", "more/still", "more/still/deeper", "a.b"])
 def test_images_in_folders_within_a_class_are_refused_by_name(folder, within):
     (folder / "train/cat" / within).mkdir(parents=True)
     class_folders(folder)
     (folder / "train/cat" / within / "new.jpg").write_bytes(b"x")
-    with pytest.raises(DataError, match=f"train/cat/{within}/new.jpg lies in a folder within its class: move it to"):
+    message = f"train/cat/{within}/new.jpg lies in a folder within its class: move it to train/cat/$"
+    with pytest.raises(DataError, match=message):
         class_folders(folder)
 
 
@@ -177,11 +182,184 @@ def test_images_in_a_linked_folder_within_a_class_are_refused_by_name(folder, tm
         class_folders(folder)
 
 
-def test_a_link_that_is_no_image_and_leads_nowhere_is_no_part_of_a_class(folder):
+@pytest.mark.parametrize("place", ["train/cat/extra", "train/cat/more/extra", "train/cat/more/0.png"])
+def test_a_link_that_leads_nowhere_may_have_been_a_folder_of_images_and_is_refused_by_name(folder, place):
+    (folder / place).parent.mkdir(exist_ok=True)
+    (folder / place).symlink_to("nowhere")
+    with pytest.raises(DataError, match=f"^{place} cannot be read: it is a link that leads nowhere"):
+        class_folders(folder)
+
+
+@pytest.mark.parametrize("target", ["../dog", "../../train", "../../test"])
+@pytest.mark.parametrize("name", ["more", "more.txt"])
+def test_images_behind_a_linked_folder_within_a_class_are_refused_however_deep(folder, target, name):
+    (folder / "train/cat" / name).symlink_to(target)
+    with pytest.raises(DataError, match=rf"^train/cat/{name}/.*png lies in a folder within its class: move it to"):
+        class_folders(folder)
+
+
+def test_a_folder_within_a_class_that_is_called_like_an_image_is_refused(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "train/cat/0.png").mkdir()
+    for _ in range(2):
+        with pytest.raises(DataError, match="^train/cat/0.png is a folder, and called like an image"):
+            class_folders(folder)
+        if not (folder / "train/cat/0.png").is_symlink():
+            (folder / "train/cat/0.png").rmdir()
+            (folder / "train/cat/0.png").symlink_to(tmp_path / "elsewhere")
+
+
+def put_pipe(place):
+    os.mkfifo(place)
+
+
+def put_socket(place):
+    with socket.socket(socket.AF_UNIX) as end:
+        before = os.getcwd()
+        os.chdir(place.parent)  # the path of a socket is short
+        try:
+            end.bind(place.name)
+        finally:
+            os.chdir(before)
+
+
+def put_device(place):
+    place.symlink_to("/dev/zero")
+
+
+ODD = [put_pipe, put_socket, put_device]
+
+
+@pytest.mark.parametrize("put", ODD)
+@pytest.mark.parametrize("name", ["0.png", "notes.txt", "x", "more/x"])
+def test_what_is_no_regular_file_in_a_class_is_refused_by_name(folder, put, name):
+    (folder / "train/cat/more").mkdir()
+    put(folder / "train/cat" / name)
+    with pytest.raises(DataError, match=f"^train/cat/{name} (is no regular file|lies in a folder within)"):
+        class_folders(folder)
+
+
+@pytest.mark.parametrize("put", ODD)
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("val/images/x.JPEG", "val/images/x.JPEG is no regular file"),
+        ("train/n01/images/x.JPEG", "train/n01/images/x.JPEG is no regular file"),
+        ("train/n01/x.JPEG", "train/n01/x.JPEG is not in train/n01/images"),
+        ("wnids.txt", "wnids.txt cannot be read: it is no regular file"),
+        ("val/val_annotations.txt", "val/val_annotations.txt cannot be read: it is no regular file"),
+    ],
+)
+def test_what_is_no_regular_file_in_tiny_imagenet_is_refused_at_once(native, put, name, message):
+    (native / name).unlink(missing_ok=True)
+    put(native / name)
+    with pytest.raises(DataError, match=f"^{message}"):
+        tiny_imagenet.find(native)
+
+
+@pytest.mark.parametrize("put", ODD)
+def test_a_shard_that_is_no_regular_file_is_refused_at_once(pair, tmp_path, put):
+    put(pair / "x-train-1.tar")
+    for cache in (None, tmp_path / "cache"):
+        with pytest.raises(DataError, match="^shard x-train-1.tar cannot be read: it is no regular file"):
+            shards.find(pair, cache)
+
+
+@pytest.mark.parametrize("put", ODD)
+@pytest.mark.parametrize("name", ["tiny.tar.gz", "bin/one.bin", "bin/test.bin"])
+def test_a_file_of_cifar_that_is_no_regular_file_is_refused_at_once(tmp_path, put, name):
+    (tmp_path / "bin").mkdir()
+    for file, content in cifar_files(tiny_cifar()).items():
+        (tmp_path / "bin" / file).write_bytes(content)
+    (tmp_path / name).unlink(missing_ok=True)
+    put(tmp_path / name)
+    for read in (
+        lambda: cifar.content_hash(tiny_cifar(), tmp_path),
+        lambda: cifar.load(tiny_cifar(), tmp_path, "", None),
+    ):
+        with pytest.raises(DataError, match=f"{name.rpartition('/')[2]} .*no regular file"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["a.zip", "000", "0.png ", "0.png\n", "0.jpg.part", "0.png~"])
+def test_what_is_no_image_by_its_name_and_no_note_is_refused_by_name(folder, name):
+    (folder / "train/cat" / name).write_bytes(b"x")
+    with pytest.raises(DataError) as error:
+        class_folders(folder)
+    shown = name.replace(" ", r"\x20").replace("\n", r"\n")
+    assert str(error.value).startswith(f"train/cat/{shown} is no image by its name (.jpeg, .jpg, .png are read)")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_file_in_place_of_a_class_is_refused_by_name(folder, tmp_path, split, linked):
+    (tmp_path / "file").write_text("x")
+    for name in ("train/dog", "test/dog"):
+        shutil.rmtree(folder / name)
+        if linked or not name.startswith(split):
+            (folder / name).symlink_to(tmp_path / "file")
+        else:
+            (folder / name).write_text("x")
+    with pytest.raises(DataError, match="^train/dog is no folder: only folders of classes are read from train/"):
+        class_folders(folder)
+
+
+@pytest.mark.parametrize("name", ["zebra", "n01.tar.gz", "x.zip"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_what_is_no_class_folder_in_a_split_is_refused_by_name(folder, split, name):
+    (folder / split / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=f"^{split}/{name} is no folder"):
+        class_folders(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["train/cat/.0.png.icloud", "train/cat/0.png.icloud", "test/dog/.0.PNG.iCloud", "train/.zebra.icloud"]
+)
+def test_an_image_that_is_still_in_icloud_is_refused_by_name(folder, name):
+    (folder / name).write_bytes(b"bplist00")
+    with pytest.raises(DataError, match=f"^{name} stands for .*, which is still in iCloud: download it first"):
+        class_folders(folder)
+
+
+def test_notes_and_clutter_that_are_still_in_icloud_are_no_matter(folder):
     before = sizes_hash(class_folders(folder))
-    (folder / "train/cat/notes").symlink_to("nowhere")
-    (folder / "train/cat/circle").symlink_to("circle")
+    for name in ("train/cat/.notes.txt.icloud", "train/cat/..DS_Store.icloud", ".letter.icloud"):
+        (folder / name).write_bytes(b"bplist00")
     assert sizes_hash(class_folders(folder)) == before
+
+
+def test_a_shard_that_is_still_in_icloud_is_refused_by_name(pair):
+    (pair / ".x-train-1.tar.icloud").write_bytes(b"bplist00")
+    with pytest.raises(
+        DataError, match=r"^\.x-train-1\.tar\.icloud stands for x-train-1\.tar, which is still in iCloud"
+    ):
+        shards.find(pair)
+
+
+def test_a_class_may_be_called_like_an_image(folder):
+    for split in ("train", "test"):
+        (folder / split / "cat").rename(folder / split / "v1.raw")
+    assert class_folders(folder).classes == ["dog", "owl", "v1.raw"]
+
+
+@pytest.mark.parametrize("how", ["real", "linked", "deep"])
+@pytest.mark.parametrize("beside", ["train/n01", "val"])
+def test_a_folder_of_images_beside_that_of_tiny_imagenet_is_refused_by_name(native, tmp_path, how, beside):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/0.JPEG").write_bytes(b"x")
+    place = native / beside / ("deep/more" if how == "deep" else "more")
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(tmp_path / "more") if how != "real" else (tmp_path / "more").rename(place)
+    with pytest.raises(DataError, match=f"^{beside}/.*more/0.JPEG is not in {beside}/images: move it there"):
+        tiny_imagenet.find(native)
+
+
+def test_a_closed_folder_beside_the_images_of_tiny_imagenet_is_refused_by_name(native):
+    with open_folder() as root:
+        shutil.copytree(native, root / "tiny")
+        (root / "tiny/train/n01/more").mkdir()
+        with closed(root / "tiny/train/n01/more"), pytest.raises(DataError, match="^train/n01/more cannot be listed"):
+            tiny_imagenet.find(root / "tiny")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
