@@ -87,10 +87,16 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
     """The shards of each split, in the order of their names, relative to the folder; none where there are none.
 
     Raises:
-        DataError: a name that says both splits, shards of one split only, or of both and compressed ones beside them;
-            a folder that may not be listed, a shard that is a link which leads nowhere.
+        DataError: a name that says both splits, or another than its folder; one shard under two names; shards of one
+            split only, or of both and compressed ones beside them; a folder that may not be listed, a shard that is a
+            link which leads nowhere.
     """
     names = _by_split(folder, ".tar")
+    if any(names.values()) and (odd := _called_like_shards(folder)):
+        raise DataError(
+            f"{printable(odd[0])} is a folder, and called like a shard: rename it, or take it out: {LAYOUT}"
+        )
+    _refuse_twice(folder, [name for found in names.values() for name in found])
     missing = [split for split, found in names.items() if not found]
     if len(missing) == 1:
         raise DataError(f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}")
@@ -105,21 +111,41 @@ def _by_split(folder: Path, *suffixes: str) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {"train": [], "val": []}
     found = [name for within in ("", "train", "val") for name in _ending(folder, within, suffixes)]
     for name in sorted(found, key=lambda name: name.split("/")):
-        within, slash, _ = name.rpartition("/")
-        splits = [within] if slash else [split for split in names if split in name.lower()]
+        within, _, _ = name.rpartition("/")
+        splits = [split for split in names if split == within or split in name[len(within) :].lower()]
         if len(splits) == 2:
-            raise DataError(f"shard {printable(name)!r} names both splits: {LAYOUT}")
+            raise DataError(f"shard {printable(name)!r} names both splits: rename it, or take it out: {LAYOUT}")
         for split in splits:
             names[split].append(name)
     return names
 
 
+def _refuse_twice(folder: Path, names: Sequence[str]) -> None:
+    """Refuse a shard that lies there under two names: its images would be trained on twice, or on both sides."""
+    found: dict[tuple[int, int], str] = {}
+    for name in names:
+        with named(f"shard {printable(name)}", "read"):
+            place = os.stat(folder / name)
+        other = found.setdefault((place.st_dev, place.st_ino), name)
+        if other != name:
+            raise DataError(f"shards {printable(other)!r} and {printable(name)!r} are one file: take one of them out")
+
+
 def _ending(folder: Path, within: str, suffixes: tuple[str, ...]) -> list[str]:
-    """The names that end so in a folder, or in one in it that need not be there; relative to the folder."""
+    """The files whose names end so in a folder, or in one in it that need not be there; relative to the folder."""
+    return [name for name, kind in _named_so(folder, within, suffixes) if kind != folders.FOLDER]
+
+
+def _called_like_shards(folder: Path) -> list[str]:
+    there = [found for within in ("", "train", "val") for found in _named_so(folder, within, (".tar",))]
+    return [name for name, kind in there if kind == folders.FOLDER]
+
+
+def _named_so(folder: Path, within: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
     if within and kind_in(folder, within) != folders.FOLDER:
         return []
     there = listed(folder, within, lambda name: name.lower().endswith(suffixes))
-    return [f"{within}/{name}" if within else name for name, _ in there]
+    return [(f"{within}/{name}" if within else name, kind) for name, kind in there]
 
 
 def find(folder: Path, index_folder: Path | None = None) -> ImageSet:
@@ -197,6 +223,7 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
     images: dict[str, tuple[int, int]] = {}
     labels: dict[str, int | DataError] = {}
     others: dict[str, str] = {}
+    files: dict[tuple[str, bool], str] = {}
     where = f"shard {printable(name)}"
     for tar, member in _members(folder / name, where):
         key, suffix = _split_name(member.name)
@@ -205,7 +232,14 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
             others.setdefault(key, member.name)
             continue
         if key in found:
-            raise DataError(f"{where} holds {printable(member.name)!r} twice")
+            first = files[key, found is labels]
+            if first == member.name:
+                raise DataError(f"{where} holds {printable(first)!r} twice")
+            what = f"sample {printable(key)!r} has two {'classes' if found is labels else 'images'}"
+            raise DataError(
+                f"{where}: {what}, {printable(first)!r} and {printable(member.name)!r}: take one of them out"
+            )
+        files[key, found is labels] = member.name
         if found is labels:
             labels[key] = _class(tar, member, where)
         elif member.size > MAX_IMAGE_BYTES:
@@ -216,7 +250,9 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
     odd = sorted(key for key in images.keys() ^ labels.keys() if _first_key(key) not in whole)
     if odd:
         lacks = "class (.cls)" if odd[0] in images else "image"
-        raise DataError(f"{where}: sample {printable(odd[0])!r} has no {lacks}: {LAYOUT}")
+        of_another = others.get(odd[0]) if lacks == "image" else None
+        hint = LAYOUT if of_another is None else f"{printable(of_another)!r} is of a kind that is not read: convert it"
+        raise DataError(f"{where}: sample {printable(odd[0])!r} has no {lacks}: {hint}")
     for key, member in others.items():
         if key not in whole and _first_key(key) not in whole:
             raise DataError(f"{where}: {printable(member)!r} is an image of a kind that is not read: convert it")
@@ -247,11 +283,15 @@ def _is_wanted(member: tarfile.TarInfo, where: str) -> bool:
     """Whether a member is an image or a class, and no clutter.
 
     Raises:
-        DataError: it is by its name, and no plain file: its bytes are not there.
+        DataError: it is by its name, and no plain file: its bytes are not there; or its key begins with a period.
     """
     parts = [part for part in member.name.split("/") if part not in ("", ".", "..")]
-    if any(map(is_clutter, parts)) or not member.name.lower().endswith(KNOWN_SUFFIXES) or member.isdir():
+    if not member.name.lower().endswith(KNOWN_SUFFIXES) or member.isdir() or any(map(is_clutter, parts[:-1])):
         return False
+    if is_clutter(parts[-1]):
+        if parts[-1].startswith("._"):  # what a Mac puts beside a file
+            return False
+        raise DataError(f"{where}: {printable(member.name)!r} begins with a period, as hidden files do: rename it")
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
         raise DataError(
             f"{where}: {printable(member.name)!r} is a link, or no plain file: make the shard with "

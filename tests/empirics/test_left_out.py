@@ -457,7 +457,8 @@ def test_further_fields_of_a_sample_are_no_samples(pair, field):
         ([("k.1.jpg", b"x")], r"sample 'k\.1' has no class \(.cls\)"),
         ([("k.1.cls", b"1"), ("k.jpg", b"x")], "sample 'k' has no class"),
         ([("k.webp", b"x")], r"shard y-train-1.tar: 'k\.webp' is an image of a kind that is not read"),
-        ([("k.webp", b"x"), ("k.cls", b"1")], "sample 'k' has no image"),
+        ([("k.webp", b"x"), ("k.cls", b"1")], "sample 'k' has no image: 'k.webp' is of a kind that is not read"),
+        ([("k.BMP", b"x"), ("k.cls", b"1")], "sample 'k' has no image: 'k.BMP' is of a kind that is not read"),
         ([*sample("k.1", 0), ("k.1.cls", b"0")], r"holds 'k\.1\.cls' twice"),
         (sample("k.1", "x"), r"'k\.1\.cls' says b'x', expected a class"),
     ],
@@ -465,6 +466,51 @@ def test_further_fields_of_a_sample_are_no_samples(pair, field):
 def test_what_belongs_to_no_sample_is_refused_by_name(pair, members, message):
     fill_shard(pair / "y-train-1.tar", members)
     with pytest.raises(DataError, match=message):
+        shards.find(pair)
+
+
+def test_a_folder_called_like_a_shard_is_refused_beside_shards_and_no_matter_beside_images(pair, folder):
+    (pair / "y-train.tar").mkdir()
+    with pytest.raises(DataError, match="^y-train.tar is a folder, and called like a shard: rename it"):
+        shards.find(pair)
+    (folder / "test").rename(folder / "val")
+    before = sizes_hash(imagenet.find(folder))
+    (folder / "x-train.tar").mkdir()
+    assert sizes_hash(imagenet.find(folder)) == before
+
+
+@pytest.mark.parametrize("members", [sample(".1", 1), sample("a/.1", 1), [(".png", b"x")], [("b/.cls", b"1")]])
+def test_a_key_that_begins_with_a_period_is_refused_by_name(pair, members):
+    fill_shard(pair / "y-train-1.tar", members)
+    with pytest.raises(DataError, match=f"shard y-train-1.tar: '{members[0][0]}' begins with a period"):
+        shards.find(pair)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+@pytest.mark.parametrize("name", ["x-train-7.tar", "x-val-7.tar", "train/0.tar", "val/0.tar"])
+def test_one_shard_under_two_names_is_refused_by_both(pair, link, name):
+    (pair / name).parent.mkdir(exist_ok=True)
+    link(pair / "x-train-0.tar", pair / name)
+    with pytest.raises(DataError) as error:
+        shards.find(pair)
+    words = str(error.value)
+    assert "are one file" in words and "'x-train-0.tar'" in words and f"'{name}'" in words
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_shards_are_not_read_a_second_time_by_a_link_to_the_folder_around_them(pair, split):
+    (pair / split).symlink_to(".")
+    with pytest.raises(DataError, match=f"'{split}/x-(train|val)-0.tar' names both splits"):
+        shards.find(pair)
+
+
+@pytest.mark.parametrize(
+    "within, name", [("train", "x-val-1.tar"), ("train", "x-VALIDATION-1.tar"), ("val", "train.tar")]
+)
+def test_a_shard_that_names_another_split_than_its_folder_is_refused(pair, within, name):
+    (pair / within).mkdir()
+    fill_shard(pair / within / name, sample("k", 1))
+    with pytest.raises(DataError, match=f"shard '{within}/{name}' names both splits: rename it"):
         shards.find(pair)
 
 
