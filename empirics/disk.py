@@ -161,7 +161,7 @@ def refuse_links(folder: Path) -> None:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of what a folder holds, in their order, without clutter; none where there is no folder.
+    """The names of what a folder holds, in their order, without what is the system's; none where there is no folder.
 
     Raises:
         StoreError: it may not be listed, or is a link that leads nowhere: nothing is known of what it holds.
@@ -172,7 +172,7 @@ def names_in(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise _cannot("list", folder, error) from error
-    return [entry.name for entry in there if not folders.is_clutter(entry.name)]
+    return [entry.name for entry in there if not folders.is_of_the_system(entry.name)]
 
 
 def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:

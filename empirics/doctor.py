@@ -64,13 +64,15 @@ def _machine(results: Path) -> Iterator[Finding]:
 
 def _data_sets(data: Path) -> Iterator[Finding]:
     from empirics.datasets import DATASETS, DataError, content_hash
+    from empirics.files import DamagedData
 
     for name in DATASETS:
         try:
             content = content_hash(name, None if name == "digits" else data, 224 if name == "imagenet" else 0)
             yield Finding(f"data set {name}: found" + (f", content {content[:12]}" if content else ", as published"))
         except DataError as error:
-            yield Finding(f"data set {name}: {str(error).split(': expected')[0]}")
+            text = f"data set {name}: {str(error).split(': expected')[0]}"
+            yield Finding(text, bad=isinstance(error, DamagedData))  # others are not there, which is nothing wrong
 
 
 def _results(results: Path) -> Iterator[Finding]:
@@ -80,7 +82,7 @@ def _results(results: Path) -> Iterator[Finding]:
         config, problem = _config_of(folder)
         if problem:
             yield Finding(f"run {name}: {problem}", bad=True)
-        for seed in (name for name in _visible(folder) if name.startswith("seed-")):
+        for seed in (name for name in _visible(folder) if name.lower().startswith("seed-")):
             number = seed_of(seed)
             if number is None:
                 yield Finding(f"run {name}: {_shown(seed)} is no folder of ours", bad=True)
@@ -160,7 +162,7 @@ def _json_files(folder: Path) -> list[Path]:
 
 def _seed_problems(folder: RunFolder, config: RunConfig | None) -> Iterator[str]:
     there = []
-    for level in (name for name in _visible(folder.path) if name.startswith("level-")):
+    for level in (name for name in _visible(folder.path) if name.lower().startswith("level-")):
         number = level_of(level)
         if number is None:
             yield f"{_shown(level)} is no folder of ours"
@@ -219,7 +221,11 @@ def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
         config = config_of(record["config"], record["arm"])
     except ConfigError as error:
         return None, f"config.json cannot be run: {error}"
-    except (StoreError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError):  # nothing is known of what it says
+            return None, f"config.json cannot be read: {error.__cause__.strerror}: mend its rights, or the disk"
+        return None, str(error)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return None, f"config.json cannot be read ({type(error).__name__}): delete the run"
     if not folder.name.endswith(f"-{config_hash(config)}"):
         return None, f"config.json has hash {config_hash(config)}, which is not that of the run's name: delete the run"

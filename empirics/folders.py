@@ -68,6 +68,14 @@ def _kind_of_mode(mode: int) -> str:
     return FOLDER if stat.S_ISDIR(mode) else FILE if stat.S_ISREG(mode) else OTHER
 
 
+def is_of_the_system(name: str) -> bool:
+    """Whether a name is of nothing of ours: clutter, or the `lost+found` of a disk, which only the system may enter.
+
+    A class of images may be called `lost+found`, so data sets ask for more than the name.
+    """
+    return is_clutter(name) or name == LOST_AND_FOUND
+
+
 def entries(folder: Path | str) -> "list[os.DirEntry[str]]":
     """What a folder holds, in the order of names.
 
@@ -80,6 +88,8 @@ def entries(folder: Path | str) -> "list[os.DirEntry[str]]":
 
 def walk(folder: Path | str, on_error: Callable[[OSError], object] | None = None) -> "Iterator[os.DirEntry[str]]":
     """Everything in a folder and the folders in it, links not followed; what vanishes meanwhile is left out.
+
+    A `lost+found` is not gone into.
 
     Args:
         folder: where to begin.
@@ -99,5 +109,5 @@ def walk(folder: Path | str, on_error: Callable[[OSError], object] | None = None
         return
     for entry in found:
         yield entry
-        if entry.is_dir(follow_symlinks=False):
+        if entry.is_dir(follow_symlinks=False) and entry.name != LOST_AND_FOUND:
             yield from walk(entry.path, on_error)

@@ -16,10 +16,12 @@ from empirics.config import config_hash
 from empirics.disk import StoreError, json_bytes, names_in, read_record, refuse_links, sealed
 from empirics.files import DataError
 from empirics.folders import BrokenLink
+from empirics.store import RunFolder
 from empirics.study import Study, data_source
 from empirics.study_files import sealed_json, theory_result_stands
 from empirics.tasks import plan_tasks, unfinished
 from figures import folders as folders_of_figures
+from figures.results import load as results_of_figures
 
 NOWHERE, CIRCLE = "it is a link that leads nowhere", "it is a link that leads in a circle"
 
@@ -212,3 +214,43 @@ def test_a_broken_link_is_not_taken_for_an_absent_file(tmp_path):
         disk.sha256(tmp_path / "x")
         raise AssertionError("it has no hash")
     assert read_record(tmp_path / "none") is None and names_in(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("where", ["run", "config.json"])
+def test_doctor_does_not_tell_to_delete_a_run_that_may_not_be_read(trained, where):
+    lab, config = trained
+    run = places(lab, config)["run"]
+    with closed(run if where == "run" else run / where):
+        found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    assert f"run {run.name}: config.json cannot be read: Permission denied: mend its rights, or the disk" in found
+    assert not any("delete" in text for text in found)
+
+
+PLACES_OF_A_DISK = [".", "runs", "studies", "theory", "overlaps", "run", "seed", "level"]
+
+
+@pytest.mark.parametrize("where", PLACES_OF_A_DISK)
+@pytest.mark.parametrize("mode", [0, 0o755])
+def test_the_lost_and_found_of_a_disk_is_passed_over_in_results(trained, where, mode):
+    lab, config = trained
+    folder = places(lab, config).get(where, lab.results / where)
+    place, drawn = folder / "lost+found", results_of_figures(lab.results)
+    place.mkdir()
+    try:
+        with closed(place, mode=mode):
+            assert [f.text for f in doctor.examine(lab.results, lab.results / "none") if f.bad] == []
+            refuse_links(places(lab, config)["run"])
+            assert unfinished(plan_tasks([config], (0,)), lab.results) == []
+            assert results_of_figures(lab.results) == drawn
+    finally:
+        place.rmdir()
+
+
+def test_a_run_with_a_closed_lost_and_found_in_it_can_be_held(trained):
+    _, config = trained
+    with open_folder() as results:
+        run = RunFolder(results, config.name, 0)
+        (run.path / "lost+found").mkdir(parents=True)
+        run.path.chmod(0o777)
+        with closed(run.path / "lost+found"), run.lease():
+            assert (run.path / ".lease").is_file()

@@ -251,6 +251,28 @@ def test_doctor_names_what_a_data_set_lacks(tmp_path):
     assert f"data set tiny-imagenet: train/dog cannot be read: {NOWHERE}" in texts
 
 
+@pytest.mark.parametrize("make, place", [(make_shards, "x-train-0004.tar"), (make_imagenet, "train")])
+def test_doctor_calls_data_that_may_not_be_read_a_problem_and_names_no_folder_of_the_machine(make, place):
+    with open_folder() as root:
+        folder = make(root / "data")
+        with closed(folder / place):
+            bad = [finding.text for finding in doctor.examine(root / "results", folder) if finding.bad]
+        assert [text for text in bad if text.startswith("data set imagenet: ")]
+        for text in bad:
+            assert place in text and text.endswith(": Permission denied")
+            assert str(root) not in text and "Errno" not in text
+        assert not [finding.text for finding in doctor.examine(root / "results", root / "none") if finding.bad]
+
+
+@pytest.mark.parametrize("cut", [0, 100, 3000])
+def test_doctor_calls_a_damaged_shard_a_problem(tmp_path, cut):
+    folder = make_shards(tmp_path / "data")
+    file = folder / "x-train-0004.tar"
+    file.write_bytes(file.read_bytes()[:cut])
+    bad = [finding.text for finding in doctor.examine(tmp_path / "results", folder) if finding.bad]
+    assert len(bad) == 1 and bad[0].startswith("data set imagenet: shard x-train-0004.tar ")
+
+
 def test_what_is_listed_is_in_the_order_of_names_and_hidden_names_are_left_out(tmp_path):
     for name in ("b", "a", ".c", "._a"):
         (tmp_path / name).write_bytes(b"")

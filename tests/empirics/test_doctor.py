@@ -108,6 +108,11 @@ DAMAGES = {
     "no config": (lambda r, c: (r / "runs" / c.name / "config.json").unlink(), "config.json cannot be read"),
     "nested": (lambda r, c: (r / "runs" / c.name / "config.json").write_text("[" * 100_000), "cannot be read"),
     "signs": (lambda r, c: (RunFolder(r, c.name, 0).path / "signs.json").write_text("{"), "signs.json is damaged"),
+    "other case": (
+        lambda r, c: (RunFolder(r, c.name, 0).path / "LEVEL-01").mkdir(),
+        "LEVEL-01 is no folder of ours",
+    ),
+    "seed in other case": (lambda r, c: (r / "runs" / c.name / "SEED-3").mkdir(), "SEED-3 is no folder of ours"),
     "folder": (lambda r, c: (RunFolder(r, c.name, 0).path / "level-xx").mkdir(), "level-xx is no folder of ours"),
 }
 
