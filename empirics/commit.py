@@ -23,23 +23,29 @@ SECONDS = 10
 def commit_of(file: Path) -> dict[str, Any]:
     """The commit of the repository that tracks a file, and whether anything that it tracks has changed since.
 
-    A package in the virtual environment of another project lies in that project's folder and is none of its files:
-    nothing is known of its commit then.
+    The commit must hold the file: one that is only staged may be another project's, or new. A package in the virtual
+    environment of another project lies in that project's folder and is none of its files: nothing is known of its
+    commit then.
 
     Args:
         file: a source file; links are followed.
 
     Returns:
-        `commit` (hexadecimal) and `dirty`; both None where no repository tracks the file, or there is no git.
+        `commit` (hexadecimal) and `dirty`; both None where no commit holds the file, or there is no git. `dirty` alone
+        is None where git has been told not to look at some files (assume-unchanged, skip-worktree), and no other has
+        changed.
     """
     file = file.resolve()
     try:
         _git(file.parent, "ls-files", "--error-unmatch", "--", file.name)
+        _git(file.parent, "cat-file", "-e", f"HEAD:./{file.name}")
         commit = _git(file.parent, "rev-parse", "--verify", "HEAD").decode("ascii").strip()
         changes = _git(file.parent, "status", "--porcelain", "--untracked-files=no")
+        flags = [entry[:1] for entry in _git(file.parent, "ls-files", "-v", "-z", "--", ":/").split(b"\0")]
     except (OSError, subprocess.SubprocessError, ValueError):
         return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(changes.strip())}
+    unseen = any(flag.islower() or flag == b"S" for flag in flags)
+    return {"commit": commit, "dirty": True if changes.strip() else None if unseen else False}
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

@@ -19,6 +19,8 @@ from empirics.names import level_folder, level_of, seed_of
 from empirics.store import RunFolder
 from empirics.study_files import theory_result_stands
 
+_CHANGES = {True: ", with changes", False: "", None: ", perhaps with changes"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -46,7 +48,7 @@ def _machine(results: Path) -> Iterator[Finding]:
     origin = runtime.provenance(torch.get_num_threads())
     yield Finding("versions: " + ", ".join(f"{name} {version}" for name, version in origin["versions"].items()))
     git = origin["git"]
-    state = "unknown" if git["commit"] is None else git["commit"][:12] + (", with changes" if git["dirty"] else "")
+    state = "unknown" if git["commit"] is None else git["commit"][:12] + _CHANGES[git["dirty"]]
     yield Finding(f"commit: {state}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     yield Finding(

@@ -69,8 +69,21 @@ def test_a_copy_among_the_files_of_another_project_has_its_commit_only_once_it_i
     file.write_text("x = 1\n")
     assert commit_of(file) == NOBODY
     git(tmp_path / "theirs", "add", "empirics")
+    assert commit_of(file) == NOBODY, "staged, and in no commit"
     git(tmp_path / "theirs", "commit", "-m", "second")
     assert commit_of(file)["commit"] == git(tmp_path / "theirs", "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+@pytest.mark.parametrize("name", ["empirics/runtime.py", "other.py"])
+def test_where_git_was_told_not_to_look_nobody_knows_whether_a_file_has_changed(tmp_path, flag, name):
+    commit = repository(tmp_path / "ours", "empirics/runtime.py", "other.py")
+    git(tmp_path / "ours", "update-index", flag, name)
+    (tmp_path / "ours" / name).write_text("x = 2\n")
+    file = tmp_path / "ours/empirics/runtime.py"
+    assert commit_of(file) == {"commit": commit, "dirty": None}
+    git(tmp_path / "ours", "update-index", flag.replace("--", "--no-"), name)
+    assert commit_of(file) == {"commit": commit, "dirty": True}
 
 
 @pytest.mark.parametrize("name", LEADS_ELSEWHERE[:2])
