@@ -74,7 +74,10 @@ def _check_numbers(config: "RunConfig") -> None:
     if not 0 <= config.perturb_rate <= 1:
         raise ConfigError(f"perturb_rate must lie in [0, 1], a fraction of the signs, got {config.perturb_rate:g}")
     if not 0 <= config.warmup_epochs < config.epochs:
-        raise ConfigError(f"warmup_epochs must lie in [0, epochs = {config.epochs}), got {config.warmup_epochs}")
+        raise ConfigError(
+            f"warmup_epochs must lie in [0, epochs = {config.epochs}), got {config.warmup_epochs}: lower "
+            "--warmup-epochs, or raise --epochs"
+        )
     if not 0 <= config.momentum < 1:
         raise ConfigError(f"momentum must lie in [0, 1), got {config.momentum:g}")
     for name in ("lr", "weight_decay"):

@@ -116,6 +116,8 @@ def check_writable(folder: Path) -> None:
             probe.write_bytes(b"room for a byte?")
         finally:
             probe.unlink(missing_ok=True)
+    except FileExistsError:
+        raise StoreError(f"{str(folder)!r} is a file, not a folder: choose another --out or --results") from None
     except OSError as error:
         raise StoreError(
             f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"

@@ -134,13 +134,15 @@ def check_folder(folder: Path, layout: str) -> None:
     """Refuse a data folder that is not there.
 
     Raises:
-        DataError: naming it, and the layout that is expected of it.
+        DataError: naming it, and the layout that is expected of it; or it may not be entered.
     """
     found = kind_in(folder.parent, folder.name)
     if found is None:
         raise DataError(f"data folder {folder.name!r} does not exist: {layout}")
     if found != folders.FOLDER:
         raise DataError(f"{folder.name!r} is a file, not a folder of data: give the folder that holds it: {layout}")
+    with named(f"data folder {printable(folder.name)!r}", "entered"):
+        os.stat(os.path.join(folder, "."))
 
 
 def class_names(folder: Path, split: str) -> list[str]:

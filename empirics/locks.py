@@ -6,6 +6,7 @@ holder ends, however it ends, so none is ever left over.
 
 import contextlib
 import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def locked(
     try:
         make_folder(file.parent)
         mode = _mode_in(file.parent.stat().st_mode)
-        lock = FileLock(file.with_name(f".{file.name}.lock"), mode=mode, fallback_to_soft=False)
+        lock = FileLock(_lock_of(file), mode=mode, fallback_to_soft=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -48,12 +49,27 @@ def locked(
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS or needed:
-            raise StoreError(f"cannot write {file.name}: {error.strerror}: what was complete before stands") from error
+            raise StoreError(f"cannot write {file.name}: {_why(error, file)}") from error
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
             lock.release()
+
+
+def _why(error: OSError, file: Path) -> str:
+    """Why a lock cannot be held, and what to do."""
+    lock = _lock_of(file)
+    ids = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+    if isinstance(error, PermissionError) and os.path.lexists(lock) and os.access(file.parent, os.W_OK, **ids):
+        return (
+            f"its lock {lock.name} is another user's ({error.strerror}): have its owner delete it, or let you write it"
+        )
+    return f"{error.strerror}: what was complete before stands"
+
+
+def _lock_of(file: Path) -> Path:
+    return file.with_name(f".{file.name}.lock")
 
 
 def _mode_in(folder: int) -> int:

@@ -5,6 +5,7 @@ A task's result depends on its config and seed alone, so the number of workers c
 
 import contextlib
 import dataclasses
+import errno
 import multiprocessing
 import multiprocessing.util
 import os
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirics.care import Care
 from empirics.config import RunConfig
+from empirics.files import reason
 from empirics.interrupts import ENDS, HANG_UP
 from empirics.tasks import Key, Schedule, Task
 
@@ -258,7 +260,14 @@ def _start(process: Any) -> None:
             return process.start()
         except (EOFError, OSError) as error:
             if attempt == 2:
-                raise SweepError(f"no worker can be started ({error}): try fewer --workers") from None
+                raise SweepError(f"no worker can be started ({reason(error)}): {_do_about(error)}") from None
+
+
+def _do_about(error: Exception) -> str:
+    """What a user can do about a worker that cannot be started."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return "make room for temporary files, or set TMPDIR to a folder on another disk"
+    return "try fewer --workers"
 
 
 def _choose_temporary_folder() -> None:

@@ -103,6 +103,10 @@ def _annotations(folder: Path, classes: list[str]) -> dict[str, int]:
         file = file.strip()
         wnid = rest.partition("\t")[0].strip()
         where = f"{ANNOTATIONS}, line {number}"
+        if "\t" not in line:
+            raise DataError(
+                f"{where} has no tab, got {printable(line)[:60]!r}: expected file and class, a tab between them"
+            )
         if wnid not in known:
             raise DataError(f"{where}: {printable(wnid)!r} is no class: {CLASSES} does not name it")
         if labels.setdefault(file, known[wnid]) != known[wnid]:

@@ -26,12 +26,14 @@ class ResultError(ValueError):
 
 
 class NoFolder(ResultError):
-    """The results folder is not there: nothing has been run, or the path is another one."""
+    """The results folder is not there, or is a file: nothing has been run, or the path is another one."""
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str, is_file: bool = False):
         """Say it in one line."""
-        ValueError.__init__(self, f"results folder {folder} does not exist: run paper_repro.py first")
-        self.file, self.field, self.got, self.do = folder, "the results folder", "nothing", "run paper_repro.py first"
+        do = "give the folder of the results with --results" if is_file else "run paper_repro.py first"
+        wrong = f"{folder} is a file, not a folder of results" if is_file else f"results folder {folder} does not exist"
+        ValueError.__init__(self, f"{wrong}: {do}")
+        self.file, self.field, self.got, self.do = folder, "the results folder", "a file" if is_file else "nothing", do
 
 
 class ClosedFolder(ResultError):

@@ -72,8 +72,8 @@ def check_folder(root: Path) -> None:
     ClosedFolder : it may not be listed, or is a link that leads nowhere.
     """
     try:
-        if kind(root) != FOLDER:
-            raise NoFolder(str(root))
+        if (found := kind(root)) != FOLDER:
+            raise NoFolder(str(root), is_file=found is not None)
         names_in(root)
     except OSError as error:
         raise ClosedFolder(str(root), error.strerror) from None

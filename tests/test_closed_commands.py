@@ -75,6 +75,15 @@ def test_results_behind_a_broken_link_are_refused_by_every_command(root, capsys)
     os.unlink(root / "linked")
 
 
+def test_a_file_in_place_of_results_is_called_one(tmp_path, capsys):
+    (tmp_path / "f").write_text("x")
+    code, said = answer(capsys, "claims", "--results", tmp_path / "f", "--out", tmp_path / "out")
+    assert code == 2 and "f is a file, not a folder of results: give the folder" in said
+    given = ("train", "--preset", "quick", "--arms", "imp", "--seeds", "0")
+    code, said = answer(capsys, *given, "--results", tmp_path / "f")
+    assert code == 2 and "f' is a file, not a folder: choose another --out or --results" in said
+
+
 @pytest.mark.parametrize("target", ["gone", "data"])
 def test_data_behind_a_broken_link_are_refused_by_name(root, capsys, target):
     (root / "data").symlink_to(target)

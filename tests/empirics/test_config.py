@@ -106,7 +106,7 @@ def test_the_quick_preset_is_as_defined():
         (dict(mask_source="run"), "needs mask_run"),
         (dict(mask_run="imp-x"), "takes no mask_run"),
         (dict(rewind="wr"), "rewind_epoch goes with rewind 'wr'"),
-        (dict(warmup_epochs=16), "warmup_epochs must lie in"),
+        (dict(warmup_epochs=16), r"warmup_epochs must lie in \[0, epochs = \d+\), got 16: lower --warmup-epochs"),
         (dict(milestones=(0.75, 0.5), schedule="step"), "milestones must rise"),
         (dict(milestones=("half",), schedule="step"), "milestones must be numbers"),
         (dict(schedule="step"), "milestones go with schedule 'step'"),

@@ -223,6 +223,17 @@ def test_an_image_that_may_not_be_read_is_named_when_it_is():
             images.train.read(1)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_data_folder_that_may_not_be_entered_is_named_and_nothing_in_it(kind):
+    make, read, _ = KINDS[kind]
+    with open_folder() as root:
+        folder = make(root / "data")
+        for mode in (0, 0o400):
+            with closed(folder, mode=mode), pytest.raises(DataError) as error:
+                read(folder)
+            assert str(error.value) == "data folder 'data' cannot be entered: Permission denied"
+
+
 @pytest.mark.parametrize("make, find", [(make_folder, image_files.class_folders), (make_imagenet, imagenet.find),
                                         (make_tiny, tiny_imagenet.find)])  # fmt: skip
 def test_the_lost_and_found_of_a_disk_is_no_class(make, find):

@@ -5,7 +5,7 @@ import pytest
 from tiny_images import CLASSES, encoded, fill_folder, picture
 
 from empirics import image_files, tiny_imagenet
-from empirics.files import DataError
+from empirics.files import DataError, printable
 from empirics.image_files import bytes_hash, class_folders, sizes_hash
 
 
@@ -99,6 +99,17 @@ def test_names_that_are_not_utf8_can_be_hashed_and_said(folder):
     assert "\ufffd" in images.train.where(4) and images.train.where(4).isprintable()
 
 
+@pytest.mark.parametrize("name", ["\x1b[31m.png", "a\n.png", "a\r.png", "\x7f.png", "\u202e.png"])
+def test_names_are_said_without_what_would_change_the_terminal(folder, name):
+    shown = printable(name)
+    assert shown.isprintable() and shown == shown.rstrip() and shown != name
+    (folder / "train" / "cat" / name).mkdir()
+    (folder / "train" / "cat" / name / "x.png").write_bytes(b"x")
+    with pytest.raises(DataError) as error:
+        class_folders(folder)
+    assert shown in str(error.value) and str(error.value).isprintable()
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
@@ -149,6 +160,7 @@ def annotate(folder, change):
         (lambda f: (f / "val/images/val_1.JPEG").unlink(), "annotations.txt names 'val_1.JPEG', which is not in"),
         (lambda f: (f / "val/images/v.JPEG").touch(), "val/images/v.JPEG has no class: val/val_annotations.txt does"),
         (lambda f: annotate(f, lambda t: t.replace("n03", "n99")), "val_annotations.txt, line 3: 'n99' is no class"),
+        (lambda f: annotate(f, lambda t: t.replace("\t", " ")), "line 1 has no tab, got 'val_0.JPEG n02 .*': expected"),
         (lambda f: annotate(f, lambda t: t + "val_1.JPEG\tn03\n"), "line 7: 'val_1.JPEG' has two classes"),
         (lambda f: annotate(f, lambda t: t.replace("n03", "n01")), "class 'n03' has no image in test"),
         (lambda f: (f / "train" / "n04").mkdir(), "train/n04 is no class: wnids.txt does not name it"),

@@ -142,6 +142,18 @@ def test_whoever_may_write_the_folder_may_hold_the_lock_that_another_has_made():
             assert (root / "x/.file.lock").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_lock_that_another_user_has_closed_is_named_with_what_to_do():
+    with open_folder() as root:
+        lock = root / ".x.json.lock"
+        lock.touch(mode=0o600)
+        with closed(root, mode=0o777), pytest.raises(StoreError) as error, locked(root / "x.json"):
+            pass
+    assert str(error.value).startswith(
+        "cannot write x.json: its lock .x.json.lock is another user's (Permission denied)"
+    )
+    assert "delete it" in str(error.value)
+
+
 def test_an_error_under_the_lock_lets_go_of_it(tmp_path):
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), locked(tmp_path / "x", seconds=0):

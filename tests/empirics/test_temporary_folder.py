@@ -67,3 +67,18 @@ def test_where_no_short_folder_can_be_written_the_variable_is_named(folders):
 def test_where_no_temporary_folder_can_be_written_the_variable_is_named():
     none = "def none():\n    raise FileNotFoundError\ntempfile.gettempdir = none"
     assert started("/tmp", none) == "no worker can be started: set TMPDIR to a folder that can be written to"
+
+
+@pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EROFS"])
+def test_where_the_disk_of_temporary_files_is_full_the_variable_is_named(number):
+    full = f"""
+import errno
+def full(*_):
+    raise OSError(errno.{number}, os.strerror(errno.{number}), tempfile.gettempdir() + "/x")
+multiprocessing.util.get_temp_dir = full
+from multiprocessing import forkserver
+forkserver.util.get_temp_dir = full
+"""
+    said = started("/tmp", full)
+    assert said.startswith("no worker can be started (") and "/tmp" not in said
+    assert said.endswith("): make room for temporary files, or set TMPDIR to a folder on another disk")
