@@ -107,9 +107,9 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
         layout: what an error says was expected.
 
     Raises:
-        DataError: a missing split, a class without an image in one of the splits, anything in a split that is no class
-            folder, anything in one that is no image of a kind that is read (notes about the images may lie there); a
-            folder that may not be listed, a link that leads nowhere.
+        DataError: a missing split, or one folder for both; a class without an image in one of the splits, anything in a
+            split that is no class folder, anything in one that is no image of a kind that is read (notes about the
+            images may lie there); a folder that may not be listed, a link that leads nowhere.
     """
     check_folder(folder, layout)
     if kind_in(folder, "train") != folders.FOLDER:
@@ -121,6 +121,9 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
     for split in ("train", test):
         if loose := image_names(folder, split, within=True):
             raise DataError(f"{printable(loose[0])} is in no class folder: move it to {split}/CLASS/: {layout}")
+    with named(test, "read"):
+        if os.path.samefile(folder / "train", folder / test):
+            raise DataError(f"'train' and {test!r} are one folder: what is trained on cannot be tested on: {layout}")
     splits = {split: class_names(folder, split) for split in ("train", test)}
     classes = sorted({*splits["train"], *splits[test]})
     if not classes:

@@ -99,7 +99,11 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
     _refuse_twice(folder, [name for found in names.values() for name in found])
     missing = [split for split, found in names.items() if not found]
     if len(missing) == 1:
-        raise DataError(f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}")
+        there = next(name for found in names.values() for name in found)
+        raise DataError(
+            f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}; take "
+            f"{printable(there)!r} out if it is no shard"
+        )
     compressed = [name for found in _by_split(folder, *COMPRESSED).values() for name in found]
     if compressed and not missing:
         raise DataError(f"shard {printable(compressed[0])!r} is compressed: unpack it, or take it away: {LAYOUT}")

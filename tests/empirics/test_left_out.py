@@ -304,6 +304,13 @@ def test_a_file_in_place_of_a_class_is_refused_by_name(folder, tmp_path, split, 
         class_folders(folder)
 
 
+def test_one_folder_for_both_splits_is_refused(folder):
+    shutil.rmtree(folder / "test")
+    (folder / "test").symlink_to("train")
+    with pytest.raises(DataError, match="^'train' and 'test' are one folder: what is trained on cannot be tested on"):
+        class_folders(folder)
+
+
 @pytest.mark.parametrize("name", ["zebra", "n01.tar.gz", "x.zip"])
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_what_is_no_class_folder_in_a_split_is_refused_by_name(folder, split, name):
@@ -477,6 +484,10 @@ def test_a_folder_called_like_a_shard_is_refused_beside_shards_and_no_matter_bes
     before = sizes_hash(imagenet.find(folder))
     (folder / "x-train.tar").mkdir()
     assert sizes_hash(imagenet.find(folder)) == before
+    (folder / "x-train.tar").rmdir()
+    (folder / "train/n01.tar").write_bytes(b"x")
+    with pytest.raises(DataError, match="no shard of split 'val': .*; take 'train/n01.tar' out if it is no shard"):
+        imagenet.find(folder)
 
 
 @pytest.mark.parametrize("members", [sample(".1", 1), sample("a/.1", 1), [(".png", b"x")], [("b/.cls", b"1")]])
