@@ -18,7 +18,7 @@ from theory.losses import Loss
 from theory.network import split
 from theory.samples import Masked
 
-STATUSES = ("finished", "dead", "failed", "undecided")  # the word of each code
+STATUSES = ("finished", "dead", "failed", "undecided", "doubtful")  # the word of each code
 _CELLS = 2**18  # numbers of w worked on at once
 
 
@@ -32,7 +32,8 @@ class Batch:
     loss : ndarray, shape (n, m)
     status : int8 ndarray, shape (n,); the words are in `theory.batch.STATUSES`: 0 finished; 1 dead, that is w dies out,
         and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3 undecided, w
-        having come to 0, where the flow of a sample may go on in different directions; rows not reached are NaN
+        having come to 0, where the flow of a sample may go on in different directions; 4 doubtful, a having passed 0 on
+        a kink that the flow may have left to either side, and its rows being those of one; rows not reached are NaN
     drift : ndarray, shape (n,), largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) over its rows, c = a^2 - |w|^2 being
         conserved; c(0) = 0 where the start is balanced up to a relative 1e-12
     """

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory.checks import Array
-from theory.kinks import AT_BOUND, ON_THE_KINK
+from theory.kinks import AT_BOUND, ON_THE_KINK, QUIET
 from theory.network import side_gradient
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # the phase of its steps, however small: measured on their chatter, z -> z + k theta for z <= 0 and z + k (theta - 1)
 # for z > 0, with k falling by 1 a step from hundreds through 0.
 DOUBT = 0.25
+OFF_KINKS = 1e-10  # how far, as a share of |w|, a step leads away from kinks that leave no way along them
 OFF_ZERO = 1e-9  # |w| at which a solver takes over from w = 0, as a share of |a| or of what fits the data
 
 
@@ -79,7 +80,12 @@ class Smooth(Cell):
 
 @dataclass(frozen=True)
 class Rest(Cell):
-    """A point at which the flow rests: both sides of the kink push towards it, or neither pushes."""
+    """A point at which the flow rests: both sides of the kink push towards it, or neither pushes.
+
+    up_to_rounding : what moves the flow there is rounding, or cannot be told from it
+    """
+
+    up_to_rounding: bool = False
 
     def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return zeros."""
@@ -169,7 +175,12 @@ class SampleCell(Cell):
             on[near] = False  # relu'(0) = 0
         sign = float(np.sign(a))
         for _ in range(2):  # what a = 0 becomes depends on the sides, and on itself only where nothing moves
-            sides, sliding = kinks.decided(sign, a, w, on, near)
+            decided = kinks.decided(sign, a, w, on, near)
+            if decided is None:  # as descent does, a little way as all the sides push that the flow comes from
+                push = sign * kinks.force(a, w, on)
+                beside = w + OFF_KINKS * np.hypot.reduce(w) * push / np.hypot.reduce(push)
+                return cls.at(sample, a, beside, doubtful=doubtful)
+            sides, sliding = decided
             if sign:
                 break
             sign = float(np.sign(w @ kinks.force(a, w, sides)))
@@ -198,13 +209,20 @@ class SampleCell(Cell):
         pull, square = kinks.pull[side, every].copy(), kinks.square[side, every].copy()
         pull[list(self.sliding)] = square[list(self.sliding)] = 0.0
         normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
-        return pull @ normal, (normal * square[:, None]).T @ normal
+        parts = pull[:, None] * normal
+        rounding = np.finfo(float).eps * len(pull) * np.abs(parts).sum(axis=0)
+        summed = np.where(np.abs(pull @ normal) > rounding, pull @ normal, 0.0)
+        return summed, (normal * square[:, None]).T @ normal
 
     def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return the gradient of the piece; along kinks, of what is left on them."""
-        pull, square = self._force
-        force = pull - a * (square @ v)
+        force = self._pushed(a, v)
         return -float(v @ force), -a * force
+
+    def _pushed(self, a: float, v: Array) -> Array:
+        """Return F, shape (m,)."""
+        pull, square = self._force
+        return pull - a * (square @ v)
 
     @cached_property
     def radial(self) -> Array | None:
@@ -266,28 +284,43 @@ class SampleCell(Cell):
         """Land on a kink, leave one, or go through w = 0; kinks that meet are decided together."""
         walls, s, w = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding), self.outer(v)
         if edge < walls and self.radial is not None:
-            return self.through_zero(a)
+            return self.through_zero(a, self.start)
         kinks, on, doubtful = self.sample.kinks, self.on, False
         met = kinks.near(w)
         if edge < walls:
             wall = self._walls[1][edge]
-            w = self.outer(v - (wall @ v) / (wall @ wall) * wall)
+            landed = v - (wall @ v) / (wall @ wall) * wall
+            small = OFF_ZERO * min(kinks.near_zero(a), np.hypot.reduce(self.start))
+            if np.hypot.reduce(landed) <= small:  # it comes to 0 in a straight line
+                return self.through_zero(a, -self.sign * self._force[0])
+            w = self.outer(landed)
             met = np.union1d(met, self._walls[0][edge])
         elif edge == walls + 2 * s:  # every push turns round: each kink is left to the side on which most of it was
+            pull = self._force[0]
+            if abs(v @ pull) <= QUIET * np.abs(kinks.pull).max(axis=0).sum() * np.hypot.reduce(v):  # a only decays
+                return 0.0, w, Rest()
             theta, a, on = self._theta[0], 0.0, on.copy()
             on[list(self.sliding)] = theta > 0.5
             doubtful = bool(((theta > DOUBT) & (theta < 1 - DOUBT)).any())
-        return SampleCell.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
+        a, w, after = SampleCell.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
+        if a and np.hypot.reduce(after._pushed(a, after.start)) <= QUIET * after._cancelling(a, after.start).sum():
+            return a, w, Rest(up_to_rounding=True)
+        return a, w, after
 
-    def through_zero(self, a: float) -> tuple[float, Array, Cell | Ended]:
-        """Arrive at w = 0 along the direction of the start, and go on where the flow grows from there."""
+    def _cancelling(self, a: float, v: Array) -> Array:
+        """Return the sizes of the parts of F, shape (K,)."""
+        kinks, side, every = self.sample.kinks, self.on.astype(int), np.arange(len(self.on))
+        return np.abs(kinks.pull[side, every]) + np.abs(a * kinks.square[side, every] * (kinks.normal @ self.outer(v)))
+
+    def through_zero(self, a: float, along: Array) -> tuple[float, Array, Cell | Ended]:
+        """Arrive at w = 0 from the direction `along`, shape (m,), and go on where the flow grows from there."""
         from theory.zero import leave_zero
 
-        u, zero = self.outer(self.start / np.hypot.reduce(self.start)), np.zeros(self.sample.d)
+        u, zero = self.outer(along / np.hypot.reduce(along)), np.zeros(self.sample.d)
         how, grows = leave_zero(self.sample.kinks, self.sign, u)
         if how != "grows":
             return a, zero, Ended(*AT_ZERO[how])
-        return a, zero, SampleCell.at(self.sample, a, grows)[2]
+        return a, zero, SampleCell.at(self.sample, a, OFF_ZERO * self.sample.kinks.near_zero(a) * grows)[2]
 
     def off_zero(self, a: float) -> tuple[float, Array]:
         """Return the time in which the flow leaves w = 0 along `start` for a w next to 0, and that w.

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
@@ -22,6 +24,7 @@ INSIDE = np.array([1e-3, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1 - 1e-3, 
 LOOKS = np.array([0.02, 0.25, 0.5, 0.75, 0.98, 1.0])  # nodes for events
 ROUNDED = 1e-12  # a value below this share of the largest seen is not known to be nonzero again
 CORNER = 0.5  # the same for events, which may have corners
+FINER, SMOOTH = 6, 0.05  # how often nodes are doubled, while a cubic misses one by this share of the values' range
 NEAR = 0.1  # a parabola whose least value is below this share of its bend may hide one below 0
 
 
@@ -67,7 +70,10 @@ def checked(events: Event | Iterable[Event] | None) -> tuple[Event, ...]:
 def number_of(event: Event, t: float, a: float, w: Array) -> float:
     """Return the value of an event; ValueError where it is no real number."""
     try:
-        value = event.value(float(t), float(a), w)
+        seen = np.array(w)
+        seen.flags.writeable = False  # the run is what the flow does, whatever an event does
+        value = event.value(float(t), float(a), seen)
+        value = float(value) if isinstance(value, Fraction | Decimal) else value
     except Exception as error:
         raise ValueError(f"event {event.name!r} raised {type(error).__name__} at t = {t:g}: {error}") from error
     if isinstance(value, np.ndarray) and value.size == 1:
@@ -76,7 +82,7 @@ def number_of(event: Event, t: float, a: float, w: Array) -> float:
         raise ValueError(
             f"event {event.name!r} must give a number that changes sign, got {value}: a - 0.9 in the place of a > 0.9"
         )
-    if not isinstance(value, Real) or np.isnan(value):
+    if not isinstance(value, Real) or isinstance(value, np.timedelta64) or np.isnan(value):
         raise ValueError(f"event {event.name!r} must give a number, got {value!r:.60} at t = {t:g}")
     return float(value)
 
@@ -87,17 +93,22 @@ class Watch:
     def __init__(self, events: Sequence[Event], a: float, w: Array):
         self.events = tuple(events)
         values = [number_of(event, 0.0, a, w) for event in self.events]
-        self.rough = [False] * len(values)  # w has slid since the value was last known to be nonzero
+        self.rough = [False] * len(values)  # w has been on a kink since the value was last known to be nonzero
         self.before = [float(np.sign(value)) for value in values]
         self.largest = [abs(value) if abs(value) < np.inf else 0.0 for value in values]
 
     def passed(
-        self, start: float, end: float, state: Callable[[float], State], last: State | None = None, slides: bool = False
+        self,
+        start: float,
+        end: float,
+        state: Callable[[float], State],
+        last: State | None = None,
+        on_kink: bool = False,
     ) -> list[tuple[float, Event]]:
         """Return what fires in (start, end], (time, event) in order, up to the first terminal one.
 
         state : time -> (a, w); `last`, if given, is the state at the end
-        slides : w slides along kinks: the value of a kink is 0 up to rounding there, and not nonzero again
+        on_kink : w slides along kinks or lands on one: the value of a kink is 0 up to rounding there, and not nonzero
         """
         if not self.events or not end > start:
             return []
@@ -106,23 +117,24 @@ class Watch:
         states = [state(t) for t in times[:-1]] + [state(end) if last is None else last]
         found = []
         for i, event in enumerate(self.events):
-            found += [(t, i, event) for t in self._fires(i, event, times, states, state, slides)]
+            found += [(t, i, event) for t in self._fires(i, event, times, states, state, on_kink)]
         found.sort(key=lambda one: one[:2])
         stop = next((k for k, one in enumerate(found) if one[2].terminal), len(found))
         return [(t, event) for t, _, event in found[: stop + 1]]
 
-    def _fires(self, i: int, event: Event, times: Array, states: list[State], state, slides) -> list[float]:
+    def _fires(self, i: int, event: Event, times: Array, states: list[State], state, on_kink) -> list[float]:
         def value(t: float) -> float:
             return number_of(event, t, *state(t))
 
         values = [number_of(event, t, *point) for t, point in zip(times, states, strict=True)]
+        times, values = _refined(value, times, values)
         nodes = list(zip(times.tolist(), values, strict=True))
         for j in dips(np.array(values), CORNER):
             if values[j] != 0 and (t := least(value, times[j - 1], times[j + 1], np.sign(values[j]))) is not None:
                 nodes.append((t, value(t)))
         nodes.sort()
         fired, self.largest[i] = [], max(self.largest[i], *(abs(value) for value in values if abs(value) < np.inf), 0.0)
-        self.rough[i] = self.rough[i] or slides
+        self.rough[i] = self.rough[i] or on_kink
         for (t0, _), (t1, v) in zip(nodes, nodes[1:], strict=False):
             if self.rough[i] and abs(v) <= ROUNDED * self.largest[i]:
                 v = 0.0
@@ -132,8 +144,39 @@ class Watch:
                     fired.append(_first(value, t0, t1, before, v))
                 self.before[i] = 0.0
             if sign:
-                self.before[i], self.rough[i] = sign, slides
+                self.before[i], self.rough[i] = sign, on_kink
         return fired
+
+
+def _refined(value: Callable[[float], float], times: Array, values: list[float]) -> tuple[Array, list[float]]:
+    """Return more nodes, halving each interval while the cubic through two nodes on each side misses one between.
+
+    A value that turns often within a step, such as sin(40 t), would be seen at too few moments.
+    """
+    for _ in range(FINER):
+        if len(times) > 3 and not _misses(times, np.array(values)):
+            break
+        middles = (times[1:] + times[:-1]) / 2
+        merged = np.empty(2 * len(times) - 1)
+        merged[::2], merged[1::2] = times, middles
+        found = [value(t) for t in middles.tolist()]
+        values = [x for pair in zip(values, [*found, None], strict=True) for x in pair][:-1]
+        times = merged
+    return times, values
+
+
+def _misses(t: Array, values: Array) -> bool:
+    """Say whether a node lies far from the cubic through its four neighbours, beside the range of the values."""
+    spread = np.ptp(values)
+    if not 0 < spread < np.inf:
+        return False
+    for i in range(2, len(t) - 2):
+        around = [i - 2, i - 1, i + 1, i + 2]
+        x = (t[around] - t[i]) / (t[-1] - t[0])
+        weights = [np.prod([x[k] / (x[k] - x[j]) for k in range(4) if k != j]) for j in range(4)]
+        if abs(float(np.dot(weights, values[around])) - values[i]) > SMOOTH * spread:
+            return True
+    return False
 
 
 def _first(value: Callable[[float], float], low: float, high: float, before: float, end: float) -> float:
@@ -169,7 +212,10 @@ def least(value: Callable[[float], float], low: float, high: float, sign: float)
 
 
 class Edges:
-    """The edges of a cell, from where the flow enters it: one counts once its margin has been more than rounding."""
+    """The edges of a cell, from where the flow enters it: one is met where its margin is below 0 by more than rounding.
+
+    A margin that rounding does not move is met at 0, once it has been more.
+    """
 
     def __init__(self, margins: Callable[[Array, Array], Array], noise: Callable, a: float, v: Array):
         self.margins, self.noise = margins, noise
@@ -201,17 +247,15 @@ class Edges:
         lows = set(dips(values))
         for j in range(1, len(times)):
             here, armed = values[j], self.armed[edge]
-            if armed and here <= 0:
-                return _root(value, times[j - 1], times[j])
+            noise = float(np.broadcast_to(self.noise(v[j]), self.armed.shape)[edge])
+            beyond = lambda t, more=noise: value(t, more)  # noqa: E731
+            if here <= -noise and (armed or noise > 0):
+                return _root(beyond, times[j - 1], times[j])
             if armed and j in lows:
-                at = least(value, times[j - 1], times[j + 1], 1.0)
+                at = least(beyond, times[j - 1], times[j + 1], 1.0)
                 if at is not None:
-                    return _root(value, times[j - 1], at)
-            if not armed:
-                noise = float(np.broadcast_to(self.noise(v[j]), self.armed.shape)[edge])
-                if here < -noise:
-                    return _root(lambda t, more=noise: value(t, more), times[j - 1], times[j])
-                self.armed[edge] = here > noise
+                    return _root(beyond, times[j - 1], at)
+            self.armed[edge] |= here > noise
         return None
 
 

@@ -208,7 +208,7 @@ class _Guard:
                 raise _Stop("gave up after max_evaluations: the start is stiff, try method='Radau' or a shorter t")
             out = flow(y)
             if not np.isfinite(out).all():
-                raise _Stop("the gradient overflowed: the start is too large to integrate, use theory.limit")
+                raise _Stop("the gradient overflowed in a step: the start is too large for it, try method='Radau'")
             return out
 
         return velocity
@@ -330,8 +330,8 @@ class _Follower:
         elif met is not None:
             after = replace(cell, start=v) if isinstance(cell, SampleCell) else Ended("dead", DIED)
         last = end if until == solver.t_bound else now + until
-        slides = any(isinstance(one, SampleCell) and len(one.sliding) > 0 for one in (cell, after))
-        fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), slides)
+        on_kink = landed is not None or (isinstance(cell, SampleCell) and len(cell.sliding) > 0)
+        fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), on_kink)
         halted = next((one for one in fired if one[1].terminal), None)
         ending = halted[0] if halted else last
         self._add_rows(now + start, ending, last, state, now, (a, w))
@@ -377,7 +377,7 @@ class _Follower:
             size = min(self.size0, np.sqrt(cell.sample.kinks.fit) or np.inf)
             asleep = radius <= ASLEEP * size and cell.keeps_direction(v)
             return Ended("dead", DIED) if asleep or radius <= LOST * size else None
-        return replace(cell, start=v).through_zero(a)[2] if radius <= GONE * cell.sample.kinks.near_zero(a) else None
+        return cell.through_zero(a, v)[2] if radius <= GONE * cell.sample.kinks.near_zero(a) else None
 
 
 def _with_length(function: Callable, least: float | None) -> Callable:
@@ -457,7 +457,7 @@ def _lost(run: _Run, track: _Track) -> bool:
     if track.ended and track.ended.status == "dead":
         return isinstance(run.loss, Population)
     line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]
-    if track.cell is None:
+    if track.cell is None or (isinstance(track.cell, Rest) and track.cell.up_to_rounding):
         return False
     da, dw = track.cell.gradient(a, track.cell.inner(w))
     if da == 0 and not np.any(dw):  # at rest, or no input is active

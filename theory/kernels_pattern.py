@@ -24,6 +24,7 @@ OFF, ON, SLIDES = range(3)
 WIDTH = 1e-9  # how near to its kink n counts as on it; and theta to its bounds, where a step may end
 ROUNDED = 1e-12  # so near to a kink a start lies on it
 QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
+EPS = float(np.finfo(float).eps)
 AT_BOUND = 1e-12  # theta so near to 0 or 1 is there: the kink lets go
 
 
@@ -111,6 +112,8 @@ def decide(q, sign, n, z, data, pattern, force, factors):
             break
     _hold_again(near, theta, data, pattern)
     land(n, z, data, pattern)
+    _put_inside(near, n, z, data, pattern)
+    _sum_pull(data, pattern)
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
 
@@ -186,6 +189,41 @@ def land(n, z, data, pattern):
 
 
 @compiled
+def _sum_pull(data, pattern):
+    """Sum the pull anew, without what rounding leaves where its parts cancel: it would turn w more as |w| shrinks."""
+    modes, pull = pattern[0], pattern[2]
+    for j in range(len(pull)):
+        total, size = 0.0, 0.0
+        for k in range(len(modes)):
+            if modes[k] != SLIDES:
+                part = data[2][modes[k], k] * data[0][k, j]
+                total, size = total + part, size + abs(part)
+        pull[j] = total if abs(total) > EPS * len(modes) * size else 0.0
+
+
+@compiled
+def _put_inside(near, n, z, data, pattern):
+    """Put n on the kinks that it lies beyond, along those that slide: it would be off them by more as |w| shrinks."""
+    modes, count, basis, across = pattern[0], pattern[4], pattern[5], np.empty(len(n))
+    for k in near:
+        off = dot(data[0][k], n)
+        if modes[k] != SLIDES and (off > 0 if modes[k] == OFF else off < 0):
+            across[:] = data[0][k]
+            for s in range(count[0]):
+                share = dot(basis[s], across)
+                for j in range(len(n)):
+                    across[j] -= share * basis[s, j]
+            size = dot(across, across)
+            if size > 1e-6:
+                for j in range(len(n)):
+                    n[j] -= off / size * across[j]
+    length = math.sqrt(dot(n, n))
+    for j in range(len(n)):
+        n[j] /= length
+    inputs(n, data, z)
+
+
+@compiled
 def _near(sign, z, data, pattern, factors):
     """Return the kinks on which n lies, none of them if they all slide and go on sliding."""
     modes, slides, count, pulls = pattern[0], pattern[3], pattern[4], data[2]
@@ -195,7 +233,8 @@ def _near(sign, z, data, pattern, factors):
             many += 1
             all_slide &= modes[k] == SLIDES and sign * (pulls[ON, k] - pulls[OFF, k]) < 0
     for s in range(count[0]):
-        all_slide &= AT_BOUND < factors[s] < 1 - AT_BOUND and abs(z[slides[s]]) <= WIDTH
+        # theta that only tends to a bound, as a decays, is moved beyond it by rounding alone: the kink is kept
+        all_slide &= -AT_BOUND <= factors[s] <= 1 + AT_BOUND and abs(z[slides[s]]) <= WIDTH
     near = np.empty(0 if all_slide else many, np.int64)
     if not all_slide:
         many = 0

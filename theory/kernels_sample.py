@@ -18,10 +18,25 @@ import math
 import numpy as np
 
 from theory.kernels import DEAD, E3, E5, FAILED, FINISHED, STAGES, A, B, compiled, estimate, growth, sizes
-from theory.kernels_pattern import ON, SLIDES, WIDTH, decide, dot, inputs, land, put_factors, put_force, room, start
+from theory.kernels_pattern import (
+    ON,
+    QUIET,
+    SLIDES,
+    WIDTH,
+    decide,
+    dot,
+    inputs,
+    land,
+    put_factors,
+    put_force,
+    room,
+    start,
+)
 from theory.kernels_zero import DIES, GROWS, leave
 
 UNDECIDED = 3  # w reached 0, where the flow may go on in several directions
+DOUBTFUL = 4  # a passed 0 on a kink, which the flow may have left to either side
+DOUBT = 0.25  # as in `theory.cells`
 # |w| below this share of |a| and of what fits the data with it (for c = 0: of the start) is next to 0, if its direction
 # has come to rest there,
 GONE = 1e-9
@@ -169,6 +184,17 @@ def _end(state, c, size, fit, tolerance, data, pattern, force, factors):
 
 
 @compiled
+def _only_decays(state, data, pattern, force):
+    """Say whether a decays to 0 along the sliding kinks and never passes it: nothing but rounding moves it there."""
+    put_force(0.0, state[1:], pattern, force)
+    radial, cancelling = dot(state[1:], force), 0.0
+    for k in range(data[2].shape[1]):
+        cancelling += max(abs(data[2][0, k]), abs(data[2][1, k]))
+    put_force(state[0], state[1:], pattern, force)
+    return abs(radial) <= QUIET * cancelling
+
+
+@compiled
 def _slides_on(state, data, pattern, force, factors):
     """Say whether the sliding kinks go on sliding while q falls to 0, theta being linear in q."""
     put_force(0.0, state[1:], pattern, force)
@@ -277,7 +303,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         state[1 + v] = w0[v] / r0
     start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
     fit = _fit(data)
-    t, saved, kept, cut = 0.0, 0, _first_step(state, c, force), np.inf
+    t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, force), np.inf, False
     how, gradient = _end(state, c, size, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
     for _ in range(TRIES):
@@ -302,17 +328,26 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
             continue
         inputs(new[1:], data, ends)
         put_factors(data, pattern, after)
+        near_0 = c < 0 and pattern[4][0] > 0 and (state[0] * new[0] <= 0 or abs(new[0]) <= WIDTH * -c)
+        decays = near_0 and _only_decays(state, data, pattern, force)
         share = _share_within(state, new, z, ends, h, c, k, data, pattern, factors, after)
-        if share < 1:
+        if share < 1 and not decays:
             cut = h * share
             continue
         kept, cut = max(h * growth(error), kept if growth(error) > 1 else 0.0), np.inf
         turns = c < 0 and pattern[4][0] > 0 and state[0] * k[0, 0] < 0 and abs(state[0]) > WIDTH * -c
         _accept(state, new, z, ends)
+        if decays:
+            state[0], how, gradient = 0.0, FINISHED, 0.0
+            break
         if turns and abs(state[0]) <= WIDTH * -c:
             state[0] = 0.0
         land(state[1:], z, data, pattern)
         put_force(state[0], state[1:], pattern, force)
+        if turns and state[0] == 0:
+            put_factors(data, pattern, factors)
+            for s in range(pattern[4][0]):
+                doubtful |= DOUBT < factors[s] < 1 - DOUBT
         sign = math.copysign(1.0, state[0]) if state[0] != 0 else math.copysign(1.0, dot(state[1:], force))
         decide(state[0], sign, state[1:], z, data, pattern, force, factors)
         t = times[saved] if h == left else t + h
@@ -324,7 +359,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
             how = FINISHED if saved == len(times) and how < 0 else how
     how = FAILED if how < 0 else how
     _write(how, state, c, range(saved, len(times)), a, w)
-    return how, gradient
+    return DOUBTFUL if doubtful and (how == FINISHED or how == DEAD) else how, gradient
 
 
 @compiled

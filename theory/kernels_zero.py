@@ -16,16 +16,17 @@ from theory.kernels import compiled
 from theory.kernels_pattern import OFF, ON, SLIDES, WIDTH, dot, room, start
 
 GROWS, DIES, DIFFERS = range(3)
+_STAYS = 3  # of a polygon: it ends in a cell without a force, beside 0
 MOST = 12  # kinks that meet in one direction: with more, their 2^k cells are not looked at
-ARRIVALS = 16  # directions along which the flow may come to 0 again, of which more are not looked at
+ARRIVALS = 128  # directions along which the flow may come to 0 again, of which more are not looked at
 SAME = 1e-6  # directions that differ by no more are one
 
 
 @compiled
 def polygon(sign, w, data, end):
-    """Follow the homogeneous flow from w: it GROWS, DIES at 0, or DIFFERS if neither is seen.
+    """Follow the homogeneous flow from w: it GROWS, DIES at 0, _STAYS where nothing moves it, or DIFFERS: none is seen.
 
-    end : filled with the direction in which it grows, or along which it comes to 0
+    end : filled with the direction in which it grows, or stays, or along which it comes to 0
     """
     kinks, d = data[0].shape
     pattern, force, z, factors, n = room(kinks, d), np.empty(d), np.empty(kinks), np.empty(d), w.copy()
@@ -37,7 +38,7 @@ def polygon(sign, w, data, end):
         size = math.sqrt(dot(force, force))
         end[:] = n
         if size <= 1e-13 * _largest(data):
-            return DIES
+            return _STAYS
         along, until = sign * dot(n, force) / size, np.inf
         for k in range(kinks):
             if pattern[0][k] != SLIDES:
@@ -73,23 +74,39 @@ def leave(sign, n, data, end):
     """Say how the flow leaves w = 0 where it arrives along n; the direction in which it GROWS is put into `end`.
 
     From cells that lead back to 0 it arrives there again, along another direction maybe, and is followed from there.
-    DIES where no cell leads away; DIFFERS where cells lead to several directions of growth.
+    DIES where no cell leads away; DIFFERS where cells lead to several directions of growth, or some to growth and some
+    to where nothing moves w.
     """
-    outcome, arrivals, many, done = DIES, np.empty((ARRIVALS, len(n))), 1, 0
+    if not _may_grow(sign, data):
+        return DIES
+    outcome, arrivals, many, done, stays = DIES, np.empty((ARRIVALS, len(n))), 1, 0, False
     arrivals[0] = n
     while done < many:
-        outcome, many = _leave_along(sign, arrivals[done], data, outcome, end, arrivals, many)
-        if outcome == DIFFERS:
+        outcome, many, rests = _leave_along(sign, arrivals[done], data, outcome, end, arrivals, many)
+        stays |= rests
+        if outcome == DIFFERS or (outcome == GROWS and stays):
             return DIFFERS
         done += 1
     return outcome
 
 
 @compiled
+def _may_grow(sign, data):
+    """Say whether w can grow in any direction: |w|' is a sum of the pulls, each times the size of w.n on its side."""
+    for k in range(data[2].shape[1]):
+        if sign * data[2][ON, k] > 0 or sign * data[2][OFF, k] < 0:
+            return True
+    return False
+
+
+@compiled
 def _leave_along(sign, n, data, outcome, end, arrivals, many):
-    """Follow the polygons from all cells beside n; return (outcome, how many directions of arrival are known)."""
+    """Follow the polygons from all cells beside n.
+
+    Return (outcome, how many directions of arrival are known, whether a cell leads to where nothing moves w).
+    """
     kinks, d = data[0].shape
-    near, meet = np.empty(kinks, np.int64), 0
+    near, meet, stays = np.empty(kinks, np.int64), 0, False
     base, push, found = np.zeros(d), np.empty(d), np.empty(d)
     for k in range(kinks):
         z = dot(data[0][k], n)
@@ -100,7 +117,7 @@ def _leave_along(sign, n, data, outcome, end, arrivals, many):
             for j in range(d):
                 base[j] += data[2][ON if z > 0 else OFF, k] * data[0][k, j]
     if meet > MOST:
-        return DIFFERS, many
+        return DIFFERS, many, stays
     for cell in range(1 << meet):
         for j in range(d):
             push[j] = base[j]
@@ -111,7 +128,8 @@ def _leave_along(sign, n, data, outcome, end, arrivals, many):
             continue
         how = polygon(sign, push, data, found)
         if how == DIFFERS or (how == GROWS and outcome == GROWS and not _same(end, found)):
-            return DIFFERS, many
+            return DIFFERS, many, stays
+        stays |= how == _STAYS
         if how == GROWS:
             outcome = GROWS
             end[:] = found
@@ -121,10 +139,10 @@ def _leave_along(sign, n, data, outcome, end, arrivals, many):
                 known |= _same(arrivals[i], found)
             if not known:
                 if many == ARRIVALS:
-                    return DIFFERS, many
+                    return DIFFERS, many, stays
                 arrivals[many] = found
                 many += 1
-    return outcome, many
+    return outcome, many, stays
 
 
 @compiled

@@ -87,8 +87,10 @@ class Kinks:
 
     def decided(
         self, sign: float, a: float, w: Array, on: NDArray[np.bool_], near: NDArray[np.intp]
-    ) -> tuple[NDArray[np.bool_], tuple[int, ...]]:
+    ) -> tuple[NDArray[np.bool_], tuple[int, ...]] | None:
         """Return the sides on which the flow goes on from w on the kinks `near`, and along which of them it slides.
+
+        None where no choice of sides and slides holds together: what leaves a kink would be pushed back to it.
 
         sign : of a, or of what a becomes next where a = 0
         on : side of each kink, for those of `near` the one that the flow came from (of a slide that ends, goes to)
@@ -97,7 +99,7 @@ class Kinks:
         side, every = on.astype(int), np.arange(len(on))
         forces = np.abs(self.pull[side, every]) + np.abs(a * self.square[side, every] * (self.normal @ w))
         quiet = QUIET * float(forces.sum())
-        for _ in range(2 * len(repel) + 1):
+        for tried in range(2 * len(repel) + 1):
             on[hold] = False
             force = self.force(a, w, on)
             theta = self._least(force, hold)
@@ -106,9 +108,11 @@ class Kinks:
             wrong = (push > quiet) & ~on[repel] | (push < -quiet) & on[repel]
             if not wrong.any():
                 break
+            if len(near) > 1 and tried == 2 * len(repel):
+                return None
             turned = repel[int(np.where(wrong, np.abs(push), -1.0).argmax())]
             on[turned] = not on[turned]
-        theta, slides = self._independent(hold, theta, slides)
+        theta, slides = self._independent(hold, *self._inside(hold, theta, force))
         on[hold] = theta > 0.5
         return on, tuple(hold[slides].tolist())
 
@@ -121,6 +125,20 @@ class Kinks:
         pushes = self.normal[hold].T * self.jump[hold]
         size = np.abs(pushes).max()
         return lsq_linear(pushes / size, -force / size, bounds=(0.0, 1.0), method="bvls", tol=1e-15).x
+
+    def _inside(self, hold: NDArray[np.intp], theta: Array, force: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Return theta, and which kinks slide: their theta lie between 0 and 1 where the slides alone decide them."""
+        theta, slides = theta.copy(), (theta > 0) & (theta < 1)
+        while slides.sum() > 0 and len(hold) > 1:
+            pushes = (self.normal[hold] * self.jump[hold, None]).T
+            alone = -np.linalg.pinv(pushes[:, slides]) @ (force + pushes[:, ~slides] @ theta[~slides])
+            beyond = np.maximum(-alone, alone - 1)
+            worst = int(beyond.argmax())
+            if beyond[worst] <= AT_BOUND:
+                break
+            let_go = np.flatnonzero(slides)[worst]
+            theta[let_go], slides[let_go] = float(alone[worst] > 0.5), False
+        return theta, slides
 
     def _independent(
         self, hold: NDArray[np.intp], theta: Array, slides: NDArray[np.bool_]

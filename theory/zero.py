@@ -18,7 +18,8 @@ def leave_zero(kinks: Kinks, sign: float, u: Array) -> tuple[str, Array]:
     u : ndarray, shape (d,), of length 1
 
     Returns (`grows`, the direction in which w grows), or (`dies`, ...) where every neighbouring cell of u leads back to
-    0, or (`differs`, ...) where they lead to different ends. Source: the limit of gradient descent; ours.
+    0 or to where nothing moves w, or (`differs`, ...) where they lead to different ends. Source: the limit of gradient
+    descent; ours.
     """
     from theory.kernels_zero import leave
 

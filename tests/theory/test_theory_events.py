@@ -182,3 +182,40 @@ def test_a_row_on_whose_kink_w_slides_is_met_once():
     x, y, a0, w0 = rng.normal(size=(4, 3)), rng.normal(size=4), 2 * rng.normal(), rng.normal(size=3)
     met = fired(lambda t, a, w: w @ x[2], t=20.0, loss=Sample(x, y), a0=a0, w0=w0)
     assert met == pytest.approx([0.34003], abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["DOP853", "RK45", "Radau"])
+def test_a_value_that_turns_often_within_a_step_fires_each_time(method):
+    event = theory.Event("often", lambda t, a, w: np.sin(40 * t + 0.1), terminal=False)
+    run = theory.integrate(theory.Population(3), 0.5, [0.3, 0.4, 0.5], [10.0], method=method, events=[event])
+    assert np.allclose([t for _, t in run.events], (np.pi * np.arange(1, 128) - 0.1) / 40, rtol=0, atol=1e-9)
+
+
+def test_an_event_on_the_kink_where_w_lands_and_rests_is_seen():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, w0 = rng.normal(size=(1, 2)), rng.normal(size=2)
+        w0 *= np.sign(x[0] @ w0) / np.hypot.reduce(w0)
+        crossing = theory.Event("z", lambda t, a, w, row=x[0]: w @ row)
+        run = theory.integrate(theory.Sample(x, [1.0]), -1.5, w0, [50.0], events=[crossing])
+        assert run.status == "stopped" and run.events[-1] == ("z", run.t[-1]), seed
+        assert abs(run.w[-1] @ x[0]) <= 1e-15
+
+
+def test_numbers_of_any_kind_are_values_and_times_are_none():
+    from fractions import Fraction
+
+    event = theory.Event("half", lambda t, a, w: Fraction(t) - Fraction(1, 2))
+    assert theory.integrate(theory.Line(), 1.0, 1.0, 3.0, events=[event]).t[-1] == 0.5
+    with pytest.raises(ValueError, match="must give a number, got"):
+        event = theory.Event("clock", lambda t, a, w: np.timedelta64(1, "s"))
+        theory.integrate(theory.Line(), 1.0, 1.0, 3.0, events=[event])
+
+
+def test_an_event_cannot_change_the_run():
+    def writes(t, a, w):
+        w[0] = 5.0
+        return t - 1
+
+    with pytest.raises(ValueError, match="'writes' raised ValueError.*read-only"):
+        theory.integrate(theory.Line(), 1.0, 1.0, 3.0, events=[theory.Event("writes", writes)])

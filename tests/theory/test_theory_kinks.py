@@ -38,7 +38,8 @@ def descent(loss, a0, w0, step):
 def test_a_slide_ends_where_a_passes_0_since_every_push_turns_round_there(data, loss, method):
     one, a0, w0 = sample(*data)
     for status, found in ends(one, a0, w0, method=method):
-        assert status == "finished" and found == pytest.approx(loss, rel=3e-6)  # of descent with its step halved twice
+        # of descent with its step halved twice
+        assert status in ("finished", "doubtful") and found == pytest.approx(loss, rel=3e-6)
     if data[0] != 20 or data[3] == 51:  # theta in doubt where a passes 0: descent goes to either side
         assert theory.integrate(one, a0, w0, 60.0).verdict == "undecided"
 
@@ -243,3 +244,94 @@ def test_a_neuron_that_died_at_0_has_settled():
     one, a0, w0 = sample(6, 2, 0.3, 1)
     a, w, gradient = theory.settle_samples(one.x[None], one.y[None], [a0], [w0], 1e6)
     assert gradient[0] == 0 and np.linalg.norm(w) < 1e-8 and a[0] == pytest.approx(-0.73835405, abs=1e-7)
+
+
+DECAYS = [  # rows, targets, a0, w0, the loss of a = 0
+    ([[2, -1], [0, -1], [-2, -2], [0, -1], [2, -1], [0, -1]], [2, 0, 0, 0, 2, 0], -0.5, [-0.5, -1.0], 2 / 3),
+    (
+        [[2, -1, -1, 2, 0, -2], [0, 0, 0, -1, 0, 2], [1, -1, -1, -2, 0, 2], [0, 1, 2, 2, 0, 1], [1, 2, 1, -2, -2, 0],
+         [0, 2, 2, -1, -2, 2]],
+        [0, -2, 1, 1, -2, 2], 1.0, [1, -0.5, 0, 0, 0, -1.1916439622211175], 7 / 6,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("x", "y", "a0", "w0", "loss"), DECAYS)
+@pytest.mark.parametrize("method", METHODS)
+def test_rounding_does_not_carry_a_through_0_where_it_only_decays_on_a_slide(x, y, a0, w0, loss, method):
+    run = theory.integrate(theory.Sample(x, y), a0, w0, [60.0], method=method)
+    assert run.loss[-1] == pytest.approx(loss, abs=1e-12) and run.verdict != "learns"
+    for times in ([60.0], [200.0], [10.0, 150.0, 1e4]):
+        batch = theory.integrate_batch(theory.Sample(x, y), [a0], [w0], times)
+        assert batch.status == 0 and batch.loss[0, -1] == pytest.approx(loss, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "a0", "w0", "t", "a"),
+    [
+        ([[1, 0], [0, 1]], [-1.0, -1.0], 1.0, [0.1, 0.5], 0.912986380, 0.860232527),
+        ([[1, 0], [0, 1]], [-1.0, -1.0], 1.0, [0.0, 0.5], None, np.sqrt(0.75)),
+        ([[-2, 0], [1, 2], [0, -2], [0, -1], [1, 0], [-2, 0]], [-1, -1, 0, -1, 0, 0], 0.5, [0, -0.17597579749217446],
+         None, 0.4680091),
+    ],
+)  # fmt: skip
+def test_w_dies_where_it_comes_to_0_along_a_kink(x, y, a0, w0, t, a):
+    loss = theory.Sample(x, y)
+    for asked in ([60.0], 60.0, [10.0, 20.0]):
+        run = theory.integrate(loss, a0, w0, asked)
+        assert run.status == "dead" and run.a[-1] == pytest.approx(a, abs=1e-7) and not run.w[-1].any()
+        assert t is None or run.t[-1] == pytest.approx(t, abs=1e-8)
+    batch = theory.integrate_batch(loss, [a0], [w0], [10.0, 20.0])
+    assert STATUSES[batch.status[0]] == "dead" and batch.a[0, -1] == pytest.approx(a, abs=1e-7)
+
+
+def test_a_start_on_two_kinks_slides_along_those_alone_whose_share_lies_within():
+    loss = theory.Sample([[-0.3, -1.7, 0, 0], [0.3, -1.5, 0, 0], [1.6, -0.3, -1.9, -1.2]], [0.4, 0.8, 1.8])
+    for status, found in ends(loss, -0.1, [0, 0, 0.1, -1.1], t=20.0):
+        assert status == "finished" and found == pytest.approx(0.00457001653, abs=1e-9)
+
+
+@pytest.mark.parametrize("method", ["DOP853", "RK45", "LSODA"])
+def test_a_flow_that_rests_beside_a_kink_meets_it_once(method):
+    loss = theory.Sample([[1.0, 0.0], [0.0, 1.0]], [1.0, 0.0])  # the fit lies on the kink of the second row
+    run = theory.integrate(loss, 1.0, [0.5, 0.3], [200.0], method=method)
+    assert run.status == "finished" and len(run.events) <= 2 and run.loss[-1] < 1e-12
+
+
+def test_where_some_pushes_lead_to_growth_and_some_to_no_force_at_w_0_nobody_claims_to_know():
+    x = [[2, 0], [2, 1], [1, 2], [0, -2], [-1, 1], [-1, -2], [-2, 2], [-1, -2], [2, -1], [2, 1]]
+    loss = theory.Sample(x, [0, 1, 1, -2, 1, 2, -1, 2, 2, -2])
+    for status, found in ends(loss, -2.0, [0.0, -1.0], t=3.0):
+        assert status == "undecided" or found == pytest.approx(1.2, abs=1e-9)  # descent: 1.2000, |w| 3e-7 and falling
+
+
+def test_w_dies_where_no_target_pulls_it_from_0_however_many_ways_lead_back():
+    for seed in range(20):
+        one, a0, w0 = sample(60, 4, 0.0, seed)
+        a0 = -abs(a0) - 1.5 * np.hypot.reduce(w0)  # w reaches 0 with a below it, and every target is at least 0
+        for status, found in ends(one, a0, w0, t=500.0):
+            assert status == "dead" and found == pytest.approx(float(one.loss(0.0, np.zeros(4))), rel=1e-9), seed
+
+
+def test_w_that_decays_where_opposite_rows_leave_no_force_is_followed():
+    x = [[1, 0, 2], [-1, 0, -1], [-2, -1, 2], [2, 2, -2], [-1, 2, 1], [1, -1, 0], [3, -6, -3]]
+    loss = theory.Sample(x, [1, 0, 0, 2, 0, 1, 3])
+    for status, found in ends(loss, -2.0, [0.5, -0.5, 0.43248922162748066], t=20.0):
+        assert status in ("finished", "dead") and found == pytest.approx(15 / 14, rel=1e-9)
+
+
+def test_where_w_leaves_0_its_size_is_next_to_0_in_what_is_decided_there():
+    one = flows.drawn(100_027)  # rows and their opposites: w = 0 is left along two kinks
+    for status, found in ends(one.sample, one.a0, one.w0):
+        assert status == "finished" and found == pytest.approx(0.45615278, abs=1e-7)
+
+
+def test_a_slide_left_to_either_side_at_a_0_is_doubtful_in_the_batch_too():
+    doubtful = 0
+    for seed in range(60):
+        one, a0, w0 = sample(6, 2, 0.3, seed)
+        run, batch = theory.integrate(one, a0, w0, [60.0]), theory.integrate_batch(one, [a0], [w0], [60.0])
+        said = flows.DOUBTFUL in run.message
+        assert said == (STATUSES[batch.status[0]] == "doubtful"), seed
+        doubtful += said
+    assert doubtful
