@@ -98,7 +98,7 @@ def made_by(sidecar: Mapping) -> list[str]:
     """Lines on the command, the commit, the versions and the machine."""
     made = sidecar.get("provenance", {})
     git, versions = made.get("git") or {}, made.get("versions") or {}
-    dirty = " with uncommitted changes" if git.get("dirty") else ""
+    dirty = _changes(git, "with uncommitted changes")
     lines = [f"Made by: {sidecar.get('command')}", f"Commit: {git.get('commit') or 'unknown'}{dirty}"]
     lines.append("Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()))
     lines.append(f"Hardware: {_hardware(made)}, threads: {made.get('threads')}")
@@ -134,7 +134,7 @@ def _conditions(made: Mapping) -> str:
     """Commit, versions and hardware of one result, in a line."""
     versions, git = made.get("versions") or {}, made.get("git") or {}
     words = ", ".join(f"{name} {versions[name]}" for name in ("python", "numpy", "scipy", "torch") if name in versions)
-    dirty = " with changes" if git.get("dirty") else ""
+    dirty = _changes(git, "with changes")
     commit = str(git.get("commit") or "unknown")[:12]
     return f"made at commit {commit}{dirty}, {words}, on {_hardware(made)}, threads {made.get('threads')}"
 
@@ -199,3 +199,10 @@ def _state(results: Path, item: Mapping) -> str:
     except OSError:
         return "closed "
     return "same" if same else "changed"
+
+
+def _changes(git: dict, words: str) -> str:
+    """Say whether the code had changed since its commit; it may have where git was told not to look (None)."""
+    if not git.get("commit") or git.get("dirty") is False:
+        return ""
+    return f" {words}" if git.get("dirty") else f" perhaps {words}"

@@ -233,3 +233,15 @@ def test_no_source_of_figures_imports_torch_the_other_packages_or_pyplot():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {n.split(".")[0] for n in names} & {"torch", "theory", "empirics"}, path
             assert "matplotlib.pyplot" not in names, path
+
+
+@pytest.mark.parametrize(
+    ("dirty", "said"), [(True, " with uncommitted"), (False, ""), (None, " perhaps with uncommitted")]
+)
+def test_where_git_was_told_not_to_look_the_code_may_have_changed(dirty, said):
+    from figures.origin import made_by
+
+    line = made_by({"provenance": {"git": {"commit": "c" * 40, "dirty": dirty}}})[1]
+    assert line == f"Commit: {'c' * 40}{said + ' changes' if said else ''}"
+    unknown = made_by({"provenance": {"git": {"commit": None, "dirty": None}}})[1]
+    assert unknown == "Commit: unknown"
