@@ -70,8 +70,8 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
     stiff, takes about |w|^2 t / 12 steps, and fails above 20,000. Finite sample: relative error 1e-9 a step, kinks
     located to 1e-9 |w| |x| and slides along them followed exactly (`theory.kinks`), through w = 0 where the flow grows
-    again (`theory.kernels_zero`); it rests where the gradient norm is below 1e-12 |(a, w)| times the forces that cancel
-    there, and fails after 10,000 steps. Balanced starts, a0 = +-|w0| up to a relative 1e-12, stay so exactly:
+    again (`theory.kernels_zero`); it rests where the gradient norm is below 1e-12 |(a, w)| times the pulls of all
+    rows, and fails after 10,000 steps. Balanced starts, a0 = +-|w0| up to a relative 1e-12, stay so exactly:
     with a0 against the target they never learn, at any horizon.
 
     The first call for a kind of loss compiles its loop (some seconds, kept on disk).
@@ -153,8 +153,8 @@ def settle_samples(
     a0, w0 : array_like, shape (trials,) and (trials, d)
     horizon : float, above 0, the time at which a flow that does not rest is stopped
     masks : array_like of bool, shape (trials, d), True survives; default: nothing is pruned. Pruned entries of w are 0
-    tolerance : float, above 0: a flow rests where its gradient norm is at most this share of |(a, w)| times the forces
-        that cancel there, which makes it the same in every unit of x and y
+    tolerance : float, above 0: a flow rests where its gradient norm is at most this share of |(a, w)| times the pulls
+        of all rows (mean |y x|, and a |w| times mean |x|^2), which makes it the same in every unit of x and y
 
     Returns
     -------

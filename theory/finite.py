@@ -27,9 +27,7 @@ from theory.sampling import STARTS, clopper_pearson, generator, paired_shares_in
 
 RULES = ("imp", "lrr")
 AT_ONCE = 200  # trials in memory together
-RESTS = (
-    2e-9  # a flow is followed until its gradient norm is at most this share of |(a, w)| times the forces that cancel,
-)
+RESTS = 2e-9  # a flow is followed until its gradient norm is at most this share of |(a, w)| times the sample's pulls,
 SETTLED = 1e-7  # and counts as settled where the norm itself is at most this: a balanced dying neuron has no size left
 
 Found = dict[str, NDArray[np.bool_]]

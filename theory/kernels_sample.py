@@ -153,19 +153,19 @@ def _point(q, c):
 
 
 @compiled
-def _end(state, c, size, fit, tolerance, data, pattern, force, factors):
+def _end(state, c, size, most, fit, tolerance, data, pattern, force, factors):
     """Return (status, gradient norm), the status _GOES_ON while the flow moves; `force` holds F.
 
-    size, fit : |(a, w)| at the start; a |w| that fits the data, up to a factor
+    size, most, fit : |(a, w)| at the start; the sum of all pulls; a |w| that fits the data, up to a factor
     """
     (a, r), n = _point(state[0], c), state[1:]
-    radial, full, pull, spread = dot(n, force), math.sqrt(dot(force, force)), 0.0, 0.0
+    radial, full, spread = dot(n, force), math.sqrt(dot(force, force)), 0.0
     gradient = math.hypot(r * radial, a * full)
     for j in range(len(n)):
-        pull += pattern[2][j] ** 2
         for i in range(len(n)):
             spread = max(spread, abs(pattern[1][j, i]))
-    if gradient <= tolerance * math.hypot(a, r) * (math.sqrt(pull) + abs(state[0]) * spread):
+    # where no row with a target is active, no pull cancels: all of the sample's are the scale
+    if gradient <= tolerance * math.hypot(a, r) * (most + abs(state[0]) * spread):
         return FINISHED, gradient
     if c < 0 or state[0] * radial >= 0:
         return _GOES_ON, gradient
@@ -302,9 +302,9 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     for v in range(d):
         state[1 + v] = w0[v] / r0
     start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
-    fit = _fit(data)
+    most, fit = _scales(data)
     t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, force), np.inf, False
-    how, gradient = _end(state, c, size, fit, tolerance, data, pattern, force, factors)
+    how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
     for _ in range(TRIES):
         if how == _AT_ZERO:
@@ -351,7 +351,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         sign = math.copysign(1.0, state[0]) if state[0] != 0 else math.copysign(1.0, dot(state[1:], force))
         decide(state[0], sign, state[1:], z, data, pattern, force, factors)
         t = times[saved] if h == left else t + h
-        how, gradient = _end(state, c, size, fit, tolerance, data, pattern, force, factors)
+        how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
         _slopes(state, c, pattern, force, k[0])
         if h == left:
             _write(how, state, c, range(saved, saved + 1), a, w)
@@ -363,13 +363,13 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
 
 
 @compiled
-def _fit(data):
-    """Return a |w| that fits the data, up to a factor; 0 for no data."""
+def _scales(data):
+    """Return the sum of all pulls, and a |w| that fits the data, up to a factor; 0 for no data."""
     pull, square = 0.0, 0.0
     for k in range(data[2].shape[1]):
         pull += max(abs(data[2][0, k]), abs(data[2][1, k]))
         square += max(data[3][0, k], data[3][1, k])
-    return pull / square if square > 0 else 0.0
+    return pull, pull / square if square > 0 else 0.0
 
 
 @compiled
@@ -391,8 +391,8 @@ def follow_sample(normal, pull, square, many, a0, w0, r0, times, rtol, tolerance
     many : int array, shape (n,) or (1,), how many kinks each sample has; what follows them is not read
     a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|
     times : float array, shape (m,), above 0 and increasing
-    rtol, tolerance : float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the forces
-        that cancel there
+    rtol, tolerance : float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the sum
+        of all pulls
     a, w : float arrays, shape (n, m) and (n, m, d), filled here; NaN from where a trajectory failed
     status, gradient : int8 and float arrays, shape (n,), filled here; the gradient's norm at the end
     """

@@ -335,3 +335,12 @@ def test_a_slide_left_to_either_side_at_a_0_is_doubtful_in_the_batch_too():
         assert said == (STATUSES[batch.status[0]] == "doubtful"), seed
         doubtful += said
     assert doubtful
+
+
+def test_a_flow_comes_to_rest_where_no_row_with_a_target_is_active():
+    """With as many rows as inputs and no noise, a falls to 0 there without a force that would cancel another."""
+    rng = np.random.default_rng(0)
+    x, a0, w0 = rng.normal(size=(60, 4, 4)), rng.normal(size=60), rng.normal(size=(60, 4)) / 2
+    a, w, gradient = theory.settle_samples(x, np.maximum(x[..., 0], 0), a0, w0, 1e6, tolerance=2e-9)
+    asleep = np.einsum("ij,inj->in", w, x) * (x[..., 0] > 0) <= 0
+    assert np.isfinite(a).all() and (gradient <= 1e-7).all() and asleep.all(axis=1).sum() > 5
