@@ -303,6 +303,8 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         state[1 + v] = w0[v] / r0
     start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
     most, fit = _scales(data)
+    if most == 0:  # without any target the start alone has a scale
+        most = abs(state[0]) * data[3].max()
     t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, force), np.inf, False
     how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
