@@ -94,6 +94,7 @@ def listed(
     name: str = "",
     wanted: Callable[[str], bool] = lambda name: True,
     spare: Callable[[str], bool] = lambda name: False,
+    spare_links: bool = True,
 ) -> list[tuple[str, str]]:
     """What a folder of a data set holds: names, without clutter, each with its kind, see `empirics.folders`.
 
@@ -103,6 +104,7 @@ def listed(
         wanted: whether a name is asked for; nothing else is looked at.
         spare: whether a name is that of a thing without which the data are whole: it may be a link that leads nowhere,
             and is left out then.
+        spare_links: whether it may be such a link; else it may only be still in iCloud.
 
     Returns:
         In the order of names.
@@ -126,7 +128,7 @@ def listed(
         try:
             found.append((entry.name, folders.kind_of_entry(entry) or folders.OTHER))
         except OSError as error:
-            if not (isinstance(error, folders.BrokenLink) and spare(entry.name)):
+            if not (spare_links and isinstance(error, folders.BrokenLink) and spare(entry.name)):
                 raise DamagedData(f"{printable(within + entry.name)} cannot be read: {error.strerror}") from None
     return found
 

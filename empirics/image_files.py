@@ -22,10 +22,15 @@ OTHER_SUFFIXES = (
 )  # fmt: skip
 # what people write about images and put beside them; whatever else lies in a folder of a class must be an image
 NOTE_SUFFIXES = (
-    ".csv", ".html", ".json", ".jsonl", ".log", ".md", ".md5", ".rst", ".sha1", ".sha256", ".tsv", ".txt", ".xml",
-    ".yaml", ".yml",
+    ".asc", ".bib", ".cff", ".csv", ".dvc", ".html", ".json", ".jsonl", ".log", ".md", ".md5", ".npy", ".pdf", ".py",
+    ".rst", ".sh", ".sha1", ".sha256", ".sha512", ".sig", ".tsv", ".txt", ".xml", ".yaml", ".yml",
 )  # fmt: skip
-NOTES = ("citation", "copying", "license", "md5sums", "readme", "sha1sums", "sha256sums")
+NOTES = (
+    "authors", "changelog", "checksums", "citation", "copying", "licence", "license", "makefile", "manifest", "md5sum",
+    "md5sums", "notice", "readme", "sha1sum", "sha1sums", "sha256sum", "sha256sums", "sha512sum", "sha512sums",
+)  # fmt: skip
+BACKUP = "~"
+COPIES = (".bak", ".gz")  # of a note
 FOLDER_LAYOUT = "expected DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE, or val for test (.jpeg, .jpg or .png)"
 
 
@@ -155,7 +160,7 @@ def class_names(folder: Path, split: str) -> list[str]:
         DataError: the split may not be listed; something in it is no folder, and no note, or is a link that leads
             nowhere.
     """
-    there = listed(folder, split)
+    there = listed(folder, split, spare=is_note, spare_links=False)  # a class may be called like a note
     if odd := [name for name, kind in there if kind == folders.OTHER or kind == folders.FILE and not is_note(name)]:
         name = printable(f"{split}/{odd[0]}")
         raise DataError(f"{name} is no folder: only folders of classes are read from {split}/: take it out")
@@ -216,6 +221,8 @@ def _no_image(shown: str, name: str, kind: str) -> str:
         return f"{shown} is a folder, and called like an image: rename it, or take it out"
     if kind == folders.OTHER:
         return f"{shown} is no regular file: take it out"
+    if name.lower().endswith(".gz") and _looks_like_an_image(name[: -len(".gz")]):
+        return f"{shown} is an image that is packed: unpack it, or take it out"
     if _looks_like_an_image(name):
         return f"{shown} is an image of a kind that is not read ({read} are): convert it, or take it out"
     return f"{shown} is no image by its name ({read} are read): rename or convert it, or take it out"
@@ -226,8 +233,11 @@ def _looks_like_an_image(name: str) -> bool:
 
 
 def is_note(name: str) -> bool:
-    """Whether a name is that of a text about images, which may lie beside them."""
-    return name.lower().endswith(NOTE_SUFFIXES) or name.lower() in NOTES
+    """Whether a name is that of a text about images, which may lie beside them; of one packed, or of a backup."""
+    name = name.lower()
+    if name.endswith(COPIES):
+        name = name.rpartition(".")[0]
+    return name.endswith((*NOTE_SUFFIXES, BACKUP)) or name in NOTES
 
 
 def refuse_within(folder: Path, path: str, wrong: str) -> None:

@@ -50,6 +50,16 @@ def test_what_systems_leave_is_told_by_its_name_and_nothing_else_is(name):
         assert not is_clutter(other) and not folders.is_clutter(other)
 
 
+LITTER = ("0.png:Zone.Identifier", "README:Zone.Identifier", "0.png:com.dropbox.attrs", ":com.dropbox.attrs",
+          "Thumbs.db:encryptable", "ehthumbs_vista.db", "Desktop DB", "Desktop DF", "Picasa.ini", "~$notes.docx",
+          "0.png~", "notes.txt~", "SHA512SUMS", "sha512sums", "checksums", "MD5SUM", "SHA256SUMS.asc", "x.sha512",
+          "x.sha256", "x.md5", "x.cff", "x.bib", "x.pdf", "x.py", "x.sh", "0.png.dvc", "x.npy", "labels.csv.gz",
+          "LICENCE", "NOTICE", "AUTHORS", "CHANGELOG", "MANIFEST", "Makefile", "val_annotations.txt.bak",
+          ".README.icloud")  # fmt: skip
+BINS = ("RECYCLER", "FOUND.000", "#recycle", "@Recycle", "@eaDir", "@Recently-Snapshot", "Network Trash Folder",
+        "Temporary Items", "__MACOSX", "__pycache__")  # fmt: skip
+
+
 @pytest.fixture
 def folder(tmp_path):
     return fill_folder(tmp_path / "pictures")
@@ -90,6 +100,37 @@ def test_a_class_folder_is_the_same_beside_what_systems_leave(folder):
     before = sizes_hash(class_folders(folder))
     litter(folder, *(folder / split for split in ("train", "test")), *folder.glob("*/*"))
     assert sizes_hash(class_folders(folder)) == before
+
+
+@pytest.mark.parametrize("place", ["train/cat", "train", "test/dog", "test"])
+def test_what_systems_and_people_leave_beside_images_or_classes_changes_nothing(folder, place):
+    before = sizes_hash(class_folders(folder))
+    for name in LITTER:
+        (folder / place / name).write_bytes(b"x")
+    for name in BINS:
+        (folder / place / name).mkdir()
+        (folder / place / name / "0.png").write_bytes(b"x")
+    (folder / place / "lost+found").mkdir()
+    assert sizes_hash(class_folders(folder)) == before
+
+
+def test_a_backup_of_the_annotations_of_tiny_imagenet_changes_nothing(native):
+    before = sizes_hash(tiny_imagenet.find(native))
+    (native / "val/val_annotations.txt.bak").write_text("x")
+    assert sizes_hash(tiny_imagenet.find(native)) == before
+
+
+@pytest.mark.parametrize("name", ["recycler", "cat:1", "found", "cat~", "notice"])
+def test_a_class_that_is_called_almost_like_clutter_is_one(folder, name):
+    for split in ("train", "test"):
+        (folder / split / "cat").rename(folder / split / name)
+    assert name in class_folders(folder).classes
+
+
+def test_an_image_that_is_packed_is_refused_by_name(folder):
+    (folder / "train/cat/0.png.gz").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"^train/cat/0\.png\.gz is an image that is packed: unpack it"):
+        class_folders(folder)
 
 
 def test_tiny_imagenet_is_the_same_beside_what_systems_leave(native):
@@ -281,7 +322,7 @@ def test_a_file_of_cifar_that_is_no_regular_file_is_refused_at_once(tmp_path, pu
             read()
 
 
-@pytest.mark.parametrize("name", ["a.zip", "000", "0.png ", "0.png\n", "0.jpg.part", "0.png~"])
+@pytest.mark.parametrize("name", ["a.zip", "000", "0.png ", "0.png\n", "0.jpg.part", "x.gz", "0.png.bak"])
 def test_what_is_no_image_by_its_name_and_no_note_is_refused_by_name(folder, name):
     (folder / "train/cat" / name).write_bytes(b"x")
     with pytest.raises(DataError) as error:
