@@ -18,7 +18,7 @@ import torch
 from empirics import folders
 from empirics.archives import ARCHIVES, Archive, check_archive
 from empirics.files import DamagedData, DataError, kind_in, named, open_regular, reason
-from empirics.image_files import check_classes, check_folder
+from empirics.image_files import check_classes, check_folder, refuse_twice
 from empirics.in_memory import InMemory, Split, build
 from empirics.pixels import cached
 
@@ -129,7 +129,8 @@ def _source(cifar: Cifar, folder: Path) -> Path:
     """The archive, or the folder of the unpacked files.
 
     Raises:
-        DataError: neither is there; or one of them is a link that leads nowhere, or may not be looked at.
+        DataError: neither is there; one file has two of the names; or one of them is a link that leads nowhere, or may
+            not be looked at.
     """
     check_folder(folder, cifar.layout)
     archive = kind_in(folder, cifar.archive.file)
@@ -140,6 +141,8 @@ def _source(cifar: Cifar, folder: Path) -> Path:
     for place in (cifar.folder, "."):
         kinds = [kind_in(folder, f"{place}/{name}") for name in cifar.files]
         if folders.FILE in kinds or folders.OTHER in kinds:
+            there = [name for name, kind in zip(cifar.files, kinds, strict=True) if kind is not None]
+            refuse_twice(folder / place, there)
             return folder / place
     raise DataError(f"data folder {folder.name!r} does not hold {cifar.name}: {cifar.layout}")
 

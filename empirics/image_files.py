@@ -112,9 +112,9 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
         layout: what an error says was expected.
 
     Raises:
-        DataError: a missing split, or one folder for both; a class without an image in one of the splits, anything in a
-            split that is no class folder, anything in one that is no image of a kind that is read (notes about the
-            images may lie there); a folder that may not be listed, a link that leads nowhere.
+        DataError: a missing split, or one folder for both, or for two classes; a class without an image in one of the
+            splits, anything in a split that is no class folder, anything in one that is no image of a kind that is read
+            (notes about the images may lie there); a folder that may not be listed, a link that leads nowhere.
     """
     check_folder(folder, layout)
     if kind_in(folder, "train") != folders.FOLDER:
@@ -130,12 +130,33 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
         if os.path.samefile(folder / "train", folder / test):
             raise DataError(f"'train' and {test!r} are one folder: what is trained on cannot be tested on: {layout}")
     splits = {split: class_names(folder, split) for split in ("train", test)}
+    refuse_twice(folder, [f"{split}/{name}" for split, found in splits.items() for name in found])
     classes = sorted({*splits["train"], *splits[test]})
     if not classes:
         raise DataError(f"data folder {folder.name!r} has no class folders in 'train' and {test!r}: {layout}")
     train, held_out = (list_images(folder, [f"{split}/{name}" for name in classes]) for split in splits)
     check_classes(train.labels, held_out.labels, classes, layout)
     return ImageSet(classes, train, held_out)
+
+
+def refuse_twice(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a file or folder that is there under two names: its images would be taken twice, or be on both sides.
+
+    Args:
+        folder: of the data set.
+        names: of what is there, relative to the folder; links are followed.
+
+    Raises:
+        DataError: the two names.
+    """
+    found: dict[tuple[int, int], str] = {}
+    for name in names:
+        with named(printable(name), "read"):
+            place = os.stat(folder / name)
+        other = found.setdefault((place.st_dev, place.st_ino), name)
+        if other != name:
+            both = f"{printable(other)} and {printable(name)} are one {folders.kind(folder / name)}"
+            raise DataError(f"{both}: its images would count twice, take one of them out")
 
 
 def check_folder(folder: Path, layout: str) -> None:

@@ -21,6 +21,7 @@ from empirics.image_files import (
     class_names,
     is_note,
     list_images,
+    refuse_twice,
     refuse_within,
 )
 
@@ -32,7 +33,7 @@ def find(folder: Path) -> ImageSet:
     """The images of both splits.
 
     Raises:
-        DataError: a file or folder is missing, or the annotations and the images do not agree.
+        DataError: a file or folder is missing, or is another one too; the annotations and the images do not agree.
     """
     check_folder(folder, LAYOUT)
     for path in (CLASSES, "train", "val/images", ANNOTATIONS):
@@ -42,6 +43,8 @@ def find(folder: Path) -> ImageSet:
     if not classes:
         raise DataError(f"{CLASSES} names no class: {LAYOUT}")
     _check_known(folder, classes)
+    there = [path for name in classes if kind_in(folder, path := f"train/{name}/images") == folders.FOLDER]
+    refuse_twice(folder, [*there, "val/images"])
     train = list_images(folder, [f"train/{name}/images" for name in classes])
     test = _annotated(folder, classes)
     check_classes(train.labels, test.labels, classes, LAYOUT)

@@ -1,6 +1,7 @@
 """Data sets made of links, and folders that may not be looked at: whole, or an error that names the first gap."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,44 @@ def make_cifar(folder: Path) -> Path:
         (folder / "bin" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "bin" / name).write_bytes(content)
     return folder
+
+
+@pytest.mark.parametrize(
+    "name, target, message",
+    [
+        ("train/bird", "cat", "train/bird and train/cat are one folder"),
+        ("test/cat", "../train/cat", "train/cat and test/cat are one folder"),
+        ("test/dog", "../train/cat", "train/cat and test/dog are one folder"),
+    ],
+)
+def test_a_class_folder_under_two_names_is_refused(tmp_path, name, target, message):
+    make_folder(tmp_path)
+    for split in ("train", "test"):  # a class of both, so that none is missing
+        (tmp_path / split / "owl").rename(tmp_path / split / "bird")
+    shutil.rmtree(tmp_path / name)
+    (tmp_path / name).symlink_to(target)
+    first, second = re.match("(.*) and (.*) are", message).groups()
+    with pytest.raises(DataError, match=f"^({first} and {second}|{second} and {first}) are one folder"):
+        datasets.content_hash("mine", tmp_path)
+
+
+@pytest.mark.parametrize("name, target", [("train/dog", "cat"), ("train/dog/images", "../cat/images"),
+                                          ("val/images", "../train/dog/images")])  # fmt: skip
+def test_a_folder_of_tiny_imagenet_under_two_names_is_refused(tmp_path, name, target):
+    make_tiny(tmp_path)
+    shutil.rmtree(tmp_path / name)
+    (tmp_path / name).symlink_to(target)
+    with pytest.raises(DataError, match="^train/.*/images and .*/images are one folder"):
+        tiny_imagenet.find(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["two.bin", "test.bin"])
+def test_a_file_of_cifar_under_two_names_is_refused(tmp_path, name):
+    make_cifar(tmp_path)
+    (tmp_path / "bin" / name).unlink()
+    (tmp_path / "bin" / name).symlink_to("one.bin")
+    with pytest.raises(DataError, match=f"^one.bin and {name} are one file"):
+        cifar.content_hash(tiny_cifar(), tmp_path)
 
 
 # kind of data set -> (how it is made, how it is read, places in it that may be broken)
