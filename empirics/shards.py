@@ -33,9 +33,15 @@ MAX_SAMPLES = 20_000_000
 CLASS_TEXT = re.compile(rb"\s*([0-9]{1,5})\s*")
 CLASS_SUFFIX, CLASS_BYTES = ".cls", 16
 KNOWN_SUFFIXES = (CLASS_SUFFIX, *IMAGE_SUFFIXES, *OTHER_SUFFIXES)
-COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4")
+SHARD = re.compile(r".*\.tar", re.DOTALL)
+COMPRESSED = r".*\.(tar\.(gz|bz2|xz|zst|zstd|lz4|lzma|z|br|lz|lzo)|tgz|tbz2?|txz|tlz|tzst|zip|7z|rar)"
+# what a download leaves, a numbered copy, what `split` makes
+PART_OF_ONE = re.compile(r".*\.tar\.(part|partial|crdownload|download|tmp|[0-9]{1,4}|a[a-z])", re.DOTALL)
+NOT_WHOLE = re.compile(f"{COMPRESSED}|{PART_OF_ONE.pattern}", re.DOTALL)
+# the published archives hold images, or archives of them, and no samples
+PUBLISHED = re.compile(r"ilsvrc2012_img_(train|train_t3|val|test|test_v[0-9]+)\.tar")
 PART = 2**20
-INDEX = 2  # of indices that are kept: another number, and they are made anew
+INDEX = 3  # of indices that are kept: another number, and they are made anew
 COLUMNS = ("keys", "shard", "offsets", "lengths", "labels")
 
 
@@ -88,10 +94,10 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
 
     Raises:
         DataError: a name that says both splits, or another than its folder; one shard under two names; shards of one
-            split only, or of both and compressed ones beside them; a folder that may not be listed, a shard that is a
-            link which leads nowhere.
+            split only, or of both and beside them compressed or partial ones, ones that name no split or lie in folders
+            within a split; a folder that may not be listed, a shard that is a link which leads nowhere.
     """
-    names = _by_split(folder, ".tar")
+    names = _by_split(folder, SHARD)
     if any(names.values()) and (odd := _called_like_shards(folder)):
         raise DataError(
             f"{printable(odd[0])} is a folder, and called like a shard: rename it, or take it out: {LAYOUT}"
@@ -104,16 +110,49 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
             f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}; take "
             f"{printable(there)!r} out if it is no shard"
         )
-    compressed = [name for found in _by_split(folder, *COMPRESSED).values() for name in found]
-    if compressed and not missing:
-        raise DataError(f"shard {printable(compressed[0])!r} is compressed: unpack it, or take it away: {LAYOUT}")
+    if not missing:
+        _refuse_beside(folder)
     return names
 
 
-def _by_split(folder: Path, *suffixes: str) -> dict[str, list[str]]:
-    """The files of each split whose names end so, in the order of their names, relative to the folder."""
+def _refuse_beside(folder: Path) -> None:
+    """Refuse what looks like a shard, and would be left out."""
+    if odd := [name for found in _by_split(folder, NOT_WHOLE).values() for name in found]:
+        partial = PART_OF_ONE.fullmatch(odd[0].lower())
+        what = "a part or a copy of one: make it whole" if partial else "compressed: unpack it"
+        raise DataError(f"shard {printable(odd[0])!r} is {what}, or take it away: {LAYOUT}")
+    for name in _ending(folder, "", SHARD):
+        if not any(split in name.lower() for split in ("train", "val", "test")):
+            raise DataError(f"shard {printable(name)!r} names no split: rename it, or take it out: {LAYOUT}")
+    for split in ("train", "val"):
+        if kind_in(folder, split) == folders.FOLDER and (deep := _shards_within(folder, split)):
+            raise DataError(f"shard {printable(deep)!r} lies in a folder within {split}/: move it to {split}/")
+
+
+def _shards_within(folder: Path, split: str) -> str | None:
+    """The first shard in the folders within that of a split, links not followed."""
+    waiting = [split]
+    while waiting:
+        within = waiting.pop()
+        if within.rpartition("/")[2] == folders.LOST_AND_FOUND:
+            continue
+        for name, kind in listed(folder, within, spare=lambda name: True):
+            path = f"{within}/{name}"
+            if kind == folders.FOLDER and not os.path.islink(folder / path):
+                waiting.append(path)
+            elif kind == folders.FILE and within != split and _is_named(name, SHARD):
+                return path
+    return None
+
+
+def _is_named(name: str, pattern: re.Pattern[str]) -> bool:
+    return pattern.fullmatch(name.lower()) is not None and not PUBLISHED.fullmatch(name.lower())
+
+
+def _by_split(folder: Path, pattern: re.Pattern[str]) -> dict[str, list[str]]:
+    """The files of each split with such names, in the order of their names, relative to the folder."""
     names: dict[str, list[str]] = {"train": [], "val": []}
-    found = [name for within in ("", "train", "val") for name in _ending(folder, within, suffixes)]
+    found = [name for within in ("", "train", "val") for name in _ending(folder, within, pattern)]
     for name in sorted(found, key=lambda name: name.split("/")):
         within, _, _ = name.rpartition("/")
         splits = [split for split in names if split == within or split in name[len(within) :].lower()]
@@ -135,20 +174,20 @@ def _refuse_twice(folder: Path, names: Sequence[str]) -> None:
             raise DataError(f"shards {printable(other)!r} and {printable(name)!r} are one file: take one of them out")
 
 
-def _ending(folder: Path, within: str, suffixes: tuple[str, ...]) -> list[str]:
-    """The files whose names end so in a folder, or in one in it that need not be there; relative to the folder."""
-    return [name for name, kind in _named_so(folder, within, suffixes) if kind != folders.FOLDER]
+def _ending(folder: Path, within: str, pattern: re.Pattern[str]) -> list[str]:
+    """The files with such names in a folder, or in one in it that need not be there; relative to the folder."""
+    return [name for name, kind in _named_so(folder, within, pattern) if kind != folders.FOLDER]
 
 
 def _called_like_shards(folder: Path) -> list[str]:
-    there = [found for within in ("", "train", "val") for found in _named_so(folder, within, (".tar",))]
+    there = [found for within in ("", "train", "val") for found in _named_so(folder, within, SHARD)]
     return [name for name, kind in there if kind == folders.FOLDER]
 
 
-def _named_so(folder: Path, within: str, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+def _named_so(folder: Path, within: str, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
     if within and kind_in(folder, within) != folders.FOLDER:
         return []
-    there = listed(folder, within, lambda name: name.lower().endswith(suffixes))
+    there = listed(folder, within, lambda name: _is_named(name, pattern))
     return [(f"{within}/{name}" if within else name, kind) for name, kind in there]
 
 
@@ -228,9 +267,17 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
     labels: dict[str, int | DataError] = {}
     others: dict[str, str] = {}
     files: dict[tuple[str, bool], str] = {}
+    hidden: dict[str, bool] = {}
     where = f"shard {printable(name)}"
     for tar, member in _members(folder / name, where):
         key, suffix = _split_name(member.name)
+        if _is_hidden(member.name):
+            if hidden.setdefault(key, suffix == CLASS_SUFFIX) != (suffix == CLASS_SUFFIX):
+                raise DataError(
+                    f"{where}: sample {printable(key)!r} lies in a folder that begins with a period, as "
+                    "hidden ones do: rename it"
+                )
+            continue
         found = labels if suffix == CLASS_SUFFIX else images if suffix in IMAGE_SUFFIXES else None
         if found is None:
             others.setdefault(key, member.name)
@@ -258,7 +305,7 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
         hint = LAYOUT if of_another is None else f"{printable(of_another)!r} is of a kind that is not read: convert it"
         raise DataError(f"{where}: sample {printable(odd[0])!r} has no {lacks}: {hint}")
     for key, member in others.items():
-        if key not in whole and _first_key(key) not in whole:
+        if key not in whole and (key in labels or _first_key(key) not in whole):
             raise DataError(f"{where}: {printable(member)!r} is an image of a kind that is not read: convert it")
     for key, label in labels.items():
         if key in whole and isinstance(label, DataError):
@@ -289,19 +336,33 @@ def _is_wanted(member: tarfile.TarInfo, where: str) -> bool:
     Raises:
         DataError: it is by its name, and no plain file: its bytes are not there; or its key begins with a period.
     """
-    parts = [part for part in member.name.split("/") if part not in ("", ".", "..")]
-    if not member.name.lower().endswith(KNOWN_SUFFIXES) or member.isdir() or any(map(is_clutter, parts[:-1])):
+    parts = _parts(member.name)
+    left = [part for part in parts[:-1] if is_clutter(part) and not part.startswith(".")]
+    if not member.name.lower().endswith(KNOWN_SUFFIXES) or member.isdir() or left:
         return False
     if is_clutter(parts[-1]):
-        if parts[-1].startswith("._"):  # what a Mac puts beside a file
+        if parts[-1].startswith(("._", "~$")):  # what a Mac puts beside a file, or an office
+            return False
+        if _is_hidden(member.name):
             return False
         raise DataError(f"{where}: {printable(member.name)!r} begins with a period, as hidden files do: rename it")
+    if _is_hidden(member.name):
+        return member.isreg()
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
         raise DataError(
             f"{where}: {printable(member.name)!r} is a link, or no plain file: make the shard with "
             "`tar --dereference --hard-dereference`"
         )
     return True
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".", "..")]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a member lies in a folder that begins with a period."""
+    return any(part.startswith(".") for part in _parts(name)[:-1])
 
 
 def _next_archive(file: BinaryIO, end: int, where: str) -> int | None:

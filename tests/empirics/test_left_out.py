@@ -384,6 +384,54 @@ def test_a_shard_that_is_still_in_icloud_is_refused_by_name(pair):
         shards.find(pair)
 
 
+@pytest.mark.parametrize("ending", ["tbz2", "tbz", "txz", "tlz", "tgz", "tar.gz", "tar.lzma", "tar.Z", "tar.zstd", 
+                                    "tzst", "tar.br", "tar.lz", "tar.lzo", "zip", "7z", "tar.part", "tar.crdownload", "tar.1",
+                                    "tar.aa"])  # fmt: skip
+def test_packed_and_partial_archives_beside_good_shards_are_refused_by_name(pair, ending):
+    (pair / f"x-train-9.{ending}").write_bytes(b"x")
+    with pytest.raises(
+        DataError, match=f"^shard 'x-train-9.{ending}' is (compressed: unpack it|a part or a copy of one)"
+    ):
+        shards.find(pair)
+
+
+@pytest.mark.parametrize("name, message", [("x-9.tar", "names no split"), ("train/sub/x-9.tar", "lies in a folder")])
+def test_a_shard_that_would_be_left_out_is_refused_by_name(pair, name, message):
+    (pair / name).parent.mkdir(parents=True, exist_ok=True)
+    shards.find(pair)
+    shutil.copy(pair / "x-train-0.tar", pair / name)
+    with pytest.raises(DataError, match=f"^shard '{name}' {message}"):
+        shards.find(pair)
+
+
+def test_a_shard_to_be_tested_on_without_classes_is_no_matter(pair):
+    before = sizes_hash(shards.find(pair))
+    fill_shard(pair / "x-test-0.tar", [("a.jpg", b"x")])
+    assert sizes_hash(shards.find(pair)) == before
+
+
+@pytest.mark.parametrize(
+    "members, message",
+    [
+        (sample(".more/0", 0), r"sample '\.more/0' lies in a folder that begins with a period"),
+        (sample("a/.more/b/0", 0), r"sample 'a/\.more/b/0' lies in a folder that begins with a period"),
+        (sample("q", 0) + [("q.2.bmp", b"x"), ("q.2.cls", b"0")], "'q.2.bmp' is an image of a kind that is not read"),
+    ],
+)
+def test_a_whole_sample_that_would_be_left_out_is_refused_by_name(pair, members, message):
+    fill_shard(pair / "x-train-1.tar", members)
+    with pytest.raises(DataError, match=f"^shard x-train-1.tar: {message}"):
+        shards.find(pair)
+
+
+def test_the_published_archives_of_imagenet_beside_its_folders_are_no_shards(folder):
+    (folder / "test").rename(folder / "val")
+    before = sizes_hash(imagenet.find(folder))
+    for split in ("train", "val", "test_v10102019"):
+        (folder / f"ILSVRC2012_img_{split}.tar").write_bytes(b"x")
+    assert sizes_hash(imagenet.find(folder)) == before
+
+
 def test_a_class_may_be_called_like_an_image(folder):
     for split in ("train", "test"):
         (folder / split / "cat").rename(folder / split / "v1.raw")
