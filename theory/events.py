@@ -129,7 +129,7 @@ class Watch:
         values = [number_of(event, t, *point) for t, point in zip(times, states, strict=True)]
         times, values = _refined(value, times, values)
         nodes = list(zip(times.tolist(), values, strict=True))
-        for j in dips(np.array(values), CORNER):
+        for j in dips(times, np.array(values), CORNER):
             if values[j] != 0 and (t := least(value, times[j - 1], times[j + 1], np.sign(values[j]))) is not None:
                 nodes.append((t, value(t)))
         nodes.sort()
@@ -193,13 +193,16 @@ def _first(value: Callable[[float], float], low: float, high: float, before: flo
     return high
 
 
-def dips(values: Array, near: float = NEAR) -> list[int]:
-    """Return the inner nodes, of values (n,), at which |value| is least of three of one sign and may hide a 0."""
+def dips(times: Array, values: Array, near: float = NEAR) -> list[int]:
+    """Return the inner nodes, of times and values (n,), at which |value| is least of three and may hide a 0."""
     before, here, after = np.abs(values[:-2]), np.abs(values[1:-1]), np.abs(values[2:])
-    bend = before - 2 * here + after
+    first, second = np.diff(times)[:-1], np.diff(times)[1:]
     one = (np.sign(values[:-2]) == np.sign(values[1:-1])) & (np.sign(values[1:-1]) == np.sign(values[2:]))
-    with np.errstate(all="ignore"):
-        lowest = here - (after - before) ** 2 / (8 * bend)
+    with np.errstate(all="ignore"):  # the parabola through the three
+        falls, rises = (here - before) / first, (after - here) / second
+        curve = (rises - falls) / (first + second)
+        lowest = here - ((falls * second + rises * first) / (first + second)) ** 2 / (4 * curve)
+        bend = curve * (first + second) ** 2 / 2
     return (np.flatnonzero(one & (here <= before) & (here <= after) & (bend > 0) & (lowest < near * bend)) + 1).tolist()
 
 
@@ -244,7 +247,7 @@ class Edges:
             a, at = state(t)
             return float(self.margins(np.array([a]), at[None])[0, edge]) + more
 
-        lows = set(dips(values))
+        lows = set(dips(times, values))
         for j in range(1, len(times)):
             here, armed = values[j], self.armed[edge]
             noise = float(np.broadcast_to(self.noise(v[j]), self.armed.shape)[edge])

@@ -219,3 +219,12 @@ def test_an_event_cannot_change_the_run():
 
     with pytest.raises(ValueError, match="'writes' raised ValueError.*read-only"):
         theory.integrate(theory.Line(), 1.0, 1.0, 3.0, events=[theory.Event("writes", writes)])
+
+
+@pytest.mark.parametrize("gap", [0.01, 0.05, 0.3])
+@pytest.mark.parametrize("method", ["DOP853", "LSODA", "BDF", "RK23"])
+def test_two_crossings_between_nodes_are_seen_wherever_they_lie(gap, method):
+    for at in np.linspace(0.4, 4.3, 14):
+        event = theory.Event("two", lambda t, a, w, at=at: (t - at) * (t - at - gap), terminal=False)
+        run = theory.integrate(theory.Population(3), 0.2, [0.3, 0.4, 0.5], [5.0], method=method, events=[event])
+        assert np.allclose([t for _, t in run.events], [at, at + gap], rtol=0, atol=1e-9), at
