@@ -7,10 +7,15 @@ holder ends, however it ends, so none is ever left over.
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from empirics.disk import StoreError, make_folder
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 SECONDS = 60.0  # a record is written in milliseconds
 HOURS = 3 * 3600.0  # for what is computed under a lock
@@ -39,10 +44,10 @@ def locked(
         mode = _mode_in(file.parent.stat().st_mode)
         lock = FileLock(_lock_of(file), mode=mode, fallback_to_soft=False)
         try:
-            lock.acquire(timeout=0)
+            _acquire(lock, 0.0)
         except Timeout:
             on_wait()
-            lock.acquire(timeout=seconds, poll_interval=0.01)
+            _acquire(lock, seconds)
     except Timeout:
         raise StoreError(
             f"another process has been writing {file.name} for {seconds:.0f} seconds: end it if it hangs, and try again"
@@ -57,9 +62,31 @@ def locked(
             lock.release()
 
 
+def _acquire(lock: "FileLock", seconds: float) -> None:
+    """Acquire the lock that has the name now: a file that was deleted or renamed meanwhile keeps nobody out.
+
+    Raises:
+        Timeout: another holder has it all that time.
+        OSError: it cannot be had.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        lock.acquire(timeout=max(0.0, end - time.monotonic()), poll_interval=0.01)
+        try:
+            held, there = os.fstat(lock._context.lock_file_fd), os.stat(lock.lock_file, follow_symlinks=False)
+            if os.path.samestat(held, there):
+                return
+        except FileNotFoundError:
+            pass
+        lock.release()
+
+
 def _why(error: OSError, file: Path) -> str:
     """Why a lock cannot be held, and what to do."""
     lock = _lock_of(file)
+    if lock.is_symlink() or lock.is_dir():
+        what = "a link" if lock.is_symlink() else "a folder"
+        return f"its lock {lock.name} is {what}, and must be a file ({error.strerror}): remove it"
     ids = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
     if isinstance(error, PermissionError) and os.path.lexists(lock) and os.access(file.parent, os.W_OK, **ids):
         return (

@@ -1,5 +1,6 @@
 """Several commands at one moment in one results folder: what each of them adds stays, and none waits for the dead."""
 
+import fcntl
 import os
 import signal
 import threading
@@ -185,6 +186,66 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
     with pytest.raises(StoreError, match="cannot write x"), locked(tmp_path / "x"):
         pass
     assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("gone", ["deleted", "renamed", "replaced"])
+def test_a_lock_that_goes_away_while_it_is_acquired_is_acquired_anew(tmp_path, monkeypatch, gone):
+    """Else two would hold: one the file that is gone, the other that of its name."""
+    lock, flock, calls = tmp_path / ".x.lock", fcntl.flock, []
+
+    def slow(descriptor, operation):
+        calls.append(operation)
+        if len(calls) == 1:  # it is open, and not yet locked
+            lock.unlink() if gone == "deleted" else lock.rename(tmp_path / "elsewhere")
+            if gone == "replaced":
+                lock.touch()
+        return flock(descriptor, operation)
+
+    monkeypatch.setattr("fcntl.flock", slow)
+    with locked(tmp_path / "x", seconds=1):
+        other = processes.fork(lambda: os._exit(7 if _is_held(tmp_path / "x") else 0))
+        assert processes.status(other) == 7, "nobody else may hold it"
+
+
+def _is_held(file):
+    try:
+        with locked(file, seconds=0):
+            return False
+    except StoreError:
+        return True
+
+
+def test_a_lock_that_is_deleted_while_another_waits_for_it_keeps_out_a_third(tmp_path):
+    read, write = os.pipe()
+
+    def hold():
+        with locked(tmp_path / "x"):
+            os.write(write, b"held")
+            signal.pause()
+
+    holder = processes.fork(hold)
+    assert os.read(read, 4) == b"held"
+
+    def on_wait():
+        (tmp_path / ".x.lock").unlink()
+        os.kill(holder, signal.SIGKILL)
+
+    with locked(tmp_path / "x", on_wait=on_wait):
+        other = processes.fork(lambda: os._exit(7 if _is_held(tmp_path / "x") else 0))
+        assert processes.status(other) == 7
+    processes.status(holder)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "link to a folder"])
+def test_what_is_in_place_of_a_lock_is_named_with_what_to_do(tmp_path, kind):
+    (tmp_path / "elsewhere").mkdir()
+    if kind == "folder":
+        (tmp_path / ".x.lock").mkdir()
+    else:
+        (tmp_path / ".x.lock").symlink_to("gone" if kind == "link" else "elsewhere")
+    message = rf"^cannot write x: its lock \.x\.lock is a {kind.split()[0]}, and must be a file \(.*\): remove it"
+    with pytest.raises(StoreError, match=message), locked(tmp_path / "x"):
+        pass
 
 
 def test_a_file_system_without_locks_is_an_error_only_where_a_record_is_added_to(tmp_path, monkeypatch):
