@@ -17,6 +17,13 @@ LEADS_ELSEWHERE = (
     "GIT_NAMESPACE",
     "GIT_PREFIX",
 )
+# they change what `:/` and other names of files mean
+READS_OTHERWISE = (
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+)
 SECONDS = 10
 
 
@@ -32,8 +39,8 @@ def commit_of(file: Path) -> dict[str, Any]:
 
     Returns:
         `commit` (hexadecimal) and `dirty`; both None where no commit holds the file, or there is no git. `dirty` alone
-        is None where git has been told not to look at some files (assume-unchanged, skip-worktree), and no other has
-        changed.
+        is None where git has been told not to look at some files (assume-unchanged, skip-worktree), or takes the word
+        of a monitor for them (fsmonitor), and no other has changed.
     """
     file = file.resolve()
     try:
@@ -41,7 +48,7 @@ def commit_of(file: Path) -> dict[str, Any]:
         _git(file.parent, "cat-file", "-e", f"HEAD:./{file.name}")
         commit = _git(file.parent, "rev-parse", "--verify", "HEAD").decode("ascii").strip()
         changes = _git(file.parent, "status", "--porcelain", "--untracked-files=no")
-        flags = [entry[:1] for entry in _git(file.parent, "ls-files", "-v", "-z", "--", ":/").split(b"\0")]
+        flags = [entry[:1] for entry in _git(file.parent, "ls-files", "-v", "-f", "-z", "--", ":/").split(b"\0")]
     except (OSError, subprocess.SubprocessError, ValueError):
         return {"commit": None, "dirty": None}
     unseen = any(flag.islower() or flag == b"S" for flag in flags)
@@ -54,7 +61,8 @@ def _git(folder: Path, *arguments: str) -> bytes:
     Raises:
         OSError, subprocess.SubprocessError: there is no git, it takes too long, or it refuses.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in LEADS_ELSEWHERE}
+    left_out = (*LEADS_ELSEWHERE, *READS_OTHERWISE)
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
     command = ["git", "--no-optional-locks", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=SECONDS, check=True)
     return done.stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from processes import run
 
-from empirics.commit import LEADS_ELSEWHERE, commit_of
+from empirics.commit import LEADS_ELSEWHERE, READS_OTHERWISE, commit_of
 
 NOBODY = {"commit": None, "dirty": None}
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here
 
 @pytest.fixture(autouse=True)
 def plain_git(monkeypatch):
-    for name in LEADS_ELSEWHERE:
+    for name in (*LEADS_ELSEWHERE, *READS_OTHERWISE):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -84,6 +84,30 @@ def test_where_git_was_told_not_to_look_nobody_knows_whether_a_file_has_changed(
     assert commit_of(file) == {"commit": commit, "dirty": None}
     git(tmp_path / "ours", "update-index", flag.replace("--", "--no-"), name)
     assert commit_of(file) == {"commit": commit, "dirty": True}
+
+
+def test_where_git_takes_the_word_of_a_monitor_nobody_knows_whether_a_file_has_changed(tmp_path):
+    commit = repository(tmp_path / "ours", "empirics/runtime.py")
+    monitor = tmp_path / "monitor"
+    monitor.write_text("#!/bin/sh\nprintf 'token\\0'\n")  # nothing has changed, whatever was asked
+    monitor.chmod(0o755)
+    git(tmp_path / "ours", "config", "core.fsmonitor", str(monitor))
+    git(tmp_path / "ours", "update-index", "--fsmonitor")
+    git(tmp_path / "ours", "status")
+    file = tmp_path / "ours/empirics/runtime.py"
+    file.write_text("x = 2\n")
+    assert git(tmp_path / "ours", "status", "--porcelain", "--untracked-files=no") == ""
+    assert commit_of(file) == {"commit": commit, "dirty": None}
+
+
+@pytest.mark.parametrize("name", READS_OTHERWISE)
+def test_how_another_command_reads_names_of_files_changes_nothing(tmp_path, monkeypatch, name):
+    commit = repository(tmp_path / "ours", "empirics/runtime.py", "other.py")
+    monkeypatch.setenv(name, "1")
+    file = tmp_path / "ours/empirics/runtime.py"
+    assert commit_of(file) == {"commit": commit, "dirty": False}
+    git(tmp_path / "ours", "update-index", "--assume-unchanged", "other.py")
+    assert commit_of(file) == {"commit": commit, "dirty": None}
 
 
 @pytest.mark.parametrize("name", LEADS_ELSEWHERE[:2])
