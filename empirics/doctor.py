@@ -84,7 +84,7 @@ def _results(results: Path) -> Iterator[Finding]:
         config, problem = _config_of(folder)
         if problem:
             yield Finding(f"run {name}: {problem}", bad=True)
-        for seed in (name for name in _visible(folder) if name.lower().startswith("seed-")):
+        for seed in (name for name in _visible(folder) if name.lower().startswith("seed")):
             number = seed_of(seed)
             if number is None:
                 yield Finding(f"run {name}: {_shown(seed)} is no folder of ours", bad=True)

@@ -169,7 +169,9 @@ class RunFolder:
             return None
         except OSError as error:
             where = f"level {level} of run {self.run}, seed {self.seed}"
-            raise StoreError(f"cannot read {where}: {error.strerror}: mend the folder, or delete the level") from error
+            closed = isinstance(error, PermissionError)
+            todo = "mend the rights of its files" if closed else "mend the folder, or delete the level"
+            raise StoreError(f"cannot read {where}: {error.strerror}: {todo}") from error
         return record if whole and record and self.stands_on(record["built_on"]) else None
 
     def stands_on(self, built_on: Mapping[str, str]) -> bool:

@@ -126,6 +126,13 @@ def test_damage_is_found_and_named(copy, damage):
     assert len(found) == 1 and message in found[0] and configs["imp"].name in found[0]
 
 
+@pytest.mark.parametrize("name", ["seed-0.old", "seed0", "seed_0", "seeds-0", "seed", "Seed 0"])
+def test_a_folder_called_almost_like_that_of_a_seed_is_named(copy, name):
+    results, configs = copy
+    (results / "runs" / configs["imp"].name / name).mkdir()
+    assert problems(results) == [f"run {configs['imp'].name}: {name} is no folder of ours"]
+
+
 @pytest.mark.parametrize("kind", ["studies", "overlaps"])
 def test_an_edited_record_of_a_study_is_named(copy, kind):
     results, _ = copy
@@ -160,7 +167,7 @@ def test_what_a_killed_process_left_and_what_cannot_be_read_is_named(copy, monke
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(store, "sha256", refuse)
-    found = [text for text in problems(results) if "Permission denied: mend the folder" in text]
+    found = [text for text in problems(results) if "Permission denied: mend the rights of its files" in text]
     assert len(found) == 6, "each level, and none is called damaged"
 
 

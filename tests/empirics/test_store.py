@@ -243,7 +243,9 @@ def test_a_level_whose_files_cannot_be_read_is_an_error_and_not_missing(tmp_path
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(store, "sha256", refuse)
-    with pytest.raises(StoreError, match="cannot read level 0 of run .*Permission denied: mend the folder"):
+    with pytest.raises(
+        StoreError, match="cannot read level 0 of run .*Permission denied: mend the rights of its files"
+    ):
         folder.level_record(0)
 
 
