@@ -384,14 +384,13 @@ def test_a_shard_that_is_still_in_icloud_is_refused_by_name(pair):
         shards.find(pair)
 
 
-@pytest.mark.parametrize("ending", ["tbz2", "tbz", "txz", "tlz", "tgz", "tar.gz", "tar.lzma", "tar.Z", "tar.zstd", 
-                                    "tzst", "tar.br", "tar.lz", "tar.lzo", "zip", "7z", "tar.part", "tar.crdownload", "tar.1",
-                                    "tar.aa"])  # fmt: skip
+@pytest.mark.parametrize("ending", ["tbz2", "tbz", "txz", "tlz", "tgz", "tar.gz", "tar.lzma", "tar.Z", "tar.zstd",
+                                    "tzst", "tar.br", "tar.lz", "tar.lzo", "zip", "7z", "tar.part", "tar.crdownload",
+                                    "tar.1", "tar.aa"])  # fmt: skip
 def test_packed_and_partial_archives_beside_good_shards_are_refused_by_name(pair, ending):
     (pair / f"x-train-9.{ending}").write_bytes(b"x")
-    with pytest.raises(
-        DataError, match=f"^shard 'x-train-9.{ending}' is (compressed: unpack it|a part or a copy of one)"
-    ):
+    message = f"^shard 'x-train-9.{ending}' is (compressed: unpack it|a part or a copy of one)"
+    with pytest.raises(DataError, match=message):
         shards.find(pair)
 
 
