@@ -302,9 +302,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     for v in range(d):
         state[1 + v] = w0[v] / r0
     start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
-    most, fit = _scales(data)
-    if most == 0:  # without any target the start alone has a scale
-        most = abs(state[0]) * data[3].max()
+    most, fit = _scales(data, abs(state[0]))
     t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, force), np.inf, False
     how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
@@ -365,13 +363,16 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
 
 
 @compiled
-def _scales(data):
-    """Return the sum of all pulls, and a |w| that fits the data, up to a factor; 0 for no data."""
+def _scales(data, start):
+    """Return the sum of all pulls, and a |w| that fits the data, up to a factor; 0 for no data.
+
+    start : a |w| at the start, which without any target is what pulls
+    """
     pull, square = 0.0, 0.0
     for k in range(data[2].shape[1]):
         pull += max(abs(data[2][0, k]), abs(data[2][1, k]))
         square += max(data[3][0, k], data[3][1, k])
-    return pull, pull / square if square > 0 else 0.0
+    return (pull if pull > 0 else start * square), (pull / square if square > 0 else 0.0)
 
 
 @compiled

@@ -310,7 +310,9 @@ def test_w_dies_where_no_target_pulls_it_from_0_however_many_ways_lead_back():
         one, a0, w0 = sample(60, 4, 0.0, seed)
         a0 = -abs(a0) - 1.5 * np.hypot.reduce(w0)  # w reaches 0 with a below it, and every target is at least 0
         for status, found in ends(one, a0, w0, t=500.0):
-            assert status == "dead" and found == pytest.approx(float(one.loss(0.0, np.zeros(4))), rel=1e-9), seed
+            # finished: w has come to where no row with a target is active, and only decays
+            assert status in ("dead", "finished"), seed
+            assert found == pytest.approx(float(one.loss(0.0, np.zeros(4))), rel=1e-9), seed
 
 
 def test_w_that_decays_where_opposite_rows_leave_no_force_is_followed():
