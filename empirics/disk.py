@@ -117,7 +117,9 @@ def check_writable(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
     except FileExistsError:
-        raise StoreError(f"{str(folder)!r} is a file, not a folder: choose another --out or --results") from None
+        file = next((path for path in (folder, *folder.parents) if path.is_file()), folder)
+        within = "" if file == folder else f"cannot write to folder {str(folder)!r}: "
+        raise StoreError(f"{within}{str(file)!r} is a file, not a folder: choose another --out or --results") from None
     except OSError as error:
         raise StoreError(
             f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"

@@ -181,3 +181,12 @@ def test_limits_grow_with_the_time_that_a_piece_of_work_takes(monkeypatch):
     monkeypatch.setattr(waiting, "_wanting", lambda: 1)
     monkeypatch.setattr(waiting, "_PIECE_SECONDS", 1e-9)
     assert waiting.slowness() == 20
+
+
+def test_what_is_started_hears_a_hang_up_also_where_the_tests_run_by_nohup():
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        done = run([sys.executable, "-c", "import signal; print(signal.getsignal(1) is signal.SIG_DFL)"])
+        assert done.stdout == "True\n" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)

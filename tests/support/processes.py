@@ -63,25 +63,24 @@ def start(command: Sequence[str], **options) -> Popen:
     mark = f"{_SESSION}.{next(_numbers)}."
     env = {**(options.pop("env", None) or os.environ), MARK: mark}
     text = {} if options.get("text") is False else {"text": True, "errors": "replace"}
-    with _hearing_ctrl_c():
+    with _hearing_signals():
         process = Popen(command, **{"stdout": PIPE, "stderr": PIPE, **text, **options}, env=env, start_new_session=True)
     _started[process] = mark
     return process
 
 
 @contextlib.contextmanager
-def _hearing_ctrl_c() -> Iterator[None]:
-    """What is started meanwhile hears Ctrl-C, as from a terminal, also where the tests do not: in the background."""
-    ignored = (
-        signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread()
-    )
-    if ignored:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _hearing_signals() -> Iterator[None]:
+    """What is started meanwhile hears Ctrl-C and hang-ups, also where the tests do not: in the background, by nohup."""
+    known = (signal.SIGINT, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
+    ignored = [number for number in known if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
     try:
         yield
     finally:
-        if ignored:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def finish(process: Popen, seconds: float | None = None, given: str | None = None) -> tuple[str, str]:
