@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # the phase of its steps, however small: measured on their chatter, z -> z + k theta for z <= 0 and z + k (theta - 1)
 # for z > 0, with k falling by 1 a step from hundreds through 0.
 DOUBT = 0.25
-OFF_KINKS = 1e-10  # how far, as a share of |w|, a step leads away from kinks that leave no way along them
 OFF_ZERO = 1e-9  # |w| at which a solver takes over from w = 0, as a share of |a| or of what fits the data
 
 
@@ -175,12 +174,7 @@ class SampleCell(Cell):
             on[near] = False  # relu'(0) = 0
         sign = float(np.sign(a))
         for _ in range(2):  # what a = 0 becomes depends on the sides, and on itself only where nothing moves
-            decided = kinks.decided(sign, a, w, on, near)
-            if decided is None:  # as descent does, a little way as all the sides push that the flow comes from
-                push = sign * kinks.force(a, w, on)
-                beside = w + OFF_KINKS * np.hypot.reduce(w) * push / np.hypot.reduce(push)
-                return cls.at(sample, a, beside, doubtful=doubtful)
-            sides, sliding = decided
+            sides, sliding = kinks.decided(sign, a, w, on, near)
             if sign:
                 break
             sign = float(np.sign(w @ kinks.force(a, w, sides)))
@@ -209,9 +203,8 @@ class SampleCell(Cell):
         pull, square = kinks.pull[side, every].copy(), kinks.square[side, every].copy()
         pull[list(self.sliding)] = square[list(self.sliding)] = 0.0
         normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
-        parts = pull[:, None] * normal
-        rounding = np.finfo(float).eps * len(pull) * np.abs(parts).sum(axis=0)
-        summed = np.where(np.abs(pull @ normal) > rounding, pull @ normal, 0.0)
+        summed, size = pull @ normal, np.abs(pull) @ np.abs(normal)
+        summed[np.abs(summed) <= np.finfo(float).eps * len(pull) * size] = 0.0  # rounding, where the parts cancel
         return summed, (normal * square[:, None]).T @ normal
 
     def gradient(self, a: float, v: Array) -> tuple[float, Array]:
@@ -296,21 +289,15 @@ class SampleCell(Cell):
             w = self.outer(landed)
             met = np.union1d(met, self._walls[0][edge])
         elif edge == walls + 2 * s:  # every push turns round: each kink is left to the side on which most of it was
-            pull = self._force[0]
-            if abs(v @ pull) <= QUIET * np.abs(kinks.pull).max(axis=0).sum() * np.hypot.reduce(v):  # a only decays
+            if abs(v @ self._force[0]) <= QUIET * kinks.most * np.hypot.reduce(v):  # a only decays
                 return 0.0, w, Rest()
             theta, a, on = self._theta[0], 0.0, on.copy()
             on[list(self.sliding)] = theta > 0.5
             doubtful = bool(((theta > DOUBT) & (theta < 1 - DOUBT)).any())
         a, w, after = SampleCell.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
-        if a and np.hypot.reduce(after._pushed(a, after.start)) <= QUIET * after._cancelling(a, after.start).sum():
+        if a and np.hypot.reduce(after._pushed(a, after.start)) <= QUIET * kinks.cancelling(a, w, after.on):
             return a, w, Rest(up_to_rounding=True)
         return a, w, after
-
-    def _cancelling(self, a: float, v: Array) -> Array:
-        """Return the sizes of the parts of F, shape (K,)."""
-        kinks, side, every = self.sample.kinks, self.on.astype(int), np.arange(len(self.on))
-        return np.abs(kinks.pull[side, every]) + np.abs(a * kinks.square[side, every] * (kinks.normal @ self.outer(v)))
 
     def through_zero(self, a: float, along: Array) -> tuple[float, Array, Cell | Ended]:
         """Arrive at w = 0 from the direction `along`, shape (m,), and go on where the flow grows from there."""

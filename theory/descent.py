@@ -109,7 +109,7 @@ def descend(
     """
     from theory import Masked
 
-    loss = loss if isinstance(loss, Masked) else completed(loss)
+    loss = completed(loss)
     a0, w0 = _start(loss, a0, w0)
     if isinstance(loss, Masked):
         options = {"max_steps": max_steps, "learned": learned, "at": at}

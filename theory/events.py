@@ -154,14 +154,12 @@ def _refined(value: Callable[[float], float], times: Array, values: list[float])
     A value that turns often within a step, such as sin(40 t), would be seen at too few moments.
     """
     for _ in range(FINER):
-        if len(times) > 3 and not _misses(times, np.array(values)):
+        if not _misses(times, np.array(values)):
             break
         middles = (times[1:] + times[:-1]) / 2
-        merged = np.empty(2 * len(times) - 1)
-        merged[::2], merged[1::2] = times, middles
-        found = [value(t) for t in middles.tolist()]
-        values = [x for pair in zip(values, [*found, None], strict=True) for x in pair][:-1]
-        times = merged
+        places = np.arange(1, len(times))
+        values = np.insert(values, places, [value(t) for t in middles.tolist()]).tolist()
+        times = np.insert(times, places, middles)
     return times, values
 
 
@@ -170,13 +168,13 @@ def _misses(t: Array, values: Array) -> bool:
     spread = np.ptp(values)
     if not 0 < spread < np.inf:
         return False
-    for i in range(2, len(t) - 2):
-        around = [i - 2, i - 1, i + 1, i + 2]
-        x = (t[around] - t[i]) / (t[-1] - t[0])
-        weights = [np.prod([x[k] / (x[k] - x[j]) for k in range(4) if k != j]) for j in range(4)]
-        if abs(float(np.dot(weights, values[around])) - values[i]) > SMOOTH * spread:
-            return True
-    return False
+    t, divided = (t - t[0]) / (t[-1] - t[0]), values
+    for order in range(1, 5):
+        divided = np.diff(divided) / (t[order:] - t[:-order])
+    # the fourth divided difference of five nodes, times the distances of the middle one, is what the cubic misses it by
+    middle, last = t[2:-2], len(t) - 4
+    distances = [middle - t[k : k + last] for k in (0, 1, 3, 4)]
+    return bool((np.abs(divided * np.prod(distances, axis=0)) > SMOOTH * spread).any())
 
 
 def _first(value: Callable[[float], float], low: float, high: float, before: float, end: float) -> float:

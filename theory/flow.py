@@ -136,7 +136,7 @@ def integrate(
     >>> run.verdict, run.w.shape, (run.a * run.w[:, 0]).round(6).tolist()
     ('learns', (2, 2), [-0.15, 1.0])
     """
-    loss = loss if isinstance(loss, Masked) else completed(loss)
+    loss = completed(loss)
     a0, w0, times = _checked(loss, a0, w0, t, method, {"rtol": rtol, "atol": atol})
     events, max_evaluations = checked(events), whole("max_evaluations", max_evaluations, 1)
     if isinstance(loss, Masked):

@@ -184,14 +184,12 @@ def _end(state, c, size, most, fit, tolerance, data, pattern, force, factors):
 
 
 @compiled
-def _only_decays(state, data, pattern, force):
+def _only_decays(state, most, pattern, force):
     """Say whether a decays to 0 along the sliding kinks and never passes it: nothing but rounding moves it there."""
     put_force(0.0, state[1:], pattern, force)
-    radial, cancelling = dot(state[1:], force), 0.0
-    for k in range(data[2].shape[1]):
-        cancelling += max(abs(data[2][0, k]), abs(data[2][1, k]))
+    radial = dot(state[1:], force)
     put_force(state[0], state[1:], pattern, force)
-    return abs(radial) <= QUIET * cancelling
+    return abs(radial) <= QUIET * most
 
 
 @compiled
@@ -329,7 +327,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         inputs(new[1:], data, ends)
         put_factors(data, pattern, after)
         near_0 = c < 0 and pattern[4][0] > 0 and (state[0] * new[0] <= 0 or abs(new[0]) <= WIDTH * -c)
-        decays = near_0 and _only_decays(state, data, pattern, force)
+        decays = near_0 and _only_decays(state, most, pattern, force)
         share = _share_within(state, new, z, ends, h, c, k, data, pattern, factors, after)
         if share < 1 and not decays:
             cut = h * share

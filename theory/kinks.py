@@ -67,10 +67,15 @@ class Kinks:
         return self.pull[1] - self.pull[0]
 
     @property
+    def most(self) -> float:
+        """The sum of all pulls, each on the side where it is larger."""
+        return float(np.abs(self.pull).max(axis=0).sum())
+
+    @property
     def fit(self) -> float:
         """The size of a |w| that fits the data, up to a factor: what is small beside it is near w = 0."""
         square = float(self.square.max(axis=0).sum())
-        return float(np.abs(self.pull).max(axis=0).sum()) / square if square > 0 else 0.0
+        return self.most / square if square > 0 else 0.0
 
     def near_zero(self, a: float) -> float:
         """The size of w, the smaller of |a| and of what fits the data, beside which w is next to 0."""
@@ -81,25 +86,26 @@ class Kinks:
         side, every = on.astype(int), np.arange(len(on))
         return (self.pull[side, every] - a * self.square[side, every] * (self.normal @ w)) @ self.normal
 
+    def cancelling(self, a: float, w: Array, on: NDArray[np.bool_]) -> float:
+        """Return the sum of the sizes of the parts of F: beside it, rounding is what is left where they cancel."""
+        side, every = on.astype(int), np.arange(len(on))
+        return float((np.abs(self.pull[side, every]) + np.abs(a * self.square[side, every] * (self.normal @ w))).sum())
+
     def near(self, w: Array) -> NDArray[np.intp]:
         """Return the kinks on which w lies, up to rounding."""
         return np.flatnonzero(np.abs(self.normal @ w) <= ON_THE_KINK * np.hypot.reduce(w))
 
     def decided(
         self, sign: float, a: float, w: Array, on: NDArray[np.bool_], near: NDArray[np.intp]
-    ) -> tuple[NDArray[np.bool_], tuple[int, ...]] | None:
+    ) -> tuple[NDArray[np.bool_], tuple[int, ...]]:
         """Return the sides on which the flow goes on from w on the kinks `near`, and along which of them it slides.
-
-        None where no choice of sides and slides holds together: what leaves a kink would be pushed back to it.
 
         sign : of a, or of what a becomes next where a = 0
         on : side of each kink, for those of `near` the one that the flow came from (of a slide that ends, goes to)
         """
         on, hold, repel = on.copy(), near[sign * self.jump[near] < 0], near[sign * self.jump[near] >= 0]
-        side, every = on.astype(int), np.arange(len(on))
-        forces = np.abs(self.pull[side, every]) + np.abs(a * self.square[side, every] * (self.normal @ w))
-        quiet = QUIET * float(forces.sum())
-        for tried in range(2 * len(repel) + 1):
+        quiet = QUIET * self.cancelling(a, w, on)
+        for _ in range(2 * len(repel) + 1):
             on[hold] = False
             force = self.force(a, w, on)
             theta = self._least(force, hold)
@@ -108,8 +114,6 @@ class Kinks:
             wrong = (push > quiet) & ~on[repel] | (push < -quiet) & on[repel]
             if not wrong.any():
                 break
-            if len(near) > 1 and tried == 2 * len(repel):
-                return None
             turned = repel[int(np.where(wrong, np.abs(push), -1.0).argmax())]
             on[turned] = not on[turned]
         theta, slides = self._independent(hold, *self._inside(hold, theta, force))

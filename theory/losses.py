@@ -54,7 +54,8 @@ def completed(loss: Loss) -> Loss:
     missing = [name for name in ("d", "loss", "gradient") if not hasattr(loss, name)]
     if missing:
         raise ValueError(f"a loss needs d, loss(a, w) and gradient(a, w), got {loss!r:.60} without {missing[0]}")
-    return loss if all(hasattr(loss, name) for name in ("goal", "aim", "line", "cell")) else _Completed(loss)
+    masked = hasattr(loss, "survivors")  # a loss of its own, which is followed in its place
+    return loss if masked or all(hasattr(loss, name) for name in ("goal", "aim", "line", "cell")) else _Completed(loss)
 
 
 class _Completed:

@@ -108,16 +108,24 @@ def test_a_killed_holder_of_the_lock_leaves_none_behind(tmp_path, when):
     os.close(write)
 
 
-def test_who_waits_is_told_so_once_and_then_goes_on(tmp_path):
+def _holder(file):
+    """A process that holds a lock until it is ended; its number."""
     read, write = os.pipe()
 
     def hold():
-        with locked(tmp_path / "x"):
+        with locked(file):
             os.write(write, b"held")
             signal.pause()
 
     holder = processes.fork(hold)
     assert os.read(read, 4) == b"held"
+    os.close(read)
+    os.close(write)
+    return holder
+
+
+def test_who_waits_is_told_so_once_and_then_goes_on(tmp_path):
+    holder = _holder(tmp_path / "x")
     told = []
 
     def on_wait():
@@ -216,15 +224,7 @@ def _is_held(file):
 
 
 def test_a_lock_that_is_deleted_while_another_waits_for_it_keeps_out_a_third(tmp_path):
-    read, write = os.pipe()
-
-    def hold():
-        with locked(tmp_path / "x"):
-            os.write(write, b"held")
-            signal.pause()
-
-    holder = processes.fork(hold)
-    assert os.read(read, 4) == b"held"
+    holder = _holder(tmp_path / "x")
 
     def on_wait():
         (tmp_path / ".x.lock").unlink()

@@ -347,3 +347,10 @@ def test_a_flow_comes_to_rest_where_no_row_with_a_target_is_active():
     asleep = (np.einsum("ij,inj->in", w, x) <= 1e-9) | (x[..., 0] <= 0)
     assert asleep.all(axis=1).sum() > 20 and (gradient <= 1e-7).all()
     assert np.flatnonzero(np.isnan(a)).tolist() in ([], [9])  # which converges too slowly for 10,000 steps
+
+
+def test_the_compiled_flow_decides_by_the_same_numbers():
+    from theory import cells, kernels_pattern, kernels_sample, kinks
+
+    compiled = kernels_pattern.QUIET, kernels_pattern.AT_BOUND, kernels_pattern.ROUNDED, kernels_sample.DOUBT
+    assert compiled == (kinks.QUIET, kinks.AT_BOUND, kinks.ON_THE_KINK, cells.DOUBT)
