@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -139,23 +139,24 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
     return ImageSet(classes, train, held_out)
 
 
-def refuse_twice(folder: Path, names: Iterable[str]) -> None:
+def refuse_twice(folder: Path, names: Iterable[str], shown: Callable[[str], str] = printable) -> None:
     """Refuse a file or folder that is there under two names: its images would be taken twice, or be on both sides.
 
     Args:
         folder: of the data set.
         names: of what is there, relative to the folder; links are followed.
+        shown: what an error calls a name.
 
     Raises:
-        DataError: the two names.
+        DataError: the two names; or one may not be looked at.
     """
     found: dict[tuple[int, int], str] = {}
     for name in names:
-        with named(printable(name), "read"):
+        with named(shown(name), "read"):
             place = os.stat(folder / name)
         other = found.setdefault((place.st_dev, place.st_ino), name)
         if other != name:
-            both = f"{printable(other)} and {printable(name)} are one {folders.kind(folder / name)}"
+            both = f"{shown(other)} and {shown(name)} are one {folders.kind(folder / name)}"
             raise DataError(f"{both}: its images would count twice, take one of them out")
 
 

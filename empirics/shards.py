@@ -24,7 +24,7 @@ import numpy as np
 from empirics import folders
 from empirics.files import DamagedData, DataError, kind_in, listed, named, open_regular, printable, reason
 from empirics.folders import is_clutter
-from empirics.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES, ImageSet, check_classes
+from empirics.image_files import IMAGE_SUFFIXES, OTHER_SUFFIXES, ImageSet, check_classes, refuse_twice
 from empirics.store import StoreError, write_atomic
 
 LAYOUT = "expected (uncompressed) *.tar files with 'train' or 'val' in their names, or in train/ and val/"
@@ -102,7 +102,8 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
         raise DataError(
             f"{printable(odd[0])} is a folder, and called like a shard: rename it, or take it out: {LAYOUT}"
         )
-    _refuse_twice(folder, [name for found in names.values() for name in found])
+    every = [name for found in names.values() for name in found]
+    refuse_twice(folder, every, lambda name: f"shard {printable(name)!r}")
     missing = [split for split, found in names.items() if not found]
     if len(missing) == 1:
         there = next(name for found in names.values() for name in found)
@@ -161,17 +162,6 @@ def _by_split(folder: Path, pattern: re.Pattern[str]) -> dict[str, list[str]]:
         for split in splits:
             names[split].append(name)
     return names
-
-
-def _refuse_twice(folder: Path, names: Sequence[str]) -> None:
-    """Refuse a shard that lies there under two names: its images would be trained on twice, or on both sides."""
-    found: dict[tuple[int, int], str] = {}
-    for name in names:
-        with named(f"shard {printable(name)}", "read"):
-            place = os.stat(folder / name)
-        other = found.setdefault((place.st_dev, place.st_ino), name)
-        if other != name:
-            raise DataError(f"shards {printable(other)!r} and {printable(name)!r} are one file: take one of them out")
 
 
 def _ending(folder: Path, within: str, pattern: re.Pattern[str]) -> list[str]:
