@@ -20,11 +20,11 @@ if __name__ == "__main__":
 
 import tyro
 
-from empirics import interrupts
 from empirics.choices import ConfigError, choose
-from empirics.options import COMMANDS, Claims, Data, Doctor, Explain, Figures, List, Table1, Theory, Train, Verify
+from empirics.cli import COMMANDS, Claims, Data, Doctor, Explain, Figures, List, Table1, Theory, Train, Verify
+from empirics.execution import interrupts
 from empirics.planning import plans, plans_again
-from empirics.study import DATA_FOLDER, Plan, Study, forecasts, plan_study, plan_variation, train
+from empirics.studies.plan import DATA_FOLDER, Plan, Study, forecasts, plan_study, plan_variation, train
 from empirics.terminal import usable_streams
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ def _command_line(given: Sequence[str]) -> str:
 def run_figures(command: Figures, line: str) -> int:
     """Theory first, then the networks, then the pictures: each stage makes only what is not there."""
     from empirics.config import choose
-    from empirics.store import check_writable, write_atomic
+    from empirics.storage.run_folder import check_writable, write_atomic
     from figures.catalogue import FIGURES
-    from figures.report_files import REPORT, write_report
+    from figures.report.files import REPORT, write_report
 
     chosen = [choose(figure, FIGURES, "figure") for figure in command.ids or FIGURES]
     if not command.dry_run:
@@ -162,7 +162,7 @@ def run_figures(command: Figures, line: str) -> int:
 @contextmanager
 def _alone_in(out: Path) -> Iterator[None]:
     """Draw into a folder while no other command does: whoever draws last has read what all have made."""
-    from empirics.locks import HOURS, locked
+    from empirics.storage.locks import HOURS, locked
 
     waits = "another command draws into the same folder: this one waits for it"
     with locked(out / "figures", HOURS, lambda: _say(waits), needed=False):
@@ -177,9 +177,9 @@ def _to_draw(command: Figures) -> list[str] | None:
 
 def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
     """Draw two sets of results over one another; nothing is run for either."""
-    from empirics.runtime import provenance
-    from empirics.store import write_atomic
-    from figures.compare_results import compare_results
+    from empirics.provenance import provenance
+    from empirics.storage.run_folder import write_atomic
+    from figures.comparison.overlay import compare_results
 
     with _alone_in(command.out):
         outcomes = compare_results(
@@ -206,7 +206,7 @@ def _makes(plans: Sequence[Plan], experiments: Sequence[str], results: Path) -> 
     Raises:
         StoreError: something is missing, and the folder cannot be written.
     """
-    from empirics.store import StoreError, check_writable
+    from empirics.storage.run_folder import StoreError, check_writable
 
     runs = len({task.key for plan in plans for task in plan.tasks})
     try:
@@ -232,7 +232,7 @@ def _experiments(specs: Sequence["FigureSpec"], whole: bool) -> tuple[str, ...] 
 
 def _plans(command: Figures, specs: Sequence["FigureSpec"], whole: bool) -> list[Plan]:
     """The studies that some figures read; none without a data folder, where what stands is drawn all the same."""
-    from empirics.files import DataError
+    from empirics.storage.data_files import DataError
 
     try:
         return _studies(command, specs, whole)
@@ -250,7 +250,7 @@ def _studies(command: Figures, specs: Sequence["FigureSpec"], whole: bool) -> li
     they take many times as long, and are asked for by figure or by `train --vary`. Where they do, a figure whose arms
     are all among those of its variations needs no other study.
     """
-    from empirics.presets import PRESETS
+    from empirics.studies.presets import PRESETS
 
     small = command.preset in PRESETS and PRESETS[command.preset].vary_on
     own = [spec for spec in specs if not spec.presets or command.preset in spec.presets]
@@ -274,7 +274,7 @@ def _train(plans: Sequence[Plan], command: Study) -> int:
 
 def run_train(command: Train, line: str) -> int:
     """Train the arms asked for, or what a variation asks for."""
-    from empirics.store import check_writable
+    from empirics.storage.run_folder import check_writable
 
     if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
@@ -287,8 +287,8 @@ def run_train(command: Train, line: str) -> int:
 
 def run_data(command: Data, line: str) -> int:
     """Download a data set."""
-    from empirics.fetch import fetch
-    from empirics.store import check_writable
+    from empirics.data.download import fetch
+    from empirics.storage.run_folder import check_writable
 
     if command.what != "fetch":
         raise ConfigError(f"unknown action {command.what!r}: write `paper_repro.py data fetch {command.name}`")
@@ -308,7 +308,7 @@ def run_theory(command: Theory, line: str) -> int:
 
 def run_claims(command: Claims, line: str) -> int:
     """Judge the claims."""
-    from empirics.store import check_writable
+    from empirics.storage.run_folder import check_writable
 
     check_writable(command.out)
     with _alone_in(command.out):
@@ -332,14 +332,17 @@ def run_doctor(command: Doctor, line: str) -> int:
 def run_list(command: List, line: str) -> int:
     """Print every registry."""
     import theory
-    from empirics import arms, criteria, datasets, models, presets, rewinding, schedules, variations
+    from empirics import models, schedules
+    from empirics.data import datasets
+    from empirics.pruning import criteria, rewinding
+    from empirics.studies import arms, presets, sweeps
     from figures.catalogue import FIGURES
-    from figures.claims import CLAIMS
+    from figures.claims.registry import CLAIMS
 
     registries = {
         "presets": {name: preset.about for name, preset in presets.PRESETS.items()},
         "arms": {name: arm.about for name, arm in arms.ARMS.items()},
-        "variations": {name: variation.about for name, variation in variations.VARIATIONS.items()},
+        "variations": {name: variation.about for name, variation in sweeps.VARIATIONS.items()},
         "data sets": datasets.DATASETS,
         "models": models.MODELS,
         "criteria": criteria.CRITERIA,
@@ -367,7 +370,7 @@ def _about(entry: object) -> str:
 
 def run_table1(command: Table1, line: str) -> int:
     """Print Table 1."""
-    from empirics.table1 import table1
+    from empirics.studies.table1 import table1
 
     print(table1(command.format))
     return 0
@@ -375,7 +378,7 @@ def run_table1(command: Table1, line: str) -> int:
 
 def run_explain(command: Explain, line: str) -> int:
     """Print a figure's provenance."""
-    from figures.origin import explain
+    from figures.provenance.explain import explain
 
     print(explain(command.what, command.results, command.out))
     return 0
@@ -384,8 +387,8 @@ def run_explain(command: Explain, line: str) -> int:
 def run_verify(command: Verify, line: str) -> int:
     """Make a figure again in a fresh folder, and compare it with the one that stands."""
     from figures.catalogue import FIGURES
-    from figures.sidecars import standing_figure
-    from figures.verification import verify
+    from figures.comparison.verify import verify
+    from figures.provenance.sidecars import standing_figure
 
     name = choose(command.figure, FIGURES, "figure")
     standing = standing_figure(name, command.against)
@@ -421,7 +424,7 @@ def _plans_again(study: str, entry: dict, kept: Study) -> list[Plan]:
 @contextmanager
 def _fresh(into: Path | None) -> Iterator[Path]:
     """A folder for what is made again: the one asked for, which stays, or one that is gone at the end."""
-    from empirics.store import check_writable
+    from empirics.storage.run_folder import check_writable
 
     if into is None:
         with tempfile.TemporaryDirectory(prefix="paper-repro-") as folder:
@@ -457,8 +460,8 @@ RUN = {
 def missing_experiments(names: Sequence[str] | None, results: Path) -> list[str]:
     """Those of the neuron's experiments (of all for None) whose result file does not stand, or is damaged."""
     from empirics.config import choose
-    from empirics.study_files import theory_result_stands
-    from theory.experiments import EXPERIMENTS, result_name
+    from empirics.studies.records import theory_result_stands
+    from theory.experiments.registry import EXPERIMENTS, result_name
 
     wanted = [choose(name, EXPERIMENTS, "experiment") for name in (EXPERIMENTS if names is None else names)]
     return [name for name in dict.fromkeys(wanted) if not theory_result_stands(results / "theory", result_name(name))]
@@ -467,11 +470,11 @@ def missing_experiments(names: Sequence[str] | None, results: Path) -> list[str]
 def run_experiments(names: Sequence[str] | None, results: Path) -> None:
     """The neuron's experiments (all of them for None): those whose result file does not stand."""
     from empirics.cores import usable_cores
-    from empirics.runtime import provenance
-    from empirics.store import check_writable
-    from empirics.study_files import write_theory_result
-    from theory.experiments import files, result_name
-    from theory.side_by_side import run_side_by_side
+    from empirics.provenance import provenance
+    from empirics.storage.run_folder import check_writable
+    from empirics.studies.records import write_theory_result
+    from theory.experiments.parallel import run_side_by_side
+    from theory.experiments.registry import files, result_name
 
     folder, missing = results / "theory", missing_experiments(names, results)
     if missing:
@@ -501,8 +504,8 @@ def check_theorems() -> int:
 
 def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list["Outcome"]:
     """Draw figures and judge claims (all of them for None) from the results that stand."""
-    from empirics.runtime import provenance
-    from empirics.store import check_writable, write_atomic
+    from empirics.provenance import provenance
+    from empirics.storage.run_folder import check_writable, write_atomic
     from figures.regenerate import regenerate
 
     check_writable(out)
@@ -520,15 +523,15 @@ def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list
 
 def _theory_files() -> dict[str, str]:
     """The file of each experiment at the parameters of this version."""
-    from theory.experiments import EXPERIMENTS, result_name
+    from theory.experiments.registry import EXPERIMENTS, result_name
 
     return {name: result_name(name) for name in EXPERIMENTS}
 
 
 def write_tables(out: Path) -> None:
     """Write Table 1 in every format, where it has changed."""
-    from empirics.store import write_atomic
-    from empirics.table1 import FORMATS, table1
+    from empirics.storage.run_folder import write_atomic
+    from empirics.studies.table1 import FORMATS, table1
 
     for form, (ending, _) in FORMATS.items():
         file, text = out / f"table1.{ending}", f"{table1(form)}\n".encode()

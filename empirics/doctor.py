@@ -11,13 +11,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from empirics import checkpoints, folders, runtime
+from empirics import provenance
 from empirics.config import ConfigError, RunConfig, config_hash
-from empirics.disk import StoreError, names_in, read_capped, read_record, sha256
-from empirics.files import is_temporary
 from empirics.names import level_folder, level_of, seed_of
-from empirics.store import RunFolder
-from empirics.study_files import theory_result_stands
+from empirics.storage import checkpoints, folders
+from empirics.storage.data_files import is_temporary
+from empirics.storage.files import StoreError, names_in, read_capped, read_record, sha256
+from empirics.storage.run_folder import RunFolder
+from empirics.studies.records import theory_result_stands
 
 _CHANGES = {True: ", with changes", False: "", None: ", perhaps with changes"}
 
@@ -45,7 +46,7 @@ def examine(results: Path, data: Path) -> Iterator[Finding]:
 def _machine(results: Path) -> Iterator[Finding]:
     import torch
 
-    origin = runtime.provenance(torch.get_num_threads())
+    origin = provenance.provenance(torch.get_num_threads())
     yield Finding("versions: " + ", ".join(f"{name} {version}" for name, version in origin["versions"].items()))
     git = origin["git"]
     state = "unknown" if git["commit"] is None else git["commit"][:12] + _CHANGES[git["dirty"]]
@@ -54,7 +55,7 @@ def _machine(results: Path) -> Iterator[Finding]:
     yield Finding(
         f"processor: {origin['hardware']['cpu']}, {origin['hardware']['cores']} cores, {memory / 2**30:.0f} GiB"
     )
-    names = [torch.cuda.get_device_name(k) for k in range(runtime.accelerators())]
+    names = [torch.cuda.get_device_name(k) for k in range(provenance.accelerators())]
     yield Finding(f"GPU: {', '.join(names) or 'none'}")
     place = Path(os.path.realpath(results))
     there = next(folder for folder in (place, *place.parents) if os.path.exists(folder))
@@ -65,8 +66,8 @@ def _machine(results: Path) -> Iterator[Finding]:
 
 
 def _data_sets(data: Path) -> Iterator[Finding]:
-    from empirics.datasets import DATASETS, DataError, content_hash
-    from empirics.files import DamagedData
+    from empirics.data.datasets import DATASETS, DataError, content_hash
+    from empirics.storage.data_files import DamagedData
 
     for name in DATASETS:
         try:

@@ -1,7 +1,7 @@
 """The names of what lies in a results folder, each written and read here alone: nothing is written that is not read.
 
 A name is read back as the one number, or the parts, that it is written for; any other spelling is no name of ours.
-`figures.names` reads the same folders.
+`figures.results.names` reads the same folders.
 """
 
 import hashlib

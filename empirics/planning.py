@@ -11,10 +11,10 @@ from typing import Any
 import tyro
 
 from empirics.choices import ConfigError, choose
-from empirics.options import Train
-from empirics.presets import PRESETS
-from empirics.study import Plan, Study, plan_study, plan_variation
-from empirics.variations import VARIATIONS
+from empirics.cli import Train
+from empirics.studies.plan import Plan, Study, plan_study, plan_variation
+from empirics.studies.presets import PRESETS
+from empirics.studies.sweeps import VARIATIONS
 
 OVERRIDES = (
     "criterion",

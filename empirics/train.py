@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from empirics import masks as m
 from empirics.config import ConfigError, RunConfig
-from empirics.datasets import Dataset
+from empirics.data.datasets import Dataset
 from empirics.models import prunable_weights
+from empirics.pruning import masks as m
 from empirics.schedules import final_rate, learning_rate
 from empirics.seeding import generator
 

@@ -6,17 +6,17 @@
 from importlib import import_module
 
 _WHERE = {
-    "CLAIMS": "figures.claims",
-    "evaluate": "figures.claims",
-    "claims_json": "figures.claims_table",
-    "claims_markdown": "figures.claims_table",
-    "load": "figures.results",
-    "ResultError": "figures.checks",
+    "CLAIMS": "figures.claims.registry",
+    "evaluate": "figures.claims.registry",
+    "claims_json": "figures.claims.tables",
+    "claims_markdown": "figures.claims.tables",
+    "load": "figures.results.load",
+    "ResultError": "figures.results.fields",
     "FIGURES": "figures.catalogue",
-    "explain": "figures.origin",
-    "phase_portrait": "figures.portrait",
+    "explain": "figures.provenance.explain",
+    "phase_portrait": "figures.plots.portrait",
 }
-_MODULES = ("catalogue", "claims", "origin", "records", "regenerate", "results", "statistics", "style")
+_MODULES = ("catalogue", "regenerate")
 __all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "explain", "load"]
 __all__ += ["phase_portrait"]
 

@@ -9,7 +9,8 @@ from importlib import import_module
 class FigureSpec:
     """A figure: its title, the function that draws it, what it reads, and the command that makes the picture.
 
-    `function` is "module:name", imported when the figure is drawn: matplotlib stays unloaded while nothing changes.
+    `function` is "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib stays unloaded
+    while nothing changes.
     `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
     `signs`: it needs the arms' sign statistics. `variations`: by name, the arms that it reads at every value of that
     variation; `also`: the same of variations that it draws where they stand, and that are not run for it; `more`: arms
@@ -42,7 +43,7 @@ class FigureSpec:
     def draw(self) -> Callable:
         """The drawing function, `Records -> Drawing`; raises `NothingToDraw` where nothing has been run."""
         module, name = self.function.split(":")
-        return getattr(import_module(f"figures.{module}"), name)
+        return getattr(import_module(f"figures.plots.{module}"), name)
 
 
 _RULES = ("imp", "lrr")
@@ -58,52 +59,53 @@ _JUDGED_ON_NEURON = ("theorem-check", "factorial", "pruning-iterations", "mask-r
 _JUDGED_VARIATIONS = ("width", "criterion", "model", "prune-rate", "schedule", "mask-convergence")
 
 FIGURES: dict[str, FigureSpec] = {
-    "1": FigureSpec("1", "Which signs learn, and why IMP fails", "theory_plots:figure_1", ("quadrants", "stories"), ()),
-    "2": FigureSpec("2", "IMP and LRR on a neuron and on other masks", "empirics_plots:figure_2",
+    "1": FigureSpec("1", "Which signs learn, and why IMP fails", "neuron_phase_plane:figure_1",
+                    ("quadrants", "stories"), ()),
+    "2": FigureSpec("2", "IMP and LRR on a neuron and on other masks", "accuracy:figure_2",
                     ("pruning-iterations",), ("imp", "lrr", *_RANDOM, "lrr-on-imp-mask", *_LONG)),
-    "3": FigureSpec("3", "Does the mask that LRR learnt help IMP?", "empirics_plots:figure_3", (),
+    "3": FigureSpec("3", "Does the mask that LRR learnt help IMP?", "accuracy:figure_3", (),
                     ("imp", "lrr", "imp-on-lrr-mask", "imp-long")),
-    "4": FigureSpec("4", "Does LRR optimise better within the IMP mask?", "empirics_plots:figure_4", (),
+    "4": FigureSpec("4", "Does LRR optimise better within the IMP mask?", "accuracy:figure_4", (),
                     ("imp", "lrr", "lrr-on-imp-mask", "imp-long")),
-    "5": FigureSpec("5", "When signs settle, and how often they switch", "empirics_plots:figure_5", (),
+    "5": FigureSpec("5", "When signs settle, and how often they switch", "accuracy:figure_5", (),
                     ("imp", "lrr"), signs=True),
-    "6": FigureSpec("6", "What flipped signs cost IMP and LRR", "perturbation_plot:figure_6", (),
+    "6": FigureSpec("6", "What flipped signs cost IMP and LRR", "perturbation:figure_6", (),
                     _PERTURBED, variations={"perturbation": _PERTURBED}, more=("imp-long",)),
-    "7": FigureSpec("7", "IMP and LRR on random masks", "ablation_plots:figure_7", (),
+    "7": FigureSpec("7", "IMP and LRR on random masks", "ablations:figure_7", (),
                     (*_ON_RANDOM, "imp-long-on-random-mask")),
-    "8": FigureSpec("8", "ImageNet: published medians, and ours", "published_plot:figure_8", (), ("imp", "wr", "lrr"),
+    "8": FigureSpec("8", "ImageNet: published medians, and ours", "published:figure_8", (), ("imp", "wr", "lrr"),
                     presets=("imagenet", "cifar10")),
-    "9": FigureSpec("9", "Batch norm, rewound and kept", "ablation_plots:figure_9", (),
+    "9": FigureSpec("9", "Batch norm, rewound and kept", "ablations:figure_9", (),
                     ("imp", "imp-bn-kept", "lrr", "lrr-bn-rewind", "imp-long")),
-    "10": FigureSpec("10", "With and without warm-up", "ablation_plots:figure_10", (),
+    "10": FigureSpec("10", "With and without warm-up", "ablations:figure_10", (),
                      ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup", "imp-long"),
                      also={"warm-up": _RULES}),
-    "11": FigureSpec("11", "Pruning criteria times rewind rule", "variation_plots:figure_11", (), (),
+    "11": FigureSpec("11", "Pruning criteria times rewind rule", "sweeps:figure_11", (), (),
                      variations={"criterion": _RULES}),
-    "12": FigureSpec("12", "Sign flips by layer and level", "layer_plot:figure_12", (), _RULES),
-    "13": FigureSpec("13", "Training loss over sparsity", "loss_plot:figure_13", (),
+    "12": FigureSpec("12", "Sign flips by layer and level", "sign_flips:figure_12", (), _RULES),
+    "13": FigureSpec("13", "Training loss over sparsity", "loss:figure_13", (),
                      ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")),
-    "14": FigureSpec("14", "The neuron over the number of inputs", "neuron_plots:figure_14", ("dimension",), ()),
-    "15": FigureSpec("15", "The neuron on finite samples with label noise", "sample_plots:figure_15",
+    "14": FigureSpec("14", "The neuron over the number of inputs", "neuron_sweeps:figure_14", ("dimension",), ()),
+    "15": FigureSpec("15", "The neuron on finite samples with label noise", "neuron_samples:figure_15",
                      ("sample-size", "mask-recovery"), ()),
-    "16": FigureSpec("16", "Sensitivity to the prune rate", "variation_plots:figure_16", (), (),
+    "16": FigureSpec("16", "Sensitivity to the prune rate", "sweeps:figure_16", (), (),
                      variations={"prune-rate": _RULES}),
-    "17": FigureSpec("17", "Sensitivity to the learning-rate schedule", "variation_plots:figure_17", (), (),
+    "17": FigureSpec("17", "Sensitivity to the learning-rate schedule", "sweeps:figure_17", (), (),
                      variations={"schedule": _RULES}),
-    "18": FigureSpec("18", "Another architecture", "variation_plots:figure_18", (), (), variations={"model": _RULES}),
-    "basins": FigureSpec("basins", "Who learns, for any balance", "neuron_plots:figure_basins", ("basins",), ()),
+    "18": FigureSpec("18", "Another architecture", "sweeps:figure_18", (), (), variations={"model": _RULES}),
+    "basins": FigureSpec("basins", "Who learns, for any balance", "neuron_sweeps:figure_basins", ("basins",), ()),
     "large-steps": FigureSpec("large-steps", "Where gradient descent parts from the flow",
-                              "descent_plots:figure_large_steps", ("large-steps",), ()),
+                              "neuron_descent:figure_large_steps", ("large-steps",), ()),
     "hidden-neurons": FigureSpec("hidden-neurons", "IMP and LRR on several hidden neurons",
-                                 "hidden_plots:figure_hidden_neurons", ("hidden-neurons",), ()),
-    "factorial": FigureSpec("factorial", "Signs or magnitudes: the 2x2 test", "factorial_plot:figure_factorial",
+                                 "neuron_hidden:figure_hidden_neurons", ("hidden-neurons",), ()),
+    "factorial": FigureSpec("factorial", "Signs or magnitudes: the 2x2 test", "factorial:figure_factorial",
                             ("factorial",), _CELLS),
     "mask-convergence": FigureSpec("mask-convergence", "Does the mask change when a level is trained longer?",
-                                   "mask_plots:figure_mask_convergence", (), (),
+                                   "masks:figure_mask_convergence", (), (),
                                    variations={"mask-convergence": _RULES}),
-    "width": FigureSpec("width", "LRR's lead over the width of the network", "variation_plots:figure_width", (), (),
+    "width": FigureSpec("width", "LRR's lead over the width of the network", "sweeps:figure_width", (), (),
                         variations={"width": _RULES}),
-    "claims": FigureSpec("claims", "All claims at a glance", "claims_plot:figure_claims", _JUDGED_ON_NEURON, _JUDGED,
+    "claims": FigureSpec("claims", "All claims at a glance", "claims:figure_claims", _JUDGED_ON_NEURON, _JUDGED,
                          signs=True, more=("imp-perturbed", "lrr-perturbed"),
                          variations=dict.fromkeys(_JUDGED_VARIATIONS, _RULES) | {"perturbation": _PERTURBED}),
 }  # fmt: skip

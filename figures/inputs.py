@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator
 
-from figures import measures
+from figures.analysis import measures
+from figures.analysis.sweeps import variations
 from figures.catalogue import FigureSpec
-from figures.records import ArmRun, Problem, Records, Source, StudyResults
-from figures.varied import variations
+from figures.results.network import ArmRun, Problem, Records, Source, StudyResults
 
 
 def studies_read(spec: FigureSpec, records: Records) -> Iterator[tuple[StudyResults, tuple[str, ...]]]:

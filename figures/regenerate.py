@@ -14,16 +14,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from figures.catalogue import FIGURES, FigureSpec
-from figures.claims import evaluate
-from figures.claims_table import claims_json, claims_markdown
-from figures.drawing import Drawing, NothingToDraw
-from figures.folders import is_clutter
+from figures.claims.registry import evaluate
+from figures.claims.tables import claims_json, claims_markdown
+from figures.claims.verdicts import NOT_RUN, ClaimVerdict
 from figures.inputs import figure_inputs, figure_problems, studies_used, theory_used
-from figures.origin import explain
-from figures.records import Problem, Records, Source
-from figures.results import load
-from figures.style import FORMATS
-from figures.verdicts import NOT_RUN, ClaimVerdict
+from figures.plots.panels import Drawing, NothingToDraw
+from figures.plots.style import FORMATS
+from figures.provenance.explain import explain
+from figures.results.folders import is_clutter
+from figures.results.load import load
+from figures.results.network import Problem, Records, Source
 
 __all__ = ["Outcome", "code_hash", "explain", "figure_inputs", "regenerate"]
 
@@ -121,8 +121,9 @@ def code_hash() -> str:
     from importlib.metadata import version
 
     digest = hashlib.sha256()
-    for path in sorted(path for path in Path(__file__).parent.glob("*.py") if not is_clutter(path.name)):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    home = Path(__file__).parent
+    for path in sorted(path for path in home.rglob("*.py") if not is_clutter(path.name)):
+        digest.update(path.relative_to(home).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     digest.update(repr([(name, version(name)) for name in _LIBRARIES]).encode())
     return digest.hexdigest()
 
@@ -176,7 +177,7 @@ def _left_out(commands: Iterable[str]) -> str:
 
 
 def _draw(spec: FigureSpec, records: Records) -> tuple[Drawing, dict[str, bytes]]:
-    from figures.style import drawing_style, render
+    from figures.plots.style import drawing_style, render
 
     with drawing_style():
         drawing = spec.draw(records)

@@ -7,7 +7,7 @@ import synthetic
 from closed_folders import closed, open_folder
 
 import paper_repro
-from empirics import levels  # noqa: F401  what commands load late must be there before folders are closed to this user
+from empirics.runs import levels  # noqa: F401  what commands load late must be there before folders are closed to this user
 
 NOWHERE = "is a link that leads nowhere"
 

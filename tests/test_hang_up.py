@@ -14,7 +14,7 @@ from processes import Popen, finish, start
 from waiting import wait_for
 
 import paper_repro
-from empirics import interrupts, sweep
+from empirics.execution import interrupts, workers
 
 PROGRAM = [sys.executable, str(Path(__file__).parents[1] / "paper_repro.py")]
 # a step takes a good part of a second: whoever does not wait for the worker loses its epoch
@@ -127,7 +127,7 @@ def test_a_hang_up_that_is_ignored_stays_ignored(own_handlers):
 
 def test_a_hang_up_is_no_second_interrupt_and_alone_it_is_heard(own_handlers):
     for first in interrupts.ENDS:
-        with interrupts.raised(), sweep._heard_interrupts() as pressed:
+        with interrupts.raised(), workers._heard_interrupts() as pressed:
             with pytest.raises(interrupts.Ended) as ended:
                 signal.raise_signal(first)
             signal.raise_signal(signal.SIGHUP)
@@ -150,7 +150,7 @@ def test_a_command_runs_in_a_thread_beside_the_main_one(own_handlers, tmp_path, 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_after_a_hang_up_the_first_other_signal_asks_for_the_same_and_the_second_ends_at_once(number, own_handlers):
-    with interrupts.raised(), sweep._heard_interrupts() as pressed:
+    with interrupts.raised(), workers._heard_interrupts() as pressed:
         with pytest.raises(interrupts.Ended) as ended:
             signal.raise_signal(signal.SIGHUP)
         signal.raise_signal(signal.SIGHUP)
@@ -162,7 +162,7 @@ def test_after_a_hang_up_the_first_other_signal_asks_for_the_same_and_the_second
 
 
 def test_signals_that_come_together_are_one_request(own_handlers):
-    with interrupts.raised(), sweep._heard_interrupts() as pressed:
+    with interrupts.raised(), workers._heard_interrupts() as pressed:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
         for number in (signal.SIGTERM, signal.SIGHUP):
             # to this thread, which holds them back: of a whole process any other thread would take them

@@ -265,7 +265,7 @@ def test_the_long_version_of_the_figures_has_eight_seeds():
 
 def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_shows_both(tmp_path):
     import paper_repro
-    from empirics.options import Figures
+    from empirics.cli import Figures
 
     drawn = lambda *ids: paper_repro._to_draw(Figures(ids=ids, out=tmp_path))  # noqa: E731
     assert drawn("14") == ["14"] and drawn() is None
@@ -274,7 +274,7 @@ def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_sho
 
 
 def test_a_figure_of_a_variation_on_a_small_network_trains_that_network_alone():
-    from empirics.options import Figures
+    from empirics.cli import Figures
     from figures.catalogue import FIGURES
 
     def models(name, preset):

@@ -3,12 +3,13 @@
 import pytest
 import torture
 
-from empirics import checkpoints, disk, doctor
+from empirics import doctor
+from empirics.storage import checkpoints, files
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    from empirics.runtime import prepare
+    from empirics.provenance import prepare
 
     prepare("cpu", threads=1)
 
@@ -32,7 +33,7 @@ def test_no_edit_of_any_file_goes_unseen(tmp_path):
 
 
 def test_without_the_hash_edits_go_unseen(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "read_checked", lambda path, digest, size: disk._tensors(path.read_bytes(), "x"))
+    monkeypatch.setattr(checkpoints, "read_checked", lambda path, digest, size: files._tensors(path.read_bytes(), "x"))
     monkeypatch.setattr(doctor, "_checkpoint_problems", lambda folder: [])
     assert torture.edits(tmp_path, 60)["silent"] > 0
 

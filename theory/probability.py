@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.basins import limits
-from theory.checks import Array, finite, known, scalar, whole
+from theory.exact.limits import limits
 from theory.pruning import REWINDS, prune
 from theory.sampling import STARTS, Init, blocks, clopper_pearson, generator, scales
+from theory.validation import Array, finite, known, scalar, whole
 
 RULES = ("dense", *REWINDS)
 

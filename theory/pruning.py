@@ -12,9 +12,9 @@ from itertools import count
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.basins import LEARNS, limits
-from theory.checks import Array, finite, known, neuron, share, whole
-from theory.network import split
+from theory.exact.limits import LEARNS, limits
+from theory.losses.formulas import split
+from theory.validation import Array, finite, known, neuron, share, whole
 
 # A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide what comes next, so trained()
 # leaves it at this share of the living: no sum with a living weight feels it, and its sign and order survive.
@@ -51,9 +51,9 @@ def trained(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
 
     Raises
     ------
-    ValueError: as in `theory.basins.verdicts`.
+    ValueError: as in `theory.exact.limits.verdicts`.
 
-    Source: ours (which weights die, and in which order, follows from `theory.basins.limits`).
+    Source: ours (which weights die, and in which order, follows from `theory.exact.limits.limits`).
     """
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
     a, w, _ = limits(a0, w0)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.checks import Array, known, scalar, share, whole
+from theory.validation import Array, known, scalar, share, whole
 
 Init = str | tuple[float, float]  # `balanced`, `normal`, or (s_a, s_w)
 BLOCK = 2**20  # numbers drawn at a time: 8 MiB, whatever d and the number of trials

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theory.checks import known, whole
 from theory.proofs import (
     basin,
     closed_form,
@@ -24,6 +23,7 @@ from theory.proofs import (
     sample,
 )
 from theory.proofs.base import OURS, PAPER, READING, Mutant, Theorem, every
+from theory.validation import known, whole
 
 __all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict", "check"]
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 import mpmath as mp
 import numpy as np
 
-from theory.basins import BAND, FAILS, LEARNS, SEPARATRIX, verdicts
-from theory.exact import closed_form
+from theory.exact.closed_form import closed_form
+from theory.exact.limits import BAND, FAILS, LEARNS, SEPARATRIX, verdicts
 
 DIGITS = 340  # c = (a - w)(a + w) of 1e150 and 1e-75 needs 225 of them
 BOUND, FLOOR = 1e-13, 1e-150  # error allowed: BOUND max(|a|, |w|) + FLOOR

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import torch
 
-from empirics import checkpoints, datasets, levels, presets
 from empirics.config import RunConfig
-from empirics.trial import Lab
+from empirics.data import datasets
+from empirics.runs import levels
+from empirics.runs.context import Lab
+from empirics.storage import checkpoints
+from empirics.studies import presets
 
 
 @dataclasses.dataclass

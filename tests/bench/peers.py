@@ -14,9 +14,9 @@ from functools import partial
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from theory.batch import integrate_batch
-from theory.losses import Population
-from theory.network import population_gradient
+from theory.flow.batch import integrate_batch
+from theory.losses.formulas import population_gradient
+from theory.losses.losses import Population
 
 TOLERANCES = (1e-8, 1e-9, 1e-10, 1e-11, 1e-12)  # relative; absolute is a hundredth of it
 ACCURACY = 1e-8

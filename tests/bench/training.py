@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import prune
 
-from empirics import datasets, models
-from empirics import masks as m
+from empirics import models
 from empirics.config import RunConfig
+from empirics.data import datasets
+from empirics.pruning import masks as m
 from empirics.train import sgd, train_epoch
 
 STEPS, BATCH, SIDE = 8, 128, 32

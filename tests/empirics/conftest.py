@@ -1,12 +1,12 @@
 import pytest
 from tiny_runs import clip
 
-from empirics import datasets
+from empirics.data import datasets
 
 
 @pytest.fixture(scope="session", autouse=True)
 def deterministic():
-    from empirics.runtime import prepare
+    from empirics.provenance import prepare
 
     return prepare("cpu", threads=1)
 

@@ -9,18 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import TINY, arm, lab_in, run_arms
 
-from empirics import levels, models, presets, rewinding, schedules, signs, starts, train
-from empirics import masks as m
-from empirics.arms import ARMS as REGISTRY
-from empirics.arms import differs, resolve
+from empirics import models, schedules, train
 from empirics.config import ConfigError, RunConfig
-from empirics.criteria import CRITERIA
-from empirics.mask_sources import load_masks, scored_images
+from empirics.pruning import masks as m
+from empirics.pruning import rewinding, signs
+from empirics.pruning.criteria import CRITERIA
+from empirics.runs import level_start, levels
+from empirics.runs.context import initial_network, load_state, new_trial, state_of
+from empirics.runs.mask_sources import load_masks, scored_images
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
-from empirics.store import INITIAL, WEIGHTS, RunFolder, StoreError
-from empirics.trial import initial_network, load_state, new_trial, state_of
-from empirics.variations import VARIATIONS
+from empirics.storage.run_folder import INITIAL, WEIGHTS, RunFolder, StoreError
+from empirics.studies import presets
+from empirics.studies.arms import ARMS as REGISTRY
+from empirics.studies.arms import differs, resolve
+from empirics.studies.sweeps import VARIATIONS
 
 ARMS = ["imp", "lrr", "imp-perturbed", "lrr-perturbed", "imp-perturbed-at-start", "one-shot", "one-shot-trained",
         "one-shot-lrr", "fresh-on-lrr-mask", "sign-transfer", "dense-long", "fine-tune"]  # fmt: skip
@@ -49,7 +52,7 @@ def masks(study, name: str, level: int) -> m.Masks:
 
 
 def start_signs(study, name: str, level: int) -> signs.Signs:
-    return starts.load_signs(folder(study, name), level, "start", masks(study, name, level))
+    return level_start.load_signs(folder(study, name), level, "start", masks(study, name, level))
 
 
 def initial(study, name: str = "dense") -> dict[str, torch.Tensor]:
@@ -147,7 +150,7 @@ def test_a_perturbation_may_be_drawn_in_each_layer(study, tiny_digits, tmp_path)
     ]
     run = RunFolder(tmp_path, config.name, 0)
     kept = load_masks(run, 1, models.prunable_weights(network(study)))
-    begun = starts.load_signs(run, 1, "start", kept)
+    begun = level_start.load_signs(run, 1, "start", kept)
     plain = signs.sign_bits(initial(study), list(kept))
     for layer, mask in kept.items():
         assert int(((begun[layer] ^ plain[layer]) & mask).sum()) == round(0.2 * int(mask.sum())), layer
@@ -254,7 +257,7 @@ def test_scored_images_are_a_few_of_every_class_and_the_same_for_a_seed_and_leve
 
 def test_a_fresh_network_is_another_draw_and_the_same_at_every_level(study):
     lab, configs = study
-    point = starts.rewind_point(new_trial(configs["fresh-on-lrr-mask"], 0, lab))
+    point = level_start.rewind_point(new_trial(configs["fresh-on-lrr-mask"], 0, lab))
     weights = list(models.prunable_weights(network(study)))
     assert all(not torch.equal(point[name], initial(study)[name]) for name in weights)
     for level in (1, 4):
@@ -267,11 +270,11 @@ def test_a_fresh_network_is_another_draw_and_the_same_at_every_level(study):
 def test_sign_transfer_takes_masks_and_final_signs_of_the_source_and_magnitudes_of_the_fresh_network(study):
     lab, configs = study
     trial = new_trial(configs["sign-transfer"], 0, lab)
-    point = starts.rewind_point(trial)
+    point = level_start.rewind_point(trial)
     for level in (1, 4):
         kept = masks(study, "sign-transfer", level)
         assert all(torch.equal(kept[n], masks(study, "lrr", level)[n]) for n in kept)
-        start = starts.level_start(trial, level, point, trained(study, "dense", 0), kept)
+        start = level_start.level_start(trial, level, point, trained(study, "dense", 0), kept)
         ended = trained(study, "lrr", level)
         for n in kept:
             assert torch.equal(start[n].abs()[kept[n]], point[n].abs()[kept[n]])
@@ -361,7 +364,7 @@ def test_every_level_records_norms_and_the_overlap_with_the_level_before(study):
 
 
 def test_a_validation_split_is_measured_and_never_trained_on(tiny_digits, tmp_path):
-    from empirics.datasets import subset
+    from empirics.data.datasets import subset
 
     part = subset(tiny_digits, 0, 3)
     assert len(part.labels("validation")) == 30 and len(part.labels("train")) == 130

@@ -5,10 +5,10 @@ import pytest
 import torch
 from tiny_images import add_member, cifar_files, facts_of, fill_folder, tiny_cifar
 
-from empirics import cifar as cifar_module
-from empirics.archives import ARCHIVES
-from empirics.cifar import CIFAR10, CIFAR100, content_hash, load
-from empirics.files import DataError
+from empirics.data import cifar as cifar_module
+from empirics.data.archives import ARCHIVES
+from empirics.data.cifar import CIFAR10, CIFAR100, content_hash, load
+from empirics.storage.data_files import DataError
 
 
 def pack(folder, cifar, files, extra=lambda tar: None):

@@ -10,18 +10,20 @@ import torch
 from closed_folders import closed, open_folder
 from tiny_runs import lab_in, run_arms
 
-from empirics import checkpoints, disk, doctor, folders, levels
-from empirics.checkpoints import Checkpoint
+from empirics import doctor
 from empirics.config import config_hash
-from empirics.disk import StoreError, json_bytes, names_in, read_record, refuse_links, sealed
-from empirics.files import DataError
-from empirics.folders import BrokenLink
-from empirics.store import RunFolder
-from empirics.study import Study, data_source
-from empirics.study_files import sealed_json, theory_result_stands
-from empirics.tasks import plan_tasks, unfinished
-from figures import folders as folders_of_figures
-from figures.results import load as results_of_figures
+from empirics.execution.tasks import plan_tasks, unfinished
+from empirics.runs import levels
+from empirics.storage import checkpoints, files, folders
+from empirics.storage.checkpoints import Checkpoint
+from empirics.storage.data_files import DataError
+from empirics.storage.files import StoreError, json_bytes, names_in, read_record, refuse_links, sealed
+from empirics.storage.folders import BrokenLink
+from empirics.storage.run_folder import RunFolder
+from empirics.studies.plan import Study, data_source
+from empirics.studies.records import sealed_json, theory_result_stands
+from figures.results import folders as folders_of_figures
+from figures.results.load import load as results_of_figures
 
 NOWHERE, CIRCLE = "it is a link that leads nowhere", "it is a link that leads in a circle"
 
@@ -211,7 +213,7 @@ def test_a_broken_link_is_not_taken_for_an_absent_file(tmp_path):
     with pytest.raises(StoreError, match=f"cannot list x: {NOWHERE}"):
         names_in(tmp_path / "x")
     with contextlib.suppress(OSError):
-        disk.sha256(tmp_path / "x")
+        files.sha256(tmp_path / "x")
         raise AssertionError("it has no hash")
     assert read_record(tmp_path / "none") is None and names_in(tmp_path / "none") == []
 

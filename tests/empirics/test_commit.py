@@ -38,15 +38,15 @@ def repository(folder: Path, *files: str) -> str:
 
 def installed(folder: Path) -> Path:
     """A package in the virtual environment of a project."""
-    file = folder / ".venv/lib/python3/site-packages/empirics/runtime.py"
+    file = folder / ".venv/lib/python3/site-packages/empirics/provenance.py"
     file.parent.mkdir(parents=True)
     file.write_text("x = 1\n")
     return file
 
 
 def test_the_commit_is_that_of_the_repository_that_tracks_the_code(tmp_path):
-    commit = repository(tmp_path / "ours", "empirics/runtime.py")
-    file = tmp_path / "ours/empirics/runtime.py"
+    commit = repository(tmp_path / "ours", "empirics/provenance.py")
+    file = tmp_path / "ours/empirics/provenance.py"
     assert commit_of(file) == {"commit": commit, "dirty": False}
     (tmp_path / "ours/new.txt").write_text("not tracked")
     assert commit_of(file)["dirty"] is False
@@ -64,7 +64,7 @@ def test_the_commit_of_a_project_in_whose_environment_the_package_lies_is_not_ou
 
 def test_a_copy_among_the_files_of_another_project_has_its_commit_only_once_it_is_tracked_there(tmp_path):
     repository(tmp_path / "theirs", "main.py")
-    file = tmp_path / "theirs/empirics/runtime.py"
+    file = tmp_path / "theirs/empirics/provenance.py"
     file.parent.mkdir()
     file.write_text("x = 1\n")
     assert commit_of(file) == NOBODY
@@ -75,26 +75,26 @@ def test_a_copy_among_the_files_of_another_project_has_its_commit_only_once_it_i
 
 
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
-@pytest.mark.parametrize("name", ["empirics/runtime.py", "other.py"])
+@pytest.mark.parametrize("name", ["empirics/provenance.py", "other.py"])
 def test_where_git_was_told_not_to_look_nobody_knows_whether_a_file_has_changed(tmp_path, flag, name):
-    commit = repository(tmp_path / "ours", "empirics/runtime.py", "other.py")
+    commit = repository(tmp_path / "ours", "empirics/provenance.py", "other.py")
     git(tmp_path / "ours", "update-index", flag, name)
     (tmp_path / "ours" / name).write_text("x = 2\n")
-    file = tmp_path / "ours/empirics/runtime.py"
+    file = tmp_path / "ours/empirics/provenance.py"
     assert commit_of(file) == {"commit": commit, "dirty": None}
     git(tmp_path / "ours", "update-index", flag.replace("--", "--no-"), name)
     assert commit_of(file) == {"commit": commit, "dirty": True}
 
 
 def test_where_git_takes_the_word_of_a_monitor_nobody_knows_whether_a_file_has_changed(tmp_path):
-    commit = repository(tmp_path / "ours", "empirics/runtime.py")
+    commit = repository(tmp_path / "ours", "empirics/provenance.py")
     monitor = tmp_path / "monitor"
     monitor.write_text("#!/bin/sh\nprintf 'token\\0'\n")  # nothing has changed, whatever was asked
     monitor.chmod(0o755)
     git(tmp_path / "ours", "config", "core.fsmonitor", str(monitor))
     git(tmp_path / "ours", "update-index", "--fsmonitor")
     git(tmp_path / "ours", "status")
-    file = tmp_path / "ours/empirics/runtime.py"
+    file = tmp_path / "ours/empirics/provenance.py"
     file.write_text("x = 2\n")
     assert git(tmp_path / "ours", "status", "--porcelain", "--untracked-files=no") == ""
     assert commit_of(file) == {"commit": commit, "dirty": None}
@@ -102,9 +102,9 @@ def test_where_git_takes_the_word_of_a_monitor_nobody_knows_whether_a_file_has_c
 
 @pytest.mark.parametrize("name", READS_OTHERWISE)
 def test_how_another_command_reads_names_of_files_changes_nothing(tmp_path, monkeypatch, name):
-    commit = repository(tmp_path / "ours", "empirics/runtime.py", "other.py")
+    commit = repository(tmp_path / "ours", "empirics/provenance.py", "other.py")
     monkeypatch.setenv(name, "1")
-    file = tmp_path / "ours/empirics/runtime.py"
+    file = tmp_path / "ours/empirics/provenance.py"
     assert commit_of(file) == {"commit": commit, "dirty": False}
     git(tmp_path / "ours", "update-index", "--assume-unchanged", "other.py")
     assert commit_of(file) == {"commit": commit, "dirty": None}
@@ -112,34 +112,34 @@ def test_how_another_command_reads_names_of_files_changes_nothing(tmp_path, monk
 
 @pytest.mark.parametrize("name", LEADS_ELSEWHERE[:2])
 def test_a_hook_of_another_repository_does_not_lend_its_commit(tmp_path, monkeypatch, name):
-    commit = repository(tmp_path / "ours", "empirics/runtime.py")
-    repository(tmp_path / "theirs", "main.py", "empirics/runtime.py")
+    commit = repository(tmp_path / "ours", "empirics/provenance.py")
+    repository(tmp_path / "theirs", "main.py", "empirics/provenance.py")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "theirs/.git"))
     monkeypatch.setenv(name, str(tmp_path / "theirs" / (".git" if name == "GIT_DIR" else "")))
-    assert commit_of(tmp_path / "ours/empirics/runtime.py") == {"commit": commit, "dirty": False}
+    assert commit_of(tmp_path / "ours/empirics/provenance.py") == {"commit": commit, "dirty": False}
     assert commit_of(installed(tmp_path)) == NOBODY
 
 
 def test_links_are_followed_to_the_repository_of_the_file(tmp_path):
-    commit = repository(tmp_path / "ours", "empirics/runtime.py")
+    commit = repository(tmp_path / "ours", "empirics/provenance.py")
     repository(tmp_path / "theirs", "main.py")
     packages = tmp_path / "theirs/.venv/site-packages"
     packages.mkdir(parents=True)
     (packages / "empirics").symlink_to(tmp_path / "ours/empirics")
-    assert commit_of(packages / "empirics/runtime.py")["commit"] == commit
-    (packages / "runtime.py").symlink_to(tmp_path / "ours/empirics/runtime.py")
+    assert commit_of(packages / "empirics/provenance.py")["commit"] == commit
+    (packages / "runtime.py").symlink_to(tmp_path / "ours/empirics/provenance.py")
     assert commit_of(packages / "runtime.py")["commit"] == commit
 
 
 @pytest.mark.parametrize("kind", ["worktree", "submodule"])
 def test_worktrees_and_submodules_are_repositories_of_their_own(tmp_path, kind):
-    commit = repository(tmp_path / "ours", "empirics/runtime.py")
+    commit = repository(tmp_path / "ours", "empirics/provenance.py")
     repository(tmp_path / "theirs", "main.py")
     if kind == "worktree":
         git(tmp_path / "ours", "worktree", "add", str(tmp_path / "theirs/lib"))
     else:
         git(tmp_path / "theirs", "-c", "protocol.file.allow=always", "submodule", "add", str(tmp_path / "ours"), "lib")
-    assert commit_of(tmp_path / "theirs/lib/empirics/runtime.py") == {"commit": commit, "dirty": False}
+    assert commit_of(tmp_path / "theirs/lib/empirics/provenance.py") == {"commit": commit, "dirty": False}
 
 
 def test_without_git_without_a_repository_or_without_a_commit_nothing_is_known(tmp_path, monkeypatch):
@@ -157,7 +157,7 @@ def test_without_git_without_a_repository_or_without_a_commit_nothing_is_known(t
 
 
 def test_file_names_that_are_no_text_do_no_harm(tmp_path, monkeypatch):
-    repository(tmp_path / "ours", "empirics/runtime.py")
+    repository(tmp_path / "ours", "empirics/provenance.py")
     git(tmp_path / "ours", "config", "core.quotepath", "false")
     odd = tmp_path / "ours" / "caf\udce9.txt"
     try:
@@ -165,7 +165,7 @@ def test_file_names_that_are_no_text_do_no_harm(tmp_path, monkeypatch):
     except OSError:
         pytest.skip("this file system takes texts alone for names")
     git(tmp_path / "ours", "add", "-A")
-    assert commit_of(tmp_path / "ours/empirics/runtime.py")["dirty"] is True
+    assert commit_of(tmp_path / "ours/empirics/provenance.py")["dirty"] is True
 
 
 def test_every_record_of_an_installed_package_says_that_its_commit_is_unknown(tmp_path):
@@ -174,6 +174,6 @@ def test_every_record_of_an_installed_package_says_that_its_commit_is_unknown(tm
     packages = tmp_path / "theirs/.venv/site-packages"
     source = Path(sys.modules["empirics.commit"].__file__).parent
     shutil.copytree(source, packages / "empirics", ignore=shutil.ignore_patterns("__pycache__"))
-    code = "from empirics.runtime import provenance; print(provenance(1)['git'])"
+    code = "from empirics.provenance import provenance; print(provenance(1)['git'])"
     done = run([sys.executable, "-c", code], cwd=packages, check=True)
     assert done.stdout.strip() == str(NOBODY)

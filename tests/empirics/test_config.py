@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from empirics import presets
-from empirics.arms import ARMS
 from empirics.config import DENSE_FIELDS, UNHASHED_FIELDS, ConfigError, RunConfig, config_hash
-from empirics.table1 import table1
+from empirics.studies import presets
+from empirics.studies.arms import ARMS
+from empirics.studies.table1 import table1
 
 CHANGED = dict(
     dataset="letters", data_hash="0" * 64, images_per_class=10, model="resnet8", width=4, epochs=15, batch_size=32,

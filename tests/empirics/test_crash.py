@@ -11,10 +11,10 @@ import torch
 from processes import fork, status
 from tiny_runs import level_record
 
-from empirics import checkpoints, disk
-from empirics.checkpoints import Checkpoint, Expected
 from empirics.config import RunConfig
-from empirics.store import RunFolder
+from empirics.storage import checkpoints, files
+from empirics.storage.checkpoints import Checkpoint, Expected
+from empirics.storage.run_folder import RunFolder
 
 CALLS = ("open", "fdopen", "fchmod", "fsync", "replace", "close", "unlink", "mkdir")
 STATE = {"conv.weight": torch.zeros(3, 2), "bn.count": torch.zeros((), dtype=torch.int64)}
@@ -43,7 +43,7 @@ def in_a_child_killed_at(k: int, work) -> int:
 
     def all_counted():
         for name in CALLS:
-            setattr(disk.os, name, counted(getattr(os, name)))
+            setattr(files.os, name, counted(getattr(os, name)))
         work()
 
     return status(fork(all_counted))
@@ -138,16 +138,16 @@ def test_a_save_syncs_the_file_renames_it_and_syncs_the_folder_in_that_order(tmp
         real_replace(source, target)
 
     for name, spy in (("open", spy_open), ("fsync", spy_fsync), ("replace", spy_replace)):
-        monkeypatch.setattr(disk.os, name, spy)
-    disk.write_atomic(tmp_path / "file", b"data")
+        monkeypatch.setattr(files.os, name, spy)
+    files.write_atomic(tmp_path / "file", b"data")
     assert done == ["create file True", "sync file", "rename", "create folder False", "sync folder"]
     done.clear()
     kinds.clear()
-    disk.append_line(tmp_path / "log", {"a": 1})
+    files.append_line(tmp_path / "log", {"a": 1})
     assert done == ["sync file", "create folder False", "sync folder"], "a new log, and its name"
     done.clear()
     kinds.clear()
-    disk.append_line(tmp_path / "log", {"a": 2})
+    files.append_line(tmp_path / "log", {"a": 2})
     assert done == ["sync file"], "a line of the manifest is on the disk before anything counts on it"
 
 
@@ -155,7 +155,7 @@ def test_the_log_before_a_checkpoint_is_on_the_disk_before_the_checkpoint(tmp_pa
     folder, done = RunFolder(tmp_path, CONFIG.name, 0), []
     folder.path.mkdir(parents=True)
     (folder.path / "metrics.jsonl").write_text("{}\n")
-    monkeypatch.setattr(disk.os, "fsync", lambda descriptor: done.append("sync"))
+    monkeypatch.setattr(files.os, "fsync", lambda descriptor: done.append("sync"))
     folder.sync_metrics()
     assert done == ["sync"]
 
@@ -164,15 +164,15 @@ def test_the_log_before_a_checkpoint_is_on_the_disk_before_the_checkpoint(tmp_pa
 def test_a_log_cut_at_any_byte_loses_its_torn_line_alone(tmp_path, cut):
     log = tmp_path / "log"
     for k in range(3):
-        disk.append_line(log, {"level": k, "text": "aä"})
+        files.append_line(log, {"level": k, "text": "aä"})
     data = log.read_bytes()
     log.write_bytes(data[: len(data) - cut])
-    whole = disk.whole_lines(log)
+    whole = files.whole_lines(log)
     lines, size = data.splitlines(keepends=True), len(data) // 3
     assert whole == lines[: len(whole)] and len(whole) == 2 - (cut - 1) // size
-    disk.append_line(log, {"level": 9})
+    files.append_line(log, {"level": 9})
     again = lines[: len(whole) + 1] if (cut - 1) % size == 0 else whole  # where the newline alone was lost
-    assert disk.whole_lines(log) == [*again, b'{"level": 9}\n'], "and the next line stands by itself"
+    assert files.whole_lines(log) == [*again, b'{"level": 9}\n'], "and the next line stands by itself"
 
 
 def test_a_file_size_limit_is_a_clear_error_and_leaves_the_checkpoint_before(tmp_path):
@@ -187,7 +187,7 @@ def test_a_file_size_limit_is_a_clear_error_and_leaves_the_checkpoint_before(tmp
         resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
         try:
             checkpoints.save(folder, checkpoint(2), "hash", {})
-        except disk.StoreError as error:
+        except files.StoreError as error:
             return 0 if "what was complete before stands" in str(error) else 2
         return 1
 
@@ -213,8 +213,8 @@ def test_a_folder_that_may_not_be_written_is_refused_before_training(forbidden):
         if os.getuid() == 0:  # nothing is forbidden to root
             os.setuid(65534)
         try:
-            disk.check_writable(forbidden)
-        except disk.StoreError as error:
+            files.check_writable(forbidden)
+        except files.StoreError as error:
             return 0 if "cannot write to folder" in str(error) and "choose another" in str(error) else 2
         return 1
 

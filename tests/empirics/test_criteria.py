@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_networks import Subject, emptied, equal, network, subject
 
-from empirics import criteria
-from empirics import masks as m
+from empirics.pruning import criteria
+from empirics.pruning import masks as m
 
 LOOKS_AT_THE_NETWORK = ("grasp", "snip", "synflow")
 GLOBAL = [name for name, criterion in criteria.CRITERIA.items() if not criterion.layerwise]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny_images import picture
 
-from empirics.crops import evaluation_view, random_box, training_view
+from empirics.data.crops import evaluation_view, random_box, training_view
 
 sides = st.integers(1, 3000)
 

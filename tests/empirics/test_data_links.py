@@ -9,8 +9,10 @@ import pytest
 from closed_folders import closed, open_folder
 from tiny_images import CLASSES, cifar_files, encoded, fill_folder, picture, shards_of, tiny_cifar
 
-from empirics import cifar, datasets, doctor, image_files, imagenet, shards, tiny_imagenet
-from empirics.files import DataError, kind_in, listed
+from empirics import doctor
+from empirics.data import cifar, datasets, imagenet, shards, tiny_imagenet
+from empirics.data import images as image_files
+from empirics.storage.data_files import DataError, kind_in, listed
 
 NOWHERE, CIRCLE = "it is a link that leads nowhere", "it is a link that leads in a circle"
 

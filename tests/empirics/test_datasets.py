@@ -7,11 +7,11 @@ from sklearn.datasets import load_digits
 from tiny_images import cifar_files, encoded, fill_folder, picture, shards_of, tiny_cifar
 from tiny_runs import clip
 
-from empirics import augmentation, datasets, imagenet
-from empirics.datasets import DATASETS, DataError, InMemory, content_hash, load, subset
-from empirics.image_files import class_folders
+from empirics.data import augmentation, datasets, imagenet
+from empirics.data.datasets import DATASETS, DataError, InMemory, content_hash, load, subset
+from empirics.data.images import class_folders
+from empirics.data.streaming import Stream
 from empirics.seeding import generator
-from empirics.streaming import Stream
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ import pytest
 import torch
 from tiny_runs import lab_in, run_arms
 
-from empirics import checkpoints, doctor, store
-from empirics.checkpoints import Checkpoint
+from empirics import doctor
 from empirics.config import ConfigError, RunConfig, config_hash
-from empirics.disk import json_bytes, sealed
-from empirics.store import WEIGHTS, RunFolder
-from empirics.study_files import sealed_json
+from empirics.storage import checkpoints, run_folder
+from empirics.storage.checkpoints import Checkpoint
+from empirics.storage.files import json_bytes, sealed
+from empirics.storage.run_folder import WEIGHTS, RunFolder
+from empirics.studies.records import sealed_json
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +167,7 @@ def test_what_a_killed_process_left_and_what_cannot_be_read_is_named(copy, monke
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(store, "sha256", refuse)
+    monkeypatch.setattr(run_folder, "sha256", refuse)
     found = [text for text in problems(results) if "Permission denied: mend the rights of its files" in text]
     assert len(found) == 6, "each level, and none is called damaged"
 

@@ -18,13 +18,17 @@ from tiny_runs import arm, lab_in, run_arms
 from torch import nn
 from torch.nn import functional as F
 
-from empirics import config_checks, criteria, levels, mask_sources, models, run_checks, schedules, starts, store, train
-from empirics import masks as m
-from empirics import trial as trials
+from empirics import config_checks, models, schedules, train
 from empirics.config import ConfigError, RunConfig
-from empirics.mask_sources import load_masks
-from empirics.store import INITIAL, WEIGHTS, RunFolder, StoreError
-from empirics.trial import initial_network, new_trial, state_of
+from empirics.execution import run_checks
+from empirics.pruning import criteria
+from empirics.pruning import masks as m
+from empirics.runs import context as trials
+from empirics.runs import level_start, levels, mask_sources
+from empirics.runs.context import initial_network, new_trial, state_of
+from empirics.runs.mask_sources import load_masks
+from empirics.storage import run_folder
+from empirics.storage.run_folder import INITIAL, WEIGHTS, RunFolder, StoreError
 
 LOUD = (AssertionError, pytest.fail.Exception)
 
@@ -164,9 +168,9 @@ def mask_inside_the_forward_pass(monkeypatch) -> None:
             layer.forward = partial(masked, layer, mask)
         return plain_sgd(model, config)
 
-    restart = starts.restart
+    restart = level_start.restart
     monkeypatch.setattr(train, "sgd", sgd)
-    monkeypatch.setattr(starts, "restart", lambda *given, **kw: restart(*given[:3], m.dense(given[3]), **kw))
+    monkeypatch.setattr(level_start, "restart", lambda *given, **kw: restart(*given[:3], m.dense(given[3]), **kw))
 
 
 # --- counts and sparsity ------------------------------------------------------------------------------------------
@@ -221,7 +225,7 @@ def count_weights_that_are_not_zero(monkeypatch) -> None:
         kept = sum(int(tensors[WEIGHTS][name].count_nonzero()) for name in record["layers"])
         return save(folder, {**record, "kept": kept, "density": kept / record["total"]}, tensors)
 
-    monkeypatch.setattr(store.RunFolder, "save_level", counting)
+    monkeypatch.setattr(run_folder.RunFolder, "save_level", counting)
 
 
 def check_counts_of_levels(tmp_path, dataset) -> None:

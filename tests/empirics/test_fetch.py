@@ -5,11 +5,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from empirics import fetch as fetching
-from empirics.archives import ARCHIVES, Archive
 from empirics.choices import ConfigError
-from empirics.fetch import fetch
-from empirics.files import DataError
+from empirics.data import download as fetching
+from empirics.data.archives import ARCHIVES, Archive
+from empirics.data.download import fetch
+from empirics.storage.data_files import DataError
 
 CONTENT = bytes(range(256)) * 40
 NAME = "cifar10"

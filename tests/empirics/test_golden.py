@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import lab_in, run_arms
 
-from empirics import datasets
-from empirics.tasks import study_record
+from empirics.data import datasets
+from empirics.execution.tasks import study_record
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "results"
 # two steps a level, and prunings that keep clear of small weights: a difference in the last bit stays one (other
@@ -20,10 +20,10 @@ VOLATILE = {"seal", "seconds", "images_per_s", "provenance", "files", "metrics_s
 
 def make(results: Path) -> None:
     """The golden study in a results folder."""
-    from empirics import presets
-    from empirics.runtime import prepare
-    from empirics.study_files import write_study
-    from empirics.study_records import count_overlaps
+    from empirics.provenance import prepare
+    from empirics.studies import presets
+    from empirics.studies.records import write_study
+    from empirics.studies.study_records import count_overlaps
 
     prepare("cpu", threads=1)
     run_arms(["imp", "lrr"], lab_in(results, datasets.load("digits")), **SETTINGS)

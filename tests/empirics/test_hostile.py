@@ -17,14 +17,18 @@ from hypothesis import strategies as st
 from test_resume import stopping_after
 from tiny_runs import arm, lab_in, level_record
 
-from empirics import checkpoints, disk, doctor, levels, study_files
-from empirics.checkpoints import Expected
+from empirics import doctor
 from empirics.config import ConfigError, RunConfig
-from empirics.disk import StoreError
-from empirics.resume import Interrupted
-from empirics.store import RunFolder
-from empirics.study_records import count_overlaps
-from empirics.tasks import plan_tasks, unfinished
+from empirics.execution.tasks import plan_tasks, unfinished
+from empirics.runs import levels
+from empirics.runs.resume import Interrupted
+from empirics.storage import checkpoints
+from empirics.storage import files as disk
+from empirics.storage.checkpoints import Expected
+from empirics.storage.files import StoreError
+from empirics.storage.run_folder import RunFolder
+from empirics.studies import records
+from empirics.studies.study_records import count_overlaps
 
 CONFIG = RunConfig(levels=1)
 EXPECTED = Expected(1, "hash", {}, {"w": torch.zeros(3, 2)}, ["w"], ["w"], cycle=9, epochs=9, has_momentum=True)
@@ -205,14 +209,14 @@ def stopped(tmp_path_factory, tiny_digits):
     with pytest.raises(Interrupted):
         levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(16)))
     plain = {"study": "s", "data_hash": "", "dense_run": config.dense.name, "arms": {"lrr": config.name}, "seeds": [0]}
-    count_overlaps(lab.results, study_files.write_study(lab.results, {**plain, "levels": 3}))
+    count_overlaps(lab.results, records.write_study(lab.results, {**plain, "levels": 3}))
     return lab, config, {**plain, "levels": 3}
 
 
 def read_or_refused(lab, config, study) -> bool:
     """Everything that reads records, on results that a stranger may have written: the run ends, or a typed error."""
     try:
-        study_files.write_study(lab.results, study)
+        records.write_study(lab.results, study)
         count_overlaps(lab.results, study)
         list(doctor.examine(lab.results, lab.results / "none"))
         unfinished(plan_tasks([config], (0,)), lab.results)
@@ -263,7 +267,7 @@ def test_what_could_not_be_written_again_is_no_record_of_ours(tmp_path, text):
     seal = hashlib.sha256(json.dumps({"a": value}, sort_keys=True).encode()).hexdigest()
     file.write_text(f'{{"a": {text}, "seal": "{seal}"}}')
     assert disk.read_record(file) is None
-    file.write_bytes(study_files.sealed_json(b'{"a": 1}'))
+    file.write_bytes(records.sealed_json(b'{"a": 1}'))
     assert disk.read_record(file, {"a": int}) is not None
     assert disk.read_record(file, {"a": str}) is None and disk.read_record(file, {"b": int}) is None
 
@@ -271,10 +275,10 @@ def test_what_could_not_be_written_again_is_no_record_of_ours(tmp_path, text):
 @pytest.mark.parametrize("arms", [{"x": 5}, {"x": "../../etc"}, {"../x": "y"}, {"x": None}])
 def test_arms_of_a_strangers_study_do_not_become_paths(stopped, tmp_path, arms):
     lab, config, study = stopped
-    before = study_files.write_study(tmp_path, {**study, "seeds": [0, 3]})
+    before = records.write_study(tmp_path, {**study, "seeds": [0, 3]})
     file = tmp_path / "studies" / "s.json"
     file.write_bytes(disk.json_bytes(disk.sealed({**before, "arms": {**before["arms"], **arms}})))
-    assert study_files.write_study(tmp_path, study)["arms"] == study["arms"]
+    assert records.write_study(tmp_path, study)["arms"] == study["arms"]
 
 
 @pytest.mark.parametrize("which", RECORDS)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from tiny_images import CLASSES, encoded, fill_folder, picture
 
-from empirics import image_files, tiny_imagenet
-from empirics.files import DataError, printable
-from empirics.image_files import bytes_hash, class_folders, sizes_hash
+from empirics.data import images as image_files
+from empirics.data import tiny_imagenet
+from empirics.data.images import bytes_hash, class_folders, sizes_hash
+from empirics.storage.data_files import DataError, printable
 
 
 @pytest.fixture

@@ -13,17 +13,19 @@ from closed_folders import closed, open_folder
 from tiny_images import cifar_files, encoded, fill_folder, fill_shard, picture, tiny_cifar
 from tiny_runs import arm, lab_in
 
-from empirics import cifar, doctor, imagenet, levels, runtime, shards, tiny_imagenet
-from empirics.datasets import load
-from empirics.files import DataError, reason
-from empirics.folders import is_clutter
-from empirics.image_files import class_folders, sizes_hash
-from empirics.resume import Interrupted
-from empirics.store import RunFolder
-from empirics.study_files import write_study
-from empirics.tasks import study_record
+from empirics import doctor, provenance
+from empirics.data import cifar, imagenet, shards, tiny_imagenet
+from empirics.data.datasets import load
+from empirics.data.images import class_folders, sizes_hash
+from empirics.execution.tasks import study_record
+from empirics.runs import levels
+from empirics.runs.resume import Interrupted
+from empirics.storage.data_files import DataError, reason
+from empirics.storage.folders import is_clutter
+from empirics.storage.run_folder import RunFolder
+from empirics.studies.records import write_study
 from figures import regenerate
-from figures.results import load as load_results
+from figures.results.load import load as load_results
 
 CLUTTER = ("._000.png", ".DS_Store", "Thumbs.db", "THUMBS.DB", "desktop.ini", "Desktop.ini", "ehthumbs.db", "Icon\r",
            ".directory", ".hidden.jpeg")  # fmt: skip
@@ -43,7 +45,7 @@ def litter(*places):
 
 @pytest.mark.parametrize("name", [*CLUTTER, *CLUTTERED_FOLDERS])
 def test_what_systems_leave_is_told_by_its_name_and_nothing_else_is(name):
-    from figures import folders
+    from figures.results import folders
 
     assert is_clutter(name) and folders.is_clutter(name)
     for other in ("cat", "n01440764", "000.png", "thumbs", "_000.png", "mac", "icon", "lrr-digits-resnet8-0123abcd"):
@@ -180,7 +182,7 @@ def test_results_are_the_same_beside_what_systems_leave(tmp_path, tiny_digits):
 
 
 def test_sources_beside_what_a_mac_leaves_have_the_same_hash(tmp_path, monkeypatch):
-    for module, code in ((runtime, runtime.code.__wrapped__), (regenerate, regenerate.code_hash)):
+    for module, code in ((provenance, provenance.code.__wrapped__), (regenerate, regenerate.code_hash)):
         place = tmp_path / module.__name__
         place.mkdir()
         (place / "a.py").write_text("x = 1")

@@ -10,15 +10,18 @@ import torch
 from processes import run
 from tiny_runs import TINY, arm, lab_in, run_arms
 
-from empirics import augmentation, in_memory, levels, models, rewinding, signs, starts, train
-from empirics import masks as m
-from empirics.arms import ARMS, differs
-from empirics.mask_sources import load_masks, random_masks
-from empirics.run_checks import check_run
+from empirics import models, train
+from empirics.data import augmentation, in_memory
+from empirics.execution.run_checks import check_run
+from empirics.pruning import masks as m
+from empirics.pruning import rewinding, signs
+from empirics.runs import level_start, levels
+from empirics.runs.context import Trial, initial_network
+from empirics.runs.mask_sources import load_masks, random_masks
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
-from empirics.store import INITIAL, MASKS, WEIGHTS, RunFolder, StoreError
-from empirics.trial import Trial, initial_network
+from empirics.storage.run_folder import INITIAL, MASKS, WEIGHTS, RunFolder, StoreError
+from empirics.studies.arms import ARMS, differs
 
 ALL = [name for name in ARMS if differs(name, TINY)]  # there is no warm-up here to do without
 NESTED = [name for name in ALL if not name.startswith("imp-long")]
@@ -227,7 +230,7 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHTS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"
     dense_initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL)
-    point = starts.rewind_point(Trial(config, 0, lab, model))
+    point = level_start.rewind_point(Trial(config, 0, lab, model))
     assert all(torch.equal(seen[1][name], point[name]) for name in point), "epochs 0 and 1 are behind it"
     levels.run(config, 0, lab)
     run = RunFolder(tmp_path, config.name, 0)

@@ -9,14 +9,16 @@ import torch
 from test_resume import begin, flip_a_bit, results_of, stopping_after
 from tiny_runs import arm, lab_in, run_arms
 
-from empirics import checkpoints, levels, lineage, records, runtime
-from empirics.disk import StoreError, json_bytes, sealed
-from empirics.resume import Interrupted
-from empirics.store import RunFolder
-from empirics.tasks import plan_tasks, unfinished
+from empirics import provenance
+from empirics.execution.tasks import plan_tasks, unfinished
+from empirics.runs import level_record, levels
+from empirics.runs.resume import Interrupted
+from empirics.storage import checkpoints, lineage
+from empirics.storage.files import StoreError, json_bytes, sealed
+from empirics.storage.run_folder import RunFolder
 
 SETTINGS = dict(levels=4, epochs=2)
-HERE = runtime.provenance(1)
+HERE = provenance.provenance(1)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def straight(tmp_path_factory, tiny_digits):
 def elsewhere(monkeypatch, **changes):
     """Another machine, as far as results can say."""
     with monkeypatch.context() as patch:
-        patch.setattr(records, "origin", lambda lab: {**HERE, **changes})
+        patch.setattr(level_record, "origin", lambda lab: {**HERE, **changes})
         yield
 
 

@@ -8,9 +8,9 @@ import pytest
 from tiny_runs import lab_in, run_arms
 
 from empirics import doctor
-from empirics.store import RunFolder
-from figures.origin import explain
-from figures.results import load
+from empirics.storage.run_folder import RunFolder
+from figures.provenance.explain import explain
+from figures.results.load import load
 
 
 @pytest.fixture

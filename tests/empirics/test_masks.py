@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils import prune
 
-from empirics import criteria
-from empirics import masks as m
+from empirics.pruning import criteria
+from empirics.pruning import masks as m
 from empirics.schedules import kept_weights
 
 SHAPES = {"a": (4, 3, 3, 3), "b": (8, 4), "c": (2, 1, 1, 1)}

@@ -10,19 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_runs import lab_in, level_record, run_arms
 
-import figures.names
+import figures.results.names
 import paper_repro
-from empirics import checkpoints, doctor, names, planning, study
+from empirics import doctor, names, planning
+from empirics.cli import Train
 from empirics.config import ConfigError, RunConfig
-from empirics.disk import is_whole, json_bytes, sealed
-from empirics.files import is_temporary, temporary_beside
-from empirics.options import Train
 from empirics.seeding import generator
-from empirics.store import RunFolder
-from empirics.study_files import write_study
-from figures.checks import LABEL, LEVEL_COUNT, LONG_WHOLE, NAME, SEEDS
-from figures.results import load
-from theory.records import hashed_name
+from empirics.storage import checkpoints
+from empirics.storage.data_files import is_temporary, temporary_beside
+from empirics.storage.files import is_whole, json_bytes, sealed
+from empirics.storage.run_folder import RunFolder
+from empirics.studies import plan as study
+from empirics.studies.records import write_study
+from figures.results.fields import LABEL, LEVEL_COUNT, LONG_WHOLE, NAME, SEEDS
+from figures.results.load import load
+from theory.results import hashed_name
 
 NOW = 1732805129  # as `date +%s` says
 SEEDS_TRIED = (
@@ -55,7 +57,7 @@ def test_writer_and_readers_agree_on_the_folder_of_a_seed(seed):
 
 def check_seed(seed):
     folder = names.seed_folder(seed)
-    assert names.seed_of(folder) == figures.names.seed_of(folder) == seed
+    assert names.seed_of(folder) == figures.results.names.seed_of(folder) == seed
     assert LONG_WHOLE.test(seed) and SEEDS.test([seed])
     assert len(os.fsencode(folder)) <= 255
 
@@ -64,11 +66,11 @@ def check_seed(seed):
 @settings(max_examples=200, deadline=None)
 def test_both_packages_read_the_same_names_and_none_that_is_not_written(name):
     found = names.seed_of(name)
-    assert figures.names.seed_of(name) == found
+    assert figures.results.names.seed_of(name) == found
     assert found is None or names.seed_folder(found) == name
     name = name.replace("seed", "level", 1)
     found = names.level_of(name)
-    assert figures.names.level_of(name) == found
+    assert figures.results.names.level_of(name) == found
     assert found is None or names.level_folder(found) == name
 
 
@@ -76,7 +78,7 @@ def test_both_packages_read_the_same_names_and_none_that_is_not_written(name):
 def test_writer_and_readers_agree_on_levels_places_and_checkpoints(tmp_path, level):
     folder = RunFolder(tmp_path, "imp-digits-resnet8-0000cafe", 3)
     name = folder.level_path(level).name
-    assert names.level_of(name) == figures.names.level_of(name) == level
+    assert names.level_of(name) == figures.results.names.level_of(name) == level
     assert names.place_of(folder.place(level)) == (folder.run, level)
     folder.level_path(level).mkdir(parents=True)
     record = level_record(folder.run, level, status="diverged", seed=3, built_on={folder.place(level): "0" * 64})
@@ -211,7 +213,7 @@ def test_as_many_levels_as_the_figures_read_can_be_trained_and_no_more():
 
 def test_the_experiment_of_a_file_is_that_of_its_name():
     for name in ("factorial", "hidden-neurons", "mask-recovery"):
-        assert figures.names.experiment_of(hashed_name(name, {"trials": 3})) == name
+        assert figures.results.names.experiment_of(hashed_name(name, {"trials": 3})) == name
 
 
 def test_no_two_processes_take_one_temporary_name(tmp_path):

@@ -11,11 +11,13 @@ import pytest
 from closed_folders import closed, open_folder
 from tiny_runs import lab_in, run_arms
 
-from empirics import disk
-from empirics.disk import StoreError, read_record, write_atomic
-from empirics.files import replacing
-from empirics.locks import locked
-from empirics.study_files import (
+from empirics.execution.tasks import Task
+from empirics.execution.workers import Event
+from empirics.storage import files as disk
+from empirics.storage.data_files import replacing
+from empirics.storage.files import StoreError, read_record, write_atomic
+from empirics.storage.locks import locked
+from empirics.studies.records import (
     overlaps_file,
     study_file,
     study_now,
@@ -23,10 +25,8 @@ from empirics.study_files import (
     write_study,
     write_theory_result,
 )
-from empirics.study_records import StudyRecords, count_overlaps
-from empirics.sweep import Event
-from empirics.tasks import Task
-from theory.records import Result, hashed_name, record_files
+from empirics.studies.study_records import StudyRecords, count_overlaps
+from theory.results import Result, hashed_name, record_files
 
 AT_ONCE = 6
 RECORD = {
@@ -261,7 +261,7 @@ def test_a_file_system_without_locks_is_an_error_only_where_a_record_is_added_to
 
 def test_the_lock_is_no_record_and_no_problem(tmp_path):
     from empirics import doctor
-    from figures.results import load
+    from figures.results.load import load
 
     write_study(tmp_path, RECORD)
     assert [path.name for path in (tmp_path / "studies").glob("*.json")] == ["quick-digits.json"]

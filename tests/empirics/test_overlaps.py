@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 from tiny_runs import lab_in, run_arms
 
-from empirics import masks as m
-from empirics import models, overlaps, signs
-from empirics.mask_sources import load_masks
-from empirics.starts import load_signs
-from empirics.store import RunFolder
-from empirics.study import Study, plan_study, train
-from empirics.trial import initial_network
+from empirics import models
+from empirics.pruning import masks as m
+from empirics.pruning import signs
+from empirics.runs.context import initial_network
+from empirics.runs.level_start import load_signs
+from empirics.runs.mask_sources import load_masks
+from empirics.storage.run_folder import RunFolder
+from empirics.studies import overlaps
+from empirics.studies.plan import Study, plan_study, train
 
 ARMS = ["imp", "lrr", "sign", "imp-on-lrr-mask", "lrr-on-random-mask"]
 

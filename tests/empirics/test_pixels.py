@@ -10,11 +10,11 @@ from PIL import Image
 from tiny_images import encoded, fill_folder, picture
 from waiting import LIMIT
 
-from empirics import pixels
-from empirics.files import DataError
-from empirics.image_files import class_folders
-from empirics.pixels import cached, check_one_size, decode, read_image
-from empirics.store import StoreError
+from empirics.data import pixels
+from empirics.data.images import class_folders
+from empirics.data.pixels import cached, check_one_size, decode, read_image
+from empirics.storage.data_files import DataError
+from empirics.storage.run_folder import StoreError
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from empirics.choices import ConfigError
-from empirics.options import Train
+from empirics.cli import Train
 from empirics.planning import OVERRIDES, plans, plans_again, read_command
-from empirics.study import Study, forecasts, joined, train
+from empirics.studies.plan import Study, forecasts, joined, train
 
 
 def test_a_recorded_command_makes_the_same_runs_again_in_another_folder(tmp_path):

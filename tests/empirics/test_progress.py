@@ -3,25 +3,26 @@ from types import SimpleNamespace
 
 import pytest
 
-from empirics import presets, progress, sweep
-from empirics.tasks import Task
+from empirics.execution import progress, workers
+from empirics.execution.tasks import Task
+from empirics.studies import presets
 
 CONFIG = presets.arm_config("quick", "imp-long")
 
 
-def events() -> list[sweep.Event]:
+def events() -> list[workers.Event]:
     """A run of the control that dies once, starts again, and ends with a remark that looks like markup."""
     task = Task(CONFIG, 2, ())
     epochs = [
-        sweep.Event(
+        workers.Event(
             "epoch", task, epoch=SimpleNamespace(level=level, epoch=epoch, test_accuracy=0.5, images_per_s=10.0)
         )
         for level in (6, 7)
         for epoch in range(16 * (level + 1))
     ]
-    died = sweep.Event("died", task, message="its process ended with code -9")
-    last = sweep.Event("finished", task, message="a remark with [/brackets]")
-    return [sweep.Event("started", task), epochs[0], died, sweep.Event("started", task), *epochs, last]
+    died = workers.Event("died", task, message="its process ended with code -9")
+    last = workers.Event("finished", task, message="a remark with [/brackets]")
+    return [workers.Event("started", task), epochs[0], died, workers.Event("started", task), *epochs, last]
 
 
 def test_off_a_terminal_there_is_one_line_a_level_and_one_a_remark():

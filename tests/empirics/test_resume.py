@@ -9,11 +9,12 @@ import pytest
 import torch
 from tiny_runs import arm, lab_in, run_arms
 
-from empirics import checkpoints, levels, store
 from empirics.config import config_hash
-from empirics.disk import StoreError, sealed
-from empirics.resume import Interrupted, expected
-from empirics.store import RunFolder
+from empirics.runs import levels
+from empirics.runs.resume import Interrupted, expected
+from empirics.storage import checkpoints, run_folder
+from empirics.storage.files import StoreError, sealed
+from empirics.storage.run_folder import RunFolder
 
 SETTINGS = dict(levels=3, epochs=4, cycles="2", mask_epochs=(2, 3, 7))
 STEPS = 5  # an epoch: 160 images in batches of 32
@@ -299,7 +300,7 @@ def test_checkpoints_are_written_as_often_as_asked_and_the_last_two_stay(straigh
 
 
 def test_a_full_disk_ends_with_an_error_and_leaves_the_checkpoint_before(interrupted, straight, monkeypatch):
-    from empirics import disk
+    from empirics.storage import files as disk
 
     lab, config, run = interrupted
     before = sorted(path.name for path in run.checkpoints.iterdir())
@@ -330,7 +331,7 @@ def test_a_level_ends_with_no_checkpoint_and_its_end_is_what_counts(interrupted,
     shutil.rmtree(run.level_path(2))
     levels.run(config, 0, lab)
     assert results_of(run) == results_of(folder_of(straight[0], config))
-    assert store.RunFolder is RunFolder and torch.is_grad_enabled()
+    assert run_folder.RunFolder is RunFolder and torch.is_grad_enabled()
 
 
 def test_what_a_reader_must_know_is_said_at_once_and_not_lost_when_the_run_is_stopped(interrupted):

@@ -3,9 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirics import masks as m
 from empirics.config import ConfigError
-from empirics.rewinding import REWINDS, restart
+from empirics.pruning import masks as m
+from empirics.pruning.rewinding import REWINDS, restart
 
 INITIAL = torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0])
 TRAINED = torch.tensor([-0.5, -0.25, 0.75, 0.125, 0.0])

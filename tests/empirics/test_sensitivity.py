@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from empirics import criteria, sensitivity
-from empirics import masks as m
+from empirics.pruning import criteria, sensitivity
+from empirics.pruning import masks as m
 
 LOOKS_AT_DATA = ("grasp", "snip")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tiny_images import encoded, fill_folder, fill_shard, picture, shards_of
 
-from empirics import shards
-from empirics.files import DataError
-from empirics.image_files import class_folders, sizes_hash
+from empirics.data import shards
+from empirics.data.images import class_folders, sizes_hash
+from empirics.storage.data_files import DataError
 
 
 def sample(key, label, number=0):

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirics import signs
+from empirics.pruning import signs
 
 
 def bits(*rows: str) -> list[signs.Signs]:

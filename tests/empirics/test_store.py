@@ -8,9 +8,10 @@ import pytest
 from processes import PIPE, end, start
 from tiny_runs import level_record
 
-from empirics import disk, store, study_files
 from empirics.config import RunConfig
-from empirics.store import RunFolder, StoreError, write_atomic
+from empirics.storage import files, run_folder
+from empirics.storage.run_folder import RunFolder, StoreError, write_atomic
+from empirics.studies import records
 
 CONFIG = RunConfig(levels=1)
 
@@ -29,7 +30,7 @@ def test_a_file_is_replaced_whole_and_leaves_nothing_behind(tmp_path):
     write_atomic(path, b"one")
     write_atomic(path, b"two")
     assert path.read_bytes() == b"two" and os.listdir(path.parent) == ["file"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~disk._umask()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~files._umask()
 
 
 def test_a_failed_write_keeps_the_old_file_and_removes_the_temporary_one(tmp_path, monkeypatch):
@@ -39,7 +40,7 @@ def test_a_failed_write_keeps_the_old_file_and_removes_the_temporary_one(tmp_pat
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(disk.os, "replace", refuse)
+    monkeypatch.setattr(files.os, "replace", refuse)
     with pytest.raises(StoreError, match="cannot write file: No space left on device"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
@@ -93,17 +94,17 @@ def test_a_folder_that_cannot_be_written_is_refused_by_name(tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
     with pytest.raises(StoreError, match="choose another --out or --results"):
-        store.check_writable(blocker / "out")
+        run_folder.check_writable(blocker / "out")
 
 
 def test_arms_and_seeds_of_a_study_add_up_while_its_runs_stay_the_same(tmp_path):
     record = {"study": "s", "arms": {"imp": "imp-1"}, "seeds": [2]}
-    study_files.write_study(tmp_path, record)
-    study_files.write_study(tmp_path, {**record, "arms": {"wr": "wr-1"}, "seeds": [0]})
+    records.write_study(tmp_path, record)
+    records.write_study(tmp_path, {**record, "arms": {"wr": "wr-1"}, "seeds": [0]})
     path = tmp_path / "studies" / "s.json"
     found = json.loads(path.read_bytes())
     assert (found["arms"], found["seeds"]) == ({"imp": "imp-1", "wr": "wr-1"}, [0, 2])
-    study_files.write_study(tmp_path, {**record, "arms": {"imp": "imp-2"}, "seeds": [5]})
+    records.write_study(tmp_path, {**record, "arms": {"imp": "imp-2"}, "seeds": [5]})
     found = json.loads(path.read_bytes())
     assert (found["arms"], found["seeds"]) == ({"imp": "imp-2"}, [5]), "other runs: their seeds are not ours"
 
@@ -111,8 +112,8 @@ def test_arms_and_seeds_of_a_study_add_up_while_its_runs_stay_the_same(tmp_path)
 @pytest.mark.parametrize("name", ["data_hash", "dense_run"])
 def test_arms_of_other_data_or_another_dense_network_are_not_listed_together(tmp_path, name):
     record = {"study": "s", "arms": {"imp": "imp-1"}, "seeds": [2], "data_hash": "a", "dense_run": "dense-1"}
-    study_files.write_study(tmp_path, record)
-    found = study_files.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "seeds": [0], name: "b"})
+    records.write_study(tmp_path, record)
+    found = records.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "seeds": [0], name: "b"})
     assert (found["arms"], found["seeds"]) == ({"lrr": "lrr-1"}, [0])
 
 
@@ -130,10 +131,10 @@ def test_an_edited_config_is_refused_with_the_difference_shown(tmp_path):
 
 
 def test_two_processes_never_share_a_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "LEASE_SECONDS", 0)
+    monkeypatch.setattr(run_folder, "LEASE_SECONDS", 0)
     folder = RunFolder(tmp_path, CONFIG.name, 0)
     code = (
-        "import sys; from pathlib import Path; from empirics.store import RunFolder\n"
+        "import sys; from pathlib import Path; from empirics.storage.run_folder import RunFolder\n"
         f"with RunFolder(Path({str(tmp_path)!r}), {CONFIG.name!r}, 0).lease():\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
@@ -173,14 +174,14 @@ def test_a_result_of_the_neuron_cannot_name_arrays_outside_of_its_folder(tmp_pat
     for name, stands in (("a.npz", True), ("../a.npz", False), (str(tmp_path / "a.npz"), False)):
         for place in (folder, tmp_path):
             (place / "a.npz").write_bytes(b"data")
-        arrays = {"file": name, "sha256": disk.sha256(folder / "a.npz")}
-        (folder / "x.json").write_bytes(study_files.sealed_json(json.dumps({"arrays": arrays}).encode()))
-        assert study_files.theory_result_stands(folder, "x") == stands, name
+        arrays = {"file": name, "sha256": files.sha256(folder / "a.npz")}
+        (folder / "x.json").write_bytes(records.sealed_json(json.dumps({"arrays": arrays}).encode()))
+        assert records.theory_result_stands(folder, "x") == stands, name
 
 
 def test_new_folders_are_on_the_disk_before_what_is_in_them(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(disk, "_sync_folder", lambda folder: synced.append(folder.relative_to(tmp_path).as_posix()))
+    monkeypatch.setattr(files, "_sync_folder", lambda folder: synced.append(folder.relative_to(tmp_path).as_posix()))
     write_atomic(tmp_path / "a" / "b" / "file", b"x")
     assert synced == [".", "a", "a/b"], "each in its parent, then the file in its folder"
 
@@ -194,7 +195,7 @@ def test_a_file_system_without_modes_or_fsync_of_folders_is_good_enough(tmp_path
             raise OSError(number, "not here")
         return real(descriptor, *args)
 
-    monkeypatch.setattr(disk.os, call, refuse)
+    monkeypatch.setattr(files.os, call, refuse)
     write_atomic(tmp_path / "file", b"x")
     assert (tmp_path / "file").read_bytes() == b"x"
 
@@ -203,12 +204,12 @@ def test_a_disk_that_fails_is_never_taken_for_one_without_fsync(tmp_path, monkey
     def fail(descriptor):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(disk.os, "fsync", fail)
+    monkeypatch.setattr(files.os, "fsync", fail)
     with pytest.raises(StoreError, match="cannot write file: Input/output error"):
         write_atomic(tmp_path / "file", b"x")
     (tmp_path / "log").write_bytes(b"x")
     with pytest.raises(StoreError, match="cannot write log: Input/output error"):
-        disk.sync_file(tmp_path / "log")
+        files.sync_file(tmp_path / "log")
 
 
 def test_a_full_disk_is_refused_before_anything_is_computed(tmp_path, monkeypatch):
@@ -217,11 +218,11 @@ def test_a_full_disk_is_refused_before_anything_is_computed(tmp_path, monkeypatc
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StoreError, match="cannot write to folder .*No space left on device: choose another"):
-        disk.check_writable(tmp_path)
+        files.check_writable(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("read", [disk.read_record, disk.whole_lines])
+@pytest.mark.parametrize("read", [files.read_record, files.whole_lines])
 def test_what_is_there_and_cannot_be_read_is_an_error_and_not_missing(tmp_path, monkeypatch, read):
     """Trained anew, what a failing disk hides for a moment would be lost."""
     assert not read(tmp_path / "absent")
@@ -242,7 +243,7 @@ def test_a_level_whose_files_cannot_be_read_is_an_error_and_not_missing(tmp_path
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(store, "sha256", refuse)
+    monkeypatch.setattr(run_folder, "sha256", refuse)
     with pytest.raises(
         StoreError, match="cannot read level 0 of run .*Permission denied: mend the rights of its files"
     ):
@@ -260,8 +261,8 @@ def test_sign_statistics_of_before_are_gone_when_a_level_is_trained_anew(tmp_pat
 def test_a_study_that_several_commands_make_keeps_the_first(tmp_path):
     """A figure is drawn anew where its study's file changes: the base of all variations must not."""
     record = {"study": "s", "data_hash": "", "dense_run": "dense-1", "arms": {"imp": "imp-1"}, "seeds": [0]}
-    first = study_files.write_study(tmp_path, {**record, "command": "train --vary width"})
-    again = study_files.write_study(tmp_path, {**record, "command": "train --vary schedule"})
+    first = records.write_study(tmp_path, {**record, "command": "train --vary width"})
+    again = records.write_study(tmp_path, {**record, "command": "train --vary schedule"})
     assert again == first and again["command"] == "train --vary width"
-    more = study_files.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "command": "train --vary schedule"})
+    more = records.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "command": "train --vary schedule"})
     assert more["command"] == "train --vary schedule" and set(more["arms"]) == {"imp", "lrr"}

@@ -7,13 +7,13 @@ import torch
 from PIL import Image
 from tiny_images import encoded, fill_folder, picture, shards_of
 
-from empirics import datasets, streaming
-from empirics.crops import random_box
-from empirics.files import DataError
-from empirics.image_files import class_folders
+from empirics.data import datasets, streaming
+from empirics.data.crops import random_box
+from empirics.data.images import class_folders
+from empirics.data.shards import find
+from empirics.data.streaming import stream
 from empirics.seeding import generator
-from empirics.shards import find
-from empirics.streaming import stream
+from empirics.storage.data_files import DataError
 
 SIZE = 16
 SIZES = ((30, 20), (20, 30), (25, 25))

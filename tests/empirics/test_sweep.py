@@ -11,10 +11,11 @@ import pytest
 from processes import run
 from tiny_runs import TINY
 
-from empirics import presets, sweep
 from empirics.config import RunConfig
-from empirics.store import RunFolder
-from empirics.tasks import Schedule, Task, plan_tasks, study_record, unfinished, wall_seconds
+from empirics.execution import workers as sweep
+from empirics.execution.tasks import Schedule, Task, plan_tasks, study_record, unfinished, wall_seconds
+from empirics.storage.run_folder import RunFolder
+from empirics.studies import presets
 
 ONE_EPOCH = {**TINY, "epochs": 1, "levels": 3, "batch_size": 256}
 
@@ -212,8 +213,8 @@ def test_a_second_interrupt_ends_the_workers_at_once_and_leaves_none_behind():
 
 def test_a_worker_imports_nothing_that_the_fork_server_could_have_imported_for_all():
     code = (
-        "import sys, empirics.fork_server, empirics.levels, sklearn.datasets; there = set(sys.modules)\n"
-        "from empirics import runtime, train; from empirics.sweep import DataSource\n"
+        "import sys, empirics.execution.fork_server, empirics.runs.levels, sklearn.datasets; there = set(sys.modules)\n"
+        "from empirics import runtime, train; from empirics.execution.workers import DataSource\n"
         "import torch; runtime.prepare('cpu'); DataSource('digits').load()\n"
         "torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)\n"
         "print(len([name for name in set(sys.modules) - there if name.startswith(('torch', 'sympy', 'sklearn'))]))"

@@ -10,8 +10,8 @@ from processes import run
 
 from empirics.choices import ConfigError
 from empirics.config import RunConfig
-from empirics.presets import PRESETS
-from empirics.table1 import FORMATS, Cell, cells, latex, latex_text, markdown, table1
+from empirics.studies.presets import PRESETS
+from empirics.studies.table1 import FORMATS, Cell, cells, latex, latex_text, markdown, table1
 
 SOURCE = re.compile(r"summary|ours|code: .+")
 AWKWARD = r"50% of a_b & c#1 \x ~ ^ ${}"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from empirics.archives import Archive
-from empirics.cifar import PIXELS, Cifar
+from empirics.data.archives import Archive
+from empirics.data.cifar import PIXELS, Cifar
 
 CLASSES = ("cat", "dog", "owl")
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from empirics import criteria, models
-from empirics import masks as m
+from empirics import models
+from empirics.pruning import criteria
+from empirics.pruning import masks as m
 from empirics.seeding import generator
 
 SHAPE = (1, 8, 8)

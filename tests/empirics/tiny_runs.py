@@ -5,10 +5,11 @@ from pathlib import Path
 
 import torch
 
-from empirics import levels, presets
 from empirics.config import RunConfig
-from empirics.datasets import InMemory, Split
-from empirics.trial import Lab
+from empirics.data.datasets import InMemory, Split
+from empirics.runs import levels
+from empirics.runs.context import Lab
+from empirics.studies import presets
 
 TINY = dict(model="resnet8", width=4, epochs=2, warmup_epochs=0, batch_size=32, levels=3, lr=0.2)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import synthetic
 
-from figures.records import ArmRun, MaskTaken, Records, StudyResults
+from figures.results.network import ArmRun, MaskTaken, Records, StudyResults
 
 SEEDS = range(6)
 LEADS = {

@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def records(folder):
-    from figures.results import load
+    from figures.results.load import load
 
     return load(folder)
 
@@ -36,7 +36,7 @@ def records(folder):
 def drawings(records):
     """Every registered figure, drawn once."""
     from figures.catalogue import FIGURES
-    from figures.style import drawing_style
+    from figures.plots.style import drawing_style
 
     with drawing_style():
         return {name: spec.draw(records) for name, spec in FIGURES.items()}

@@ -507,7 +507,7 @@ def hidden(rng, trials):
 
 def in_memory(accuracy, arms_signs=None, levels=8, rate=0.5, dataset="digits", diverged=()):
     """Records built without a disk: `accuracy` is arm -> seed -> fraction (all levels alike) or a list, one a level."""
-    from figures.records import ArmRun, LevelRecord, Records, SeedRecord, SignsRecord, Study, StudyResults
+    from figures.results.network import ArmRun, LevelRecord, Records, SeedRecord, SignsRecord, Study, StudyResults
 
     seeds = sorted({seed for values in accuracy.values() for seed in values})
     study_record = Study(

@@ -1,6 +1,6 @@
 """Made-up variation studies with known effects: a test fixture, never evidence. Everything comes from a seed.
 
-Each value of a variation is a study file with the fields that `empirics/study.py` writes, and its runs.
+Each value of a variation is a study file with the fields that `empirics/studies/plan.py` writes, and its runs.
 """
 
 import zlib

@@ -8,12 +8,12 @@ import synthetic_variations
 from matplotlib.lines import Line2D
 from scipy import stats
 
-from figures.ablation_plots import figure_7, figure_9, figure_10
-from figures.layer_plot import FEW, figure_12
-from figures.perturbation_plot import figure_6
-from figures.records import Records
-from figures.results import load
-from figures.style import ARMS, drawing_style
+from figures.plots.ablations import figure_7, figure_9, figure_10
+from figures.plots.perturbation import figure_6
+from figures.plots.sign_flips import FEW, figure_12
+from figures.plots.style import ARMS, drawing_style
+from figures.results.load import load
+from figures.results.network import Records
 
 SEEDS, EPOCHS = (0, 1, 2, 3), (0, 1, 4)
 PLACE = "warm-up: quick, model=resnet8, digits"

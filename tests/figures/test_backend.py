@@ -10,7 +10,7 @@ from processes import run
 
 ROOT = Path(__file__).parents[2]
 DRAW = """
-from figures.style import drawing_style, render
+from figures.plots.style import drawing_style, render
 with drawing_style():
     from matplotlib.figure import Figure
     figure = Figure()

@@ -3,11 +3,9 @@ import dataclasses
 import pytest
 from claim_records import LEADS, SEEDS, accuracy, signs
 
-from figures.claims import CLAIMS, evaluate
-from figures.claims_table import claims_markdown
-from figures.commands import train_command
-from figures.records import Problem, Records
-from figures.verdicts import (
+from figures.claims.registry import CLAIMS, evaluate
+from figures.claims.tables import claims_markdown
+from figures.claims.verdicts import (
     FAILED,
     INCONCLUSIVE,
     LEVELS,
@@ -20,6 +18,8 @@ from figures.verdicts import (
     SMALLEST,
     SWITCHES,
 )
+from figures.results.commands import train_command
+from figures.results.network import Problem, Records
 
 SWAP = {
     "imp": "lrr", "imp-on-random-mask": "lrr-on-random-mask", "imp-on-shuffled-mask": "lrr-on-shuffled-mask",

@@ -8,12 +8,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from figures.claims import CLAIMS, evaluate
-from figures.claims_plot import figure_claims
-from figures.drawing import NothingToDraw
-from figures.records import Records
-from figures.style import drawing_style
-from figures.verdicts import FAILED, NOT_RUN, REPRODUCED, REVERSED, SMALLEST
+from figures.claims.registry import CLAIMS, evaluate
+from figures.claims.verdicts import FAILED, NOT_RUN, REPRODUCED, REVERSED, SMALLEST
+from figures.plots.claims import figure_claims
+from figures.plots.panels import NothingToDraw
+from figures.plots.style import drawing_style
+from figures.results.network import Records
 
 
 def drawn(records):

@@ -4,9 +4,9 @@ import json
 import pytest
 from claim_records import LEADS, accuracy, signs
 
-from figures.claims import evaluate
-from figures.claims_table import claims_json, claims_markdown, effect_text
-from figures.verdicts import POINTS, PROBABILITY, REPRODUCED, REVERSED, SHARE, Row
+from figures.claims.registry import evaluate
+from figures.claims.tables import claims_json, claims_markdown, effect_text
+from figures.claims.verdicts import POINTS, PROBABILITY, REPRODUCED, REVERSED, SHARE, Row
 
 
 def judged(records):

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from figures import checks, names
-from figures.checks import ClosedFolder, NoFolder
-from figures.claims import evaluate
-from figures.compare_results import compare_results
-from figures.folders import kind, names_in
-from figures.origin import explain
+from figures.claims.registry import evaluate
+from figures.comparison.overlay import compare_results
+from figures.provenance.explain import explain
+from figures.provenance.sidecars import UnknownPicture, standing_figure
 from figures.regenerate import regenerate
-from figures.results import load
-from figures.sidecars import UnknownPicture, standing_figure
+from figures.results import fields, names
+from figures.results.fields import ClosedFolder, NoFolder
+from figures.results.folders import kind, names_in
+from figures.results.load import load
 
 NOBODY = 65534
 RUN = "runs/lrr-digits-resnet20-0000cafe"
@@ -232,7 +232,7 @@ def test_levels_are_read_with_as_many_digits_as_they_have():
 
 
 def test_a_seed_that_no_folder_can_name_is_refused_in_a_record():
-    check = checks.LONG_WHOLE.test
+    check = fields.LONG_WHOLE.test
     assert [check(seed) for seed in (0, 10**250 - 1, 10**250, -1, True, 1.0)] == [
         True,
         True,
@@ -241,7 +241,7 @@ def test_a_seed_that_no_folder_can_name_is_refused_in_a_record():
         False,
         False,
     ]
-    assert checks.SEEDS.test([10**250 - 1]) and not checks.SEEDS.test([10**250])
+    assert fields.SEEDS.test([10**250 - 1]) and not fields.SEEDS.test([10**250])
 
 
 def test_what_is_there_is_told_from_what_may_not_be_looked_at(tmp_path):

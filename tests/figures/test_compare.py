@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from figures.catalogue import FIGURES
-from figures.checks import NoFolder
-from figures.compare import ABSENT, Tolerance, compare, path_words
-from figures.compare_results import compare_results
-from figures.overlay import overlay
+from figures.comparison.compare import ABSENT, Tolerance, compare, path_words
+from figures.comparison.overlay import compare_results
+from figures.comparison.overlay_drawing import overlay
+from figures.comparison.verify import THEORY, verify
+from figures.plots.style import drawing_style
+from figures.provenance.sidecars import UnknownPicture, check_sidecar, read_sidecar, standing_figure
 from figures.regenerate import regenerate
-from figures.sidecars import UnknownPicture, check_sidecar, read_sidecar, standing_figure
-from figures.style import drawing_style
-from figures.verification import THEORY, verify
+from figures.results.fields import NoFolder
 
 PROVENANCE = {"versions": {"python": "3.11"}, "git": {"commit": "c" * 40, "dirty": False}, "threads": 1}
 
@@ -230,7 +230,7 @@ def lay(results, other, out, ids, writer):
 
 
 def test_curves_of_the_second_lie_pale_behind_those_of_the_first(records, moved):
-    from figures.results import load
+    from figures.results.load import load
 
     with drawing_style():
         first, second = FIGURES["3"].draw(records), FIGURES["3"].draw(load(moved))
@@ -308,7 +308,7 @@ def test_studies_that_only_one_side_has_are_not_laid_over_others(folder, synthet
 
 
 def test_panels_are_matched_by_their_study_where_titles_repeat(synthetic, tmp_path):
-    from figures.results import load
+    from figures.results.load import load
 
     for seed, place in ((7, "a"), (8, "b")):
         for name in ("digits", "cifar10"):
@@ -335,7 +335,7 @@ def test_a_folder_without_results_or_records_is_refused(folder, tmp_path, conten
 
 
 def test_a_comparisons_record_is_one_that_readers_take(folder, moved, tmp_path, writer):
-    from figures.origin import explain
+    from figures.provenance.explain import explain
 
     lay(folder, moved, tmp_path, ["3"], writer)
     check_sidecar(json.loads((tmp_path / "compare/fig3.json").read_text()), "fig3.json")
@@ -347,7 +347,7 @@ def test_a_comparisons_record_is_one_that_readers_take(folder, moved, tmp_path, 
 
 
 def test_a_figure_is_explained_by_its_id_and_inputs_are_held_against_the_results(drawn, folder, tmp_path):
-    from figures.origin import explain
+    from figures.provenance.explain import explain
 
     copied = tmp_path / "results"
     shutil.copytree(folder, copied)
@@ -365,7 +365,7 @@ def test_a_figure_is_explained_by_its_id_and_inputs_are_held_against_the_results
 
 
 def test_every_figure_can_be_asked_for_and_says_how_to_make_it(tmp_path):
-    from figures.origin import explain
+    from figures.provenance.explain import explain
 
     for name in (*FIGURES, "claims"):
         with pytest.raises(UnknownPicture, match=f"paper_repro.py figures {name}"):
@@ -373,7 +373,7 @@ def test_every_figure_can_be_asked_for_and_says_how_to_make_it(tmp_path):
 
 
 def test_claims_are_explained_with_what_has_not_been_run(folder, tmp_path, writer, synthetic):
-    from figures.origin import explain
+    from figures.provenance.explain import explain
 
     theory = tmp_path / "theory-only"
     synthetic.theory(theory)
@@ -383,7 +383,7 @@ def test_claims_are_explained_with_what_has_not_been_run(folder, tmp_path, write
 
 
 def test_a_record_cannot_have_files_outside_the_results_read(drawn, folder, tmp_path):
-    from figures.origin import explain
+    from figures.provenance.explain import explain
 
     secret = tmp_path / "secret"
     secret.write_text("x")

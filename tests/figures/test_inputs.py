@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from figures.analysis.sweeps import variations
 from figures.catalogue import FIGURES
-from figures.claims import evaluate
-from figures.drawing import Drawing
+from figures.claims.registry import evaluate
 from figures.inputs import figure_inputs, figure_problems, studies_used
-from figures.records import Problem
+from figures.plots.panels import Drawing
+from figures.plots.style import FORMATS
 from figures.regenerate import regenerate
-from figures.results import load
-from figures.style import FORMATS
-from figures.varied import variations
+from figures.results.load import load
+from figures.results.network import Problem
 
 LOOKED_AT = ["3", "16", "18", "claims"]
 OF_VARIATIONS = [name for name, spec in FIGURES.items() if spec.variations]

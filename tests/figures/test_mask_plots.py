@@ -5,11 +5,11 @@ import pytest
 import synthetic_variations as made_up
 
 from figures.catalogue import FIGURES
-from figures.checks import ResultError
-from figures.drawing import NothingToDraw
-from figures.records import MaskTaken, Records, parse_level
-from figures.results import load
-from figures.style import drawing_style
+from figures.plots.panels import NothingToDraw
+from figures.plots.style import drawing_style
+from figures.results.fields import ResultError
+from figures.results.load import load
+from figures.results.network import MaskTaken, Records, parse_level
 
 NAME = "mask-convergence"
 

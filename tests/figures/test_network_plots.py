@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from figures import layer_plot, loss_plot, published_plot
-from figures.ablation_plots import figure_7, figure_9, figure_10
-from figures.drawing import NothingToDraw
-from figures.layer_plot import figure_12
-from figures.loss_plot import figure_13
-from figures.published_plot import PUBLISHED, figure_8
-from figures.records import Records
-from figures.results import load
-from figures.style import drawing_style
+from figures.plots import loss as loss_plot
+from figures.plots import published as published_plot
+from figures.plots import sign_flips
+from figures.plots.ablations import figure_7, figure_9, figure_10
+from figures.plots.loss import figure_13
+from figures.plots.panels import NothingToDraw
+from figures.plots.published import PUBLISHED, figure_8
+from figures.plots.sign_flips import figure_12
+from figures.plots.style import drawing_style
+from figures.results.load import load
+from figures.results.network import Records
 
 SEEDS, LEVELS = (0, 1, 2, 3), range(1, 8)
 
@@ -116,7 +118,7 @@ def test_results_on_digits_are_no_input_of_the_figure_of_imagenet(records):
 
 
 def test_flips_by_layer_and_level_are_those_of_the_files(folder, drawn):
-    for reading in layer_plot.READINGS:
+    for reading in sign_flips.READINGS:
         found = drawn["12"].plotted["quick-digits"][reading]
         assert found["levels"] == list(LEVELS) and found["layers"] == list(raw(folder, "imp", 0, 1)["layers"])
         for arm in ("imp", "lrr"):
@@ -157,8 +159,8 @@ def test_every_map_is_described_with_the_ends_of_its_scale(drawn):
 
 def test_differing_scales_of_difference_maps_are_said_and_equal_ones_are_not(drawn):
     assert "The scales of (c) and (f) differ" in drawn["12"].caption
-    assert layer_plot._scales_words([("c", 0.2), ("f", 0.2)]) == ""
-    assert "of (c), (f) and (i) differ" in layer_plot._scales_words([("c", 0.2), ("f", 0.2), ("i", 0.1)])
+    assert sign_flips._scales_words([("c", 0.2), ("f", 0.2)]) == ""
+    assert "of (c), (f) and (i) differ" in sign_flips._scales_words([("c", 0.2), ("f", 0.2), ("i", 0.1)])
 
 
 def test_without_an_arm_there_are_no_flips_to_compare(records):

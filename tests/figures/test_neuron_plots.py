@@ -8,12 +8,12 @@ import pytest
 from matplotlib.path import Path as Outline
 
 from figures.catalogue import FIGURES
-from figures.checks import ResultError
-from figures.claims import evaluate
-from figures.claims_table import claims_markdown
-from figures.neuron_records import check_basins, check_dimension
-from figures.records import Records
-from figures.verdicts import FAILED, NOT_RUN, REPRODUCED, REVERSED
+from figures.claims.registry import evaluate
+from figures.claims.tables import claims_markdown
+from figures.claims.verdicts import FAILED, NOT_RUN, REPRODUCED, REVERSED
+from figures.results.fields import ResultError
+from figures.results.network import Records
+from figures.results.neuron_records import check_basins, check_dimension
 
 INITS = {"balanced": 0, "normal": 1}
 
@@ -289,7 +289,7 @@ def test_claim_14_shows_both_main_effects_and_the_interaction_of_the_neuron_besi
 
 
 def test_claim_3_says_how_often_its_two_intervals_fail_by_chance(records):
-    from figures.statistics import clopper_pearson
+    from figures.analysis.statistics import clopper_pearson
 
     rows = judged(records)["3"].rows
     assert [bool(row.note) for row in rows] == [False, True, True] and "at most 1 seed in 10" in rows[1].note

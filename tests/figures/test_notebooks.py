@@ -11,8 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 from processes import run
 
-from figures import FIGURES, phase_portrait, style
-from figures.drawing import Drawing
+from figures import FIGURES, phase_portrait
+from figures.plots import style
+from figures.plots.panels import Drawing
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ("_repr_png_", "_repr_svg_", "_repr_html_", "_repr_jpeg_", "_repr_pdf_", "_repr_mimebundle_")

@@ -19,10 +19,10 @@ import claim_records as made
 import numpy as np
 import pytest
 
-from figures.claims import CLAIMS, THEORY, evaluate
-from figures.records import Records
-from figures.statistics import sign_flip_p, t_interval
-from figures.verdicts import FAILED, INCONCLUSIVE, REPRODUCED, REVERSED
+from figures.analysis.statistics import sign_flip_p, t_interval
+from figures.claims.registry import CLAIMS, THEORY, evaluate
+from figures.claims.verdicts import FAILED, INCONCLUSIVE, REPRODUCED, REVERSED
+from figures.results.network import Records
 from theory.sampling import difference_interval, paired_interval, paired_shares_interval
 
 EIGHT, NULLS, FEWER, MOST = range(8), 1000, 200, 0.05

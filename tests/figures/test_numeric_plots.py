@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.checks import ResultError
-from figures.records import Records, TheoryResult
-from figures.style import drawing_style
-from figures.theory_records import check_values
+from figures.plots.style import drawing_style
+from figures.results.fields import ResultError
+from figures.results.network import Records, TheoryResult
+from figures.results.neuron import check_values
 
 NAMES = ("large-steps", "hidden-neurons")
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from figures.analysis.statistics import t_interval
 from figures.catalogue import FIGURES
-from figures.drawing import NothingToDraw
-from figures.records import Records
-from figures.statistics import t_interval
-from figures.style import ARMS, drawing_style
+from figures.plots.panels import NothingToDraw
+from figures.plots.style import ARMS, drawing_style
+from figures.results.network import Records
 
 RULES = ("imp", "lrr", "imp-perturbed", "lrr-perturbed")
 VALUES = ((0.1, 4, "global"), (0.2, 4, "global"), (0.5, 4, "global"), (0.2, 1, "global"), (0.2, 7, "global"),
@@ -109,7 +109,7 @@ def test_other_levels_and_scopes_stand_apart_at_one_share(drawing, synthetic):
 
 
 def test_the_caption_says_share_level_seeds_and_the_claims_effect(drawing, synthetic):
-    from figures.claims import evaluate
+    from figures.claims.registry import evaluate
 
     row = next(v for v in evaluate(Records((plain(synthetic),))) if v.id == "11").rows[0]
     said = f"IMP's less LRR's (H: {row.effect:+.2f} [{row.low:+.2f}, {row.high:+.2f}] points)"
@@ -159,7 +159,7 @@ def without_perturbed_arms(results):
 
 
 def test_where_only_the_variation_has_perturbed_signs_its_usual_value_is_drawn_and_judged(synthetic):
-    from figures.claims import evaluate
+    from figures.claims.registry import evaluate
 
     study, values = without_perturbed_arms(plain(synthetic)), varied(synthetic)
     usual = values[1]
@@ -174,7 +174,7 @@ def test_where_only_the_variation_has_perturbed_signs_its_usual_value_is_drawn_a
 
 
 def test_a_presets_own_perturbed_arms_are_judged_rather_than_the_variation(synthetic):
-    from figures.claims import evaluate
+    from figures.claims.registry import evaluate
 
     records = Records((plain(synthetic),), variations=tuple(varied(synthetic)))
     (verdict,) = [v for v in evaluate(records) if v.id == "11"]
@@ -182,7 +182,7 @@ def test_a_presets_own_perturbed_arms_are_judged_rather_than_the_variation(synth
 
 
 def test_claim_11_is_not_run_where_its_share_and_level_are_not_among_the_values(synthetic):
-    from figures.claims import evaluate
+    from figures.claims.registry import evaluate
 
     others = tuple(value for k, value in enumerate(varied(synthetic)) if k != 1)
     (verdict,) = [v for v in evaluate(Records((), variations=others)) if v.id == "11"]
@@ -191,8 +191,8 @@ def test_claim_11_is_not_run_where_its_share_and_level_are_not_among_the_values(
 
 
 def test_claim_11_is_not_judged_on_networks_at_chance(synthetic):
-    from figures.claims import evaluate
-    from figures.verdicts import AT_CHANCE
+    from figures.claims.registry import evaluate
+    from figures.claims.verdicts import AT_CHANCE
 
     usual = varied(synthetic)[1]
 
@@ -210,7 +210,7 @@ def test_claim_11_is_not_judged_on_networks_at_chance(synthetic):
 
 @pytest.mark.parametrize("change", ["another share", "an arm missing", "no complete seed"])
 def test_perturbed_arms_that_are_not_those_of_claim_11_do_not_stand_in_for_the_variation(synthetic, change):
-    from figures.varied import perturbed_studies
+    from figures.analysis.sweeps import perturbed_studies
 
     own, values = plain(synthetic), varied(synthetic)
     arms = dict(own.arms)
@@ -225,7 +225,7 @@ def test_perturbed_arms_that_are_not_those_of_claim_11_do_not_stand_in_for_the_v
 
 
 def test_a_study_without_perturbed_signs_keeps_its_place_among_the_claims(synthetic):
-    from figures.claims import evaluate
+    from figures.claims.registry import evaluate
 
     study, values = without_perturbed_arms(plain(synthetic)), varied(synthetic)
     cifar = replace(study, study=replace(study.study, study="cifar10", base="cifar10", dataset="cifar10"))

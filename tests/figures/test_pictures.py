@@ -6,12 +6,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from figures import measures
+from figures.analysis import measures
 from figures.catalogue import FIGURES
-from figures.drawing import NothingToDraw
-from figures.records import Records
-from figures.results import load
-from figures.style import ARMS, FORMATS, SMALLEST_TYPE, arm_style, drawing_style, render
+from figures.plots.panels import NothingToDraw
+from figures.plots.style import ARMS, FORMATS, SMALLEST_TYPE, arm_style, drawing_style, render
+from figures.results.load import load
+from figures.results.network import Records
 
 NAMES = list(FIGURES)
 
@@ -211,7 +211,7 @@ def test_figure_1_shades_the_exact_basin(drawings, records):
 
 
 def test_the_factorial_shows_the_effects_that_claim_14_judges(drawings, records):
-    from figures.claims import evaluate
+    from figures.claims.registry import evaluate
 
     row = next(v for v in evaluate(records) if v.id == "14").rows[0]
     plotted = drawings["factorial"].plotted["quick-digits"]["effects"]["signs"]
@@ -273,7 +273,7 @@ def test_an_arm_without_a_complete_seed_is_left_out_and_named(synthetic, tmp_pat
 
 
 def test_a_diverged_run_is_named_in_the_caption(synthetic):
-    from figures.claims import evaluate  # noqa: F401  (the same records feed both)
+    from figures.claims.registry import evaluate  # noqa: F401  (the same records feed both)
 
     accuracy = {arm: {s: 0.9 + s / 100 for s in range(4)} for arm in ("imp", "lrr", "imp-on-lrr-mask")}
     records = synthetic.in_memory(accuracy, diverged={("lrr", 2)})
@@ -297,7 +297,7 @@ def test_three_data_sets_fit_as_well(synthetic, folder, tmp_path):
 
 
 def test_marks_follow_holm_and_need_four_seeds(drawings, synthetic, tmp_path):
-    from figures.statistics import holm, t_test_p
+    from figures.analysis.statistics import holm, t_test_p
 
     curve = drawings["3"].plotted["quick-digits"]["differences"]["lrr"]
     assert curve["p_holm"] == pytest.approx(holm([t_test_p(values) for values in curve["values"]]))
@@ -362,7 +362,7 @@ def test_one_seed_gives_no_interval_not_even_one_of_no_width(name, synthetic, tm
 
 
 def test_no_bar_is_drawn_for_an_interval_without_width():
-    from figures.drawing import spread
+    from figures.plots.panels import spread
 
     down, up = spread([0.5, 0.5, 0.5], [0.4, 0.5, None], [0.7, 0.5, None])
     assert (down[0], up[0]) == pytest.approx((0.1, 0.2)) and np.isnan([down[1:], up[1:]]).all()

@@ -12,10 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.text import Text
 
-import figures.portrait
-from figures import phase_portrait, style
-from figures.portrait_time import _power, _ticks, _widened
-from figures.style import FORMATS, SMALLEST_TYPE, render
+import figures.plots.portrait
+from figures import phase_portrait
+from figures.plots import style
+from figures.plots.portrait_time import _power, _ticks, _widened
+from figures.plots.style import FORMATS, SMALLEST_TYPE, render
 from theory import closed_form, phase_plane
 
 VIEWS = {
@@ -347,5 +348,5 @@ def test_bad_input_is_named(planes, options, message):
 
 
 def test_the_examples_give_what_they_state():
-    assert doctest.testmod(figures.portrait).failed == 0
+    assert doctest.testmod(figures.plots.portrait).failed == 0
     assert any(test.examples for test in doctest.DocTestFinder().find(phase_portrait, "phase_portrait"))

@@ -8,7 +8,7 @@ import pytest
 from processes import run
 
 from figures.catalogue import FIGURES
-from figures.origin import UnknownPicture
+from figures.provenance.explain import UnknownPicture
 from figures.regenerate import explain, regenerate
 
 ROOT = Path(__file__).parents[2]
@@ -216,7 +216,7 @@ def test_the_package_imports_lightly_and_without_the_other_packages():
     script = (
         "import sys, figures; heavy = [m for m in ('numpy', 'scipy', 'matplotlib') if m in sys.modules];"
         "figures.CLAIMS; figures.FIGURES; figures.regenerate.regenerate;"
-        "import figures.theory_plots, figures.empirics_plots, figures.factorial_plot;"
+        "import figures.plots.neuron_phase_plane, figures.plots.accuracy, figures.plots.factorial;"
         "others = [m for m in ('torch', 'sympy', 'theory', 'empirics', 'matplotlib.pyplot') if m in sys.modules];"
         "print(heavy, others)"
     )
@@ -239,7 +239,7 @@ def test_no_source_of_figures_imports_torch_the_other_packages_or_pyplot():
     ("dirty", "said"), [(True, " with uncommitted"), (False, ""), (None, " perhaps with uncommitted")]
 )
 def test_where_git_was_told_not_to_look_the_code_may_have_changed(dirty, said):
-    from figures.origin import made_by
+    from figures.provenance.explain import made_by
 
     line = made_by({"provenance": {"git": {"commit": "c" * 40, "dirty": dirty}}})[1]
     assert line == f"Commit: {'c' * 40}{said + ' changes' if said else ''}"

@@ -11,11 +11,11 @@ import pytest
 from processes import run
 
 from figures.catalogue import FIGURES
-from figures.claims_html import glance, verdicts_of
-from figures.inline_svg import UnsafePicture, inline_svg
+from figures.claims.html import glance, verdicts_of
 from figures.regenerate import Outcome, regenerate
-from figures.report import Content, Picture, duration, report_html
-from figures.report_files import gather, write_report
+from figures.report.files import gather, write_report
+from figures.report.inline_svg import UnsafePicture, inline_svg
+from figures.report.page import Content, Picture, duration, report_html
 
 PROVENANCE = {"versions": {"python": "3.11"}, "git": {"commit": "c" * 40, "dirty": False}, "threads": 1}
 SOME = ("1", "3", "5", "14", "claims")
@@ -144,7 +144,7 @@ def test_the_same_contents_give_the_same_bytes_and_are_not_written_twice(out, tm
 def test_the_report_loads_neither_matplotlib_nor_results():
     import sys
 
-    script = "import sys; from figures.report_files import gather; gather(__import__('pathlib').Path('.'), []);"
+    script = "import sys; from figures.report.files import gather; gather(__import__('pathlib').Path('.'), []);"
     script += "print({'matplotlib', 'numpy', 'scipy'} & set(sys.modules))"
     done = run([sys.executable, "-c", script])
     assert "matplotlib" not in done.stdout and done.returncode == 0, done.stderr
@@ -256,7 +256,7 @@ def test_a_label_with_quotes_stays_a_label():
 
 
 def test_the_claims_document_gives_the_verdicts_back(out, records):
-    from figures.claims import evaluate
+    from figures.claims.registry import evaluate
 
     document = json.loads((out / "claims.json").read_text())
     again, judged = verdicts_of(document), evaluate(records)

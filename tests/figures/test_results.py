@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from figures.checks import ResultError, parse_json
-from figures.records import parse_level, parse_signs, parse_study
-from figures.results import load
+from figures.results.fields import ResultError, parse_json
+from figures.results.load import load
+from figures.results.network import parse_level, parse_signs, parse_study
 
 STUDY = "studies/quick-digits.json"
 RUN = "runs/lrr-digits-resnet20-0000cafe"
@@ -249,7 +249,7 @@ def test_a_fuzzed_file_gives_a_typed_error_or_a_record(folder, data):
 
 
 def test_an_arm_that_changes_level_0_is_read_with_a_dense_run_of_its_own(copy):
-    from figures import measures
+    from figures.analysis import measures
 
     own = copy / "runs/dense-digits-resnet20-0000beef"
     shutil.copytree(copy / "runs/dense-digits-resnet20-0000cafe", own)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.checks import ResultError
-from figures.claims import evaluate
-from figures.drawing import NothingToDraw
-from figures.neuron_records import check_finite
-from figures.records import Records
+from figures.claims.registry import evaluate
+from figures.plots.panels import NothingToDraw
+from figures.results.fields import ResultError
+from figures.results.network import Records
+from figures.results.neuron_records import check_finite
 from theory.sampling import paired_shares_interval
 
 

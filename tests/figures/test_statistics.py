@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from figures.statistics import (
-    clopper_pearson,
-    holm,
-    sign_flip_p,
-    t_interval,
-    t_test_p,
-)
+from figures.analysis.statistics import clopper_pearson, holm, sign_flip_p, t_interval, t_test_p
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 10, 29])

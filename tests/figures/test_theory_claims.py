@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from figures.claims import evaluate
-from figures.claims_table import claims_markdown
-from figures.verdicts import FAILED, REPRODUCED
+from figures.claims.registry import evaluate
+from figures.claims.tables import claims_markdown
+from figures.claims.verdicts import FAILED, REPRODUCED
 
 
 def judged(records):

@@ -3,11 +3,11 @@ from dataclasses import replace
 import claim_records as made
 import pytest
 
-from figures.claims import CLAIMS, evaluate
-from figures.claims_table import by_place, claims_json, claims_markdown
-from figures.records import Problem, Records
-from figures.variation_claims import VALUES
-from figures.verdicts import AT_CHANCE, FAILED, INCONCLUSIVE, NOT_RUN, REPRODUCED, REVERSED
+from figures.claims.registry import CLAIMS, evaluate
+from figures.claims.sweeps import VALUES
+from figures.claims.tables import by_place, claims_json, claims_markdown
+from figures.claims.verdicts import AT_CHANCE, FAILED, INCONCLUSIVE, NOT_RUN, REPRODUCED, REVERSED
+from figures.results.network import Problem, Records
 
 ASKED = {"criteria": "criterion", "architectures": "model", "prune-rates": "prune-rate", "schedules": "schedule"}
 SIX = range(6)

@@ -7,11 +7,11 @@ import synthetic_variations as made_up
 from scipy.stats import t as student
 
 from figures.catalogue import FIGURES
-from figures.drawing import NothingToDraw
-from figures.records import Records
-from figures.results import load
-from figures.style import drawing_style
-from figures.variation_plots import PLANS
+from figures.plots.panels import NothingToDraw
+from figures.plots.style import drawing_style
+from figures.plots.sweeps import PLANS
+from figures.results.load import load
+from figures.results.network import Records
 
 NAMES = list(PLANS)
 PLACE = "quick, model=resnet8, digits"

@@ -1,8 +1,8 @@
 import pytest
 import synthetic_variations as made_up
 
-from figures.results import load
-from figures.varied import VALUES, WITH_BASE, differing, setting, value_words, variations, vary_command
+from figures.analysis.sweeps import VALUES, WITH_BASE, differing, setting, value_words, variations, vary_command
+from figures.results.load import load
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from figures.verdicts import (
+from figures.claims.verdicts import (
     FAILED,
     INCONCLUSIVE,
     NOT_RUN,

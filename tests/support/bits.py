@@ -164,8 +164,10 @@ def empirics() -> dict[str, str]:
     from PIL import Image
     from tiny_runs import clip, lab_in, run_arms
 
-    from empirics import arms, augmentation, crops, datasets, models, seeding
-    from empirics.runtime import prepare
+    from empirics import models, seeding
+    from empirics.data import augmentation, crops, datasets
+    from empirics.provenance import prepare
+    from empirics.studies import arms
 
     prepare("cpu", threads=1)
     found: dict[str, str] = {}

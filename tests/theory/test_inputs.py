@@ -15,11 +15,11 @@ from processes import run
 import figures
 import theory
 from theory import Line, Masked, Population, Sample
-from theory.experiments import files, result_name
-from theory.hidden import hidden_schedule
-from theory.losses import Independent
+from theory.experiments.registry import files, result_name
+from theory.extensions.hidden_neurons import hidden_schedule
+from theory.losses.losses import Independent
 from theory.pruning import schedule, trained
-from theory.records import Result
+from theory.results import Result
 from theory.sampling import balanced_starts, clopper_pearson
 
 RNG = np.random.default_rng(0)

@@ -23,8 +23,8 @@ from theory import (
     train_hidden,
     verdicts,
 )
-from theory.hidden import LEARNED, STATIONARY, STATUSES, UNDECIDED
-from theory.losses import learned_within
+from theory.extensions.hidden_neurons import LEARNED, STATIONARY, STATUSES, UNDECIDED
+from theory.losses.losses import learned_within
 
 AXIS = np.array([0.6, 0.8])
 

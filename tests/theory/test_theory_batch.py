@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.integrate import solve_ivp
 
 from theory import Line, Masked, Population, closed_form, integrate_batch, limits
-from theory.batch import STATUSES
-from theory.kernels import slopes
-from theory.network import sin_minus_x_cos
+from theory.compiled.population import slopes
+from theory.flow.batch import STATUSES
+from theory.losses.formulas import sin_minus_x_cos
 
 TIMES = np.array([0.1, 1.0, 3.0, 10.0, 25.0, 50.0])
 RNG_SEED = 7

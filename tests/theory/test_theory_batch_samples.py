@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from theory import Line, Masked, Sample, closed_form, integrate, integrate_batch, settle_samples
-from theory.batch import STATUSES
+from theory.flow.batch import STATUSES
 
 
 def trials(rng, k, n, d, noise):

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from theory import claims
-from theory.claims import Starts, against_theorem, breaks, theorem_check
-from theory.flow import Event, integrate
-from theory.losses import Population
+from theory.experiments import theorem_check as claims
+from theory.experiments.theorem_check import Starts, against_theorem, breaks, theorem_check
+from theory.flow.integrate import Event, integrate
+from theory.losses.losses import Population
 from theory.sampling import balanced_starts
 
 

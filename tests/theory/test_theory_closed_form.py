@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from theory.exact import closed_form
-from theory.flow import integrate
-from theory.losses import Line
+from theory.exact.closed_form import closed_form
+from theory.flow.integrate import integrate
+from theory.losses.losses import Line
 
 # every quadrant; balanced, c > 0, c < 0; the kink hit (a0 < -w0 < 0), before and after it; near the separatrix
 MODERATE = [

@@ -19,7 +19,7 @@ if sys.argv[1:]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)  # what a full disk does
 for source in sorted(folder.glob("kernels*.py")):
     importlib.import_module(f"theory.{source.stem}")
-from theory.kernels_descent import population_at
+from theory.compiled.descent import population_at
 print(folder)
 print(*(part.hex() for part in population_at(0.8, -0.3, 0.5)))
 print(len(population_at.stats.cache_hits), len(population_at.stats.cache_misses))
@@ -67,7 +67,7 @@ def found(package: Path, *arguments: str, **variables: str) -> tuple[list[str], 
 
 @pytest.fixture(scope="module")
 def right():
-    from theory.kernels_descent import population_at
+    from theory.compiled.descent import population_at
 
     return [part.hex() for part in population_at(0.8, -0.3, 0.5)]
 
@@ -120,9 +120,10 @@ def test_in_a_folder_that_the_user_names_too(package, right, tmp_path):
 
 
 def test_kernels_run_where_numba_is_switched_off(package, nowhere, right):
-    code = (
-        "from theory.kernels_descent import population_at; print(*(float(x).hex() for x in population_at(.8, -.3, .5)))"
-    )
+    code = """
+from theory.compiled.descent import population_at
+print(*(float(x).hex() for x in population_at(.8, -.3, .5)))
+"""
     here = {**os.environ, **nowhere, "PYTHONPATH": str(package.parent), "NUMBA_DISABLE_JIT": "1"}
     done = run([sys.executable, "-c", code], cwd=package.parent, env=here, check=True)
     assert [float.fromhex(part) for part in done.stdout.split()] == pytest.approx([float.fromhex(x) for x in right])

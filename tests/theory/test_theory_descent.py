@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from theory import Line, Masked, Population, Sample, balance, balance_change, descend, step_limit
-from theory.descent import _compiled, _in_python
-from theory.kernels_descent import line_at, population_at
-from theory.large_steps import large_steps
+from theory.compiled.descent import line_at, population_at
+from theory.experiments.large_steps import large_steps
+from theory.extensions.gradient_descent import _compiled, _in_python
 
 TINY = np.finfo(float).eps
 

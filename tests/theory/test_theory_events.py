@@ -5,7 +5,7 @@ import pytest
 
 import theory
 from theory import Event, Line, Population, Sample, integrate
-from theory.flow import METHODS
+from theory.flow.integrate import METHODS
 
 DECAY = Line(0.0, 0.0)  # nothing moves: t alone decides
 

@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from theory.experiments import EXPERIMENTS, files, result_name
-from theory.records import Result, npz_bytes
+from theory.experiments.registry import EXPERIMENTS, files, result_name
+from theory.results import Result, npz_bytes
 from theory.sampling import clopper_pearson, paired_interval
 
 SMALL = {

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from theory.basins import limits
-from theory.batch import settle_samples
-from theory.experiments import EXPERIMENTS
-from theory.finite import mask_recovery, pruned_on_samples, sample_size
-from theory.flow import integrate
+from theory.exact.limits import limits
+from theory.experiments.finite_samples import mask_recovery, pruned_on_samples, sample_size
+from theory.experiments.registry import EXPERIMENTS
+from theory.flow.batch import settle_samples
+from theory.flow.integrate import integrate
+from theory.losses.samples import Masked, Sample
 from theory.probability import success_probability_exact
-from theory.samples import Masked, Sample
 from theory.sampling import STARTS, clopper_pearson, paired_shares_interval
 
 HORIZON = 1e6

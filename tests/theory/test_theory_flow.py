@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.basins import limit
-from theory.exact import closed_form
-from theory.flow import METHODS, Event, integrate
-from theory.losses import Line, Population
+from theory.exact.closed_form import closed_form
+from theory.exact.limits import limit
+from theory.flow.integrate import METHODS, Event, integrate
+from theory.losses.losses import Line, Population
 
 STARTS = [
     (-1.5, 0.5, "fails"),

@@ -4,7 +4,7 @@ import flows
 import numpy as np
 import pytest
 
-from theory.flow import METHODS
+from theory.flow.integrate import METHODS
 
 
 @pytest.mark.parametrize("block", range(10))

@@ -15,8 +15,8 @@ from theory import (
     prune_hidden,
     train_hidden,
 )
-from theory.hidden import LEARNED, STATIONARY, UNDECIDED, hidden_schedule
-from theory.hidden_neurons import hidden_neurons
+from theory.experiments.hidden_neurons import hidden_neurons
+from theory.extensions.hidden_neurons import LEARNED, STATIONARY, UNDECIDED, hidden_schedule
 from theory.pruning import schedule
 from theory.sampling import clopper_pearson
 

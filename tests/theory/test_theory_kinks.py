@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import theory
-from theory.batch import STATUSES
-from theory.flow import METHODS
-from theory.kinks import Kinks
-from theory.zero import leave_zero
+from theory.flow.batch import STATUSES
+from theory.flow.integrate import METHODS
+from theory.losses.kinks import Kinks
+from theory.losses.zero import leave_zero
 
 
 def sample(n, d, noise, seed):
@@ -350,7 +350,9 @@ def test_a_flow_comes_to_rest_where_no_row_with_a_target_is_active():
 
 
 def test_the_compiled_flow_decides_by_the_same_numbers():
-    from theory import cells, kernels_pattern, kernels_sample, kinks
+    from theory.compiled import activation_pattern
+    from theory.compiled import sample as kernels_sample
+    from theory.losses import kinks, regions
 
-    compiled = kernels_pattern.QUIET, kernels_pattern.AT_BOUND, kernels_pattern.ROUNDED, kernels_sample.DOUBT
-    assert compiled == (kinks.QUIET, kinks.AT_BOUND, kinks.ON_THE_KINK, cells.DOUBT)
+    compiled = activation_pattern.QUIET, activation_pattern.AT_BOUND, activation_pattern.ROUNDED, kernels_sample.DOUBT
+    assert compiled == (kinks.QUIET, kinks.AT_BOUND, kinks.ON_THE_KINK, regions.DOUBT)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.basins import VERDICTS, Limit, learns, limit, limits, verdicts
-from theory.exact import closed_form
-from theory.flow import Event, integrate
-from theory.losses import Population
-from theory.network import loss_1d, population_loss
+from theory.exact.closed_form import closed_form
+from theory.exact.limits import VERDICTS, Limit, learns, limit, limits, verdicts
+from theory.flow.integrate import Event, integrate
+from theory.losses.formulas import loss_1d, population_loss
+from theory.losses.losses import Population
 from theory.probability import success_probability_exact
 from theory.pruning import prune
 from theory.sampling import STARTS, clopper_pearson

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory.basins import limit, limits
-from theory.exact import closed_form
-from theory.flow import METHODS, integrate
-from theory.losses import Independent, Line, Population
-from theory.network import population_gradient, population_loss
-from theory.samples import Masked, Sample
+from theory.exact.closed_form import closed_form
+from theory.exact.limits import limit, limits
+from theory.flow.integrate import METHODS, integrate
+from theory.losses.formulas import population_gradient, population_loss
+from theory.losses.losses import Independent, Line, Population
+from theory.losses.samples import Masked, Sample
 
 
 def sample(n=30, d=3, noise=0.0, seed=0, slope=0.0, target=1.0):

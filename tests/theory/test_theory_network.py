@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theory.losses import Line, Population
-from theory.network import (
-    gradient_1d,
-    loss_1d,
-    population_gradient,
-    population_loss,
-    sin_minus_x_cos,
-)
+from theory.losses.formulas import gradient_1d, loss_1d, population_gradient, population_loss, sin_minus_x_cos
+from theory.losses.losses import Line, Population
 
 number = st.floats(-5, 5).map(lambda x: x if abs(x) > 1e-200 else 0.0)  # a rotated subnormal is not one
 

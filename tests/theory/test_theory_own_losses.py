@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from theory import Masked, Population, integrate
-from theory.cells import Smooth
+from theory.losses.regions import Smooth
 
 
 class Bowl:

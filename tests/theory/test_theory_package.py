@@ -68,8 +68,15 @@ def test_every_public_function_states_its_errors(name):
 
 
 def test_closed_form_can_be_called_whatever_was_imported_first():
-    for first in ("import theory.exact", "from theory.flow import integrate", "from theory import limit", "pass"):
-        code = f"{first}\nimport theory\nfrom theory.basins import limit\nprint(theory.closed_form(1., 1., 0.)[0])"
+    for first in (
+        "import theory.exact.closed_form",
+        "from theory.flow.integrate import integrate",
+        "from theory import limit",
+        "pass",
+    ):
+        code = (
+            f"{first}\nimport theory\nfrom theory.exact.limits import limit\nprint(theory.closed_form(1., 1., 0.)[0])"
+        )
         assert in_a_fresh_interpreter(code) == "1.0\n"
 
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 import theory
-from theory.basins import LEARNS, limits, verdicts
-from theory.exact import closed_form
-from theory.flow import LEARNED, Event, integrate
-from theory.learning_times import TOLERANCE, time_to_learn
-from theory.losses import Line, Population
-from theory.plane_parts import KINDS, STABILITIES
-from theory.planes import PLANES, level_sets, phase_plane
-from theory.samples import Sample
-from theory.slices import Slice, polar_descent, polar_loss
+from theory.exact.closed_form import closed_form
+from theory.exact.limits import LEARNS, limits, verdicts
+from theory.extensions.learning_times import TOLERANCE, time_to_learn
+from theory.flow.integrate import LEARNED, Event, integrate
+from theory.flow.slices import Slice, polar_descent, polar_loss
+from theory.losses.losses import Line, Population
+from theory.losses.samples import Sample
+from theory.portraits.curves import KINDS, STABILITIES
+from theory.portraits.planes import PLANES, level_sets, phase_plane
 
 SIDEWAYS = np.array([0.6, -0.8])  # the direction of w_perp: any will do
 VIEWS = {
@@ -468,7 +468,7 @@ def test_the_jacobian_of_a_slice_is_the_derivative_of_its_velocity(view):
 
 
 def test_a_start_out_of_reach_is_an_error_and_not_a_number(monkeypatch):
-    monkeypatch.setattr("theory.learning_times.MOST_STEPS", 5)
+    monkeypatch.setattr("theory.extensions.learning_times.MOST_STEPS", 5)
     with pytest.raises(ValueError, match="too close to the ray"):
         time_to_learn(1.0, [-0.8, 0.6])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory.network import population_loss
+from theory.losses.formulas import population_loss
 from theory.proofs import symbols
 from theory.proofs.base import by_half_angle, nonnegative, positive, vanishes
 from theory.proofs.basin import plane_verdict

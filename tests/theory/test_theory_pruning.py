@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.basins import learns, limit
+from theory.exact.limits import learns, limit
 from theory.pruning import REWINDS, prune, schedule, signs_rewound, trained, weakest_pruned
 from theory.sampling import balanced_starts, normal_starts
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import theory
-from theory.batch import STATUSES
-from theory.flow import METHODS
+from theory.flow.batch import STATUSES
+from theory.flow.integrate import METHODS
 
 
 def scaled(rng, exponents):

@@ -11,22 +11,22 @@ import pytest
 from processes import alive, children, finish, seconds_worked, start
 from waiting import wait_for
 
-from theory import experiments, side_by_side
-from theory.side_by_side import run_side_by_side, timed
+from theory.experiments import parallel, registry
+from theory.experiments.parallel import run_side_by_side, timed
 
 ROOT = Path(__file__).parents[2]
 SHORT = ("stories", "pruning-iterations", "factorial")
 
 
 def test_no_experiment_is_marked_slow_that_the_registry_does_not_hold():
-    slow = [name for name, experiment in experiments.EXPERIMENTS.items() if experiment.slow]
+    slow = [name for name, experiment in registry.EXPERIMENTS.items() if experiment.slow]
     assert {"mask-recovery", "hidden-neurons", "sample-size"} <= set(slow)
     assert not {"quadrants", "stories", "factorial"} & set(slow), "figures 1 and 2 start no process"
 
 
 def test_processes_side_by_side_give_the_same_results_as_one_after_the_other(monkeypatch):
     for name in SHORT[:2]:
-        monkeypatch.setitem(experiments.EXPERIMENTS, name, replace(experiments.EXPERIMENTS[name], slow=True))
+        monkeypatch.setitem(registry.EXPERIMENTS, name, replace(registry.EXPERIMENTS[name], slow=True))
     found = {name: result for name, result, _ in run_side_by_side(SHORT, 2)}
     assert sorted(found) == sorted(SHORT)
     for name in SHORT:
@@ -37,9 +37,9 @@ def test_processes_side_by_side_give_the_same_results_as_one_after_the_other(mon
 
 
 def test_short_experiments_and_one_worker_start_no_process(monkeypatch):
-    monkeypatch.setattr(side_by_side, "ProcessPoolExecutor", None)
+    monkeypatch.setattr(parallel, "ProcessPoolExecutor", None)
     assert [name for name, _, _ in run_side_by_side(SHORT, 2)] == list(SHORT)
-    monkeypatch.setitem(experiments.EXPERIMENTS, "stories", replace(experiments.EXPERIMENTS["stories"], slow=True))
+    monkeypatch.setitem(registry.EXPERIMENTS, "stories", replace(registry.EXPERIMENTS["stories"], slow=True))
     assert [name for name, _, seconds in run_side_by_side(SHORT, 1) if seconds >= 0] == list(SHORT)
 
 

@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
+from theory.experiments.dimension_and_balance import (
+    basins,
+    dimension,
+    one_input,
+    outcomes,
+    overparametrisation,
+    several_inputs,
+)
 from theory.probability import success_probability_exact
 from theory.sampling import clopper_pearson, generator
-from theory.sweeps import basins, dimension, one_input, outcomes, overparametrisation, several_inputs
 
 TRIALS = 4000
 

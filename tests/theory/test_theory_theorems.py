@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory.network import population_gradient
+from theory.losses.formulas import population_gradient
 from theory.proofs import symbols
 from theory.proofs.base import every
 from theory.proofs.symbols import THETA, A, P, R, W

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from theory.basins import learns, limit, verdicts
-from theory.exact import closed_form
-from theory.flow import METHODS, Event, integrate
-from theory.losses import Population
-from theory.network import population_gradient, split
+from theory.exact.closed_form import closed_form
+from theory.exact.limits import learns, limit, verdicts
+from theory.flow.integrate import METHODS, Event, integrate
+from theory.losses.formulas import population_gradient, split
+from theory.losses.losses import Population
 
 
 def naive_flow(_, y):

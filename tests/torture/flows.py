@@ -13,8 +13,8 @@ import numpy as np
 from numba import njit
 
 import theory
-from theory.batch import STATUSES
-from theory.flow import DOUBTFUL, METHODS
+from theory.flow.batch import STATUSES
+from theory.flow.integrate import DOUBTFUL, METHODS
 
 TIMES = np.array([0.5, 3.0, 60.0])
 AGREE = 1e-6  # losses that differ by less, as a share of the larger of those at the start and at a = 0, are one

@@ -30,13 +30,17 @@ import torch
 from processes import DEVNULL, fork, start, status
 from tiny_runs import arm, clip, lab_in
 
-from empirics import checkpoints, datasets, doctor, levels, presets
+from empirics import doctor
 from empirics.config import RunConfig
-from empirics.disk import StoreError, whole_lines
-from empirics.resume import Interrupted
-from empirics.runtime import prepare
-from empirics.store import RunFolder
-from empirics.trial import Lab
+from empirics.data import datasets
+from empirics.provenance import prepare
+from empirics.runs import levels
+from empirics.runs.context import Lab
+from empirics.runs.resume import Interrupted
+from empirics.storage import checkpoints
+from empirics.storage.files import StoreError, whole_lines
+from empirics.storage.run_folder import RunFolder
+from empirics.studies import presets
 
 SETTINGS = dict(levels=3, epochs=4)
 # a rule of each kind: kept weights, the first epochs of the dense run again, several cycles a level, pruned at once

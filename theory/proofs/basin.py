@@ -18,9 +18,9 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-import theory
-from theory.basins import LEARNS, verdicts
-from theory.checks import Array
+from theory.exact.limits import LEARNS, verdicts
+from theory.flow.integrate import Event, integrate
+from theory.losses.losses import Population
 from theory.proofs import symbols
 from theory.proofs.base import (
     OURS,
@@ -36,6 +36,7 @@ from theory.proofs.base import (
     vanishes,
 )
 from theory.proofs.symbols import THETA, A, R
+from theory.validation import Array
 
 PSI0, GAIN, LOW, OUTPUT = sp.symbols("psi_0 K g_1 P", positive=True)
 BELOW, PAST, BALANCE, PUSH = sp.symbols("b n c g", nonnegative=True)  # b = -a; g >= 0 is a step of its own
@@ -178,9 +179,9 @@ def _seen(rng: np.random.Generator, d: int, on_ray: bool) -> SimpleNamespace:
 
 def _run(a0: float, w0: Array, horizon: float) -> str:
     """Integrate until the loss is 1e-7 or the time is over, and return the run's verdict."""
-    loss = theory.Population(len(w0))
-    near = theory.Event("learned", lambda t, a, w: float(loss.loss(a, w)) - 1e-7, direction=-1)
-    return theory.integrate(loss, a0, w0, horizon, rtol=1e-7, atol=1e-10, events=[near]).verdict
+    loss = Population(len(w0))
+    near = Event("learned", lambda t, a, w: float(loss.loss(a, w)) - 1e-7, direction=-1)
+    return integrate(loss, a0, w0, horizon, rtol=1e-7, atol=1e-10, events=[near]).verdict
 
 
 def compare_basin(seen: list[SimpleNamespace], claim: Claim) -> Steps:

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-import theory
-from theory.checks import Array
-from theory.exact import closed_form
+from theory.exact.closed_form import closed_form
+from theory.losses.losses import Line
 from theory.proofs import symbols
 from theory.proofs.base import READING, Claim, Mutant, Steps, Theorem, positive, vanishes
 from theory.proofs.symbols import A, P, Q, W
+from theory.validation import Array
 
 PLUS, MINUS = sp.symbols("A B", real=True)  # a0 + w0 and a0 - w0
 D, E = sp.symbols("D e", positive=True)  # sqrt(4 + c^2) and exp(-C+ D t)
@@ -101,7 +101,7 @@ def observe_closed_form(rng: np.random.Generator) -> SimpleNamespace:
     n, h, p, q = 400, 1e-5, 0.3, 0.8
     a0, w0, t = rng.normal(size=n), rng.normal(size=n), rng.uniform(0.1, 3, size=n)
     now, later, sooner = (np.array(closed_form(a0, w0, t + s, p, q)) for s in (0, h, -h))
-    line, (a, w) = theory.Line(p, q), now[..., None]
+    line, (a, w) = Line(p, q), now[..., None]
     slope_a = (line.loss(a[:, 0] + h, w) - line.loss(a[:, 0] - h, w)) / (2 * h)
     slope_w = (line.loss(a[:, 0], w + h) - line.loss(a[:, 0], w - h)) / (2 * h)
     smooth = (abs(now[1]) > 2 * h) & (later[1] * sooner[1] > 0)

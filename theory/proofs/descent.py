@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-import theory
-from theory.network import population_gradient
+from theory.losses.formulas import population_gradient
+from theory.losses.losses import Line, Population
 from theory.proofs import symbols
 from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, by_half_angle, nonnegative, positive, vanishes
 from theory.proofs.equilibria import ALONG, MORE, STEP, hessian, spectrum
@@ -68,8 +68,8 @@ def observe_steps(rng: np.random.Generator) -> SimpleNamespace:
     r, psi = np.hypot.reduce(w, axis=1), np.arctan2(np.hypot.reduce(w[:, 1:], axis=1), -w[:, 0])
     c, moved = a**2 - r**2, (a - step * da) ** 2 - ((w - step * dw) ** 2).sum(axis=1)
     returns = {(size, x): _returns(size, x) for size in (1.5, 3.8, 4.2, 7.6) for x in np.exp(rng.normal(size=4) / 2)}
-    losses = [_descend(theory.Line(), -x, [x], size) for x in (0.3, 1.1) for size in (0.1, 1.0)]
-    turned = _descend(theory.Population(2), -1.0, [np.cos(0.5), np.sin(0.5)], 1.0)
+    losses = [_descend(Line(), -x, [x], size) for x in (0.3, 1.1) for size in (0.1, 1.0)]
+    turned = _descend(Population(2), -1.0, [np.cos(0.5), np.sin(0.5)], 1.0)
     parts = SimpleNamespace(c=c, da=da, r=r, turn=a * psi * np.sin(psi) / (2 * np.pi))
     return SimpleNamespace(
         returns=returns, moved=(moved - c) / step**2, parts=parts, least=min(map(min, losses)), turned=turned[-1]
@@ -92,7 +92,7 @@ def _returns(size: float, a: float) -> bool:
     return bool(abs(b * w[0] - 1) < start)
 
 
-def _descend(loss: theory.Population | theory.Line, a: float, w: list[float], step: float) -> list[float]:
+def _descend(loss: Population | Line, a: float, w: list[float], step: float) -> list[float]:
     """Return the losses of 300 steps."""
     a, w, losses = np.float64(a), np.array(w), []
     for _ in range(300):

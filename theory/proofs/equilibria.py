@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-import theory
-from theory.checks import Array
-from theory.network import population_gradient
+from theory.losses.formulas import population_gradient
+from theory.losses.losses import Line
 from theory.proofs import symbols
 from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, by_half_angle, positive, vanishes
 from theory.proofs.sample import slopes_of
 from theory.proofs.symbols import THETA, A, P, Q, R, W
+from theory.validation import Array
 
 ALONG, ACROSS, MORE, STEP = sp.symbols("u v n eta", positive=True)
 
@@ -185,14 +185,14 @@ def derive_line(claim: Claim) -> Steps:
 def observe_line(rng: np.random.Generator) -> SimpleNamespace:
     """Return eigenvalues by finite differences: on a w = 1, next to the origin, next to w = 0 and on a = 0."""
     p, q, near = 0.3, 0.8, 1e-3
-    line = theory.Line(p, q)
+    line = Line(p, q)
     w, a = np.exp(rng.normal(size=8) / 3), rng.normal(size=8)
     places = {"curve": (1 / w, w), "origin": (0 * w, near + 0 * w), "dead": (a, -near + 0 * a), "off": (0 * w, -w)}
     values = {name: _eigenvalues(line, *place) for name, place in places.items()}
     return SimpleNamespace(p=p, q=q, w=w, a=a, values=values)
 
 
-def _eigenvalues(line: theory.Line, a: Array, w: Array) -> Array:
+def _eigenvalues(line: Line, a: Array, w: Array) -> Array:
     h = 1e-4
     sides = [slopes_of(line.loss, a + s * da, (w + s * dw)[:, None], h) for s in (h, -h) for da, dw in ((1, 0), (0, 1))]
     rows = [np.column_stack([da, dw[:, 0]]) for da, dw in sides]

@@ -9,14 +9,15 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-import theory
-from theory.basins import LEARNS, SEPARATRIX, verdicts
-from theory.checks import Array
-from theory.exact import closed_form
+from theory.exact.closed_form import closed_form
+from theory.exact.limits import LEARNS, SEPARATRIX, verdicts
+from theory.flow.integrate import integrate
+from theory.losses.losses import Line
 from theory.proofs import symbols
 from theory.proofs.base import OURS, PAPER, Claim, Mutant, Steps, Theorem, every, nonnegative, positive, vanishes
 from theory.proofs.closed_form import MINUS, PLUS, ROOT, E, Z, above_steps, fraction, kink_steps, slope_of_z
 from theory.proofs.symbols import A, P, W
+from theory.validation import Array
 
 SIZE = sp.Symbol("m", positive=True)
 MORE, LESS = sp.Symbol("n", positive=True), sp.Symbol("n", nonnegative=True)  # strictly and weakly past an edge
@@ -108,10 +109,10 @@ def observe_quadrants(rng: np.random.Generator) -> dict[tuple[str, float], Simpl
 def _witnesses(rng: np.random.Generator, a: float | Array, w: float | Array, n: int, runs: int) -> SimpleNamespace:
     size = np.exp(rng.uniform(-2, 2, size=n))
     a0, w0 = a * size, w * size
-    line = theory.Line()
+    line = Line()
     late = line.loss(*_column(closed_form(a0, w0, 1e6)))
     # before the time at which round-off leaves the stable manifold
-    followed = [theory.integrate(line, *start, 30.0) for start in zip(a0[:runs], w0[:runs], strict=True)]
+    followed = [integrate(line, *start, 30.0) for start in zip(a0[:runs], w0[:runs], strict=True)]
     return SimpleNamespace(
         a0=a0, w0=w0, late=late, codes=verdicts(a0, w0), runs=np.array([run.loss[-1] for run in followed])
     )

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-import theory
-from theory.checks import Array
-from theory.network import population_gradient, population_loss
+from theory.flow.integrate import Event, integrate
+from theory.losses.formulas import population_gradient, population_loss
+from theory.losses.losses import Population
 from theory.proofs import symbols
 from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, vanishes
 from theory.proofs.sample import slopes_of
 from theory.proofs.symbols import THETA, A, P, Q, R, U, V, W
+from theory.validation import Array
 
 PSI = sp.Symbol("psi", positive=True)  # pi - theta
 OUTPUT = sp.Symbol("P", positive=True)  # a |w|
@@ -179,9 +180,9 @@ def observe_escape(rng: np.random.Generator) -> dict[str, tuple[float, float]]:
 
 
 def _time(a0: float, r0: float, psi: float) -> float:
-    out = theory.Event("out", lambda t, a, w: np.arctan2(abs(w[1]), -w[0]) - 1, direction=1)
+    out = Event("out", lambda t, a, w: np.arctan2(abs(w[1]), -w[0]) - 1, direction=1)
     w0 = r0 * np.array([-np.cos(psi), np.sin(psi)])
-    run = theory.integrate(theory.Population(2), a0, w0, 1e6, method="LSODA", rtol=1e-9, atol=1e-13, events=[out])
+    run = integrate(Population(2), a0, w0, 1e6, method="LSODA", rtol=1e-9, atol=1e-13, events=[out])
     return dict(run.events)["out"]
 
 

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-import theory
-from theory.checks import Array
+from theory.flow.integrate import integrate
+from theory.losses.losses import Population
 from theory.proofs import symbols
 from theory.proofs.base import (
     OURS,
@@ -32,6 +32,7 @@ from theory.proofs.line import line_verdict
 from theory.proofs.symbols import THETA, A, R, V
 from theory.pruning import prune
 from theory.sampling import clopper_pearson
+from theory.validation import Array
 
 MORE, SIZE, INPUTS = sp.symbols("n m d", positive=True)
 WEAK = sp.Symbol("k", nonnegative=True)
@@ -120,12 +121,10 @@ def _integrated(w0: Array, a_sign: int, w_sign: int) -> SimpleNamespace:
     """Integrate one balanced start of d = 3, and what IMP and LRR make of it once only input 1 is left."""
     w0[0] = w_sign * abs(w0[0])
     a0 = a_sign * np.hypot.reduce(w0)
-    dense = theory.integrate(theory.Population(3), a0, w0, 300.0)
+    dense = integrate(Population(3), a0, w0, 300.0)
     a, w = dense.a[-1], dense.w[-1]
     starts = {"imp": (a0, w0[:1]), "lrr": (a, w[:1])}
-    learned = {
-        rule: theory.integrate(theory.Population(1), *start, 60.0).loss[-1] < 1e-3 for rule, start in starts.items()
-    }
+    learned = {rule: integrate(Population(1), *start, 60.0).loss[-1] < 1e-3 for rule, start in starts.items()}
     return SimpleNamespace(up=a_sign > 0, right=w_sign > 0, first=int(abs(w).argmax()) == 0, **learned)
 
 

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import sympy as sp
 
-import theory
-from theory.checks import Array
-from theory.exact import closed_form
+from theory.exact.closed_form import closed_form
+from theory.flow.integrate import integrate
+from theory.losses.losses import Population
 from theory.proofs import symbols
 from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, vanishes
 from theory.proofs.symbols import SCALE, A, P, R, W
+from theory.validation import Array
 
 POINT = sp.Symbol("x", positive=True), sp.Symbol("y", real=True)  # |x| and y, as in line_sample_loss
 
@@ -50,9 +51,9 @@ def observe_conservation(rng: np.random.Generator) -> SimpleNamespace:
     def sampled(offset: float) -> Callable[[Array, Array], Array]:
         return lambda a, w: np.mean((a[:, None] * _relu(w @ x.T, offset) - y) ** 2, axis=1) / 2
 
-    losses = {0: [sampled(0), theory.Population(4).loss], 1: [sampled(1)]}
+    losses = {0: [sampled(0), Population(4).loss], 1: [sampled(1)]}
     slopes = {offset: [slopes_of(loss, a, w) for loss in group] for offset, group in losses.items()}
-    runs = [theory.integrate(theory.Population(3), a0, rng.normal(size=3), [0.0, 1.0, 4.0]) for a0 in (1.0, -0.5)]
+    runs = [integrate(Population(3), a0, rng.normal(size=3), [0.0, 1.0, 4.0]) for a0 in (1.0, -0.5)]
     return SimpleNamespace(a=a, w=w, slopes=slopes, runs=runs)
 
 

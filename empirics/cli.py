@@ -1,0 +1,196 @@
+"""Every command's options, as the command line reads them. To add a command: a class here and a line at the foot."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from empirics.studies.plan import Study
+
+Positional = tyro.conf.Positional
+
+
+@dataclass(frozen=True)
+class Figures(Study):
+    """Run what the figures need, draw them, judge the claims (the default command)."""
+
+    ids: Positional[tuple[str, ...]] = ()
+    """figures to draw; default: all"""
+    out: Path = Path("out")
+    """folder for figures, claims, Table 1 and the report"""
+    compare: Path | None = None
+    """run nothing: draw what stands in --results, and behind it what stands in this folder, into OUT/compare"""
+
+
+@dataclass(frozen=True)
+class Train(Study):
+    """Train the arms of a preset, and no more."""
+
+    arms: tuple[str, ...] = ()
+    """arms; default: the preset's"""
+    vary: tuple[str, ...] = ()
+    """vary something in the preset, such as width or prune-rate (`list` names all): a study for each value"""
+    everything: bool = False
+    """the preset's arms and then every variation: the whole experimental section"""
+    criterion: str | None = None
+    """pruning criterion in place of the preset's"""
+    densities: str | None = None
+    """layer densities of masks that are chosen within layers"""
+    pruning: str | None = None
+    """iterative, or one-shot: every level at once from the dense network"""
+    scores_from: str | None = None
+    """what the criterion scores: trained weights, or those at initialisation"""
+    prune_rate: float | None = None
+    """fraction of the surviving weights removed between two levels"""
+    levels: int | None = None
+    """number of levels, the dense one included"""
+    epochs: int | None = None
+    """epochs a level"""
+    batch_size: int | None = None
+    """images a step"""
+    warmup_epochs: int | None = None
+    """epochs of linear warm-up at the start of every level"""
+    model: str | None = None
+    """network in place of the preset's"""
+    micro_batch: int | None = None
+    """images that pass through the network together; a divisor of the batch size"""
+    width: int | None = None
+    """channels of the first stage"""
+    lr: float | None = None
+    """peak learning rate"""
+    schedule: str | None = None
+    """learning-rate schedule"""
+    milestones: tuple[float, ...] = ()
+    """fractions of a level at which the step schedule falls by ten; default: the preset's, or .5 and .75"""
+    momentum: float | None = None
+    """momentum of SGD"""
+    weight_decay: float | None = None
+    """weight decay, on every parameter"""
+    precision: str | None = None
+    """float32, or bfloat16 (autocast)"""
+    perturb_rate: float | None = None
+    """fraction of the surviving signs that are flipped once"""
+    perturb_level: int | None = None
+    """level at whose start they are flipped"""
+    perturb_scope: str | None = None
+    """global, or layerwise: so many in each layer"""
+    images_per_class: int | None = None
+    """train on the first so many images of each class"""
+    validation_per_class: int | None = None
+    """hold out the last so many training images of each class, and measure on them"""
+    image_size: int | None = None
+    """stream images, cut to so many pixels a side; 0 holds them in memory as they are"""
+
+
+@dataclass(frozen=True)
+class Theory:
+    """Run the experiments of the neuron, or check the theorems."""
+
+    experiments: Positional[tuple[str, ...]] = ()
+    """experiments; default: all"""
+    check: bool = False
+    """check every theorem, symbolically and numerically, and print a table"""
+    results: Path = Path("results")
+    """folder of result files"""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Judge the claims from the results that stand, and print the table."""
+
+    results: Path = Path("results")
+    """folder of result files"""
+    out: Path = Path("out")
+    """folder for claims.json and CLAIMS.md"""
+
+
+@dataclass(frozen=True)
+class List:
+    """Name everything that can be asked for."""
+
+
+@dataclass(frozen=True)
+class Table1:
+    """Print the settings of every preset, with the source of each."""
+
+    format: Literal["markdown", "latex", "json"] = "markdown"
+    """markdown, latex (for the package booktabs) or json"""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Download a data set: `data fetch cifar10`. The only command that uses the network."""
+
+    what: Positional[str]
+    """fetch"""
+    name: Positional[str]
+    """cifar10 or cifar100"""
+    data_dir: Path = Path("data")
+    """folder for the archive"""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Look over versions, room, hardware, data sets and every result; the report names no folder of yours."""
+
+    results: Path = Path("results")
+    """folder of result files"""
+    data_dir: Path = Path("data")
+    """folder of data sets"""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Say where a figure came from: what made it, what it read, and whether that still stands."""
+
+    what: Positional[str]
+    """a figure, such as 3 or claims, or a file: its .pdf, .png, .svg or .json"""
+    results: Path = Path("results")
+    """folder of result files, with which its inputs are compared"""
+    out: Path = Path("out")
+    """folder in which a figure is looked for"""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Run again, in a fresh folder, all that a figure shows, and compare every plotted number; exit code 1: it differs.
+
+    Numbers of the neuron must agree within 1e-9 (relative). Those of networks must be the same where versions, hardware
+    and threads are, and else agree within 5 % or .05.
+    """
+
+    figure: Positional[str]
+    """the figure"""
+    against: Path = Path("out/figures")
+    """the figure that stands: its .json or the folder that holds it, such as figures/reference/quick"""
+    into: Path | None = None
+    """keep what is made again in this folder, and go on there after a stop; default: a temporary one"""
+    studies: tuple[str, ...] = ()
+    """of the figure's studies run these only; default: all"""
+    tolerance: float | None = None
+    """tolerance for numbers of networks, relative and absolute, in place of those above"""
+    data_dir: Path | None = None
+    """folder of the data sets; default: data"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where networks are trained"""
+    workers: int | None = None
+    """processes side by side; default: the cores (on a GPU, at most 4)"""
+    threads: int = 1
+    """threads of torch in each process; another number changes the last bits"""
+    dry_run: bool = False
+    """say what would run, and stop"""
+
+
+COMMANDS = {
+    "figures": Figures,
+    "train": Train,
+    "theory": Theory,
+    "data": Data,
+    "claims": Claims,
+    "doctor": Doctor,
+    "list": List,
+    "table1": Table1,
+    "explain": Explain,
+    "verify": Verify,
+}

@@ -1,0 +1,225 @@
+"""CIFAR-10 and CIFAR-100 from their binary version (Krizhevsky 2009): fixed-size records, nothing is ever unpickled.
+
+A record is the label (CIFAR-100: the coarse label, then the fine one, which is used) and 3,072 pixels: the red, green
+and blue planes of a 32x32 image.
+"""
+
+import hashlib
+import tarfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from empirics.data.archives import ARCHIVES, Archive, check_archive
+from empirics.data.images import check_classes, check_folder, refuse_twice
+from empirics.data.in_memory import InMemory, Split, build
+from empirics.data.pixels import cached
+from empirics.storage import folders
+from empirics.storage.data_files import DamagedData, DataError, kind_in, named, open_regular, reason
+
+PIXELS = 3 * 32 * 32
+SHIFT = 4
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """What is known of one of the two data sets.
+
+    Args:
+        archive: what it is published in.
+        folder: of the records in the archive, and of an unpacked one.
+        train, test: records in each file of a split, in order.
+        label_bytes: before the pixels of a record; the last of them is the label.
+        classes: number of them.
+    """
+
+    archive: Archive
+    folder: str
+    train: Mapping[str, int]
+    test: Mapping[str, int]
+    label_bytes: int
+    classes: int
+
+    @property
+    def name(self) -> str:
+        """Key of `datasets.DATASETS`."""
+        return self.archive.dataset
+
+    @property
+    def files(self) -> dict[str, int]:
+        """Records in each file, those of the training images first."""
+        return {**self.train, **self.test}
+
+    @property
+    def record(self) -> int:
+        """Bytes of a record."""
+        return self.label_bytes + PIXELS
+
+    @property
+    def layout(self) -> str:
+        """What an error says was expected."""
+        file = next(iter(self.train))
+        return (
+            f"expected {self.archive.file} in the folder, or {self.folder}/{file} and the others as unpacked from it; "
+            f"`paper_repro.py data fetch {self.name}` downloads it; to train on a folder of images give it a name: "
+            "--data-label NAME"
+        )
+
+
+def content_hash(cifar: Cifar, folder: Path) -> str:
+    """Nothing for the published archive, which is one and the same for everybody; SHA-256 of unpacked records.
+
+    Raises:
+        DataError: neither is there, or the archive is not the published one.
+    """
+    source = _source(cifar, folder)
+    if source.is_file():
+        check_archive(source, cifar.archive)
+        return ""
+    digest, records = hashlib.sha256(), np.empty((max(cifar.files.values()), cifar.record), np.uint8)
+    for name, count in cifar.files.items():
+        _read_file(source, name, records[:count])
+        digest.update(records[:count])
+    return digest.hexdigest()
+
+
+def load(cifar: Cifar, folder: Path, data_hash: str, cache: Path | None) -> InMemory:
+    """The data set, shifted by 4 pixels and mirrored half of the time.
+
+    Args:
+        cifar: which one.
+        folder: holds the archive, or what was unpacked from it.
+        data_hash: as `content_hash` gives it.
+        cache: folder for the records, or None.
+
+    Raises:
+        DataError: missing or damaged files, labels out of range, a class without images.
+    """
+    source = _source(cifar, folder)
+    key = cifar.archive.md5 if source.is_file() else data_hash or content_hash(cifar, folder)
+    file, shape = cache and cache / f"{cifar.name}-{key[:16]}.npy", (sum(cifar.files.values()), cifar.record)
+    records = cached(file, shape, lambda out: _read(cifar, source, out))
+    for name, rows in _rows(cifar).items():
+        _check_labels(cifar, name, records[rows, cifar.label_bytes - 1])
+    train, test = (_split(cifar, part) for part in np.split(records, [sum(cifar.train.values())]))
+    classes = [str(label) for label in range(cifar.classes)]
+    check_classes(train.labels.numpy(), test.labels.numpy(), classes, f"this is not all of {cifar.name}")
+    return build(cifar.name, train, test, cifar.classes, SHIFT, True)
+
+
+def _split(cifar: Cifar, records: np.ndarray) -> Split:
+    """The images as a view of the records, without a copy."""
+    images = torch.from_numpy(records)[:, cifar.label_bytes :].unflatten(1, (3, 32, 32))
+    return Split(images, torch.from_numpy(records[:, cifar.label_bytes - 1].astype(np.int64)))
+
+
+def _check_labels(cifar: Cifar, name: str, labels: np.ndarray) -> None:
+    wrong = np.flatnonzero(labels >= cifar.classes)
+    if len(wrong):
+        place, last = wrong[0], cifar.classes - 1
+        raise DataError(f"{name}: record {place} has label {labels[place]}, expected 0 to {last}")
+
+
+def _source(cifar: Cifar, folder: Path) -> Path:
+    """The archive, or the folder of the unpacked files.
+
+    Raises:
+        DataError: neither is there; one file has two of the names; or one of them is a link that leads nowhere, or may
+            not be looked at.
+    """
+    check_folder(folder, cifar.layout)
+    archive = kind_in(folder, cifar.archive.file)
+    if archive == folders.OTHER:
+        raise DamagedData(f"{cifar.archive.file} cannot be read: it is no regular file")
+    if archive == folders.FILE:
+        return folder / cifar.archive.file
+    for place in (cifar.folder, "."):
+        kinds = [kind_in(folder, f"{place}/{name}") for name in cifar.files]
+        if folders.FILE in kinds or folders.OTHER in kinds:
+            there = [name for name, kind in zip(cifar.files, kinds, strict=True) if kind is not None]
+            refuse_twice(folder / place, there)
+            return folder / place
+    raise DataError(f"data folder {folder.name!r} does not hold {cifar.name}: {cifar.layout}")
+
+
+def _rows(cifar: Cifar) -> dict[str, slice]:
+    """The rows of each file among the records of all."""
+    ends = np.cumsum(list(cifar.files.values())).tolist()
+    return {name: slice(end - count, end) for (name, count), end in zip(cifar.files.items(), ends, strict=True)}
+
+
+def _read(cifar: Cifar, source: Path, out: np.ndarray) -> None:
+    """The records of every file, into `out`."""
+    if source.is_file():
+        check_archive(source, cifar.archive)
+        read_members(source, {f"{cifar.folder}/{name}": out[rows] for name, rows in _rows(cifar).items()})
+    else:
+        for name, rows in _rows(cifar).items():
+            _read_file(source, name, out[rows])
+
+
+def _read_file(folder: Path, name: str, out: np.ndarray) -> None:
+    with named(name, "read"), open_regular(folder / name) as stream:
+        _read_exactly(stream, name, out)
+
+
+def _read_exactly(stream: BinaryIO, name: str, out: np.ndarray) -> None:
+    """The content of a file, which must have as many bytes as `out`."""
+    rest = memoryview(out).cast("B")
+    while rest and (count := stream.readinto(rest)):
+        rest = rest[count:]
+    if rest:
+        raise DamagedData(f"{name} has {out.nbytes - len(rest)} bytes, expected {out.nbytes}")
+    if stream.read(1):
+        raise DamagedData(f"{name} has more bytes, expected {out.nbytes}")
+
+
+def read_members(path: Path, wanted: Mapping[str, np.ndarray]) -> None:
+    """Read members of a .tar.gz, each into an array of its size, in whatever order they come.
+
+    The archive is read as a stream. Only regular files with exactly these names and sizes are looked at; nothing is
+    written anywhere.
+
+    Args:
+        path: the archive.
+        wanted: uint8 arrays, by the name of the member.
+
+    Raises:
+        DataError: a member is missing or of another size, or the archive ends early or is damaged.
+    """
+    missing = dict(wanted)
+    try:
+        with open_regular(path) as stream, tarfile.open(fileobj=stream, mode="r|gz") as tar:
+            for member in tar:
+                if member.name in missing and member.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+                    _read_exactly(tar.extractfile(member), member.name, missing.pop(member.name))
+                if not missing:
+                    return
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise DamagedData(
+            f"{path.name} is damaged or cut short: {reason(error)}: delete it and fetch it again"
+        ) from None
+    raise DataError(f"{path.name} has no member {next(iter(missing))!r}")
+
+
+CIFAR10 = Cifar(
+    ARCHIVES["cifar10"],
+    "cifar-10-batches-bin",
+    train={f"data_batch_{i}.bin": 10_000 for i in range(1, 6)},
+    test={"test_batch.bin": 10_000},
+    label_bytes=1,
+    classes=10,
+)
+CIFAR100 = Cifar(
+    ARCHIVES["cifar100"],
+    "cifar-100-binary",
+    train={"train.bin": 50_000},
+    test={"test.bin": 10_000},
+    label_bytes=2,
+    classes=100,
+)

@@ -1,0 +1,218 @@
+"""Data sets: which there are, where each comes from, and the hash that names its content.
+
+A name of `DATASETS` is read in that data set's own layout; any other name is the label of a folder of images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from empirics.config import ConfigError, choose
+from empirics.data import cifar, imagenet, tiny_imagenet
+from empirics.data import images as image_files
+from empirics.data.images import FOLDER_LAYOUT, ImageSet
+from empirics.data.in_memory import Batch, Dataset, InMemory, Split, build
+from empirics.data.pixels import cached, check_one_size, decode
+from empirics.data.streaming import stream
+from empirics.storage.data_files import DataError
+
+__all__ = ["DATASETS", "Batch", "DataError", "Dataset", "InMemory", "Split", "build", "content_hash", "load", "subset"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a data set: the arguments of `load`."""
+
+    name: str
+    folder: Path | None
+    image_size: int = 0
+    data_hash: str = ""
+    cache: Path | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from.
+
+    Args:
+        about: what it is, in a line.
+        load: reads it.
+        content_hash: SHA-256 that names its content; empty for data that are one and the same for everybody.
+    """
+
+    about: str
+    load: Callable[[Request], Dataset]
+    content_hash: Callable[[Request], str]
+
+
+def load(
+    name: str,
+    *,
+    folder: Path | None = None,
+    image_size: int = 0,
+    data_hash: str = "",
+    cache: Path | None = None,
+    threads: int = 1,
+) -> Dataset:
+    """A data set, on the CPU.
+
+    Args:
+        name: key of `DATASETS`, or the label of a folder of images.
+        folder: where its files are; None for data that need none.
+        image_size: 0 holds images in memory as they are; else they are streamed and cut to so many pixels a side.
+        data_hash: as `content_hash` gives it, computed if empty; names the cached pixels.
+        cache: folder in which decoded pixels are kept; None decodes them anew.
+        threads: that decode, at least 1; nothing depends on them but the time.
+
+    Raises:
+        DataError: an unknown name, files that are missing, damaged or laid out otherwise, an unreadable image.
+        StoreError: the cache cannot be written.
+    """
+    request = Request(name, folder, image_size, data_hash, cache, threads)
+    return _source(request).load(request)
+
+
+def content_hash(name: str, folder: Path | None, image_size: int = 0, cache: Path | None = None) -> str:
+    """SHA-256 that names the content of a data set; empty for data that are one and the same for everybody.
+
+    Of images held in memory, every byte counts. Of streamed ones only names and sizes do: 150 GB are not read for it.
+
+    Args:
+        name, folder, image_size, cache: as for `load`; only the index of shards is kept in the cache.
+
+    Raises:
+        DataError: as for `load`, but few images are decoded.
+    """
+    request = Request(name, folder, image_size, cache=cache)
+    return _source(request).content_hash(request)
+
+
+def _source(request: Request) -> Source:
+    """Where the data come from, the request checked against it."""
+    if request.name not in DATASETS and request.folder is None:
+        try:
+            choose(request.name, DATASETS, "data set")
+        except ConfigError as error:
+            raise DataError(f"{error}; for a folder of images give --data-dir: {FOLDER_LAYOUT}") from None
+    if request.name != "digits" and request.folder is None:
+        raise DataError(f"data set {request.name!r} is read from a folder: give it with --data-dir")
+    return DATASETS.get(request.name, IMAGE_FOLDER)
+
+
+def subset(dataset: Dataset, images_per_class: int, validation_per_class: int) -> Dataset:
+    """The same data set with some training images held out, and the first so many of the rest to train on.
+
+    The last `validation_per_class` training images of each class are held out; `images_per_class` 0 takes all that
+    remain. Pixels are still normalised by the whole training set.
+
+    Raises:
+        DataError: a class has fewer.
+    """
+    if images_per_class == validation_per_class == 0:
+        return dataset
+    labels, train, validation = dataset.labels("train").cpu(), [], []
+    for label in range(dataset.classes):
+        places = (labels == label).nonzero().flatten()
+        left = len(places) - validation_per_class
+        if left < max(images_per_class, 1):
+            raise DataError(
+                f"class {label} has {len(places)} training images: images_per_class {images_per_class} and "
+                f"validation_per_class {validation_per_class} together ask for more"
+            )
+        train.append(places[: images_per_class or left])
+        validation.append(places[left:])
+    return dataset.choose(*(torch.cat(parts).sort().values for parts in (train, validation)))
+
+
+def digits() -> InMemory:
+    """scikit-learn's 1,797 handwritten digits, 8x8, one fixed split of 1,297 and 500 for every seed."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    order = torch.from_numpy(np.random.default_rng(1234).permutation(1797))
+    images = torch.from_numpy(bunch.images).to(torch.uint8)[:, None][order]
+    labels = torch.from_numpy(bunch.target).long()[order]
+    return build("digits", Split(images[:1297], labels[:1297]), Split(images[1297:], labels[1297:]), 10, 1, False)
+
+
+def _unstreamed(read: Callable[[Request], Dataset]) -> Callable[[Request], Dataset]:
+    """`read`, for a data set that is always held in memory."""
+
+    def load_whole(request: Request) -> Dataset:
+        if request.image_size:
+            raise DataError(
+                f"{request.name} is held in memory as it is: image_size must be 0, got {request.image_size}"
+            )
+        return read(request)
+
+    return load_whole
+
+
+def _cifar(about: str, which: cifar.Cifar) -> Source:
+    read = _unstreamed(lambda request: cifar.load(which, request.folder, request.data_hash, request.cache))
+    return Source(about, read, lambda request: cifar.content_hash(which, request.folder))
+
+
+def _images(about: str, find: Callable[[Path], ImageSet]) -> Source:
+    """A data set of image files, which `find` finds in a folder; streamed where an image size is asked for."""
+
+    def content(request: Request, images: ImageSet) -> str:
+        return image_files.sizes_hash(images) if request.image_size else _hash_one_size(images)
+
+    def read(request: Request) -> Dataset:
+        images = find(request.folder)
+        if request.image_size:
+            return stream(request.name, images, request.image_size, request.threads)
+        return hold(images, request, request.data_hash or content(request, images))
+
+    return Source(about, read, lambda request: content(request, find(request.folder)))
+
+
+def _hash_one_size(images: ImageSet) -> str:
+    check_one_size(images)  # before gigabytes are read that would not fit
+    return image_files.bytes_hash(images)
+
+
+def _imagenet(about: str) -> Source:
+    def find(request: Request) -> ImageSet:
+        if not request.image_size:
+            raise DataError(f"{request.name} does not fit into memory: give --image-size (224 is customary)")
+        return imagenet.find(request.folder, request.cache)
+
+    def read(request: Request) -> Dataset:
+        return stream(request.name, find(request), request.image_size, request.threads, imagenet.moments())
+
+    return Source(about, read, lambda request: image_files.sizes_hash(find(request)))
+
+
+def hold(images: ImageSet, request: Request, data_hash: str) -> InMemory:
+    """Image files of one size, decoded into memory; shifted by up to 1/8 of the width, mirrored half of the time."""
+    shape = check_one_size(images)
+    splits = {}
+    for split, files in (("train", images.train), ("test", images.test)):
+        file = request.cache and request.cache / f"{request.name}-{data_hash[:16]}-{split}.npy"
+
+        def fill(out: np.ndarray, files: image_files.Images = files) -> None:
+            decode(files, shape, out, request.threads)
+
+        pixels = cached(file, (len(files.labels), *shape), fill)
+        splits[split] = Split(torch.from_numpy(pixels), torch.from_numpy(files.labels))
+    return build(request.name, **splits, classes=len(images.classes), pad=max(1, shape[2] // 8), flip=True)
+
+
+IMAGE_FOLDER = _images("a folder of images, DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE", image_files.class_folders)
+
+# A new data set: one function above or beside, and one line here.
+DATASETS = {
+    "digits": Source(
+        "scikit-learn's 1,797 handwritten digits, 8x8", _unstreamed(lambda request: digits()), lambda request: ""
+    ),
+    "cifar10": _cifar("60,000 colour images of 10 classes, 32x32 (binary version)", cifar.CIFAR10),
+    "cifar100": _cifar("60,000 colour images of 100 classes, 32x32 (binary version)", cifar.CIFAR100),
+    "imagenet": _imagenet("ImageNet, 1.3 million images of 1,000 classes, as folders or shards; streamed"),
+    "tiny-imagenet": _images("110,000 images of 200 classes of ImageNet, 64x64", tiny_imagenet.find),
+}

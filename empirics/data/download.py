@@ -1,0 +1,107 @@
+"""Downloads of published archives: the only code of this project that touches the network, at an explicit command."""
+
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from empirics.choices import choose
+from empirics.data.archives import ARCHIVES, Archive, check_archive
+from empirics.storage.data_files import DataError, replacing
+
+SCHEMES = ("https", "http")
+TIMEOUT = 30  # seconds without a byte
+CHUNK = 2**20
+
+Progress = Callable[[str], None]
+
+
+def fetch(name: str, folder: Path, *, url: str | None = None, progress: Progress = lambda line: None) -> Path:
+    """Download the archive of a data set, unless it is there.
+
+    Args:
+        name: key of `ARCHIVES`.
+        folder: where it is put.
+        url: a mirror, in place of the published address; the content must be the published one all the same.
+        progress: told how far it is, in lines of text.
+
+    Returns:
+        The archive, its size and MD5 checked.
+
+    Raises:
+        ConfigError: no archive is known by that name.
+        DataError: another file stands in its place, or what came is not the archive; nothing of it is left.
+    """
+    return download(ARCHIVES[choose(name, ARCHIVES, "archive")], folder, url, progress)
+
+
+def download(archive: Archive, folder: Path, url: str | None, progress: Progress) -> Path:
+    """`fetch`, for an archive of which size and MD5 are known."""
+    target = folder / archive.file
+    if target.exists():
+        check_archive(target, archive)
+        return target
+    url = url or archive.url
+    if urlsplit(url).scheme not in SCHEMES:
+        raise DataError(f"cannot download {archive.file} from {url!r}: only http and https addresses are used")
+    try:
+        with replacing(target) as temporary, open(temporary, "wb") as file, _open(url, archive) as response:
+            _receive(response, file, archive, progress)
+    except OSError as error:
+        raise DataError(f"cannot write {archive.file}: {error.strerror}: make room or choose another folder") from None
+    return target
+
+
+class _SameScheme(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https, or within the scheme of the first address."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        """The request that a redirect asks for, if its scheme is allowed."""
+        if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
+            raise urllib.error.URLError(f"it leads on to {newurl!r}, which is not followed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(url: str, archive: Archive) -> BinaryIO:
+    """The response of the server, its size checked if it says one."""
+    try:
+        response = urllib.request.build_opener(_SameScheme).open(url, timeout=TIMEOUT)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DataError(f"cannot download {archive.file} from {url}: {reason}") from None
+    length = response.headers.get("Content-Length")
+    if length not in (None, str(archive.size)):
+        response.close()
+        raise DataError(f"{url} offers {length} bytes, the published archive has {archive.size}")
+    return response
+
+
+def _receive(response: BinaryIO, file: BinaryIO, archive: Archive, progress: Progress) -> None:
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    for chunk in _chunks(response, archive):
+        size += len(chunk)
+        if size > archive.size:
+            raise DataError(f"more bytes came than the {archive.size} of {archive.file}: it is not the published one")
+        if 10 * size // archive.size > 10 * (size - len(chunk)) // archive.size:
+            progress(f"{archive.file}: {size / 1e6:.0f} of {archive.size / 1e6:.0f} MB")
+        digest.update(chunk)
+        file.write(chunk)
+    if size < archive.size:
+        raise DataError(f"the transfer of {archive.file} ended after {size} of {archive.size} bytes: fetch it again")
+    if digest.hexdigest() != archive.md5:
+        raise DataError(f"what came as {archive.file} has MD5 {digest.hexdigest()}, the published one {archive.md5}")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _chunks(response: BinaryIO, archive: Archive) -> Iterator[bytes]:
+    try:
+        while chunk := response.read(CHUNK):
+            yield chunk
+    except (OSError, http.client.HTTPException) as error:
+        raise DataError(f"the transfer of {archive.file} broke off: {error}: fetch it again") from None

@@ -1,0 +1,174 @@
+"""Data sets: what training asks of them, and those that are held in memory.
+
+Small images are one uint8 tensor a split: a batch is one gather, and no DataLoader is needed. Large images are streamed
+(`empirics.data.streaming`). Both answer to the same few calls, those of `Dataset`.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from empirics.data.augmentation import crop_batch, draw_augmentation
+from empirics.storage.data_files import DataError
+
+EVALUATION_BATCH = 512
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Dataset(Protocol):
+    """What training asks of a data set.
+
+    Splits are `train`, `test` and, where some training images are held out, `validation`. Batches are pairs of network
+    inputs, float32 of shape (n, channels, height, width), and labels, int64 of shape (n,), on the data set's device.
+    """
+
+    name: str
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of a network input."""
+
+    def labels(self, split: str) -> Tensor:
+        """Labels of a split in its order, int64, shape (n,); empty for a split that is not there."""
+
+    def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """One epoch: augmented batches in a random order, the last short one dropped.
+
+        Order and augmentation are a function of `generator` (on the CPU) alone.
+        """
+
+    def batches(self, split: str) -> Iterator[Batch]:
+        """Every image of a split once, in order, without augmentation."""
+
+    def images_at(self, split: str, index: Tensor) -> Batch:
+        """The images at these places of a split, without augmentation."""
+
+    def choose(self, train: Tensor, validation: Tensor) -> "Dataset":
+        """The same data set with only these places of its training split to train on, and those to validate on."""
+
+    def to(self, device: torch.device) -> "Dataset":
+        """The same data set, its batches on `device`."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images, uint8 of shape (n, channels, height, width), and labels, int64 of shape (n,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def at(self, index: Tensor) -> "Split":
+        """The images at these places."""
+        return Split(self.images[index], self.labels[index])
+
+    def to(self, device: torch.device) -> "Split":
+        """The same split on `device`."""
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A data set held as one uint8 tensor a split (a `Dataset`).
+
+    Args:
+        name: label of the data set in run names and figures.
+        train, test: the splits.
+        classes: number of classes.
+        mean, std: per channel, of the training pixels as stored, shape (channels, 1, 1).
+        pad: largest shift of the augmentation, in pixels; what comes in is 0, the smallest pixel.
+        flip: whether half of the training images are mirrored.
+        validation: training images that are held out.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: int
+    mean: Tensor
+    std: Tensor
+    pad: int
+    flip: bool
+    validation: Split | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        return tuple(self.train.images.shape[1:])
+
+    def labels(self, split: str) -> Tensor:
+        """Labels of a split; empty for a split that is not there."""
+        return torch.empty(0, dtype=torch.int64) if getattr(self, split) is None else getattr(self, split).labels
+
+    def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """One epoch of shifted and mirrored images; the last short batch is dropped."""
+        choices = draw_augmentation(len(self.train), self.pad, self.flip, generator).to(self.mean.device)
+        for start in range(0, len(self.train) - batch_size + 1, batch_size):
+            place = slice(start, start + batch_size)
+            batch = self.train.at(choices.order[place])
+            images = crop_batch(batch.images, choices.shifts[place], choices.flips[place], self.pad)
+            yield self.normalise(images), batch.labels
+
+    def batches(self, split: str) -> Iterator[Batch]:
+        """Every image of a split once, in order."""
+        data = getattr(self, split)
+        for start in range(0, len(data), EVALUATION_BATCH):
+            place = slice(start, start + EVALUATION_BATCH)
+            yield self.normalise(data.images[place]), data.labels[place]
+
+    def images_at(self, split: str, index: Tensor) -> Batch:
+        """The images at these places of a split."""
+        batch = getattr(self, split).at(index.to(self.mean.device))
+        return self.normalise(batch.images), batch.labels
+
+    def choose(self, train: Tensor, validation: Tensor) -> "InMemory":
+        """The same data set with only these training images, and those to validate on."""
+        held_out = self.train.at(validation) if len(validation) else None
+        return dataclasses.replace(self, train=self.train.at(train), validation=held_out)
+
+    def to(self, device: torch.device) -> "InMemory":
+        """The same data set on `device`."""
+        moved = {name: getattr(self, name).to(device) for name in ("train", "test", "mean", "std")}
+        held_out = None if self.validation is None else self.validation.to(device)
+        return dataclasses.replace(self, **moved, validation=held_out)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Network inputs, float32, of uint8 images of shape (n, channels, height, width)."""
+        return (images.float() - self.mean) / self.std
+
+
+def build(name: str, train: Split, test: Split, classes: int, pad: int, flip: bool) -> InMemory:
+    """A data set with the mean and deviation of its training pixels."""
+    mean, std = pixel_moments(train.images.split(1024))
+    return InMemory(name, train, test, classes, mean, std, pad, flip)
+
+
+def pixel_moments(parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every channel.
+
+    Counted over the 256 pixel values: exact, whatever the parts, and no float copy of the data set.
+
+    Args:
+        parts: uint8, each of shape (n, channels, height, width); together the images.
+
+    Returns:
+        Two float32 tensors of shape (channels, 1, 1).
+
+    Raises:
+        DataError: a channel is constant.
+    """
+    counts = sum(torch.stack([torch.bincount(c.flatten(), minlength=256) for c in part.unbind(1)]) for part in parts)
+    n, values = counts.sum(1, keepdim=True), torch.arange(256, dtype=torch.float64)
+    mean = (counts * values).sum(1, keepdim=True) / n
+    variance = (counts * (values - mean) ** 2).sum(1, keepdim=True) / n
+    if not (variance > 0).all():
+        raise DataError("a channel of the training images is constant: it carries nothing to learn from")
+    return mean.float()[:, :, None], variance.float().sqrt()[:, :, None]

@@ -1,0 +1,177 @@
+"""Pixels: image files decoded, safely, and kept as one memory-mapped array a split that all workers share."""
+
+import io
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from empirics.data.images import Images, ImageSet
+from empirics.storage.data_files import DataError, file_hash, open_regular, reason, replacing
+from empirics.storage.run_folder import StoreError, write_atomic
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# 64 million pixels: ten times the largest photograph of ImageNet, and below the limit at which Pillow warns
+MAX_PIXELS = 2**26
+CHUNK = 256
+RESIZE = "--image-size N streams and resizes them"
+
+
+def read_image(images: Images, place: int) -> "Image":
+    """One image, decoded to RGB; grey becomes RGB, transparency and orientation tags are left out of account.
+
+    Only JPEG and PNG are read, whatever the file is called, and none that would unfold to more than `MAX_PIXELS`.
+
+    Raises:
+        DataError: it is missing or cannot be decoded; names the image.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    data, where = images.read(place), images.where(place)
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(f"image {where} is {image.width}x{image.height}: more than {MAX_PIXELS} pixels")
+            if image.mode.startswith(("I", "F")):
+                raise DataError(f"image {where} has more than 8 bits a channel: convert it first")
+            return image.convert("RGB")
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"image {where} cannot be read: it is neither a JPEG nor a PNG") from None
+    except Exception as error:  # damaged bytes make Pillow raise errors of many kinds
+        raise DataError(f"image {where} cannot be read: {reason(error)}") from None
+
+
+def image_shape(images: Images, place: int) -> tuple[int, int, int]:
+    """(3, height, width) of one image, which is decoded for it."""
+    image = read_image(images, place)
+    return 3, image.height, image.width
+
+
+def check_one_size(images: ImageSet) -> tuple[int, int, int]:
+    """(3, height, width) of the images of a data set, of which the first of every class and split is looked at.
+
+    Raises:
+        DataError: one of them is unreadable, or of another size than the first.
+    """
+    shape = image_shape(images.train, 0)
+    for split in (images.train, images.test):
+        for place in first_of_each_class(split.labels):
+            _check_size(split, place, image_shape(split, place), shape)
+    return shape
+
+
+def first_of_each_class(labels: np.ndarray) -> list[int]:
+    """The first place of every class that occurs."""
+    return np.unique(labels, return_index=True)[1].tolist()
+
+
+def _check_size(images: Images, place: int, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if found != expected:
+        raise DataError(
+            f"image {images.where(place)} is {found[2]}x{found[1]}, the first is {expected[2]}x{expected[1]}: images "
+            f"of several sizes are not held in memory; {RESIZE}"
+        )
+
+
+def decode(images: Images, shape: tuple[int, int, int], out: np.ndarray, threads: int) -> None:
+    """Decode every image into its place of `out`.
+
+    Args:
+        images: n of them.
+        shape: (3, height, width) that every image must have.
+        out: uint8, shape (n, 3, height, width).
+        threads: that decode, at least 1; the result does not depend on them.
+
+    Raises:
+        DataError: the first image (in order) that is unreadable or of another size.
+    """
+
+    def fill(start: int) -> None:
+        for place in range(start, min(start + CHUNK, len(out))):
+            image = read_image(images, place)
+            _check_size(images, place, (3, image.height, image.width), shape)
+            out[place] = np.asarray(image).transpose(2, 0, 1)
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for _ in pool.map(fill, range(0, len(out), CHUNK)):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def cached(file: Path | None, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> np.ndarray:
+    """A uint8 array that `fill` makes: from `file` where it stands and has its hash, else made anew.
+
+    A file is mapped, not read: what processes look at is shared between them, and what one of them changes stays with
+    it. It is filled in place under another name, hashed and renamed, so memory never holds a second copy, a reader
+    never sees a part, and of two processes that make it at once the later one replaces the same bytes by the same.
+
+    Args:
+        file: a `.npy` file; its SHA-256 lies beside it. None makes the array in memory.
+        shape: of the array.
+        fill: writes every element of it.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
+    """
+    if file is None:
+        array = np.empty(shape, np.uint8)
+        fill(array)
+        return array
+    if not _stands(file, shape):
+        _make(file, shape, fill)
+    return np.load(file, mmap_mode="c", allow_pickle=False)
+
+
+def _stands(file: Path, shape: tuple[int, ...]) -> bool:
+    try:
+        if _read_stamp(file) != file_hash(file, "sha256"):
+            return False
+        header = np.load(file, mmap_mode="r", allow_pickle=False)
+        return header.shape == shape and header.dtype == np.uint8
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def _make(file: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> None:
+    try:
+        with replacing(file) as temporary:
+            with open(temporary, "r+b") as stream:
+                np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                _reserve(stream, stream.tell() + int(np.prod(shape)))
+                array = np.memmap(stream, np.uint8, "r+", offset=stream.tell(), shape=shape)
+                fill(array)
+                array.flush()
+                os.fsync(stream.fileno())
+            digest = file_hash(temporary, "sha256")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {file.name} to the cache: {error.strerror}: make room or free the folder"
+        ) from None
+    write_atomic(_stamp(file), f"{digest}\n".encode())
+
+
+def _reserve(stream: io.BufferedRandom, size: int) -> None:
+    """Take the room on disk now: a mapped file for which there is none ends the process when it is written."""
+    stream.flush()
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(stream.fileno(), 0, size)
+    else:
+        stream.truncate(size)
+
+
+def _read_stamp(file: Path) -> str:
+    with open_regular(_stamp(file)) as stream:
+        return stream.read(100).decode().strip()
+
+
+def _stamp(file: Path) -> Path:
+    return file.with_suffix(".sha256")

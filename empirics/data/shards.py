@@ -1,0 +1,391 @@
+"""Images in shards: tar files of samples, a sample being an image and its class (the convention of WebDataset).
+
+A sample is two neighbours KEY.jpg (or .jpeg, .png) and KEY.cls, the class as a number in text. The headers are read
+once: from then on an image is a shard, an offset and a size, and is read by itself. So an epoch's order is one
+permutation of the whole set, whatever the shards and threads are. The package webdataset, which reads shards from end
+to end and shuffles within a window, is not needed. Nothing is ever written out of a shard.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from empirics.data.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, ImageSet, check_classes, refuse_twice
+from empirics.storage import folders
+from empirics.storage.data_files import DamagedData, DataError, kind_in, listed, named, open_regular, printable, reason
+from empirics.storage.folders import is_clutter
+from empirics.storage.run_folder import StoreError, write_atomic
+
+LAYOUT = "expected (uncompressed) *.tar files with 'train' or 'val' in their names, or in train/ and val/"
+MAX_IMAGE_BYTES = 64 * 2**20
+MAX_SAMPLES = 20_000_000
+CLASS_TEXT = re.compile(rb"\s*([0-9]{1,5})\s*")
+CLASS_SUFFIX, CLASS_BYTES = ".cls", 16
+KNOWN_SUFFIXES = (CLASS_SUFFIX, *IMAGE_SUFFIXES, *OTHER_SUFFIXES)
+SHARD = re.compile(r".*\.tar", re.DOTALL)
+COMPRESSED = r".*\.(tar\.(gz|bz2|xz|zst|zstd|lz4|lzma|z|br|lz|lzo)|tgz|tbz2?|txz|tlz|tzst|zip|7z|rar)"
+# what a download leaves, a numbered copy, what `split` makes
+PART_OF_ONE = re.compile(r".*\.tar\.(part|partial|crdownload|download|tmp|[0-9]{1,4}|a[a-z])", re.DOTALL)
+NOT_WHOLE = re.compile(f"{COMPRESSED}|{PART_OF_ONE.pattern}", re.DOTALL)
+# the published archives hold images, or archives of them, and no samples
+PUBLISHED = re.compile(r"ilsvrc2012_img_(train|train_t3|val|test|test_v[0-9]+)\.tar")
+PART = 2**20
+INDEX = 3  # of indices that are kept: another number, and they are made anew
+COLUMNS = ("keys", "shard", "offsets", "lengths", "labels")
+
+
+@dataclass(frozen=True)
+class ShardImages:
+    """Images at known places of tar files (`Images`).
+
+    Args:
+        folder: of the shards.
+        shards: their names, relative to the folder.
+        keys: of the samples, bytes, shape (n,).
+        shard: the place of each image's shard in `shards`, shape (n,).
+        offsets, lengths: where in the shard its bytes are, shape (n,).
+        labels: int64, shape (n,).
+    """
+
+    folder: Path
+    shards: Sequence[str]
+    keys: np.ndarray
+    shard: np.ndarray
+    offsets: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+
+    def read(self, place: int) -> bytes:
+        """The bytes of one image."""
+        length = int(self.lengths[place])
+        try:
+            with open_regular(self.folder / self.shards[self.shard[place]]) as shard:
+                shard.seek(int(self.offsets[place]))
+                data = shard.read(length)
+        except OSError as error:
+            raise DamagedData(f"{self.where(place)} cannot be read: {error.strerror}") from None
+        if len(data) != length:
+            raise DamagedData(f"{self.where(place)} is cut short: {len(data)} of {length} bytes")
+        return data
+
+    def where(self, place: int) -> str:
+        """Shard and key."""
+        return f"{printable(self.shards[self.shard[place]])}: {self.keys[place].decode(errors='replace')}"
+
+    def sizes(self) -> Iterable[str]:
+        """Shard, key, size and label of each image."""
+        for shard, key, length, label in zip(self.shard, self.keys, self.lengths, self.labels, strict=True):
+            yield f"{self.shards[shard]} {key.decode(errors='surrogateescape')} {length} {label}"
+
+
+def shard_names(folder: Path) -> dict[str, list[str]]:
+    """The shards of each split, in the order of their names, relative to the folder; none where there are none.
+
+    Raises:
+        DataError: a name that says both splits, or another than its folder; one shard under two names; shards of one
+            split only, or of both and beside them compressed or partial ones, ones that name no split or lie in folders
+            within a split; a folder that may not be listed, a shard that is a link which leads nowhere.
+    """
+    names = _by_split(folder, SHARD)
+    if any(names.values()) and (odd := _called_like_shards(folder)):
+        raise DataError(
+            f"{printable(odd[0])} is a folder, and called like a shard: rename it, or take it out: {LAYOUT}"
+        )
+    every = [name for found in names.values() for name in found]
+    refuse_twice(folder, every, lambda name: f"shard {printable(name)!r}")
+    missing = [split for split, found in names.items() if not found]
+    if len(missing) == 1:
+        there = next(name for found in names.values() for name in found)
+        raise DataError(
+            f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}; take "
+            f"{printable(there)!r} out if it is no shard"
+        )
+    if not missing:
+        _refuse_beside(folder)
+    return names
+
+
+def _refuse_beside(folder: Path) -> None:
+    """Refuse what looks like a shard, and would be left out."""
+    if odd := [name for found in _by_split(folder, NOT_WHOLE).values() for name in found]:
+        partial = PART_OF_ONE.fullmatch(odd[0].lower())
+        what = "a part or a copy of one: make it whole" if partial else "compressed: unpack it"
+        raise DataError(f"shard {printable(odd[0])!r} is {what}, or take it away: {LAYOUT}")
+    for name in _ending(folder, "", SHARD):
+        if not any(split in name.lower() for split in ("train", "val", "test")):
+            raise DataError(f"shard {printable(name)!r} names no split: rename it, or take it out: {LAYOUT}")
+    for split in ("train", "val"):
+        if kind_in(folder, split) == folders.FOLDER and (deep := _shards_within(folder, split)):
+            raise DataError(f"shard {printable(deep)!r} lies in a folder within {split}/: move it to {split}/")
+
+
+def _shards_within(folder: Path, split: str) -> str | None:
+    """The first shard in the folders within that of a split, links not followed."""
+    waiting = [split]
+    while waiting:
+        within = waiting.pop()
+        if within.rpartition("/")[2] == folders.LOST_AND_FOUND:
+            continue
+        for name, kind in listed(folder, within, spare=lambda name: True):
+            path = f"{within}/{name}"
+            if kind == folders.FOLDER and not os.path.islink(folder / path):
+                waiting.append(path)
+            elif kind == folders.FILE and within != split and _is_named(name, SHARD):
+                return path
+    return None
+
+
+def _is_named(name: str, pattern: re.Pattern[str]) -> bool:
+    return pattern.fullmatch(name.lower()) is not None and not PUBLISHED.fullmatch(name.lower())
+
+
+def _by_split(folder: Path, pattern: re.Pattern[str]) -> dict[str, list[str]]:
+    """The files of each split with such names, in the order of their names, relative to the folder."""
+    names: dict[str, list[str]] = {"train": [], "val": []}
+    found = [name for within in ("", "train", "val") for name in _ending(folder, within, pattern)]
+    for name in sorted(found, key=lambda name: name.split("/")):
+        within, _, _ = name.rpartition("/")
+        splits = [split for split in names if split == within or split in name[len(within) :].lower()]
+        if len(splits) == 2:
+            raise DataError(f"shard {printable(name)!r} names both splits: rename it, or take it out: {LAYOUT}")
+        for split in splits:
+            names[split].append(name)
+    return names
+
+
+def _ending(folder: Path, within: str, pattern: re.Pattern[str]) -> list[str]:
+    """The files with such names in a folder, or in one in it that need not be there; relative to the folder."""
+    return [name for name, kind in _named_so(folder, within, pattern) if kind != folders.FOLDER]
+
+
+def _called_like_shards(folder: Path) -> list[str]:
+    there = [found for within in ("", "train", "val") for found in _named_so(folder, within, SHARD)]
+    return [name for name, kind in there if kind == folders.FOLDER]
+
+
+def _named_so(folder: Path, within: str, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+    if within and kind_in(folder, within) != folders.FOLDER:
+        return []
+    there = listed(folder, within, lambda name: _is_named(name, pattern))
+    return [(f"{within}/{name}" if within else name, kind) for name, kind in there]
+
+
+def find(folder: Path, index_folder: Path | None = None) -> ImageSet:
+    """The images of both splits, in the order of shards and samples; classes are numbers.
+
+    Args:
+        folder: of the shards.
+        index_folder: where the index is kept, so that headers are read once; it is made anew when the name, size or
+            time of a shard changes. None reads the headers.
+
+    Raises:
+        DataError: a damaged shard or an incomplete sample, with its name; a class without an image in a split.
+    """
+    names = shard_names(folder)
+    train, test = (_kept(folder, names[split], index_folder) for split in names)
+    for split, found in zip(names, (train, test), strict=True):
+        if not len(found.labels):
+            raise DataError(f"the shards of {split} hold no sample, an image and its class (.cls): {LAYOUT}")
+    classes = [str(label) for label in range(max(train.labels.max(initial=-1), test.labels.max(initial=-1)) + 1)]
+    check_classes(train.labels, test.labels, classes, "classes are numbered from 0 without gaps")
+    return ImageSet(classes, train, test)
+
+
+def _kept(folder: Path, shards: Sequence[str], index_folder: Path | None) -> ShardImages:
+    """The index of these shards, from disk if it stands there."""
+    if index_folder is None:
+        return index(folder, shards)
+    file = index_folder / f"shards-{_stamp(folder, shards)[:16]}.npz"
+    try:
+        with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
+            return ShardImages(folder, shards, *(arrays[name] for name in COLUMNS))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        images, data = index(folder, shards), io.BytesIO()
+        np.savez(data, allow_pickle=False, **{name: getattr(images, name) for name in COLUMNS})
+        with contextlib.suppress(StoreError):  # someone else's results, that may be read alone: read the headers again
+            write_atomic(file, data.getvalue())
+        return images
+
+
+def _stamp(folder: Path, shards: Sequence[str]) -> str:
+    """What changes when a shard does, without reading it.
+
+    Raises:
+        DataError: one may not be looked at.
+    """
+    stamp = hashlib.sha256(b"%d\n" % INDEX)
+    for name in shards:
+        with named(f"shard {printable(name)}", "read"):
+            stat = (folder / name).stat()
+        stamp.update(f"{printable(name)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return stamp.hexdigest()
+
+
+def index(folder: Path, shards: Sequence[str]) -> ShardImages:
+    """Read the headers of these shards.
+
+    Raises:
+        DataError: a damaged shard, or an incomplete sample.
+    """
+    rows: list[tuple[bytes, int, int, int, int]] = []
+    for place, name in enumerate(shards):
+        rows += [(key, place, *numbers) for key, numbers in _samples(folder, name)]
+        if len(rows) > MAX_SAMPLES:
+            raise DataError(f"data folder {folder.name!r} holds more than {MAX_SAMPLES} samples")
+    keys, numbers = [row[0] for row in rows], np.array([row[1:] for row in rows], np.int64).reshape(-1, 4)
+    return ShardImages(folder, shards, np.array(keys, np.bytes_), *np.ascontiguousarray(numbers.T))
+
+
+def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, int]]]:
+    """Key, offset, length and label of every sample of a shard, in the order of the images.
+
+    The suffix of a member begins at its last dot. Where that leaves an image or a class without the other, it may be a
+    further field of a sample whose key ends at the first dot, such as `7.mask.png` beside `7.jpg` and `7.cls`.
+    """
+    images: dict[str, tuple[int, int]] = {}
+    labels: dict[str, int | DataError] = {}
+    others: dict[str, str] = {}
+    files: dict[tuple[str, bool], str] = {}
+    hidden: dict[str, bool] = {}
+    where = f"shard {printable(name)}"
+    for tar, member in _members(folder / name, where):
+        key, suffix = _split_name(member.name)
+        if _is_hidden(member.name):
+            if hidden.setdefault(key, suffix == CLASS_SUFFIX) != (suffix == CLASS_SUFFIX):
+                raise DataError(
+                    f"{where}: sample {printable(key)!r} lies in a folder that begins with a period, as "
+                    "hidden ones do: rename it"
+                )
+            continue
+        found = labels if suffix == CLASS_SUFFIX else images if suffix in IMAGE_SUFFIXES else None
+        if found is None:
+            others.setdefault(key, member.name)
+            continue
+        if key in found:
+            first = files[key, found is labels]
+            if first == member.name:
+                raise DataError(f"{where} holds {printable(first)!r} twice")
+            what = f"sample {printable(key)!r} has two {'classes' if found is labels else 'images'}"
+            raise DataError(
+                f"{where}: {what}, {printable(first)!r} and {printable(member.name)!r}: take one of them out"
+            )
+        files[key, found is labels] = member.name
+        if found is labels:
+            labels[key] = _class(tar, member, where)
+        elif member.size > MAX_IMAGE_BYTES:
+            raise DataError(f"{where}: image {printable(key)!r} has {member.size} bytes, more than {MAX_IMAGE_BYTES}")
+        else:
+            images[key] = member.offset_data, member.size
+    whole = images.keys() & labels.keys()
+    odd = sorted(key for key in images.keys() ^ labels.keys() if _first_key(key) not in whole)
+    if odd:
+        lacks = "class (.cls)" if odd[0] in images else "image"
+        of_another = others.get(odd[0]) if lacks == "image" else None
+        hint = LAYOUT if of_another is None else f"{printable(of_another)!r} is of a kind that is not read: convert it"
+        raise DataError(f"{where}: sample {printable(odd[0])!r} has no {lacks}: {hint}")
+    for key, member in others.items():
+        if key not in whole and (key in labels or _first_key(key) not in whole):
+            raise DataError(f"{where}: {printable(member)!r} is an image of a kind that is not read: convert it")
+    for key, label in labels.items():
+        if key in whole and isinstance(label, DataError):
+            raise label
+    return ((os.fsencode(key), (*place, labels[key])) for key, place in images.items() if key in whole)
+
+
+def _members(path: Path, where: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """The images and classes of a shard, and the images of kinds that are not read; whatever else it holds is ignored.
+
+    A file that several shards were joined into with `cat` is read to its end.
+    """
+    try:
+        with open_regular(path) as raw, io.BufferedReader(raw) as file:
+            start: int | None = 0
+            while start is not None:
+                file.seek(start)
+                with tarfile.open(fileobj=file, mode="r:") as tar:
+                    yield from ((tar, member) for member in tar if _is_wanted(member, where))
+                    start = _next_archive(file, tar.offset, where)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DamagedData(f"{where} cannot be read: {reason(error)}") from None
+
+
+def _is_wanted(member: tarfile.TarInfo, where: str) -> bool:
+    """Whether a member is an image or a class, and no clutter.
+
+    Raises:
+        DataError: it is by its name, and no plain file: its bytes are not there; or its key begins with a period.
+    """
+    parts = _parts(member.name)
+    left = [part for part in parts[:-1] if is_clutter(part) and not part.startswith(".")]
+    if not member.name.lower().endswith(KNOWN_SUFFIXES) or member.isdir() or left:
+        return False
+    if is_clutter(parts[-1]):
+        if parts[-1].startswith(("._", "~$")):  # what a Mac puts beside a file, or an office
+            return False
+        if _is_hidden(member.name):
+            return False
+        raise DataError(f"{where}: {printable(member.name)!r} begins with a period, as hidden files do: rename it")
+    if _is_hidden(member.name):
+        return member.isreg()
+    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+        raise DataError(
+            f"{where}: {printable(member.name)!r} is a link, or no plain file: make the shard with "
+            "`tar --dereference --hard-dereference`"
+        )
+    return True
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".", "..")]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a member lies in a folder that begins with a period."""
+    return any(part.startswith(".") for part in _parts(name)[:-1])
+
+
+def _next_archive(file: BinaryIO, end: int, where: str) -> int | None:
+    """Where the next archive in a file begins; None where nothing but zeros follows.
+
+    Raises:
+        DataError: the archive does not end there: tarfile takes a damaged header for the end, and only zeros are one.
+    """
+    file.seek(end)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise DamagedData(f"{where} is damaged or cut short at byte {end}")
+    while part := file.read(PART):
+        if rest := part.lstrip(b"\0"):
+            return (file.tell() - len(rest)) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+    return None
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    """Key and suffix of a member: the suffix begins at the last dot of the last part of the name."""
+    folder, slash, file = name.rpartition("/")
+    key, dot, suffix = file.rpartition(".")
+    return folder + slash + key, (dot + suffix).lower()
+
+
+def _first_key(key: str) -> str:
+    """The part of a key up to the first dot of its last part."""
+    folder, slash, file = key.rpartition("/")
+    return folder + slash + file.partition(".")[0]
+
+
+def _class(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> int | DataError:
+    """The class that a .cls file says, a whole number in text and nothing else; or the error that it says another."""
+    text = tar.extractfile(member).read(CLASS_BYTES) if member.size <= CLASS_BYTES else b"..."
+    if not (match := CLASS_TEXT.fullmatch(text)):
+        return DataError(f"{where}: {printable(member.name)!r} says {text!r}, expected a class from 0 to 99999")
+    return int(match[1])

@@ -1,0 +1,201 @@
+"""Data sets too large for memory: images are decoded when their batch is due, by threads that run a little ahead."""
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from empirics.data.crops import evaluation_view, training_view
+from empirics.data.images import Images, ImageSet
+from empirics.data.in_memory import Batch, pixel_moments
+from empirics.data.pixels import first_of_each_class, read_image
+
+AHEAD = 2  # batches that are decoded while one is used
+CHUNK = 8  # images that a thread takes at a time
+PIXELS = 2**23  # of an evaluation batch
+SAMPLE = 2048  # images that mean and deviation are taken from
+
+# places in a split, and a seed for each training view; no seeds for evaluation views
+Plan = tuple[Tensor, Tensor | None]
+Moments = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class StreamSplit:
+    """Some images of a split: those at `places`, int64 of shape (n,)."""
+
+    images: Images
+    places: Tensor
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def labels(self) -> Tensor:
+        """int64, shape (n,)."""
+        return torch.from_numpy(self.images.labels)[self.places]
+
+    def at(self, index: Tensor) -> "StreamSplit":
+        """The images at these places of this split."""
+        return StreamSplit(self.images, self.places[index])
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A data set that is read while it is used (a `Dataset`).
+
+    An epoch's order is one permutation of all training images, and every image has a generator of its own for its
+    crop: threads, shards and folders change nothing but the time. Threads, since workers of a sweep may not start
+    processes; Pillow lets go of the interpreter while it decodes and resizes.
+
+    Args:
+        name: label of the data set in run names and figures.
+        train, test: the splits.
+        classes: number of classes.
+        mean, std: per channel, of pixels from 0 to 255, shape (channels, 1, 1).
+        size: pixels a side of what the network sees.
+        threads: that decode, at least 1.
+        validation: training images that are held out.
+        device: of the batches.
+    """
+
+    name: str
+    train: StreamSplit
+    test: StreamSplit
+    classes: int
+    mean: Tensor
+    std: Tensor
+    size: int
+    threads: int = 1
+    validation: StreamSplit | None = None
+    device: torch.device = torch.device("cpu")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(3, size, size)."""
+        return 3, self.size, self.size
+
+    def labels(self, split: str) -> Tensor:
+        """Labels of a split; empty for a split that is not there."""
+        data = getattr(self, split)
+        return (torch.empty(0, dtype=torch.int64) if data is None else data.labels).to(self.device)
+
+    def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """One epoch of random crops, mirrored half of the time; the last short batch is dropped."""
+        n = len(self.train)
+        order = torch.randperm(n, generator=generator)
+        seeds = torch.randint(0, 2**63 - 1, (n,), generator=generator)
+        starts = range(0, n - batch_size + 1, batch_size)
+        plans = ((order[start : start + batch_size], seeds[start : start + batch_size]) for start in starts)
+        return self._stream(self.train, plans)
+
+    def batches(self, split: str) -> Iterator[Batch]:
+        """Every image of a split once, in order: the centre of each."""
+        data = getattr(self, split)
+        size = max(1, min(512, PIXELS // self.size**2))
+        return self._stream(data, ((places, None) for places in torch.arange(len(data)).split(size)))
+
+    def images_at(self, split: str, index: Tensor) -> Batch:
+        """The centre of the images at these places of a split."""
+        return next(self._stream(getattr(self, split), [(index.cpu(), None)]))
+
+    def choose(self, train: Tensor, validation: Tensor) -> "Stream":
+        """The same data set with only these training images, and those to validate on."""
+        held_out = self.train.at(validation) if len(validation) else None
+        return dataclasses.replace(self, train=self.train.at(train), validation=held_out)
+
+    def to(self, device: torch.device) -> "Stream":
+        """The same data set, its batches on `device`."""
+        moved = {name: getattr(self, name).to(device) for name in ("mean", "std")}
+        return dataclasses.replace(self, **moved, device=torch.device(device))
+
+    def _stream(self, split: StreamSplit, plans: Iterable[Plan]) -> Iterator[Batch]:
+        labels = split.labels
+        for (index, _), images in decoded(split, plans, self.size, self.threads):
+            # bytes go to the device, numbers are made there
+            pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
+            yield pixels.float().sub_(self.mean).div_(self.std), labels[index].to(self.device)
+
+
+def decoded(split: StreamSplit, plans: Iterable[Plan], size: int, threads: int) -> Iterator[tuple[Plan, np.ndarray]]:
+    """The views of one batch after the other, uint8 of shape (n, size, size, 3), each with its plan.
+
+    At most `AHEAD` batches are decoded ahead of the one that is used. The threads end with the iteration, however it
+    ends.
+
+    Raises:
+        DataError: the first image of a batch that cannot be read.
+    """
+    pool, waiting = ThreadPoolExecutor(threads), deque()
+    try:
+        for plan in plans:
+            waiting.append((plan, *_submit(pool, split, plan, size)))
+            if len(waiting) > AHEAD:
+                yield _finished(*waiting.popleft())
+        while waiting:
+            yield _finished(*waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ThreadPoolExecutor, split: StreamSplit, plan: Plan, size: int) -> tuple[np.ndarray, list[Future]]:
+    index, seeds = plan
+    images, places = np.empty((len(index), size, size, 3), np.uint8), split.places[index].tolist()
+    view = _viewer(size, None if seeds is None else seeds.tolist())
+
+    def fill(start: int) -> None:
+        for i in range(start, min(start + CHUNK, len(places))):
+            images[i] = view(read_image(split.images, places[i]), i)
+
+    return images, [pool.submit(fill, start) for start in range(0, len(places), CHUNK)]
+
+
+def _viewer(size: int, seeds: list[int] | None) -> Callable[..., np.ndarray]:
+    """What the network sees of an image at a place in a batch."""
+    if seeds is None:
+        return lambda image, i: evaluation_view(image, size)
+    return lambda image, i: training_view(image, size, np.random.default_rng(seeds[i]))
+
+
+def _finished(plan: Plan, images: np.ndarray, futures: list[Future]) -> tuple[Plan, np.ndarray]:
+    for future in futures:
+        future.result()
+    return plan, images
+
+
+def stream(name: str, images: ImageSet, size: int, threads: int, moments: Moments | None = None) -> Stream:
+    """A streamed data set, of which the first image of every class and split is decoded now.
+
+    Args:
+        name: label of the data set.
+        images: the splits.
+        size: pixels a side of what the network sees.
+        threads: that decode.
+        moments: mean and deviation of each channel; None takes them from at most 2,048 evenly spaced training images.
+
+    Raises:
+        DataError: one of the images looked at cannot be read.
+    """
+    splits = [StreamSplit(part, torch.arange(len(part.labels))) for part in (images.train, images.test)]
+    for split in splits:
+        for _ in _centres(split, first_of_each_class(split.images.labels), size, threads):
+            pass
+    mean, std = moments or sample_moments(splits[0], size, threads)
+    return Stream(name, *splits, len(images.classes), mean, std, size, threads)
+
+
+def sample_moments(split: StreamSplit, size: int, threads: int) -> Moments:
+    """Mean and deviation of the pixels of evenly spaced images."""
+    evenly = np.linspace(0, len(split) - 1, min(SAMPLE, len(split))).round().astype(np.int64)
+    return pixel_moments(_centres(split, evenly, size, threads))
+
+
+def _centres(split: StreamSplit, index: Sequence[int], size: int, threads: int) -> Iterator[Tensor]:
+    """The centre of these images, uint8, in parts of shape (n, 3, size, size)."""
+    plans = ((places, None) for places in torch.as_tensor(index).split(64))
+    return (torch.from_numpy(views).permute(0, 3, 1, 2) for _, views in decoded(split, plans, size, threads))

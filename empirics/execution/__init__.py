@@ -1,0 +1,1 @@
+"""Tasks side by side: workers, progress, estimates, interrupts."""

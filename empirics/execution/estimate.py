@@ -1,0 +1,111 @@
+"""What a plan will cost, from throughput measured on this machine just now."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from empirics import models
+from empirics.config import RunConfig
+from empirics.data.datasets import Dataset, Split, build
+from empirics.execution.tasks import Task, wall_seconds
+from empirics.pruning import masks
+from empirics.runs.context import initial_network
+from empirics.storage.run_folder import disk_bytes
+from empirics.train import evaluate, sgd, train_epoch
+
+# as many pixels as one measured batch may hold: large images are measured in small batches and scaled
+PIXELS = 2**17
+STEPS, SECONDS = 12, 2
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Images a second in training and in evaluation."""
+
+    training: float
+    evaluation: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds on the given number of workers, seconds on one, and bytes on disk."""
+
+    wall_seconds: float
+    work_seconds: float
+    disk: int
+
+
+def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, classes: int) -> Dataset:
+    """Noise of the right shape, for estimates made before the data are there."""
+    draw = torch.Generator().manual_seed(0)
+    n = max(1, min(n_train, PIXELS // (shape[1] * shape[2])))
+    images = torch.randint(0, 256, (n, *shape), generator=draw, dtype=torch.uint8)
+    labels = torch.randint(0, classes, (n,), generator=draw)
+    return build("random", Split(images, labels), Split(images, labels), classes, 1, False)
+
+
+def measure(config: RunConfig, dataset: Dataset) -> Throughput:
+    """Throughput of the config's network on the data set's device, from a few steps of the real training loop."""
+    pixels, n = dataset.shape[1] * dataset.shape[2], len(dataset.labels("train"))
+    device = next(_steps(dataset, 1, 1).batches("train"))[0].device
+    room = n if device.type == "cuda" else PIXELS // pixels  # a GPU is slow on parts of its batch
+    batch = max(2, min(config.batch_size, n, room))
+    one = _steps(dataset, batch, 1)
+    model = initial_network(config, 0, dataset).to(device)
+    # with masks, since that is what most levels train under
+    half = masks.dense(models.prunable_weights(model))
+    for mask in half.values():
+        mask.view(-1)[::2] = False
+    quick = dataclasses.replace(config, batch_size=batch, micro_batch=math.gcd(config.micro_batch, batch))
+    optimizer = sgd(model, half, quick)
+
+    def seconds(data: Dataset) -> float:
+        started = time.perf_counter()
+        train_epoch(model, optimizer, data, torch.Generator().manual_seed(0), quick, lambda step: config.lr, 0)
+        return time.perf_counter() - started
+
+    seconds(one)  # the first step of all is slow
+    steps = max(1, min(STEPS, int(SECONDS / seconds(one))))
+    few = _steps(dataset, batch, steps)
+    training = batch * steps / min(seconds(few) for _ in range(2))
+    started = time.perf_counter()
+    evaluate(model, few, "train", config.precision)
+    return Throughput(training, batch * steps / (time.perf_counter() - started))
+
+
+def _steps(dataset: Dataset, batch: int, steps: int) -> Dataset:
+    """As much of a data set as so many steps take."""
+    return dataset.choose(torch.arange(batch * steps) % len(dataset.labels("train")), torch.arange(0))
+
+
+def estimate(
+    tasks: Sequence[Task], throughput: Throughput, dataset: Dataset, n_train: int, n_test: int, workers: int
+) -> Estimate:
+    """Time and disk of a plan.
+
+    Args:
+        tasks: from `unfinished`.
+        throughput: from `measure`.
+        dataset: gives the networks their inputs and classes.
+        n_train, n_test: images in each split.
+        workers: processes side by side.
+    """
+
+    def seconds(task: Task) -> float:
+        steps = n_train // task.config.batch_size
+        epochs = task.epochs + task.config.rewind_epoch  # weight rewinding runs the dense run's first epochs again
+        evaluated = epochs * n_test + len(task.levels) * (n_train + n_test)
+        return epochs * steps * task.config.batch_size / throughput.training + evaluated / throughput.evaluation
+
+    disk = 0
+    for task in tasks:
+        state = initial_network(task.config, 0, dataset).state_dict()
+        prunable = [name for name, value in state.items() if value.dim() >= 2]
+        once = disk_bytes({name: tuple(value.shape) for name, value in state.items()}, prunable)
+        disk += once * (len(task.levels) + task.config.is_dense)
+    work = sum(seconds(task) for task in tasks)
+    return Estimate(wall_seconds(tasks, seconds, workers), work, disk)

@@ -1,0 +1,16 @@
+"""Imported first by the fork server, and by nothing else: it must outlive the signals that a process group is sent.
+
+Where it ended before the workers, the sweep could no longer wait for them to write their last epoch. Workers set
+handlers of their own.
+"""
+
+import signal
+
+from empirics.execution.interrupts import ENDS
+
+for number in ENDS:
+    signal.signal(number, signal.SIG_IGN)
+
+import torch  # noqa: E402
+
+torch.use_deterministic_algorithms(True)  # what it imports at its first call takes a second, of every worker otherwise

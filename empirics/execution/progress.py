@@ -1,0 +1,109 @@
+"""Progress of a sweep: bars with rate and time left on a terminal, one plain line a level elsewhere."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from empirics.execution.tasks import Key, Task
+from empirics.execution.workers import Event
+
+
+def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
+    """A context manager that takes the events of `sweep.execute` by being called with them.
+
+    Args:
+        tasks: that will run.
+        stream: where progress is shown; standard error, as it is now, for None.
+    """
+    stream = sys.stderr if stream is None else stream
+    return Bars(tasks) if stream.isatty() else Lines(tasks, stream)
+
+
+def _last_epoch_of_level(event: Event) -> bool:
+    config, metrics = event.task.config, event.epoch
+    return metrics.epoch + 1 == config.cycles_at(metrics.level) * config.epochs
+
+
+def _label(task: Task) -> str:
+    return f"{task.config.name} (seed {task.seed})"  # the arm alone would be that of several studies
+
+
+class Lines:
+    """One line a level, and one a run that failed."""
+
+    def __init__(self, tasks: Sequence[Task], stream: TextIO) -> None:
+        self._total, self._stream = len(tasks), stream
+        self._done, self._started = 0, time.monotonic()
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def __call__(self, event: Event) -> None:
+        """Print what is worth a line."""
+        self._done += event.kind == "finished"
+        if event.kind == "epoch" and _last_epoch_of_level(event):
+            metrics = event.epoch
+            text = (
+                f"level {metrics.level}: test accuracy {metrics.test_accuracy:.3f}, {metrics.images_per_s:.0f} images/s"
+            )
+        elif event.message:
+            text = f"{event.kind}: {event.message}"
+        else:
+            return
+        clock = f"{time.monotonic() - self._started:6.0f} s"
+        print(
+            f"{clock}  {self._done}/{self._total} runs done  {_label(event.task)} {text}", file=self._stream, flush=True
+        )
+
+
+class Bars:
+    """A bar for all epochs, and one for each run at work."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        from rich import progress
+        from rich.console import Console
+        from rich.text import Text
+
+        class _Rate(progress.ProgressColumn):
+            """Epochs a second."""
+
+            def render(self, task: progress.Task) -> Text:
+                """The rate, once there is one."""
+                return Text("" if task.speed is None else f"{task.speed:.1f} epochs/s")
+
+        self._progress = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            _Rate(),
+            progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._all = self._progress.add_task(f"all {len(tasks)} runs", total=sum(task.epochs for task in tasks))
+        self._bars: dict[Key, Any] = {}
+
+    def __enter__(self) -> "Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Move the bars."""
+        key = event.task.key
+        if event.kind == "started":
+            self._bars[key] = self._progress.add_task(_label(event.task), total=event.task.epochs)
+        elif event.kind == "epoch":
+            self._progress.advance(self._bars[key])
+            self._progress.advance(self._all)
+        else:
+            if event.message:
+                text = f"{_label(event.task)} {event.kind}: {event.message}"
+                self._progress.console.print(text, markup=False, highlight=False)
+            if key in self._bars and event.kind != "remark":
+                self._progress.remove_task(self._bars.pop(key))

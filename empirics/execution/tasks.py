@@ -1,0 +1,179 @@
+"""What is to be trained: tasks that build on one another, the order that wastes least time, and a study's record."""
+
+import dataclasses
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from empirics.config import RunConfig
+from empirics.names import study_name
+from empirics.storage.run_folder import RunFolder
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run and seed.
+
+    Args:
+        config: the run.
+        seed: at least 0.
+        needs: the tasks whose results it builds on.
+        standing: levels that need no training, since they are whole.
+    """
+
+    config: RunConfig
+    seed: int
+    needs: tuple[Key, ...]
+    standing: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Run name and seed."""
+        return self.config.name, self.seed
+
+    @property
+    def levels(self) -> list[int]:
+        """The levels still to train."""
+        return [level for level in self.config.trained_levels if level not in self.standing]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs still to train, over the levels and their cycles."""
+        a_cycle = self.config.epochs - self.config.rewind_epoch
+        return a_cycle * sum(self.config.cycles_at(level) for level in self.levels)
+
+
+def plan_tasks(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]:
+    """Every task of these runs and seeds, dense runs included, each after the ones it needs.
+
+    Raises:
+        ValueError: a run takes the masks of one that is not in the plan before it.
+    """
+    tasks: dict[Key, Task] = {}
+    for seed in seeds:
+        for config in configs:
+            dense = config.dense
+            tasks.setdefault((dense.name, seed), Task(dense, seed, ()))
+            if config.is_dense:
+                continue
+            needs = [(dense.name, seed)] + ([(config.mask_run, seed)] if config.mask_run else [])
+            missing = [run for run, s in needs if (run, s) not in tasks]
+            if missing:
+                raise ValueError(
+                    f"run {config.name} needs run {missing[0]}, which is not planned before it: add that arm"
+                )
+            tasks.setdefault((config.name, seed), Task(config, seed, tuple(needs)))
+    return list(tasks.values())
+
+
+def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
+    """The tasks that still have something to train; needs that are done are dropped from them.
+
+    What builds on one of them stays too, though it may be whole: it must be looked at again once that one is trained.
+    """
+    left, open_keys = [], set()
+    for task in tasks:
+        folder = RunFolder(results, task.config.name, task.seed)
+        if open_keys & set(task.needs) or not folder.is_complete(task.config):
+            whole = tuple(level for level in task.config.trained_levels if folder.level_record(level) is not None)
+            left.append(dataclasses.replace(task, standing=whole))
+            open_keys.add(task.key)
+    return [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in open_keys)) for task in left]
+
+
+class Schedule:
+    """Hands out ready tasks, those with the longest chain of work behind them first.
+
+    Args:
+        tasks: each after the ones it needs.
+        cost: of a task, in any unit.
+    """
+
+    def __init__(self, tasks: Sequence[Task], cost: Callable[[Task], float]) -> None:
+        self._waiting = {task.key: (task, set(task.needs)) for task in tasks}
+        chain: dict[Key, float] = {}
+        for task in reversed(tasks):
+            behind = [chain[other.key] for other in tasks if task.key in other.needs]
+            chain[task.key] = cost(task) + max(behind, default=0.0)
+        self._rank = {task.key: (-chain[task.key], i) for i, task in enumerate(tasks)}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def next(self) -> Task | None:
+        """A task whose needs are met, or None while there is none."""
+        ready = [task for task, needs in self._waiting.values() if not needs]
+        if not ready:
+            return None
+        task = min(ready, key=lambda task: self._rank[task.key])
+        del self._waiting[task.key]
+        return task
+
+    def finish(self, key: Key) -> None:
+        """The task is done: those that need it may start."""
+        for _, needs in self._waiting.values():
+            needs.discard(key)
+
+    def drop_dependents(self, key: Key) -> list[Task]:
+        """The task failed: take out everything that builds on it."""
+        dropped = []
+        for task in [task for task, needs in self._waiting.values() if key in needs]:
+            if self._waiting.pop(task.key, None):
+                dropped += [task, *self.drop_dependents(task.key)]
+        return dropped
+
+
+def wall_seconds(tasks: Sequence[Task], seconds: Callable[[Task], float], workers: int) -> float:
+    """Time that the tasks take on `workers` processes, by playing the schedule through."""
+    schedule, running, now = Schedule(tasks, seconds), [], 0.0
+    while len(schedule) or running:
+        while len(running) < workers and (task := schedule.next()) is not None:
+            heapq.heappush(running, (now + seconds(task), task.key))
+        now, key = heapq.heappop(running)
+        schedule.finish(key)
+    return now
+
+
+def study_record(
+    base: str,
+    changed: Mapping[str, Any],
+    plain: RunConfig,
+    configs: Mapping[str, RunConfig],
+    seeds: Sequence[int],
+    command: str,
+) -> dict[str, Any]:
+    """The record of a study: which run is which arm, and the command that makes them.
+
+    Args:
+        base: key of the preset.
+        changed: the settings of the preset that were changed, if any.
+        plain: the arm `imp` of the study, whether it is trained or not: what all arms have in common is read from it.
+        configs: arm -> run.
+        seeds: trained now.
+        command: what makes the runs.
+    """
+    preset = ", ".join([base, *(f"{name}={_label(value)}" for name, value in changed.items())])
+    return {
+        "study": study_name(preset, plain.dataset),
+        "preset": preset,
+        "base": base,
+        "changed": dict(changed),
+        "dataset": plain.dataset,
+        "data_hash": plain.data_hash,
+        "model": plain.model,
+        "width": plain.width,
+        "dense_run": plain.dense.name,
+        "arms": {arm: config.name for arm, config in configs.items()},
+        "seeds": list(seeds),
+        "levels": plain.levels,
+        "prune_rate": plain.prune_rate,
+        "command": command,
+    }
+
+
+def _label(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,356 @@
+"""Many runs side by side: tasks that build on one another, each in a process of its own with one thread.
+
+A task's result depends on its config and seed alone, so the number of workers changes nothing but the time.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import multiprocessing
+import multiprocessing.util
+import os
+import signal
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirics.care import Care
+from empirics.config import RunConfig
+from empirics.execution.interrupts import ENDS, HANG_UP
+from empirics.execution.tasks import Key, Schedule, Task
+from empirics.storage.data_files import reason
+
+if TYPE_CHECKING:
+    from empirics.data.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where workers find the data.
+
+    Args:
+        name: key of `datasets.DATASETS`, or the label of an image folder.
+        folder: where they lie; None for embedded data.
+        data_hash: of their content.
+        cache: where decoded pixels are kept.
+        image_size: streamed and cut to so many pixels a side; 0 holds them in memory as they are.
+        threads: that decode streamed images.
+    """
+
+    name: str
+    folder: Path | None = None
+    data_hash: str = ""
+    cache: Path | None = None
+    image_size: int = 0
+    threads: int = 1
+
+    def load(self) -> "Dataset":
+        """The data set, on the CPU."""
+        from empirics.data import datasets
+
+        return datasets.load(
+            self.name,
+            folder=self.folder,
+            image_size=self.image_size,
+            data_hash=self.data_hash,
+            cache=self.cache,
+            threads=self.threads,
+        )
+
+
+def part_of(dataset: "Dataset", config: RunConfig) -> "Dataset":
+    """The part of a data set that a run trains and validates on."""
+    from empirics.data.datasets import subset
+
+    return subset(dataset, config.images_per_class, config.validation_per_class)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What became of a task: `kind` is `started`, `epoch`, `remark`, `finished`, `failed`, `died` or `skipped`."""
+
+    kind: str
+    task: Task
+    epoch: Any = None
+    message: str = ""
+
+
+# a socket's path has at most 103 bytes on macOS (107 on Linux), of which `/pymp-xxxxxxxx/listener-xxxxxxxx` takes 32
+SOCKET_FOLDER, SHORT_FOLDERS = 71, ("/tmp", "/var/tmp", "/dev/shm")
+
+ONGOING = ("epoch", "remark")  # kinds of events after which a worker goes on
+
+
+def execute(
+    tasks: Sequence[Task],
+    source: DataSource,
+    results: Path,
+    *,
+    device: str,
+    workers: int,
+    on_event: Callable[[Event], None],
+    care: Care | None = None,
+) -> list[Event]:
+    """Run every task in processes side by side; the events of those that failed or were skipped.
+
+    A worker that dies, or is asked to end by another than this process, is started once more. An interrupt ends the
+    processes and is raised again: levels that were complete stay, the rest is made next time.
+
+    Args:
+        tasks: from `unfinished`.
+        source: the data.
+        results: results folder.
+        device: `cpu`, `cuda` or `auto`.
+        workers: processes at a time.
+        on_event: told of progress, in this process.
+        care: threads and checkpoints; its defaults for None.
+    """
+    schedule = Schedule(tasks, lambda task: task.epochs)
+    pool = _Workers(workers, (source, results, device, care or Care()))
+    failures: list[Event] = []
+    restarted: set[Key] = set()
+
+    def start(task: Task) -> None:
+        pool.start(task)
+        on_event(Event("started", task))
+
+    def finish(event: Event) -> None:
+        if event.kind == "finished":
+            schedule.finish(event.task.key)
+            return
+        lost = [
+            Event("skipped", t, message=f"it builds on {event.task.config.name}")
+            for t in schedule.drop_dependents(event.task.key)
+        ]
+        for skipped in lost:
+            on_event(skipped)
+        failures.extend([event, *lost])
+
+    with _heard_interrupts() as pressed:
+        try:
+            while len(schedule) or len(pool):
+                if pressed:  # raised where Python swallows it (a destructor, a callback), it must not be lost
+                    pressed[0]()
+                while len(pool) < workers and (task := schedule.next()) is not None:
+                    start(task)
+                for event in pool.events():
+                    on_event(event)
+                    if event.kind == "died" and event.task.key not in restarted:
+                        restarted.add(event.task.key)
+                        start(event.task)
+                    elif event.kind not in ONGOING:
+                        finish(event)
+        finally:
+            pool.end()
+    return failures
+
+
+class _Workers:
+    """Processes at work, a task each; they are numbered, so that each keeps to one of several GPUs.
+
+    Args:
+        most: processes at a time.
+        shared: what every worker is given: source, results folder, device, care.
+    """
+
+    def __init__(self, most: int, shared: tuple) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        # imported once and forked: a worker starts in milliseconds
+        self._context.set_forkserver_preload(
+            ["empirics.execution.fork_server", "empirics.runs.levels", "sklearn.datasets"]
+        )
+        self._most, self._shared = most, shared
+        self._running: dict[Any, tuple[Task, Any, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, task: Task) -> None:
+        """Start a worker on a task."""
+        connection, child = self._context.Pipe(duplex=False)
+        place = min(set(range(self._most)) - {place for _, _, place in self._running.values()})
+        process = self._context.Process(target=_work, args=(task, *self._shared, place, child), daemon=True)
+        _start(process)
+        child.close()
+        self._running[connection] = (task, process, place)
+
+    def events(self) -> Iterator[Event]:
+        """Wait for what workers have to say; one that says its last word is gone before that is passed on."""
+        for connection in wait(list(self._running)):
+            task, process, _ = self._running[connection]
+            event = _receive(connection, task, process)
+            if event.kind not in ONGOING:
+                del self._running[connection]
+                connection.close()
+                process.join()
+            yield event
+
+    def end(self) -> None:
+        """End them all, each with its last epoch on the disk."""
+        _end([process for _, process, _ in self._running.values()])
+
+
+class SweepError(RuntimeError):
+    """Runs cannot be executed here."""
+
+
+@contextlib.contextmanager
+def _heard_interrupts() -> Iterator[list[Callable[[], None]]]:
+    """A list that grows with every signal to end that the caller handles: calls of the caller's handler.
+
+    A hang-up counts as the first one alone: when a terminal goes, its shell and the system may both say so, and batch
+    systems say it right after SIGTERM, or before: signals that come together are heard by number. Nobody means workers
+    to be ended in the middle of an epoch by that.
+    """
+    pressed: list[Callable[[], None]] = []
+    heard: list[int] = []
+    before = {number: signal.getsignal(number) for number in ENDS}
+
+    def hear(number: int, frame: Any) -> None:
+        heard.append(number)
+        if len(heard) > 1 and (number == HANG_UP or set(heard[:-1]) == {HANG_UP}):
+            return
+        pressed.append(lambda: before[number](number, frame))
+        before[number](number, frame)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield pressed
+        return
+    ours = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in ours:
+        signal.signal(number, hear)
+    try:
+        yield pressed
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+
+
+def _end(processes: Sequence[Any]) -> None:
+    """Ask the workers to end, which they do once their last epoch is on the disk; a second interrupt ends them at once.
+
+    What is being written then is whole or not there, so the state stays valid.
+    """
+    try:
+        while alive := [process for process in processes if process.is_alive()]:
+            for process in alive:
+                process.terminate()  # again and again: a worker that is just starting hears nothing
+            for process in alive:
+                process.join(0.5)
+    except KeyboardInterrupt:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join()
+        raise
+
+
+def _start(process: Any) -> None:
+    """Start a worker; the fork server is made anew if something ended it.
+
+    Raises:
+        SweepError: it cannot be started.
+    """
+    _choose_temporary_folder()
+    for attempt in range(3):
+        try:
+            return process.start()
+        except (EOFError, OSError) as error:
+            if attempt == 2:
+                raise SweepError(f"no worker can be started ({reason(error)}): {_do_about(error)}") from None
+
+
+def _do_about(error: Exception) -> str:
+    """What a user can do about a worker that cannot be started."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return "make room for temporary files, or set TMPDIR to a folder on another disk"
+    return "try fewer --workers"
+
+
+def _choose_temporary_folder() -> None:
+    """Have the fork server listen where the path of its socket is short enough, however long that of TMPDIR is.
+
+    Raises:
+        SweepError: no folder is both short enough and open to this user.
+    """
+    try:
+        usual = tempfile.gettempdir()
+    except FileNotFoundError:
+        raise SweepError("no worker can be started: set TMPDIR to a folder that can be written to") from None
+    if len(os.fsencode(usual)) <= SOCKET_FOLDER:
+        return
+    try:
+        for tempfile.tempdir in SHORT_FOLDERS:
+            with contextlib.suppress(OSError):
+                multiprocessing.util.get_temp_dir()  # made at the first call, and kept
+                return
+    finally:
+        tempfile.tempdir = usual
+    raise SweepError(
+        f"no worker can be started: the temporary folder's path has {len(os.fsencode(usual))} bytes, at most "
+        f"{SOCKET_FOLDER} leave room for a socket: set TMPDIR to a shorter one"
+    )
+
+
+def _receive(connection: Any, task: Task, process: Any) -> Event:
+    try:
+        kind, payload = connection.recv()
+    except EOFError:
+        process.join()
+        return Event("died", task, message=f"its process ended with code {process.exitcode} before it was done")
+    return Event(kind, task, epoch=payload) if kind == "epoch" else Event(kind, task, message=payload)
+
+
+def _work(
+    task: Task, source: DataSource, results: Path, device: str, care: Care, place: int, connection: Connection
+) -> None:
+    """What a worker does. The parent alone answers to Ctrl-C and hang-ups; its workers end with it, however it ends.
+
+    Asked to end (SIGTERM), it writes a checkpoint of the last epoch first.
+    """
+    asked: list[int] = []
+    said: list[str] = []
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    from empirics import provenance
+    from empirics.runs import levels
+    from empirics.runs.resume import Interrupted
+
+    try:
+        where = provenance.prepare(device, care.threads, place)
+        dataset = part_of(source.load(), task.config).to(where)
+        lab = levels.Lab(
+            dataset,
+            where,
+            results,
+            report=lambda metrics: connection.send(("epoch", metrics)),
+            remark=lambda text: (said.append(text), connection.send(("remark", text))),
+            stop=lambda: bool(asked),
+            **dataclasses.asdict(care),
+        )
+        remarks = levels.run(task.config, task.seed, lab)
+    except Interrupted as error:
+        connection.send(("died", str(error)))  # nobody but the parent may stop a worker: it is started once more
+    except MemoryError as error:
+        connection.send(("failed", f"out of memory: {error}"))
+    except Exception as error:
+        known = isinstance(error, (ValueError, RuntimeError)) and type(error).__module__.startswith("empirics")
+        full = type(error).__name__ == "OutOfMemoryError"  # torch's, on a GPU
+        advice = "out of GPU memory: use fewer --workers, or a smaller --micro-batch"
+        connection.send(("failed", advice if full else str(error) if known else traceback.format_exc()))
+    else:
+        connection.send(("finished", "; ".join(text for text in remarks if text not in said)))
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

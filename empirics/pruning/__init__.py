@@ -1,0 +1,1 @@
+"""The paper's methods as pure functions of tensors: masks, criteria, densities, rewinding, signs."""

@@ -1,0 +1,1 @@
+"""One run at work: its levels, what each starts from, resumption, records."""

@@ -1,0 +1,131 @@
+"""A run and seed at work: where its data, its network and its folders are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from empirics import models
+from empirics.care import Care
+from empirics.config import RunConfig
+from empirics.data.datasets import Dataset
+from empirics.seeding import generator
+from empirics.storage.files import check_same
+from empirics.storage.run_folder import INITIAL, RunFolder
+from empirics.train import EpochMetrics
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Lab(Care):
+    """Where runs happen: the data on a device, and the results folder; how they are kept is `Care`'s.
+
+    Args:
+        dataset: on the device.
+        device: where networks are trained.
+        results: results folder.
+        report: told of every epoch.
+        remark: told at once of what a reader should know, since the run may be stopped before it ends.
+        stop: whether training should stop, asked before every step.
+    """
+
+    dataset: Dataset
+    device: torch.device
+    results: Path
+    report: Callable[[EpochMetrics], None] = lambda metrics: None
+    remark: Callable[[str], None] = lambda text: None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run and seed at work in a lab, with the network that its levels are trained in."""
+
+    config: RunConfig
+    seed: int
+    lab: Lab
+    model: nn.Module
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where this run's levels are."""
+        return RunFolder(self.lab.results, self.config.name, self.seed)
+
+    @property
+    def dense(self) -> RunFolder:
+        """Where level 0 is."""
+        return RunFolder(self.lab.results, self.config.dense.name, self.seed)
+
+    @property
+    def mask_run(self) -> RunFolder:
+        """Where the run is whose masks this one takes."""
+        return RunFolder(self.lab.results, self.config.mask_run, self.seed)
+
+    @property
+    def layers(self) -> dict[str, nn.Parameter]:
+        """The prunable weights, in network order."""
+        return models.prunable_weights(self.model)
+
+    def built_on(self, level: int) -> tuple[RunFolder, int]:
+        """Folder and number of the level whose weights `level` builds on."""
+        from_dense = level == self.config.first_level or self.config.pruning == "one-shot"
+        return (self.dense, 0) if from_dense else (self.folder, level - 1)
+
+    def sources(self, level: int) -> dict[str, dict[str, Any]]:
+        """The records of the levels that `level` is made from, by place: those that are there.
+
+        The level that it builds on, the dense run's (its initial weights), and the masks' run's level.
+        """
+        if self.config.is_dense:
+            return {}
+        places = [self.built_on(level), (self.dense, 0)] + ([(self.mask_run, level)] if self.config.mask_run else [])
+        found = {folder.place(number): folder.peek(number) for folder, number in places}
+        return {place: record for place, record in found.items() if record is not None}
+
+    def level_before(self, level: int) -> tuple[RunFolder, int] | None:
+        """Folder and number of the level before `level`; None where the run begins later than level 1."""
+        if level == 1:
+            return self.dense, 0
+        return None if level == self.config.first_level else (self.folder, level - 1)
+
+    def initial(self) -> State:
+        """The network's state at initialisation, that of the dense run."""
+        return self.dense.load_tensors(0, INITIAL)
+
+    def load(self, state: State) -> None:
+        """Put a state into the network, on the lab's device.
+
+        Raises:
+            StoreError: the state is another network's.
+        """
+        load_state(self.model, state, self.config.name)
+        self.model.to(self.lab.device)
+
+
+def new_trial(config: RunConfig, seed: int, lab: Lab) -> Trial:
+    """A trial with its network at initialisation."""
+    return Trial(config, seed, lab, initial_network(config, seed, lab.dataset))
+
+
+def initial_network(config: RunConfig, seed: int, dataset: Dataset, purpose: str = "initial weights") -> nn.Module:
+    """The network at initialisation, a function of the seed (and of what it is drawn for) alone."""
+    return models.create(config.model, config.width, dataset.shape, dataset.classes, generator(seed, purpose))
+
+
+def load_state(model: nn.Module, state: State, run: str) -> None:
+    """Put a state into a network, if names, shapes and types are those of the network.
+
+    Raises:
+        StoreError: names the first tensor that differs.
+    """
+    check_same(state, model.state_dict(), f"the state that run {run} was given")
+    model.load_state_dict(state)
+
+
+def state_of(model: nn.Module) -> State:
+    """A copy of a network's state dict, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,107 @@
+"""The records of result files, from what was computed: pure functions, no disk."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from empirics.config import SCHEMA, RunConfig
+from empirics.provenance import provenance
+from empirics.pruning import masks as m
+from empirics.pruning import signs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from empirics.runs.context import Lab
+
+MEASURED = (
+    "epochs",
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "seconds",
+    "images_per_s",
+    "overlap_before",
+    "kept_before",
+)
+
+
+def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = None) -> dict[str, Any]:
+    """The part of `level.json` that is known before training; counts are null where masks were never made."""
+    return {
+        "schema": SCHEMA,
+        "kind": "level",
+        "run": config.name,
+        "arm": config.arm,
+        "seed": seed,
+        "level": level,
+        "status": "complete",
+        "reason": None,
+        "density": None if masks is None else m.density(masks),
+        "kept": None if masks is None else m.count(masks),
+        "total": None if masks is None else sum(mask.numel() for mask in masks.values()),
+    }
+
+
+def diverged(header: Mapping[str, Any], reason: str, made: Mapping[str, Any]) -> dict[str, Any]:
+    """`level.json` of a level whose loss was not finite: no numbers, but the reason, and by what it was `made`."""
+    nothing = dict.fromkeys(MEASURED)
+    empty = {"mask_epochs": [], "layers": {}}
+    return {**header, "status": "diverged", "reason": reason, **nothing, **empty, **made}
+
+
+def layers(
+    masks: m.Masks,
+    end: signs.Signs,
+    moments: Mapping[str, signs.Signs | None],
+    first: "Mapping[str, Tensor]",
+    last: "Mapping[str, Tensor]",
+) -> dict[str, Any]:
+    """Size, kept weights, flips by each reading (over the level's survivors) and norms of each layer.
+
+    Args:
+        masks: of the level.
+        end, moments: sign bits, see `signs.level_flips`.
+        first, last: the network's state at the start and at the end of the level. `norm` is the Euclidean norm of the
+            layer's weights at the end, `moved` that of their change over the level.
+    """
+    flips = signs.level_flips(end, moments, masks)
+    return {
+        name: {
+            "size": mask.numel(),
+            "kept": int(mask.sum()),
+            "flips": flips[name],
+            "norm": float(last[name].double().norm()),
+            "moved": float((last[name].double() - first[name].double()).norm()),
+        }
+        for name, mask in masks.items()
+    }
+
+
+def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """`signs.json`."""
+    return {
+        "schema": SCHEMA,
+        "kind": "signs",
+        "run": config.name,
+        "arm": config.arm,
+        "seed": seed,
+        "levels": list(range(config.levels)),
+        "layers": statistics,
+    }
+
+
+def made(lab: "Lab", lineage: Sequence[Mapping[str, Any]], built_on: Mapping[str, str]) -> dict[str, Any]:
+    """What made a level: the levels that it builds on, the conditions of all of it, and this process."""
+    return {"built_on": dict(built_on), "lineage": list(lineage), "provenance": origin(lab)}
+
+
+def origin(lab: "Lab") -> dict[str, Any]:
+    """Versions, commit, hardware and threads of this process."""
+    if lab.device.type != "cuda":
+        return provenance(lab.threads)
+    import torch
+
+    return provenance(lab.threads, torch.cuda.get_device_name(lab.device))

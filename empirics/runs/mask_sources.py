@@ -1,0 +1,99 @@
+"""Where the masks of a level come from: a criterion of the run's own, another run, chance, or nowhere."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from empirics.config import RunConfig
+from empirics.pruning import masks as m
+from empirics.pruning import signs
+from empirics.pruning.criteria import Probe, nested_counts, select
+from empirics.runs.context import State, Trial, load_state
+from empirics.schedules import kept_weights
+from empirics.seeding import generator
+from empirics.storage.files import check_same
+from empirics.storage.run_folder import MASKS, RunFolder
+
+# images that data-dependent criteria score: so many a class (Wang et al. 2020), and so many in all at most
+SCORED_PER_CLASS, SCORED_AT_MOST = 10, 1000
+
+
+def level_masks(trial: Trial, level: int, trained: State) -> m.Masks:
+    """The masks of `level`; `trained` is the state that the level builds on."""
+    config, layers = trial.config, trial.layers
+    if config.mask_source == "dense":
+        return m.dense(layers)
+    if config.borrows_masks:
+        masks = load_masks(trial.mask_run, level, layers)
+        return m.shuffle(masks, trial.seed) if config.mask_source == "shuffled" else masks
+    if config.mask_source == "random":
+        return random_masks(layers, config, trial.seed, level)
+    fresh_start = level == 1 or config.pruning == "one-shot"
+    before = m.dense(layers) if fresh_start else load_masks(trial.folder, level - 1, layers)
+    scored = trained if config.scores_from == "trained" else trial.initial()
+    return own_masks(trial, level, scored, before)
+
+
+def own_masks(trial: Trial, level: int, scored: State, before: m.Masks) -> m.Masks:
+    """The masks of `level` by the run's criterion on the weights `scored`, out of the survivors `before`."""
+    config = trial.config
+    keep = kept_weights(sum(mask.numel() for mask in before.values()), config.prune_rate, level)
+    probe = probe_of(trial, level, scored)
+    return select(config.criterion, scored, before, keep, seed=trial.seed, densities=config.densities, probe=probe)
+
+
+def probe_of(trial: Trial, level: int, state: State) -> Probe:
+    """What a criterion may look at: copies of the network, and images drawn for this seed and level alone."""
+
+    def network() -> nn.Module:
+        model = copy.deepcopy(trial.model)
+        load_state(model, state, trial.config.name)
+        return model.to(trial.lab.device)
+
+    def batch() -> tuple[Tensor, Tensor]:
+        labels = trial.lab.dataset.labels("train").cpu()
+        index = scored_images(labels, trial.lab.dataset.classes, generator(trial.seed, "scored images", level))
+        return trial.lab.dataset.images_at("train", index)
+
+    return Probe(trial.seed, network, batch, trial.lab.dataset.shape)
+
+
+def scored_images(labels: Tensor, classes: int, draw: torch.Generator) -> Tensor:
+    """Places of a few training images of every class, drawn without replacement: as many of each as there are."""
+    per_class = max(1, min(SCORED_PER_CLASS, SCORED_AT_MOST // classes))
+    order = torch.randperm(len(labels), generator=draw)
+    drawn = [order[labels[order] == label][:per_class] for label in range(classes)]
+    return torch.cat(drawn)
+
+
+def random_masks(layers: Mapping[str, Tensor], config: RunConfig, seed: int, level: int) -> m.Masks:
+    """Random masks of `level`: in each layer, the first weights of an order that depends on the seed alone."""
+    total = sum(weight.numel() for weight in layers.values())
+    totals = [kept_weights(total, config.prune_rate, k) for k in range(1, level + 1)]
+    counts = nested_counts(config.densities, {name: tuple(weight.shape) for name, weight in layers.items()}, totals)
+    whole = m.dense(layers)
+    return m.keep_by_layer(m.random_scores(whole, seed), whole, counts)
+
+
+def load_masks(folder: RunFolder, level: int, layers: Mapping[str, Tensor]) -> m.Masks:
+    """The masks of one level of any run.
+
+    Raises:
+        StoreError: the level is missing, or of another network.
+    """
+    return load_bits(folder, level, MASKS, layers)
+
+
+def load_bits(folder: RunFolder, level: int, file: str, layers: Mapping[str, Tensor], moment: str = "") -> signs.Signs:
+    """One bit a weight of a level of any run: its masks, or its signs at the `moment` `start/` or `end/`.
+
+    Raises:
+        StoreError: the level is missing, or of another network.
+    """
+    packed = folder.load_tensors(level, file)
+    found = {name.removeprefix(moment): bits for name, bits in packed.items() if name.startswith(moment)}
+    expected = {n: torch.empty((w.numel() + 7) // 8, dtype=torch.uint8) for n, w in layers.items()}
+    check_same(found, expected, f"{file} of level {level} of run {folder.run}")
+    return signs.unpack({n: found[n].numpy() for n in layers}, {n: w.shape for n, w in layers.items()})

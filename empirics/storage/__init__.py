@@ -1,0 +1,1 @@
+"""What is on the disk, the only place that touches it: files, run folders, checkpoints, names, locks."""

@@ -1,0 +1,370 @@
+"""Disk: files that appear whole or not at all, logs that lose at most a torn last line, tensors read with a check.
+
+torch is imported only to read tensors.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirics.storage import folders
+from empirics.storage.data_files import file_hash, temporary_beside
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+class StoreError(RuntimeError):
+    """A result folder that cannot be used; the message names the file and what to do."""
+
+
+def write_atomic(path: Path, data: bytes) -> str:
+    """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Temporary file beside it (exclusive, 0600), fsync, rename, fsync of the folder; the temporary file never stays.
+
+    Returns:
+        SHA-256 of the data, in hexadecimal.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
+    """
+    temporary = temporary_beside(path)
+    try:
+        make_folder(path.parent)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            with _where_supported():
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _cannot("write", path, error) from error
+    else:
+        return hashlib.sha256(data).hexdigest()
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _cannot(do: str, path: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot {do} {path.name}: {error.strerror}: what was complete before stands")
+
+
+@contextlib.contextmanager
+def _where_supported() -> Iterator[None]:
+    """Go on where a file system knows no modes, or no fsync of folders (FAT, some network mounts)."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with _where_supported():
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each on the disk when this returns.
+
+    Raises:
+        OSError: one of them cannot be made.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def json_bytes(record: Any) -> bytes:
+    """The JSON text of a record as it is written: indented, keys in the order given, no NaN."""
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written, before anything is computed.
+
+    Raises:
+        StoreError: naming the folder and the reason.
+    """
+    probe = folder / f".writable-{os.getpid()}"
+    try:
+        make_folder(folder)
+        try:
+            probe.write_bytes(b"room for a byte?")
+        finally:
+            probe.unlink(missing_ok=True)
+    except FileExistsError:
+        file = next((path for path in (folder, *folder.parents) if path.is_file()), folder)
+        within = "" if file == folder else f"cannot write to folder {str(folder)!r}: "
+        raise StoreError(f"{within}{str(file)!r} is a file, not a folder: choose another --out or --results") from None
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"
+        ) from None
+
+
+LARGEST_RECORD = LARGEST_LOG = 2**26
+
+
+def read_capped(path: Path, most: int = LARGEST_RECORD) -> bytes:
+    """The content of a regular file of at most so many bytes: never of a pipe or a device, which have no end.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        StoreError: it is no regular file, is larger, or cannot be read.
+    """
+    try:
+        kind = folders.kind(path)
+        if kind not in (None, folders.FILE):
+            raise StoreError(f"{path.name} is no regular file: delete it")
+        if (size := path.stat().st_size) > most:
+            raise StoreError(f"{path.name} has {size} bytes, at most {most} are ours: delete it")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(2, "it is not there", path.name) from None
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder in which anything, or which itself, is a symbolic link: what is written would go elsewhere.
+
+    Raises:
+        StoreError: naming the link, or a folder that may not be listed.
+    """
+    try:
+        link = folder.name if folder.is_symlink() else None
+        link = link or next((entry.name for entry in folders.walk(folder) if entry.is_symlink()), None)
+    except OSError as error:
+        raise _cannot("list", Path(error.filename or folder), error) from error
+    if link is not None:
+        raise StoreError(f"{link} in the results is a symbolic link, which could lead anywhere: put a copy there")
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of what a folder holds, in their order, without what is the system's; none where there is no folder.
+
+    Raises:
+        StoreError: it may not be listed, or is a link that leads nowhere: nothing is known of what it holds.
+    """
+    try:
+        there = folders.entries(folder) if folders.kind(folder) == folders.FOLDER else []
+    except FileNotFoundError:  # gone since
+        return []
+    except OSError as error:
+        raise _cannot("list", folder, error) from error
+    return [entry.name for entry in there if not folders.is_of_the_system(entry.name)]
+
+
+def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:
+    """A sealed JSON object as it was written; None where there is none, or it is not what was written.
+
+    Args:
+        path: of the file.
+        kinds: fields that it must have, each with its type (a `bool` is no `int` here).
+
+    Raises:
+        StoreError: the file is there, or may be, and cannot be read (no permission, a failing disk, a link that leads
+            nowhere): nothing is known about it.
+    """
+    try:
+        if folders.kind(path) != folders.FILE or path.stat().st_size > LARGEST_RECORD:
+            return None
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+    try:
+        record = json.loads(read_capped(path))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) and is_whole(record) and has_kinds(record, kinds or {}) else None
+
+
+def has_kinds(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> bool:
+    """Whether a record has fields of these types; a `bool` is no `int`."""
+    return all(type(record.get(name)) in (kind if isinstance(kind, tuple) else (kind,)) for name, kind in kinds.items())
+
+
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with the SHA-256 of what it says, under `seal`: an edited number is found when it is read."""
+    rest = {name: value for name, value in record.items() if name != "seal"}
+    return {**rest, "seal": _seal(rest)}
+
+
+def is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether a record says what it said when it was sealed, and can be written again (no NaN, no endless nesting)."""
+    try:
+        return record.get("seal") == _seal({name: value for name, value in record.items() if name != "seal"})
+    except (ValueError, RecursionError):
+        return False
+
+
+def _seal(rest: Mapping[str, Any]) -> str:
+    # read back first: what is hashed is what a reader of the file sees
+    text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def odd_setting(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
+    """The first setting in which two runs differ, in words; None where they do not."""
+    for name in (*here, *there):
+        if there.get(name) != here.get(name):
+            return f"{ascii(name)[1:-1][:60]} is {ascii(there.get(name))[:60]} there and {here.get(name)!r} here"
+    return None
+
+
+def append_line(path: Path, record: Any, sync: bool = True) -> None:
+    """Append a line of JSON to a log; with `sync` it is on the disk when this returns.
+
+    Raises:
+        StoreError: the disk is full, or the file cannot be written.
+    """
+    try:
+        new = not path.exists()
+        with open(path, "ab") as file:
+            if file.tell() and not _ends_whole(path):
+                file.write(b"\n")  # a torn line before it stays by itself
+            file.write((json.dumps(record, allow_nan=False) + "\n").encode())
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        if sync and new:
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise _cannot("write", path, error) from error
+
+
+def _ends_whole(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def sync_file(path: Path) -> None:
+    """Have what was appended to a file on the disk before anything that counts on it."""
+    try:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _cannot("write", path, error) from error
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a log that are whole: objects of JSON, each with its newline. A torn one is dropped.
+
+    Raises:
+        StoreError: the log is there and cannot be read, or is larger than a log of ours.
+    """
+    try:
+        content = read_capped(path, LARGEST_LOG)
+    except FileNotFoundError:
+        return []
+    lines = []
+    for line in content.splitlines(keepends=True):
+        with contextlib.suppress(ValueError, RecursionError):
+            if line.endswith(b"\n") and isinstance(json.loads(line), dict):
+                lines.append(line)
+    return lines
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a regular file's content, in hexadecimal; it is not read into memory.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device.
+    """
+    if folders.kind(path) != folders.FILE:
+        raise FileNotFoundError(2, "it is no file", path.name)
+    return file_hash(path, "sha256")
+
+
+def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:
+    """A safetensors file of torch tensors or numpy arrays."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    arrays = {
+        name: value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
+        for name, value in tensors.items()
+    }
+    # not ascontiguousarray, which turns a number into a vector
+    return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()})
+
+
+def read_checked(path: Path, digest: str, size: int | None = None) -> dict[str, "Tensor"]:
+    """The tensors of a safetensors file whose size and SHA-256 are known.
+
+    Raises:
+        StoreError: it is missing, or not the file that was written.
+    """
+    try:
+        if size is not None and path.stat().st_size != size:  # before it is read into memory
+            raise StoreError(f"{path.name} has {path.stat().st_size} bytes, {size} were written: it is damaged")
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path.name} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise StoreError(f"{path.name} is not the file that was written (its SHA-256 differs): it is damaged")
+    return _tensors(data, path.name)
+
+
+def _tensors(data: bytes, name: str) -> dict[str, "Tensor"]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(data)
+    except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # a stranger's header
+        raise StoreError(f"{name} is not a safetensors file that can be read: {error}") from None
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        StoreError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot("remove", path, error) from error
+
+
+def check_same(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], what: str) -> None:
+    """Refuse tensors that are not those expected: names, shapes, types.
+
+    Raises:
+        StoreError: names the first tensor that differs.
+    """
+    for name in [*expected, *found]:
+        here, there = _kind(expected.get(name)), _kind(found.get(name))
+        if here != there:
+            raise StoreError(f"{what} is of another network: {name} is {there} there and {here} here: delete it")
+
+
+def _kind(value: "Tensor | None") -> str:
+    return "missing" if value is None else f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

@@ -1,0 +1,1 @@
+"""What is compared: arms, presets, sweeps; plans, and the records of studies."""

@@ -1,0 +1,331 @@
+"""A study from the command line: what is asked for, what is left of it, what it will cost, and its run.
+
+torch is loaded only where something is measured or trained.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from empirics import provenance
+from empirics.care import Care
+from empirics.config import ConfigError, RunConfig, choose
+from empirics.cores import usable_cores
+from empirics.execution import workers as sweep
+from empirics.execution.tasks import Key, Task, plan_tasks, study_record, unfinished
+from empirics.execution.workers import DataSource
+from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
+from empirics.studies import presets
+from empirics.studies.arms import Settings, differs, resolve
+from empirics.studies.study_records import StudyRecords
+from empirics.studies.sweeps import VARIATIONS
+
+if TYPE_CHECKING:
+    from empirics.data.datasets import Dataset
+
+GPU_WORKERS = 4  # processes that share one GPU
+BASE = "base"  # of a study that is a value of every variation
+DATA_FOLDER = Path("data")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is trained, on what, and where the results go."""
+
+    preset: str = "quick"
+    """quick, cifar10-small, cifar10, cifar100, tiny-imagenet or imagenet"""
+    results: Path = Path("results")
+    """folder of result files"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where networks are trained"""
+    workers: int | None = None
+    """processes side by side; default: the cores (on a GPU, at most 4)"""
+    seeds: tuple[int, ...] = ()
+    """seeds; default: the preset's"""
+    threads: int = 1
+    """threads of torch in each process; another number changes the last bits"""
+    checkpoint_minutes: float = 5.0
+    """write a checkpoint within a level after so many minutes"""
+    checkpoint_epochs: int = 0
+    """and every so many epochs; 0: only by time"""
+    bit_exact: bool = False
+    """refuse to go on from what other versions, hardware or thread counts have made"""
+    dry_run: bool = False
+    """say what would run, with time and disk, and stop"""
+    data_dir: Path | None = None
+    """folder of the preset's data set; default: data"""
+    data_label: str | None = None
+    """train on DATA_DIR/train/CLASS/IMAGE and DATA_DIR/test/CLASS/IMAGE in place of the preset's data, by this name"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is left to train of a study, and its record; several plans may hold the same tasks."""
+
+    tasks: Sequence[Task]
+    source: DataSource
+    record: dict[str, Any]
+    preset: presets.Preset
+    workers: int
+    configs: Mapping[str, RunConfig]
+    seeds: Sequence[int]
+
+
+def plan_study(
+    command: Study,
+    arms: Sequence[str],
+    overrides: Mapping[str, Any],
+    varied: str | None = None,
+    common: Settings | None = None,
+    options: str = "",
+) -> Plan:
+    """What is missing of a preset's arms (all of them for none given), checked as far as can be before training.
+
+    Args:
+        command: what is asked for.
+        arms: keys of `ARMS`.
+        overrides: settings of the preset that are changed.
+        varied: the variation that this study is a value of.
+        common: those of `overrides` that hold at every value of the variation.
+        options: what the command line says beside the variation.
+    """
+    preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
+    _check_numbers(command)
+    changed = {name: value for name, value in overrides.items() if value != _setting(preset, name)}
+    settings = {**preset.settings, **changed}
+    source = data_source(command, settings)
+    settings |= {"dataset": source.name, "data_hash": source.data_hash}
+    wanted = presets.needed_arms(arms or [arm for arm in preset.arms if differs(arm, settings)])
+    configs = {arm: resolve(arm, settings) for arm in wanted}
+    idle = [name for name in changed if name.startswith("perturb_")]
+    if idle and not any(config.perturb_rate for config in configs.values()):
+        raise ConfigError(
+            f"{idle[0]} says nothing to arms that are not perturbed: add --arms imp-perturbed lrr-perturbed"
+        )
+    seeds = command.seeds or tuple(preset.seeds)
+    tasks = unfinished(plan_tasks(configs.values(), seeds), command.results)
+    if tasks and not command.dry_run:
+        check_tasks(tasks, source, command.device)
+    folder = f" --data-dir DIR --data-label {source.name}" if command.data_label else ""
+    place = _place(varied, changed, common or {}, preset)
+    options = f" --vary {varied}{options}" if place["varied"] else _options(changed)
+    line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
+    record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
+    record |= place
+    return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
+
+
+def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Mapping[str, Any]) -> list[Plan]:
+    """A plan for each value of a variation: its own arms, or those given; `overrides` hold at every value.
+
+    Raises:
+        ConfigError: an unknown variation, or a setting that is both given and varied.
+    """
+    preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
+    variation = VARIATIONS[choose(name, VARIATIONS, "variation")]
+    common = {**preset.vary_on, **overrides}
+    values = variation.values({**preset.settings, **common})
+    clash = sorted({key for value in values for key in value} & set(overrides))
+    if clash:
+        raise ConfigError(f"--vary {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
+    options = _options(overrides)
+    return [plan_study(command, arms or variation.arms, {**common, **v}, name, common, options) for v in values]
+
+
+def _place(varied: str | None, changed: Settings, common: Settings, preset: presets.Preset) -> dict[str, Any]:
+    """Where a study stands among variations: `varied`, and the settings `common` to all values of the variation.
+
+    At the common settings themselves it is a value of every variation: that is called `base`; where these are the
+    preset's own it is the preset's study, and no variation at all.
+    """
+    common = {name: value for name, value in common.items() if value != _setting(preset, name)}
+    if varied is None or (changed == common and not preset.vary_on):
+        return {"varied": None, "common": {}}
+    return {"varied": BASE if changed == common else varied, "common": common}
+
+
+def _setting(preset: presets.Preset, name: str) -> Any:
+    """A preset's setting, or the default where it has none."""
+    return preset.settings.get(name, getattr(RunConfig(), name))
+
+
+def _check_numbers(command: Study) -> None:
+    if command.workers is not None and command.workers < 1:
+        raise ConfigError(f"--workers must be at least 1, got {command.workers}")
+    if command.threads < 1:
+        raise ConfigError(f"--threads must be at least 1, got {command.threads}")
+    if command.checkpoint_epochs < 0 or not command.checkpoint_minutes >= 0:
+        raise ConfigError("--checkpoint-epochs and --checkpoint-minutes must be 0 or more")
+    for seed in command.seeds:
+        seed_folder(seed)  # refuses one that can name no folder
+
+
+def _workers(command: Study, source: DataSource) -> int:
+    """As many as the cores; on a GPU a few, and for streamed images, which fill it, one each."""
+    if command.workers:
+        return command.workers
+    if command.device == "cpu" or provenance.prepare(command.device).type != "cuda":
+        return usable_cores()
+    each = 1 if source.image_size else GPU_WORKERS
+    return min(each * provenance.accelerators(), usable_cores())
+
+
+def _options(overrides: Mapping[str, Any]) -> str:
+    return "".join(f" --{name.replace('_', '-')} {_words(value)}" for name, value in overrides.items() if value != ())
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def check_tasks(tasks: Sequence[Task], source: DataSource, device: str) -> None:
+    """Refuse, before anything is written, what would fail in the middle of the work."""
+    from empirics.execution import run_checks
+
+    provenance.prepare(device)
+    whole = _loaded(source)
+    for config in {task.config.name: task.config for task in tasks}.values():
+        run_checks.check_run(config, tasks[0].seed, sweep.part_of(whole, config))
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(source: DataSource) -> "Dataset":
+    """The data set: loaded once for all the studies of a command."""
+    return source.load()
+
+
+def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
+    """Run the plans as one, and record their studies; the runs that failed, and all that were to run.
+
+    The runs of all studies on the same data are one sweep: a core that is done with one study goes on with the next.
+    """
+    from empirics.execution.progress import reporter
+
+    studies = StudyRecords([(plan.record, {task.key for task in plan.tasks}) for plan in plans], command.results)
+    failed, together = 0, joined(plans)
+    for (source, workers), tasks in together.items():
+        with reporter(tasks) as on_event:
+
+            def hear(event: sweep.Event, show: Callable[[sweep.Event], None] = on_event) -> None:
+                show(event)
+                studies.hear(event)
+
+            failures = sweep.execute(
+                tasks,
+                source,
+                command.results,
+                device=command.device,
+                workers=workers,
+                on_event=hear,
+                care=care(command),
+            )
+        failed += len(failures)
+    studies.count_the_rest()
+    return failed, sum(map(len, together.values()))
+
+
+def joined(plans: Sequence[Plan]) -> dict[tuple[DataSource, int], list[Task]]:
+    """The tasks of some plans by the data and the workers that they want, each once, after the ones that it needs."""
+    found: dict[tuple[DataSource, int], dict[Key, Task]] = {}
+    for plan in plans:
+        for task in plan.tasks:
+            found.setdefault((plan.source, plan.workers), {}).setdefault(task.key, task)
+    return {place: list(tasks.values()) for place, tasks in found.items()}
+
+
+def care(command: Study) -> Care:
+    """How carefully the runs of a command are kept."""
+    return Care(**{field.name: getattr(command, field.name) for field in dataclasses.fields(Care)})
+
+
+def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
+    """Where the data are, and the hash that names their content.
+
+    Raises:
+        ConfigError: a label that cannot name a folder of images, or a folder for data that need none.
+        DataError: the data are not there, or not laid out as expected (not for a dry run in the default folder).
+    """
+    from empirics.data.datasets import DATASETS, DataError
+
+    folder = (command.data_dir or DATA_FOLDER).absolute()
+    label, image_size = command.data_label, settings.get("image_size", 0)
+    if label is None and settings["dataset"] == "digits":
+        if command.data_dir is not None:
+            raise ConfigError(
+                f"preset {command.preset!r} trains on digits, which need no folder: to train on the images in "
+                "--data-dir, give them a name with --data-label"
+            )
+        return DataSource("digits", image_size=image_size)
+    if label is not None and (label in DATASETS or not is_slug(label) or len(label) > MOST_LETTERS_OF_DATASET):
+        raise ConfigError(
+            f"--data-label {label!r} cannot name a folder of images: use lower-case words joined by hyphens, at most "
+            f"{MOST_LETTERS_OF_DATASET} letters, that name no data set of ours ({', '.join(DATASETS)})"
+        )
+    name, cache = label or settings["dataset"], None if command.dry_run else command.results / "cache"
+    try:
+        content = _content_hash(name, folder, image_size, cache)
+    except DataError:
+        if command.dry_run and command.data_dir is None:
+            return DataSource(name)  # a forecast needs no data: their numbers are the preset's
+        raise
+    source = DataSource(name, folder, content, cache, image_size)
+    return dataclasses.replace(source, threads=max(1, usable_cores() // _workers(command, source)))
+
+
+@functools.cache
+def _content_hash(name: str, folder: Path, image_size: int, cache: Path | None) -> str:
+    """Read once for all the studies of a command."""
+    from empirics.data.datasets import content_hash
+
+    return content_hash(name, folder, image_size, cache)
+
+
+def forecasts(plans: Sequence[Plan], command: Study) -> str:
+    """What each plan would run beside those before it, with time and disk from throughput measured now."""
+    seen: set[Key] = set()
+    said = []
+    for plan in plans:
+        mine = [task for task in plan.tasks if task.key not in seen]
+        keys = {task.key for task in mine}
+        tasks = [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in keys)) for task in mine]
+        said.append(_forecast(dataclasses.replace(plan, tasks=tasks), command))
+        seen |= keys
+    return "\n".join(said)
+
+
+def _forecast(plan: Plan, command: Study) -> str:
+    tasks, preset, source = plan.tasks, plan.preset, plan.source
+    levels, epochs = sum(len(task.levels) for task in tasks), sum(task.epochs for task in tasks)
+    lines = [f"preset {command.preset}: {len(tasks)} runs, {levels} levels, {epochs} epochs to train"]
+    lines += [f"  {arm:27} {config.name}" for arm, config in {t.config.arm: t.config for t in tasks}.items()]
+    if not tasks:
+        return lines[0]
+    from empirics.execution import estimate
+
+    device, config = provenance.prepare(command.device), tasks[0].config
+    if source.folder is not None or source.name == "digits":
+        data = sweep.part_of(_loaded(source), config)
+        n_train, n_test = len(data.labels("train")), len(data.labels("test"))
+    else:
+        n_train = config.images_per_class * preset.classes or preset.train_images
+        n_test = preset.test_images
+        data = estimate.random_dataset(preset.image_shape, n_train, n_test, preset.classes)
+    throughput = estimate.measure(config, data.to(device))
+    side_by_side = 1 if device.type == "cuda" else plan.workers  # processes on one GPU share its speed
+    cost = estimate.estimate(tasks, throughput, data, n_train, n_test, side_by_side)
+    lines.append(
+        f"about {duration(cost.wall_seconds)} on {plan.workers} workers ({duration(cost.work_seconds)} of work at "
+        f"{throughput.training:.0f} images/s), {cost.disk / 1e6:.0f} MB of disk"
+    )
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes, hours or days, in two figures or three."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,229 @@
+"""Presets: the studies of the paper and ours, with the source of each setting."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from empirics.choices import choose
+from empirics.config import RunConfig
+from empirics.studies.arms import needed_arms, resolve
+
+__all__ = ["PRESETS", "Preset", "arm_config", "needed_arms"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A study: one data set and network, its arms and seeds, and where each setting comes from.
+
+    Args:
+        about: one line for `list`.
+        settings: fields of `RunConfig` shared by all arms.
+        arms: keys of `ARMS`.
+        seeds: default seeds.
+        sources: setting -> source, for Table 1: `summary`, `code: NAME` or `ours`.
+        train_images, test_images: of the data set, for estimates made before the data are there.
+        image_shape: (channels, height, width), for the same.
+        classes: number of classes, for the same.
+        vary_on: settings that hold in every variation of the preset, where its own would take too long.
+    """
+
+    about: str
+    settings: Mapping[str, Any]
+    arms: Sequence[str]
+    seeds: Sequence[int]
+    sources: Mapping[str, str]
+    train_images: int
+    test_images: int
+    image_shape: tuple[int, int, int]
+    classes: int
+    vary_on: Mapping[str, Any] = field(default_factory=dict)
+
+
+def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
+    """The run of one arm of a preset.
+
+    Args:
+        preset: key of `PRESETS`.
+        arm: key of `ARMS`.
+        overrides: settings of the preset that are changed, such as `prune_rate`, or the `dataset` label and `data_hash`
+            of an image folder that takes the place of the preset's data set.
+
+    Raises:
+        ConfigError: an unknown preset or arm, nearest name offered; a setting that cannot be run.
+    """
+    return resolve(arm, {**PRESETS[choose(preset, PRESETS, "preset")].settings, **overrides})
+
+
+_EXCHANGE = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-on-random-mask", "lrr-on-random-mask")
+_STORY = (
+    *_EXCHANGE,
+    "imp-on-shuffled-mask",
+    "lrr-on-shuffled-mask",
+    "imp-bn-kept-on-random-mask",
+    "lrr-bn-rewind-on-random-mask",
+    "imp-bn-kept",
+    "lrr-bn-rewind",
+    "sign",
+    "magnitude",
+    "imp-long",
+    "imp-long-on-shuffled-mask",
+    "imp-long-on-random-mask",
+    "imp-without-warmup",
+    "lrr-without-warmup",
+)
+_PAPER = (*_STORY, "imp-perturbed", "lrr-perturbed")
+_GROUP = "code: TurboPrune"
+_RENDA = "code: Renda et al."
+_GROUP_LEVELS = {
+    "schedule": "step",
+    "milestones": (0.5, 0.75),
+    "epochs": 150,
+    "warmup_epochs": 10,
+    "prune_rate": 0.2,
+    "levels": 25,
+}
+_GROUP_RESNET18 = {
+    "model": "resnet18",
+    "width": 64,
+    "batch_size": 256,
+    "lr": 0.1,
+    "weight_decay": 5e-4,
+    **_GROUP_LEVELS,
+}
+_PAPER_SOURCES = {
+    "dataset": "summary",
+    "model": "summary",
+    "criterion": "summary",
+    **dict.fromkeys(("momentum", "optimizer"), _GROUP),
+}
+_LEVEL_SOURCES = dict.fromkeys(("epochs", "warmup_epochs", "prune_rate", "levels"), _GROUP)
+_GROUP_SOURCES = {**_PAPER_SOURCES, **_LEVEL_SOURCES, **dict.fromkeys(("batch_size", "lr", "weight_decay"), _GROUP)}
+
+# A new preset: one entry here.
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(
+        about="scikit-learn's digits, ResNet20 of width 8: figures 1 to 5 in minutes",
+        settings={
+            "dataset": "digits",
+            "model": "resnet20",
+            "width": 8,
+            "batch_size": 64,
+            "lr": 0.1,
+            "schedule": "cosine",
+            "epochs": 16,
+            "warmup_epochs": 1,
+            "weight_decay": 5e-4,
+            "prune_rate": 0.5,
+            "levels": 8,
+        },
+        # levels 0 to 3, density .0156 at the last: 1,204 weights, on which networks still work
+        vary_on={"model": "resnet8", "width": 16, "prune_rate": 0.75, "levels": 4},
+        arms=_STORY,  # signs are perturbed in a variation
+        seeds=(0, 1, 2, 3),
+        sources={"model": "summary"},
+        train_images=1297,
+        test_images=500,
+        image_shape=(1, 8, 8),
+        classes=10,
+    ),
+    "cifar10-small": Preset(
+        about="800 images a class of CIFAR-10, ResNet8 of width 16: about an hour on 2 cores",
+        settings={
+            "dataset": "cifar10",
+            "images_per_class": 800,
+            "model": "resnet8",
+            "width": 16,
+            "batch_size": 128,
+            "lr": 0.1,
+            "schedule": "cosine",
+            "epochs": 10,
+            "warmup_epochs": 1,
+            "weight_decay": 5e-4,
+            "precision": "bfloat16",
+            "prune_rate": 0.5,
+            "levels": 7,
+        },
+        arms=(*_EXCHANGE, "sign", "magnitude"),
+        seeds=(0, 1),
+        sources={},
+        train_images=50_000,
+        test_images=10_000,
+        image_shape=(3, 32, 32),
+        classes=10,
+    ),
+    "cifar10": Preset(
+        about="CIFAR-10, ResNet20, 150 epochs a level, 25 levels",
+        settings={
+            "dataset": "cifar10",
+            "model": "resnet20",
+            "width": 16,
+            "batch_size": 128,
+            "lr": 0.1,
+            "weight_decay": 1e-4,
+            **_GROUP_LEVELS,
+        },
+        arms=_PAPER,
+        seeds=(0, 1, 2, 3),
+        sources={
+            **_PAPER_SOURCES,
+            **_LEVEL_SOURCES,
+            **dict.fromkeys(("batch_size", "lr", "weight_decay", "schedule", "milestones"), "code: open_lth"),
+        },
+        train_images=50_000,
+        test_images=10_000,
+        image_shape=(3, 32, 32),
+        classes=10,
+    ),
+    "cifar100": Preset(
+        about="CIFAR-100, ResNet18, 150 epochs a level, 25 levels",
+        settings={"dataset": "cifar100", **_GROUP_RESNET18},
+        arms=_PAPER,
+        seeds=(0, 1, 2, 3),
+        sources=_GROUP_SOURCES,
+        train_images=50_000,
+        test_images=10_000,
+        image_shape=(3, 32, 32),
+        classes=100,
+    ),
+    "tiny-imagenet": Preset(
+        about="Tiny ImageNet, ResNet18, 150 epochs a level, 25 levels",
+        settings={"dataset": "tiny-imagenet", **_GROUP_RESNET18},
+        arms=_PAPER,
+        seeds=(0, 1, 2, 3),
+        sources=_GROUP_SOURCES,
+        train_images=100_000,
+        test_images=10_000,
+        image_shape=(3, 64, 64),
+        classes=200,
+    ),
+    "imagenet": Preset(
+        about="ImageNet, ResNet50, 90 epochs a level, 15 levels",
+        settings={
+            "dataset": "imagenet",
+            "image_size": 224,
+            "model": "resnet50",
+            "width": 64,
+            "batch_size": 1024,
+            "micro_batch": 256,
+            "lr": 0.4,
+            "schedule": "step",
+            "milestones": (30 / 90, 60 / 90, 80 / 90),
+            "epochs": 90,
+            "warmup_epochs": 5,
+            "weight_decay": 1e-4,
+            "prune_rate": 0.2,
+            "levels": 15,
+        },
+        arms=_PAPER,
+        seeds=(0, 1, 2, 3),
+        sources={
+            **_PAPER_SOURCES,
+            **dict.fromkeys(("batch_size", "lr", "schedule", "milestones", "warmup_epochs", "weight_decay"), _RENDA),
+            **dict.fromkeys(("epochs", "prune_rate"), _GROUP),
+        },
+        train_images=1_281_167,
+        test_images=50_000,
+        image_shape=(3, 224, 224),
+        classes=1000,
+    ),
+}

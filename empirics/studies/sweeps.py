@@ -1,0 +1,131 @@
+"""Variations: one thing that is varied in a preset, and the arms that are trained at each of its values."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from empirics.studies.arms import Settings
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One thing that is varied in a preset: a study for each of its values.
+
+    Args:
+        about: one line for `list`.
+        arms: trained at each value.
+        values: the settings of each value, from the preset's settings; that of the preset itself may be among them.
+    """
+
+    about: str
+    arms: Sequence[str]
+    values: Callable[[Settings], Sequence[dict[str, Any]]]
+
+
+def _brief(settings: Settings) -> bool:
+    """Whether values must be few: on digits every figure comes out of one command."""
+    return settings["dataset"] == "digits"
+
+
+def _widths(settings: Settings) -> list[dict[str, Any]]:
+    """Half, the same and twice the preset's width; networks of one width only give way to ResNet20.
+
+    Digits: a quarter, half and the same; twice the width takes as long as four other values.
+    """
+    if settings["model"] in ("resnet18", "resnet50"):
+        return [{"model": "resnet20", "width": width} for width in (16, 32, 64)]
+    narrowest = settings["width"] // (4 if _brief(settings) else 2)
+    return [{"width": max(1, narrowest) * factor} for factor in (1, 2, 4)]
+
+
+def _prune_rates(settings: Settings) -> list[dict[str, Any]]:
+    """Rates about the preset's, each with the levels that end nearest to the preset's last density."""
+    last = (settings["levels"] - 1) * math.log1p(-settings["prune_rate"])
+    rates = (0.1, 0.2, 0.5) if settings["prune_rate"] < 0.4 else (0.5, 0.75, 0.875)  # 1/2, 1/4, 1/8 kept: one density
+    return [{"prune_rate": rate, "levels": 1 + max(1, round(last / math.log1p(-rate)))} for rate in rates]
+
+
+def _schedules(settings: Settings) -> list[dict[str, Any]]:
+    milestones = settings.get("milestones") or (0.5, 0.75)
+    return [
+        {"schedule": name, "milestones": milestones if name == "step" else ()}
+        for name in ("constant", "cosine", "step")
+    ]
+
+
+def _warm_ups(settings: Settings) -> list[dict[str, Any]]:
+    """None, the preset's, and two longer ones, as far as a level has room."""
+    epochs = settings["epochs"]
+    wanted = {0, settings["warmup_epochs"], epochs // 8, epochs // 4}
+    return [{"warmup_epochs": n} for n in sorted(wanted) if n < epochs]
+
+
+def _criteria(settings: Settings) -> list[dict[str, Any]]:
+    names = ("magnitude", "random", "snip", "synflow")
+    if not _brief(settings):
+        names = (*names, "magnitude-layerwise", "grasp")
+    return [{"criterion": name} for name in names]
+
+
+def _densities(settings: Settings) -> list[dict[str, Any]]:
+    return [{"densities": name} for name in ("balanced", "erk", "uniform")]
+
+
+def _perturbations(settings: Settings) -> list[dict[str, Any]]:
+    """Rates of .2, which claim 11 is about, and .5 at the middle level; .2 at the first, and drawn in each layer."""
+    middle = settings["levels"] // 2
+    rates = [{"perturb_rate": rate, "perturb_level": middle} for rate in (0.2, 0.5)]
+    if _brief(settings):
+        return rates
+    first = [{"perturb_rate": 0.2, "perturb_level": 1}] if middle > 1 else []
+    return [*rates, *first, {"perturb_rate": 0.2, "perturb_level": middle, "perturb_scope": "layerwise"}]
+
+
+def _longer_levels(settings: Settings) -> list[dict[str, Any]]:
+    """Three cycles a level, the mask taken four times in each, at its end too; the first levels only, to save time."""
+    epochs, cycles = settings["epochs"], 3
+    taken = {cycle * epochs + round(quarter * epochs / 4) for cycle in range(cycles) for quarter in (1, 2, 3, 4)}
+    levels = min(2 if _brief(settings) else 3, settings["levels"])
+    return [{"cycles": str(cycles), "mask_epochs": tuple(sorted(taken - {0})), "levels": levels}]
+
+
+def _other_models(settings: Settings) -> list[dict[str, Any]]:
+    """The network as it is, and a VGG: 8 layers of convolutions and half the width for digits, else 13."""
+    if settings["dataset"] == "digits":
+        return [{}, {"model": "vgg11", "width": settings["width"] // 2}]
+    return [{}, {"model": "vgg16"}]
+
+
+def _as_it_is(settings: Settings) -> list[dict[str, Any]]:
+    return [{}]
+
+
+_PERTURBED = ("imp-perturbed", "lrr-perturbed")
+_REWINDS = (
+    "wr",
+    "fine-tune",
+    "dense-long",
+    "one-shot",
+    "one-shot-trained",
+    "one-shot-lrr",
+    "fresh-on-lrr-mask",
+    "sign-transfer",
+    "sign-transfer-from-imp",
+    "imp-perturbed-at-start",
+    "lrr-perturbed-at-start",
+)
+
+# A new variation: one entry here.
+VARIATIONS: dict[str, Variation] = {
+    "arms": Variation("the arms that the preset leaves out", _REWINDS, _as_it_is),
+    "criterion": Variation("pruning criteria", ("imp", "lrr", "one-shot"), _criteria),
+    "densities": Variation("layer densities of random masks", ("imp-on-random-mask", "lrr-on-random-mask"), _densities),
+    "mask-convergence": Variation("levels trained longer: does the mask still change?", ("imp", "lrr"), _longer_levels),
+    "model": Variation("another architecture (VGG)", ("imp", "lrr"), _other_models),
+    "perturbation": Variation("share and level of perturbed signs", ("imp", "lrr", *_PERTURBED), _perturbations),
+    "prune-rate": Variation("prune rates, to the same density", ("imp", "lrr"), _prune_rates),
+    "schedule": Variation("learning-rate schedules", ("imp", "lrr"), _schedules),
+    "warm-up": Variation("epochs of warm-up", ("imp", "lrr"), _warm_ups),
+    "width": Variation("width of the network (overparametrisation)", ("imp", "lrr"), _widths),
+}

@@ -1,0 +1,251 @@
+"""Records -> numbers of one seed each: what claims compare and figures draw. Pure.
+
+Only complete seeds are measured. A seed is complete when every level that its arm must have is complete; diverged and
+missing seeds are returned beside the values, so that no table drops them silently.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from figures.analysis.statistics import Interval, t_interval
+from figures.results.network import LevelRecord, StudyResults
+
+HIGH_SPARSITY = 0.03
+POINTS = 100.0
+# data set -> classes: a network that has learnt nothing is right once in as many guesses
+CLASSES = {"digits": 10, "cifar10": 10, "cifar10-jpeg": 10, "cifar100": 100, "tiny-imagenet": 200, "imagenet": 1000}
+AT_CHANCE = 1.5  # times that share of right guesses, at most: the network is no better than a guess
+LEAD = {"lrr": 1, "imp": -1}
+# The factorial, all four cells with batch norm rewound: effects as linear contrasts of arms.
+SIGNS = {"sign": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "magnitude": -0.5}
+MAGNITUDES = {"magnitude": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "sign": -0.5}
+INTERACTION = {"lrr-bn-rewind": 1, "sign": -1, "magnitude": -1, "imp": 1}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One number a seed, the (arm, seed) pairs that diverged, and the seeds of the study that are not there."""
+
+    values: Mapping[int, float]
+    diverged: tuple[tuple[str, int], ...] = ()
+    missing: tuple[int, ...] = ()
+
+
+Measure = Callable[[StudyResults, str], Sample]
+
+
+def has_arm(results: StudyResults, arm: str) -> bool:
+    """True where anything of the arm is on disk."""
+    return any(seed.levels for seed in results.arms[arm].seeds.values()) if arm in results.arms else False
+
+
+def expected_levels(results: StudyResults, arm: str) -> tuple[int, ...]:
+    """Levels that make a seed of the arm complete: from the run's `first_level` (1 unless configured) to the last.
+
+    The training-length controls are run at a few levels only (quick: the last two).
+    """
+    run = results.arms.get(arm)
+    if run is None:
+        return ()
+    first = run.config.get("first_level", 1)
+    return tuple(range(first if type(first) is int and first > 0 else 1, results.study.levels))
+
+
+def level(results: StudyResults, arm: str, seed: int, number: int) -> LevelRecord | None:
+    """One level's record; level 0 is the dense run's, common to all arms that do not change it."""
+    run = results.dense_of(arm) if number == 0 else results.arms.get(arm)
+    record = run.seeds.get(seed) if run else None
+    return record.levels.get(number) if record else None
+
+
+def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = None) -> tuple[list, list, list]:
+    """(complete, diverged, missing) seeds of an arm, out of the study's seeds."""
+    wanted = set(expected_levels(results, arm) if levels is None else levels)
+    runs = [run for run in (results.dense_of(arm), results.arms.get(arm)) if run]
+    complete, diverged, missing = [], [], []
+    for seed in results.study.seeds:
+        if any(seed in run.unreadable for run in runs):
+            missing.append(seed)
+        elif any(seed in run.seeds and run.seeds[seed].diverged for run in runs):
+            diverged.append(seed)
+        elif wanted and wanted <= _levels_there(results, arm, seed):
+            complete.append(seed)
+        else:
+            missing.append(seed)
+    return complete, diverged, missing
+
+
+def _levels_there(results: StudyResults, arm: str, seed: int) -> set[int]:
+    """Numbers of the levels that `level` finds."""
+    runs = (results.dense_of(arm), results.arms.get(arm))
+    dense, own = (run.seeds[seed].levels if run and seed in run.seeds else {} for run in runs)
+    return {number for number in own if number} | ({0} if 0 in dense else set())
+
+
+def measure(results: StudyResults, arm: str, of_seed: Callable[[int], float | None]) -> Sample:
+    """`of_seed` over the complete seeds of an arm; a seed for which it gives None counts as missing."""
+    complete, diverged, missing = seeds_of(results, arm)
+    values = {seed: of_seed(seed) for seed in complete}
+    missing += [seed for seed, value in values.items() if value is None]
+    kept = {seed: value for seed, value in values.items() if value is not None}
+    return Sample(kept, tuple((arm, seed) for seed in diverged), tuple(sorted(missing)))
+
+
+def high_sparsity_levels(results: StudyResults) -> tuple[int, ...]:
+    """Levels of nominal density <= .03: those that H averages over."""
+    return tuple(k for k in range(results.study.levels) if results.study.density(k) <= HIGH_SPARSITY + 1e-12)
+
+
+def mean_accuracy(levels: Iterable[int]) -> Measure:
+    """Measure: test accuracy (last epoch's) averaged over `levels`, in accuracy points (100 x fraction)."""
+    levels = tuple(levels)
+
+    def of_arm(results, arm):
+        def of_seed(seed):
+            records = [level(results, arm, seed, k) for k in levels]
+            if not records or any(record is None for record in records):
+                return None
+            return POINTS * math.fsum(record.test_accuracy for record in records) / len(records)
+
+        return measure(results, arm, of_seed)
+
+    return of_arm
+
+
+def sign_measure(of_signs: Callable) -> Measure:
+    """Measure: a number from an arm's `SignsRecord`."""
+
+    def of_arm(results, arm):
+        def of_seed(seed):
+            signs = results.arms[arm].seeds[seed].signs if arm in results.arms else None
+            return None if signs is None or not signs.survivors else of_signs(signs)
+
+        return measure(results, arm, of_seed)
+
+    return of_arm
+
+
+def settle_level(signs) -> float:
+    """Mean level at which a sign settles: never flipped counts as 0, the last level's flips are left out (claim 9)."""
+    counts = signs.settles_before_last[1:]
+    return sum(number * count for number, count in enumerate(counts)) / signs.survivors
+
+
+def early_switches(signs) -> float:
+    """Reading-(iii) flips a last-level survivor in levels 1 to 3 (claim 10a)."""
+    return sum(signs.flips["previous"][1:4]) / signs.survivors
+
+
+def far_from_start(signs) -> float:
+    """Share of the last level's survivors whose last sign differs from the initial one: reading (ii) (claim 10b)."""
+    return signs.flips["initial"][-1] / signs.survivors
+
+
+def shared_seeds(results: StudyResults, arms: Iterable[str]) -> list[int]:
+    """Seeds that are complete in every one of `arms`: those that can be paired."""
+    sets = [set(seeds_of(results, arm)[0]) for arm in arms]
+    return sorted(set.intersection(*sets)) if sets else []
+
+
+def combine(results: StudyResults, coefficients: Mapping[str, float], of_arm: Measure) -> Sample:
+    """A linear contrast of arms, paired by seed: only seeds complete in every arm count."""
+    return weigh([(c, of_arm(results, arm)) for arm, c in coefficients.items()])
+
+
+def weigh(samples: Sequence[tuple[float, Sample]]) -> Sample:
+    """A linear contrast of samples, (coefficient, sample) each, paired by seed: only seeds that all have count.
+
+    Seeds that some have and others do not know of (studies of other seeds) are missing.
+    """
+    every = [sample for _, sample in samples]
+    seeds = sorted(set.intersection(*(set(sample.values) for sample in every)))
+    values = {seed: math.fsum(c * sample.values[seed] for c, sample in samples) for seed in seeds}
+    diverged = tuple(pair for sample in every for pair in sample.diverged)
+    unpaired = {seed for sample in every for seed in sample.values} - set(seeds) - {seed for _, seed in diverged}
+    missing = unpaired.union(*(sample.missing for sample in every))
+    return Sample(values, diverged, tuple(sorted(missing)))
+
+
+def means(results: StudyResults, arms: Iterable[str], levels: Sequence[int]) -> dict[str, float]:
+    """Test accuracy over `levels` in accuracy points, averaged over each arm's complete seeds; no arm without any."""
+    found = {arm: list(mean_accuracy(levels)(results, arm).values.values()) for arm in arms}
+    return {arm: math.fsum(values) / len(values) for arm, values in found.items() if values}
+
+
+def at_chance(dataset: str, accuracies: Iterable[float]) -> bool:
+    """Whether none of some accuracies (points) is clearly better than a guess; False where the classes are not known.
+
+    No lead can be seen between such networks: pruning has left nothing of either.
+    """
+    classes = CLASSES.get(dataset)
+    return classes is not None and all(value <= POINTS * AT_CHANCE / classes for value in accuracies)
+
+
+def mask_share(cycles_before_end: float) -> Measure:
+    """Measure: share of each level's last mask that the mask taken so many cycles earlier had, averaged over levels.
+
+    Level 0 is the dense run's, which is trained as long. None where no mask was taken there.
+    """
+
+    def of_arm(results, arm):
+        config = results.arms[arm].config if arm in results.arms else {}
+
+        def of_seed(seed):
+            records = [level(results, arm, seed, k) for k in range(results.study.levels)]
+            shares = [_mask_share(record, cycles_before_end * config.get("epochs", 0)) for record in records]
+            return None if None in shares else math.fsum(shares) / len(shares)
+
+        return measure(results, arm, of_seed)
+
+    return of_arm
+
+
+def _mask_share(record: LevelRecord | None, epochs_before_end: float) -> float | None:
+    for taken in record.mask_epochs if record and record.epochs else ():
+        if taken.epoch == record.epochs - epochs_before_end:
+            return taken.shared / taken.kept
+    return None
+
+
+def curve(results: StudyResults, arm: str) -> dict[str, list]:
+    """An arm's test accuracy over density: lists `level`, `density`, `mean`, `low`, `high` (fractions) and `n`."""
+    levels = expected_levels(results, arm)
+    seeds, diverged, missing = seeds_of(results, arm)
+    if levels[:1] == (1,) and all(level(results, arm, seed, 0) for seed in seeds):
+        levels = (0, *levels)
+    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n")}
+    for number in levels if seeds else ():
+        values = [level(results, arm, seed, number).test_accuracy for seed in seeds]
+        _append(out, number, level(results, arm, seeds[0], number).density, t_interval(values))
+    return out | {"seeds": seeds, "diverged": diverged, "missing": missing}
+
+
+def difference_curve(results: StudyResults, arm: str, reference: str) -> dict[str, list]:
+    """Paired difference of test accuracy, arm - reference, at each level that both have, with the seeds' values."""
+    shared = [k for k in expected_levels(results, arm) if k in expected_levels(results, reference)]
+    seeds = [s for s in seeds_of(results, arm)[0] if s in seeds_of(results, reference)[0]]
+    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n", "values")}
+    for number in shared if seeds else ():
+        pairs = [(level(results, arm, s, number), level(results, reference, s, number)) for s in seeds]
+        values = [first.test_accuracy - second.test_accuracy for first, second in pairs]
+        _append(out, number, pairs[0][0].density, t_interval(values))
+        out["values"].append(values)
+    return out | {"seeds": seeds}
+
+
+def _append(out: dict, number: int, density: float, interval: Interval) -> None:
+    row = (number, density, interval.mean, interval.low, interval.high, interval.n)
+    for key, value in zip(("level", "density", "mean", "low", "high", "n"), row, strict=True):
+        out[key].append(value)
+
+
+def sign_shares(results: StudyResults, arm: str, counts: str) -> dict[int, list[float]]:
+    """Per complete seed, `counts` (`settles_at` or `switches`) as shares of the last level's survivors."""
+    run = results.arms.get(arm)
+    found = {seed: run.seeds[seed].signs for seed in seeds_of(results, arm)[0]} if run else {}
+    return {
+        seed: [count / signs.survivors for count in getattr(signs, counts)]
+        for seed, signs in found.items()
+        if signs is not None and signs.survivors
+    }

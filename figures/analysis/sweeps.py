@@ -1,0 +1,164 @@
+"""Variations: the studies in which one thing of a preset is varied, put side by side. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from figures.analysis import measures
+from figures.results.commands import TRAIN
+from figures.results.network import Records, StudyResults
+
+BASE = "base"
+PERTURBED = ("imp-perturbed", "lrr-perturbed")
+USUAL_SHARE = 0.2  # of the surviving signs, flipped at the start of the middle level: what claim 11 is about
+_FIRST = ("imp", "lrr")  # other arms may change a setting themselves, as those without warm-up do
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One thing that is varied in a preset on one data set: its studies, in the order of their values.
+
+    `common` holds what was changed in the preset at every value (a smaller network, say); `x` is the value of each of
+    `studies`: a number, or a name. `own` is the study of the preset itself where it has been run, whose network may be
+    another one; `command` makes every value; `has_base` is False where the study at the common settings is one of the
+    values and has not been run.
+    """
+
+    name: str
+    preset: str
+    dataset: str
+    common: dict[str, Any]
+    x: tuple[Any, ...]
+    studies: tuple[StudyResults, ...]
+    command: str = ""
+    own: StudyResults | None = None
+    has_base: bool = True
+
+    @property
+    def place(self) -> str:
+        """Preset with its common changes, and data set: what a block of panels is called in `plotted` and lists."""
+        changes = "".join(f", {name}={value}" for name, value in self.common.items())
+        return f"{self.preset}{changes}, {self.dataset}"
+
+
+def variations(records: Records, name: str) -> list[Variation]:
+    """The variation `name` of every preset and data set of which a value has been run, smallest value first.
+
+    The study at the common settings themselves is among the values, whatever variation it was trained for, unless it
+    differs from them in more than what is varied (a sweep over widths may be on another network than the preset's).
+    """
+    groups: dict[tuple, list[StudyResults]] = {}
+    for results in records.variations:
+        if results.study.varied == name:
+            groups.setdefault(_group(results), []).append(results)
+    return [_variation(records, name, studies) for studies in groups.values()]
+
+
+def _variation(records: Records, name: str, studies: list[StudyResults]) -> Variation:
+    first, value = studies[0].study, VALUES.get(name, _study_name)
+    common = dict(first.common)
+    wanted = name in WITH_BASE and (name == "model" or not any(map(_on_another_network, studies)))
+    base = _at(records, first.base, first.dataset, common) if wanted else None
+    ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
+    own = _at(records, first.base, first.dataset, {})
+    x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
+    return Variation(name, first.base, first.dataset, common, x, tuple(ordered), first.command, own, has_base)
+
+
+def perturbed_studies(records: Records) -> list[tuple[StudyResults, Variation | None]]:
+    """The studies with a fifth of the signs perturbed at the middle level, and the variation that each is a value of.
+
+    A preset's own study where they have been run in it, whole, else that value of the variation `perturbation`.
+    """
+    own = [results for results in records.studies if _is_usual(results) and _has_perturbed(results)]
+    judged = {(results.study.base, results.study.dataset) for results in own}
+    varied = [v for v in variations(records, "perturbation") if (v.preset, v.dataset) not in judged]
+    usual = [(results, variation) for variation in varied for results in variation.studies if _is_usual(results)]
+    return [*((results, None) for results in own), *usual]
+
+
+def _has_perturbed(results: StudyResults) -> bool:
+    return bool(measures.shared_seeds(results, (*_FIRST, *PERTURBED)))
+
+
+def _is_usual(results: StudyResults) -> bool:
+    run = next((results.arms[arm] for arm in PERTURBED if arm in results.arms), None)
+    wanted = {"perturb_rate": USUAL_SHARE, "perturb_level": results.study.levels // 2, "perturb_scope": "global"}
+    return run is not None and {name: run.config.get(name) for name in wanted} == wanted
+
+
+def _on_another_network(results: StudyResults) -> bool:
+    study = results.study
+    return study.changed.get("model") != study.common.get("model")
+
+
+def vary_command(name: str) -> str:
+    """The command that makes every value of a variation of the preset `quick`."""
+    return f"{TRAIN} --vary {name}"
+
+
+def value_words(x: Any) -> str:
+    """A value as people read it: numbers without needless zeros."""
+    return "not known" if x is None else f"{x:g}" if _is_number(x) else str(x)
+
+
+def differing(variation: Variation) -> dict[str, Any]:
+    """Those of the common settings that hold at every value: what is varied may replace one of them."""
+    changed = [study.study.changed for study in variation.studies]
+    return {name: value for name, value in variation.common.items() if all(c.get(name) == value for c in changed)}
+
+
+def _order(x: Any) -> tuple:
+    return (0, x, "") if _is_number(x) else (2, 0, "") if x is None else (1, 0, str(x))
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def _group(results: StudyResults) -> tuple:
+    study = results.study
+    return study.base, study.dataset, repr(sorted(study.common.items()))
+
+
+def _at(records: Records, preset: str, dataset: str, changed: Mapping) -> StudyResults | None:
+    """The study in which just `changed` differs from a preset: of the variations, or the preset's own."""
+    there = (r for r in (*records.variations, *records.studies) if r.study.varied in (BASE, None))
+    same = (r for r in there if (r.study.base, r.study.dataset) == (preset, dataset))
+    return next((r for r in same if dict(r.study.changed) == dict(changed)), None)
+
+
+def setting(results: StudyResults, name: str) -> Any:
+    """A setting of a study: as its record changes it, else as its runs were trained; None where neither says."""
+    if name in results.study.changed:
+        return results.study.changed[name]
+    said = (run.config[name] for run in _runs(results) if name in run.config)
+    return next(said, None)
+
+
+def _runs(results: StudyResults) -> Iterable:
+    first = [results.arms[arm] for arm in _FIRST if arm in results.arms]
+    return [*first, *(run for arm, run in results.arms.items() if arm not in _FIRST)]
+
+
+def _of(name: str) -> Callable[[StudyResults], Any]:
+    return lambda results: setting(results, name)
+
+
+def _study_name(results: StudyResults) -> str:
+    return results.study.study
+
+
+# variation -> its value in a study
+VALUES: dict[str, Callable[[StudyResults], Any]] = {
+    "criterion": _of("criterion"),
+    "densities": _of("densities"),
+    "model": lambda results: results.study.model,
+    "perturbation": lambda results: results.study.study,
+    "prune-rate": lambda results: results.study.prune_rate,
+    "schedule": _of("schedule"),
+    "warm-up": _of("warmup_epochs"),
+    "width": lambda results: results.study.width,
+}
+# those whose values the base is one of
+WITH_BASE = ("criterion", "densities", "model", "prune-rate", "schedule", "warm-up", "width")

@@ -1,0 +1,1 @@
+"""The paper's claims and ours, and a verdict for each."""

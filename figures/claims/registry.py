@@ -1,0 +1,270 @@
+"""The registry of claims: each one a sentence that data can contradict, the effect that decides it, and a verdict.
+
+Pure: records in, verdicts out. The effects and the rule of the verdict were fixed before the data
+(the README's table of claims); a claim is judged on each study, or on each variation of a preset, by itself: digits
+never speaks for CIFAR-10.
+
+To add a claim: one function that returns its rows (in `theory_claims` for the neuron, in `variation_claims` for the
+variations of a preset), one line in `CLAIMS`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from figures.analysis import measures
+from figures.analysis.sweeps import perturbed_studies, value_words, variations, vary_command
+from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
+from figures.claims.rows import against_length, contrast, h_measure, lead, not_run
+from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, variation_scope
+from figures.claims.verdicts import (
+    INCONCLUSIVE,
+    LEVELS,
+    NOT_RUN,
+    POINTS,
+    REPRODUCED,
+    SHARE,
+    SWITCHES,
+    ClaimVerdict,
+    Evidence,
+    Row,
+    beside_control,
+    conjunction,
+    control_verdict,
+)
+from figures.results.network import Records
+
+NETWORK, PERTURBED, THEORY = "network", "perturbed", "theory"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence, whose it is, where its evidence lives, how its rows are made and how they are judged.
+
+    `kind` is `theory` (judged once), `network` (on each study), `perturbed` (on each study in which a fifth of the
+    signs is perturbed), or the name of a variation (on each preset and data set that has it). `short` is the sentence
+    in the few words that a picture has room for.
+    """
+
+    sentence: str
+    short: str
+    source: str
+    kind: str
+    rows: Callable[[Evidence], list[Row]]
+    judge: Callable[[list[Row], Evidence], str]
+
+
+def claim_5(evidence: Evidence) -> list[Row]:
+    """LRR over IMP at high sparsity, with the two readings of batch norm and the training-length row."""
+    return [
+        lead(evidence, "lrr", "imp"),
+        against_length(evidence, "lrr", "imp-long"),
+        lead(evidence, "lrr-bn-rewind", "imp", "both rewind BN: H(lrr-bn-rewind) - H(imp)", "beside"),
+        lead(evidence, "lrr", "imp-bn-kept", "both keep BN: H(lrr) - H(imp-bn-kept)", "beside"),
+    ]
+
+
+def claim_6(evidence: Evidence) -> list[Row]:
+    """IMP improves with the LRR mask."""
+    return [lead(evidence, "imp-on-lrr-mask", "imp")]
+
+
+def claim_7(evidence: Evidence) -> list[Row]:
+    """LRR optimises better within the IMP mask, beside the training-length row."""
+    arm = "lrr-on-imp-mask"
+    return [lead(evidence, arm, "imp"), against_length(evidence, arm, "imp-long")]
+
+
+def claim_8(evidence: Evidence) -> list[Row]:
+    """LRR over IMP on random and on shuffled masks, each beside its training-length row."""
+    rows = []
+    for kind in ("random", "shuffled"):
+        rows.append(lead(evidence, f"lrr-on-{kind}-mask", f"imp-on-{kind}-mask", label=f"{kind} masks"))
+        length = f"{kind}, against training length"
+        rows.append(against_length(evidence, f"lrr-on-{kind}-mask", f"imp-long-on-{kind}-mask", length))
+    return rows
+
+
+def claim_9(evidence: Evidence) -> list[Row]:
+    """Mean settle level, IMP - LRR."""
+    of_arm = measures.sign_measure(measures.settle_level)
+    return [contrast(evidence, "mean settle level, imp - lrr", {"imp": 1, "lrr": -1}, of_arm, LEVELS)]
+
+
+def claim_10a(evidence: Evidence) -> list[Row]:
+    """Reading-(iii) switches a last-level survivor in levels 1 to 3, LRR - IMP."""
+    enough = evidence.results is None or evidence.results.study.levels > 3
+    of_arm = measures.sign_measure(measures.early_switches) if enough else None
+    name = "switches a last-level survivor in levels 1 to 3, lrr - imp (reading iii)"
+    return [contrast(evidence, name, {"lrr": 1, "imp": -1}, of_arm, SWITCHES)]
+
+
+def claim_10b(evidence: Evidence) -> list[Row]:
+    """Share of signs that differ from initialisation at the last level, LRR - IMP."""
+    of_arm = measures.sign_measure(measures.far_from_start)
+    name = "share of signs unlike the initial ones at the last level, lrr - imp (reading ii)"
+    return [contrast(evidence, name, {"lrr": 1, "imp": -1}, of_arm, SHARE)]
+
+
+def claim_11(evidence: Evidence) -> list[Row]:
+    """Drop of H by perturbed signs, IMP - LRR."""
+    name = "drop of H(imp) - drop of H(lrr), 20 % of the signs perturbed at the middle level"
+    arms = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
+    if evidence.results is None:
+        return [not_run(name, POINTS, "effect", "networks", vary_command("perturbation"))]
+    return [above_chance(contrast(evidence, name, arms, h_measure(evidence)), evidence)]
+
+
+def claim_12(evidence: Evidence) -> list[Row]:
+    """BN rewind and warm-up enlarge the lead of LRR: both parts."""
+    batch_norm = {"lrr-bn-rewind": 1, "imp": -1, "lrr": -1, "imp-bn-kept": 1}
+    warm_up = {"lrr": 1, "imp": -1, "lrr-without-warmup": -1, "imp-without-warmup": 1}
+    h, bn_name = h_measure(evidence), "BN rewind: (lrr - imp, both rewound) - (lrr - imp, both kept)"
+    return [
+        contrast(evidence, bn_name, batch_norm, h, label="BN rewind"),
+        contrast(evidence, "warm-up: (lrr - imp with) - (lrr - imp without)", warm_up, h, label="warm-up"),
+        lead(evidence, "lrr-bn-rewind", "lrr", role="beside"),
+    ]
+
+
+def claim_14(evidence: Evidence) -> list[Row]:
+    """The factorial, all four cells with BN rewind, and the neuron's beside it."""
+    h = h_measure(evidence)
+    signs = contrast(evidence, "main effect of trained signs", measures.SIGNS, h)
+    magnitudes = contrast(evidence, "main effect of trained magnitudes", measures.MAGNITUDES, h, role="beside")
+    interaction = contrast(evidence, "interaction of signs and magnitudes", measures.INTERACTION, h, role="beside")
+    return [signs, magnitudes, interaction, _share(signs, magnitudes), *neuron_factorial(evidence)]
+
+
+def _share(signs: Row, magnitudes: Row) -> Row:
+    """Share of the lead that signs carry: a ratio of means, with no verdict of its own."""
+    lead = (signs.effect or 0.0) + (magnitudes.effect or 0.0)
+    verdict, share = ("no verdict of its own", signs.effect / lead) if lead and signs.n else (NOT_RUN, None)
+    return replace(
+        signs,
+        name="share carried by signs (ratio of means)",
+        effect=share,
+        low=None,
+        high=None,
+        unit=SHARE,
+        p=None,
+        p_min=None,
+        verdict=verdict,
+        role="beside",
+        signed=False,
+    )
+
+
+def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
+    """As `conjunction`, but there is nothing for signs to carry where claim 5 is not reproduced."""
+    verdict = conjunction(rows)
+    if verdict == NOT_RUN or beside_control(claim_5(evidence)) == REPRODUCED:
+        return verdict
+    return f"{INCONCLUSIVE} (claim 5 not reproduced)"
+
+
+# ------------------------------------------------------------------------------------------------------ evaluation
+
+
+def evaluate(records: Records) -> list[ClaimVerdict]:
+    """Judge every claim: on theory once, on each study or variation (once, `not run`, where there is none)."""
+    problems = {problem.owner: problem.message for problem in records.problems}
+    return [
+        _judge(number, claim, evidence)
+        for number, claim in CLAIMS.items()
+        for evidence in _places(claim.kind, records, problems)
+    ]
+
+
+def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Evidence]:
+    """What a claim is judged on: one piece of evidence a verdict."""
+    if kind == NETWORK:
+        return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
+    if kind == PERTURBED:
+        there = perturbed_studies(records)
+        judged = {(results.study.base, results.study.dataset) for results, _ in there}
+        there += [(r, None) for r in records.studies if (r.study.base, r.study.dataset) not in judged]
+        there = there or [(None, None)]
+        return [Evidence(results, records.theory, problems, variation) for results, variation in there]
+    found = variations(records, kind) if kind != THEORY else []
+    return [Evidence(None, records.theory, problems, variation) for variation in found or [None]]
+
+
+def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
+    rows, variation = claim.rows(evidence), evidence.variation
+    study = evidence.results.study if evidence.results and variation is None else None
+    place = study or variation
+    return ClaimVerdict(
+        number,
+        claim.sentence,
+        claim.source,
+        study.study if study else None,
+        _scope(rows, evidence),
+        claim.judge(rows, evidence),
+        control_verdict(rows),
+        tuple(rows),
+        claim.short,
+        variation.name if variation else None,
+        place.preset if place else None,
+        place.dataset if place else None,
+        ", ".join(f"{name}={value}" for name, value in variation.common.items()) if variation else "",
+    )
+
+
+def _scope(rows: list[Row], evidence: Evidence) -> str:
+    """What a verdict holds for: the scope of the row that decides, or all values of a variation."""
+    deciding, variation = [row for row in rows if row.decides], evidence.variation
+    if variation is None or evidence.results or len(variation.x) == 1:  # one study
+        return deciding[0].scope
+    seeds = sorted({seed for row in deciding for seed in row.seeds})
+    said = f", seeds {' '.join(map(str, seeds))}" if seeds else ""
+    return f"{variation_scope(variation)}, {variation.name} {', '.join(map(value_words, variation.x))}{said}"
+
+
+_ASKED = "reviewers' question, ours"
+
+CLAIMS: dict[str, Claim] = {
+    "1": Claim("One input: the neuron learns if and only if a(0) > 0 and w(0) > 0 (balanced)",
+               "One input: signs decide", "paper, Theorem 2.1", THEORY, theorem("1"), conjunction),
+    "2": Claim("Several inputs: a(0) > 0 learns whatever the sign of w_1(0), a(0) < 0 fails (balanced)",
+               "Several inputs: a(0) > 0 learns", "paper, Lemma 2.2 in our reading", THEORY, theorem("2"), conjunction),
+    "3": Claim("After pruning to the correct mask LRR succeeds with probability 1/2, IMP with 1/4",
+               "LRR learns in 1/2, IMP in 1/4", "paper, Theorem 2.3 in our reading", THEORY, claim_3, conjunction),
+    "4a": Claim("Both IMP and LRR find the neuron's mask (balanced, population)", "Both find the neuron's mask",
+                "paper, in our reading", THEORY, claim_4a, conjunction),
+    "4b": Claim("LRR finds the neuron's mask more often than IMP", "LRR finds the mask more often",
+                "paper, in our reading", THEORY, claim_4b, conjunction),
+    "5": Claim("LRR beats IMP at high sparsity", "LRR beats IMP at high sparsity", "paper", NETWORK, claim_5,
+               beside_control),
+    "6": Claim("IMP improves with the mask that LRR learnt", "IMP improves with LRR's mask", "paper, figure 3",
+               NETWORK, claim_6, conjunction),
+    "7": Claim("LRR beats IMP on the mask that IMP learnt", "LRR beats IMP on IMP's mask", "paper, figure 4",
+               NETWORK, claim_7, beside_control),
+    "8": Claim("LRR beats IMP on random and on shuffled masks", "LRR beats IMP on other masks", "paper, figure 2",
+               NETWORK, claim_8, beside_control),
+    "9": Claim("LRR's signs settle at earlier levels than IMP's", "LRR's signs settle earlier", "paper, figure 5",
+               NETWORK, claim_9, conjunction),
+    "10a": Claim("LRR flips signs early: more often than IMP in levels 1 to 3", "LRR flips signs early",
+                 "paper, abstract", NETWORK, claim_10a, conjunction),
+    "10b": Claim("LRR's signs end further from initialisation than IMP's", "LRR's signs end further away", "ours",
+                 NETWORK, claim_10b, conjunction),
+    "11": Claim("LRR loses less than IMP when signs are perturbed", "LRR bears perturbed signs better",
+                "paper, abstract", PERTURBED, claim_11, conjunction),
+    "12": Claim("BN rewind and warm-up enlarge the lead of LRR", "What enlarges the lead of LRR", "paper, summary",
+                NETWORK, claim_12, conjunction),
+    "13": Claim("Overparametrisation helps LRR more than IMP", "Overparametrisation helps LRR", "paper, summary",
+                "width", claim_13, conjunction),
+    "14": Claim("Signs are what LRR carries over", "Signs are what LRR carries over", "ours", NETWORK, claim_14,
+                after_claim_5),
+    "criteria": Claim("LRR's lead at high sparsity holds under every pruning criterion", "Lead under every criterion",
+                      _ASKED, "criterion", at_every_value("criterion", "criterion"), conjunction),
+    "architectures": Claim("LRR's lead at high sparsity holds on another architecture (VGG)",
+                           "Lead on every architecture", _ASKED, "model", at_every_value("model", "network"),
+                           conjunction),
+    "prune-rates": Claim("LRR's lead at high sparsity holds at every prune rate", "Lead at every prune rate", _ASKED,
+                         "prune-rate", at_every_value("prune-rate", "prune rate"), conjunction),
+    "schedules": Claim("LRR's lead at high sparsity holds under every learning-rate schedule",
+                       "Lead under every schedule", _ASKED, "schedule", at_every_value("schedule", "schedule"),
+                       conjunction),
+    "mask-convergence": Claim("The mask stops changing once training has converged", "The mask converges", _ASKED,
+                              "mask-convergence", mask_converges, conjunction),
+}  # fmt: skip

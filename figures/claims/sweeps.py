@@ -1,0 +1,187 @@
+"""The claims that a variation of a preset decides: claim 13 on networks, and what the paper's reviewers asked.
+
+Pure: records in, rows out. What the rows have in common was fixed before the data (the network and the values that
+`quick` varies were not: those chosen first had ended near chance, and took too long):
+
+- A claim is judged once all values of its variation stand (`VALUES` of them), so that no order of training decides it.
+- The common settings are a value like the others: "at every value" includes them.
+- Where neither rule is clearly better than a guess (`measures.at_chance`) there is no lead to see: the row is
+  `inconclusive (at chance)`, and so the claim is neither reproduced nor refuted by that value.
+- LRR's weights have seen more epochs than IMP's at the same level, and no value has claim 5's control of that.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from figures.analysis import measures
+from figures.analysis.measures import LEAD, combine, high_sparsity_levels, mean_accuracy
+from figures.analysis.sweeps import BASE, Variation, differing, setting, value_words, vary_command
+from figures.claims.neuron import neuron_over_inputs
+from figures.claims.rows import contrast, lead, not_run, sample_row
+from figures.claims.verdicts import (
+    AT_CHANCE,
+    FAILED,
+    FEWEST_SEEDS,
+    INCONCLUSIVE,
+    NOT_RUN,
+    POINTS,
+    REPRODUCED,
+    SHARE,
+    SMALLEST,
+    Evidence,
+    Row,
+    words_beside,
+)
+from figures.results.network import StudyResults
+
+# variation -> values that a preset has at least
+VALUES = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 3, "width": 3}
+
+
+def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
+    """The rows of "the lead holds at every value": H(lrr) - H(imp) at each value, paired by seed, all needed."""
+
+    def rows(evidence: Evidence) -> list[Row]:
+        variation = evidence.variation
+        if variation is None:
+            return [not_run(f"{what}: H(lrr) - H(imp) at each value", POINTS, "effect", "networks", vary_command(name))]
+        found = [
+            replace(_lead_at(replace(evidence, results=results), f"{what} {value_words(x)}"), label=value_words(x))
+            for x, results in zip(variation.x, variation.studies, strict=True)
+        ]
+        return [*found, *_too_few(variation, f"{what}: H(lrr) - H(imp) at the other values")]
+
+    return rows
+
+
+def _lead_at(evidence: Evidence, value: str) -> Row:
+    """H(lrr) - H(imp) in one study; not judged where neither of its networks is better than a guess."""
+    results, h = evidence.results, _h(evidence.results)
+    base = ", the common settings" if results.study.varied in (BASE, None) else ""
+    row = lead(evidence, "lrr", "imp", f"{value}{base}: H(lrr) - H(imp)")
+    return above_chance(replace(row, note="; ".join(filter(None, (row.note, _words(h, value))))), evidence)
+
+
+def above_chance(row: Row, evidence: Evidence) -> Row:
+    """The row; in a variation it is not judged where neither rule's networks are better than a guess."""
+    if evidence.variation is None or row.n < FEWEST_SEEDS:
+        return row
+    results = evidence.results
+    return replace(row, verdict=AT_CHANCE) if measures.at_chance(results.study.dataset, _h(results).values()) else row
+
+
+def _h(results: StudyResults) -> dict[str, float]:
+    return measures.means(results, ("imp", "lrr"), high_sparsity_levels(results))
+
+
+def _words(h: dict[str, float], value: str) -> str:
+    """H of both rules: a lead between networks that hardly work is another one than between good ones."""
+    return f"H at {value}: " + ", ".join(f"{arm} {mean:.1f}" for arm, mean in h.items()) if h else ""
+
+
+def _too_few(variation: Variation, name: str) -> list[Row]:
+    """A row that says so where not every value of a variation stands."""
+    there, wanted = len(variation.studies), VALUES[variation.name]
+    if there >= wanted:
+        return []
+    note = f"{there} of {wanted} values stand"
+    scope = variation.studies[0].study.scope
+    return [replace(not_run(name, POINTS, "effect", scope, variation.command, note), label="other values")]
+
+
+def claim_13(evidence: Evidence) -> list[Row]:
+    """Overparametrisation helps LRR more than IMP: a width sweep on networks, and the neuron over input dimension.
+
+    Both decide. Networks: the lead at the largest width less that at the smallest, paired by seed.
+    """
+    neuron, *beside = neuron_over_inputs(evidence)
+    return [*_over_widths(evidence), neuron, *beside]
+
+
+_WIDER = "networks: the lead of lrr over imp at the largest width - at the smallest"
+
+
+def _over_widths(evidence: Evidence) -> list[Row]:
+    variation = evidence.variation
+    if variation is None:
+        row = not_run(_WIDER, POINTS, "effect", "networks", vary_command("width"))
+        return [replace(row, label="networks: widest less narrowest")]
+    few = _too_few(variation, _WIDER)
+    if few:
+        return [replace(few[0], label="networks: widest less narrowest")]
+    values = zip(variation.x, variation.studies, strict=True)
+    leads = [_lead_at(replace(evidence, results=results), f"width {value_words(w)}") for w, results in values]
+    return [_difference(variation, leads[-1], leads[0]), *(_beside(row) for row in leads)]
+
+
+def _beside(row: Row) -> Row:
+    judged = row.verdict not in (NOT_RUN, AT_CHANCE)
+    return replace(row, role="beside", verdict=words_beside(row.verdict, row.low, row.high) if judged else row.verdict)
+
+
+def _difference(variation: Variation, widest: Row, narrowest: Row) -> Row:
+    """The lead at the largest width less that at the smallest; judged where there is a lead to see at both."""
+    ends, widths = (variation.studies[-1], variation.studies[0]), (variation.x[-1], variation.x[0])
+    largest, smallest = map(value_words, widths)
+    label = f"networks: width {largest} less {smallest}"
+    scope = f"{variation_scope(variation)}, {ends[0].study.model}, widths {smallest} and {largest}"
+    absent = next((row for row in (widest, narrowest) if row.verdict == NOT_RUN), None)
+    if absent:
+        return replace(not_run(_WIDER, POINTS, "effect", scope, absent.command, absent.note), label=label)
+    leads = [combine(results, LEAD, mean_accuracy(high_sparsity_levels(results))) for results in ends]
+    sample = measures.weigh([(1, leads[0]), (-1, leads[1])])
+    row = sample_row(_WIDER, sample, POINTS, "effect", scope, variation.command, label)
+    return replace(row, verdict=AT_CHANCE) if AT_CHANCE in (widest.verdict, narrowest.verdict) else row
+
+
+def variation_scope(variation: Variation) -> str:
+    """Preset, what is changed in it at every value, and data set in a few words."""
+    changes = [f"{name}={value}" for name, value in differing(variation).items()]
+    return f"preset {', '.join([variation.preset, *changes])}, {variation.dataset}"
+
+
+_LEAST = 1 - SMALLEST[SHARE]
+_EARLIER = {"effect": (1, "a cycle before the end"), "beside": (0.25, "a quarter of a cycle before the end")}
+
+
+def mask_converges(evidence: Evidence) -> list[Row]:
+    """Does a level that is trained longer still change its mask? Share of its last mask that a mask before had, - .98.
+
+    Levels of some cycles of the schedule, each trained to the end of its learning rates. The mask at the end of the
+    last but one decides: it has stopped changing where a further cycle replaces at most .02 of it, the smallest share
+    that matters, so the rule is an interval wholly above 0 or wholly below. Beside it the mask a quarter of a cycle
+    before the end, when little is left of the learning rate. Each rule by itself, mean over its levels; both needed.
+    """
+    variation = evidence.variation
+    if variation is None:
+        name = f"share of the last mask that the mask a cycle before had, - {_LEAST:g}"
+        return [not_run(name, SHARE, "effect", "networks", vary_command("mask-convergence"))]
+    return [
+        _mask_row(replace(evidence, results=results), arm, role)
+        for results in variation.studies
+        for role in _EARLIER
+        for arm in ("imp", "lrr")
+    ]
+
+
+def _mask_row(evidence: Evidence, arm: str, role: str) -> Row:
+    before, words = _EARLIER[role]
+    name = f"{arm}: share of the last mask that the mask {words} had, - {_LEAST:g}"
+    row = contrast(evidence, name, {arm: 1}, _less(measures.mask_share(before)), SHARE, role, arm.upper())
+    study, variation = evidence.results.study, evidence.variation
+    short = f"{variation_scope(variation)}, {setting(evidence.results, 'cycles')} cycles a level, {study.levels} levels"
+    row = replace(row, scope=row.scope.replace(study.scope, short))  # which names every epoch of a mask
+    if role == "beside" or row.n < FEWEST_SEEDS:
+        return row
+    return replace(row, verdict=REPRODUCED if row.low > 0 else FAILED if row.high < 0 else INCONCLUSIVE)
+
+
+def _less(of_arm: measures.Measure) -> measures.Measure:
+    """The measure less the share that a mask must keep."""
+
+    def less(results: StudyResults, arm: str) -> Any:
+        sample = of_arm(results, arm)
+        return replace(sample, values={seed: value - _LEAST for seed, value in sample.values.items()})
+
+    return less

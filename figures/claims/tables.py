@@ -1,0 +1,149 @@
+"""The verdicts as a JSON document and as a table for people. Pure: verdicts in, text out."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from figures.claims.verdicts import NOT_RUN, POINTS, ClaimVerdict, Row
+
+
+def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> bytes:
+    """The verdicts as JSON text (UTF-8), every row with all its fields; `extra` fields go first."""
+    claims = [
+        asdict(verdict) | {"rows": [asdict(row) | {"decides": row.decides} for row in verdict.rows]}
+        for verdict in verdicts
+    ]
+    document = {"schema": 1, "kind": "claims", **(extra or {}), "claims": claims}
+    return (json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def claims_markdown(verdicts: list[ClaimVerdict], problems=()) -> str:
+    """The verdicts as Markdown: a table for each of `by_place`; control and other rows beneath each claim.
+
+    Every row names its effect, 95 % interval, n and scope; commands for what has not been run stand at the end.
+    """
+    parts = [_INTRODUCTION, *(_section(title, group) for title, group in by_place(verdicts).items())]
+    commands = _commands(verdicts)
+    if commands:
+        parts.append("## What makes the rows that are not run\n\n" + "\n".join(commands))
+    if problems:
+        lines = "\n".join(f"- {problem.message}" for problem in problems)
+        parts.append("## Files that could not be trusted (nothing in them was used)\n\n" + lines)
+    return "\n\n".join(parts) + "\n"
+
+
+def by_place(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
+    """The verdicts by what they are judged on, under a heading each: theory, each study, each preset's variations."""
+    groups: dict[str, list[ClaimVerdict]] = {}
+    for verdict in sorted(verdicts, key=lambda v: (v.study is not None) + 2 * (v.variation is not None)):
+        groups.setdefault(_place(verdict), []).append(verdict)
+    return groups
+
+
+def _place(verdict: ClaimVerdict) -> str:
+    if verdict.study:
+        return f"Study {verdict.study}: preset {verdict.preset}, {verdict.dataset}"
+    if verdict.variation:
+        changes = f" (common settings: {verdict.common})" if verdict.common else ""
+        return f"Variations of preset {verdict.preset}{changes}, {verdict.dataset}"
+    return "Theory, and claims without results of networks"
+
+
+_INTRODUCTION = """# Claims and verdicts
+
+Verdict: *reproduced* where the 95 % interval lies wholly above 0; *not reproduced* where it lies wholly below the
+smallest effect that matters (.2 accuracy points; .02 for probabilities, shares, levels and switches), *(reversed)*
+where wholly below 0; otherwise *inconclusive*. No verdict under 4 seeds. Network effects are paired by seed
+(Student-t); p is the exact sign-flip permutation p, in brackets the smallest that this n can reach. H: mean test
+accuracy over the levels of density at most .03. A verdict holds for its scope only: a small data set says nothing
+about a large one. Rows marked "control" compare with IMP's rewinding trained for as many epochs as LRR's weights
+have seen; the variations have no such control. A claim on a variation needs every value of it; a value at which neither
+rule is clearly better than a guess (at most 1.5 times the share of right guesses) is *inconclusive (at chance)*. An
+effect held against a threshold (the mask's .98) has no reverse. With 4 seeds a strong effect whose arms are exchanged
+at random is called reproduced in 1 of 16 (6.2 %), with 8 seeds in 3.5 %."""
+
+_COLUMNS = (
+    "| claim | source | verdict | effect [95 % interval] | p (smallest) | n | scope |\n|---|---|---|---|---|---|---|"
+)
+
+
+def _section(title: str, verdicts: list[ClaimVerdict]) -> str:
+    lines = [f"## {title}", "", _COLUMNS]
+    for verdict in verdicts:
+        deciding = [row for row in verdict.rows if row.decides]
+        lines.append(_head(verdict, deciding))
+        lines += [_under(row) for row in verdict.rows if row is not deciding[0] or len(deciding) > 1]
+    return "\n".join(lines)
+
+
+def _head(verdict: ClaimVerdict, deciding: list[Row]) -> str:
+    """The claim's own line; a claim of several parts shows its numbers in the lines of its parts, and how many n."""
+    counts = sorted({row.n for row in deciding})
+    n = " to ".join(map(str, counts if len(counts) < 3 else (counts[0], counts[-1])))
+    parts = f"| its {len(deciding)} parts below | | {n} | {verdict.scope} |"
+    cells = _cells(deciding[0]) if len(deciding) == 1 else parts
+    beside = f"; against training length: **{verdict.control}**" if verdict.control else ""
+    return f"| **{verdict.id}** {verdict.claim} | {verdict.source} | **{verdict.verdict}**{beside} {cells}"
+
+
+def _under(row: Row) -> str:
+    role = {"effect": "part", "control": "control", "beside": "beside"}[row.role]
+    return f"| &nbsp;&nbsp;{row.name} | {role} | {row.verdict} {_cells(row)}"
+
+
+def _cells(row: Row) -> str:
+    p = "" if row.p is None else f"{row.p:.3g} ({row.p_min:.3g})"
+    left_out = f"; {row.diverged} diverged, left out" if row.diverged else ""
+    left_out += f"; seeds not complete: {' '.join(map(str, row.missing))}" if row.missing else ""
+    note = f"; {row.note}" if row.note else ""
+    scope = (row.scope + left_out + note).replace("|", "/").replace("\n", " ")
+    return f"| {effect_text(row)} | {p} | {row.n or ''} | {scope} |"
+
+
+def effect_text(row: Row) -> str:
+    """A row's effect in words: value, interval and unit (differences with their sign); empty where none was measured.
+
+    Digits are added until an interval does not look like a point, and no end that is not 0 looks like 0.
+    """
+    if row.effect is None:
+        return ""
+    usual = 2 if row.unit == POINTS else 3
+    if row.low is None:
+        return f"{_number(row.effect, usual, usual, row.signed)} {row.unit}"
+    digits = usual
+    while digits < _MOST_DIGITS and _misleads(row.low, row.high, digits):
+        digits += 1
+    digits += digits > usual  # one more: two significant ones where one would just do
+    value = _number(row.effect, usual if row.effect == round(row.effect) else digits, usual, row.signed)
+    low, high = (_number(end, digits, usual, row.signed) for end in (row.low, row.high))
+    return f"{value} [{low}, {high}] {row.unit}"
+
+
+def number_words(row: Row) -> str:
+    """A row's effect alone, without interval and unit."""
+    usual = 2 if row.unit == POINTS else 3
+    return _number(row.effect, usual, usual, row.signed)
+
+
+_MOST_DIGITS = 12
+
+
+def _misleads(low: float, high: float, digits: int) -> bool:
+    a, b = round(low, digits), round(high, digits)
+    return (low != high and a == b) or (low != 0 and a == 0) or (high != 0 and b == 0)
+
+
+def _number(value: float, digits: int, usual: int, signed: bool) -> str:
+    """A number of so many decimals; whole numbers are short among numbers of more decimals than usual."""
+    if digits > usual and value == round(value):
+        return f"{value:{'+' if signed and value else ''}.0f}"
+    return f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def _commands(verdicts: list[ClaimVerdict]) -> list[str]:
+    wanted: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        for row in verdict.rows:
+            if row.verdict == NOT_RUN and verdict.id not in wanted.setdefault(row.command, []):
+                wanted[row.command].append(verdict.id)
+    return [f"- `{command}`: claims {', '.join(ids)}" for command, ids in wanted.items()]

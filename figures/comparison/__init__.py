@@ -1,0 +1,1 @@
+"""Results beside other results: made again and compared, or overlaid."""

@@ -1,0 +1,228 @@
+"""Two results folders in, overlaid pictures out: each figure of the first with the curves of the second behind.
+
+Nothing is run: what stands in the two folders is drawn, and the normal pictures are left alone.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from figures.catalogue import FIGURES, FigureSpec
+from figures.comparison.compare import ABSENT, Comparison, compare, path_words
+from figures.comparison.overlay_drawing import Overlay, overlay
+from figures.inputs import figure_inputs, studies_used, theory_used
+from figures.plots.panels import Drawing, NothingToDraw, join_caption
+from figures.plots.style import FORMATS, drawing_style, render
+from figures.provenance.sidecars import UnknownPicture, read_sidecar
+from figures.regenerate import DRAWN, FAILED, MISSING, Outcome, code_hash
+from figures.results.fields import ClosedFolder, NoFolder
+from figures.results.folders import FOLDER as A_FOLDER
+from figures.results.folders import kind, names_in
+from figures.results.load import check_folder, load
+from figures.results.network import Records
+
+FOLDER = "compare"
+_RESULTS = ("theory", "studies", "runs")
+_ALONE_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The two sets of results: `records` of the second is None where its folder holds records of figures only."""
+
+    first: Records
+    second: Records | None
+    folder: Path
+    names: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Other:
+    """What the second set has for a figure: its numbers and where they are from, and the drawing if there is one."""
+
+    plotted: Mapping
+    origin: Mapping
+    drawing: Drawing | None
+
+
+def compare_results(
+    ids: Iterable[str] | None,
+    results: Path | str,
+    other: Path | str,
+    out_dir: Path | str,
+    *,
+    write: Callable[[Path, bytes], object],
+    provenance: Mapping,
+    command: str,
+    log: Callable[[str], object] = lambda line: None,
+    prefer: Mapping[str, str] | None = None,
+) -> list[Outcome]:
+    """Draw figures of `results` with those of `other` behind, into `out_dir`/compare.
+
+    Parameters
+    ----------
+    ids : figure ids; None for all that have curves or numbers of their own.
+    results, other : folders of result files; `other` may be a folder of figures' records (.json) instead, such as
+        `figures/reference/quick`, with which only numbers are compared.
+    out_dir, write, provenance, command, log, prefer : as in `regenerate`.
+
+    Raises
+    ------
+    NoFolder : one of the folders is not there, or `other` holds neither results nor records of figures.
+    """
+    sides = _sides(Path(results), Path(other), prefer)
+    outcomes = []
+    for figure_id in dict.fromkeys(FIGURES if ids is None else ids):
+        start = time.perf_counter()
+        status, message, files = _compare(FIGURES[figure_id], sides, Path(out_dir), write, (provenance, command))
+        outcomes.append(Outcome(figure_id, status, message, files, (), time.perf_counter() - start))
+        log(f"{figure_id}: {status}{': ' * bool(message)}{message}")
+    return outcomes
+
+
+def _sides(results: Path, other: Path, prefer: Mapping[str, str] | None) -> Sides:
+    for folder in (results, other):
+        check_folder(folder)
+    plain = _holds_results(other)
+    if not plain and not any(name.startswith("fig") and name.endswith(".json") for name in names_in(other)):
+        raise NoFolder(f"{other} (with result files or records of figures)")
+    second = load(other, prefer) if plain else None
+    return Sides(load(results, prefer), second, other, _names(results, other))
+
+
+def _holds_results(folder: Path) -> bool:
+    """Whether any part of a results folder is there.
+
+    Raises
+    ------
+    ClosedFolder : one of them may not be looked at.
+    """
+    try:
+        return A_FOLDER in [kind(folder / name) for name in _RESULTS]
+    except OSError as error:
+        raise ClosedFolder(str(folder), error.strerror) from None
+
+
+def _names(results: Path, other: Path) -> tuple[str, str]:
+    """What to call the two folders: their last parts, as many as tell them apart; no folder above that is named."""
+    a, b = results.resolve().parts, other.resolve().parts
+    for length in range(1, max(len(a), len(b)) + 1):
+        if a[-length:] != b[-length:]:
+            return "/".join(a[-length:]).lstrip("/"), "/".join(b[-length:]).lstrip("/")
+    return a[-1], f"{b[-1]}, the same folder"
+
+
+def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: tuple) -> tuple[str, str, tuple]:
+    """Status, message and files of one figure."""
+    try:
+        with drawing_style():
+            drawing = spec.draw(sides.first)
+            other = _other(spec, sides)
+            laid = overlay(drawing.figure, other.drawing.figure, sides.names) if other.drawing else None
+            pictures = {fmt: render(drawing.figure, fmt) for fmt in FORMATS}
+    except NothingToDraw:
+        return MISSING, f"{sides.names[0]} and {sides.names[1]} have no results for it in common", ()
+    except UnknownPicture as error:
+        return MISSING, str(error), ()
+    except Exception as error:
+        return FAILED, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code", ()
+    plotted = _json(drawing.plotted)
+    found = compare(plotted, other.plotted)
+    summary = _summary(found, sides.names)
+    document = {
+        "schema": 1, "kind": "comparison", "id": spec.id, "title": f"{spec.title}: {' and '.join(sides.names)}",
+        "caption": join_caption(drawing.caption, _overlay_words(laid, sides), *summary),
+        "missing": [asdict(item) for item in drawing.missing], "command": made[1], "code_sha256": code_hash(),
+        "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
+        **_origin(spec, sides.first), "provenance": dict(made[0]), "against": dict(other.origin), "summary": summary,
+        "differences": _differences(found), "overlay": asdict(laid) if laid else None,
+        "plotted": plotted, "plotted_against": other.plotted,
+    }  # fmt: skip
+    files = pictures | {"json": (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()}
+    for ending, data in files.items():
+        write(out / FOLDER / f"fig{spec.id}.{ending}", data)
+    return DRAWN, " ".join(summary), tuple(f"{FOLDER}/fig{spec.id}.{ending}" for ending in files)
+
+
+def _other(spec: FigureSpec, sides: Sides) -> _Other:
+    if sides.second is None:
+        sidecar = read_sidecar(sides.folder / f"fig{spec.id}.json")
+        origin = {name: sidecar.get(name, {}) for name in ("theory", "studies", "inputs", "provenance")}
+        return _Other(sidecar.get("plotted", {}), origin, None)
+    records = _in_common(sides.second, sides.first)
+    drawing = spec.draw(records)
+    return _Other(_json(drawing.plotted), _origin(spec, records), drawing)
+
+
+def _in_common(records: Records, other: Records) -> Records:
+    """The studies and experiments that both have: panels of others would have no counterpart."""
+    names = {results.study.study for results in (*other.studies, *other.variations)}
+    kept = [
+        tuple(results for results in group if results.study.study in names)
+        for group in (records.studies, records.variations)
+    ]
+    theory = {name: result for name, result in records.theory.items() if name in other.theory}
+    return replace(records, studies=kept[0], variations=kept[1], theory=theory)
+
+
+def _origin(spec: FigureSpec, records: Records) -> dict:
+    return {
+        "theory": theory_used(spec, records),
+        "studies": studies_used(spec, records),
+        "inputs": [asdict(source) for source in figure_inputs(spec, records)],
+    }
+
+
+def _json(tree: Mapping) -> dict:
+    """A tree as JSON gives it back: numpy's numbers become plain ones."""
+    return json.loads(json.dumps(tree, default=lambda value: value.tolist()))
+
+
+def _overlay_words(laid: Overlay | None, sides: Sides) -> str:
+    first, second = sides.names
+    if laid is None:
+        return f"{second} holds records of figures and no result files: only numbers are compared with {first}."
+    if not laid.curves:
+        return f"No curve of it can be laid over another: only the numbers of {first} and {second} are compared."
+    words = f"Pale and thin, without intervals: {second}, behind {first}; {laid.curves} curves"
+    words += f" in {laid.panels} panel{'s' * (laid.panels > 1)}."
+    words += f" Cut at the axes' ends: {_listed(laid.cut)}." if laid.cut else ""
+    return words + (f" In one of the two only: {_listed(laid.alone)}." if laid.alone else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _ALONE_SHOWN
+    return "; ".join(names[:_ALONE_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _summary(found: Comparison, names: Sequence[str]) -> list[str]:
+    """What differs between the numbers of the two, in sentences."""
+    unequal = [d for d in found.differences if d.amount is not None]
+    only = [sum(getattr(d, side) is ABSENT for d in found.differences) for side in ("right", "left")]
+    lines = [f"Of {found.numbers} plotted numbers {len(unequal)} differ."]
+    if found.largest is not None and found.largest.amount:
+        largest = found.largest
+        where = path_words(largest.path)
+        lines.append(f"Largest difference: {largest.amount:.3g} ({where}: {largest.left:.6g} and {largest.right:.6g}).")
+    for name, count in zip(names, only, strict=True):
+        lines += [f"Only {name} has {count} further entr{'y' if count == 1 else 'ies'}."] if count else []
+    rest = len(found.differences) - len(unequal) - sum(only)
+    return [*lines, f"{rest} other entries differ (words, lengths of lists)."] if rest else lines
+
+
+def _differences(found: Comparison) -> dict:
+    largest = found.largest
+    return {
+        "numbers": found.numbers,
+        "different": sum(d.amount is not None for d in found.differences),
+        "largest": largest
+        and {
+            "path": path_words(largest.path), "first": largest.left, "second": largest.right,
+            "difference": largest.amount,
+        },
+        "only_first": [path_words(d.path) for d in found.differences if d.right is ABSENT],
+        "only_second": [path_words(d.path) for d in found.differences if d.left is ABSENT],
+    }  # fmt: skip

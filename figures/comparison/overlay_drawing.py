@@ -1,0 +1,160 @@
+"""One figure laid over another: the curves of the second, thin and pale, in the axes of the first.
+
+Axes are matched by their titles (and those of their row), curves by their labels: nothing here knows any figure.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from figures.plots import style
+
+_PALE = {"linewidth": 0.9, "alpha": 0.55, "markersize": 2.6, "markeredgewidth": 0.5, "zorder": 1.5}
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What was laid over: curves in panels; `alone` names the curves that only one figure has, `cut` those cut off."""
+
+    curves: int
+    panels: int
+    alone: tuple[str, ...]
+    cut: tuple[str, ...]
+
+
+def overlay(first: Any, second: Any, names: Sequence[str]) -> Overlay:
+    """Copy the curves of `second` into `first`, and say in a legend on top which is which.
+
+    Parameters
+    ----------
+    first, second : matplotlib figures that one function has drawn; `first` is changed.
+    names : of the two sets of results, for the legend.
+    """
+    drawn, panels, alone, cut = 0, 0, [], []
+    pairs, unmatched = _matched(list(first.axes), list(second.axes))
+    alone += [f"{_words(title)}: {label}" for title, axes in unmatched for label, _ in _curves(axes)]
+    for title, axes, other in pairs:
+        there, counterpart = dict(_numbered(axes)), dict(_numbered(other))
+        alone += [f"{_words(title)}: {label}" for label, _ in there.keys() ^ counterpart.keys()]
+        shared = [key for key in counterpart if key in there]
+        for key in shared:
+            _copy(axes, counterpart[key])
+            cut += [f"{_words(title)}: {key[0]}"] * _runs_off(axes, counterpart[key])
+        drawn, panels = drawn + len(shared), panels + bool(shared)
+    if drawn:
+        _legend(first, names)
+    return Overlay(drawn, panels, tuple(sorted(alone)), tuple(cut))
+
+
+def _title(axes: Any) -> str:
+    """A panel's title without its letter; some titles are annotations."""
+    said = [text.get_text() for text in axes.texts if text.get_gid() == "title"] or [axes.get_title(loc="left")]
+    return re.sub(r"^\([a-z]\) ", "", " ".join(said[0].split()))
+
+
+def _key(axes: Any, every: Sequence[Any]) -> tuple[str, str]:
+    """A panel's title (or that of the panel above it), and the title at the start of its row, which says the study."""
+    place = axes.get_subplotspec()
+    if place is None:
+        return _title(axes), ""
+    spots = [(other.get_subplotspec(), other) for other in every if other.get_subplotspec() is not None]
+    spots = [(spot, other) for spot, other in spots if spot.get_gridspec() is place.get_gridspec() and _title(other)]
+    row = [(s.colspan.start, _title(o)) for s, o in spots if s.rowspan.start == place.rowspan.start]
+    above = [
+        (-s.rowspan.start, _title(o))
+        for s, o in spots
+        if s.colspan.start == place.colspan.start and s.rowspan.start <= place.rowspan.start
+    ]
+    return _title(axes) or min(above, default=(0, ""))[1], min(row, default=(0, ""))[1]
+
+
+def _matched(first: list, second: list) -> tuple[list[tuple[str, Any, Any]], list[tuple[str, Any]]]:
+    """Pairs of axes that show the same, by title and row, then by titles that stand once in each; and those left."""
+    keys = [[(_key(axes, every), axes) for axes in every] for every in (first, second)]
+    pairs: list[tuple[str, Any, Any]] = []
+    for shorten in (lambda key: key, lambda key: key[0]):
+        ours, theirs = (_once([(shorten(key), axes) for key, axes in side]) for side in keys)
+        found = [(key, ours[key], theirs[key]) for key in ours if key in theirs and any(key)]
+        pairs += [(key if isinstance(key, str) else key[0], a, b) for key, a, b in found]
+        taken = {id(axes) for _, a, b in found for axes in (a, b)}
+        keys = [[(key, axes) for key, axes in side if id(axes) not in taken] for side in keys]
+    return pairs, [(key[0], axes) for side in keys for key, axes in side]
+
+
+def _once(entries: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Those entries whose key no other has."""
+    names = [key for key, _ in entries]
+    return {key: axes for key, axes in entries if names.count(key) == 1}
+
+
+def _curves(axes: Any) -> Iterator[tuple[str, Any]]:
+    """Labelled curves of a panel: lines, and the lines of error bars."""
+    for line in axes.lines:
+        if not line.get_label().startswith("_"):
+            yield line.get_label(), line
+    for container in axes.containers:
+        label = container.get_label()
+        if type(container).__name__ == "ErrorbarContainer" and label and not label.startswith("_") and container[0]:
+            yield label, container[0]
+
+
+def _numbered(axes: Any) -> Iterator[tuple[tuple[str, int], Any]]:
+    """Curves with points under their label and how many of that label came before."""
+    seen: dict[str, int] = {}
+    for label, line in _curves(axes):
+        seen[label] = seen.get(label, -1) + 1
+        if len(line.get_xdata()):
+            yield (label, seen[label]), line
+
+
+def _copy(axes: Any, line: Any) -> None:
+    """Draw a curve of another figure behind those of a panel, which grows in height for it."""
+    limits = axes.get_xlim(), axes.get_ylim()
+    look = {"color": line.get_color(), "linestyle": line.get_linestyle(), "marker": line.get_marker()}
+    face = line.get_markerfacecolor()
+    axes.plot(*line.get_data(), **look, **_PALE, markerfacecolor=face, label="_other")
+    axes.set_xlim(limits[0])
+    points = [y for x, y in _points(line) if min(limits[0]) <= x <= max(limits[0])]
+    positive = axes.get_yscale() == "log"
+    axes.set_ylim(_widened(limits[1], [y for y in points if y > 0 or not positive], positive))
+
+
+def _points(line: Any) -> Iterator[tuple[float, float]]:
+    for x, y in zip(*(map(float, data) for data in line.get_data()), strict=True):
+        if math.isfinite(x) and math.isfinite(y):
+            yield x, y
+
+
+def _widened(limits: tuple[float, float], values: Sequence[float], logarithmic: bool) -> tuple[float, float]:
+    """Limits that hold the values as well, with a little room; their direction stays."""
+    low, high = sorted(limits)
+    if not values or (low <= min(values) and max(values) <= high):
+        return limits
+    room = 1.1 if logarithmic else 0.04 * (max(high, *values) - min(low, *values))
+    if min(values) < low:
+        low = min(values) / room if logarithmic else min(values) - room
+    if max(values) > high:
+        high = max(values) * room if logarithmic else max(values) + room
+    return (low, high) if limits[0] <= limits[1] else (high, low)
+
+
+def _runs_off(axes: Any, line: Any) -> bool:
+    """Whether a curve has points beside the axes."""
+    low, high = sorted(axes.get_xlim())
+    return any(not low <= x <= high for x, _ in _points(line))
+
+
+def _legend(figure: Any, names: Sequence[str]) -> None:
+    """Which set of results is drawn how, on top of the figure."""
+    from matplotlib.lines import Line2D
+
+    full = Line2D([], [], color=style.INK, marker="o")
+    pale = Line2D([], [], color=style.INK, marker="o", **_PALE)
+    labels = [f"{names[0]}", f"pale and thin: {names[1]}"]
+    figure.legend([full, pale], labels, loc="outside upper right", ncols=2, fontsize=style.SMALLEST_TYPE)
+
+
+def _words(title: str) -> str:
+    return title or "a panel without a title"

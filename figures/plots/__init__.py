@@ -1,0 +1,1 @@
+"""The pictures, a module a subject."""

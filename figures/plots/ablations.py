@@ -1,0 +1,241 @@
+"""One thing switched off for IMP and for LRR: figures 7 (random masks), 9 (BN rewind) and 10 (warm-up). Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from figures.analysis import measures
+from figures.analysis.sweeps import Variation, variations
+from figures.plots import style
+from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
+from figures.plots.contrasts import (
+    Coefficients,
+    draw_contrasts,
+    h_contrast,
+    h_words,
+    plot_intervals,
+    unpaired,
+    variation_seeds_words,
+)
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    Sheet,
+    arms_there,
+    cut_words,
+    dataset_name,
+    fit_height,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    not_run,
+    panel_name,
+    seeds_words,
+    shifts,
+)
+from figures.plots.style import ArmStyle
+from figures.results.network import Records, StudyResults
+
+AS_DEFINED = ArmStyle("LRR - IMP, each as defined", style.VERMILLION, "v", (0, (2, 1)), filled=False)
+_ON, _OFF = ("#000000", "o", "-"), (style.BLUE, "s", (0, (5, 1.5)))
+_EFFECT = ArmStyle("lead with - lead without", style.GREEN, "p", "-")
+INTERVALS = "Leads are paired by seed; their bars are Student-t 95 % intervals of each level by itself."
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What is switched off, in which arms, and the leads of LRR over IMP with it and without it.
+
+    `arms`: those without which there is no panel; `more`: those drawn where there are any; `leads`: by the words of a
+    curve. The first of `leads` less the second is the effect.
+    """
+
+    question: str
+    panel: str
+    arms: tuple[str, ...]
+    more: tuple[str, ...]
+    leads: Mapping[str, Coefficients]
+    effect: str
+    notes: tuple[str, ...]
+
+
+def figure_7(records: Records) -> Drawing:
+    """Figure 7: IMP and LRR on random masks of the same layer densities, with and without BN rewind."""
+    return _figure(records, RANDOM_MASKS)
+
+
+def figure_9(records: Records) -> Drawing:
+    """Figure 9: batch norm rewound or kept, for IMP and for LRR."""
+    return _figure(records, BN_REWIND)
+
+
+def figure_10(records: Records) -> Drawing:
+    """Figure 10: with and without warm-up, and over the epochs of it where that variation has been run."""
+    return _figure(records, WARM_UP, variations(records, "warm-up"))
+
+
+def _figure(records: Records, ablation: Ablation, varied: Sequence[Variation] = ()) -> Drawing:
+    kept, missing = _kept(records, ablation)
+    varied = [variation for variation in varied if any(_lead(results) for results in variation.studies)]
+    if not kept and not varied:
+        raise NothingToDraw(missing or [not_run(ablation.panel, "digits")])
+    rows = len(kept) + len(varied)
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.75), {}
+    effects = any(_has_effect(results, there, ablation) for results, there in kept)
+    grid = sheet.figure.subplots(rows, 2 + effects, squeeze=False)
+    for axes, (results, there) in zip(grid, kept, strict=False):
+        plotted[results.study.study], lost = _row(sheet, axes, results, there, ablation)
+        missing += lost
+    for axes, variation in zip(grid[len(kept) :], varied, strict=True):
+        plotted[f"{variation.name}: {variation.place}"] = _epochs_row(sheet, axes, variation)
+    legend_below(sheet, grid.ravel(), 3)
+    caption = join_caption(
+        ablation.question,
+        MEANS,
+        *sheet.captions,
+        INTERVALS,
+        cut_words(sheet.figure),
+        EPOCHS,
+        *ablation.notes,
+        "Ours: the layout and all settings.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _kept(records: Records, ablation: Ablation) -> tuple[list, list[Missing]]:
+    """The studies that have what the figure is about, each with the arms that are there; and what is missing."""
+    kept, missing = [], []
+    for results in records.studies:
+        there, lost = arms_there(results, (*ablation.arms, *ablation.more), ablation.panel)
+        missing += lost
+        if set(ablation.arms) <= set(there):
+            kept.append((results, there))
+    return kept, missing
+
+
+def _row(sheet: Sheet, axes, results: StudyResults, there, ablation: Ablation) -> tuple[dict, list[Missing]]:
+    """Accuracy, the leads of LRR over IMP, and the difference of the first two leads."""
+    name = panel_name(results.study)
+    leads = {words: arms for words, arms in ablation.leads.items() if set(arms) <= set(there)}
+    paired = {words: arms for words, arms in leads.items() if measures.shared_seeds(results, arms)}
+    missing = [item for words in leads if words not in paired for item in unpaired(results, leads[words], words)]
+    plotted = {"curves": draw_curves(axes[0], results, there), "leads": {}, "effect": None}
+    sheet.letter(axes[0], name, f"{seeds_words(results, there)}.", 36)
+    if paired:
+        axes[1].set_ylabel("accuracy, LRR - IMP")
+        shown = [(_look(words, ablation), paired[words]) for words in paired]
+        plotted["leads"] = draw_contrasts(axes[1], results, shown)
+        sheet.letter(axes[1], "lead of LRR over IMP", f"lead of LRR over IMP: {_leads_words(results, paired)}.", 36)
+    effect = _effect_of(ablation)
+    if _has_effect(results, there, ablation):
+        (plotted["effect"],) = draw_contrasts(axes[2], results, [(_EFFECT, effect)]).values()
+        axes[2].set_ylabel("difference of the leads")
+        sheet.letter(axes[2], _EFFECT.label, f"{ablation.effect}{h_words(results, effect)}.", 36)
+    for axis in axes:
+        axis.set_axis_on() if axis.has_data() else axis.set_axis_off()
+    return plotted, missing
+
+
+def _has_effect(results: StudyResults, there: Sequence[str], ablation: Ablation) -> bool:
+    effect = _effect_of(ablation)
+    return set(effect) <= set(there) and bool(measures.shared_seeds(results, effect))
+
+
+def _effect_of(ablation: Ablation) -> dict[str, float]:
+    """The first lead less the second, arm by arm."""
+    first, second = list(ablation.leads.values())[:2]
+    total = {arm: first.get(arm, 0) - second.get(arm, 0) for arm in (*first, *second)}
+    return {arm: factor for arm, factor in total.items() if factor}
+
+
+def _look(words: str, ablation: Ablation) -> ArmStyle:
+    """The first lead is black, the second blue, another one grey."""
+    place = list(ablation.leads).index(words)
+    return ArmStyle(words, *(_ON, _OFF)[place]) if place < 2 else AS_DEFINED
+
+
+def _leads_words(results: StudyResults, leads: Mapping[str, Coefficients]) -> str:
+    parts = (f"{words.removeprefix('LRR - IMP, ')}{h_words(results, arms)}" for words, arms in leads.items())
+    return ", ".join(parts)
+
+
+def _lead(results: StudyResults) -> bool:
+    return bool(measures.high_sparsity_levels(results) and measures.shared_seeds(results, ("imp", "lrr")))
+
+
+def _epochs_row(sheet: Sheet, axes, variation: Variation) -> dict:
+    """H of IMP and LRR, and their paired difference, over the epochs of warm-up."""
+    pairs = [(x, results) for x, results in zip(variation.x, variation.studies, strict=True) if _lead(results)]
+    numbers, plotted = [x for x, _ in pairs], {}
+    for shift, arm in zip(shifts(2, 0.12), ("imp", "lrr"), strict=True):
+        plotted[arm] = _h_curve(pairs, {arm: 1})
+        plot_intervals(axes[0], style.arm_style(arm), [x + shift for x in numbers], plotted[arm])
+    plotted["lrr - imp"] = _h_curve(pairs, {"lrr": 1, "imp": -1})
+    look = ArmStyle("LRR - IMP, with warm-up", *_ON)
+    plot_intervals(axes[1], look, numbers, plotted["lrr - imp"])
+    fit_height(axes[0], [plotted["imp"], plotted["lrr"]], least=0.0, most=1.005)
+    fit_height(axes[1], [plotted["lrr - imp"]])
+    for axis, label in zip(axes, ("test accuracy H", "H, LRR - IMP"), strict=False):
+        axis.set(xlabel="epochs of warm-up", ylabel=label)
+        axis.set_xticks(numbers)
+    for axis in axes[2:]:
+        axis.set_axis_off()
+    name = f"{dataset_name(variation.dataset)}, {variation.studies[0].study.model}"
+    words = f"H over the epochs of warm-up, {variation_seeds_words(variation, ('imp', 'lrr'))}"
+    first = sheet.letter(axes[0], name, characters=36)
+    last = sheet.letter(axes[1], "lead of LRR over IMP", characters=36)
+    sheet.captions.append(f"({first}, {last}) {words}: H is the mean accuracy over the levels of density <= .03.")
+    return plotted | {"warmup_epochs": numbers}
+
+
+def _h_curve(pairs: Sequence[tuple], coefficients: Coefficients) -> dict[str, list]:
+    found = [h_contrast(results, coefficients) for _, results in pairs]
+    return {key: [getattr(interval, key) for interval in found] for key in ("mean", "low", "high", "n")}
+
+
+_CONTROL = (
+    "Grey diamonds: the training-length control, IMP's rewinding on the same masks trained for as many epochs as LRR's"
+    " weights have seen, at the levels where it was run."
+)
+_H = "H: mean accuracy over the levels of density <= .03."
+
+RANDOM_MASKS = Ablation(
+    "IMP and LRR on random masks, which neither of them learnt, with batch norm rewound and kept.",
+    "random masks",
+    ("imp-on-random-mask", "lrr-on-random-mask"),
+    ("imp-bn-kept-on-random-mask", "lrr-bn-rewind-on-random-mask", "imp-long-on-random-mask"),
+    {
+        "LRR - IMP, both rewind BN": {"lrr-bn-rewind-on-random-mask": 1, "imp-on-random-mask": -1},
+        "LRR - IMP, both keep BN": {"lrr-on-random-mask": 1, "imp-bn-kept-on-random-mask": -1},
+        AS_DEFINED.label: {"lrr-on-random-mask": 1, "imp-on-random-mask": -1},
+    },
+    "lead with BN rewind - lead without",
+    ("Masks: random, nested, layer densities from ERK; as defined, IMP rewinds batch norm and LRR keeps it.", _H,
+     _CONTROL),
+)  # fmt: skip
+BN_REWIND = Ablation(
+    "Does rewinding batch norm enlarge the lead of LRR over IMP?",
+    "BN rewind",
+    ("imp", "imp-bn-kept", "lrr", "lrr-bn-rewind"),
+    ("imp-long",),
+    {
+        "LRR - IMP, both rewind BN": {"lrr-bn-rewind": 1, "imp": -1},
+        "LRR - IMP, both keep BN": {"lrr": 1, "imp-bn-kept": -1},
+    },
+    "lead with BN rewind - lead without",
+    ("IMP as defined rewinds batch norm, LRR keeps it.", _H, _CONTROL),
+)
+WARM_UP = Ablation(
+    "Does warm-up enlarge the lead of LRR over IMP?",
+    "warm-up",
+    ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup"),
+    ("imp-long",),
+    {
+        "LRR - IMP, with warm-up": {"lrr": 1, "imp": -1},
+        "LRR - IMP, without warm-up": {"lrr-without-warmup": 1, "imp-without-warmup": -1},
+    },
+    "lead with warm-up - lead without",
+    ("The arms without warm-up start from dense networks trained without it.", _H, _CONTROL),
+)

@@ -1,0 +1,320 @@
+"""The networks' pictures: figures 2 to 5. Records in, drawings out.
+
+Every number comes from `figures.analysis.measures`.
+"""
+
+from collections.abc import Sequence
+
+from figures.analysis import measures
+from figures.analysis.statistics import holm, t_interval, t_test_p
+from figures.plots import style
+from figures.plots.neuron_phase_plane import draw_iterations, theory_missing
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    Sheet,
+    absent_datasets,
+    arms_there,
+    cut_words,
+    density_axis,
+    fit_height,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    panel_name,
+    plot_curve,
+    seeds_words,
+    shifts,
+    spread,
+    title_beyond,
+)
+from figures.results.commands import train_command
+from figures.results.network import Records, StudyResults
+
+CIFAR = ("cifar10", "cifar100")
+FEWEST_FOR_MARKS = 4
+EPOCHS = "LRR's weights have seen more epochs than IMP's at the same level."
+CONTROL = (
+    "Grey: the training-length control, IMP's mask and initial values trained for as many epochs as LRR's weights have"
+    " seen, at the levels where it was run."
+)
+MEANS = "Test accuracy of the last epoch; points: means over seeds, bars: Student-t 95 % intervals."
+
+
+def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
+    """Test accuracy over density for some arms of a study; returns the plotted numbers by arm."""
+    curves = {arm: measures.curve(results, arm) for arm in arms}
+    for shift, (arm, curve) in zip(shifts(len(arms)), curves.items(), strict=True):
+        plot_curve(axes, arm, curve, shift)
+    density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
+    fit_height(axes, list(curves.values()), least=0.0, most=1.005)
+    axes.set_ylabel("test accuracy")
+    axes.grid(axis="y")
+    return curves
+
+
+def draw_differences(axes, results: StudyResults, arms: Sequence[str], reference: str) -> dict:
+    """Differences from `reference`, paired by seed, with Holm's marks; returns the plotted numbers by arm."""
+    curves = {}
+    for shift, arm in zip(shifts(len(arms)), arms, strict=True):
+        curve = measures.difference_curve(results, arm, reference)
+        curve["p_holm"] = holm([t_test_p(values) for values in curve["values"]])
+        curve["marked"] = [
+            p <= 0.05 and n >= FEWEST_FOR_MARKS for p, n in zip(curve["p_holm"], curve["n"], strict=True)
+        ]
+        plot_curve(axes, arm, curve, shift, zero=True)
+        curves[arm] = curve
+    fit_height(axes, list(curves.values()))
+    _marks(axes, arms, curves)
+    density_axis(axes, [density for curve in curves.values() for density in curve["density"]] or [1])
+    axes.set_ylabel(f"accuracy - {style.arm_style(reference).label}'s")
+    axes.grid(axis="y")
+    return curves
+
+
+def _marks(axes, arms, curves):
+    """A star over each marked level, in rows above the data, one row an arm."""
+    for row, arm in enumerate(arms):
+        marked = [d for d, mark in zip(curves[arm]["density"], curves[arm]["marked"], strict=True) if mark]
+        axes.plot(
+            marked,
+            [0.97 - 0.055 * row] * len(marked),
+            linestyle="none",
+            marker=(6, 2, 0),
+            markersize=4,
+            color=style.arm_style(arm).colour,
+            transform=axes.get_xaxis_transform(),
+            zorder=5,
+        )
+    if any(any(curve["marked"]) for curve in curves.values()):
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.07 * (len(arms) + 0.5) * (high - low))
+
+
+def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawing:
+    """Figures 3 and 4: per study, accuracy at the left and paired differences from IMP at the right."""
+    missing, kept = absent_datasets(records, CIFAR, panel), []
+    for results in records.studies:
+        there, lost = arms_there(results, arms, panel)
+        missing += lost
+        if set(arms[:3]) <= set(there):
+            kept.append((results, there))
+            missing += _unpaired(results, [arm for arm in differences if arm in there], panel)
+    if not kept:
+        raise NothingToDraw(missing)
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.3), {}
+    grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
+    for axes, (results, there) in zip(grid, kept, strict=True):
+        name = panel_name(results.study)
+        shown = [arm for arm in differences if arm in there and measures.shared_seeds(results, (arm, "imp"))]
+        sheet.letter(axes[0], name, f"{seeds_words(results, there)}.", 52)
+        sheet.letter(axes[1], "the same, difference from IMP", "the same, difference from IMP paired by seed.")
+        plotted[results.study.study] = {
+            "curves": draw_curves(axes[0], results, there),
+            "differences": draw_differences(axes[1], results, shown, "imp"),
+        }
+    legend_below(sheet, grid.ravel(), 4)
+    stars = "* marks p <= .05 (paired t, Holm over the levels of a curve)."
+    caption = join_caption(
+        title, MEANS, *sheet.captions, cut_words(sheet.figure), stars, EPOCHS, sentence, missing_words(missing)
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Missing]:
+    """Differences that cannot be paired: the arm and IMP have no complete seed in common."""
+    place, command = f"{panel}, {panel_name(results.study)}, difference from IMP", results.study.command
+    lost = [arm for arm in arms if not measures.shared_seeds(results, (arm, "imp"))]
+    return [
+        Missing(place, f"{arm} and imp share no complete seed", command, style.arm_style(arm).label) for arm in lost
+    ]
+
+
+def figure_3(records: Records) -> Drawing:
+    """Figure 3: the LRR mask is superior, and IMP improves with it."""
+    return _paired_figure(
+        records,
+        "Does the mask that LRR learnt help IMP?",
+        ("imp", "lrr", "imp-on-lrr-mask", "imp-long"),
+        ("lrr", "imp-on-lrr-mask", "imp-long"),
+        "accuracy over density",
+        f"{CONTROL} Follows the paper's figure 3; the panels of differences, the control and all settings are ours.",
+    )
+
+
+def figure_4(records: Records) -> Drawing:
+    """Figure 4: LRR optimises better within the IMP mask; the training-length control beside it."""
+    return _paired_figure(
+        records,
+        "Does LRR optimise better within the mask that IMP learnt?",
+        ("imp", "lrr", "lrr-on-imp-mask", "imp-long"),
+        ("lrr-on-imp-mask", "imp-long"),
+        "accuracy over density",
+        f"{CONTROL} Follows the paper's figure 4; the panels of differences, the control and all settings are ours.",
+    )
+
+
+_OTHERS = ("imp-on-shuffled-mask", "imp-on-random-mask", "lrr-on-shuffled-mask", "lrr-on-random-mask")
+_LONG = ("imp-long", "imp-long-on-shuffled-mask", "imp-long-on-random-mask")
+_MASKS = ("imp", *_OTHERS[:2], "lrr", *_OTHERS[2:], *_LONG)
+
+
+def figure_2(records: Records) -> Drawing:
+    """Figure 2: the neuron over pruning iterations, mask randomisation, LRR on the IMP mask."""
+    iterations = records.theory.get("pruning-iterations")
+    missing = [] if iterations else [theory_missing("pruning-iterations", "(a) one hidden neuron")]
+    missing += absent_datasets(records, CIFAR, "mask randomisation")
+    masks, exchange = [], []
+    for results in records.studies:
+        there, lost = arms_there(results, _MASKS, "mask randomisation")
+        missing += lost
+        masks += [(results, there)] if set(_OTHERS) & set(there) else []
+    exchange, lost = _exchange_panel(records)
+    missing += lost
+    count = bool(iterations) + len(masks) + bool(exchange)
+    if not count:
+        raise NothingToDraw(missing)
+    sheet, plotted, axes = _grid_of(count)
+    free = iter(axes)
+    if iterations:
+        plotted["neuron"] = draw_iterations(sheet, next(free), iterations)
+    for results, there in masks:
+        plotted[f"masks {results.study.study}"] = _mask_panel(sheet, next(free), results, there)
+    if exchange:
+        plotted[f"exchange {exchange[0].study.study}"] = _exchange_draw(sheet, next(free), *exchange)
+    legend_below(sheet, axes, 4)
+    caption = join_caption(
+        "IMP and LRR on a neuron and on masks that they did not choose.",
+        *sheet.captions,
+        f"Networks: {MEANS[0].lower()}{MEANS[1:-1]}, of each arm by itself, not of paired differences.",
+        cut_words(sheet.figure),
+        EPOCHS,
+        "Grey: IMP's rewinding trained for as many epochs as LRR's weights have seen, on IMP's own, shuffled and random"
+        " masks, at the levels where it was run.",
+        "Random: layer densities from ERK; shuffled: the IMP mask permuted within each layer.",
+        "Follows the paper's figure 2; the intervals and all settings are ours.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _grid_of(count: int):
+    """Panels in rows of at most three."""
+    rows, columns = -(-count // 3), min(count, 3)
+    sheet = new_sheet(style.TWO_COLUMNS if columns > 1 else style.ONE_COLUMN, 2.15 * rows + 0.6)
+    axes = [sheet.figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+    return sheet, {}, axes
+
+
+def _mask_panel(sheet: Sheet, axes, results, there) -> dict:
+    name = panel_name(results.study)
+    sheet.letter(axes, f"{name}: other masks", f"mask randomisation, {seeds_words(results, there)}.", 30)
+    return draw_curves(axes, results, there)
+
+
+def _exchange_panel(records: Records):
+    """The study of panel (d): Tiny ImageNet as in the paper, else the first study that has the arms."""
+    panel, arms = "LRR on the IMP mask", ("imp", "lrr-on-imp-mask", "lrr", "imp-long")
+    missing = absent_datasets(records, ("tiny-imagenet",), panel)
+    order = sorted(records.studies, key=lambda results: results.study.preset != "tiny-imagenet")
+    for results in order:
+        there, lost = arms_there(results, arms, panel)
+        if {"imp", "lrr-on-imp-mask"} <= set(there):
+            return (results, there), missing + lost
+    return None, missing
+
+
+def _exchange_draw(sheet: Sheet, axes, results, there) -> dict:
+    name = panel_name(results.study)
+    sheet.letter(axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {seeds_words(results, there)}.", 30)
+    return draw_curves(axes, results, there)
+
+
+def figure_5(records: Records) -> Drawing:
+    """Figure 5: the level at which signs settle (top) and the number of sign switches (bottom)."""
+    panel, kept = "sign switches", []
+    missing = absent_datasets(records, (*CIFAR, "tiny-imagenet"), panel)
+    for results in records.studies:
+        there = [arm for arm in ("imp", "lrr") if measures.sign_shares(results, arm, "settles_at")]
+        if len(there) == 2:
+            kept.append(results)
+        else:
+            why = f"{panel_name(results.study)}: no sign statistics of imp and lrr"
+            command = train_command(results.study, ("imp", "lrr"))
+            missing.append(Missing(f"{panel}, {panel_name(results.study)}", why, command))
+    if not kept:
+        raise NothingToDraw(missing)
+    rows = -(-len(kept) // 2)
+    sheet, plotted, seen = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * rows + 0.35), {}, []
+    places = sheet.figure.add_gridspec(rows, min(len(kept), 2))
+    for place, results in zip(places, kept, strict=False):
+        cells = place.subgridspec(2, 2, width_ratios=[1, 4.2])
+        axes = [[sheet.figure.add_subplot(cells[row, part]) for part in (0, 1)] for row in (0, 1)]
+        plotted[results.study.study] = _signs_panels(sheet, axes, results)
+        seen += [axes[0][0]]
+    legend_below(sheet, seen, 2)
+    caption = join_caption(
+        "Sign switches of the weights that survive the last level, reading (iii): from the end of a level to the end of"
+        " the next (level 0: from initialisation).",
+        *sheet.captions,
+        "Top: the last level at which a weight's sign changed. Bottom: how often it changed. Weights that never switch"
+        " stand apart, on a scale of their own.",
+        "Bars: mean shares over seeds; whiskers: Student-t 95 % intervals of each arm by itself, unpaired.",
+        EPOCHS,
+        "Follows the paper's figure 5; the reading of a switch, the intervals and all settings are ours.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _signs_panels(sheet: Sheet, axes, results: StudyResults) -> dict:
+    """Top and bottom of one study: weights that never switch stand apart, on a scale of their own."""
+    name, last = panel_name(results.study), results.study.levels - 1
+    settles = _share_bars(axes[0], results, "settles_at", range(last + 1))
+    switches = _share_bars(axes[1], results, "switches", range(1, last + 2))
+    for row, (first, label) in enumerate(
+        (("never", "level at which the sign settles"), ("0", "number of sign switches"))
+    ):
+        axes[row][0].set_xticks([0], [first])
+        axes[row][0].set(ylabel="share of weights", xlim=(-0.6, 0.6), ylim=(0, 1), yticks=[0, 0.5, 1])
+        axes[row][1].set_xlabel(label)
+    sheet.letter(axes[0][0], name, f"{seeds_words(results, ('imp', 'lrr'), signs=True)}.", 46)
+    title_beyond(axes[0][0])
+    return {"settles_at": settles, "switches": switches}
+
+
+def _thin(numbers: Sequence[int], most: int) -> list[int]:
+    return list(numbers)[:: -(-len(numbers) // most)]
+
+
+def _share_bars(axes, results: StudyResults, counts: str, names: Sequence[int]) -> dict:
+    """Bars of the mean shares: the first on the narrow axes, the others, called `names`, on the wide one."""
+    plotted = {}
+    for side, arm in ((-0.2, "imp"), (0.2, "lrr")):
+        shares = measures.sign_shares(results, arm, counts)
+        columns = [t_interval(column) for column in zip(*shares.values(), strict=True)]
+        _bars(axes[0], [side], columns[:1], arm)
+        _bars(axes[1], [number + side for number in names], columns[1:], arm)
+        plotted[arm] = {
+            "name": ["never", *names],
+            "mean": [column.mean for column in columns],
+            "low": [column.low for column in columns],
+            "high": [column.high for column in columns],
+            "seeds": sorted(shares),
+        }
+    ticks = _thin(names, 9)
+    axes[1].set_xticks(ticks, [str(tick) for tick in ticks])
+    axes[1].set_ylim(bottom=0)
+    axes[1].grid(axis="y")
+    return plotted
+
+
+def _bars(axes, x: list[float], columns: list, arm: str) -> None:
+    look, mean = style.arm_style(arm), [column.mean for column in columns]
+    lows = [None if column.low is None else max(column.low, 0.0) for column in columns]  # a share is never below 0
+    whiskers = spread(mean, lows, [column.high for column in columns])
+    hatch = "////" if arm == "lrr" else ""
+    axes.bar(x, mean, 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label)
+    axes.errorbar(x, mean, yerr=whiskers, linestyle="none", color=style.INK, elinewidth=0.7, capsize=1.2)

@@ -1,0 +1,281 @@
+"""All claims at a glance: a line for each effect, its interval, and the verdict as colour, marker and word. Ours.
+
+Effects have five units, so each is drawn in multiples of the smallest effect that matters in its own unit: zero and
+that smallest effect are the same place on every line. The axis is linear up to it and logarithmic beyond.
+"""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from figures.claims.registry import evaluate
+from figures.claims.tables import by_place, number_words
+from figures.claims.verdicts import (
+    FAILED,
+    INCONCLUSIVE,
+    LEVELS,
+    NOT_RUN,
+    POINTS,
+    PROBABILITY,
+    REPRODUCED,
+    REVERSED,
+    SHARE,
+    SMALLEST,
+    SWITCHES,
+    ClaimVerdict,
+    Row,
+)
+from figures.plots import style
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    absent_datasets,
+    dataset_name,
+    join_caption,
+    missing_words,
+    seeds_words,
+)
+from figures.results.network import Records, StudyResults
+
+DATASETS = ("cifar10", "cifar100", "tiny-imagenet", "imagenet")
+# inches
+_LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 2.04, 0.16
+# columns of text at the right of the plot, inches from its left edge: where values start, n ends, verdicts start
+_VALUE, _N, _WORD = _PLOT + 0.08, _PLOT + 1.33, _PLOT + 1.42
+_UNITS = {POINTS: "points", PROBABILITY: "prob.", SHARE: "share", LEVELS: "levels", SWITCHES: "switches"}
+_OTHERS = "probability, share, levels or switches"
+_LONGEST = 25
+_GREEN, _RED, _GREY = style.LEARNS_DARK, style.FAILS_DARK, "#5A5A5A"
+# verdict -> colour, marker, filled
+_LOOKS = {
+    REPRODUCED: (_GREEN, "o", True),
+    FAILED: (_RED, "X", True),
+    REVERSED: (_RED, "<", True),
+    INCONCLUSIVE: (_GREY, "o", False),
+    NOT_RUN: (_GREY, "", False),
+}
+_LINEAR = 0.78  # length of each half of the linear part, in decades, where that is enough for its ticks
+_APART = 0.4  # inches between ticks
+_HEADING = 56  # letters that fit before the next column
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line of the figure: a heading, a claim of several parts, or a row; `text` stands at the left."""
+
+    text: str
+    kind: str
+    verdict: str = ""
+    row: Row | None = None
+
+
+def figure_claims(records: Records) -> Drawing:
+    """Every claim's deciding effects and training-length controls, by what they were judged on."""
+    verdicts = evaluate(records)
+    rows = [row for verdict in verdicts for row in verdict.rows if row.role != "beside"]
+    missing = _missing(verdicts, records)
+    if all(row.effect is None for row in rows):
+        raise NothingToDraw(missing)
+    lines = [line for title, group in _places(verdicts).items() for line in _group(title, group)]
+    figure = _draw(lines)
+    plotted = {title: [_numbers(verdict) for verdict in group] for title, group in _places(verdicts).items()}
+    return Drawing(figure, plotted, _caption(records, missing), tuple(missing))
+
+
+def _places(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
+    """The verdicts under the headings of the table, those of no results at all last."""
+    empty = [v for v in verdicts if v.dataset is None and all(r.verdict == NOT_RUN for r in v.rows if r.decides)]
+    found = by_place([verdict for verdict in verdicts if verdict not in empty])
+    return found | ({NOT_RUN: empty} if empty else {})
+
+
+def _group(title: str, verdicts: Sequence[ClaimVerdict]) -> list[_Line]:
+    lines = [_Line(_heading(title, verdicts[0]), "heading")]
+    for verdict in verdicts:
+        shown = [row for row in verdict.rows if row.role != "beside"]
+        deciding = [row for row in shown if row.decides]
+        parts = len(deciding) > 1
+        head, asked = f"{verdict.id}  {verdict.short}", not verdict.id[0].isdigit()
+        head = verdict.short if asked else head
+        lines.append(_Line(head, "claim", verdict.verdict, None if parts else deciding[0]))
+        lines += [_Line(row.label, row.role, row.verdict, row) for row in shown if parts or row is not deciding[0]]
+    return lines
+
+
+def _heading(title: str, verdict: ClaimVerdict) -> str:
+    if verdict.dataset is None:
+        return "One neuron: theory" if title != NOT_RUN else "Not run"
+    changes = f", {verdict.common}" if verdict.common else ""
+    what = "variations of preset" if verdict.variation else "preset"
+    return f"{dataset_name(verdict.dataset)}: {what} {verdict.preset}{changes}"
+
+
+def _draw(lines: Sequence[_Line]):
+    from matplotlib.figure import Figure
+
+    height = _TOP + _BOTTOM + _LINE * len(lines)
+    figure = Figure(figsize=(style.TWO_COLUMNS, height))
+    box = (_LEFT / style.TWO_COLUMNS, _BOTTOM / height, _PLOT / style.TWO_COLUMNS, _LINE * len(lines) / height)
+    axes = figure.add_axes(box)
+    _scales(axes, lines)
+    for place, line in enumerate(lines):
+        _text(axes, place, line)
+        if line.row is not None and line.row.effect is not None:
+            _mark(axes, place, line.row)
+    return figure
+
+
+def _multiple(row: Row, value: float) -> float:
+    """A value of a row in multiples of the smallest effect that matters, from what it is held against."""
+    return (value - row.against) / SMALLEST[row.unit]
+
+
+def _scales(axes, lines: Sequence[_Line]) -> None:
+    """One axis, read in points below and in the other units above; zero and the smallest effect that matters marked."""
+    rows = [line.row for line in lines if line.row is not None and line.row.effect is not None]
+    ends = [_multiple(row, end) for row in rows for end in (row.effect, row.low, row.high) if end is not None]
+    low, high = min([*ends, -1.0]), max([*ends, 1.0])
+    limits = (low * 1.25, high * 1.25)
+    axes.axvspan(0, 1, color="#EFEFEF", linewidth=0, zorder=0)
+    axes.axvline(0, color=style.INK, linewidth=0.7, zorder=1)
+    upper, (linear, ticks) = axes.twiny(), _ticks(*limits)
+    for each, unit, label in ((axes, POINTS, "effect, accuracy points"), (upper, SHARE, f"effect, {_OTHERS}")):
+        each.set_xscale("symlog", linthresh=1, linscale=linear)
+        each.set(xlim=limits, ylim=(len(lines) - 0.5, -0.5), xlabel=label)
+        each.set_xticks(ticks, [f"{tick * SMALLEST[unit]:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+        each.minorticks_off()
+        each.set_yticks([])
+        each.spines[["left", "right"]].set_visible(False)
+    upper.spines["top"].set_visible(True)
+    axes.spines["top"].set_visible(False)
+
+
+def _ticks(low: float, high: float) -> tuple[float, list[float]]:
+    """matplotlib's length of the linear part, and ticks: zero, the smallest effect that matters, powers of ten of it.
+
+    Both as long, and as far apart, as their labels need between two ends that may be far away.
+    """
+    decades = math.log10(high) + math.log10(-low)
+    linear = max(_LINEAR, _APART * decades / (_PLOT - 2 * _APART))
+    step = math.ceil(_APART * (decades + 2 * linear) / _PLOT)
+    powers = [10**power for power in range(0, 12, step)]
+    return 0.9 * linear, [-p for p in reversed(powers) if -p >= low] + [0] + [p for p in powers if p <= high]
+
+
+def _text(axes, place: int, line: _Line) -> None:
+    """The words of a line: what it is at the left; value, n and verdict at the right."""
+    indent = 0.0 if line.kind in ("heading", "claim") else _INDENT
+    if line.kind == "heading":
+        text, behind = textwrap.shorten(line.text, _HEADING, placeholder=" ..."), {"facecolor": "white", "linewidth": 0}
+        _write(axes, place, -_LEFT + 0.04, text, weight="bold", bbox=behind | {"pad": 0.6})
+        axes.axhline(place + 0.42, color="#CFCFCF", linewidth=0.5, zorder=0)
+        if place == 0:
+            _columns(axes)
+        return
+    _write(axes, place, -_LEFT + 0.04 + indent, line.text)
+    row = line.row
+    if row is not None and row.effect is not None:
+        _write(axes, place, _VALUE, f"{number_words(row)} {_UNITS[row.unit]}")
+        _write(axes, place, _N, f"{row.n:,}", ha="right")
+    colour = _look(line.verdict)[0]
+    weight = "bold" if line.kind == "claim" else "normal"
+    _write(axes, place, _WORD, _word(line.verdict), color=colour, weight=weight)
+
+
+def _columns(axes) -> None:
+    _write(axes, 0, _VALUE, "effect")
+    _write(axes, 0, _N, "n", ha="right")
+    _write(axes, 0, _WORD, "verdict")
+
+
+def _write(axes, place: int, inches: float, text: str, **look) -> None:
+    """Text on a line, so many inches from the plot's left edge."""
+    look = {"ha": "left", "color": style.INK} | look
+    axes.text(inches / _PLOT, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=7, **look)
+
+
+def _word(verdict: str) -> str:
+    """A verdict without its reason where that is too long for the column; n stands beside it anyway."""
+    return verdict if len(verdict) <= _LONGEST else verdict.split(" (")[0]
+
+
+def _look(verdict: str) -> tuple[str, str, bool]:
+    return _LOOKS.get(verdict) or _LOOKS[INCONCLUSIVE]
+
+
+def _mark(axes, place: int, row: Row) -> None:
+    """A row's effect and interval; a control is thinner."""
+    colour, marker, filled = _look(row.verdict)
+    thin = row.role == "control"
+    if row.low is not None:
+        ends = [_multiple(row, row.low), _multiple(row, row.high)]
+        axes.plot(ends, [place, place], color=colour, linewidth=0.8 if thin else 1.4, zorder=2, solid_capstyle="butt")
+    face = colour if filled else "white"
+    look = {"color": colour, "marker": marker, "markerfacecolor": face, "markersize": 3 if thin else 4.2}
+    axes.plot([_multiple(row, row.effect)], [place], linestyle="none", zorder=3, **look)
+
+
+def _numbers(verdict: ClaimVerdict) -> dict:
+    """What is drawn of a verdict: for each row value, interval and both in multiples of the smallest that matters."""
+    rows = []
+    for row in verdict.rows:
+        if row.role != "beside":
+            drawn = {key: None if row.effect is None else getattr(row, key) for key in ("effect", "low", "high")}
+            multiples = {key: None if end is None else _multiple(row, end) for key, end in drawn.items()}
+            rows.append(asdict(row) | {"multiples": multiples})
+    head = ("id", "claim", "source", "study", "variation", "preset", "dataset", "scope", "verdict", "control")
+    return {key: getattr(verdict, key) for key in head} | {"rows": rows}
+
+
+def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing]:
+    """The rows that have not been run, by command, and the data sets of the paper that have not."""
+    wanted: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        for row in verdict.rows:
+            if row.verdict == NOT_RUN and row.role != "beside":
+                wanted.setdefault(row.command, []).append(verdict.id)
+    found = [Missing(f"claims {', '.join(dict.fromkeys(ids))}", "not run", command) for command, ids in wanted.items()]
+    return [*found, *absent_datasets(records, DATASETS, "claims")]
+
+
+def _caption(records: Records, missing: Sequence[Missing]) -> str:
+    studies = [_seeds(results) for results in records.studies]
+    return join_caption(
+        "Every claim with the effect that decides it, fixed before the data, and its 95 % interval (over seeds:"
+        " Student-t, paired by seed; on the neuron: over trials).",
+        "At the right the effect, its number of seeds or trials, and the verdict: reproduced (interval wholly above"
+        " zero), not reproduced (wholly below the smallest effect that matters, the right edge of the grey band: .2"
+        " points, or .02; reversed: wholly below zero), else inconclusive.",
+        "The axis is linear up to the smallest effect that matters and logarithmic beyond. What is no difference is"
+        " drawn less what it is held against: 1/2 and 1/4 in claim 3, .98 in 4a, 0 contradictions in 1 and 2. A claim"
+        " of several parts needs all of them. Against training length: the same against IMP's rewinding trained for as"
+        " many epochs as LRR's weights have seen; variations have no such control. At chance: neither rule is clearly"
+        " better than a guess. The mask converges: share of a level's last mask that the mask a cycle of the schedule"
+        " earlier had, less .98.",
+        *studies,
+        *_other_networks(records),
+        "Each verdict holds for its preset, network and data set alone.",
+        missing_words(missing),
+    )
+
+
+def _other_networks(records: Records) -> list[str]:
+    """What holds in every variation in place of a preset's own settings, a sentence for each preset and data set."""
+    common = {(r.study.base, r.study.dataset): r.study.common for r in records.variations}
+    return [
+        f"Variations ({dataset_name(dataset)}, preset {preset}) run with {_settings(settings)}, unless that is varied."
+        for (preset, dataset), settings in common.items()
+        if settings
+    ]
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def _seeds(results: StudyResults) -> str:
+    arms = [arm for arm in ("imp", "lrr") if arm in results.arms] or list(results.arms)[:1]
+    return f"{seeds_words(results, arms)}." if arms else ""

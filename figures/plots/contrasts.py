@@ -1,0 +1,103 @@
+"""Contrasts of arms at each level, paired by seed, and how they are drawn: for figures that switch one thing off."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from figures.analysis import measures
+from figures.analysis.statistics import Interval, t_interval
+from figures.analysis.sweeps import Variation, value_words
+from figures.plots import style
+from figures.plots.captions import preset_words
+from figures.plots.panels import Missing, density_axis, fit_height, panel_name, seeds_words, shifts, spread
+from figures.plots.style import ArmStyle
+from figures.results.commands import train_command
+from figures.results.network import StudyResults
+
+Coefficients = Mapping[str, float]
+
+
+def contrast_curve(results: StudyResults, coefficients: Coefficients) -> dict[str, list]:
+    """A linear contrast of the arms' test accuracies at each level that all of them have, paired by seed.
+
+    `coefficients`: arm -> factor. Returns lists `level`, `density`, `mean`, `low`, `high` (fractions), `n` and `values`
+    (one a seed, in the order of `seeds`), and `seeds`: those that are complete in every arm.
+    """
+    levels = [set(measures.expected_levels(results, arm)) for arm in coefficients]
+    seeds, first = measures.shared_seeds(results, coefficients), next(iter(coefficients))
+    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n", "values")}
+    for number in sorted(set.intersection(*levels)) if seeds else ():
+        values = [_at(results, coefficients, seed, number) for seed in seeds]
+        density = measures.level(results, first, seeds[0], number).density
+        add_row(out, (number, density), t_interval(values))
+        out["values"].append(values)
+    return out | {"seeds": seeds}
+
+
+def _at(results: StudyResults, coefficients: Coefficients, seed: int, number: int) -> float:
+    accuracy = {arm: measures.level(results, arm, seed, number).test_accuracy for arm in coefficients}
+    return math.fsum(factor * accuracy[arm] for arm, factor in coefficients.items())
+
+
+def add_row(out: dict[str, list], place: tuple, interval: Interval) -> None:
+    """Append a mean with its interval; `place`: the values of the first columns of `out`."""
+    row = (*place, interval.mean, interval.low, interval.high, interval.n)
+    for key, value in zip(out, row, strict=False):
+        out[key].append(value)
+
+
+def h_contrast(results: StudyResults, coefficients: Coefficients) -> Interval | None:
+    """The same contrast of H, the mean accuracy over the levels of density <= .03; None without a shared seed."""
+    of_arm = measures.mean_accuracy(measures.high_sparsity_levels(results))
+    values = measures.combine(results, coefficients, of_arm).values.values()
+    return t_interval([value / measures.POINTS for value in values]) if values else None
+
+
+def points_words(interval: Interval) -> str:
+    """An effect in accuracy points with its interval: `+1.63 [-1.00, +4.25] points`."""
+    ends = [f"{measures.POINTS * end:+.2f}" for end in (interval.low, interval.high) if end is not None]
+    return f"{measures.POINTS * interval.mean:+.2f}{' [' * bool(ends)}{', '.join(ends)}{']' * bool(ends)} points"
+
+
+def h_words(results: StudyResults, coefficients: Coefficients) -> str:
+    """The contrast of H for a caption, ` (H: +1.63 [-1.00, +4.25] points)`; nothing where no level is sparse enough."""
+    found = h_contrast(results, coefficients) if measures.high_sparsity_levels(results) else None
+    return f" (H: {points_words(found)})" if found else ""
+
+
+def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str, list], line: bool = True) -> None:
+    """Means with intervals at `x` in a look of its own, and the line of no difference; `line`: joined by lines."""
+    how = look.line_kwargs() | ({} if line else {"linestyle": "none"})
+    bars = spread(curve["mean"], curve["low"], curve["high"])
+    axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **how)
+    axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
+    axes.grid(True, axis="y")
+
+
+def draw_contrasts(axes, results: StudyResults, contrasts: Sequence[tuple[ArmStyle, Coefficients]]) -> dict:
+    """Contrasts over density, each in its look; returns the plotted numbers by the look's label."""
+    curves = {look.label: contrast_curve(results, coefficients) for look, coefficients in contrasts}
+    for shift, (look, _) in zip(shifts(len(contrasts), 0.02), contrasts, strict=True):
+        curve = curves[look.label]
+        plot_intervals(axes, look, [density * 10**shift for density in curve["density"]], curve)
+    density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
+    fit_height(axes, list(curves.values()))
+    return curves
+
+
+def unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Missing]:
+    """The contrast of some arms as missing: they share no complete seed."""
+    why, command = f"{', '.join(arms)} share no complete seed", train_command(results.study, arms)
+    return [Missing(f"{panel}, {panel_name(results.study)}", why, command)]
+
+
+def variation_seeds_words(variation: Variation, arms: Sequence[str]) -> str:
+    """Preset, network and seeds of a variation: once where all values say the same."""
+    words: dict[str, list[str]] = {}
+    for x, results in zip(variation.x, variation.studies, strict=True):
+        named = replace(results, study=replace(results.study, preset=preset_words(variation)))
+        there = [arm for arm in arms if measures.has_arm(results, arm)]
+        words.setdefault(seeds_words(named, there), []).append(value_words(x))
+    if len(words) == 1:
+        return next(iter(words))
+    return "; ".join(f"{said} (at {', '.join(values)})" for said, values in words.items())

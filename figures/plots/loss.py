@@ -1,0 +1,129 @@
+"""Figure 13: the training loss at the end of each level, over density. Records in, drawing out; pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from figures.analysis import measures
+from figures.analysis.statistics import t_interval
+from figures.plots import style
+from figures.plots.accuracy import CONTROL, EPOCHS
+from figures.plots.contrasts import add_row, unpaired
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    Sheet,
+    arms_there,
+    cut_words,
+    density_axis,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    not_run,
+    panel_name,
+    seeds_words,
+    shifts,
+    spread,
+)
+from figures.results.network import Records, StudyResults
+
+PANEL = "training loss"
+ARMS = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")
+SMALLEST = 1e-12  # a loss of 0 has no logarithm
+
+
+def figure_13(records: Records) -> Drawing:
+    """Figure 13: training loss over sparsity, and its ratio to IMP's."""
+    kept, missing = [], []
+    for results in records.studies:
+        there, lost = arms_there(results, ARMS, PANEL)
+        missing += lost
+        if {"imp", "lrr"} <= set(there):
+            kept.append((results, there))
+    if not kept:
+        raise NothingToDraw(missing or [not_run(PANEL, "digits")])
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.5), {}
+    grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
+    for axes, (results, there) in zip(grid, kept, strict=True):
+        plotted[results.study.study], lost = _row(sheet, axes, results, there)
+        missing += lost
+    legend_below(sheet, grid.ravel(), 3)
+    caption = join_caption(
+        "How well do IMP and LRR fit the training data?",
+        "Cross-entropy over the whole training set in evaluation mode, at the end of each level.",
+        *sheet.captions,
+        "Points: geometric means over seeds (of the ratio, paired by seed); bars: Student-t 95 % intervals of the"
+        " logarithm.",
+        cut_words(sheet.figure),
+        EPOCHS,
+        CONTROL,
+        "Ours: the layout and all settings.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _row(sheet: Sheet, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
+    """A study's losses, and their ratios to IMP's."""
+    losses = {arm: loss_curve(results, {arm: 1}) for arm in there}
+    paired = [arm for arm in there if arm != "imp" and measures.shared_seeds(results, (arm, "imp"))]
+    ratios = {arm: loss_curve(results, {arm: 1, "imp": -1}) for arm in paired}
+    _draw(axes[0], losses, "training loss (log scale)")
+    sheet.letter(axes[0], panel_name(results.study), f"{seeds_words(results, there)}.", 44)
+    if ratios:
+        _draw(axes[1], ratios, "training loss / IMP's (log scale)")
+        axes[1].axhline(1, color=style.MUTED, linewidth=0.7, zorder=1)
+        sheet.letter(axes[1], "the same, relative to IMP", "the same, divided by IMP's of the same seed.", 44)
+    else:
+        axes[1].set_axis_off()
+    alone = [arm for arm in there if arm != "imp" and arm not in paired]
+    return {"loss": losses, "ratio": ratios}, [lost for arm in alone for lost in unpaired(results, (arm, "imp"), PANEL)]
+
+
+def loss_curve(results: StudyResults, powers: Mapping[str, int]) -> dict[str, list]:
+    """A product of powers of the arms' training losses at each level that all have, paired by seed.
+
+    `powers`: arm -> exponent; `{"lrr": 1, "imp": -1}` is LRR's loss divided by IMP's. Returns lists `level`, `density`,
+    `mean` (geometric), `low`, `high` (of the logarithm's interval), `n`, and the `seeds`.
+    """
+    seeds, first = measures.shared_seeds(results, powers), next(iter(powers))
+    levels = set.intersection(*({*measures.expected_levels(results, arm)} for arm in powers))
+    if len(powers) == 1 and min(levels, default=0) == 1 and all(measures.level(results, first, s, 0) for s in seeds):
+        levels |= {0}
+    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n")}
+    for number in sorted(levels) if seeds else ():
+        logs = [_log(results, powers, seed, number) for seed in seeds]
+        add_row(out, (number, measures.level(results, first, seeds[0], number).density), t_interval(logs))
+    for key in ("mean", "low", "high"):
+        out[key] = [None if value is None else 10**value for value in out[key]]
+    return out | {"seeds": seeds}
+
+
+def _log(results: StudyResults, powers: Mapping[str, int], seed: int, number: int) -> float:
+    losses = {arm: measures.level(results, arm, seed, number).train_loss for arm in powers}
+    return math.fsum(power * math.log10(max(losses[arm], SMALLEST)) for arm, power in powers.items())
+
+
+def _draw(axes, curves: Mapping[str, dict], label: str) -> None:
+    for shift, (arm, curve) in zip(shifts(len(curves)), curves.items(), strict=True):
+        x = [density * 10**shift for density in curve["density"]]
+        bars = spread(curve["mean"], curve["low"], curve["high"])
+        look = style.arm_style(arm).line_kwargs()
+        axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look)
+    axes.set_yscale("log")
+    _fit(axes, [mean for curve in curves.values() for mean in curve["mean"]])
+    density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
+    axes.set_ylabel(label)
+    axes.grid(axis="y")
+
+
+def _fit(axes, means: Sequence[float]) -> None:
+    """Limits a factor around the means (a wild interval runs off the axis), ticks at 1, 2 and 5 times powers of ten."""
+    low, high = min(means) / 2.5, max(means) * 2.5
+    steps = (1,) if high / low > 300 else (1, 2, 5)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [tick for k in decades for step in steps if low <= (tick := step * 10.0**k) <= high]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.yaxis.minorticks_off()
+    axes.set_ylim(low, high)

@@ -1,0 +1,232 @@
+"""`mask-convergence`, ours: does the mask that pruning would take still change when a level is trained longer?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from figures.analysis import measures
+from figures.analysis.statistics import t_interval
+from figures.analysis.sweeps import Variation, variations, vary_command
+from figures.plots import style
+from figures.plots.captions import heading, preset_words
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    Sheet,
+    cut_words,
+    fit_height,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    seeds_words,
+    spread,
+)
+from figures.results.network import Records, StudyResults
+
+ARMS = ("imp", "lrr")
+_PANEL = "masks within a level"
+_SHADES = (1.0, 0.8, 0.62, 0.48)  # of an arm's colour, from level 1 on; the dense level is black
+_PATTERNS = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (1, 1.2)))
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """A run's levels: `epochs` of a cycle of the learning-rate schedule, and their number `count` a level."""
+
+    epochs: int
+    count: int
+
+    @property
+    def ends(self) -> list[int]:
+        """The epochs, counted from the level's start, at which a cycle ends."""
+        return [self.epochs * (k + 1) for k in range(self.count)]
+
+
+def figure_mask_convergence(records: Records) -> Drawing:
+    """`mask-convergence`: how much of a level's last mask the masks taken on the way keep, over epochs."""
+    found, kept, missing = variations(records, "mask-convergence"), [], []
+    for variation in found:
+        for results in variation.studies:
+            there = [arm for arm in ARMS if overlaps(results, arm)]
+            lost = [arm for arm in ARMS if arm not in there]
+            missing += [_missing(variation, results, arm) for arm in lost]
+            kept += [(variation, results, there)] if there else []
+    if not kept:
+        command = vary_command("mask-convergence")
+        raise NothingToDraw(missing or [Missing(_PANEL, "nothing has been run", command)])
+    sheet, plotted, curves = new_sheet(style.TWO_COLUMNS, 2.55 * len(kept) + 0.35), {}, []
+    parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
+    for part, (variation, results, there) in zip(parts, kept, strict=True):
+        panels, plotted[results.study.study] = _block(sheet, part, variation, results, there)
+        curves += panels
+    legend_below(sheet, curves, 3)
+    caption = join_caption(
+        "Does the mask still change when a level is trained longer? Share of the weights kept by the mask that ends the"
+        " level (the next level's) which the mask taken after that many epochs keeps too: both keep equally many. At"
+        " the level's end it is 1 by definition.",
+        *sheet.captions,
+        "Points: means over seeds; bars: Student-t 95 % intervals of each rule by itself, unpaired. Vertical lines: a"
+        " cycle of the schedule ends, its learning rate decayed; the next one starts anew.",
+        cut_words(sheet.figure),
+        "Ours: experiment, layout and all settings.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _missing(variation: Variation, results: StudyResults, arm: str) -> Missing:
+    _, diverged, absent = measures.seeds_of(results, arm)
+    why = "every seed diverged" if diverged and not absent else "no complete seed with masks taken on the way"
+    place = f"{_PANEL}, {variation.place}"
+    return Missing(place, f"{arm}: {why}", variation.command, f"{style.arm_style(arm).label} ({why})")
+
+
+def cycles_of(results: StudyResults, arm: str) -> Cycles:
+    """The cycles of a level, from a run's config; one cycle as long as a level where it says nothing."""
+    config = results.arms[arm].config
+    epochs, count = config.get("epochs"), str(config.get("cycles", "1"))
+    return Cycles(epochs if type(epochs) is int else 0, int(count) if count.isdecimal() else 1)
+
+
+def overlaps(results: StudyResults, arm: str) -> dict[int, dict]:
+    """By level, shares over the epochs at which masks were taken; levels that no complete seed has masks of are absent.
+
+    A level's lists: `epoch`, `mean`, `low`, `high`, `n`, and `values`: the seeds' shares of the end's mask that the
+    mask of that epoch keeps. Level 0 is the dense run's, common to the rules.
+    """
+    found = {}
+    for number in range(results.study.levels):
+        by_seed = {seed: _shares(results, arm, seed, number) for seed in measures.seeds_of(results, arm)[0]}
+        by_seed = {seed: shares for seed, shares in by_seed.items() if shares}
+        if by_seed:
+            found[number] = _level(by_seed)
+    return found
+
+
+def _shares(results: StudyResults, arm: str, seed: int, number: int) -> dict[int, float]:
+    record = measures.level(results, arm, seed, number)
+    return {mask.epoch: mask.shared / mask.kept for mask in record.mask_epochs} if record else {}
+
+
+def _level(by_seed: Mapping[int, Mapping[int, float]]) -> dict:
+    """Means and intervals at the epochs that every seed has."""
+    epochs = sorted(set.intersection(*(set(shares) for shares in by_seed.values())))
+    out = {"epoch": epochs, "values": [[shares[epoch] for shares in by_seed.values()] for epoch in epochs]}
+    intervals = [t_interval(values) for values in out["values"]]
+    for name in ("mean", "low", "high", "n"):
+        out[name] = [getattr(interval, name) for interval in intervals]
+    return out | {"seeds": list(by_seed)}
+
+
+def _block(sheet: Sheet, part, variation: Variation, results: StudyResults, there: Sequence[str]) -> tuple[list, dict]:
+    """One study: a panel a rule over epochs, and the masks at cycles' ends over levels."""
+    part.suptitle(heading(variation), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
+    axes = part.subplots(1, 1 + len(there), sharey=True, squeeze=False)[0]
+    chance, letters = 1 - results.study.prune_rate, []
+    found = {arm: overlaps(results, arm) for arm in there}
+    cycles = cycles_of(results, there[0])
+    for panel, arm in zip(axes, there, strict=False):
+        _over_epochs(panel, arm, found[arm], cycles)
+        letters.append(sheet.letter(panel, f"{style.arm_style(arm).label}, within a level"))
+    ends = _over_levels(axes[-1], found, cycles)
+    letters.append(sheet.letter(axes[-1], "at the ends of cycles"))
+    for panel in axes:
+        panel.axhline(chance, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1,
+                      label="masks of random order")  # fmt: skip
+        panel.grid(axis="y")
+    axes[0].set_ylabel("share of the last mask")
+    every = [curve for curves in found.values() for curve in curves.values()]
+    fit_height(axes[0], [*every, {"mean": [chance], "low": [], "high": []}], least=0.0, most=1.02)
+    sheet.captions.append(_words(variation, results, letters, cycles, ends))
+    return [axes[-1]], {"curves": found, "ends": ends, "chance": chance, "cycle_ends": cycles.ends}
+
+
+def _over_epochs(axes, arm: str, levels: Mapping[int, dict], cycles: Cycles) -> None:
+    """One curve a level; the ends of cycles are marked."""
+    for end in cycles.ends:
+        axes.axvline(end, color="#CFCFCF", linewidth=0.8, zorder=0)
+    for place, (number, curve) in enumerate(levels.items()):
+        bars = spread(curve["mean"], curve["low"], curve["high"])
+        axes.errorbar(
+            curve["epoch"],
+            curve["mean"],
+            yerr=bars,
+            color=_shade(arm, number),
+            linestyle=_PATTERNS[place % len(_PATTERNS)],
+            linewidth=1.1,
+            marker=".",
+            markersize=3,
+            elinewidth=0.5,
+            capsize=0,
+            zorder=3,
+            label=f"{number} (dense)" if number == 0 else str(number),
+        )
+    axes.legend(title="level", title_fontsize=style.SMALLEST_TYPE, loc="lower right", bbox_to_anchor=(1, 0.1),
+                frameon=True, edgecolor="none", framealpha=1)  # fmt: skip
+    axes.set_xticks([0, *cycles.ends])
+    axes.set_xlabel("epoch of the level")
+
+
+def _shade(arm: str, number: int):
+    """The arm's colour, paler from level to level; the dense level, which is all arms', black."""
+    if number == 0:
+        return style.INK
+    from matplotlib.colors import to_rgb
+
+    strength = _SHADES[min(number, len(_SHADES)) - 1]
+    return tuple(1 - strength * (1 - channel) for channel in to_rgb(style.arm_style(arm).colour))
+
+
+def _over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycles) -> dict:
+    """The masks at the first cycle's end and at the last but one, over levels; returns the numbers."""
+    ends, out = cycles.ends, {}
+    wanted = {"last but one": ends[-2], "first": ends[0]} if len(ends) > 1 else {}
+    for side, (arm, levels) in zip((-1, 1), found.items(), strict=False):
+        for name, epoch in wanted.items():
+            rows = {number: _at(curve, epoch) for number, curve in levels.items() if epoch in curve["epoch"]}
+            out.setdefault(arm, {})[name] = {"epoch": epoch, "level": list(rows), **_columns(rows.values())}
+            face = {} if name != "first" else {"markerfacecolor": "white"}
+            label = f"{style.arm_style(arm).label}, end of cycle {epoch // cycles.epochs} of {cycles.count}"
+            look = style.arm_style(arm).line_kwargs() | {"linestyle": "none", "label": label} | face
+            columns = out[arm][name]
+            axes.errorbar(
+                [number + side * 0.13 for number in rows],
+                columns["mean"],
+                yerr=spread(columns["mean"], columns["low"], columns["high"]),
+                elinewidth=0.8,
+                zorder=3,
+                **look,
+            )
+    axes.set_xticks(sorted({number for levels in found.values() for number in levels}))
+    axes.set_xlabel("level")
+    axes.margins(x=0.12)
+    return out
+
+
+def _at(curve: Mapping, epoch: int) -> dict:
+    place = curve["epoch"].index(epoch)
+    return {name: curve[name][place] for name in ("mean", "low", "high", "n", "values")}
+
+
+def _columns(rows) -> dict:
+    rows = list(rows)
+    return {name: [row[name] for row in rows] for name in ("mean", "low", "high", "n", "values")}
+
+
+def _words(variation: Variation, results: StudyResults, letters: Sequence[str], cycles: Cycles, ends: dict) -> str:
+    """Seeds, cycles, and what the last cycle replaced."""
+    study, changed = results.study, []
+    for arm, of_cycle in ends.items():
+        means = of_cycle.get("last but one", {}).get("mean", [])
+        if means:
+            least, most = (f"{1 - x:.3f}" for x in (max(means), min(means)))
+            between = least if least == most else f"{least} to {most}"
+            changed.append(f"{between} for {style.arm_style(arm).label}")
+    last = f"Of the last mask the last cycle put in, over levels: {'; '.join(changed)}." if changed else ""
+    words = seeds_words(results, ARMS).replace(f"preset {study.preset}", f"preset {preset_words(variation)}")
+    return join_caption(
+        f"({letters[0]}-{letters[-1]}) {words}; levels of {cycles.count} cycles of {cycles.epochs} epochs.",
+        f"Dotted: what two masks of random order would share, {1 - study.prune_rate:g}.",
+        last,
+    )

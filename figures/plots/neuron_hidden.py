@@ -1,0 +1,122 @@
+"""The figure `hidden-neurons`: IMP and LRR on several hidden neurons, numerical. Theory records in, a drawing out."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from figures.plots import style
+from figures.plots.neuron_descent import DASHED, short
+from figures.plots.neuron_phase_plane import RULES, theory_missing
+from figures.plots.neuron_sweeps import shares_axis
+from figures.plots.panels import Drawing, NothingToDraw, Sheet, join_caption, legend_below, new_sheet, spread
+from figures.results.network import Records, TheoryResult
+
+_D_LOOKS = (("black", "o", -1), ("#666666", "s", 0), ("#999999", "^", 1))
+_WORDS = {"imp": "1 - (3/4)ᵏ", "lrr": "1 - (1/2)ᵏ"}
+
+
+def figure_hidden_neurons(records: Records) -> Drawing:
+    """Success of IMP and LRR over the number of hidden neurons, a panel for each d, and their paired difference."""
+    result = records.theory.get("hidden-neurons")
+    if result is None:
+        raise NothingToDraw([theory_missing("hidden-neurons", "several hidden neurons")])
+    dimensions, plotted = result.values["dimensions"], {}
+    rows = math.ceil((len(dimensions) + 1) / 2)
+    sheet = new_sheet(style.TWO_COLUMNS, 2.0 * rows + 0.5)
+    grid = sheet.figure.subplots(rows, 2, squeeze=False).ravel()
+    for axes, d in zip(grid, dimensions, strict=False):
+        plotted[f"d = {d}"] = _over_neurons(sheet, axes, result, d)
+    plotted["difference"] = _difference(sheet, grid[len(dimensions)], result)
+    for axes in grid[len(dimensions) + 1 :]:
+        axes.remove()
+    legend_below(sheet, grid[:1], 4)
+    return Drawing(sheet.figure, plotted, join_caption(_setting(result), *sheet.captions, _outcome_words(result)))
+
+
+def _cells(result: TheoryResult, d: int) -> list[Mapping]:
+    return sorted((cell for cell in result.values["cells"] if cell["d"] == d), key=lambda cell: cell["k"])
+
+
+def _over_neurons(sheet: Sheet, axes, result: TheoryResult, d: int) -> dict:
+    cells, plotted = _cells(result, d), {}
+    k = [cell["k"] for cell in cells]
+    for rule, side in zip(RULES, (-1, 1), strict=True):
+        look, found = style.arm_style(rule), [cell[rule] for cell in cells]
+        share = [one["successes"] / one["trials"] for one in found]
+        heuristic = [one["heuristic"] for one in found]
+        axes.plot(k, heuristic, color=look.colour, linewidth=1.0, linestyle=DASHED, zorder=2,
+                  label=f"{_WORDS[rule]}, heuristic")  # fmt: skip
+        bars = spread(share, [one["low"] for one in found], [one["high"] for one in found])
+        x = [n * 1.03**side for n in k]
+        axes.errorbar(x, share, yerr=bars, elinewidth=0.8, zorder=3, **(look.line_kwargs() | {"linestyle": "none"}))
+        plotted[rule] = {"k": k, "share": share, "heuristic": heuristic, "cells": [dict(one) for one in found]}
+    _neurons_axis(axes, k)
+    shares_axis(axes, 0, 1.05)
+    axes.set_ylabel("share that learns")
+    sheet.letter(axes, f"d = {d} inputs")
+    return plotted
+
+
+def _neurons_axis(axes, k: Sequence[int]) -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(k, [str(n) for n in k])
+    axes.minorticks_off()
+    axes.set(xlim=(min(k) / 1.25, max(k) * 1.25), xlabel="hidden neurons k (log scale)")
+
+
+def _difference(sheet: Sheet, axes, result: TheoryResult) -> dict:
+    plotted, every = {}, sorted(result.values["neurons"])
+    first = _cells(result, result.values["dimensions"][0])
+    gap = [cell["lrr"]["heuristic"] - cell["imp"]["heuristic"] for cell in first]
+    axes.plot(every, gap, color=style.MUTED, linewidth=1.0, linestyle=DASHED, zorder=2, label="heuristic")
+    for d, (colour, marker, place) in zip(result.values["dimensions"], _D_LOOKS, strict=False):
+        found = [cell["difference"]["lrr - imp"] for cell in _cells(result, d)]
+        value, low, high = ([one[name] for one in found] for name in ("value", "low", "high"))
+        k = [cell["k"] for cell in _cells(result, d)]
+        axes.errorbar([n * 1.07**place for n in k], value, yerr=spread(value, low, high), color=colour, marker=marker,
+                      linestyle="none", elinewidth=0.8, label=f"d = {d}", zorder=3)  # fmt: skip
+        plotted[f"d = {d}"] = {"k": k, "value": value, "low": low, "high": high}
+    axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
+    _neurons_axis(axes, every)
+    axes.set_ylabel("LRR - IMP")
+    axes.legend(loc="lower left", handlelength=1.6, ncols=2, bbox_to_anchor=(0, 0.06))
+    axes.grid(axis="y")
+    sheet.letter(axes, "paired difference")
+    return plotted
+
+
+def _setting(result: TheoryResult) -> str:
+    values = result.values
+    rate, k, stop = values["prune_rate"], ", ".join(map(str, values["neurons"])), values["criterion"]
+    return (
+        f"Ours, numerical: k = {k} hidden neurons, target relu(x₁), population loss; the gradient flow is integrated"
+        f" until the loss is below {short(stop['learned'])} (learns) or the gradient below {short(stop['stationary'])}"
+        " (fails). Starts: every neuron balanced, w_ij ~ N(0, 1/(k d)), either sign of a_i; the k d inner weights are"
+        f" pruned together by size, {rate:g} of the survivors a level, down to k of them. Share of {values['trials']:,}"
+        " starts a marker that learn at the last level, Clopper-Pearson 95 % intervals; IMP and LRR from the same"
+        " starts (drawn side by side), their difference paired by start (normal 95 % interval)."
+    )
+
+
+def _outcome_words(result: TheoryResult) -> str:
+    """What the heuristic says and where it fails, what stayed undecided, and one neuron against its exact limits."""
+    cells = result.values["cells"]
+    total = sum(cell["imp"]["trials"] for cell in cells)
+    late = {rule: sum(cell[rule]["undecided"][-1] for cell in cells) for rule in RULES}
+    words = (
+        "Dashed, a heuristic of ours and no theorem: some neuron has the right signs, a_i(0) > 0 and, for IMP, w_i1(0)"
+        f" > 0. Start by start, of {total:,}: {_against('lrr', cells)}; {_against('imp', cells)}."
+        " LRR's line is an upper bound: from these starts a_i² >= |w_i|² at every level, so no a_i changes its sign."
+        f" Undecided at the last level, counted as not learning: {late['imp']} (IMP), {late['lrr']} (LRR)."
+    )
+    alone = [cell["against_exact"][rule] for cell in cells if "against_exact" in cell for rule in RULES]
+    if alone:
+        wrong = sum(one["contradictions"] for one in alone)
+        words += f" At k = 1 the lines are exact (1/4 and 1/2); {wrong} trials there contradict the exact limits."
+    return words
+
+
+def _against(rule: str, cells: Sequence[Mapping]) -> str:
+    found = [cell[rule] for cell in cells]
+    more = sum(one["learned_against"] for one in found)
+    fewer = sum(one["trials"] - one["as_predicted"] - one["learned_against"] for one in found)
+    return f"{RULES[rule]} learns in {more:,} without such a neuron and fails in {fewer:,} with one"

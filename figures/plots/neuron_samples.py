@@ -1,0 +1,122 @@
+"""Figure 15: the neuron on finite samples with label noise. Theory records in, a drawing out."""
+
+from collections.abc import Sequence
+
+from figures.plots import style
+from figures.plots.neuron_phase_plane import RULES, theory_missing
+from figures.plots.neuron_sweeps import log_axis, shares_axis
+from figures.plots.panels import (
+    Drawing,
+    NothingToDraw,
+    Sheet,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    spread,
+)
+from figures.results.network import Records, TheoryResult
+
+PANELS = (  # experiment, what is counted, title, words
+    ("sample-size", "learns", "balanced: learns", "balanced starts, pruned at once to one input: share that learns"),
+    ("mask-recovery", "learns", "N(0, 1/d): learns", "N(0, 1/d) starts, {levels} inputs in turn: share that learns"),
+    ("mask-recovery", "recovered", "N(0, 1/d): mask found", "same trials: share in which input 1 survives (claim 4b)"),
+)
+_LINES = (("-", True), ((0, (4, 1.5)), False), ((0, (1, 1.2)), False))  # by noise: line, filled
+_SIZES = (3.6, 3.6, 2.6)
+
+
+def figure_15(records: Records) -> Drawing:
+    """Success of IMP and LRR, and recovery of the mask, over sample size and label noise."""
+    there = [panel for panel in PANELS if panel[0] in records.theory]
+    missing = [theory_missing(name, name) for name in dict.fromkeys(panel[0] for panel in PANELS) if
+               name not in records.theory]  # fmt: skip
+    if not there:
+        raise NothingToDraw(missing)
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.75), {}
+    grid = sheet.figure.subplots(1, len(there), squeeze=False)[0]
+    for axes, (name, key, title, words) in zip(grid, there, strict=True):
+        plotted[f"{name}, {key}"] = _panel(sheet, axes, records.theory[name], key, title, words)
+    legend_below(sheet, grid, 3)
+    caption = join_caption(
+        "Ours: one hidden neuron on a sample of n standard normal inputs with label noise (its standard deviation; the"
+        " target has .58). Learns: input 1 survives and its fit with w₁ > 0 is reached.",
+        *sheet.captions,
+        _how_counted([records.theory[name] for name in dict.fromkeys(panel[0] for panel in there)]),
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _panel(sheet: Sheet, axes, result: TheoryResult, key: str, title: str, words: str) -> dict:
+    values, plotted = result.values, {}
+    for place, noise in enumerate(values["noises"]):
+        cells = sorted((cell for cell in values["cells"] if cell["noise"] == noise), key=lambda cell: cell["ratio"])
+        for rule in RULES:
+            plotted[f"{rule}, noise {noise:g}"] = _curve(axes, rule, place, noise, cells, key)
+    ends = [cell["ratio"] for cell in values["cells"]]
+    log_axis(axes, ends, sorted(values["ratios"]), "n / d (log scale)")
+    shares_axis(axes, -0.03, 1.05)
+    axes.set_ylabel("share of trials")
+    if key == "learns":
+        plotted["population"] = dict(values["population"])
+        for rule in RULES:
+            axes.axhline(values["population"][rule], color=style.arm_style(rule).colour, linewidth=3.2, alpha=0.3)
+    levels = " to ".join(map(str, values["survivors"]))
+    sheet.letter(axes, title, f"{words.format(levels=levels)}, d = {values['d']}. {_trials(values['cells'])}")
+    return plotted
+
+
+def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key: str) -> dict:
+    line, filled = _LINES[place % len(_LINES)]
+    look, count = style.arm_style(rule), [cell[rule][key] for cell in cells]
+    shift = (0.975 if rule == "imp" else 1.025) * (1 + 0.03 * (place - 1))
+    share = [one["count"] / cell[rule]["trials"] for one, cell in zip(count, cells, strict=True)]
+    bars = spread(share, [one["low"] for one in count], [one["high"] for one in count])
+    axes.errorbar(
+        [cell["ratio"] * shift for cell in cells],
+        share,
+        yerr=bars,
+        elinewidth=0.7,
+        linewidth=0.9,
+        markersize=_SIZES[place % len(_SIZES)],
+        zorder=3,
+        color=look.colour,
+        marker=look.marker,
+        linestyle=line,
+        markerfacecolor=look.colour if filled else "white",
+        label=f"{look.label}, noise {noise:g}",
+    )
+    return {"ratio": [cell["ratio"] for cell in cells], "share": share, "count": [dict(one) for one in count]}
+
+
+def _trials(cells: Sequence[dict]) -> str:
+    """The trials of a panel's markers: the number that most have, and the markers that have another."""
+    found: dict[tuple[int, ...], list[dict]] = {}
+    for cell in cells:
+        found.setdefault(tuple(cell[rule]["trials"] for rule in RULES), []).append(cell)
+    usual, *others = sorted(found, key=lambda trials: -len(found[trials]))
+    words = [f"each marker: {_number(usual)} trials"]
+    for trials in others:
+        where = "; ".join(f"n / d = {cell['ratio']:g}, noise {cell['noise']:g}" for cell in found[trials])
+        words.append(f"{_number(trials)} at {where}")
+    sizes = [cell["n"] for cell in cells]
+    return f"Sample size n = {min(sizes):,} to {max(sizes):,}; {', but '.join(words)}."
+
+
+def _number(trials: Sequence[int]) -> str:
+    """How many trials both rules have; a number each where they differ."""
+    if len(set(trials)) == 1:
+        return f"{trials[0]:,}"
+    return ", ".join(f"{n:,} ({style.arm_style(rule).label})" for n, rule in zip(trials, RULES, strict=True))
+
+
+def _how_counted(results: Sequence[TheoryResult]) -> str:
+    late = sum(cell[rule]["unsettled"] for result in results for cell in result.values["cells"] for rule in RULES)
+    words = (
+        "A trial: one data set of n samples and one start, the same for IMP and LRR. Bars: Clopper-Pearson 95 %"
+        " intervals over trials; several inputs by numerical integration until the flow rests, one input by"
+        " exact limits; pale lines: the population's exact probabilities. With noise, half of the data sets push"
+        " w₁ < 0, a > 0 through w₁ = 0: there IMP learns where the population would not."
+    )
+    return words + (f" {late:,} trials were stopped before every flow rested." if late else "")

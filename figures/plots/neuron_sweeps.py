@@ -1,0 +1,224 @@
+"""Sweeps of the neuron: success over the number of inputs (figure 14), and over the balance of a(0) and w(0)."""
+
+from collections.abc import Sequence
+
+from figures.plots import style
+from figures.plots.neuron_phase_plane import RULES, shade_basin, theory_missing
+from figures.plots.panels import Drawing, NothingToDraw, Sheet, join_caption, legend_below, new_sheet, spread
+from figures.results.network import Records, TheoryResult
+
+INITS = {"balanced": "balanced", "normal": "N(0, 1/d)"}
+_INIT_LOOK = {"balanced": ("black", "o"), "normal": (style.GREY, "D")}
+_SHIFT = {"imp": 0.965, "lrr": 1.035, "balanced": 0.965, "normal": 1.035}  # sideways, on a log axis
+_PALE = {"linewidth": 3.2, "alpha": 0.3, "zorder": 2, "solid_capstyle": "butt"}
+_WITNESS = {  # code of the verdict -> how a start is marked
+    1: ("learns", {"marker": "o", "color": style.LEARNS_DARK}),
+    0: ("fails", {"marker": "x", "color": style.FAILS_DARK}),
+    2: ("undecided", {"marker": "s", "color": style.INK, "markerfacecolor": "white"}),
+}
+_QUARTERS = {0: "0", 0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1: "1"}
+
+
+def figure_14(records: Records) -> Drawing:
+    """Figure 14: success of IMP and LRR over the number of inputs, two kinds of start, and switches of w_1's sign."""
+    result = records.theory.get("dimension")
+    if result is None:
+        raise NothingToDraw([theory_missing("dimension", "success over the number of inputs")])
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.5), {}
+    left, middle, right = sheet.figure.subplots(1, 3)
+    for axes, (init, name) in zip((left, middle), INITS.items(), strict=True):
+        plotted[init] = _success_over_inputs(sheet, axes, result, init, name)
+    plotted["switches"] = _switches(sheet, right, result)
+    legend_below(sheet, [left, middle, right], 4)
+    caption = join_caption(
+        "Ours: one hidden neuron with d inputs, population loss, pruned at once to input 1.",
+        *sheet.captions,
+        _how_counted(result, [row for init in plotted.values() for rows in init.values() for row in rows["cells"]]),
+    )
+    return Drawing(sheet.figure, plotted, caption)
+
+
+def _how_counted(result: TheoryResult, cells: Sequence[dict]) -> str:
+    return (
+        f"Each marker: {result.values['trials']:,} random starts, verdicts of exact limits, {_interval_words(cells)};"
+        " IMP and LRR on the same starts (drawn side by side), other points on independent ones. Pale lines join the"
+        " exact probabilities."
+    )
+
+
+def _interval_words(cells: Sequence[dict]) -> str:
+    half = max((cell["high"] - cell["low"]) / 2 for cell in cells)
+    return f"Clopper-Pearson 95 % intervals of half-width at most {half:.3f}, mostly hidden by the marker"
+
+
+def _success_over_inputs(sheet: Sheet, axes, result: TheoryResult, init: str, name: str) -> dict:
+    content, plotted = result.values["inits"][init], {}
+    for rule in RULES:
+        plotted[rule] = _points(axes, result, content[rule], style.arm_style(rule).line_kwargs(), _SHIFT[rule])
+    _inputs_axis(axes, result, 1.05)
+    axes.set_ylabel("share that learns")
+    few, many = result.values["compared"]
+    effect = content["overparametrisation"]
+    sheet.letter(
+        axes,
+        f"{name} starts",
+        f"{name} starts: [P(LRR, d = {many}) - P(LRR, d = {few})] - [the same for IMP] = {effect['value']:.3f}"
+        f" [{effect['low']:.3f}, {effect['high']:.3f}]"
+        + (" (the effect that decides claim 13)." if init == "balanced" else "."),
+    )
+    return plotted
+
+
+def _switches(sheet: Sheet, axes, result: TheoryResult) -> dict:
+    plotted = {}
+    for init, name in INITS.items():
+        colour, marker = _INIT_LOOK[init]
+        look = {"color": colour, "marker": marker, "markerfacecolor": colour, "label": f"sign switches, {name}"}
+        plotted[init] = _points(axes, result, result.values["inits"][init]["switches"], look, _SHIFT[init])
+    _inputs_axis(axes, result, 0.62)
+    axes.set_ylabel("share that switches")
+    sheet.letter(
+        axes,
+        "sign of w₁ switches",
+        "share of starts whose dense flow carries w₁ from below 0 to above 0, read from the limit (a dying neuron's w₁"
+        " tends to 0 and is not counted): 0 for one input, else half of those that learn.",
+    )
+    return plotted
+
+
+def _points(axes, result: TheoryResult, cells: Sequence[dict], look: dict, shift: float) -> dict:
+    """Counted shares with intervals, moved sideways, over a pale line of the exact ones."""
+    d, exact = result.values["dimensions"], [cell["exact"] for cell in cells]
+    axes.plot(d, exact, color=look["color"], **_PALE)
+    share = _markers(axes, [n * shift for n in d], cells, look)
+    return {"d": list(d), "share": share, "exact": exact, "cells": [dict(cell) for cell in cells]}
+
+
+def _markers(axes, x: Sequence[float], cells: Sequence[dict], look: dict) -> list[float]:
+    share = [cell["successes"] / cell["trials"] for cell in cells]
+    bars = spread(share, [cell["low"] for cell in cells], [cell["high"] for cell in cells])
+    axes.errorbar(x, share, yerr=bars, elinewidth=0.8, zorder=3, markersize=3.4, **(look | {"linestyle": "none"}))
+    return share
+
+
+def log_axis(axes, ends: Sequence[float], ticks: Sequence[float], label: str) -> None:
+    """A logarithmic x axis with plain numbers at the ticks."""
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set(xlim=(min(ends) / 1.25, max(ends) * 1.25), xlabel=label)
+
+
+def shares_axis(axes, low: float, high: float) -> None:
+    """A y axis of shares with ticks at the quarters."""
+    axes.set_ylim(low, high)
+    shown = {share: word for share, word in _QUARTERS.items() if low <= share <= high}
+    axes.set_yticks(list(shown), list(shown.values()))
+    axes.grid(axis="y")
+
+
+def _inputs_axis(axes, result: TheoryResult, top: float) -> None:
+    d = result.values["dimensions"]
+    log_axis(axes, d, d, "inputs d (log scale)")
+    shares_axis(axes, -0.03, top)
+
+
+# --- figure `basins`
+
+
+def figure_basins(records: Records) -> Drawing:
+    """Basins for any balance, with one input and with several, and success of IMP and LRR over s_w / s_a."""
+    result = records.theory.get("basins")
+    if result is None:
+        raise NothingToDraw([theory_missing("basins", "basins and success over the balance")])
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.75), {}
+    left, middle, right = sheet.figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
+    plotted["one"] = _basin(sheet, left, result, "one")
+    plotted["several"] = _basin(sheet, middle, result, "several")
+    plotted["success"] = _success_over_ratios(sheet, right, result)
+    legend_below(sheet, [left, middle, right], 5)
+    caption = join_caption(
+        "Ours: who learns from any balance of a(0) and w(0), population loss, exact basins (light: learns).",
+        *sheet.captions,
+    )
+    return Drawing(sheet.figure, plotted, caption)
+
+
+_BASIN = {
+    "one": ("one input", "w(0)", "one input: w(0) > 0 and a(0) > -w(0) learns, which is what IMP needs once it has"
+            " rewound the one input left"),
+    "several": ("several inputs", "|w(0)|", "several inputs, off the ray w₁ = -|w|: a(0) > -|w(0)| learns, whatever the"
+                " sign of w₁(0), which is all that LRR needs"),
+}  # fmt: skip
+
+
+def _basin(sheet: Sheet, axes, result: TheoryResult, panel: str) -> dict:
+    line = result.arrays["separatrix"]
+    end, least = float(line[:, 1].max()), -float(line[:, 1].max()) if panel == "one" else 0.0
+    region = shade_basin(axes, {"grid_a": [-end, end], "grid_w": [least, end], "separatrix": line})
+    axes.plot(line[:, 0], line[:, 1], color=style.INK, linewidth=1.0, zorder=2)
+    start, verdict = result.arrays[f"{panel}_start"], result.arrays[f"{panel}_verdict"]
+    for code, (word, look) in _WITNESS.items():
+        a, w = start[verdict == code].T
+        axes.plot(a, w, linestyle="none", markersize=2.6, zorder=3, label=f"computed: {word}", **look)
+    title, label, words = _BASIN[panel]
+    axes.set(xlim=(-end, end), ylim=(least, end), xlabel="a(0)", ylabel=label)
+    axes.set(xticks=[-2, -1, 0, 1, 2], yticks=[-2, -1, 0, 1, 2] if panel == "one" else [0, 1, 2])
+    sheet.letter(axes, title, f"{words}. {_witness_words(result, panel)}")
+    return {"region": region, "counts": dict(result.values["witnesses"][panel]), "start": start.tolist()}
+
+
+def _witness_words(result: TheoryResult, panel: str) -> str:
+    counts = result.values["witnesses"][panel]
+    how = "by the closed form's loss at a late time"
+    if panel == "several":
+        d = ", ".join(map(str, counts["d"]))
+        how = f"(d = {d}) by an integrated run up to t = {result.values['horizon']:,g}"
+    return (
+        f"Marks: {counts['starts']} random starts, each judged {how}, not by the rule: {counts['learns']} learn,"
+        f" {counts['fails']} fail, {counts['undecided']} undecided at the end; {counts['contradictions']} contradict"
+        " the rule."
+    )
+
+
+def _success_over_ratios(sheet: Sheet, axes, result: TheoryResult) -> dict:
+    values, plotted, cells = result.values, {}, []
+    for place, d in enumerate(values["dimensions"]):
+        for rule in RULES if d > 1 else ("imp",):  # with one input there is nothing to prune: LRR is IMP
+            plotted[f"{rule}, d = {d}"] = _over_ratios(axes, result, rule, place)
+            cells += values["success"][rule][place]
+    log_axis(axes, values["ratios"], (0.1, 0.3, 1, 3, 10), "s_w / s_a (log scale)")
+    shares_axis(axes, 0.2, 1.04)
+    axes.set_ylabel("share that learns")
+    _name_curves(axes, result)
+    d = ", ".join(map(str, values["dimensions"]))
+    sheet.letter(
+        axes,
+        "success over the balance",
+        f"a(0) ~ N(0, s_a²), w_i(0) ~ N(0, s_w²), pruned at once to one input: share of {values['trials']:,} random"
+        f" starts a marker that learn (exact limits; {_interval_words(cells)}), d = {d} drawn side by side; pale lines:"
+        " exact. With one input there is nothing to prune, and LRR is IMP.",
+    )
+    return plotted
+
+
+def _over_ratios(axes, result: TheoryResult, rule: str, place: int) -> dict:
+    look, cells = style.arm_style(rule).line_kwargs(), result.values["success"][rule][place]
+    ratios, middle = result.values["ratios"], (len(result.values["dimensions"]) - 1) / 2
+    curve = result.arrays["curve_ratio"], result.arrays[f"curve_{rule}"][place]
+    if rule == "lrr" or place == 0:  # IMP's curve is one for every d
+        axes.plot(*curve, color=look["color"], **_PALE)
+    share = _markers(axes, [ratio * 1.08 ** (place - middle) for ratio in ratios], cells, look)
+    return {"ratio": list(ratios), "share": share, "exact": [cell["exact"] for cell in cells]}
+
+
+def _name_curves(axes, result: TheoryResult) -> None:
+    """Write the number of inputs beside each curve: above the highest, below the others."""
+    words, dimensions = {"fontsize": 7, "color": style.INK}, result.values["dimensions"]
+    curves = {f"LRR, d = {d}": result.arrays["curve_lrr"][i] for i, d in enumerate(dimensions) if d > 1}
+    curves["IMP, every d"] = result.arrays["curve_imp"][0]
+    ratio, highest = result.arrays["curve_ratio"], max(curves, key=lambda name: curves[name].mean())
+    for name, curve in curves.items():
+        at = len(ratio) // (3 if name == highest else 2)
+        x, y, side = (0.85, 0.02, "right") if name == highest else (1.2, -0.07, "left")
+        axes.text(ratio[at] * x, curve[at] + y, name, ha=side, va="bottom" if side == "right" else "center", **words)

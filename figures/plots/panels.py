@@ -1,0 +1,264 @@
+"""What every plot shares: the value it returns, panels with letters, the density axis, curves. No disk."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from figures.analysis import measures
+from figures.plots import style
+from figures.results.commands import train_command
+from figures.results.network import Records, Study, StudyResults
+
+PRESETS = {"digits": "quick"}
+NAMES = {
+    "digits": "digits",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "tiny-imagenet": "Tiny ImageNet",
+    "imagenet": "ImageNet",
+    "cifar10-jpeg": "CIFAR-10 (JPEG)",
+}
+_DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A panel (or `what`: the curves of one, by their legend labels) that is left out, why, and what would make it."""
+
+    panel: str
+    why: str
+    command: str
+    what: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure, the numbers in it (JSON-able), its caption, and what was left out."""
+
+    figure: Any
+    plotted: dict
+    caption: str
+    missing: tuple[Missing, ...] = ()
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return style.shown(self.figure)
+
+
+class NothingToDraw(Exception):
+    """No panel of the figure has results; `missing` says what would make each."""
+
+    def __init__(self, missing: Sequence[Missing]):
+        """Keep the missing panels and list their commands in the message."""
+        commands = dict.fromkeys(item.command for item in missing)
+        super().__init__("no results for this figure: run " + "; ".join(commands))
+        self.missing = tuple(missing)
+
+
+@dataclass
+class Sheet:
+    """A figure in the making: its axes are handed out with letters, and captions gather beside them."""
+
+    figure: Any
+    letters: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
+
+    def letter(self, axes, title: str, caption: str = "", characters: int = 200) -> str:
+        """Give `axes` the next letter and a title, broken into lines of at most so many characters.
+
+        `caption` describes the panel. Returns the letter.
+        """
+        name = "abcdefghijklmnopqrstuvwxyz"[len(self.letters)]
+        self.letters.append(name)
+        axes.set_title(textwrap.fill(f"({name}) {title}", characters), loc="left")
+        if caption:
+            self.captions.append(f"({name}) {caption}")
+        return name
+
+
+def title_beyond(axes) -> None:
+    """Let the title of narrow axes run on over what stands at their right: a layout would widen them for it."""
+    text, pad = axes.get_title(loc="left"), style.RC["axes.titlepad"]
+    axes.set_title("\n".join(" " for _ in text.split("\n")), loc="left")  # keeps the height
+    label = axes.annotate(text, (0, 1), (0, pad), "axes fraction", textcoords="offset points", annotation_clip=False)
+    label.set(fontsize=axes.title.get_fontsize(), va="baseline", ha="left", gid="title")
+    label.set_in_layout(False)
+
+
+def new_sheet(width: float, height: float) -> Sheet:
+    """An empty figure of a size in inches, laid out so that nothing overlaps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.04, hspace=0.05)
+    return Sheet(figure)
+
+
+def dataset_name(name: str) -> str:
+    """A data set's name as people write it."""
+    return NAMES.get(name, name)
+
+
+def panel_name(study: Study) -> str:
+    """What a study's panels are called: its data set, with the preset where that is not the data set's own."""
+    name = dataset_name(study.dataset)
+    if study.preset == PRESETS.get(study.dataset, study.dataset):
+        return name
+    preset, *changes = study.preset.split(", ")
+    return f"{name} ({preset}{', changed' if changes else ''})"
+
+
+def not_run(panel: str, dataset: str) -> Missing:
+    """A panel whose data set has not been run."""
+    command = f"paper_repro.py train --preset {PRESETS.get(dataset, dataset)}"
+    command += "" if dataset == "digits" else " --data-dir DIR"
+    return Missing(panel, f"{dataset_name(dataset)} has not been run", command)
+
+
+def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list[Missing]:
+    """The data sets of the paper's figure whose own preset has not been run (a small preset does not stand for it)."""
+    there = {(results.study.dataset, results.study.preset) for results in records.studies}
+    lost = [name for name in wanted if (name, PRESETS.get(name, name)) not in there]
+    return [not_run(f"{panel}, {dataset_name(name)}", name) for name in lost]
+
+
+def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:
+    """Those of `arms` with a complete seed, and the rest as missing: one command for those that the study lacks."""
+    there = [arm for arm in arms if measures.has_arm(results, arm) and measures.seeds_of(results, arm)[0]]
+    absent = [arm for arm in arms if arm not in there]
+    unlisted = [arm for arm in absent if arm not in results.study.arms]
+    place = f"{panel}, {panel_name(results.study)}"
+    lost = [
+        Missing(
+            place,
+            f"{arm} has no complete seed",
+            train_command(results.study, unlisted if arm in unlisted else ()),
+            style.arm_style(arm).label,
+        )
+        for arm in absent
+    ]
+    return there, lost
+
+
+def density_axis(axes, densities: Sequence[float]) -> None:
+    """Logarithmic density axis, dense at the left; ticks are plain fractions."""
+    low, high = min(densities), max(densities)
+    axes.set_xscale("log")
+    axes.set_xlim(high * 1.3, low / 1.3)
+    ticks = [tick for tick in _DENSITY_TICKS if low / 1.3 <= tick <= high * 1.3]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("density (log scale)")
+
+
+def spread(means: Sequence[float], lows: Sequence, highs: Sequence) -> list[list[float]]:
+    """The two lengths of each error bar; NaN, of which nothing is drawn, for no interval (one seed) or no width."""
+    ends = list(zip(means, lows, highs, strict=True))
+    down = [math.nan if low is None or low == high else mean - low for mean, low, high in ends]
+    up = [math.nan if high is None or low == high else high - mean for mean, low, high in ends]
+    return [down, up]
+
+
+def plot_curve(axes, arm: str, curve: dict, shift: float = 0.0, zero: bool = False) -> None:
+    """An arm's means with intervals over density; `shift` moves it sideways by that share of the axis' decade."""
+    look = style.arm_style(arm).line_kwargs()
+    x = [density * 10**shift for density in curve["density"]]
+    bars = spread(curve["mean"], curve["low"], curve["high"])
+    axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look)
+    if zero:
+        axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
+
+
+def fit_height(axes, curves: Sequence[dict], least: float | None = None, most: float | None = None) -> None:
+    """Limits of the y axis from means and intervals; a wild interval (two seeds) runs off the axis, not the means."""
+    means = [mean for curve in curves for mean in curve["mean"]]
+    if not means:
+        return
+    span = max(max(means) - min(means), 0.01)
+    lows = [low for curve in curves for low in curve["low"] if low is not None]
+    highs = [high for curve in curves for high in curve["high"] if high is not None]
+    low = max(min([*lows, min(means)]), min(means) - 2 * span) - 0.06 * span
+    high = min(max([*highs, max(means)]), max(means) + 2 * span) + 0.06 * span
+    axes.set_ylim(low if least is None else max(low, least), high if most is None else min(high, most))
+
+
+def shifts(count: int, step: float = 0.014) -> list[float]:
+    """Sideways shifts in decades that keep the intervals of `count` curves apart."""
+    return [(i - (count - 1) / 2) * step for i in range(count)]
+
+
+def legend_below(sheet: Sheet, axes_list: Sequence, columns: int) -> None:
+    """One legend beneath the whole figure, each label once."""
+    found = {}
+    for axes in axes_list:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found[label] = handle  # the last one: a later panel shows an arm's line where the first has markers only
+    if found:
+        sheet.figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
+
+
+def seeds_words(results: StudyResults, arms: Sequence[str], signs: bool = False) -> str:
+    """Which seeds the panel's means are over, and which runs were left out; `signs`: seeds with sign statistics."""
+    study, complete, left_out = results.study, {}, []
+    for arm in arms:
+        seeds, diverged, missing = measures.seeds_of(results, arm)
+        bare = [s for s in seeds if signs and results.arms[arm].seeds[s].signs is None]
+        label = style.arm_style(arm).label
+        complete.setdefault(tuple(s for s in seeds if s not in bare), []).append(label)
+        left_out += [f"{label} seed {s} diverged" for s in diverged]
+        left_out += [f"{label} seed {s} without sign statistics" for s in bare]
+        left_out += [_why_missing(results, arm, s) for s in missing]
+    if len(complete) == 1:
+        (seeds,) = complete
+        number = "n = 1 seed, no intervals" if len(seeds) == 1 else f"n = {len(seeds)} seeds"
+        words = f"{number} ({' '.join(map(str, seeds))})"
+    else:
+        parts = (f"{', '.join(names)}: {' '.join(map(str, seeds))}" for seeds, names in complete.items())
+        words = "seeds by arm (" + "; ".join(parts) + ")"
+    words += f"; left out: {', '.join(dict.fromkeys(left_out))}" if left_out else ""
+    width = f" of width {study.width}" if study.width else ""
+    return f"{dataset_name(study.dataset)} (preset {study.preset}, {study.model}{width}), {words}"
+
+
+def _why_missing(results: StudyResults, arm: str, seed: int) -> str:
+    for run, name in ((results.dense_of(arm), "dense"), (results.arms.get(arm), arm)):
+        if run and seed in run.unreadable:
+            return f"{style.arm_style(name).label} seed {seed} could not be trusted"
+    return f"{style.arm_style(arm).label} seed {seed} not complete"
+
+
+def missing_words(missing: Sequence[Missing]) -> str:
+    """The sentence of a caption that names what is not drawn, panel by panel, each command once."""
+    if not missing:
+        return ""
+    panels: dict[str, dict[str, list[str]]] = {}
+    for item in missing:
+        labels = panels.setdefault(item.panel, {}).setdefault(item.command, [])
+        labels += [f'"{item.what}"'] if item.what else []
+    first, parts = {}, []
+    for panel, commands in panels.items():
+        how = []
+        for command, labels in commands.items():
+            with_what = f"as for {first[command]}" if command in first else f"`{command}`"
+            first.setdefault(command, panel)
+            how.append(f"{', '.join(labels)} ({with_what})" if labels else f"({with_what})")
+        parts.append(f"{panel}{':' if any(commands.values()) else ''} {'; '.join(how)}")
+    return "Not drawn: " + "; ".join(parts) + "."
+
+
+def cut_words(figure) -> str:
+    """A sentence for the caption where an interval runs off its axis; call it when the limits are set."""
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        for container in axes.containers:
+            for bars in container.lines[2] if type(container).__name__ == "ErrorbarContainer" else ():
+                if any(y < low or y > high for segment in bars.get_segments() for _, y in segment):
+                    return "Bars that reach an axis' end go on beyond it."
+    return ""
+
+
+def join_caption(*sentences: str) -> str:
+    """Sentences joined by single spaces, empty ones dropped."""
+    return " ".join(sentence for sentence in sentences if sentence)

@@ -1,0 +1,239 @@
+"""Figure 6: what a share of flipped signs costs IMP and LRR, over density, over the share, and by level and scope."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from figures.analysis import measures
+from figures.analysis.sweeps import PERTURBED, Variation, perturbed_studies, variations
+from figures.plots import style
+from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
+from figures.plots.contrasts import draw_contrasts, h_contrast, h_words, plot_intervals, unpaired, variation_seeds_words
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    Sheet,
+    arms_there,
+    cut_words,
+    dataset_name,
+    fit_height,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    not_run,
+    panel_name,
+    seeds_words,
+    shifts,
+)
+from figures.results.commands import train_command
+from figures.results.network import Records, StudyResults
+
+PANEL = "perturbed signs"
+ARMS = ("imp", "lrr", *PERTURBED)
+CONTROL = "imp-long"
+_DROPS = {"imp": {"imp": 1, "imp-perturbed": -1}, "lrr": {"lrr": 1, "lrr-perturbed": -1}}
+_EXCESS = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
+_SCOPES = {"global": "", "layerwise": ", within layers"}
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """One perturbation: the share of the surviving signs, the level that starts with it, its scope, and the study."""
+
+    share: float
+    level: int
+    scope: str
+    results: StudyResults
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Where signs are flipped, whatever the share."""
+        return self.level, self.scope
+
+
+def figure_6(records: Records) -> Drawing:
+    """Figure 6: accuracy with and without perturbed signs, and what the perturbation costs each rule."""
+    kept, missing = _kept(records)
+    varied = [(variation, perturbations(variation)) for variation in variations(records, "perturbation")]
+    missing += [item for variation, _ in varied for item in _absent_values(variation)]
+    varied = [(variation, found) for variation, found in varied if found]
+    missing += _absent_variations(records, varied)
+    if not kept and not varied:
+        raise NothingToDraw([*([] if records.studies else [not_run(PANEL, "digits")]), *missing])
+    rows = len(kept) + len(varied)
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.55), {}
+    grid = sheet.figure.subplots(rows, 2, squeeze=False)
+    for axes, (results, there) in zip(grid, kept, strict=False):
+        plotted[results.study.study], lost = _study_row(sheet, axes, results, there)
+        missing += lost
+    for axes, (variation, found) in zip(grid[len(kept) :], varied, strict=True):
+        plotted[variation.place] = _variation_row(sheet, axes, variation, found)
+    legend_below(sheet, [*grid[:, 1], *grid[:, 0]], 4)
+    caption = join_caption(
+        "What do flipped signs cost IMP and LRR?",
+        MEANS,
+        *sheet.captions,
+        "Cost: accuracy without the perturbation less accuracy with it, paired by seed; H: mean accuracy over the"
+        " levels of density <= .03.",
+        cut_words(sheet.figure),
+        "The flip is written into the values that IMP rewinds to as well.",
+        "Dashed upright line: between the levels before and after it." if kept else "",
+        EPOCHS,
+        "Grey: IMP's rewinding, unperturbed, trained for as many epochs as LRR's weights have seen, where it was run."
+        if any(CONTROL in there for _, there in kept)
+        else "",
+        "Ours: the layout and all settings.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _kept(records: Records) -> tuple[list, list[Missing]]:
+    """The studies whose accuracy is drawn over density, each with its arms that are there; and what is missing."""
+    kept, missing = [], []
+    shown = perturbed_studies(records)
+    judged = {(results.study.base, results.study.dataset) for results, _ in shown}
+    plain = [r for r in records.studies if (r.study.base, r.study.dataset) not in judged]
+    for results, variation in (*shown, *((r, None) for r in plain)):
+        there, lost = arms_there(results, ARMS if variation else (*ARMS, CONTROL), PANEL)
+        missing += lost
+        kept += [(results, there)] if set(ARMS) <= set(there) else []
+    return kept, missing
+
+
+def perturbations(variation: Variation) -> list[Perturbed]:
+    """The perturbations of a variation of which a drop of H can be paired for IMP or for LRR, as the runs say them."""
+    found = []
+    for results in variation.studies:
+        run = next((results.arms[arm] for arm in ARMS[2:] if arm in results.arms), None)
+        if run and measures.high_sparsity_levels(results) and _shown(results):
+            config = run.config
+            share, level, scope = (config.get(f"perturb_{name}") for name in ("rate", "level", "scope"))
+            found.append(Perturbed(share, level, scope or "global", results))
+    return sorted(found, key=lambda p: (p.share, p.level, p.scope))
+
+
+def _shown(results: StudyResults) -> list[str]:
+    return [rule for rule, arms in _DROPS.items() if measures.shared_seeds(results, arms)]
+
+
+def _absent_values(variation: Variation) -> list[Missing]:
+    """The arms that a value lacks, each value by the name of its study."""
+    return [
+        Missing(
+            f"cost over the share, {results.study.study}",
+            f"{', '.join(absent)} without a complete seed",
+            train_command(results.study, ()),
+            ", ".join(style.arm_style(arm).label for arm in absent),
+        )
+        for results in variation.studies
+        if (absent := [arm for arm in ARMS if not measures.seeds_of(results, arm)[0]])
+    ]
+
+
+def _absent_variations(records: Records, varied: Sequence[tuple]) -> list[Missing]:
+    """The presets of which the share and the level have not been varied."""
+    there = {(variation.preset, variation.dataset) for variation, _ in varied}
+    plain = {(r.study.base, r.study.dataset): r.study for r in records.studies if not r.study.changed}
+    return [
+        Missing(
+            f"cost over the share, {panel_name(study)}",
+            "the share and the level have not been varied",
+            f"paper_repro.py train --preset {preset} --vary perturbation",
+        )
+        for (preset, dataset), study in plain.items()
+        if (preset, dataset) not in there
+    ]
+
+
+def _study_row(sheet: Sheet, axes, results: StudyResults, there) -> tuple[dict, list[Missing]]:
+    """Accuracy over density at the left, the cost of the perturbation at the right."""
+    config = results.arms["imp-perturbed"].config
+    where = Perturbed(*(config.get(f"perturb_{name}") for name in ("rate", "level", "scope")), results)
+    plotted = {"curves": draw_curves(axes[0], results, there), "perturbed": _described(where)}
+    _mark_start(axes, where)
+    study = results.study
+    name = f"{dataset_name(study.dataset)}, {study.model}" if study.varied else panel_name(study)
+    sheet.letter(axes[0], name, f"{seeds_words(results, there)}; {_words(where)}.", 52)
+    costs = {rule: arms for rule, arms in _DROPS.items() if rule in _shown(results)}
+    missing = [item for rule in _DROPS if rule not in costs for item in unpaired(results, tuple(_DROPS[rule]), PANEL)]
+    if costs:
+        shown = [(style.arm_style(rule), arms) for rule, arms in costs.items()]
+        curves = draw_contrasts(axes[1], results, shown)
+        plotted["costs"] = dict(zip(costs, curves.values(), strict=True))
+        axes[1].set_ylabel("accuracy lost")
+        _show_no_loss(axes[1])
+        in_h = ", ".join(f"{style.arm_style(rule).label}{h_words(results, arms)}" for rule, arms in costs.items())
+        excess = f", IMP's less LRR's{h_words(results, _EXCESS)}" if measures.shared_seeds(results, ARMS) else ""
+        sheet.letter(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", 52)
+    else:
+        axes[1].set_axis_off()
+    return plotted, missing
+
+
+def _mark_start(axes, where: Perturbed) -> None:
+    """A line between the levels before and after the flip."""
+    if where.level:
+        edge = where.results.study.density(where.level) * (1 - where.results.study.prune_rate) ** -0.5
+        for axis in axes:
+            axis.axvline(edge, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+
+
+def _words(where: Perturbed) -> str:
+    scope = "" if where.scope == "global" else " within each layer"
+    return f"a share of {where.share:g} of the surviving signs{scope} flipped at the start of level {where.level}"
+
+
+def _described(where: Perturbed) -> dict:
+    return {"share": where.share, "level": where.level, "scope": where.scope, "study": where.results.study.study}
+
+
+def _variation_row(sheet: Sheet, axes, variation: Variation, found: Sequence[Perturbed]) -> dict:
+    """Cost of H over the share at the usual level; at the right the other levels and scopes at one share."""
+    usual = Counter(where.place for where in found).most_common(1)[0][0]
+    over_share = [where for where in found if where.place == usual]
+    others = [where for where in found if where.place != usual]
+    share = Counter(where.share for where in others).most_common(1)[0][0] if others else None
+    by_place = [where for where in found if where.share == share]
+    by_place.sort(key=lambda where: (where.scope, where.level))
+    plotted = {"usual": {"level": usual[0], "scope": usual[1]}}
+    name = f"{dataset_name(variation.dataset)}, {variation.studies[0].study.model}"
+    seeds = variation_seeds_words(variation, ARMS)
+    where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
+    plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)
+    axes[0].set(xlabel="share of the signs that is flipped", xlim=(0, None), ylabel="H lost")
+    axes[0].set_xticks([p.share for p in over_share])
+    sheet.letter(axes[0], f"{name}: over the share", f"cost of H over the share, {seeds}; signs {where}.", 52)
+    if not others:
+        axes[1].set_axis_off()
+        return plotted
+    plotted["by level and scope"] = _costs(axes[1], by_place, list(range(len(by_place))), 0.16, lines=False)
+    labels = [f"level {p.level}" + ("\nin layers" if p.scope == "layerwise" else "") for p in by_place]
+    axes[1].set_xticks(range(len(by_place)), labels)
+    axes[1].set(xlabel="flipped at the start of", ylabel="H lost", xlim=(-0.5, len(by_place) - 0.5))
+    layers = any(p.scope == "layerwise" for p in by_place)
+    words = f"by level{', and drawn within layers' * layers}; a share of {share:g}"
+    title = f"{name}: level{' and scope' * layers}, share {share:g}"
+    sheet.letter(axes[1], title, f"cost of H {words}; a level sees what is flipped before it.", 52)
+    return plotted
+
+
+def _costs(axes, found: Sequence[Perturbed], x: Sequence[float], step: float, lines: bool = True) -> dict:
+    """The cost of H of each rule at `x`; perturbations without a pair of a rule are not among that rule's."""
+    plotted = {}
+    for shift, (rule, arms) in zip(shifts(2, step), _DROPS.items(), strict=True):
+        pairs = [(p, place, h_contrast(p.results, arms)) for p, place in zip(found, x, strict=True)]
+        pairs = [pair for pair in pairs if pair[2]]
+        curve = {key: [getattr(cost, key) for _, _, cost in pairs] for key in ("mean", "low", "high", "n")}
+        plot_intervals(axes, style.arm_style(rule), [place + shift for _, place, _ in pairs], curve, lines)
+        plotted[rule] = {"perturbed": [_described(p) for p, _, _ in pairs], **curve}
+    fit_height(axes, list(plotted.values()))
+    _show_no_loss(axes)
+    return plotted
+
+
+def _show_no_loss(axes) -> None:
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -0.04 * high), max(high, -0.04 * low))

@@ -1,0 +1,108 @@
+"""Figure 8: ImageNet. Published medians, labelled as their authors', and ours beside them where they are. Pure."""
+
+from dataclasses import dataclass
+
+from figures.analysis.measures import curve
+from figures.plots import style
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    Sheet,
+    arms_there,
+    density_axis,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    not_run,
+    panel_name,
+    plot_curve,
+    seeds_words,
+)
+from figures.plots.style import ArmStyle
+from figures.results.network import Records
+
+SOURCE = "Renda, Frankle and Carbin, Comparing Rewinding and Fine-tuning in Neural Network Pruning, ICLR 2020"
+DENSITIES = (0.8, 0.512, 0.328, 0.21, 0.134, 0.107)
+OURS = ("imp", "wr", "lrr")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Median test accuracies of others, in percent as they print them: iterative pruning, 20 % of the weights a level.
+
+    `late`: weights rewound to a late epoch; `lrr`: learning rate rewinding; `initial`: rewound to initialisation, at
+    the last of `DENSITIES` alone; `dense`: unpruned. `preset`: ours of the same network and data.
+    """
+
+    title: str
+    preset: str
+    dense: float
+    late: tuple[float, ...]
+    lrr: tuple[float, ...]
+    initial: float
+
+
+# released data of Renda et al. (2020), see SOURCE: medians
+PUBLISHED = (
+    Published("ImageNet, ResNet50", "imagenet", 76.17, (76.32, 76.32, 76.33, 76.17, 75.73, 75.33),
+              (76.35, 76.71, 76.49, 76.21, 75.86, 75.48), 68.38),
+    Published("CIFAR-10, ResNet20", "cifar10", 91.71, (91.76, 91.99, 92.03, 91.67, 91.41, 91.00),
+              (92.11, 92.29, 92.12, 91.89, 91.47, 91.01), 86.67),
+)  # fmt: skip
+_LATE = ArmStyle("theirs: WR, to a late epoch", style.GREEN, "d", (0, (2, 1)), filled=False)
+_LRR = ArmStyle("theirs: LRR", style.PURPLE, "s", (0, (2, 1)), filled=False)
+_INITIAL = ArmStyle("theirs: rewound to initialisation", style.ORANGE, "o", "none", filled=False)
+
+
+def figure_8(records: Records) -> Drawing:
+    """Figure 8: ImageNet, and CIFAR-10 beside it: published medians as theirs, and our results where they exist."""
+    sheet, plotted, missing = new_sheet(style.TWO_COLUMNS, 2.75), {}, []
+    grid = sheet.figure.subplots(1, len(PUBLISHED))
+    for axes, published in zip(grid, PUBLISHED, strict=True):
+        plotted[published.preset], lost = _panel(sheet, axes, published, records)
+        missing += lost
+    legend_below(sheet, grid, 3)
+    status = "run" if plotted["imagenet"]["ours"] else "not run"
+    caption = join_caption(
+        f"LRR against rewinding on large data. Status of ours on ImageNet: {status}.",
+        *sheet.captions,
+        f"Unfilled, dashed: medians published by others ({SOURCE}; released data), no intervals; dotted: their dense"
+        " network. They are neither ours nor the paper's.",
+        "Ours, where there are any: filled, means over seeds with Student-t 95 % intervals.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, {"status": status, "source": SOURCE, **plotted}, caption, tuple(missing))
+
+
+def _panel(sheet: Sheet, axes, published: Published, records: Records) -> tuple[dict, list[Missing]]:
+    """The published medians of one network and data set, and ours on top."""
+    theirs = {
+        "dense": published.dense / 100,
+        "wr late": [value / 100 for value in published.late],
+        "lrr": [value / 100 for value in published.lrr],
+        "initial": published.initial / 100,
+    }
+    axes.plot(DENSITIES, theirs["wr late"], **_LATE.line_kwargs())
+    axes.plot(DENSITIES, theirs["lrr"], **_LRR.line_kwargs())
+    axes.plot(DENSITIES[-1:], [theirs["initial"]], **_INITIAL.line_kwargs())
+    axes.axhline(theirs["dense"], color=style.MUTED, linewidth=0.8, linestyle=":", label="theirs: dense")
+    ours, words, missing, densities = _ours(axes, published, records)
+    density_axis(axes, [*DENSITIES, *densities])
+    axes.set_ylabel("test accuracy")
+    axes.grid(axis="y")
+    sheet.letter(axes, published.title, f"{published.title}: {words or 'published medians alone'}.", 44)
+    return {"density": list(DENSITIES), "theirs": theirs, "ours": ours}, missing
+
+
+def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list[Missing], list[float]]:
+    """Our curves of the preset, drawn; which seeds they are over; what is missing; their densities."""
+    results = next((r for r in records.studies if r.study.preset == published.preset), None)
+    if results is None:
+        return {}, "", [not_run(published.title, published.preset)], []
+    there, missing = arms_there(results, OURS, published.title)
+    curves = {arm: curve(results, arm) for arm in there}
+    for arm, found in curves.items():
+        plot_curve(axes, arm, found)
+    words = f"ours on {panel_name(results.study)}: {seeds_words(results, there)}" if there else ""
+    return curves, words, missing, [density for found in curves.values() for density in found["density"]]

@@ -1,0 +1,196 @@
+"""Figure 12: sign flips by layer and level, IMP beside LRR. Records in, drawing out; pure."""
+
+import math
+from collections.abc import Sequence
+
+from figures.analysis import measures
+from figures.analysis.statistics import Interval, t_interval
+from figures.plots import style
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    Sheet,
+    join_caption,
+    missing_words,
+    new_sheet,
+    not_run,
+    panel_name,
+    seeds_words,
+)
+from figures.results.commands import train_command
+from figures.results.network import Records, StudyResults
+
+PANEL, ARMS = "sign flips by layer", ("imp", "lrr")
+# reading -> what it says; the two in which IMP and LRR can differ by more than where a level starts
+READINGS = {
+    "previous": "(iii), from the end of the level before to the end of this one",
+    "initial": "(ii), from initialisation to the end of the level",
+}
+MOST_NAMES = 24  # layers whose names fit beside a panel
+FEW = 20  # weights: a share of fewer is coarse, and is marked
+
+
+def figure_12(records: Records) -> Drawing:
+    """Figure 12: the share of a layer's surviving signs that flip, by layer and level."""
+    kept, missing = [], []
+    for results in records.studies:
+        if any(_mean_shares(results, reading) for reading in READINGS):
+            kept.append(results)
+        else:
+            why, command = "imp and lrr have no flips by layer", train_command(results.study, ARMS)
+            missing.append(Missing(f"{PANEL}, {panel_name(results.study)}", why, command))
+    if not kept:
+        raise NothingToDraw(missing or [not_run(PANEL, "digits")])
+    heights = [_height(results) for results in kept for _ in READINGS]
+    sheet, plotted, scales = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3), {}, []
+    rows = sheet.figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    for number, results in enumerate(kept):
+        for place, reading in enumerate(READINGS):
+            found = _mean_shares(results, reading)
+            if found:
+                cell = rows[number * len(READINGS) + place].subgridspec(1, 3)
+                axes = [sheet.figure.add_subplot(cell[part]) for part in range(3)]
+                plotted.setdefault(results.study.study, {})[reading] = found
+                scales.append(_row(sheet, axes, results, reading, found))
+    caption = join_caption(
+        "In which layers, and at which levels, do the signs of IMP and LRR flip? Shares of the weights of a layer that"
+        " survive the level; means over seeds, differences paired by seed: orange where IMP flips more, purple where"
+        " LRR does; the figure's data hold the Student-t 95 % intervals of the differences.",
+        *sheet.captions,
+        _scales_words(scales),
+        "For IMP reading (i), from the start of the level, is reading (ii).",
+        "Grey: a layer without a weight left in some seed;"
+        f" dots: shares of fewer than {FEW} weights, on average over seeds.",
+        "Layers from the input (top) to the output.",
+        "LRR's weights have seen more epochs than IMP's at the same level. Ours: the layout and all settings.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _height(results: StudyResults) -> float:
+    layers = len((_mean_shares(results, "initial") or _mean_shares(results, "previous"))["layers"])
+    return min(max(1.2, 0.118 * layers), 3.2) + 0.55
+
+
+def _mean_shares(results: StudyResults, reading: str) -> dict:
+    """Layers, levels, and by arm (and LRR - IMP) the mean share at each; empty where an arm or its flips are missing.
+
+    A share is None where a layer has no weight left in some seed. Differences are means of differences paired by seed,
+    `low` and `high` the ends of their Student-t 95 % intervals (None for one seed); `survivors` holds by arm the mean
+    number of weights that each share is of.
+    """
+    seeds = measures.shared_seeds(results, ARMS)
+    levels = sorted(set.intersection(*({*measures.expected_levels(results, arm)} for arm in ARMS)))
+    if not seeds or not levels:
+        return {}
+    layers = list(measures.level(results, "imp", seeds[0], levels[0]).layers)
+    by_seed = {arm: {s: _shares(results, arm, s, levels, layers, reading) for s in seeds} for arm in ARMS}
+    if any(grid is None for arm in ARMS for grid in by_seed[arm].values()):
+        return {}
+    grids = {arm: _mean([by_seed[arm][s] for s in seeds]) for arm in ARMS}
+    intervals = _intervals([_less(by_seed["lrr"][s], by_seed["imp"][s]) for s in seeds])
+    grids |= {name: [[getattr(cell, key) for cell in row] for row in intervals] for name, key in _DIFFERENCE.items()}
+    survivors = {arm: _mean([_survivors(results, arm, s, levels, layers) for s in seeds]) for arm in ARMS}
+    return {"layers": layers, "levels": levels, "seeds": seeds, "survivors": survivors, **grids}
+
+
+def _shares(results, arm, seed, levels, layers, reading) -> list[list[float | None]] | None:
+    """Shares of one seed, a row a layer and a column a level; None where the reading was not recorded."""
+    found = [measures.level(results, arm, seed, number).layers for number in levels]
+    if any(layer not in at or at[layer]["flips"].get(reading) is None for at in found for layer in layers):
+        return None
+    share = lambda one: one["flips"][reading] / one["kept"] if one["kept"] else None  # noqa: E731
+    return [[share(at[layer]) for at in found] for layer in layers]
+
+
+def _survivors(results, arm, seed, levels, layers) -> list[list[int]]:
+    found = [measures.level(results, arm, seed, number).layers for number in levels]
+    return [[at[layer]["kept"] for at in found] for layer in layers]
+
+
+def _less(one, other) -> list[list[float | None]]:
+    return [
+        [None if None in pair else pair[0] - pair[1] for pair in zip(*rows, strict=True)]
+        for rows in zip(one, other, strict=True)
+    ]
+
+
+def _mean(grids: Sequence) -> list[list[float | None]]:
+    return [[cell.mean for cell in row] for row in _intervals(grids)]
+
+
+def _intervals(grids: Sequence) -> list[list[Interval]]:
+    """Over seeds, cell by cell; an interval without numbers where a seed has none."""
+    cells = [list(zip(*rows, strict=True)) for rows in zip(*grids, strict=True)]
+    return [[_NOTHING if None in values else t_interval(values) for values in row] for row in cells]
+
+
+def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
+    """IMP, LRR (one scale for both) and LRR - IMP (a scale about 0) as maps of layers and levels.
+
+    Returns the letter of LRR - IMP, and where its scale ends.
+    """
+    most = max((v for arm in ARMS for row in found[arm] for v in row if v is not None), default=1.0) or 1.0
+    gap = max((abs(v) for row in found["lrr - imp"] for v in row if v is not None), default=0.01) or 0.01
+    name, roman = panel_name(results.study), READINGS[reading].split(",")[0]
+    titles = {"imp": f"{name}: IMP, reading {roman}", "lrr": "LRR", "lrr - imp": "LRR - IMP"}
+    described = {
+        "imp": f"IMP, reading {READINGS[reading]}; {seeds_words(results, ARMS)}.",
+        "lrr": f"LRR, reading {roman}, on IMP's scale: both from 0 to {most:.3g}.",
+        "lrr - imp": f"LRR - IMP, reading {roman}, on a scale about 0: to {gap:.3g} either way.",
+    }
+    for axis, (key, title) in zip(axes, titles.items(), strict=True):
+        scale = {"cmap": "PuOr", "vmin": -gap, "vmax": gap} if key == "lrr - imp" else _SHARES | {"vmax": most}
+        mesh = _map(axis, found, found[key], scale)
+        _mark_few(axis, found[key], [found["survivors"][arm] for arm in (ARMS if key == "lrr - imp" else (key,))])
+        letter = sheet.letter(axis, title, described[key], 34)
+        if key != "imp":
+            axis.set_yticklabels([])
+            bar = sheet.figure.colorbar(mesh, ax=axis, fraction=0.07, pad=0.03)
+            bar.set_label("difference of shares" if key == "lrr - imp" else "share of the layer's signs")
+    return letter, gap
+
+
+def _scales_words(scales: Sequence[tuple[str, float]]) -> str:
+    """A warning where the maps of differences, (letter, where the scale ends), cannot be compared by their colours."""
+    if len({f"{gap:.3g}" for _, gap in scales}) < 2:  # as the panels' captions give them
+        return ""
+    *others, last = (f"({letter})" for letter, _ in scales)
+    return f"The scales of {', '.join(others)} and {last} differ: one colour is not one difference in them."
+
+
+def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
+    """A dot in each cell with a share of few weights, in any of the arms that it speaks of."""
+    cells = [
+        (column + 0.5, row + 0.5)
+        for row, shares in enumerate(grid)
+        for column, value in enumerate(shares)
+        if value is not None and min(of_arm[row][column] for of_arm in survivors) < FEW
+    ]
+    if cells:
+        axis.scatter(*zip(*cells, strict=True), s=2, color=style.INK, linewidths=0, zorder=3)
+
+
+_NOTHING = Interval(None, None, None, 0)
+_DIFFERENCE = {"lrr - imp": "mean", "low": "low", "high": "high"}
+_SHARES = {"cmap": "YlGnBu", "vmin": 0.0}
+
+
+def _map(axis, found: dict, grid: Sequence, scale: dict):
+    import numpy as np
+
+    values = np.ma.masked_invalid([[math.nan if v is None else v for v in row] for row in grid])
+    levels, layers = found["levels"], found["layers"]
+    axis.set_facecolor("#D9D9D9")
+    mesh = axis.pcolormesh(np.arange(len(levels) + 1), np.arange(len(layers) + 1), values, rasterized=False, **scale)
+    axis.invert_yaxis()
+    every = -(-len(levels) // 9)
+    axis.set_xticks([k + 0.5 for k in range(len(levels))][::every], [str(k) for k in levels][::every])
+    step = -(-len(layers) // MOST_NAMES)
+    names = [name.removesuffix(".weight") for name in layers]
+    axis.set_yticks([k + 0.5 for k in range(len(layers))][::step], names[::step])
+    axis.tick_params(length=0)
+    axis.set_xlabel("level")
+    return mesh

@@ -1,0 +1,305 @@
+"""Figures 11, 16, 17, 18 and `width`: does LRR's lead over IMP hold when one thing of a preset is varied? Ours.
+
+One column a value: accuracy over density, below it H of both rules and LRR's lead in H, paired by seed.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from figures.analysis import variation_numbers
+from figures.analysis.statistics import Interval
+from figures.analysis.sweeps import Variation, value_words, variations, vary_command
+from figures.analysis.variation_numbers import ARMS, CHANCE, Value
+from figures.plots import style
+from figures.plots.accuracy import EPOCHS
+from figures.plots.captions import block_words, heading
+from figures.plots.contrasts import points_words
+from figures.plots.panels import (
+    Drawing,
+    Missing,
+    NothingToDraw,
+    Sheet,
+    cut_words,
+    density_axis,
+    fit_height,
+    join_caption,
+    legend_below,
+    missing_words,
+    new_sheet,
+    plot_curve,
+    shifts,
+    spread,
+)
+from figures.results.network import Records
+
+_TICKS = (1, 0.1, 0.01, 0.001)  # of narrow panels
+_FEW = 5  # columns: under more of them a long label of the x axis does not fit
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a figure says of its variation: its name, the question, what its values are called, and remarks.
+
+    `sizes`: the caption lists the networks' weights; `growth`: and the lead's growth from the first to the last value.
+    """
+
+    variation: str
+    question: str
+    values: str
+    remarks: str = ""
+    sizes: bool = False
+    growth: bool = False
+
+
+def figure_11(records: Records) -> Drawing:
+    """Figure 11: pruning criteria times rewind rule."""
+    return draw(records, PLANS["11"])
+
+
+def figure_16(records: Records) -> Drawing:
+    """Figure 16: sensitivity to the prune rate."""
+    return draw(records, PLANS["16"])
+
+
+def figure_17(records: Records) -> Drawing:
+    """Figure 17: sensitivity to the learning-rate schedule."""
+    return draw(records, PLANS["17"])
+
+
+def figure_18(records: Records) -> Drawing:
+    """Figure 18: another architecture."""
+    return draw(records, PLANS["18"])
+
+
+def figure_width(records: Records) -> Drawing:
+    """`width`: LRR's lead over the width of the network (claim 13 on networks)."""
+    return draw(records, PLANS["width"])
+
+
+def draw(records: Records, plan: Plan) -> Drawing:
+    """One block of panels for each preset and data set of which a value of the variation has been run."""
+    found = variations(records, plan.variation)
+    missing = [lost for variation in found for lost in _absent(variation, plan)]
+    blocks = [(variation, variation_numbers.values_of(variation)) for variation in found]
+    kept = [(variation, values) for variation, values in blocks if any(value.drawable for value in values)]
+    if not kept:
+        raise NothingToDraw(missing or [Missing(plan.values, "nothing has been run", vary_command(plan.variation))])
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 4.15 * len(kept) + 0.3), {}
+    shown: list = []
+    parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
+    for part, (variation, values) in zip(parts, kept, strict=True):
+        shown += _block(sheet, part, variation, plan, values)
+        plotted[variation.place] = variation_numbers.plotted(values, plan.growth)
+    legend_below(sheet, shown, 3)
+    caption = join_caption(
+        plan.question,
+        *sheet.captions,
+        "Top: test accuracy of the last epoch. H: its mean over the levels of density <= .03. Points: means over seeds;"
+        " bars: Student-t 95 % intervals, of the lead H(LRR) - H(IMP) paired by seed and not adjusted for the number of"
+        " values; dots: the lead of each seed.",
+        "Axes: accuracies, H and leads are fractions; .01 of them is 1 accuracy point.",
+        cut_words(sheet.figure),
+        plan.remarks,
+        EPOCHS,
+        "Layout, intervals and all settings are ours.",
+        missing_words(missing),
+    )
+    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _absent(variation: Variation, plan: Plan) -> list[Missing]:
+    """Values of which an arm has no complete seed; one that diverged is none, since another run would not mend it."""
+    panel, lost = f"{plan.values}, {variation.place}", []
+    for value in variation_numbers.values_of(variation):
+        for arm in ARMS:
+            if not value.complete[arm] and not value.diverged[arm]:
+                what = f"{style.arm_style(arm).label} at {value_words(value.x)}"
+                why = f"{arm} has no complete seed at {value_words(value.x)}"
+                lost.append(Missing(panel, why, variation.command, what))
+    if not variation.has_base:
+        lost.append(Missing(panel, "the common settings have not been run", variation.command, "the common settings"))
+    return lost
+
+
+def _block(sheet: Sheet, part, variation: Variation, plan: Plan, values: Sequence[Value]) -> list:
+    """The panels of one preset and data set: a column a value, H and lead below them. Returns the axes of curves."""
+    part.suptitle(heading(variation), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
+    grid = part.add_gridspec(3, len(values), height_ratios=[1.3, 1.1, 1.3])
+    first = part.add_subplot(grid[0, 0])
+    panels = [first, *(part.add_subplot(grid[0, k], sharey=first) for k in range(1, len(values)))]
+    below = [part.add_subplot(grid[row, :]) for row in (1, 2)]
+    letter = sheet.letter(first, _words(variation, values[0]), characters=_characters(values))
+    for axes, value in zip(panels[1:], values[1:], strict=True):
+        axes.set_title(textwrap.fill(_words(variation, value), _characters(values)), loc="left")
+    _curves(panels, values)
+    _heights(below[0], values)
+    _leads(below[1], values)
+    below[1].set_xlabel(plan.values)
+    sheet.letter(below[0], "accuracy at high sparsity")
+    last = sheet.letter(below[1], "lead of LRR over IMP")
+    sheet.captions.append(f"({letter}-{last}) {block_words(variation, values, plan.sizes)}")
+    if plan.growth:
+        sheet.captions.append(_growth(values))
+    return panels
+
+
+def _growth(values: Sequence[Value]) -> str:
+    """The lead's growth in accuracy points, as claim 13 has it; nothing where no seed has it."""
+    found = variation_numbers.growth(values)
+    if len(values) < 2 or not found["n"]:
+        return ""
+    ends = f"the lead at {value_words(values[-1].x)} less that at {value_words(values[0].x)}"
+    blind = [value_words(value.x) for value in (values[0], values[-1]) if value.nothing_left]
+    doubt = f"; at {' and '.join(blind)} there is none to see" if blind else ""
+    grown = points_words(Interval(*(found[key] for key in ("mean", "low", "high", "n"))))
+    return f"Growth: {ends} is {grown}, paired by seed, n = {found['n']}{doubt}."
+
+
+def _characters(values: Sequence[Value]) -> int:
+    """Letters that fit over a column."""
+    return max(9, 80 // len(values))
+
+
+def _title(value: Value, values: Sequence[Value]) -> str:
+    return textwrap.fill(value_words(value.x), _characters(values))
+
+
+def _words(variation: Variation, value: Value) -> str:
+    """What a panel shows: the value, and what it is a value of where it is a bare number."""
+    bare = isinstance(value.x, (int, float))
+    return f"{variation.name.replace('-', ' ')} " * bare + value_words(value.x)
+
+
+def _curves(panels: Sequence, values: Sequence[Value]) -> None:
+    """Accuracy over density, one panel a value, on the same axes."""
+    every = [curve for value in values for curve in value.curves.values() if curve["mean"]]
+    densities = [density for curve in every for density in curve["density"]] or [1.0, 0.01]
+    for k, (axes, value) in enumerate(zip(panels, values, strict=True)):
+        for shift, arm in zip(shifts(len(ARMS)), ARMS, strict=True):
+            if value.curves[arm]["mean"]:
+                plot_curve(axes, arm, value.curves[arm], shift)
+                axes.containers[-1].lines[0].set_markersize(4.2 if len(values) < 4 else 3.0)
+        axes.text(0.05, 0.05, _lost(value), transform=axes.transAxes, fontsize=style.SMALLEST_TYPE, va="bottom")
+        density_axis(axes, densities)
+        if len(values) > 2:
+            axes.set_xticks([tick for tick in _TICKS if tick >= min(densities) / 1.3])
+        if len(values) > _FEW:
+            axes.set_xlabel("density")
+        axes.tick_params(labelleft=k == 0)
+        axes.grid(axis="y")
+    panels[0].set_ylabel("test accuracy")
+    _chance(panels, values, [mean for curve in every for mean in curve["mean"]])
+    fit_height(panels[0], every, least=0.0, most=1.03)
+
+
+def _lost(value: Value) -> str:
+    """What a value's panel says of the seeds that are not in its curves."""
+    lines = []
+    for arm in ARMS:
+        of, label = len(value.results.study.seeds), style.arm_style(arm).label
+        if value.diverged[arm]:
+            lines.append(f"{label}: {len(value.diverged[arm])} of\n{of} diverged")
+        elif not value.complete[arm]:
+            lines.append(f"{label}: not\ncomplete")
+    return "\n".join(lines)
+
+
+def _chance(panels: Sequence, values: Sequence[Value], means: Sequence[float]) -> None:
+    """The accuracy of a network that has learnt nothing, where anything comes near to it."""
+    chance = values[0].chance
+    if chance and means and min(means) < 2 * chance:
+        for axes in panels:
+            axes.axhline(chance, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1, label=CHANCE)
+
+
+def _heights(axes, values: Sequence[Value]) -> None:
+    """H of each rule at each value; unfilled where a seed is at chance."""
+    beside = 0.014 * len(values)  # the same on paper for any number of columns
+    for shift, arm in ((-beside, "imp"), (beside, "lrr")):
+        look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
+        for place, value in enumerate(values):
+            face = {"markerfacecolor": "white"} if value.at_chance[arm] else {}
+            _point(axes, place + shift, value.h[arm], **(look | face))
+    found = [value.h[arm] for value in values for arm in ARMS]
+    fit_height(axes, _columns(found), least=0.0, most=1.03)
+    _chance([axes], values, [h["mean"] for h in found if h["n"]])
+    axes.set_ylabel("H")
+    _places(axes, values)
+    axes.tick_params(labelbottom=False)
+
+
+def _leads(axes, values: Sequence[Value]) -> None:
+    """H(LRR) - H(IMP) at each value, with its seeds; what has no lead says why."""
+    for place, value in enumerate(values):
+        face = "white" if any(value.at_chance.values()) else "black"
+        look = {"marker": "D", "color": "black", "markerfacecolor": face, "linestyle": "none", "zorder": 4}
+        _point(axes, place, value.lead, **look)
+        dots = [place + 0.02 * len(values)] * len(value.lead["values"])
+        axes.plot(dots, value.lead["values"], linestyle="none", marker=".", color=style.MUTED, markersize=3)
+        if value.state:
+            axes.text(place, 0.5, value.state, transform=axes.get_xaxis_transform(), ha="center", va="center",
+                      fontsize=style.SMALLEST_TYPE)  # fmt: skip
+    axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
+    seeds = [{"mean": value.lead["values"], "low": [], "high": []} for value in values]
+    fit_height(axes, [*_columns([value.lead for value in values]), *seeds, {"mean": [0.0], "low": [], "high": []}])
+    axes.set_ylabel("H(LRR) - H(IMP)")
+    _places(axes, values)
+
+
+def _point(axes, x: float, summary: dict, **look) -> None:
+    if summary["n"]:
+        bars = spread([summary["mean"]], [summary["low"]], [summary["high"]])
+        axes.errorbar([x], [summary["mean"]], yerr=bars, elinewidth=0.9, markersize=4.6, **look)
+
+
+def _columns(summaries: Sequence[dict]) -> list[dict]:
+    return [{name: [s[name]] for name in ("mean", "low", "high")} for s in summaries if s["n"]]
+
+
+def _places(axes, values: Sequence[Value]) -> None:
+    """Values side by side, in their order and not to scale; n where a value has fewer seeds than another."""
+    most = max(value.lead["n"] for value in values)
+    labels = [_title(v, values) + (f"\nn = {v.lead['n']}" if 0 < v.lead["n"] < most else "") for v in values]
+    axes.set_xticks(range(len(values)), labels)
+    axes.set_xlim(-0.5, len(values) - 0.5)
+    axes.grid(axis="y")
+
+
+# A figure of another variation: one entry here, one function above, one line in the catalogue.
+PLANS: dict[str, Plan] = {
+    "11": Plan(
+        "criterion",
+        "Does LRR's lead hold under other pruning criteria? Both rules prune by the criterion that is named, which"
+        " scores the weights at each level's end.",
+        "pruning criterion",
+        "Random and layerwise criteria fix the density of each layer, the others choose it.",
+    ),
+    "16": Plan(
+        "prune-rate",
+        "Does LRR's lead hold at other prune rates?",
+        "prune rate (fraction of the surviving weights removed between two levels)",
+        "H is over a rate's own levels, each of density <= .03, by when LRR's weights have been trained for more epochs"
+        " at smaller rates.",
+    ),
+    "17": Plan(
+        "schedule",
+        "Does LRR's lead hold under other learning-rate schedules?",
+        "learning-rate schedule of every level",
+    ),
+    "18": Plan(
+        "model",
+        "Does LRR's lead hold on another architecture?",
+        "network",
+        "At one density the networks keep different numbers of weights.",
+        sizes=True,
+    ),
+    "width": Plan(
+        "width",
+        "Does LRR's lead over IMP grow with overparametrisation?",
+        "width of the network (channels of the first stage)",
+        "At one density a wider network keeps more weights.",
+        sizes=True,
+        growth=True,
+    ),
+}

@@ -1,0 +1,1 @@
+"""Where a picture came from: sidecars beside the pictures, and what explains them."""

@@ -1,0 +1,208 @@
+"""Where a picture came from: its sidecar, read back and checked against the picture's bytes and the result files."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from figures.catalogue import FIGURES
+from figures.plots.style import FORMATS
+from figures.provenance.sidecars import UnknownPicture, is_file, read_sidecar
+from figures.results.folders import FOLDER, kind
+
+__all__ = ["UnknownPicture", "explain", "locate"]
+
+_FILES_SHOWN, _CHANGED_SHOWN = 12, 40
+CLAIMS = "claims"
+
+
+def explain(what: Path | str, results: Path | str | None = None, out: Path | str = "out") -> str:
+    """What a figure shows and what made it, as text of a few dozen lines.
+
+    Parameters
+    ----------
+    what : a figure's id, `claims`, or a file: a .pdf, .png or .svg that was drawn here, its .json, or claims.json.
+    results : folder of result files; with it, every input is compared with the file that stands there.
+    out : folder in which an id is looked for.
+
+    Raises
+    ------
+    UnknownPicture : no such file, another kind of file, or no readable sidecar beside it.
+    """
+    path = locate(what, out)
+    sidecar = read_sidecar(path.with_suffix(".json"))
+    lines = [f"{path.name}: {sidecar.get('title') or 'claims and verdicts'}", _matches(path, sidecar), ""]
+    if sidecar.get("caption"):
+        lines += [str(sidecar["caption"]), ""]
+    lines += made_by(sidecar) + runs(sidecar) + _against(sidecar) + missing(sidecar)
+    return "\n".join(lines + _inputs(sidecar, results)) + "\n"
+
+
+def locate(what: Path | str, out: Path | str) -> Path:
+    """The file that `what` names: a figure's sidecar for an id, else the file itself.
+
+    Raises
+    ------
+    UnknownPicture : there is no such file, or it is of another kind.
+    """
+    name = str(what)
+    if name == CLAIMS or name in FIGURES:
+        path = Path(out) / ("claims.json" if name == CLAIMS else f"figures/fig{name}.json")
+        if not is_file(path):
+            title = "the claims have" if name == CLAIMS else f"figure {name} has"
+            raise UnknownPicture(f"{title} not been made in {path.parent}: run `paper_repro.py figures {name}`")
+        return path
+    path = Path(what)
+    if path.suffix.lstrip(".") not in (*FORMATS, "json"):
+        known = ", ".join([*FIGURES, CLAIMS])
+        raise UnknownPicture(
+            f"explain needs a .pdf, .png, .svg or .json file, or a figure ({known}), got {path.name!r}"
+        )
+    if not is_file(path):
+        raise UnknownPicture(f"there is no file {path}: run `paper_repro.py figures` to make the figures")
+    return path
+
+
+def _matches(path: Path, sidecar: Mapping) -> str:
+    if path.suffix == ".json":
+        return "This is the record of what was made." + _pictures(path.parent, sidecar)
+    return _recorded(path, sidecar.get("outputs", {}).get(path.name))
+
+
+def _recorded(path: Path, wanted: str | None) -> str:
+    try:
+        got = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
+    if got == wanted:
+        return f"The file is the one recorded (sha256 {got[:12]})."
+    return f"WARNING: the file is not the one recorded: sha256 {got[:12]}, recorded {str(wanted)[:12]}. It was changed."
+
+
+def _pictures(folder: Path, sidecar: Mapping) -> str:
+    """What is wrong with the pictures beside a sidecar, as further sentences."""
+    found = ""
+    for name, digest in sidecar.get("outputs", {}).items():
+        path = folder / Path(name).name
+        try:
+            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                found += f"\nWARNING: {path.name} is not the picture recorded. It was changed."
+        except (FileNotFoundError, IsADirectoryError):
+            found += f"\n{path.name} is not there."
+        except OSError as error:
+            found += f"\nWARNING: {path.name} cannot be read: {error.strerror}."
+    return found
+
+
+def made_by(sidecar: Mapping) -> list[str]:
+    """Lines on the command, the commit, the versions and the machine."""
+    made = sidecar.get("provenance", {})
+    git, versions = made.get("git") or {}, made.get("versions") or {}
+    dirty = _changes(git, "with uncommitted changes")
+    lines = [f"Made by: {sidecar.get('command')}", f"Commit: {git.get('commit') or 'unknown'}{dirty}"]
+    lines.append("Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()))
+    lines.append(f"Hardware: {_hardware(made)}, threads: {made.get('threads')}")
+    if "code_sha256" in sidecar:
+        lines.append(f"Code that draws: sha256 {sidecar['code_sha256'][:12]}")
+    if "seconds" in sidecar:
+        lines.append(f"Drawn in {sidecar['seconds']} s")
+    return [*lines, ""]
+
+
+def _hardware(made: Mapping) -> str:
+    found = made.get("hardware") or {}
+    return f"{found.get('cpu')}, {found.get('cores')} cores, accelerator {found.get('accelerator') or 'none'}"
+
+
+def runs(sidecar: Mapping) -> list[str]:
+    """Lines on the experiments, studies, runs and seeds that a figure reads."""
+    lines = []
+    for name, result in sidecar.get("theory", {}).items():
+        lines.append(f"Theory {name}: {result['file']}, params {result['params']}, made by {result['command']}")
+        lines.append(f"  {_conditions(result['provenance'])}")
+    for name, study in sidecar.get("studies", {}).items():
+        lines.append(f"Study {name} ({study['scope']}), made by {study['command']}")
+        for arm, run in study["arms"].items():
+            left_out = "".join(f", {word} {run[word]}" for word in ("diverged", "missing") if run[word])
+            lines.append(f"  {arm}: run {run['run']}, seeds {run['seeds']}{left_out}")
+        made = [provenance for run in study["arms"].values() for provenance in run["provenance"]]
+        lines += [f"  {text}" for text in dict.fromkeys(map(_conditions, made))]
+    return [*lines, ""] if lines else []
+
+
+def _conditions(made: Mapping) -> str:
+    """Commit, versions and hardware of one result, in a line."""
+    versions, git = made.get("versions") or {}, made.get("git") or {}
+    words = ", ".join(f"{name} {versions[name]}" for name in ("python", "numpy", "scipy", "torch") if name in versions)
+    dirty = _changes(git, "with changes")
+    commit = str(git.get("commit") or "unknown")[:12]
+    return f"made at commit {commit}{dirty}, {words}, on {_hardware(made)}, threads {made.get('threads')}"
+
+
+def _against(sidecar: Mapping) -> list[str]:
+    """Lines on the second set of results of a comparison, and what it differs in."""
+    if "against" not in sidecar:
+        return []
+    lines = ["Compared with:", *(f"  {line}" for line in runs(sidecar["against"]) if line)]
+    return [*lines, *sidecar.get("summary", []), ""]
+
+
+def missing(sidecar: Mapping) -> list[str]:
+    """Lines on what was left out, with the command that makes it."""
+    lines = [f"Left out: {item['panel']}, {item['why']} ({item['command']})" for item in sidecar.get("missing", [])]
+    rows = [(claim, row) for claim in sidecar.get("claims", []) for row in claim.get("rows", [])]
+    not_run: dict[str, list[str]] = {}
+    for claim, row in rows:
+        if row.get("verdict") == "not run":
+            ids = not_run.setdefault(str(row.get("command")), [])
+            ids += [str(claim.get("id"))] * (str(claim.get("id")) not in ids)
+    lines += [f"Not run: claims {', '.join(ids)} ({command})" for command, ids in not_run.items()]
+    lines += [f"Not trusted: {problem.get('message')}" for problem in sidecar.get("problems", [])]
+    return [*lines, ""] if lines else []
+
+
+def _inputs(sidecar: Mapping, results: Path | str | None) -> list[str]:
+    inputs = sidecar.get("inputs", [])
+    lines = [f"Inputs ({len(inputs)} files, sha256):"]
+    lines += [f"  {item['sha256'][:12]}  {item['path']}" for item in inputs[:_FILES_SHOWN]]
+    more = len(inputs) - _FILES_SHOWN
+    lines += [f"  and {more} more, listed in the sidecar"] if more > 0 else []
+    return lines + (_standing(inputs, Path(results)) if results is not None and inputs else [])
+
+
+def _standing(inputs: list[dict], results: Path) -> list[str]:
+    """Whether the inputs are still the files that stand in a results folder."""
+    try:
+        if kind(results) != FOLDER:
+            return [f"Not compared with the files that stand: there is no folder {results}"]
+    except OSError as error:
+        return [f"WARNING: not compared with the files that stand: {results} cannot be read: {error.strerror}"]
+    states = {item["path"]: _state(results, item) for item in inputs}
+    changed = [f"  {state}  {path}" for path, state in states.items() if state != "same"]
+    if not changed:
+        return [f"All {len(inputs)} still stand in {results} as they were."]
+    more = [f"  and {len(changed) - _CHANGED_SHOWN} more"] * (len(changed) > _CHANGED_SHOWN)
+    head = f"WARNING: {len(changed)} of {len(inputs)} are no longer in {results} as they were:"
+    return [head, *changed[:_CHANGED_SHOWN], *more, "Run `paper_repro.py figures` to draw from what stands."]
+
+
+def _state(results: Path, item: Mapping) -> str:
+    parts = PurePosixPath(item["path"]).parts
+    path, top = (Path(os.path.realpath(results.joinpath(*parts[:depth]))) for depth in (None, 1))
+    # a stranger's sidecar must not have us read elsewhere; that `runs` may lie on another disk is the user's wish
+    if ".." in parts or item["path"].startswith("/") or not {top, Path(os.path.realpath(results))} & set(path.parents):
+        return "outside"
+    try:
+        same = hashlib.sha256(path.read_bytes()).hexdigest() == item["sha256"]
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return "gone   "
+    except OSError:
+        return "closed "
+    return "same" if same else "changed"
+
+
+def _changes(git: dict, words: str) -> str:
+    """Say whether the code had changed since its commit; it may have where git was told not to look (None)."""
+    if not git.get("commit") or git.get("dirty") is False:
+        return ""
+    return f" {words}" if git.get("dirty") else f" perhaps {words}"

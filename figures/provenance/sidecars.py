@@ -1,0 +1,111 @@
+"""The records beside the pictures, read back: what every reader of a sidecar may rely on. Reads one file, writes none.
+
+A sidecar is a file like any other: whatever a reader takes for granted is checked here, and refused with its name.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from figures.results.fields import SECONDS, TABLE, TEXT, Check, ResultError, must, or_null, parse_json, take
+from figures.results.folders import FILE, kind
+
+KINDS = ("figure", "claims", "comparison")
+
+
+class UnknownPicture(ValueError):
+    """A path that is no picture of ours; the message says what was given and what to do."""
+
+
+LISTS = Check(lambda v: isinstance(v, list) and all(isinstance(item, dict) for item in v), "a list of objects")
+_TEXT = Check(lambda v: isinstance(v, str), "a text")
+_TEXTS = Check(lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v), "a list of texts")
+_KIND = Check(lambda v: v in KINDS, f"one of {', '.join(KINDS)}")
+_SEEDS = Check(lambda v: isinstance(v, list) and all(type(seed) is int for seed in v), "a list of seeds")
+_SOURCE = {"path": _TEXT, "sha256": _TEXT}
+_MISSING = {"panel": _TEXT, "why": _TEXT, "command": _TEXT}
+_THEORY = {"file": _TEXT, "params": TABLE, "command": _TEXT, "provenance": TABLE}
+_STUDY = {"scope": _TEXT, "command": _TEXT, "arms": TABLE}
+_RUN = {"run": _TEXT, "seeds": _SEEDS, "diverged": _SEEDS, "missing": _SEEDS, "provenance": LISTS}
+_MAY_HAVE = {
+    "id": _TEXT, "title": _TEXT, "caption": _TEXT, "command": or_null(_TEXT), "code_sha256": _TEXT, "outputs": TABLE,
+    "theory": TABLE, "studies": TABLE, "inputs": LISTS, "missing": LISTS, "provenance": TABLE, "plotted": TABLE,
+    "claims": LISTS, "problems": LISTS, "against": TABLE, "summary": _TEXTS, "seconds": SECONDS,
+}  # fmt: skip
+
+
+def read_sidecar(path: Path | str) -> dict:
+    """The record of a figure, a comparison or the claims.
+
+    Raises
+    ------
+    UnknownPicture : no such file, or one that is no record of ours; the field is named.
+    """
+    path = Path(path)
+    try:
+        return check_sidecar(parse_json(path.read_bytes(), path.name), path.name)
+    except FileNotFoundError:
+        raise UnknownPicture(f"no sidecar {path.name} beside the picture: run `paper_repro.py figures` again") from None
+    except OSError as error:
+        raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
+    except ResultError as error:
+        text = str(error).removesuffix(f": {error.do}")
+        what = f"{path.name} is not whole JSON" if "whole JSON" in text else f"not a figure's sidecar: {text}"
+        raise UnknownPicture(f"{what}: run `paper_repro.py figures` again") from None
+
+
+def standing_figure(figure_id: str, place: Path | str) -> dict:
+    """The record of a figure at `place`: its .json, or the folder that holds it.
+
+    Raises
+    ------
+    UnknownPicture : it is not there, or is the record of something else.
+    """
+    path = Path(place)
+    path = path / f"fig{figure_id}.json" if path.suffix != ".json" else path
+    if not is_file(path):
+        raise UnknownPicture(
+            f"figure {figure_id} has not been made: {path} is not there: run `paper_repro.py figures {figure_id}`"
+        )
+    found = read_sidecar(path)
+    if (found["kind"], found.get("id")) != ("figure", figure_id):
+        raise UnknownPicture(f"{path.name} is the record of {found['kind']} {found.get('id')}, not figure {figure_id}")
+    return found
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there.
+
+    Raises
+    ------
+    UnknownPicture : that cannot be said: a folder is closed, or a link leads nowhere.
+    """
+    try:
+        return kind(path) == FILE
+    except OSError as error:
+        raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
+
+
+def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
+    """A sidecar whose fields are of the kinds that readers count on; fields may be absent, but for `kind`.
+
+    Raises
+    ------
+    ResultError : which field is not.
+    """
+    take(found, {"kind": _KIND}, file)
+    present = {name: check for name, check in _MAY_HAVE.items() if name in found}
+    take(found, present, file)
+    for name, parts in (("inputs", _SOURCE), ("missing", _MISSING)):
+        for place, item in enumerate(found.get(name, [])):
+            take(item, parts, file, f"{name}.{place}")
+    for name, result in found.get("theory", {}).items():
+        take(result, _THEORY, file, f"theory.{name}")
+    for name, study in found.get("studies", {}).items():
+        for arm, run in take(study, _STUDY, file, f"studies.{name}")["arms"].items():
+            take(run, _RUN, file, f"studies.{name}.arms.{arm}")
+    for name, digest in found.get("outputs", {}).items():
+        must(TEXT.test(digest), file, f"outputs.{name}", digest, "a SHA-256")
+    if "against" in found:
+        check_sidecar({"kind": "figure", **found["against"]}, f"{file}, against")
+    return dict(found)

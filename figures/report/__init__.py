@@ -1,0 +1,1 @@
+"""The report: one page of all figures and claims."""

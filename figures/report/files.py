@@ -1,0 +1,86 @@
+"""The report's page from what stands in the output folder: read, compose, write where it has changed."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from figures.catalogue import FIGURES
+from figures.claims.html import verdicts_of
+from figures.claims.verdicts import ClaimVerdict
+from figures.provenance.sidecars import UnknownPicture, read_sidecar, standing_figure
+from figures.report.page import Content, Picture, report_html
+from figures.results.fields import TABLE, Check, ResultError, parse_json, take
+
+REPORT = "report.html"
+_NAMES = Check(lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names")
+_LOST = ("missing", "failed")
+
+
+def write_report(out_dir: Path | str, outcomes: Iterable[Any], write: Callable[[Path, bytes], object]) -> bool:
+    """Write `out_dir`/report.html; whether it had to be.
+
+    Parameters
+    ----------
+    out_dir : folder with `figures/`, claims.json and table1.json; each may be absent.
+    outcomes : of the figures that were just made; others are shown as they stand.
+    write : atomic writer `write(path, data)`.
+    """
+    out = Path(out_dir)
+    page = report_html(gather(out, outcomes))
+    target = out / REPORT
+    if target.is_file() and target.read_bytes() == page:
+        return False
+    write(target, page)
+    return True
+
+
+def gather(out_dir: Path, outcomes: Iterable[Any]) -> Content:
+    """What stands in an output folder, every figure of the catalogue in its order."""
+    lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
+    pictures = [_picture(figure_id, out_dir, lost.get(figure_id)) for figure_id in FIGURES]
+    notes: list[str] = []
+    judged = _document(out_dir / "claims.json", notes, _read_claims)
+    claims, verdicts = judged or (None, None)
+    table = _document(out_dir / "table1.json", notes, _read_table)
+    return Content(pictures, claims, verdicts, table, tuple(notes))
+
+
+def _read_claims(path: Path) -> tuple[Mapping, list[ClaimVerdict]]:
+    document = read_sidecar(path)
+    return document, verdicts_of(document)
+
+
+def _picture(figure_id: str, out_dir: Path, outcome: Any) -> Picture:
+    spec = FIGURES[figure_id]
+    why = outcome.message if outcome else ""
+    commands = outcome.commands if outcome else ()
+    place = out_dir / "figures" / f"fig{figure_id}"
+    known = (figure_id, spec.title, spec.command)
+    if not place.with_suffix(".json").is_file() or not place.with_suffix(".svg").is_file():
+        return Picture(*known, why=why, commands=tuple(commands))
+    try:
+        sidecar = standing_figure(figure_id, place.with_suffix(".json"))
+    except UnknownPicture as error:
+        return Picture(*known, why=str(error), commands=tuple(commands))
+    svg = place.with_suffix(".svg").read_text("utf-8", "replace")
+    return Picture(*known, sidecar, svg, why, tuple(commands))
+
+
+def _read_table(path: Path) -> Mapping:
+    document = parse_json(path.read_bytes(), path.name)
+    found = take(document, {"settings": _NAMES, "presets": TABLE}, path.name)
+    for preset, entries in found["presets"].items():
+        take(found["presets"], {preset: TABLE}, path.name, "presets")
+        take(entries, dict.fromkeys(entries, TABLE), path.name, f"presets.{preset}")
+    return document
+
+
+def _document(path: Path, notes: list[str], read: Callable[[Path], Any]) -> Any:
+    """A JSON document of ours; None, and a note, where it cannot be read."""
+    if not path.is_file():
+        return None
+    try:
+        return read(path)
+    except (UnknownPicture, ResultError) as error:
+        notes.append(str(error))
+        return None

@@ -1,0 +1,226 @@
+"""The whole reproduction as one HTML page: figures, claims, Table 1, provenance, time. Pure: data in, page out.
+
+The page needs no server, network or script, and forbids them to itself. Every word of it that comes from a file is
+escaped; equal contents give equal bytes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from figures.claims.html import claims_tables, glance
+from figures.claims.verdicts import ClaimVerdict
+from figures.provenance.explain import made_by, missing, runs
+from figures.report.inline_svg import UnsafePicture, inline_svg
+from figures.report.style import CSS
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure for the page: `sidecar` and `svg` are None where it has not been drawn; `why` says what went wrong."""
+
+    id: str
+    title: str
+    command: str
+    sidecar: Mapping[str, Any] | None = None
+    svg: str | None = None
+    why: str = ""
+    commands: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What readers call it."""
+        return f"Figure {self.id}" if self.id.isdigit() else f"Figure “{self.id}”"
+
+    @property
+    def anchor(self) -> str:
+        """The id of its place in the page."""
+        return f"fig{self.id}"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the page shows: figures in order, the claims' document with its verdicts, and Table 1's (None: not made)."""
+
+    pictures: Sequence[Picture]
+    claims: Mapping[str, Any] | None = None
+    verdicts: Sequence[ClaimVerdict] | None = None
+    table: Mapping[str, Any] | None = None
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def report_html(content: Content) -> bytes:
+    """The page, as UTF-8."""
+    sections = [
+        _head(content),
+        *(_figure(picture) for picture in content.pictures),
+        _claims(content.claims, content.verdicts),
+        _table(content.table),
+        _time(content.pictures),
+        _provenance(content.pictures, content.claims),
+    ]
+    title = "Masks, signs and learning rate rewinding: a reproduction"
+    page = [
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        "<head>",
+        '<meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{title}</title>",
+        f"<style>{CSS}</style>",
+        "</head>",
+        "<body>",
+        f"<header><h1>{title}</h1></header>",
+        "<main>",
+        *sections,
+        "</main>",
+        "</body>",
+        "</html>",
+    ]
+    return ("\n".join(part for part in page if part) + "\n").encode("utf-8", "replace")
+
+
+def _text(value: Any) -> str:
+    """Text of a file, safe within an element or an attribute."""
+    return escape(str(value))
+
+
+def _list(items: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+
+
+def _code(text: str) -> str:
+    return f"<code>{_text(text)}</code>"
+
+
+def _head(content: Content) -> str:
+    """What this is, the verdicts at a glance, what was not made, and where everything is."""
+    there = [picture for picture in content.pictures if picture.svg is not None]
+    absent = [picture for picture in content.pictures if picture.svg is None]
+    intro = (
+        "<p>Figures, verdicts and settings of a reproduction, from scratch, of <cite>Masks, Signs, And Learning Rate "
+        "Rewinding</cite> (Gadhikar and Burkholz, ICLR 2024). Every number here is this reproduction’s own unless "
+        "its caption says whose it is. What a caption or a table calls “ours” is not in the paper.</p>"
+    )
+    parts = [intro, _glance(content.verdicts)]
+    if absent:
+        lines = (f"{_text(picture.name)}: {_code(picture.command)}" for picture in absent)
+        parts += [f"<p>{len(absent)} of {len(content.pictures)} figures are not made yet:</p>", _list(lines)]
+    parts += [_list(_text(note) for note in content.notes)] if content.notes else []
+    links = [(picture.anchor, f"{picture.name}: {picture.title}") for picture in there]
+    links += [("claims", "Claims and verdicts"), ("table1", "Table 1"), ("time", "Time"), ("provenance", "Provenance")]
+    contents = _list(f'<a href="#{_text(anchor)}">{_text(words)}</a>' for anchor, words in links)
+    return f'<section>{"".join(parts)}<nav aria-label="Contents">{contents}</nav></section>'
+
+
+def _glance(verdicts: Sequence[ClaimVerdict] | None) -> str:
+    if verdicts is None:
+        return f"<p>The claims have not been judged: {_code('paper_repro.py claims')}.</p>"
+    counts = glance(verdicts).items()
+    lines = (f"<strong>{_text(verdict)}</strong>: {_text(', '.join(ids))}" for verdict, ids in counts)
+    return f"<p>Claims by verdict (an entry for each study that one was judged on):</p>{_list(lines)}"
+
+
+def _figure(picture: Picture) -> str:
+    """One figure with its caption; in its place a note where it was not made or cannot be shown."""
+    heading = f"<h2>{_text(picture.name)}: {_text(picture.title)}</h2>"
+    drawn, problem = "", picture.why
+    caption = (picture.sidecar or {}).get("caption", "") if picture.svg is not None else ""
+    if picture.svg is not None:
+        try:
+            label = f"{picture.name}: {picture.title}"
+            described_by = f"{picture.anchor}-caption" if caption else ""
+            drawn = inline_svg(picture.svg, picture.anchor, label, described_by)
+        except UnsafePicture as error:
+            problem = f"{problem}; " * bool(problem) + f"not shown, {error}: draw it again"
+    elif not problem:
+        problem = "not made yet"
+    note = f'<p class="note">{_text(problem)}</p>' if problem else ""
+    if picture.commands or picture.svg is None:
+        wanted = picture.commands or (picture.command,)
+        note += f"<p>What makes what is missing:</p>{_list(map(_code, wanted))}"
+    body = f'<figcaption id="{_text(picture.anchor)}-caption">{_text(caption)}</figcaption>' if caption else ""
+    return f'<section id="{_text(picture.anchor)}">{heading}<figure>{drawn}{body}</figure>{note}</section>'
+
+
+def _claims(document: Mapping | None, verdicts: Sequence[ClaimVerdict] | None) -> str:
+    if document is None or verdicts is None:
+        return '<section id="claims" class="page"><h2>Claims and verdicts</h2><p>Not judged yet.</p></section>'
+    problems = [_text(problem.get("message")) for problem in document.get("problems", [])]
+    lost = f"<p>Files that could not be trusted (nothing in them was used):</p>{_list(problems)}" if problems else ""
+    tables = claims_tables(verdicts, _grid)
+    return f'<section id="claims" class="page"><h2>Claims and verdicts</h2>{tables}{lost}</section>'
+
+
+def _grid(columns: Sequence[str], rows: str) -> str:
+    head = "".join(f'<th scope="col">{_text(column)}</th>' for column in columns)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _table(document: Mapping | None) -> str:
+    if document is None:
+        return f'<section id="table1"><h2>Table 1</h2><p>Not made: {_code("paper_repro.py figures")}.</p></section>'
+    presets, rows = document["presets"], ""
+    for setting in document["settings"]:
+        cells = [_setting(entries.get(setting, {})) for entries in presets.values()]
+        rows += f'<tr><th scope="row">{_text(setting)}</th>{"".join(cells)}</tr>'
+    note = f"<p>{_text(document.get('note', ''))}</p>"
+    heading = "<h2>Table 1: settings of every preset</h2>"
+    return f'<section id="table1" class="page">{heading}{note}{_grid(("setting", *presets), rows)}</section>'
+
+
+def _setting(entry: Mapping) -> str:
+    text = entry.get("text", "-")
+    source = "" if text == "-" else f" <small>{_text(entry.get('source', ''))}</small>"
+    return f"<td>{_text(text)}{source}</td>"
+
+
+def _time(pictures: Sequence[Picture]) -> str:
+    """What the results took that the figures show, each run counted once."""
+    spent, theory, drawing = {}, {}, 0.0
+    for sidecar in (picture.sidecar for picture in pictures if picture.sidecar):
+        theory |= {name: result.get("seconds") for name, result in sidecar.get("theory", {}).items()}
+        for name, study in sidecar.get("studies", {}).items():
+            found = {run["run"]: run.get("seconds") for run in study["arms"].values()}
+            spent.setdefault(name, {}).update(found | study.get("dense_seconds", {}))
+        drawing += sidecar.get("seconds", 0.0)
+    lines = [(f"Study {name}: {len(found)} runs", found.values()) for name, found in spent.items()]
+    lines += [(f"Neuron: {name}", [seconds]) for name, seconds in theory.items()]
+    lines += [("Drawing the figures", [drawing])]
+    rows = "".join(f'<tr><th scope="row">{_text(name)}</th><td>{_sum(values)}</td></tr>' for name, values in lines)
+    note = "<p>Time of one process, summed over runs; those side by side took less by the clock.</p>"
+    return f'<section id="time"><h2>Time</h2>{note}{_grid(("what", "time"), rows)}</section>'
+
+
+def _sum(seconds: Iterable[float | None]) -> str:
+    values = list(seconds)
+    known = [value for value in values if isinstance(value, int | float) and value > 0]
+    if not known:
+        return "not recorded"
+    more = "" if len(known) == len(values) else " (not recorded for all)"
+    return duration(sum(known)) + more
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, in two figures or three."""
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
+def _provenance(pictures: Sequence[Picture], claims: Mapping | None) -> str:
+    blocks = [(picture.name, picture.sidecar) for picture in pictures if picture.sidecar]
+    blocks += [("Claims", claims)] if claims else []
+    text = "".join(f"<h3>{_text(name)}</h3><pre>{_text(_origin(sidecar))}</pre>" for name, sidecar in blocks)
+    note = "<p>The hash of every file that was read stands in the .json beside each picture.</p>"
+    return f'<section id="provenance" class="page"><h2>Provenance</h2>{note}{text}</section>'
+
+
+def _origin(sidecar: Mapping) -> str:
+    files = f"Read {len(sidecar.get('inputs', []))} result files"
+    return "\n".join([*made_by(sidecar), *runs(sidecar), *missing(sidecar), files])

@@ -1,0 +1,256 @@
+"""Result files -> typed records: the only module of figures that reads them.
+
+A missing file is not an error here (a study may be half run): claims and figures say which command makes it.
+A file that cannot be trusted becomes a `Problem` that names file, field, value and remedy; nothing in it is used.
+What may not be looked at is not missing: it is a `Problem` too, and an error where it is a whole part of the results.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from figures.results.fields import ClosedFolder, NoFolder, ResultError, must, parse_json
+from figures.results.folders import FILE, FOLDER, kind, names_in
+from figures.results.names import experiment_of, level_of, seed_of
+from figures.results.network import (
+    ArmRun,
+    Problem,
+    Records,
+    SeedRecord,
+    SignsRecord,
+    Source,
+    Study,
+    StudyResults,
+    TheoryResult,
+    parse_level,
+    parse_run,
+    parse_signs,
+    parse_study,
+    seconds_of,
+)
+from figures.results.neuron import check_values, parse_arrays, parse_theory
+
+LARGEST_FILE = 256 * 2**20
+DATASETS = ("cifar10", "cifar10-jpeg", "cifar100", "tiny-imagenet", "imagenet", "digits")
+
+
+def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Records:
+    """Read every study, its runs and every theory experiment below `results_dir`.
+
+    Parameters
+    ----------
+    results_dir : folder that holds `theory/`, `studies/` and `runs/`; each may be absent.
+    prefer : experiment -> stem of the theory file to take where several parameter sets have been run.
+        Without it the one with the most trials or starts is taken; the others are named in `left_out`.
+
+    Raises
+    ------
+    ResultError : `results_dir` is not a folder, or it or a part of it may not be listed. Untrustworthy files end in
+        `Records.problems` instead.
+    """
+    root = Path(results_dir)
+    check_folder(root)
+    theory_files, study_files, _ = (_part(root, name) for name in ("theory", "studies", "runs"))
+    problems: list[Problem] = []
+    theory, left_out = _load_theory(theory_files, root, prefer or {}, problems)
+    studies = []
+    for path in study_files:
+        study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems))
+        studies += [study] if study else []
+    once = tuple(dict.fromkeys(problems))  # two studies may share a run
+    ordered = sorted(studies, key=_order)
+    plain, varied = (tuple(s for s in ordered if bool(s.study.varied) is which) for which in (False, True))
+    return Records(plain, theory, once, tuple(left_out), varied)
+
+
+def check_folder(root: Path) -> None:
+    """Refuse a results folder that is not there, or may not be looked at.
+
+    Raises
+    ------
+    NoFolder : it is not there, or is no folder.
+    ClosedFolder : it may not be listed, or is a link that leads nowhere.
+    """
+    try:
+        if (found := kind(root)) != FOLDER:
+            raise NoFolder(str(root), is_file=found is not None)
+        names_in(root)
+    except OSError as error:
+        raise ClosedFolder(str(root), error.strerror) from None
+
+
+def _part(root: Path, name: str) -> list[Path]:
+    """What a part of a results folder holds: paths that end in .json, in their order; the part may be absent.
+
+    Raises
+    ------
+    ClosedFolder : it may not be listed.
+    """
+    try:
+        return [root / name / file for file in names_in(root / name) if file.endswith(".json")]
+    except OSError as error:
+        raise ClosedFolder(str(root / name), error.strerror) from None
+
+
+def _order(results: StudyResults) -> tuple:
+    dataset = results.study.dataset
+    return DATASETS.index(dataset) if dataset in DATASETS else len(DATASETS), dataset, results.study.study
+
+
+def _guarded(problems: list, owner: str, path: Path, root: Path, read: Callable, **lost):
+    """What `read` returns, or None and a `Problem` that belongs to `owner` and says what was `lost`."""
+    try:
+        return read()
+    except ResultError as error:
+        problems.append(Problem(owner, error.file, str(error), **lost))
+    except OSError as error:
+        problems.append(Problem(owner, _relative(path, root), f"{path}: cannot be read ({error.strerror})", **lost))
+    return None
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _read(path: Path, root: Path) -> tuple[bytes, Source]:
+    name = _relative(path, root)
+    must(kind(path) == FILE, name, "the file", "something else", "a regular file")
+    size = path.stat().st_size
+    must(size <= LARGEST_FILE, name, "the file", f"{size} bytes", f"at most {LARGEST_FILE} bytes")
+    content = path.read_bytes()
+    return content, Source(name, hashlib.sha256(content).hexdigest())
+
+
+def _read_json(path: Path, root: Path) -> tuple[dict, Source]:
+    content, source = _read(path, root)
+    return parse_json(content, source.path), source
+
+
+def _load_theory(paths: list[Path], root: Path, prefer: Mapping[str, str], problems: list) -> tuple[dict, list[str]]:
+    candidates: dict[str, list[TheoryResult]] = {}
+    for path in paths:
+        owner = experiment_of(path.stem)
+        result = _guarded(problems, owner, path, root, lambda path=path: _read_theory(path, root))
+        if result:
+            candidates.setdefault(result.experiment, []).append(result)
+    taken, left_out = {}, []
+    for experiment, results in candidates.items():
+        results.sort(key=lambda r: (r.name != prefer.get(experiment), -_evidence(r), r.name))
+        taken[experiment] = results[0]
+        left_out += [r.name for r in results[1:]]
+    return taken, left_out
+
+
+def _evidence(result: TheoryResult) -> float:
+    sizes = [result.params.get(key) for key in ("trials", "starts", "samples", "points")]
+    return max((s for s in sizes if type(s) in (int, float)), default=0)
+
+
+def _read_theory(path: Path, root: Path) -> TheoryResult:
+    data, source = _read_json(path, root)
+    head = parse_theory(data, source.path)
+    files, arrays = [source], {}
+    if head["arrays"] is not None:
+        npz = path.with_suffix(".npz")
+        name = _relative(npz, root)
+        must(kind(npz) == FILE, name, "the file", "nothing", f"the arrays of {source.path}", f"run {head['command']}")
+        content, npz_source = _read(npz, root)
+        must(
+            npz_source.sha256 == head["arrays"]["sha256"],
+            name,
+            "sha256",
+            npz_source.sha256[:12],
+            f"{head['arrays']['sha256'][:12]}, as {source.path} says",
+        )
+        arrays = parse_arrays(content, head["arrays"]["names"], name)
+        files.append(npz_source)
+    check_values(head["experiment"], head["values"], arrays, source.path)
+    kept = {key: head[key] for key in ("experiment", "params", "values", "command", "provenance")}
+    return TheoryResult(
+        **kept, arrays=arrays, files=tuple(files), name=path.stem, seconds=seconds_of(data, source.path)
+    )
+
+
+def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
+    data, source = _read_json(path, root)
+    study = parse_study(data, source.path)
+    must(study.study == path.stem, source.path, "study", study.study, f"{path.stem!r}, the file's name")
+    runs = {arm: _guarded_run(run, root, problems) for arm, run in study.arms.items()}
+    there = {arm: run for arm, run in runs.items() if run}
+    dense = _guarded_run(study.dense_run, root, problems)
+    own = {arm: run.dense_run for arm, run in there.items() if run.dense_run not in (None, study.dense_run)}
+    loaded = {name: _guarded_run(name, root, problems) for name in dict.fromkeys(own.values())}
+    for run in filter(None, (dense, *loaded.values(), *there.values())):
+        _check_rate(study, run, source.path)
+    return StudyResults(study, dense, there, (source,), {arm: loaded[name] for arm, name in own.items()})
+
+
+def _check_rate(study: Study, run: ArmRun, file: str) -> None:
+    """Refuse a study whose `prune_rate` does not give its levels' densities (up to the rounding within layers)."""
+    if run.config.get("mask_source") == "dense":  # the control that is never pruned
+        return
+    for seed, record in run.seeds.items():
+        for number, level in record.levels.items():
+            nominal, got = study.density(number), level.density
+            if level.status == "complete" and abs(got - nominal) > 0.1 * nominal + 1e-3:
+                where = f"run {run.run}, seed {seed}, level {number}"
+                expected = f"the rate of its levels ({where} has density {got:.4g}, this rate gives {nominal:.4g})"
+                raise ResultError(file, "prune_rate", study.prune_rate, expected)
+
+
+def _guarded_run(run: str, root: Path, problems: list) -> ArmRun | None:
+    folder = root / "runs" / run
+    return _guarded(problems, run, folder / "config.json", root, lambda: _load_run(folder, root, problems))
+
+
+def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
+    """A run with its seeds; None where nothing of it is there."""
+    if kind(folder / "config.json") != FILE:
+        return None
+    data, source = _read_json(folder / "config.json", root)
+    head = parse_run(data, source.path, folder.name)
+    files, seeds, unreadable = [source], {}, []
+    for number, path in _numbered(folder, seed_of):
+        found = _load_seed(path, root, folder.name, number, problems)
+        if found is None:
+            unreadable.append(number)
+        else:
+            seeds[number], sources = found
+            files += sources
+    return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files), tuple(unreadable), head["dense_run"])
+
+
+def _numbered(folder: Path, number_of: Callable[[str], int | None]) -> list[tuple[int, Path]]:
+    """What a folder holds under names that stand for numbers, in the order of the numbers."""
+    found = ((number_of(name), folder / name) for name in names_in(folder))
+    return sorted((number, path) for number, path in found if number is not None)
+
+
+def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) -> tuple[SeedRecord, list[Source]] | None:
+    """A seed's record and its files; None where a level cannot be trusted. Bad sign statistics leave the levels."""
+    read = _guarded(problems, run, folder, root, lambda: _read_levels(folder, root, run, seed), seed=seed)
+    if read is None:
+        return None
+    levels, sources, path = *read, folder / "signs.json"
+    found = _guarded(problems, run, path, root, lambda: _read_signs(path, root, run, seed), seed=seed, signs_only=True)
+    signs, source = found or (None, None)
+    sources += [source] if source else []
+    return SeedRecord(levels, signs), sources
+
+
+def _read_levels(folder: Path, root: Path, run: str, seed: int) -> tuple[dict, list[Source]]:
+    levels, sources = {}, []
+    for number, path in _numbered(folder, level_of):
+        if kind(path / "level.json") is not None:
+            data, source = _read_json(path / "level.json", root)
+            levels[number] = parse_level(data, source.path, run, seed, number)
+            sources.append(source)
+    return levels, sources
+
+
+def _read_signs(path: Path, root: Path, run: str, seed: int) -> tuple[SignsRecord, Source] | None:
+    """Sign statistics; None where there are none."""
+    if kind(path) is None:
+        return None
+    data, source = _read_json(path, root)
+    return parse_signs(data, source.path, run, seed), source

@@ -1,0 +1,373 @@
+"""What a result file says, as typed records: every field is checked before a number is used.
+
+Pure: parsed JSON in, records out. Only `figures.results.load` touches the disk. The schemas are those of the result
+files' description in the README (level, signs, run, study and theory files).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from figures.results.fields import (
+    COUNTS,
+    FRACTION,
+    LABEL,
+    LEVEL_COUNT,
+    LONG_WHOLE,
+    NAME,
+    NUMBER,
+    POSITIVE,
+    RATE,
+    READINGS,
+    SCHEMA,
+    SECONDS,
+    SEEDS,
+    TABLE,
+    TEXT,
+    WHOLE,
+    Check,
+    check_seal,
+    exactly,
+    must,
+    or_null,
+    take,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that was read: path relative to the results folder, and the SHA-256 of its bytes."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of.
+
+    `base` is the preset, `changed` what was changed in it. `varied` names the variation that the study is one value of
+    (`base`: a value of every one), if it is, and `common` those of `changed` that hold at all of its values; such a
+    study is judged as a value of its variation alone.
+    """
+
+    study: str
+    preset: str
+    dataset: str
+    model: str
+    width: int | None
+    dense_run: str
+    arms: Mapping[str, str]
+    seeds: tuple[int, ...]
+    levels: int
+    prune_rate: float
+    command: str
+    varied: str | None = None
+    base: str = ""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    common: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> str:
+        """Preset, data set and network in a few words."""
+        width = f" of width {self.width}" if self.width else ""
+        return f"preset {self.preset}, {self.dataset}, {self.model}{width}"
+
+    def density(self, level: int) -> float:
+        """Nominal density of a level, in (0, 1]: the same for every arm."""
+        return (1 - self.prune_rate) ** level
+
+
+@dataclass(frozen=True)
+class MaskTaken:
+    """The mask that pruning would take after `epoch` of a level: weights `kept`, and those `shared` with the end's."""
+
+    epoch: int
+    kept: int
+    shared: int
+
+
+@dataclass(frozen=True)
+class LevelRecord:
+    """One level of one seed; losses and accuracies (fractions) are None where it diverged.
+
+    `mask_epochs` holds the masks that were taken on the way, by epoch; empty where none was. `seconds`: time spent.
+    """
+
+    level: int
+    status: str
+    reason: str | None
+    density: float
+    train_loss: float | None
+    train_accuracy: float | None
+    test_loss: float | None
+    test_accuracy: float | None
+    epochs: int | None
+    layers: Mapping[str, Mapping]
+    provenance: Mapping
+    mask_epochs: tuple[MaskTaken, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class SignsRecord:
+    """Sign statistics over the last level's survivors, summed over layers (counts), and by layer."""
+
+    levels: tuple[int, ...]
+    survivors: int
+    flips: Mapping[str, tuple[int, ...]]
+    settles_at: tuple[int, ...]
+    settles_before_last: tuple[int, ...]
+    switches: tuple[int, ...]
+    layers: Mapping[str, Mapping]
+
+
+@dataclass(frozen=True)
+class SeedRecord:
+    """What one seed of one arm left: its levels by number, and its sign statistics where there are any."""
+
+    levels: Mapping[int, LevelRecord]
+    signs: SignsRecord | None
+
+    @property
+    def diverged(self) -> bool:
+        """True where training ended with a NaN or an infinite loss."""
+        return any(level.status == "diverged" for level in self.levels.values())
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """One run: an arm's configuration and its seeds, complete or not, with the files they were read from.
+
+    `dense_run` is the run that its levels start from, if it says so (a dense run has none).
+    `unreadable` lists seeds of which a level's file could not be trusted: nothing of them is in `seeds`.
+    """
+
+    run: str
+    arm: str
+    config: Mapping
+    seeds: Mapping[int, SeedRecord]
+    files: tuple[Source, ...]
+    unreadable: tuple[int, ...] = ()
+    dense_run: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be trusted, and what it belonged to (a run name, an experiment or a study).
+
+    `seed` is None where more than one seed is lost; `signs_only`: a seed's sign statistics are lost, its levels stand.
+    """
+
+    owner: str
+    file: str
+    message: str
+    seed: int | None = None
+    signs_only: bool = False
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """A study with its runs; an arm with nothing on disk is absent from `arms`.
+
+    `own_dense` holds, by arm, the dense runs of arms that change level 0 itself (as those without warm-up do).
+    """
+
+    study: Study
+    dense: ArmRun | None
+    arms: Mapping[str, ArmRun]
+    files: tuple[Source, ...]
+    own_dense: Mapping[str, ArmRun] = field(default_factory=dict)
+
+    def dense_of(self, arm: str) -> ArmRun | None:
+        """The run of an arm's level 0."""
+        return self.own_dense.get(arm, self.dense)
+
+
+@dataclass(frozen=True)
+class TheoryResult:
+    """One theory experiment: parameters, JSON values, arrays by name, and the command that makes it."""
+
+    experiment: str
+    params: Mapping
+    values: Mapping
+    arrays: Mapping[str, Any]
+    command: str
+    provenance: Mapping
+    files: tuple[Source, ...]
+    name: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything in a results folder that could be read, and the problems with what could not.
+
+    `variations` are the studies in which one thing of a preset is varied, apart from `studies`, the presets' own.
+    """
+
+    studies: tuple[StudyResults, ...] = ()
+    theory: Mapping[str, TheoryResult] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    left_out: tuple[str, ...] = ()
+    variations: tuple[StudyResults, ...] = ()
+
+
+_STUDY = {
+    "schema": exactly(SCHEMA), "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,
+    "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": LEVEL_COUNT,
+    "prune_rate": RATE, "command": TEXT,
+}  # fmt: skip
+_PLACE = {"varied": or_null(NAME), "base": LABEL, "changed": TABLE, "common": TABLE}
+_RUN = {
+    "schema": exactly(SCHEMA), "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
+    "dense_run": or_null(NAME),
+}  # fmt: skip
+_LEVEL = {
+    "schema": exactly(SCHEMA), "kind": exactly("level"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE, "level": WHOLE,
+    "status": Check(lambda v: v in ("complete", "diverged"), "'complete' or 'diverged'"),
+    "reason": or_null(TEXT), "provenance": TABLE,
+}  # fmt: skip
+_COMPLETE = {
+    "density": FRACTION, "kept": POSITIVE, "total": POSITIVE, "epochs": WHOLE, "train_loss": NUMBER,
+    "train_accuracy": FRACTION, "test_loss": NUMBER, "test_accuracy": FRACTION, "layers": TABLE,
+}  # fmt: skip
+_TAKEN = {"epoch": POSITIVE, "kept": POSITIVE, "shared": WHOLE}
+_LAYER = {"size": POSITIVE, "kept": WHOLE, "flips": TABLE}
+_SIGNS = {
+    "schema": exactly(SCHEMA), "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE,
+    "levels": COUNTS, "layers": TABLE,
+}  # fmt: skip
+_SIGNS_LAYER = {
+    "survivors": WHOLE,
+    "flips": TABLE,
+    "settles_at": COUNTS,
+    "settles_before_last": COUNTS,
+    "switches": COUNTS,
+}
+
+
+def parse_study(data: dict, file: str) -> Study:
+    """A study file's record; run names are checked because they become paths."""
+    found = take(data, _STUDY, file)
+    for arm, run in found["arms"].items():
+        take({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
+    place = {"varied": None, "base": found["preset"], "changed": {}, "common": {}}
+    place = take({name: data.get(name, absent) for name, absent in place.items()}, _PLACE, file)
+    return Study(
+        **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
+        seeds=tuple(sorted(found["seeds"])),
+        **place,
+    )
+
+
+def parse_run(data: dict, file: str, run: str) -> Mapping:
+    """A run's config.json: its checked head fields."""
+    found = take(data, _RUN, file)
+    must(found["run"] == run, file, "run", found["run"], f"{run!r}, the folder's name")
+    return found
+
+
+def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> LevelRecord:
+    """A level.json's record; what the folder's place says must be what the file says."""
+    check_seal(data, file)
+    found = take(data, _LEVEL, file)
+    for name, place in (("run", run), ("seed", seed), ("level", level)):
+        must(found[name] == place, file, name, found[name], f"{place!r}, as the folder says")
+    if found["status"] == "diverged":
+        empty = dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs"))
+        empty |= {"layers": {}, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
+        return LevelRecord(level, "diverged", found["reason"], 0.0, **empty)
+    numbers = take(data, _COMPLETE, file)
+    kept, total = numbers.pop("kept"), numbers.pop("total")
+    must(
+        math.isclose(numbers["density"], kept / total, rel_tol=1e-9),
+        file,
+        "density",
+        numbers["density"],
+        f"kept / total = {kept / total}",
+    )
+    _check_layers(numbers["layers"], file, kept, total)
+    taken = _masks_taken(data.get("mask_epochs", []), file, kept, numbers["epochs"])
+    numbers |= {"mask_epochs": taken, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
+    return LevelRecord(level, "complete", found["reason"], **numbers)
+
+
+def seconds_of(data: Mapping, file: str) -> float:
+    """The time that a result took; 0 where it does not say."""
+    return take({"seconds": data.get("seconds", 0.0)}, {"seconds": SECONDS}, file)["seconds"]
+
+
+def _masks_taken(listed: Any, file: str, alive: int, epochs: int) -> tuple[MaskTaken, ...]:
+    """The masks taken in a level of `alive` survivors; levels without any may leave the field out."""
+    must(isinstance(listed, list), file, "mask_epochs", listed, "a list of epochs with what their masks keep")
+    found = [MaskTaken(**take(entry, _TAKEN, file, f"mask_epochs.{i}")) for i, entry in enumerate(listed)]
+    for i, mask in enumerate(found):
+        where, before = f"mask_epochs.{i}", found[i - 1].epoch if i else 0
+        must(before < mask.epoch <= epochs, file, f"{where}.epoch", mask.epoch, f"above {before}, at most {epochs}")
+        must(mask.kept <= alive, file, f"{where}.kept", mask.kept, f"at most the {alive} survivors")
+        must(mask.shared <= mask.kept, file, f"{where}.shared", mask.shared, f"at most the {mask.kept} kept")
+    return tuple(found)
+
+
+def _check_layers(layers: Mapping, file: str, kept: int, total: int) -> None:
+    for name, layer in layers.items():
+        found = take(layer, _LAYER, file, f"layers.{name}")
+        must(found["kept"] <= found["size"], file, f"layers.{name}.kept", found["kept"], f"at most {found['size']}")
+        flips = take(found["flips"], dict.fromkeys(READINGS, or_null(WHOLE)), file, f"layers.{name}.flips")
+        for reading, count in flips.items():
+            where = f"layers.{name}.flips.{reading}"
+            must((count or 0) <= found["kept"], file, where, count, f"at most the {found['kept']} kept")
+    must(sum(v["kept"] for v in layers.values()) == kept, file, "kept", kept, "the sum over the layers")
+    must(sum(v["size"] for v in layers.values()) == total, file, "total", total, "the sum over the layers")
+
+
+def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
+    """A signs.json's record, its counts checked against the number of survivors and summed over layers."""
+    check_seal(data, file)
+    found = take(data, _SIGNS, file)
+    must(
+        (found["run"], found["seed"]) == (run, seed),
+        file,
+        "run, seed",
+        (found["run"], found["seed"]),
+        f"{(run, seed)}, as the folder says",
+    )
+    levels = tuple(found["levels"])
+    must(levels == tuple(range(len(levels))) and levels, file, "levels", list(levels), "0, 1, 2, .. to the last")
+    layers = {name: _signs_layer(layer, file, f"layers.{name}", len(levels)) for name, layer in found["layers"].items()}
+    must(bool(layers), file, "layers", {}, "one layer at least")
+
+    def total(key):
+        return tuple(map(sum, zip(*(layer[key] for layer in layers.values()), strict=True)))
+
+    flips = {r: tuple(map(sum, zip(*(v["flips"][r] for v in layers.values()), strict=True))) for r in READINGS}
+    survivors = sum(layer["survivors"] for layer in layers.values())
+    return SignsRecord(
+        levels, survivors, flips, total("settles_at"), total("settles_before_last"), total("switches"), layers
+    )
+
+
+def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
+    found = take(layer, _SIGNS_LAYER, file, within)
+    take(found["flips"], dict.fromkeys(READINGS, COUNTS), file, f"{within}.flips")
+    for name, length in (("settles_at", levels + 1), ("settles_before_last", levels), ("switches", levels + 1)):
+        must(len(found[name]) == length, file, f"{within}.{name}", found[name], f"a list of {length} counts")
+        must(
+            sum(found[name]) == found["survivors"],
+            file,
+            f"{within}.{name}",
+            found[name],
+            f"counts that add up to the {found['survivors']} survivors",
+        )
+    for reading in READINGS:
+        counts = found["flips"][reading]
+        must(
+            len(counts) == levels and max(counts) <= found["survivors"],
+            file,
+            f"{within}.flips.{reading}",
+            counts,
+            f"{levels} counts of at most {found['survivors']}",
+        )
+    return found

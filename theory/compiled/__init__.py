@@ -1,0 +1,1 @@
+"""What numba compiles: the flows of many starts, step by step."""

@@ -1,0 +1,305 @@
+"""The compiled activation pattern of a finite sample: the smooth piece of the loss that a step stays in.
+
+With w = |w| n and q = a |w|, the force of the kinks of `theory.losses.kinks` is
+
+    F = sum_k (pull_k - q square_k z_k) n_k = pull - q square n,    z_k = n.n_k,
+
+its vector and matrix being fixed by the mode of each kink: OFF and ON (z_k below and above 0), or SLIDES (both sides
+push z_k to 0, and F loses its part along n_k). The rule is that of `theory.losses.kinks`. Source: ours.
+
+Arguments of the functions: `data` = (normals n_k, their transpose, pull and square of both sides); `pattern` = (modes,
+square, pull, sliding kinks, how many there are, their orthonormal basis, their coordinates in it, parts of F along it).
+They are tuples, since numba cannot load what it has stored for a class once that class has changed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from theory.compiled.population import compiled
+
+OFF, ON, SLIDES = range(3)
+WIDTH = 1e-9  # how near to its kink n counts as on it; and theta to its bounds, where a step may end
+ROUNDED = 1e-12  # so near to a kink a start lies on it
+QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
+EPS = float(np.finfo(float).eps)
+AT_BOUND = 1e-12  # theta so near to 0 or 1 is there: the kink lets go
+
+
+@compiled
+def room(kinks, d):
+    """Return an empty pattern."""
+    modes, slides, count = np.empty(kinks, np.int64), np.empty(d, np.int64), np.empty(1, np.int64)
+    return modes, np.empty((d, d)), np.empty(d), slides, count, np.empty((d, d)), np.empty((d, d)), np.empty(d)
+
+
+@compiled
+def dot(x, y):
+    """Return the inner product, always summed in the same order."""
+    total = 0.0
+    for j in range(len(x)):
+        total += x[j] * y[j]
+    return total
+
+
+@compiled
+def inputs(n, data, z):
+    """Put z_k into z."""
+    across = data[1]
+    for k in range(len(z)):
+        z[k] = 0.0
+    for j in range(len(n)):
+        for k in range(len(z)):
+            z[k] += across[j, k] * n[j]
+
+
+@compiled
+def put_force(q, n, pattern, force):
+    """Put F into `force`."""
+    square, pull, count, basis, parts = pattern[1], pattern[2], pattern[4], pattern[5], pattern[7]
+    for j in range(len(n)):
+        force[j] = pull[j]
+    for k in range(len(n)):
+        share = q * n[k]
+        for j in range(len(n)):
+            force[j] -= share * square[k, j]
+    for s in range(count[0]):
+        parts[s] = 0.0
+        for j in range(len(n)):
+            parts[s] += basis[s, j] * force[j]
+        for j in range(len(n)):
+            force[j] -= parts[s] * basis[s, j]
+
+
+@compiled
+def start(q, sign, n, z, data, pattern, force, factors):
+    """Set the pattern that holds the direction n, and z; on a kink n counts as on its side OFF: relu'(0) = 0."""
+    modes, square, pull, _, count = pattern[:5]
+    square[:], pull[:], count[0] = 0.0, 0.0, 0
+    inputs(n, data, z)
+    for k in range(len(z)):
+        modes[k] = SLIDES  # until here it has no share of F
+        _switch(k, ON if z[k] > ROUNDED else OFF, data, pattern)
+    decide(q, sign, n, z, data, pattern, force, factors)
+
+
+@compiled
+def decide(q, sign, n, z, data, pattern, force, factors):
+    """Decide the modes of the kinks on which n lies, all together; put F, and theta of the sliding ones in `factors`.
+
+    sign : of a, or of what a becomes next
+    """
+    put_force(q, n, pattern, force)
+    put_factors(data, pattern, factors)
+    near = _near(sign, z, data, pattern, factors)
+    if len(near) == 0:
+        return
+    theta = np.empty(len(z))
+    for s in range(pattern[4][0]):
+        theta[pattern[3][s]] = factors[s]
+    quiet = 0.0
+    for k in range(len(z)):
+        if pattern[0][k] != SLIDES:
+            mode = pattern[0][k]
+            quiet += QUIET * (abs(data[2][mode, k]) + abs(q * data[3][mode, k] * z[k]))
+    _let_go(near, theta, sign, data, pattern)
+    for _ in range(2 * len(near) + 1):
+        put_force(q, n, pattern, force)
+        _least(near, theta, data, pattern, force)
+        if not _turns(near, theta, quiet, sign, z, data, pattern, force):
+            break
+    _hold_again(near, theta, data, pattern)
+    land(n, z, data, pattern)
+    _put_inside(near, n, z, data, pattern)
+    _sum_pull(data, pattern)
+    put_force(q, n, pattern, force)
+    put_factors(data, pattern, factors)
+
+
+@compiled
+def put_factors(data, pattern, factors):
+    """Put theta of the sliding kinks, as the last F needs them, into `factors`: between 0 and 1 while they slide."""
+    pulls = data[2]
+    slides, count, mix, parts = pattern[3], pattern[4], pattern[6], pattern[7]
+    for s in range(count[0] - 1, -1, -1):
+        factors[s] = -parts[s]
+        for other in range(s + 1, count[0]):
+            factors[s] -= mix[s, other] * factors[other]
+        factors[s] /= mix[s, s]
+    for s in range(count[0]):
+        k = slides[s]
+        factors[s] = (factors[s] - pulls[OFF, k]) / (pulls[ON, k] - pulls[OFF, k])
+
+
+@compiled
+def _switch(k, mode, data, pattern):
+    """Give kink k another mode, and F its new share of it; a sliding kink has none."""
+    normal, _, pulls, squares = data
+    modes, square, pull = pattern[:3]
+    before, after = modes[k], mode
+    pull_less = 0.0 if before == SLIDES else pulls[before, k]
+    square_less = 0.0 if before == SLIDES else squares[before, k]
+    more = (0.0 if after == SLIDES else pulls[after, k]) - pull_less
+    square_more = (0.0 if after == SLIDES else squares[after, k]) - square_less
+    modes[k] = mode
+    for j in range(normal.shape[1]):
+        pull[j] += more * normal[k, j]
+        for i in range(normal.shape[1]):
+            square[j, i] += square_more * normal[k, j] * normal[k, i]
+
+
+@compiled
+def _hold(k, data, pattern):
+    """Let kink k, which has no share of F, slide unless the sliding kinks hold it; return whether it does."""
+    normal = data[0]
+    slides, count, basis, mix = pattern[3], pattern[4], pattern[5], pattern[6]
+    s, d = count[0], normal.shape[1]
+    if s == d - 1:
+        return False
+    for j in range(d):
+        basis[s, j] = normal[k, j]
+    for other in range(s):
+        mix[other, s] = dot(basis[other], basis[s])
+        for j in range(d):
+            basis[s, j] -= mix[other, s] * basis[other, j]
+    mix[s, s] = math.sqrt(dot(basis[s], basis[s]))
+    if mix[s, s] <= 1e-7:
+        return False
+    for j in range(d):
+        basis[s, j] /= mix[s, s]
+    slides[s], count[0] = k, s + 1
+    return True
+
+
+@compiled
+def land(n, z, data, pattern):
+    """Put n on the sliding kinks exactly: what it is off them by would grow as |w| shrinks."""
+    count, basis = pattern[4], pattern[5]
+    for s in range(count[0]):
+        off = dot(basis[s], n)
+        for j in range(len(n)):
+            n[j] -= off * basis[s, j]
+    if count[0] > 0:
+        length = math.sqrt(dot(n, n))
+        for j in range(len(n)):
+            n[j] /= length
+        inputs(n, data, z)
+
+
+@compiled
+def _sum_pull(data, pattern):
+    """Sum the pull anew, without what rounding leaves where its parts cancel: it would turn w more as |w| shrinks."""
+    modes, pull = pattern[0], pattern[2]
+    for j in range(len(pull)):
+        total, size = 0.0, 0.0
+        for k in range(len(modes)):
+            if modes[k] != SLIDES:
+                part = data[2][modes[k], k] * data[0][k, j]
+                total, size = total + part, size + abs(part)
+        pull[j] = total if abs(total) > EPS * len(modes) * size else 0.0
+
+
+@compiled
+def _put_inside(near, n, z, data, pattern):
+    """Put n on the kinks that it lies beyond, along those that slide: it would be off them by more as |w| shrinks."""
+    modes, count, basis, across = pattern[0], pattern[4], pattern[5], np.empty(len(n))
+    for k in near:
+        off = dot(data[0][k], n)
+        if modes[k] != SLIDES and (off > 0 if modes[k] == OFF else off < 0):
+            across[:] = data[0][k]
+            for s in range(count[0]):
+                share = dot(basis[s], across)
+                for j in range(len(n)):
+                    across[j] -= share * basis[s, j]
+            size = dot(across, across)
+            if size > 1e-6:
+                for j in range(len(n)):
+                    n[j] -= off / size * across[j]
+    length = math.sqrt(dot(n, n))
+    for j in range(len(n)):
+        n[j] /= length
+    inputs(n, data, z)
+
+
+@compiled
+def _near(sign, z, data, pattern, factors):
+    """Return the kinks on which n lies, none of them if they all slide and go on sliding."""
+    modes, slides, count, pulls = pattern[0], pattern[3], pattern[4], data[2]
+    many, all_slide = 0, True
+    for k in range(len(z)):
+        if abs(z[k]) <= WIDTH:
+            many += 1
+            all_slide &= modes[k] == SLIDES and sign * (pulls[ON, k] - pulls[OFF, k]) < 0
+    for s in range(count[0]):
+        # theta that only tends to a bound, as a decays, is moved beyond it by rounding alone: the kink is kept
+        all_slide &= -AT_BOUND <= factors[s] <= 1 + AT_BOUND and abs(z[slides[s]]) <= WIDTH
+    near = np.empty(0 if all_slide else many, np.int64)
+    if not all_slide:
+        many = 0
+        for k in range(len(z)):
+            if abs(z[k]) <= WIDTH:
+                near[many] = k
+                many += 1
+    return near
+
+
+@compiled
+def _let_go(near, theta, sign, data, pattern):
+    """Take the kinks that both sides may push to out of F, theta kept; the others go to the side nearer to theta."""
+    modes, pulls = pattern[0], data[2]
+    pattern[4][0] = 0
+    for k in near:
+        if sign * (pulls[ON, k] - pulls[OFF, k]) >= 0:
+            if modes[k] == SLIDES:
+                _switch(k, ON if theta[k] > 0.5 else OFF, data, pattern)
+        elif modes[k] != SLIDES:
+            theta[k] = float(modes[k])
+            _switch(k, SLIDES, data, pattern)
+
+
+@compiled
+def _least(near, theta, data, pattern, force):
+    """Choose theta of the kinks let go, from 0 to 1, such that |F| is least, one after the other."""
+    normal, _, pulls, _ = data
+    for k in near:
+        for j in range(len(force)):
+            if pattern[0][k] == SLIDES:
+                force[j] += (pulls[OFF, k] + theta[k] * (pulls[ON, k] - pulls[OFF, k])) * normal[k, j]
+    for _ in range(10_000):
+        moved = 0.0
+        for k in near:
+            if pattern[0][k] == SLIDES:
+                jump = pulls[ON, k] - pulls[OFF, k]
+                wanted = min(max(theta[k] - dot(normal[k], force) / jump, 0.0), 1.0)
+                for j in range(len(force)):
+                    force[j] += (wanted - theta[k]) * jump * normal[k, j]
+                moved, theta[k] = max(moved, abs(wanted - theta[k])), wanted
+        if moved <= 1e-13:
+            break
+
+
+@compiled
+def _turns(near, theta, quiet, sign, z, data, pattern, force):
+    """Turn the kink that is pushed through most, of those that n has reached and that do not slide, if there is one."""
+    turned, most = -1, quiet
+    for k in near:
+        if pattern[0][k] != SLIDES:
+            outwards = sign if pattern[0][k] == OFF else -sign
+            push = outwards * dot(data[0][k], force)
+            if push > most and (z[k] >= -ROUNDED if pattern[0][k] == OFF else z[k] <= ROUNDED):
+                turned, most = k, push
+    if turned >= 0:
+        _switch(turned, 1 - pattern[0][turned], data, pattern)
+    return turned >= 0
+
+
+@compiled
+def _hold_again(near, theta, data, pattern):
+    """Give the kinks let go the modes that theta stands for."""
+    for k in near:
+        if pattern[0][k] == SLIDES:
+            slides = AT_BOUND < theta[k] < 1 - AT_BOUND and _hold(k, data, pattern)
+            if not slides:
+                _switch(k, ON if theta[k] > 0.5 else OFF, data, pattern)

@@ -1,0 +1,409 @@
+"""The compiled flow of a finite sample. Loaded when used: numba is heavy.
+
+With w = |w| n, q = a |w|, c = a^2 - |w|^2 (conserved), M as in `theory.compiled.population` and F as in
+`theory.compiled.activation_pattern`,
+
+    q' = M n.F,    n' = (a / |w|) (F - (n.F) n):
+
+kinks lie in n alone, c cannot drift, and a = -|w| cannot be left. A step keeps its pattern, so that a slope costs d^2
+operations; one that would leave it is shortened until it ends on the kink, where the modes are decided anew. So does
+one along kinks on which a passes 0: there every push turns round. With c > 0, w can reach 0; `theory.compiled.zero`
+says how the flow goes on. Nothing here has a unit: a flow scaled by powers of 4 takes the same steps.
+Source: ours, checked against `theory.integrate`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from theory.compiled.activation_pattern import (
+    ON,
+    QUIET,
+    SLIDES,
+    WIDTH,
+    decide,
+    dot,
+    inputs,
+    land,
+    put_factors,
+    put_force,
+    room,
+    start,
+)
+from theory.compiled.population import DEAD, E3, E5, FAILED, FINISHED, STAGES, A, B, compiled, estimate, growth, sizes
+from theory.compiled.zero import DIES, GROWS, leave
+
+UNDECIDED = 3  # w reached 0, where the flow may go on in several directions
+DOUBTFUL = 4  # a passed 0 on a kink, which the flow may have left to either side
+DOUBT = 0.25  # as in `theory.losses.regions`
+# |w| below this share of |a| and of what fits the data with it (for c = 0: of the start) is next to 0, if its direction
+# has come to rest there,
+GONE = 1e-9
+LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
+HELD = 1e-6  # the direction rests where what turns it is at most this share of the force
+STIFF = 1e3  # a flow that would relax by more than e^-1000 in the time left is stiff
+STABLE = 5.0  # times 1 / rate: the step at which the method still damps what relaxes fastest (6 at most)
+TRIES = 10_000  # steps, refused ones included, before a trajectory counts as failed
+_GOES_ON, _AT_ZERO = -1, -2
+
+
+@compiled
+def _slopes(state, c, pattern, force, out):
+    """Put the slopes of state = (q, n) into `out`."""
+    q, n = state[0], state[1:]
+    put_force(q, n, pattern, force)
+    m, ratio = sizes(q, c)
+    radial = dot(n, force)
+    out[0] = m * radial
+    for j in range(len(n)):
+        out[1 + j] = ratio * (force[j] - radial * n[j])
+
+
+@compiled
+def _attempt(state, h, c, rtol, pattern, force, k, new):
+    """Try a step of size h within the pattern: put its end into `new`; return its error (at most 1 is good)."""
+    for s in range(1, STAGES + 1):
+        weights = A[s] if s < STAGES else B
+        for v in range(len(new)):
+            new[v] = state[v]
+        for j in range(s):
+            if weights[j] != 0:
+                for v in range(len(new)):
+                    new[v] += h * weights[j] * k[j, v]
+        _slopes(new, c, pattern, force, k[s])
+    if c >= 0 and state[0] * new[0] <= 0:  # a keeps its sign
+        return np.inf
+    size, e3, e5 = max(abs(state[0]), abs(new[0])), 0.0, 0.0
+    for v in range(len(new)):
+        sum3, sum5 = 0.0, 0.0
+        for j in range(STAGES):
+            sum3, sum5 = sum3 + E3[j] * k[j, v], sum5 + E5[j] * k[j, v]
+        scale = rtol * (1.0 if v > 0 else size if c >= 0 else size - c)
+        e3, e5 = e3 + (sum3 / scale) ** 2, e5 + (sum5 / scale) ** 2
+    return h * estimate(e3, e5, 1)
+
+
+@compiled
+def _share_within(state, new, z, ends, h, c, k, data, pattern, before, after):
+    """Return the share of a step to take: up to where it leaves its pattern or may have been outside, 1 if nowhere.
+
+    state, new : (q, n) at its start and end; z, ends : n.n_k there
+    h, k : its size, and the slopes of (q, n) at its stages, the first and the last being those of its ends
+    before, after : theta of the sliding kinks at its ends
+    """
+    share, modes, count = 1.0, pattern[0], pattern[4]
+    reach = h * math.sqrt(max(dot(k[0, 1:], k[0, 1:]), dot(k[-1, 1:], k[-1, 1:])))
+    for i in range(len(z)):
+        side = 1 if modes[i] == ON else -1
+        near, far = side * z[i], side * ends[i]  # at least 0 inside
+        if min(near, far) < reach and modes[i] != SLIDES:
+            rates = side * h * dot(data[0][i], k[0, 1:]), side * h * dot(data[0][i], k[-1, 1:])
+            # it ends a little beyond the kink, so that a kink to which n only tends is not taken for crossed
+            share = min(share, _inside(near + WIDTH / 2, far + WIDTH / 2, rates[0], rates[1], WIDTH / 2))
+    for s in range(count[0]):
+        if not -1e-9 <= after[s] <= 1 + 1e-9:
+            bound = 1.0 if after[s] > 1 else 0.0
+            share = min(share, max((bound - before[s]) / (after[s] - before[s]), 1e-3))
+    if c < 0 and count[0] > 0 and abs(state[0]) > WIDTH * -c:
+        side = 1.0 if state[0] > 0 else -1.0
+        if side * new[0] < -WIDTH * -c:
+            share = min(
+                share, max(_inside(abs(state[0]), side * new[0], side * h * k[0, 0], side * h * k[-1, 0], 0.0), 1e-3)
+            )
+    return share
+
+
+@compiled
+def _inside(z, end, rate, end_rate, width):
+    """Return the share of a step up to z = 0, or to a least z that may lie below; 1 if neither is on the way.
+
+    The way is the cubic with the values z, end and the slopes rate, end_rate at its ends.
+    """
+    bend, twist = 3 * (end - z) - 2 * rate - end_rate, 2 * (z - end) + rate + end_rate
+    if end < -width:
+        return max(_root(z, rate, bend, twist), 1e-3) if z > 0 else 1e-3
+    if rate >= 0 or end_rate <= 0:
+        return 1.0
+    at = -rate / (bend + math.sqrt(max(bend * bend - 3 * rate * twist, 0.0)))
+    least = z + at * (rate + at * (bend + at * twist))
+    return max(at, 1e-3) if least < 0.05 * (abs(bend) + abs(twist)) and at < 1 - 1e-3 else 1.0
+
+
+@compiled
+def _root(z, rate, bend, twist):
+    """Return where z + rate s + bend s^2 + twist s^3 changes sign between 0 and 1."""
+    low, high, at = 0.0, 1.0, 0.5
+    for _ in range(12):
+        value = z + at * (rate + at * (bend + at * twist))
+        low, high = (at, high) if value > 0 else (low, at)
+        at -= value / (rate + at * (2 * bend + 3 * at * twist))
+        if not low < at < high:
+            at = (low + high) / 2
+    return at
+
+
+@compiled
+def _point(q, c):
+    """Return (a, |w|)."""
+    m, _ = sizes(q, c)
+    big = math.sqrt((m + abs(c)) / 2)
+    small = abs(q) / big
+    return (math.copysign(big, q), small) if c >= 0 else (math.copysign(small, q), big)
+
+
+@compiled
+def _end(state, c, size, most, fit, tolerance, data, pattern, force, factors):
+    """Return (status, gradient norm), the status _GOES_ON while the flow moves; `force` holds F.
+
+    size, most, fit : |(a, w)| at the start; the sum of all pulls; a |w| that fits the data, up to a factor
+    """
+    (a, r), n = _point(state[0], c), state[1:]
+    radial, full, spread = dot(n, force), math.sqrt(dot(force, force)), 0.0
+    gradient = math.hypot(r * radial, a * full)
+    for j in range(len(n)):
+        for i in range(len(n)):
+            spread = max(spread, abs(pattern[1][j, i]))
+    # where no row with a target is active, no pull cancels: all of the sample's are the scale
+    if gradient <= tolerance * math.hypot(a, r) * (most + abs(state[0]) * spread):
+        return FINISHED, gradient
+    if c < 0 or state[0] * radial >= 0:
+        return _GOES_ON, gradient
+    turns = math.sqrt(max(full * full - radial * radial, 0.0))
+    held = turns <= HELD * abs(radial)
+    if fit > 0:  # the size of w that fits the data, if that is less
+        size = min(size, math.sqrt(fit))
+    if c == 0:
+        if r <= LOST[1] * size or (held and r <= GONE * size and _slides_on(state, data, pattern, force, factors)):
+            return DEAD, 0.0
+        return _GOES_ON, gradient
+    beside = min(abs(a), fit / abs(a)) if fit > 0 else abs(a)
+    if r <= LOST[0] * beside or (held and r <= GONE * beside):
+        return _AT_ZERO, gradient
+    return _GOES_ON, gradient
+
+
+@compiled
+def _only_decays(state, most, pattern, force):
+    """Say whether a decays to 0 along the sliding kinks and never passes it: nothing but rounding moves it there."""
+    put_force(0.0, state[1:], pattern, force)
+    radial = dot(state[1:], force)
+    put_force(state[0], state[1:], pattern, force)
+    return abs(radial) <= QUIET * most
+
+
+@compiled
+def _slides_on(state, data, pattern, force, factors):
+    """Say whether the sliding kinks go on sliding while q falls to 0, theta being linear in q."""
+    put_force(0.0, state[1:], pattern, force)
+    put_factors(data, pattern, factors)
+    goes_on = True
+    for s in range(pattern[4][0]):
+        goes_on &= 0 < factors[s] < 1
+    put_force(state[0], state[1:], pattern, force)
+    put_factors(data, pattern, factors)
+    return goes_on
+
+
+@compiled
+def _leave(state, c, z, data, pattern, force, factors, found):
+    """Go through w = 0: return (status, the time it takes), and start again in the direction in which w grows."""
+    (a, r), n = _point(state[0], c), state[1:]
+    speed = abs(a * dot(n, force))
+    how = leave(math.copysign(1.0, a), n, data, found)
+    if how != GROWS:
+        return (DEAD if how == DIES else UNDECIDED), r / speed
+    for j in range(len(n)):
+        n[j] = found[j]
+    start(0.0, math.copysign(1.0, a), n, z, data, pattern, force, factors)
+    pull, spread = math.sqrt(dot(force, force)), 0.0
+    for j in range(len(n)):
+        for i in range(len(n)):
+            spread = max(spread, abs(pattern[1][j, i]))
+    grown = GONE * abs(a)
+    if abs(a) * spread * abs(a) > pull:
+        grown = GONE * pull / (abs(a) * spread)
+    state[0] = a * grown
+    put_force(state[0], n, pattern, force)
+    put_factors(data, pattern, factors)
+    return _GOES_ON, r / speed + grown / abs(a * pull)
+
+
+@compiled
+def _accept(state, new, z, ends):
+    """Move to the end of a step, n back to length 1."""
+    length = math.sqrt(dot(new[1:], new[1:]))
+    state[0] = new[0]
+    for v in range(1, len(state)):
+        state[v] = new[v] / length
+    for i in range(len(z)):
+        z[i] = ends[i] / length
+
+
+@compiled
+def _write(how, state, c, rows, a, w):
+    """Write the state into rows of a and w: at rest, or NaN where it is unknown; a dead w keeps its last direction."""
+    now, r = _point(state[0], c)
+    for j in rows:
+        if how == FAILED or how == UNDECIDED:
+            now, r = np.nan, np.nan
+        a[j] = now
+        for v in range(w.shape[1]):
+            w[j, v] = r * state[1 + v]
+
+
+@compiled
+def _first_step(state, c, force):
+    """Return a first step: a hundredth of the time in which q or n would change by their size."""
+    m, ratio = sizes(state[0], c)
+    q = abs(state[0]) if c >= 0 else abs(state[0]) - c
+    pace = max(abs(ratio), m / q) * math.sqrt(dot(force, force))
+    return 0.01 / pace if pace > 0 else np.inf
+
+
+@compiled
+def _steady(state, c, left, pattern, power, work):
+    """Return the largest step with which a stiff flow comes to rest; infinity for one that is not stiff.
+
+    Larger ones would be held back by their error alone, and leave a gradient of the size of the tolerance.
+    """
+    square, (m, _) = pattern[1], sizes(state[0], c)
+    d, trace = len(power), 0.0
+    for j in range(d):
+        trace += square[j, j]
+    if not m * trace * left > STIFF:
+        return np.inf
+    largest = 0.0
+    for j in range(d):
+        power[j] = 1.0 + 0.1 * j
+    for _ in range(8):
+        size = math.sqrt(dot(power, power))
+        largest = 0.0
+        for j in range(d):
+            power[j] /= size
+        for i in range(d):
+            work[i] = dot(square[i], power)
+            largest += work[i] * work[i]
+        for j in range(d):
+            power[j] = work[j]
+    return STABLE / (m * math.sqrt(largest)) if largest > 0 else np.inf
+
+
+@compiled
+def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
+    """Follow one start, r0 = |w0| > 0, and fill a and w; return (status, gradient norm at the end)."""
+    kinks, d = data[0].shape
+    pattern, force, k, new = room(kinks, d), np.empty(d), np.empty((STAGES + 1, d + 1)), np.empty(d + 1)
+    z, ends, factors, after, state = np.empty(kinks), np.empty(kinks), np.empty(d), np.empty(d), np.empty(d + 1)
+    found, c, size = np.empty(d), (abs(a0) - r0) * (abs(a0) + r0), math.hypot(a0, r0)
+    state[0] = a0 * r0
+    for v in range(d):
+        state[1 + v] = w0[v] / r0
+    start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
+    most, fit = _scales(data, abs(state[0]))
+    t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, force), np.inf, False
+    how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
+    _slopes(state, c, pattern, force, k[0])
+    for _ in range(TRIES):
+        if how == _AT_ZERO:
+            how, takes = _leave(state, c, z, data, pattern, force, factors, found)
+            gradient = 0.0 if how == DEAD else gradient
+            _slopes(state, c, pattern, force, k[0])
+            t, kept, cut = t + takes, _first_step(state, c, force), np.inf
+            while how == _GOES_ON and saved < len(times) and times[saved] <= t:
+                _write(how, state, c, range(saved, saved + 1), a, w)
+                saved += 1
+            how = FINISHED if saved == len(times) and how == _GOES_ON else how
+        if how != _GOES_ON:
+            break
+        left = times[saved] - t
+        if tolerance < rtol:  # else it counts as at rest before its error could hold it up
+            kept = min(kept, _steady(state, c, left, pattern, found, after))
+        h = min(left if kept >= left else min(kept, 0.5 * left), cut)
+        error = _attempt(state, h, c, rtol, pattern, force, k, new)
+        if not error <= 1:
+            kept = h * min(growth(error), 1.0)
+            continue
+        inputs(new[1:], data, ends)
+        put_factors(data, pattern, after)
+        near_0 = c < 0 and pattern[4][0] > 0 and (state[0] * new[0] <= 0 or abs(new[0]) <= WIDTH * -c)
+        decays = near_0 and _only_decays(state, most, pattern, force)
+        share = _share_within(state, new, z, ends, h, c, k, data, pattern, factors, after)
+        if share < 1 and not decays:
+            cut = h * share
+            continue
+        kept, cut = max(h * growth(error), kept if growth(error) > 1 else 0.0), np.inf
+        turns = c < 0 and pattern[4][0] > 0 and state[0] * k[0, 0] < 0 and abs(state[0]) > WIDTH * -c
+        _accept(state, new, z, ends)
+        if decays:
+            state[0], how, gradient = 0.0, FINISHED, 0.0
+            break
+        if turns and abs(state[0]) <= WIDTH * -c:
+            state[0] = 0.0
+        land(state[1:], z, data, pattern)
+        put_force(state[0], state[1:], pattern, force)
+        if turns and state[0] == 0:
+            put_factors(data, pattern, factors)
+            for s in range(pattern[4][0]):
+                doubtful |= DOUBT < factors[s] < 1 - DOUBT
+        sign = math.copysign(1.0, state[0]) if state[0] != 0 else math.copysign(1.0, dot(state[1:], force))
+        decide(state[0], sign, state[1:], z, data, pattern, force, factors)
+        t = times[saved] if h == left else t + h
+        how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
+        _slopes(state, c, pattern, force, k[0])
+        if h == left:
+            _write(how, state, c, range(saved, saved + 1), a, w)
+            saved += 1
+            how = FINISHED if saved == len(times) and how < 0 else how
+    how = FAILED if how < 0 else how
+    _write(how, state, c, range(saved, len(times)), a, w)
+    return DOUBTFUL if doubtful and (how == FINISHED or how == DEAD) else how, gradient
+
+
+@compiled
+def _scales(data, start):
+    """Return the sum of all pulls, and a |w| that fits the data, up to a factor; 0 for no data.
+
+    start : a |w| at the start, which without any target is what pulls
+    """
+    pull, square = 0.0, 0.0
+    for k in range(data[2].shape[1]):
+        pull += max(abs(data[2][0, k]), abs(data[2][1, k]))
+        square += max(data[3][0, k], data[3][1, k])
+    return (pull if pull > 0 else start * square), (pull / square if square > 0 else 0.0)
+
+
+@compiled
+def _sign(state, z, data, pattern, force, factors):
+    """Return the sign of a at the start, or of what it becomes next where a = 0."""
+    if state[0] != 0:
+        return math.copysign(1.0, state[0])
+    start(0.0, 0.0, state[1:], z, data, pattern, force, factors)
+    radial = dot(state[1:], force)
+    return math.copysign(1.0, radial) if radial != 0 else 0.0
+
+
+@compiled
+def follow_sample(normal, pull, square, many, a0, w0, r0, times, rtol, tolerance, a, w, status, gradient):
+    """Follow n starts, each on a sample of its own or all on one, to each of m times or to where they rest.
+
+    normal, pull, square : float arrays, shape (n, K, d), (n, 2, K) and (n, 2, K), or 1 in the place of n; as in
+        `theory.losses.kinks.Kinks`
+    many : int array, shape (n,) or (1,), how many kinks each sample has; what follows them is not read
+    a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|
+    times : float array, shape (m,), above 0 and increasing
+    rtol, tolerance : float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the sum
+        of all pulls
+    a, w : float arrays, shape (n, m) and (n, m, d), filled here; NaN from where a trajectory failed
+    status, gradient : int8 and float arrays, shape (n,), filled here; the gradient's norm at the end
+    """
+    for i in range(len(a0)):
+        which = i if len(normal) > 1 else 0
+        k = many[which]
+        here = normal[which, :k]
+        data = (here, here.T.copy(), pull[which, :, :k].copy(), square[which, :, :k].copy())
+        if r0[i] > 0:
+            status[i], gradient[i] = _follow(data, a0[i], w0[i], r0[i], times, rtol, tolerance, a[i], w[i])
+        else:
+            status[i], gradient[i], a[i], w[i] = FINISHED, 0.0, a0[i], 0.0  # relu'(0) = 0

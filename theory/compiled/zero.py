@@ -1,0 +1,154 @@
+"""The compiled flow at w = 0 of a finite sample: where it goes on.
+
+Near w = 0 the force depends on the direction alone, w' = sign(a) F(w / |w|) up to a factor: it is constant in each
+cell, and w moves along a polygon, each corner being on a kink. Small steps that arrive at 0 along a direction land
+beyond 0 in the directions of the pushes of its neighbouring cells; from each of them the polygon leads to a direction
+in which w grows for ever (F = |F| w / |w|), or back to 0. Source: ours; the rule is the limit of gradient descent.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from theory.compiled.activation_pattern import OFF, ON, SLIDES, WIDTH, dot, room, start
+from theory.compiled.population import compiled
+
+GROWS, DIES, DIFFERS = range(3)
+_STAYS = 3  # of a polygon: it ends in a cell without a force, beside 0
+MOST = 12  # kinks that meet in one direction: with more, their 2^k cells are not looked at
+ARRIVALS = 128  # directions along which the flow may come to 0 again, of which more are not looked at
+SAME = 1e-6  # directions that differ by no more are one
+
+
+@compiled
+def polygon(sign, w, data, end):
+    """Follow the homogeneous flow from w: it GROWS, DIES at 0, _STAYS where nothing moves it, or DIFFERS: none is seen.
+
+    end : filled with the direction in which it grows, or stays, or along which it comes to 0
+    """
+    kinks, d = data[0].shape
+    pattern, force, z, factors, n = room(kinks, d), np.empty(d), np.empty(kinks), np.empty(d), w.copy()
+    for _ in range(20 * kinks + 20):
+        length = math.sqrt(dot(n, n))
+        for j in range(d):
+            n[j] /= length
+        start(0.0, sign, n, z, data, pattern, force, factors)
+        size = math.sqrt(dot(force, force))
+        end[:] = n
+        if size <= 1e-13 * _largest(data):
+            return _STAYS
+        along, until = sign * dot(n, force) / size, np.inf
+        for k in range(kinks):
+            if pattern[0][k] != SLIDES:
+                side = 1.0 if pattern[0][k] == ON else -1.0
+                rate = side * sign * dot(data[0][k], force)
+                if rate < -1e-13 * size:
+                    until = min(until, max(side * z[k], 0.0) / -rate)
+        if along < 0 and 1 + along <= 1e-12:
+            return DIES  # straight back to 0
+        if until == np.inf:
+            for j in range(d):
+                end[j] = sign * force[j] / size
+            return GROWS
+        for j in range(d):
+            n[j] += until * sign * force[j]
+        if dot(n, n) <= 1e-24:
+            return DIES
+    return DIFFERS
+
+
+@compiled
+def _largest(data):
+    """Return the size of the largest pull."""
+    size = 0.0
+    for side in range(2):
+        for k in range(data[2].shape[1]):
+            size = max(size, abs(data[2][side, k]))
+    return size
+
+
+@compiled
+def leave(sign, n, data, end):
+    """Say how the flow leaves w = 0 where it arrives along n; the direction in which it GROWS is put into `end`.
+
+    From cells that lead back to 0 it arrives there again, along another direction maybe, and is followed from there.
+    DIES where no cell leads away; DIFFERS where cells lead to several directions of growth, or some to growth and some
+    to where nothing moves w.
+    """
+    if not _may_grow(sign, data):
+        return DIES
+    outcome, arrivals, many, done, stays = DIES, np.empty((ARRIVALS, len(n))), 1, 0, False
+    arrivals[0] = n
+    while done < many:
+        outcome, many, rests = _leave_along(sign, arrivals[done], data, outcome, end, arrivals, many)
+        stays |= rests
+        if outcome == DIFFERS or (outcome == GROWS and stays):
+            return DIFFERS
+        done += 1
+    return outcome
+
+
+@compiled
+def _may_grow(sign, data):
+    """Say whether w can grow in any direction: |w|' is a sum of the pulls, each times the size of w.n on its side."""
+    for k in range(data[2].shape[1]):
+        if sign * data[2][ON, k] > 0 or sign * data[2][OFF, k] < 0:
+            return True
+    return False
+
+
+@compiled
+def _leave_along(sign, n, data, outcome, end, arrivals, many):
+    """Follow the polygons from all cells beside n.
+
+    Return (outcome, how many directions of arrival are known, whether a cell leads to where nothing moves w).
+    """
+    kinks, d = data[0].shape
+    near, meet, stays = np.empty(kinks, np.int64), 0, False
+    base, push, found = np.zeros(d), np.empty(d), np.empty(d)
+    for k in range(kinks):
+        z = dot(data[0][k], n)
+        if abs(z) <= WIDTH:
+            near[meet] = k
+            meet += 1
+        else:
+            for j in range(d):
+                base[j] += data[2][ON if z > 0 else OFF, k] * data[0][k, j]
+    if meet > MOST:
+        return DIFFERS, many, stays
+    for cell in range(1 << meet):
+        for j in range(d):
+            push[j] = base[j]
+            for i in range(meet):
+                push[j] += data[2][(cell >> i) & 1, near[i]] * data[0][near[i], j]
+            push[j] *= sign
+        if math.sqrt(dot(push, push)) <= 1e-13 * _largest(data):
+            continue
+        how = polygon(sign, push, data, found)
+        if how == DIFFERS or (how == GROWS and outcome == GROWS and not _same(end, found)):
+            return DIFFERS, many, stays
+        stays |= how == _STAYS
+        if how == GROWS:
+            outcome = GROWS
+            end[:] = found
+        elif how == DIES:
+            known = False
+            for i in range(many):
+                known |= _same(arrivals[i], found)
+            if not known:
+                if many == ARRIVALS:
+                    return DIFFERS, many, stays
+                arrivals[many] = found
+                many += 1
+    return outcome, many, stays
+
+
+@compiled
+def _same(one, other):
+    """Say whether two directions are one."""
+    apart = 0.0
+    for j in range(len(one)):
+        apart = max(apart, abs(one[j] - other[j]))
+    return apart <= SAME

@@ -1,0 +1,1 @@
+"""Exact solutions and limits of the flow."""

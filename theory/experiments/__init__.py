@@ -1,0 +1,1 @@
+"""The neuron's experiments: what the figures show and the claims judge."""

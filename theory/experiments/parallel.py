@@ -1,0 +1,85 @@
+"""Experiments in processes side by side. A result depends on its parameters alone, so their number changes nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+
+from theory.experiments.registry import EXPERIMENTS
+from theory.results import Result
+
+
+class ExperimentError(RuntimeError):
+    """A process that ran an experiment was ended by another."""
+
+
+def run_side_by_side(names: Sequence[str], workers: int) -> Iterator[tuple[str, Result, float]]:
+    """Run experiments with their default parameters; yield name, result and seconds as each is done.
+
+    Those that are not slow are run in this process, first.
+
+    Parameters
+    ----------
+    names : keys of EXPERIMENTS
+    workers : int, at least 1, processes at a time
+
+    Raises
+    ------
+    ExperimentError: a process was ended; what the others have done has been yielded or is run again next time.
+    """
+    slow = [name for name in names if EXPERIMENTS[name].slow]
+    here = names if workers == 1 or len(slow) < 2 else [name for name in names if name not in slow]
+    for name in here:
+        yield name, *timed(name)
+    if len(here) == len(names):
+        return
+    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
+    with ProcessPoolExecutor(min(workers, len(slow)), mp_context=context, initializer=_begin) as pool:
+        try:
+            with _deaf_children():
+                running = {pool.submit(timed, name): name for name in slow}
+            for future in as_completed(running):
+                yield running[future], *future.result()
+        except BrokenProcessPool:
+            raise ExperimentError(
+                "a process that ran an experiment of the neuron was ended, by lack of memory perhaps: run it again"
+            ) from None
+        except BaseException:  # Ctrl-C waits for nothing: the executor itself would wait for the longest experiment
+            for child in set(multiprocessing.active_children()) - set(others):
+                child.kill()
+            raise
+
+
+def timed(name: str) -> tuple[Result, float]:
+    """The result of an experiment with its default parameters, and the seconds that it took."""
+    experiment, started = EXPERIMENTS[name], time.perf_counter()
+    return experiment.run(**experiment.params), time.perf_counter() - started
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started meanwhile never hear Ctrl-C or a hang-up, to which the parent alone answers."""
+    resource_tracker.ensure_running()  # started with the first process, it would unblock the signal again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin() -> None:
+    """Processes end with their parent, however it ends."""
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

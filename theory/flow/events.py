@@ -1,0 +1,273 @@
+"""Moments that a run looks for: events of the user's, and the edges of cells.
+
+An event fires when its value, nonzero before, first becomes 0 or changes sign, and again only after it has been
+nonzero. Its direction is that of the sign before. Between the ends of a step values are looked at on the solver's own
+interpolant, at some nodes and at the least value between them where a parabola through three of them comes near to 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq, minimize_scalar
+
+from theory.validation import Array
+
+State = tuple[float, Array]
+INSIDE = np.array([1e-3, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1 - 1e-3, 1.0])  # nodes for edges, of a step
+LOOKS = np.array([0.02, 0.25, 0.5, 0.75, 0.98, 1.0])  # nodes for events
+ROUNDED = 1e-12  # a value below this share of the largest seen is not known to be nonzero again
+CORNER = 0.5  # the same for events, which may have corners
+FINER, SMOOTH = 6, 0.05  # how often nodes are doubled, while a cubic misses one by this share of the values' range
+NEAR = 0.1  # a parabola whose least value is below this share of its bend may hide one below 0
+
+
+@dataclass(frozen=True)
+class Event:
+    """A moment to look for: value(t, a, w), nonzero before, becomes 0 or changes sign.
+
+    name : str, any
+    value : (float, float, ndarray (d,)) -> float
+    terminal : end the run there
+    direction : 1 rising only (the value was negative before), -1 falling only, 0 both
+
+    Raises ValueError for a value that cannot be called or another direction.
+    """
+
+    name: str
+    value: Callable[[float, float, Array], float]
+    terminal: bool = True
+    direction: int = 0
+
+    def __post_init__(self):
+        """Refuse what is no event."""
+        if not isinstance(self.name, str):
+            raise ValueError(f"the name of an event must be a str, got {self.name!r:.60}")
+        if not callable(self.value):
+            raise ValueError(f"event {self.name!r} needs a function value(t, a, w) -> float, got {self.value!r:.60}")
+        if not isinstance(self.terminal, bool | np.bool_):
+            raise ValueError(f"terminal of event {self.name!r} must be True or False, got {self.terminal!r:.60}")
+        if isinstance(self.direction, bool) or not isinstance(self.direction, Integral) or abs(self.direction) > 1:
+            raise ValueError(f"direction of event {self.name!r} must be -1, 0 or 1, got {self.direction!r:.60}")
+
+
+def checked(events: Event | Iterable[Event] | None) -> tuple[Event, ...]:
+    """Return the events as a tuple; ValueError for what is none."""
+    if events is None or isinstance(events, Event):
+        return () if events is None else (events,)
+    events = tuple(events) if isinstance(events, Iterable) else events
+    if not isinstance(events, tuple) or not all(isinstance(event, Event) for event in events):
+        raise ValueError(f"events must be a list of theory.Event, got {events!r:.60}: pass [theory.Event(name, value)]")
+    return events
+
+
+def number_of(event: Event, t: float, a: float, w: Array) -> float:
+    """Return the value of an event; ValueError where it is no real number."""
+    try:
+        seen = np.array(w)
+        seen.flags.writeable = False  # the run is what the flow does, whatever an event does
+        value = event.value(float(t), float(a), seen)
+        value = float(value) if isinstance(value, Fraction | Decimal) else value
+    except Exception as error:
+        raise ValueError(f"event {event.name!r} raised {type(error).__name__} at t = {t:g}: {error}") from error
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(())[()]
+    if isinstance(value, bool | np.bool_):
+        raise ValueError(
+            f"event {event.name!r} must give a number that changes sign, got {value}: a - 0.9 in the place of a > 0.9"
+        )
+    if not isinstance(value, Real) or isinstance(value, np.timedelta64) or np.isnan(value):
+        raise ValueError(f"event {event.name!r} must give a number, got {value!r:.60} at t = {t:g}")
+    return float(value)
+
+
+class Watch:
+    """The events of a run, and the sign that the value of each had when it was last nonzero."""
+
+    def __init__(self, events: Sequence[Event], a: float, w: Array):
+        self.events = tuple(events)
+        values = [number_of(event, 0.0, a, w) for event in self.events]
+        self.rough = [False] * len(values)  # w has been on a kink since the value was last known to be nonzero
+        self.before = [float(np.sign(value)) for value in values]
+        self.largest = [abs(value) if abs(value) < np.inf else 0.0 for value in values]
+
+    def passed(
+        self,
+        start: float,
+        end: float,
+        state: Callable[[float], State],
+        last: State | None = None,
+        on_kink: bool = False,
+    ) -> list[tuple[float, Event]]:
+        """Return what fires in (start, end], (time, event) in order, up to the first terminal one.
+
+        state : time -> (a, w); `last`, if given, is the state at the end
+        on_kink : w slides along kinks or lands on one: the value of a kink is 0 up to rounding there, and not nonzero
+        """
+        if not self.events or not end > start:
+            return []
+        times = start + (end - start) * np.array([0.0, *LOOKS])
+        times[-1] = end
+        states = [state(t) for t in times[:-1]] + [state(end) if last is None else last]
+        found = []
+        for i, event in enumerate(self.events):
+            found += [(t, i, event) for t in self._fires(i, event, times, states, state, on_kink)]
+        found.sort(key=lambda one: one[:2])
+        stop = next((k for k, one in enumerate(found) if one[2].terminal), len(found))
+        return [(t, event) for t, _, event in found[: stop + 1]]
+
+    def _fires(self, i: int, event: Event, times: Array, states: list[State], state, on_kink) -> list[float]:
+        def value(t: float) -> float:
+            return number_of(event, t, *state(t))
+
+        values = [number_of(event, t, *point) for t, point in zip(times, states, strict=True)]
+        times, values = _refined(value, times, values)
+        nodes = list(zip(times.tolist(), values, strict=True))
+        for j in dips(times, np.array(values), CORNER):
+            if values[j] != 0 and (t := least(value, times[j - 1], times[j + 1], np.sign(values[j]))) is not None:
+                nodes.append((t, value(t)))
+        nodes.sort()
+        fired, self.largest[i] = [], max(self.largest[i], *(abs(value) for value in values if abs(value) < np.inf), 0.0)
+        self.rough[i] = self.rough[i] or on_kink
+        for (t0, _), (t1, v) in zip(nodes, nodes[1:], strict=False):
+            if self.rough[i] and abs(v) <= ROUNDED * self.largest[i]:
+                v = 0.0
+            sign, before = float(np.sign(v)), self.before[i]
+            if before and sign != before:
+                if event.direction in (0, -before):
+                    fired.append(_first(value, t0, t1, before, v))
+                self.before[i] = 0.0
+            if sign:
+                self.before[i], self.rough[i] = sign, on_kink
+        return fired
+
+
+def _refined(value: Callable[[float], float], times: Array, values: list[float]) -> tuple[Array, list[float]]:
+    """Return more nodes, halving each interval while the cubic through two nodes on each side misses one between.
+
+    A value that turns often within a step, such as sin(40 t), would be seen at too few moments.
+    """
+    for _ in range(FINER):
+        if not _misses(times, np.array(values)):
+            break
+        middles = (times[1:] + times[:-1]) / 2
+        places = np.arange(1, len(times))
+        values = np.insert(values, places, [value(t) for t in middles.tolist()]).tolist()
+        times = np.insert(times, places, middles)
+    return times, values
+
+
+def _misses(t: Array, values: Array) -> bool:
+    """Say whether a node lies far from the cubic through its four neighbours, beside the range of the values."""
+    spread = np.ptp(values)
+    if not 0 < spread < np.inf:
+        return False
+    t, divided = (t - t[0]) / (t[-1] - t[0]), values
+    for order in range(1, 5):
+        divided = np.diff(divided) / (t[order:] - t[:-order])
+    # the fourth divided difference of five nodes, times the distances of the middle one, is what the cubic misses it by
+    middle, last = t[2:-2], len(t) - 4
+    distances = [middle - t[k : k + last] for k in (0, 1, 3, 4)]
+    return bool((np.abs(divided * np.prod(distances, axis=0)) > SMOOTH * spread).any())
+
+
+def _first(value: Callable[[float], float], low: float, high: float, before: float, end: float) -> float:
+    """Return the first moment in (low, high] at which the value, of sign `before` until then, is 0 or beyond."""
+    at_low = value(low) * before
+    if at_low > 0 and value(high) * before > 0:
+        return high  # it changes sign where w is landed on a kink
+    if end * before < 0 < at_low:
+        return _crossing(value, low, high)
+    if at_low <= 0:
+        return low  # it was nonzero before, at the joint of two pieces
+    while low < (middle := (low + high) / 2) < high:  # it is 0 from somewhere on
+        low, high = (middle, high) if value(middle) * before > 0 else (low, middle)
+    return high
+
+
+def dips(times: Array, values: Array, near: float = NEAR) -> list[int]:
+    """Return the inner nodes, of times and values (n,), at which |value| is least of three and may hide a 0."""
+    before, here, after = np.abs(values[:-2]), np.abs(values[1:-1]), np.abs(values[2:])
+    first, second = np.diff(times)[:-1], np.diff(times)[1:]
+    one = (np.sign(values[:-2]) == np.sign(values[1:-1])) & (np.sign(values[1:-1]) == np.sign(values[2:]))
+    with np.errstate(all="ignore"):  # the parabola through the three
+        falls, rises = (here - before) / first, (after - here) / second
+        curve = (rises - falls) / (first + second)
+        lowest = here - ((falls * second + rises * first) / (first + second)) ** 2 / (4 * curve)
+        bend = curve * (first + second) ** 2 / 2
+    return (np.flatnonzero(one & (here <= before) & (here <= after) & (bend > 0) & (lowest < near * bend)) + 1).tolist()
+
+
+def least(value: Callable[[float], float], low: float, high: float, sign: float) -> float | None:
+    """Return where value, of the given sign at both ends, is 0 or beyond between them; None if nowhere."""
+    found = minimize_scalar(
+        lambda t: sign * value(t), bounds=(low, high), method="bounded", options={"xatol": 1e-9 * (high - low)}
+    )
+    return float(found.x) if found.fun <= 0 else None
+
+
+class Edges:
+    """The edges of a cell, from where the flow enters it: one is met where its margin is below 0 by more than rounding.
+
+    A margin that rounding does not move is met at 0, once it has been more.
+    """
+
+    def __init__(self, margins: Callable[[Array, Array], Array], noise: Callable, a: float, v: Array):
+        self.margins, self.noise = margins, noise
+        self.last = margins(np.array([a]), v[None])[0]
+        self.armed: NDArray[np.bool_] = self.last > noise(v)
+
+    def first(self, times: Array, a: Array, v: Array, state: Callable[[float], State]) -> tuple[float, int] | None:
+        """Return when an edge is met, and which; times (n,), a (n,), v (n, m), of which the first were seen before."""
+        if len(self.last) == 0:
+            return None
+        rows = np.vstack([self.last, self.margins(a[1:], v[1:])])
+        self.last, armed = rows[-1], self.armed
+        odd = ~armed | (rows[1:] <= 0).any(axis=0)
+        valley = (rows[1:-1] <= rows[:-2]) & (rows[1:-1] <= rows[2:])
+        odd |= valley.any(axis=0)
+        if not odd.any():
+            return None
+        met = []
+        for edge in np.flatnonzero(odd).tolist():
+            if (found := self._met(edge, times, rows[:, edge], v, state)) is not None:
+                met.append((found, edge))
+        return min(met) if met else None
+
+    def _met(self, edge: int, times: Array, values: Array, v: Array, state) -> float | None:
+        def value(t: float, more: float = 0.0) -> float:
+            a, at = state(t)
+            return float(self.margins(np.array([a]), at[None])[0, edge]) + more
+
+        lows = set(dips(times, values))
+        for j in range(1, len(times)):
+            here, armed = values[j], self.armed[edge]
+            noise = float(np.broadcast_to(self.noise(v[j]), self.armed.shape)[edge])
+            beyond = lambda t, more=noise: value(t, more)  # noqa: E731
+            if here <= -noise and (armed or noise > 0):
+                return _root(beyond, times[j - 1], times[j])
+            if armed and j in lows:
+                at = least(beyond, times[j - 1], times[j + 1], 1.0)
+                if at is not None:
+                    return _root(beyond, times[j - 1], at)
+            self.armed[edge] |= here > noise
+        return None
+
+
+def _root(value: Callable[[float], float], low: float, high: float) -> float:
+    """Return where the value falls to 0, or the ends where it does so by rounding."""
+    if value(low) <= 0:
+        return float(low)
+    return _crossing(value, low, high) if value(high) < 0 else float(high)
+
+
+def _crossing(value: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a value of opposite signs at its ends crosses 0."""
+    finite = lambda t: float(np.clip(value(t), -1e300, 1e300))  # noqa: E731
+    return float(brentq(finite, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps, maxiter=2000, disp=False))

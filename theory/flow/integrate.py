@@ -1,0 +1,467 @@
+"""Numerical gradient flow: `integrate` on scipy's solvers, each smooth piece of the loss on its own.
+
+A run gives no verdict that it cannot carry: blown-up, unfinished and drifting runs are `undecided`. Where exact
+verdicts exist, use `theory.limit`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.integrate import BDF, DOP853, LSODA, RK23, RK45, Radau
+
+from theory.exact.limits import VERDICTS, verdicts
+from theory.flow.coordinates import Chart
+from theory.flow.events import INSIDE, Edges, Event, Watch, checked
+from theory.flow.units import Units, canonical
+from theory.losses.losses import Independent, Line, Loss, Population, completed, learned_within
+from theory.losses.regions import Cell, Ended, LineSide, Rest, SampleCell, Smooth
+from theory.losses.samples import Masked, Sample
+from theory.validation import Array, finite, known, scalar, whole
+
+SOLVERS = {solver.__name__: solver for solver in (DOP853, RK45, RK23, Radau, BDF, LSODA)}
+METHODS = tuple(SOLVERS)
+LEARNED = 1e-6  # a loss within this share of the loss at a = 0 of the goal has learned; for a population, of 4 times it
+DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2 is not trusted
+KINK = "kink"
+DIED = "w died: it tends to 0 and a to +-sqrt(c)"
+DOUBTFUL = "a passed 0 on a kink, which the flow may have left to either side"
+KNOWN = (Line, Population, Independent, Sample)
+SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below what its tolerance is made for
+# With c > 0, |w| below this share of |a| and of what fits the data with it is 0: its direction has had time to rest.
+GONE = 1e-13
+ASLEEP = 1e-10  # of a balanced neuron: |w| below this share of the start, still falling along a ray, never returns
+LOST = 1e-150  # and below this share in any case: its squares underflow
+AT_ONE_TIME = 200  # kinks met without a step in time, before a run gives up
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A run of the flow; it ends early where an event or a failure ended it.
+
+    t, a : ndarray, shape (n,)
+    w : ndarray, shape (n, d)
+    loss : ndarray, shape (n,)
+    status : `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w came to
+        0, where the flow of a sample may go on in different directions), `failed`
+    message : one sentence
+    drift : float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
+    events : tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or
+        the end of a slide along it
+    verdict : `learns` (the loss came down to the loss's `goal`, with w_1 > 0), `fails`, `separatrix` (d = 1, balanced,
+        a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the exact one
+    """
+
+    t: Array
+    a: Array
+    w: Array
+    loss: Array
+    status: str
+    message: str
+    drift: float
+    events: tuple[tuple[str, float], ...]
+    verdict: str
+
+
+@dataclass
+class _Track:
+    """What a run has gathered: rows (time, a, w), events (name, time), how it ended, and whether that is in doubt."""
+
+    rows: list[tuple[float, float, Array]]
+    events: list[tuple[str, float]] = field(default_factory=list)
+    ended: Ended | None = None
+    cell: Cell | None = None
+    doubtful: bool = False
+
+
+class _Stop(Exception):
+    """The flow cannot be followed any further."""
+
+
+def integrate(
+    loss: Loss,
+    a0: float,
+    w0: ArrayLike,
+    t: ArrayLike,
+    *,
+    method: str = "DOP853",
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    events: Sequence[Event] | Event | None = (),
+    max_evaluations: int = 50_000,
+    exact_balance: bool = True,
+) -> Trajectory:
+    """Integrate the gradient flow of a loss from (a0, w0) at time 0.
+
+    Parameters
+    ----------
+    loss : `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`; see `theory.losses.losses`
+    a0 : float
+    w0 : float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
+    t : float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least 0
+    method : DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
+    rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the start's size, so that small
+        starts keep their digits
+    events : terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
+    max_evaluations : int, gradients to spend before the run counts as failed
+    exact_balance : bool, use that a - sign(a0) |w| never changes sign (see `theory.flow.coordinates`). False integrates
+    (a, w) as
+        they are: a witness that knows the gradient alone, and gives no verdict near the separatrix
+
+    Returns
+    -------
+    Trajectory : a run that fails says so in status and message, and holds the start and what rows the solver gave.
+
+    Raises
+    ------
+    ValueError: shapes that do not match, no numbers, NaN, times that fall or lie below 0, an unknown method, a
+        tolerance that is no number above 0, what is no event, an event whose value is no number.
+
+    Kinks of the loss (w_1 = 0 on the axis w_perp = 0, for a sample w.x_i = 0) are located as events: each piece is
+    integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow slides along kinks
+    whose sides push towards them (`theory.losses.kinks`), and may go through w = 0 (`theory.losses.zero`). Starts with
+    w0 = 0 rest (relu'(0) = 0). Balanced starts, a0 = +-|w0| up to a relative 1e-12, are integrated as such: a = +-|w|
+    is invariant for every loss with a dL/da = w.dL/dw, which is checked, and round-off cannot leave it. Lines,
+    populations and samples are integrated in units of their own data (`theory.flow.units`), so that scale does not
+    matter.
+
+    Source: the gradient flow of section 2; the verdicts and their caution are ours.
+
+    Examples
+    --------
+    >>> from theory.losses.losses import Population
+    >>> run = integrate(Population(2), 0.5, [-0.3, 0.4], [0.0, 60.0])
+    >>> run.verdict, run.w.shape, (run.a * run.w[:, 0]).round(6).tolist()
+    ('learns', (2, 2), [-0.15, 1.0])
+    """
+    loss = completed(loss)
+    a0, w0, times = _checked(loss, a0, w0, t, method, {"rtol": rtol, "atol": atol})
+    events, max_evaluations = checked(events), whole("max_evaluations", max_evaluations, 1)
+    if isinstance(loss, Masked):
+        options = {"method": method, "rtol": rtol, "atol": atol, "max_evaluations": max_evaluations}
+        return _widened(loss, a0, w0, t, events, exact_balance=exact_balance, **options)
+    inner, units = canonical(loss, a0, w0)
+    a0, w0, times, atol = a0 / units.size, w0 / units.size, times * units.clock, atol / units.size
+    size = max(abs(a0), *abs(w0))
+    options = {"rtol": rtol, "atol": max(min(atol, rtol * size), np.finfo(float).tiny)}
+    balances = exact_balance and _is_balanced(inner, a0, w0)
+    run = _Run(inner, units, SOLVERS[method], Chart.of(a0, w0) if balances else Chart.plain(a0), times, options)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # what scipy warns of ends in status and message
+        track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
+        if balances and not all(_is_balanced(inner, a, w) for _, a, w in track.rows):
+            run = replace(run, chart=Chart.plain(a0))
+            track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
+        return _trajectory(loss, run, track)
+
+
+def _is_balanced(loss: Loss, a: float, w: Array) -> bool:
+    """Say whether a dL/da = w.dL/dw there, up to rounding: known for the losses of `theory`, looked at for others."""
+    if type(loss) in KNOWN:
+        return True
+    da, dw = loss.gradient(a, w)
+    parts = np.array([a * da, *-(w * dw)])
+    return bool(abs(parts.sum()) <= 1e-9 * abs(parts).sum())
+
+
+def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options) -> Trajectory:
+    """Follow the survivors alone, and give w its pruned zeros back."""
+
+    def wide(event: Event) -> Event:
+        return replace(event, value=lambda t, a, w: event.value(t, a, loss.widen(w)))
+
+    run = integrate(loss.survivors, a0, w0[loss.mask], t, events=[wide(event) for event in events], **options)
+    verdict = "fails" if run.verdict == "learns" and not loss.mask[0] else run.verdict  # the fit of another input
+    return replace(run, w=loss.widen(run.w), verdict=verdict)
+
+
+def _checked(
+    loss: Loss, a0: float, w0: ArrayLike, t: ArrayLike, method: str, tolerances: dict[str, float]
+) -> tuple[float, Array, Array]:
+    known("method", method, METHODS)
+    for name, value in tolerances.items():
+        found = scalar(value)
+        if found is None or not 0 < found < np.inf:
+            raise ValueError(f"{name} must be a number above 0, got {value!r:.60}: 1e-9 is a good one")
+    a0, w0, t = finite(a0=a0, w0=w0, t=t)
+    if a0.ndim or w0.ndim > 1 or w0.size != loss.d:
+        raise ValueError(f"one start needs a0 a number and w0 of shape ({loss.d},), got {a0.shape} and {w0.shape}")
+    if t.ndim > 1 or t.size == 0 or t.min() < 0 or (np.diff(np.atleast_1d(t)) <= 0).any():
+        raise ValueError(f"t must be a horizon or increasing times, at least 0, got {t}: the flow starts at time 0")
+    return float(a0), w0.reshape(loss.d), t
+
+
+class _Guard:
+    """Stop a run that would hang or overflow."""
+
+    def __init__(self, evaluations: int):
+        self.left = evaluations
+
+    def watched(self, flow: Callable[[Array], Array]) -> Callable[[float, Array], Array]:
+        """Return the right-hand side, guarded."""
+
+        def velocity(_, y):
+            self.left -= 1
+            if self.left < 0:
+                raise _Stop("gave up after max_evaluations: the start is stiff, try method='Radau' or a shorter t")
+            out = flow(y)
+            if not np.isfinite(out).all():
+                raise _Stop("the gradient overflowed in a step: the start is too large for it, try method='Radau'")
+            return out
+
+        return velocity
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same from piece to piece; everything is in the units of the loss."""
+
+    loss: Loss
+    units: Units
+    solver: type
+    chart: Chart
+    times: Array
+    options: dict
+
+
+class _Follower:
+    """Follow the flow from cell to cell to the last time, a terminal event, a failure or its death."""
+
+    def __init__(self, run: _Run, events: Sequence[Event], guard: _Guard):
+        self.run, self.events, self.guard = run, events, guard
+
+    def follow(self, a0: float, w0: Array) -> _Track:
+        """Return what the run gathers from (a0, w0)."""
+        run, r0 = self.run, float(np.hypot.reduce(w0))
+        self.size0 = max(abs(a0), r0)
+        self.may_die = isinstance(run.loss, Population) and a0 * run.loss.aim < 0 and abs(a0) > r0
+        # small beside the tolerance, and beside the w that would fit with so large an a
+        self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
+        track = self.track = _Track([(0.0, a0, w0)])
+        self.watch = Watch([self._in_units(event) for event in self.events], a0, w0)
+        cell, now, a, w = self._start_cell(a0, w0), 0.0, a0, w0
+        end, met = float(np.max(run.times)), 0
+        while track.ended is None and now < end:
+            later, a, w, after = self._piece(cell, now, a, w, end)
+            met = 0 if later > now else met + 1
+            track.cell, now = cell, later
+            if isinstance(after, SampleCell) and not w.any():
+                takes, off = after.off_zero(a)
+                now, w = now + takes, off
+            if isinstance(after, Ended):
+                track.ended = after
+            elif met > AT_ONE_TIME:
+                track.ended = Ended("failed", f"more than {AT_ONE_TIME} kinks met at one time")
+            elif after is not None:
+                cell, track.doubtful = after, track.doubtful or getattr(after, "doubtful", False)
+        return track
+
+    def _start_cell(self, a0: float, w0: Array) -> Cell:
+        if not w0.any():
+            return Rest()
+        line = self.run.loss.line(w0)
+        if line is not None:
+            return LineSide.at(line, 1 if w0[0] > 0 else -1, a0, len(w0))
+        return self.run.loss.cell(a0, w0)
+
+    def _in_units(self, event: Event) -> Event:
+        units, value = self.run.units, event.value
+        if units == Units():
+            return event
+        return replace(event, value=lambda t, a, w: value(t / units.clock, a * units.size, w * units.size))
+
+    def _piece(self, cell: Cell, now: float, a: float, w: Array, end: float):
+        """Follow one cell: return (time, a, w) where it was left, and the next cell, None or what ended the run."""
+        run, chart, v = self.run, self.run.chart, cell.inner(w)
+        radius = float(np.hypot.reduce(v))
+        if (died := self._dies(cell, a, v)) is not None:
+            return now, a, (np.zeros_like(w) if isinstance(died, SampleCell) else w), died
+        y0 = chart.state(a, v)
+        tolerance = chart.tolerance(run.options["rtol"], run.options["atol"], len(y0), radius)
+        fun = self.guard.watched(lambda y: chart.velocity(y, *cell.gradient(*chart.point(y))))
+        least = self._least_radius(cell, radius)
+        edges = Edges(_with_length(cell.margins, least), _with_length(cell.noise, least), a, v)
+        own = len(edges.last) - (least is not None)
+        try:
+            solver = run.solver(fun, 0.0, y0, end - now, rtol=run.options["rtol"], atol=tolerance)
+            while solver.status == "running":
+                message = solver.step()
+                if solver.status == "failed":
+                    raise _Stop(f"the solver stopped: {message}")
+                left = self._step(cell, edges, own, solver, now, end)
+                if left is not None:
+                    return left
+        except (_Stop, ArithmeticError, np.linalg.LinAlgError) as stop:
+            return now, a, w, Ended("failed", str(stop))
+        return end, *self.track.rows[-1][1:], None
+
+    def _step(self, cell: Cell, edges: Edges, own: int, solver, now: float, end: float):
+        """Look at a step of the solver: add its rows and events; return where the cell is left, if it is."""
+        chart, track, start, stop = self.run.chart, self.track, solver.t_old, solver.t
+        dense = None
+
+        def point(t: float) -> tuple[float, Array]:
+            nonlocal dense
+            if t == stop:
+                return chart.point(solver.y)
+            dense = solver.dense_output() if dense is None else dense
+            return chart.point(dense(t))
+
+        def state(t: float) -> tuple[float, Array]:
+            a, v = point(t)
+            return a, cell.outer(v)
+
+        met, landed = None, None
+        if len(edges.last):  # a cell without edges needs no look inside the step
+            times = start + (stop - start) * np.concatenate([[0.0], INSIDE])
+            times[-1] = stop
+            dense = solver.dense_output()
+            met = edges.first(
+                times, *chart.points(np.concatenate([dense(times[:-1]), solver.y[:, None]], axis=1)), point
+            )
+        until = stop if met is None else met[0]
+        a, v = point(until)
+        w, after, name = cell.outer(v), None, None
+        if met is not None and met[1] < own:
+            a, w, after = cell.beyond(met[1], a, v)
+            name, landed = KINK, (a, w)
+        elif met is not None:
+            after = replace(cell, start=v) if isinstance(cell, SampleCell) else Ended("dead", DIED)
+        last = end if until == solver.t_bound else now + until
+        on_kink = landed is not None or (isinstance(cell, SampleCell) and len(cell.sliding) > 0)
+        fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), on_kink)
+        halted = next((one for one in fired if one[1].terminal), None)
+        ending = halted[0] if halted else last
+        self._add_rows(now + start, ending, last, state, now, (a, w))
+        track.events += [(event.name, t) for t, event in fired]
+        if name and not (halted and halted[0] < last):
+            track.events.append((name, last))
+            track.events.sort(key=lambda one: one[1])
+        if halted:
+            if halted[0] < last:
+                a, w = state(halted[0] - now)
+                if track.rows[-1][0] != halted[0]:
+                    track.rows.append((halted[0], a, w))
+            return halted[0], a, w, Ended("stopped", f"event {halted[1].name!r} ended the run")
+        return (last, a, w, after) if met is not None else None
+
+    def _add_rows(self, start: float, end: float, last: float, state, now: float, at_last: tuple[float, Array]) -> None:
+        """Add the rows asked for in (start, end], and the one at `end`."""
+        times, rows = self.run.times, self.track.rows
+        if times.ndim:
+            for t in times[(times > start) & (times <= end)].tolist():
+                if t != end:
+                    rows.append((t, *state(t - now)))
+        rows.append((end, *(at_last if end == last else state(end - now))))
+
+    def _least_radius(self, cell: Cell, radius: float) -> float | None:
+        """Return |w| at which a piece ends: a population's neuron dies there, a sample's needs a finer tolerance."""
+        rtol, atol = self.run.options["rtol"], self.run.options["atol"]
+        if isinstance(cell, SampleCell) and cell.radial is None and radius > 0:
+            return SHRUNK * min(radius, atol / rtol)
+        return self.dead_radius if isinstance(cell, Smooth) and self.may_die else None
+
+    def _dies(self, cell: Cell, a: float, v: Array) -> Cell | Ended | None:
+        """Say what ends a run before its next piece, where w is next to 0."""
+        radius = float(np.hypot.reduce(v))
+        if isinstance(cell, Smooth) and self.may_die and radius <= self.dead_radius:
+            return Ended("dead", DIED)
+        if not isinstance(cell, SampleCell) or radius == 0:
+            return None
+        da, dv = cell.gradient(a, v)
+        if v @ dv <= 0:
+            return None  # w grows
+        if self.run.chart.balanced:
+            size = min(self.size0, np.sqrt(cell.sample.kinks.fit) or np.inf)
+            asleep = radius <= ASLEEP * size and cell.keeps_direction(v)
+            return Ended("dead", DIED) if asleep or radius <= LOST * size else None
+        return cell.through_zero(a, v)[2] if radius <= GONE * cell.sample.kinks.near_zero(a) else None
+
+
+def _with_length(function: Callable, least: float | None) -> Callable:
+    """Return the margins of a cell (or their noise) with that of |w| over `least` as the last one, if there is one."""
+    if least is None:
+        return function
+
+    def margins(a: Array, v: Array) -> Array:
+        length = np.sqrt(np.einsum("...i,...i", v, v)) - least
+        return np.concatenate([function(a, v), length[..., None]], axis=-1)
+
+    def noise(v: Array) -> Array:
+        return np.append(function(v), 0.0)
+
+    return margins if function.__name__ == "margins" else noise
+
+
+def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
+    units = run.units
+    wanted = set(run.times.tolist()) if run.times.ndim else {t for t, _, _ in track.rows}
+    rows = [row for row in track.rows if row[0] in wanted] or track.rows[:1]
+    if track.ended and track.ended.status != "failed" and rows[-1][0] != track.rows[-1][0]:
+        rows.append(track.rows[-1])
+    t, a = np.array([row[0] for row in rows]) / units.clock, np.array([row[1] for row in rows]) * units.size
+    w = np.array([row[2] for row in rows]) * units.size
+    ended = track.ended or Ended("finished", "reached the last time")
+    if track.doubtful:
+        ended = replace(ended, message=f"{ended.message}; {DOUBTFUL}")
+    events = tuple((name, float(time / units.clock)) for name, time in track.events)
+    seen = Trajectory(t, a, w, loss.loss(a, w), ended.status, ended.message, _drift(track.rows), events, "undecided")
+    return replace(seen, verdict=_verdict(loss, run, track, seen))
+
+
+def _drift(rows: list[tuple[float, float, Array]]) -> float:
+    a, w = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
+    size = max(abs(a).max(), abs(w).max()) or 1.0
+    a2, w2 = (a / size) ** 2, ((w / size) ** 2).sum(axis=1)
+    c = a2 - w2
+    scale = a2 + w2 + abs(c[0])
+    return float((abs(c - c[0]) / np.where(scale > 0, scale, 1.0)).max())
+
+
+def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
+    """Say what the run shows, `undecided` where its own errors could have decided it."""
+    (_, a0, w0), aim = track.rows[0], run.loss.aim
+    if (
+        seen.status in ("failed", "undecided")
+        or track.doubtful
+        or seen.drift > DRIFTED
+        or _near_separatrix(run, a0, w0)
+    ):
+        return "undecided"
+    if run.chart.balanced and isinstance(loss, Population | Line) and a0 * aim < 0:
+        return VERDICTS[int(verdicts(a0, w0, run.loss))]  # a = -|w| holds exactly all the way: a never changes sign
+    if aim and seen.loss[-1] < loss.goal + learned_within(loss, LEARNED) and seen.w[-1, 0] > 0:
+        return "learns"
+    return "fails" if _lost(run, track) and not _lost_by_solver(run, w0) else "undecided"
+
+
+def _lost_by_solver(run: _Run, w0: Array) -> bool:
+    """Say whether a part of w on which the flow depends lies below the solver's tolerance."""
+    trusted, sizes = 1e3 * run.options["atol"], [float(np.hypot.reduce(w0))]
+    if run.loss.line(w0) is None:
+        sizes.append(float(np.hypot.reduce(w0[1:])))
+    return any(0 < size <= trusted for size in sizes)
+
+
+def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
+    """Say whether round-off alone could carry a run that does not know of the separatrix over it."""
+    r0, below = float(np.hypot.reduce(w0)), run.loss.line(w0) is not None and w0[0] <= 0
+    trusted = 1e3 * (run.options["rtol"] * r0 + run.options["atol"])
+    return not run.chart.sigma and not below and a0 * run.loss.aim < 0 and abs(abs(a0) - r0) <= trusted
+
+
+def _lost(run: _Run, track: _Track) -> bool:
+    """Say whether the run has come to where nothing can be learned any more."""
+    if track.ended and track.ended.status == "dead":
+        return isinstance(run.loss, Population)
+    line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]
+    if track.cell is None or (isinstance(track.cell, Rest) and track.cell.up_to_rounding):
+        return False
+    da, dw = track.cell.gradient(a, track.cell.inner(w))
+    if da == 0 and not np.any(dw):  # at rest, or no input is active
+        return True
+    return line is not None and w[0] <= 0 and a * line.k_minus >= 0  # from w < 0 the kink is reached for a k- < 0 only

@@ -1,0 +1,188 @@
+"""The kinks of a finite sample, and what the flow does on them.
+
+A row x_i of the sample bends the loss where w.x_i = 0. Rows that share this hyperplane (repeated or collinear ones) are
+one kink, and a row of zeros has none. With z = w.n for the unit normal n of a kink, its rows push by
+
+    F_k = (pull - a square z) n,        one pair (pull, square) for z <= 0 and one for z > 0,
+
+and the flow is a' = w.F, w' = a F with F the sum over the kinks. On a kink z = 0, so that its two sides differ by
+(pull_on - pull_off) n = jump n. Where sign(a) jump < 0 both sides may push towards it: the loss is convex across it,
+and the flow takes the force of least norm among pull_off + theta jump, 0 <= theta <= 1, for all such kinks together.
+Where sign(a) jump > 0 both sides may push away: the flow stays on the side that it came from, from an exact start on
+z <= 0. A slide ends where theta reaches 0 or 1, and where a passes 0: there every push turns round, and the flow leaves
+to z > 0 where theta > 1/2, to which gradient descent goes as its steps tend to 0.
+
+Source: Filippov's solution, which for a gradient flow is the element of least norm of Clarke's subdifferential; the
+joint rule is ours. `theory.compiled.activation_pattern` has the same, compiled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
+
+from theory.validation import Array
+
+SAME = 1e-12  # unit normals that differ by no more are one: rows are rounded
+ON_THE_KINK = 1e-12  # |w.n| below this share of |w| is on the kink: w has been landed there, up to rounding
+QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
+AT_BOUND = 1e-12  # by how much rounding moves theta
+
+
+@dataclass(frozen=True, eq=False)
+class Kinks:
+    """The kinks of a sample of d inputs, K of them.
+
+    normal : ndarray, shape (K, d), of length 1
+    pull, square : ndarray, shape (2, K): on the sides z <= 0 and z > 0, the means over all rows of the sample of
+        phi' y (x.n) and of (phi' x.n)^2
+    """
+
+    normal: Array
+    pull: Array
+    square: Array
+
+    @classmethod
+    def of(cls, x: Array, y: Array, slope: float) -> Kinks:
+        """Return the kinks of rows x, shape (n, d), with targets y, shape (n,), for the slope of phi at z < 0."""
+        scale = np.abs(x).max(axis=1)
+        rows = scale > 0
+        unit = x[rows] / scale[rows, None]
+        length = np.sqrt(np.einsum("ij,ij->i", unit, unit))
+        unit, length = unit / length[:, None], scale[rows] * length
+        which, sign, first = _joined(unit)
+        positive = np.where(sign > 0, 1.0, slope), np.where(sign > 0, slope, 1.0)  # phi' of each row for z > 0, z <= 0
+        pull, square = np.zeros((2, len(first))), np.zeros((2, len(first)))
+        for side, factor in ((1, positive[0]), (0, positive[1])):
+            np.add.at(pull[side], which, factor * y[rows] * (sign * length) / len(x))
+            np.add.at(square[side], which, (factor * length) ** 2 / len(x))
+        return cls(unit[first], pull, square)
+
+    @property
+    def jump(self) -> Array:
+        """By how much the pull of the side z > 0 exceeds the other one's, shape (K,)."""
+        return self.pull[1] - self.pull[0]
+
+    @property
+    def most(self) -> float:
+        """The sum of all pulls, each on the side where it is larger."""
+        return float(np.abs(self.pull).max(axis=0).sum())
+
+    @property
+    def fit(self) -> float:
+        """The size of a |w| that fits the data, up to a factor: what is small beside it is near w = 0."""
+        square = float(self.square.max(axis=0).sum())
+        return self.most / square if square > 0 else 0.0
+
+    def near_zero(self, a: float) -> float:
+        """The size of w, the smaller of |a| and of what fits the data, beside which w is next to 0."""
+        return min(abs(a), self.fit / abs(a)) if a and self.fit else abs(a)
+
+    def force(self, a: float, w: Array, on: NDArray[np.bool_]) -> Array:
+        """Return F, shape (d,), with each kink on the side that `on`, shape (K,), says."""
+        side, every = on.astype(int), np.arange(len(on))
+        return (self.pull[side, every] - a * self.square[side, every] * (self.normal @ w)) @ self.normal
+
+    def cancelling(self, a: float, w: Array, on: NDArray[np.bool_]) -> float:
+        """Return the sum of the sizes of the parts of F: beside it, rounding is what is left where they cancel."""
+        side, every = on.astype(int), np.arange(len(on))
+        return float((np.abs(self.pull[side, every]) + np.abs(a * self.square[side, every] * (self.normal @ w))).sum())
+
+    def near(self, w: Array) -> NDArray[np.intp]:
+        """Return the kinks on which w lies, up to rounding."""
+        return np.flatnonzero(np.abs(self.normal @ w) <= ON_THE_KINK * np.hypot.reduce(w))
+
+    def decided(
+        self, sign: float, a: float, w: Array, on: NDArray[np.bool_], near: NDArray[np.intp]
+    ) -> tuple[NDArray[np.bool_], tuple[int, ...]]:
+        """Return the sides on which the flow goes on from w on the kinks `near`, and along which of them it slides.
+
+        sign : of a, or of what a becomes next where a = 0
+        on : side of each kink, for those of `near` the one that the flow came from (of a slide that ends, goes to)
+        """
+        on, hold, repel = on.copy(), near[sign * self.jump[near] < 0], near[sign * self.jump[near] >= 0]
+        quiet = QUIET * self.cancelling(a, w, on)
+        for _ in range(2 * len(repel) + 1):
+            on[hold] = False
+            force = self.force(a, w, on)
+            theta = self._least(force, hold)
+            slides = (theta > 0) & (theta < 1)
+            push = sign * (self.normal[repel] @ (force + (theta * self.jump[hold]) @ self.normal[hold]))
+            wrong = (push > quiet) & ~on[repel] | (push < -quiet) & on[repel]
+            if not wrong.any():
+                break
+            turned = repel[int(np.where(wrong, np.abs(push), -1.0).argmax())]
+            on[turned] = not on[turned]
+        theta, slides = self._independent(hold, *self._inside(hold, theta, force))
+        on[hold] = theta > 0.5
+        return on, tuple(hold[slides].tolist())
+
+    def _least(self, force: Array, hold: NDArray[np.intp]) -> Array:
+        """Return theta of the kinks `hold` for which |force + sum theta jump n| is least."""
+        if len(hold) == 0:
+            return np.zeros(0)
+        if len(hold) == 1:
+            return np.clip(-(self.normal[hold] @ force) / self.jump[hold], 0.0, 1.0)
+        pushes = self.normal[hold].T * self.jump[hold]
+        size = np.abs(pushes).max()
+        return lsq_linear(pushes / size, -force / size, bounds=(0.0, 1.0), method="bvls", tol=1e-15).x
+
+    def _inside(self, hold: NDArray[np.intp], theta: Array, force: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Return theta, and which kinks slide: their theta lie between 0 and 1 where the slides alone decide them."""
+        theta, slides = theta.copy(), (theta > 0) & (theta < 1)
+        while slides.sum() > 0 and len(hold) > 1:
+            pushes = (self.normal[hold] * self.jump[hold, None]).T
+            alone = -np.linalg.pinv(pushes[:, slides]) @ (force + pushes[:, ~slides] @ theta[~slides])
+            beyond = np.maximum(-alone, alone - 1)
+            worst = int(beyond.argmax())
+            if beyond[worst] <= AT_BOUND:
+                break
+            let_go = np.flatnonzero(slides)[worst]
+            theta[let_go], slides[let_go] = float(alone[worst] > 0.5), False
+        return theta, slides
+
+    def _independent(
+        self, hold: NDArray[np.intp], theta: Array, slides: NDArray[np.bool_]
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """Return theta, and which kinks slide, with independent normals: others hold what these hold already."""
+        theta, slides = theta.copy(), slides.copy()
+        while slides.sum() > 1:
+            pushes = (self.normal[hold[slides]] * self.jump[hold[slides], None]).T
+            _, values, turns = np.linalg.svd(pushes)
+            rank = int((values > 1e-10 * values[0]).sum())
+            if rank == slides.sum():
+                break
+            free, here = turns[-1], theta[slides]  # theta may move along it without a change of the force
+            with np.errstate(divide="ignore", invalid="ignore"):
+                steps = np.where(free > 0, (1 - here) / free, np.where(free < 0, -here / free, np.inf))
+            theta[slides] = np.clip(here + steps.min() * free, 0.0, 1.0)
+            let_go = np.flatnonzero(slides)[int(steps.argmin())]
+            theta[let_go] = round(theta[let_go])
+            slides[let_go] = False
+        return theta, slides
+
+
+def _joined(unit: Array) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
+    """Return which kink each unit vector belongs to, with which sign, and the first vector of each kink."""
+    key = np.abs(unit) @ np.sqrt(np.arange(2.0, unit.shape[1] + 2))  # vectors that are one up to sign share it
+    order = np.argsort(key, kind="stable")
+    which, first = np.full(len(unit), -1, np.intp), []
+    starts = np.flatnonzero(np.diff(key[order], prepend=-np.inf) > 100 * SAME)
+    for block in np.split(order, starts[1:]):  # blocks of candidates, nearly always of one vector
+        for i in block.tolist():
+            for kink in {int(which[j]) for j in block.tolist()} - {-1}:
+                other = unit[first[kink]]
+                if min(np.abs(unit[i] - other).max(), np.abs(unit[i] + other).max()) <= SAME:
+                    which[i] = kink
+                    break
+            else:
+                which[i] = len(first)
+                first.append(i)
+    first = np.array(first, np.intp)
+    # kinks in the order of their first rows, so that the sums have one order
+    rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
+    which, first = rank[which], np.sort(first)
+    return which, np.sign(np.einsum("ij,ij->i", unit, unit[first][which])), first

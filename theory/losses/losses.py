@@ -1,0 +1,297 @@
+"""The losses of the neuron f(x) = a phi(w.x), one interface: the population and one input here, see
+`theory.losses.samples`.
+
+Every loss is half the mean squared error and has
+
+    d                  number of inputs
+    loss(a, w)         shape (...), of a (...) and w (..., d)
+    gradient(a, w)     (dL/da, dL/dw); the flow is its negative
+    goal               the loss of the best fit with the mask and signs of the target: a run that reaches it has learned
+    aim                a number with the sign that a must have for that fit; 0 where there is nothing to learn
+    line(w)            the `Line` on which the flow from w stays, or None: there everything is exact
+    cell(a, w)         the smooth piece of the loss that holds (a, w): see `theory.losses.regions`
+
+A loss of your own needs d, loss and gradient; goal and aim (default 0: no verdict `learns`), line (None) and cell (it
+is smooth) are taken where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need not hold: it is checked.
+
+Methods take NaN as it comes, since they run in the inner loop of `integrate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from theory.losses.formulas import _gradient_1d, _loss_1d, _population_gradient, _population_loss
+from theory.losses.regions import Cell, LineSide, Smooth
+from theory.validation import Array, four_numbers, moment, neuron, number, real, whole
+
+
+class Loss(Protocol):
+    """What `theory.integrate` and `theory.limit` take; the members are described at the head of this file."""
+
+    d: int
+    goal: float
+    aim: float
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw)."""
+
+    def line(self, w: Array) -> Line | None:
+        """Return the `Line` on which the flow from w, shape (d,), stays; None where there is none."""
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the smooth piece that holds (a, w)."""
+
+
+def completed(loss: Loss) -> Loss:
+    """Return the loss with what a loss of the user's own need not have: see the head of this file."""
+    missing = [name for name in ("d", "loss", "gradient") if not hasattr(loss, name)]
+    if missing:
+        raise ValueError(f"a loss needs d, loss(a, w) and gradient(a, w), got {loss!r:.60} without {missing[0]}")
+    masked = hasattr(loss, "survivors")  # a loss of its own, which is followed in its place
+    return loss if masked or all(hasattr(loss, name) for name in ("goal", "aim", "line", "cell")) else _Completed(loss)
+
+
+class _Completed:
+    """A loss of the user's own, smooth everywhere, with nothing known of what there is to learn unless it says so."""
+
+    def __init__(self, inner: Loss):
+        self.inner, self.d, self.loss, self.gradient = inner, inner.d, inner.loss, inner.gradient
+        self.goal, self.aim = getattr(inner, "goal", 0.0), getattr(inner, "aim", 0.0)
+
+    def line(self, w: Array) -> Line | None:
+        """Return the loss's own, or None."""
+        return self.inner.line(w) if hasattr(self.inner, "line") else None
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the loss's own, or the whole space."""
+        return self.inner.cell(a, w) if hasattr(self.inner, "cell") else Smooth(self)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One input (d = 1) of any distribution and any target: two smooth sides, w > 0 and w < 0.
+
+    c_plus, c_minus : float, the second moment that each side sees; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
+        relu; at least 0
+    k_plus, k_minus : float, what a |w| must be to fit the data on each side: 1 and 0 for the target relu(x)
+
+    Raises ValueError for what is no number or a negative moment. Source: section 2 (d = 1); other fits are ours.
+
+    Examples
+    --------
+    >>> Line().loss(2.0, [0.5]).item()
+    0.0
+    >>> Line.leaky(0.1).k_minus  # a leaky unit at w < 0 fits the target best with a < 0
+    -0.19801980198019803
+    """
+
+    c_plus: float = 0.5
+    c_minus: float = 0.5
+    k_plus: float = 1.0
+    k_minus: float = 0.0
+    d = 1
+
+    def __post_init__(self):
+        """Refuse what is no second moment and what is no fit."""
+        for name, value in zip(("c_plus", "c_minus", "k_plus", "k_minus"), four_numbers(*self.numbers), strict=True):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def leaky(cls, slope: float, c_plus: float = 0.5, c_minus: float = 0.5, target: float = 1.0) -> Line:
+        """Return the loss of phi(z) = z for z > 0, slope z for z < 0, and the target `target` phi(x).
+
+        slope : float in [0, 1); ValueError otherwise. Source: ours.
+        """
+        slope, target = slope_of(slope), number("target", target)
+        c_plus, c_minus = moment("c_plus", c_plus), moment("c_minus", c_minus)
+        minus = c_minus + slope**2 * c_plus
+        opposite = -slope * (c_plus + c_minus) / minus if minus > 0 else 0.0
+        return cls(c_plus + slope**2 * c_minus, minus, target, target * opposite)
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """(c_plus, c_minus, k_plus, k_minus)."""
+        return self.c_plus, self.c_minus, self.k_plus, self.k_minus
+
+    @property
+    def goal(self) -> float:
+        """The loss where a w = k_plus, w > 0."""
+        return self.c_minus * self.k_minus**2 / 2
+
+    @property
+    def aim(self) -> float:
+        """The fit on w > 0 times what it weighs, C+ k+; 0 where there is nothing to learn."""
+        return self.c_plus * self.k_plus
+
+    def side(self, sign: int) -> tuple[float, float]:
+        """Return (second moment, fit) of the side w > 0 (sign 1) or w < 0 (sign -1)."""
+        return (self.c_plus, self.k_plus) if sign > 0 else (self.c_minus, self.k_minus)
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., 1)."""
+        return _loss_1d(*_line_point(a, w), *self.numbers)
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., 1)."""
+        da, dw = _gradient_1d(*_line_point(a, w), *self.numbers)
+        return da, dw[..., None]
+
+    def line(self, w: Array) -> Line:
+        """Return this loss."""
+        return self
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the side that w, shape (1,), lies on; w = 0 belongs to w < 0."""
+        return LineSide.at(self, 1 if w[0] > 0 else -1, a)
+
+
+@dataclass(frozen=True)
+class Population:
+    """The population x ~ N(0, I_d) with the target `target` phi(x_1), phi(z) = z for z > 0 and slope z for z < 0.
+
+    d : int, number of inputs, at least 1
+    target : float other than 0; -1 is the target -relu(x_1)
+    slope : float in [0, 1), the slope of a leaky unit (network and target alike); 0 is relu
+
+    Raises ValueError for numbers out of range; d = 3.0 is taken as 3. Source: section 2; target and slope are ours:
+    with phi = (1 - slope) relu + slope id the loss is (1 - slope)^2 L_relu + slope L_linear.
+
+    Examples
+    --------
+    >>> Population(2, target=-1.0).loss(-0.5, [2.0, 0.0]).item()
+    0.0
+    """
+
+    d: int
+    target: float = 1.0
+    slope: float = 0.0
+    goal = 0.0
+
+    @property
+    def aim(self) -> float:
+        """The factor of the target."""
+        return self.target
+
+    def __post_init__(self):
+        """Refuse a dimension that is no whole number of inputs, a target 0 and a slope that is none."""
+        _settle(self, slope=slope_of(self.slope))
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        a, w = self._neuron(a, w)
+        relu = _population_loss(a, w)
+        if self.slope:
+            aw = a[..., None] * w
+            linear = ((aw[..., 0] - 1) ** 2 + (aw[..., 1:] ** 2).sum(axis=-1)) / 2
+            relu = (1 - self.slope) ** 2 * relu + self.slope * linear
+        return self.target**2 * relu
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d); both are 0 at w = 0."""
+        a, w = self._neuron(a, w)
+        da, dw = _population_gradient(a, w)
+        if self.slope:
+            share, residual = (1 - self.slope) ** 2, a[..., None] * w
+            residual[..., 0] -= np.where(w.any(axis=-1), 1.0, 0.0)
+            da = share * da + self.slope * (residual * w).sum(axis=-1)
+            dw = share * dw + self.slope * a[..., None] * residual
+        return self.target * da, self.target**2 * dw
+
+    def line(self, w: Array) -> Line | None:
+        """Return the loss on the w_1 axis if w, shape (d,), lies on it: it never leaves."""
+        return None if w[1:].any() else Line.leaky(self.slope, target=self.target)
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the whole space off the w_1 axis: there the loss is smooth."""
+        return Smooth(self)
+
+    def _neuron(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        a, w = neuron(a, vectors(w, self))
+        return a / self.target if self.target != 1 else a, w  # L = target^2 L_1(a / target, w)
+
+
+@dataclass(frozen=True)
+class Independent:
+    """d Gaussian inputs on which the target relu(z) does not depend: what is left when input 1 is pruned.
+
+    d, target : as in `Population`. Nothing here can learn. Source: ours, E relu(w.x) relu(z) = |w| / (2 pi).
+    """
+
+    d: int
+    target: float = 1.0
+    goal, aim = 0.0, 0.0
+
+    def __post_init__(self):
+        """Refuse a dimension that is no whole number of inputs and a target 0."""
+        _settle(self)
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        a, w = neuron(a, vectors(w, self))
+        ar = a * np.hypot.reduce(w, axis=-1)
+        return ar**2 / 4 - self.target * ar / (2 * np.pi) + self.target**2 / 4
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d); both are 0 at w = 0."""
+        a, w = neuron(a, vectors(w, self))
+        r = np.hypot.reduce(w, axis=-1)
+        pull = a * r / 2 - self.target / (2 * np.pi)
+        return pull * r, (pull * a / np.where(r > 0, r, 1.0))[..., None] * w
+
+    def line(self, w: Array) -> None:
+        """Return None: w keeps its direction, but it has no side of its own."""
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the whole space."""
+        return Smooth(self)
+
+
+def _settle(loss: Population | Independent, **more: float) -> None:
+    """Put what has been checked into a loss: d as int, its numbers as floats."""
+    checked = {"d": whole("d", loss.d, 1), "target": number("target", loss.target), **more}
+    if checked["target"] == 0:
+        raise ValueError("target must not be 0, got 0: it is the factor of relu(x_1), 1 or -1")
+    for name, value in checked.items():
+        object.__setattr__(loss, name, value)
+
+
+def slope_of(slope: float) -> float:
+    """Return the slope of a leaky unit as float; ValueError unless it lies in [0, 1)."""
+    found = number("slope", slope)
+    if not 0 <= found < 1:
+        raise ValueError(f"slope must lie in [0, 1), got {slope}: 0 is relu, 1 would be linear")
+    return found
+
+
+def learned_within(loss: Loss, share: float) -> float:
+    """Return by how much the loss of a run that has learned may exceed the goal: `share` for the target relu(x_1).
+
+    It scales with the data as losses do: `share` of the loss at a = 0 for a sample, and of 4 times that elsewhere,
+    which is 1 for Line() and the population with the target relu(x_1).
+    """
+    from theory.losses.samples import Sample
+
+    dead = float(loss.loss(0.0, np.zeros(loss.d)))
+    return share * dead * (1 if isinstance(loss, Sample) else 4)
+
+
+def _line_point(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+    return real("a", a), real("w", w)[..., 0]
+
+
+def vectors(w: ArrayLike, loss: Loss) -> Array:
+    """Return w, shape (..., d), as floats; ValueError unless it has the inputs of the loss."""
+    w = real("w", w)
+    if w.ndim == 0 or w.shape[-1] != loss.d:
+        raise ValueError(
+            f"w must have shape (..., {loss.d}) for {type(loss).__name__} of {loss.d} inputs, got {w.shape}"
+        )
+    return w

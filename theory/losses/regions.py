@@ -1,0 +1,333 @@
+"""Smooth pieces of a loss: `theory.integrate` follows each on its own smooth extension up to its edge, and lands on it.
+
+A cell has coordinates v of its own, so that what must hold in it (w on the axis, w on the kinks along which it slides)
+holds exactly: `inner` gives v of w, `outer` w of v, |v| = |w|. It gives the gradient of its extension in (a, v);
+`margins` are positive inside and one of them falls to 0 at the edge; `beyond` says where the flow lands and how it goes
+on. What a kink of a sample does is decided in `theory.losses.kinks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theory.losses.formulas import side_gradient
+from theory.losses.kinks import AT_BOUND, ON_THE_KINK, QUIET
+from theory.validation import Array
+
+if TYPE_CHECKING:
+    from theory.losses.losses import Line, Loss
+    from theory.losses.samples import Sample
+
+
+# A slide that ends at a = 0 with theta in (DOUBT, 1 - DOUBT) is left by gradient descent to a side that varies with
+# the phase of its steps, however small: measured on their chatter, z -> z + k theta for z <= 0 and z + k (theta - 1)
+# for z > 0, with k falling by 1 a step from hundreds through 0.
+DOUBT = 0.25
+OFF_ZERO = 1e-9  # |w| at which a solver takes over from w = 0, as a share of |a| or of what fits the data
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The flow goes no further: `status` and `message` as in `theory.flow.integrate.Trajectory`."""
+
+    status: str
+    message: str
+
+
+class Cell(Protocol):
+    """A smooth piece of a loss."""
+
+    def inner(self, w: Array) -> Array:
+        """Return the coordinates v, shape (..., m), of w, shape (..., d)."""
+        return w
+
+    def outer(self, v: Array) -> Array:
+        """Return w, shape (..., d), of v, shape (..., m), without what rounding put beyond an edge."""
+        return v
+
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+        """Return (dL/da, dL/dv), continued smoothly across the edge."""
+
+    def margins(self, a: Array, v: Array) -> Array:
+        """Return how far inside (a, v) lies, shape (..., edges), for a (...) and v (..., m): 0 at an edge."""
+        return np.zeros((*np.shape(a), 0))
+
+    def noise(self, v: Array) -> Array:
+        """Return by how much rounding may move each margin, shape (edges,): so near to 0 its sign says nothing."""
+        return np.zeros(self.margins(np.zeros(1), v[None]).shape[-1])
+
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell | Ended]:
+        """Return (a, w) landed on an edge exactly, and the cell in which the flow goes on, or that it has ended."""
+
+
+@dataclass(frozen=True)
+class Smooth(Cell):
+    """A loss that is smooth where the flow goes."""
+
+    loss: Loss
+
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+        """Return the gradient of the loss."""
+        da, dv = self.loss.gradient(a, v)
+        return da, np.asarray(dv)
+
+
+@dataclass(frozen=True)
+class Rest(Cell):
+    """A point at which the flow rests: both sides of the kink push towards it, or neither pushes.
+
+    up_to_rounding : what moves the flow there is rounding, or cannot be told from it
+    """
+
+    up_to_rounding: bool = False
+
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+        """Return zeros."""
+        return 0.0, np.zeros_like(v)
+
+
+@dataclass(frozen=True)
+class LineSide(Cell):
+    """One side of w = 0 of a `Line`, in the place of the first of d inputs: sign 1 is w > 0, -1 is w < 0.
+
+    pushed : the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could
+        cross
+    """
+
+    line: Line
+    sign: int
+    pushed: bool
+    d: int = 1
+
+    @classmethod
+    def at(cls, line: Line, sign: int, a: float, d: int = 1) -> LineSide:
+        """Return the side for a flow that enters it at a."""
+        return cls(line, sign, line.side(sign)[1] * a < 0, d)
+
+    def inner(self, w: Array) -> Array:
+        """Return w_1."""
+        return w[..., :1]
+
+    def outer(self, v: Array) -> Array:
+        """Return (w_1, 0, ..., 0), not beyond w = 0."""
+        w = np.zeros((*v.shape[:-1], self.d))
+        w[..., :1] = self.sign * np.maximum(self.sign * v, 0.0)
+        return w
+
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+        """Return the gradient of the side's formula, on both sides of w = 0."""
+        da, dw = side_gradient(self.sign, a, v[0], *self.line.side(self.sign))
+        return da, np.array([dw])
+
+    def margins(self, a: Array, v: Array) -> Array:
+        """Return |w| with the sign of being inside."""
+        return self.sign * v if self.pushed else np.zeros((*np.shape(a), 0))
+
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell]:
+        """Land on w = 0; the other side carries on where it pushes w away from 0, else the flow rests."""
+        c, k = self.line.side(-self.sign)
+        on = LineSide.at(self.line, -self.sign, a, self.d) if c * k * a > 0 else Rest()
+        return a, np.zeros(self.d), on
+
+
+@dataclass(frozen=True, eq=False)
+class SampleCell(Cell):
+    """The sides of a sample's kinks, and the kinks along which w slides; v are coordinates along these.
+
+    on : bool ndarray, shape (K,), the side of each kink that does not slide
+    sliding : tuple of int, kinks with w.n = 0 kept; their normals are independent
+    sign : of a, or of what a becomes next
+    start : v at which the flow enters
+    doubtful : a slide has ended at a = 0 where either side may follow
+    """
+
+    sample: Sample
+    on: NDArray[np.bool_]
+    sliding: tuple[int, ...]
+    sign: float
+    start: Array
+    doubtful: bool = False
+
+    @classmethod
+    def at(
+        cls,
+        sample: Sample,
+        a: float,
+        w: Array,
+        on: NDArray[np.bool_] | None = None,
+        near: NDArray[np.intp] | None = None,
+        doubtful: bool = False,
+    ) -> tuple[float, Array, Cell]:
+        """Return (a, w) put on the kinks along which the flow slides from there, and its cell.
+
+        on, near : the sides that the flow comes from, and the kinks on which w lies; as (a, w) has them if not given
+        """
+        kinks = sample.kinks
+        near = kinks.near(w) if near is None else near
+        if on is None:
+            on = kinks.normal @ w > 0
+            on[near] = False  # relu'(0) = 0
+        sign = float(np.sign(a))
+        for _ in range(2):  # what a = 0 becomes depends on the sides, and on itself only where nothing moves
+            sides, sliding = kinks.decided(sign, a, w, on, near)
+            if sign:
+                break
+            sign = float(np.sign(w @ kinks.force(a, w, sides)))
+        basis = _across(kinks.normal[list(sliding)])
+        v = w if basis is None else w @ basis
+        cell = cls(sample, sides, sliding, sign, v, doubtful)
+        return a, cell.outer(v), cell
+
+    @cached_property
+    def basis(self) -> Array | None:
+        """Orthonormal columns, shape (d, m), that span what the sliding kinks leave free; None where nothing slides."""
+        return _across(self.sample.kinks.normal[list(self.sliding)])
+
+    def inner(self, w: Array) -> Array:
+        """Return v."""
+        return w if self.basis is None else w @ self.basis
+
+    def outer(self, v: Array) -> Array:
+        """Return w, on the sliding kinks exactly."""
+        return v if self.basis is None else v @ self.basis.T
+
+    @cached_property
+    def _force(self) -> tuple[Array, Array]:
+        """Pull (m,) and square (m, m) of F = pull - a square v; sliding kinks have no share."""
+        kinks, side, every = self.sample.kinks, self.on.astype(int), np.arange(len(self.on))
+        pull, square = kinks.pull[side, every].copy(), kinks.square[side, every].copy()
+        pull[list(self.sliding)] = square[list(self.sliding)] = 0.0
+        normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
+        summed, size = pull @ normal, np.abs(pull) @ np.abs(normal)
+        summed[np.abs(summed) <= np.finfo(float).eps * len(pull) * size] = 0.0  # rounding, where the parts cancel
+        return summed, (normal * square[:, None]).T @ normal
+
+    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+        """Return the gradient of the piece; along kinks, of what is left on them."""
+        force = self._pushed(a, v)
+        return -float(v @ force), -a * force
+
+    def _pushed(self, a: float, v: Array) -> Array:
+        """Return F, shape (m,)."""
+        pull, square = self._force
+        return pull - a * (square @ v)
+
+    @cached_property
+    def radial(self) -> Array | None:
+        """The direction of v where it can only grow and shrink along it, and reach w = 0; None elsewhere."""
+        radius = float(np.hypot.reduce(self.start))
+        if radius == 0:
+            return None
+        unit = self.start / radius
+        across = self._walls[1] - np.outer(self._walls[1] @ unit, unit)  # what turns the direction: nothing, or kinks
+        return unit if len(across) and np.abs(across).max() <= 1e-10 else None
+
+    @cached_property
+    def _walls(self) -> tuple[NDArray[np.intp], Array]:
+        """The kinks that w may reach, and side * n in the coordinates v, shape (walls, m)."""
+        kinks = self.sample.kinks
+        normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
+        free = np.abs(normal).max(axis=1, initial=0.0) > 1e-10  # others hold as the sliding ones hold
+        free[list(self.sliding)] = False
+        return np.flatnonzero(free), np.where(self.on[free], 1.0, -1.0)[:, None] * normal[free]
+
+    @cached_property
+    def _theta(self) -> tuple[Array, Array]:
+        """Theta of the sliding kinks, which is alpha - (a v) beta: alpha (s,), beta (m, s)."""
+        kinks, s = self.sample.kinks, list(self.sliding)
+        on = self.on.copy()
+        on[s] = False
+        side, every = on.astype(int), np.arange(len(on))
+        turn = np.linalg.pinv(kinks.normal[s].T) / kinks.jump[s][:, None]  # force -> -theta
+        spread = kinks.square[side, every][:, None] * (
+            kinks.normal if self.basis is None else kinks.normal @ self.basis
+        )
+        return -turn @ (kinks.pull[side, every] @ kinks.normal), -(turn @ (kinks.normal.T @ spread)).T
+
+    def margins(self, a: Array, v: Array) -> Array:
+        """Return the distances to the kinks, of theta of the sliding ones to 0 and 1, and of a to 0 while it slides.
+
+        Where w can only shrink along a ray, its length stands for all kinks.
+        """
+        parts = [(v @ self.radial)[..., None] if self.radial is not None else v @ self._walls[1].T]
+        if self.sliding:
+            alpha, beta = self._theta
+            theta = alpha - (a[..., None] * v) @ beta
+            parts += [theta, 1 - theta, self.sign * a[..., None]]
+        return np.concatenate(parts, axis=-1)
+
+    def noise(self, v: Array) -> Array:
+        """Return the share of |w| and of theta that rounding may move."""
+        walls, s = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding)
+        out = np.zeros(walls + (2 * s + 1 if s else 0))
+        out[:walls] = ON_THE_KINK * np.hypot.reduce(v)
+        out[walls : walls + 2 * s] = AT_BOUND
+        return out
+
+    def keeps_direction(self, v: Array) -> bool:
+        """Say whether w, falling along a ray, keeps to it for ever: its slides last while a |w| falls to 0."""
+        return self.radial is not None and bool(((self._theta[0] > 0) & (self._theta[0] < 1)).all())
+
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell | Ended]:
+        """Land on a kink, leave one, or go through w = 0; kinks that meet are decided together."""
+        walls, s, w = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding), self.outer(v)
+        if edge < walls and self.radial is not None:
+            return self.through_zero(a, self.start)
+        kinks, on, doubtful = self.sample.kinks, self.on, False
+        met = kinks.near(w)
+        if edge < walls:
+            wall = self._walls[1][edge]
+            landed = v - (wall @ v) / (wall @ wall) * wall
+            small = OFF_ZERO * min(kinks.near_zero(a), np.hypot.reduce(self.start))
+            if np.hypot.reduce(landed) <= small:  # it comes to 0 in a straight line
+                return self.through_zero(a, -self.sign * self._force[0])
+            w = self.outer(landed)
+            met = np.union1d(met, self._walls[0][edge])
+        elif edge == walls + 2 * s:  # every push turns round: each kink is left to the side on which most of it was
+            if abs(v @ self._force[0]) <= QUIET * kinks.most * np.hypot.reduce(v):  # a only decays
+                return 0.0, w, Rest()
+            theta, a, on = self._theta[0], 0.0, on.copy()
+            on[list(self.sliding)] = theta > 0.5
+            doubtful = bool(((theta > DOUBT) & (theta < 1 - DOUBT)).any())
+        a, w, after = SampleCell.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
+        if a and np.hypot.reduce(after._pushed(a, after.start)) <= QUIET * kinks.cancelling(a, w, after.on):
+            return a, w, Rest(up_to_rounding=True)
+        return a, w, after
+
+    def through_zero(self, a: float, along: Array) -> tuple[float, Array, Cell | Ended]:
+        """Arrive at w = 0 from the direction `along`, shape (m,), and go on where the flow grows from there."""
+        from theory.losses.zero import leave_zero
+
+        u, zero = self.outer(along / np.hypot.reduce(along)), np.zeros(self.sample.d)
+        how, grows = leave_zero(self.sample.kinks, self.sign, u)
+        if how != "grows":
+            return a, zero, Ended(*AT_ZERO[how])
+        return a, zero, SampleCell.at(self.sample, a, OFF_ZERO * self.sample.kinks.near_zero(a) * grows)[2]
+
+    def off_zero(self, a: float) -> tuple[float, Array]:
+        """Return the time in which the flow leaves w = 0 along `start` for a w next to 0, and that w.
+
+        It is so small that what bends its way is below rounding: a solver that started at 0 would not know a direction.
+        """
+        (pull, square), unit = self._force, self.start / np.hypot.reduce(self.start)
+        speed, spread = abs(a) * float(unit @ pull) * self.sign, abs(a) * float(np.abs(square).max(initial=0.0))
+        grown = OFF_ZERO * min(abs(a), abs(speed) / (abs(a) * spread) if spread > 0 else np.inf)
+        return grown / abs(speed), self.outer(grown * unit)
+
+
+AT_ZERO = {
+    "dies": ("dead", "w died: it came to 0, where every push leads back to 0"),
+    "differs": ("undecided", "w came to 0, where the flow may go on in different directions"),
+}
+
+
+def _across(normals: Array) -> Array | None:
+    """Return orthonormal columns that span what is orthogonal to the rows; None for no rows."""
+    if len(normals) == 0:
+        return None
+    return np.linalg.qr(normals.T, mode="complete")[0][:, len(normals) :]

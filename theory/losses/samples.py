@@ -1,0 +1,248 @@
+"""Losses made of data and of other losses: a finite sample, and a loss with pruned inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from theory.losses.kinks import Kinks
+from theory.losses.losses import Independent, Line, Loss, Population, completed, slope_of, vectors
+from theory.losses.regions import Cell, SampleCell, Smooth
+from theory.validation import Array, bits, finite, neuron
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A finite sample: L = 1/(2n) sum_i (a phi(w.x_i) - y_i)^2, smooth in w between the kinks w.x_i = 0.
+
+    x : array_like, shape (n, d), n, d >= 1
+    y : array_like, shape (n,); the target without noise is phi(x[:, 0])
+    slope : float in [0, 1), the slope of phi for w.x < 0; 0 is relu
+
+    Raises ValueError for shapes that do not match, NaN, or a slope out of range. Both arrays are copied and read-only.
+    Source: section 2; slope and `goal` are ours.
+
+    Examples
+    --------
+    >>> sample = Sample([[1.0], [-2.0]], [1.0, 0.0])
+    >>> sample.line(np.array([1.0]))
+    Line(c_plus=0.5, c_minus=2.0, k_plus=1.0, k_minus=0.0)
+    """
+
+    x: Array
+    y: Array
+    slope: float = 0.0
+
+    def __post_init__(self):
+        """Copy, check and freeze the data."""
+        x, y = (np.array(part) for part in finite(x=self.x, y=self.y))
+        if x.ndim != 2 or x.size == 0 or y.shape != x.shape[:1]:
+            raise ValueError(f"x must have shape (n, d) and y (n,), n, d >= 1, got {x.shape} and {y.shape}")
+        x.setflags(write=False), y.setflags(write=False)
+        object.__setattr__(self, "x", x), object.__setattr__(self, "y", y)
+        object.__setattr__(self, "slope", slope_of(self.slope))
+
+    def __reduce__(self):
+        """Let pickle and copy make a sample anew, which freezes its data too."""
+        return type(self), (self.x, self.y, self.slope)
+
+    @property
+    def d(self) -> int:
+        """Number of inputs."""
+        return self.x.shape[1]
+
+    @property
+    def aim(self) -> float:
+        """The fit along input 1, where it is active."""
+        return float(np.maximum(self.x[:, 0], 0) @ self.y)
+
+    @cached_property
+    def goal(self) -> float:
+        """The loss of the best fit by input 1 alone, w_1 > 0: 0 without noise."""
+        z = self._factors(self.x[:, 0]) * self.x[:, 0]
+        square = float(z @ z)
+        return float(((float(z @ self.y) / (square or 1.0) * z - self.y) ** 2).mean() / 2)
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        a, z = self._point(a, w)
+        return ((a[..., None] * self._factors(z) * z - self.y) ** 2).mean(axis=-1) / 2
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d); phi'(0) = slope, and both are 0 at w = 0."""
+        a, z = self._point(a, w)
+        factors = np.where(z.any(axis=-1, keepdims=True), self._factors(z), 0.0)
+        pull = factors * (a[..., None] * factors * z - self.y) / len(self.y)
+        return (pull * z).sum(axis=-1), a[..., None] * (pull @ self.x)
+
+    def line(self, w: Array) -> Line | None:
+        """Return, for d = 1, the same flow as a population's; None for d > 1."""
+        if self.d > 1:
+            return None
+        sides = [self._side(sign) for sign in (1, -1)]
+        return Line(sides[0][0], sides[1][0], sides[0][1], sides[1][1])
+
+    @cached_property
+    def kinks(self) -> Kinks:
+        """The hyperplanes w.x_i = 0 on which the loss bends, repeated and collinear rows joined."""
+        return Kinks.of(self.x, self.y, self.slope)
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the activation pattern at w."""
+        return SampleCell.at(self, a, w)[2]
+
+    def _side(self, sign: int) -> tuple[float, float]:
+        z = self._factors(sign * self.x[:, 0]) * sign * self.x[:, 0]  # phi(w x) / |w|
+        square = float(z @ z)
+        return square / len(z), float(z @ self.y) / square if square > 0 else 0.0
+
+    def _factors(self, z: Array) -> Array:
+        return np.where(z > 0, 1.0, self.slope)
+
+    def _point(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        a, w = neuron(a, vectors(w, self))
+        return a, w @ self.x.T
+
+
+@dataclass(frozen=True, eq=False)
+class Masked:
+    """A loss with pruned inputs: they are zeros of w, take part in nothing and stay zero.
+
+    inner : Population, Independent, Line, Sample or a loss of one's own; the mask of a Masked is joined with this one
+    mask : array_like of bool, shape (d,): True survives; at least one input must
+
+    Raises ValueError for a mask of another shape, of other values than 0 and 1, or without a survivor.
+    Source: section 2, pruning to a mask.
+
+    Examples
+    --------
+    >>> Masked(Population(3), [1, 0, 1]).survivors
+    Population(d=2, target=1.0, slope=0.0)
+    >>> Masked(Population(3), [0, 1, 1]).survivors  # without input 1 nothing can be learned
+    Independent(d=2, target=1.0)
+    """
+
+    inner: Loss
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self):
+        """Check and freeze the mask, joined with that of a masked loss."""
+        mask = bits(self.mask)
+        if mask is None or mask.shape != (self.inner.d,) or not mask.any():
+            raise ValueError(
+                f"mask must hold {self.inner.d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}"
+            )
+        if isinstance(self.inner, Masked):
+            mask &= self.inner.mask
+            object.__setattr__(self, "inner", self.inner.inner)
+        if not mask.any():
+            raise ValueError("the masks leave no input, got masks without a common survivor: keep at least one")
+        mask.setflags(write=False)
+        object.__setattr__(self, "mask", mask)
+
+    def __reduce__(self):
+        """Let pickle and copy make a masked loss anew, which freezes its mask too."""
+        return type(self), (self.inner, self.mask)
+
+    @property
+    def d(self) -> int:
+        """Number of inputs, pruned ones included."""
+        return self.inner.d
+
+    @cached_property
+    def survivors(self) -> Loss:
+        """The loss of the surviving inputs alone, d = how many they are."""
+        inner, kept = self.inner, self.mask
+        if isinstance(inner, Sample):
+            return Sample(inner.x[:, kept], inner.y, inner.slope)
+        if isinstance(inner, Population) and not kept[0]:
+            return self._without_input_1()
+        if kept.all():
+            return inner
+        own = type(inner) not in (Population, Independent)
+        return Restricted(inner, kept) if own else type(inner)(int(kept.sum()), *_settings(inner))
+
+    def _without_input_1(self) -> Independent:
+        if self.inner.slope:
+            raise ValueError(f"a mask without input 1 is known for slope 0 only, got {self.inner.slope}: keep input 1")
+        return Independent(int(self.mask.sum()), self.inner.target)
+
+    @property
+    def goal(self) -> float:
+        """The goal of the surviving inputs' loss."""
+        return self.survivors.goal
+
+    @property
+    def aim(self) -> float:
+        """The aim of the surviving inputs' loss; 0 without input 1: nothing is left to learn."""
+        return self.survivors.aim if self.mask[0] else 0.0
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d); pruned entries of w are not read."""
+        return self.survivors.loss(a, vectors(w, self)[..., self.mask])
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw); dL/dw is 0 at pruned inputs."""
+        da, kept = self.survivors.gradient(a, vectors(w, self)[..., self.mask])
+        return da, self.widen(kept)
+
+    def widen(self, kept: Array) -> Array:
+        """Return w, shape (..., d), from its surviving entries, zeros elsewhere."""
+        w = np.zeros((*kept.shape[:-1], self.d))
+        w[..., self.mask] = kept
+        return w
+
+
+@dataclass(frozen=True, eq=False)
+class Restricted:
+    """A loss of the user's own on the inputs that a mask leaves, the others being 0; what it has, on those.
+
+    inner : the loss; kept : bool ndarray, shape (inner.d,)
+    """
+
+    inner: Loss
+    kept: NDArray[np.bool_]
+
+    @property
+    def d(self) -> int:
+        """Number of inputs kept."""
+        return int(self.kept.sum())
+
+    @property
+    def goal(self) -> float:
+        """The goal of the loss."""
+        return completed(self.inner).goal
+
+    @property
+    def aim(self) -> float:
+        """The aim of the loss."""
+        return completed(self.inner).aim
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        return self.inner.loss(a, self._wide(w))
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d)."""
+        da, dw = self.inner.gradient(a, self._wide(w))
+        return da, np.asarray(dw)[..., self.kept]
+
+    def line(self, w: Array) -> None:
+        """Return None: nothing is known of it."""
+
+    def cell(self, a: float, w: Array) -> Cell:
+        """Return the whole space."""
+        return Smooth(self)
+
+    def _wide(self, w: ArrayLike) -> Array:
+        w = np.asarray(w, float)
+        wide = np.zeros((*w.shape[:-1], len(self.kept)))
+        wide[..., self.kept] = w
+        return wide
+
+
+def _settings(loss: Population | Independent) -> tuple[float, ...]:
+    return (loss.target, loss.slope) if isinstance(loss, Population) else (loss.target,)

@@ -1,0 +1,1 @@
+"""Phase planes: their curves, equilibria and level sets."""

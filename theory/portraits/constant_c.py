@@ -1,0 +1,132 @@
+"""The planes of d > 1 inputs at constant c = a^2 - |w|^2: (r, theta) where c >= 0, (a, theta) where c < 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theory.exact.limits import verdicts
+from theory.extensions.learning_times import time_to_learn
+from theory.flow.slices import Slice
+from theory.portraits.curves import POINTS, Curve, EquilibriumSet, PhasePlane, span, within
+from theory.validation import Array, number, sign_of
+
+SIDE = "it says whether to look at a > 0 or at a < 0"
+
+
+def balanced(extent: float, grid: int, tolerance: float, sign_a: int = 1) -> PhasePlane:
+    """Return the plane (r, theta) of balanced starts a = sign_a r, d > 1; see `theory.phase_plane`."""
+    sign = sign_of("sign_a", sign_a, SIDE)
+    return _plane("balanced", extent, grid, tolerance, Slice(0.0, float(sign)), {"sign_a": sign})
+
+
+def slice_at(extent: float, grid: int, tolerance: float, c: float = 1.0, sign_a: int = 1) -> PhasePlane:
+    """Return the plane of starts with a^2 - |w|^2 = c, d > 1; see `theory.phase_plane`."""
+    c, sign = number("c", c), sign_of("sign_a", sign_a, SIDE)
+    if c < 0 and sign < 0:
+        raise ValueError(
+            f"sign_a has no meaning where c < 0, got -1 at c = {c:g}: the plane holds both signs, leave it out"
+        )
+    if 0 < abs(c) <= 1e-11 * extent**2:
+        raise ValueError(f"c must be 0 or more than rounding, got {c:g}: pass 0 or a smaller extent than {extent:g}")
+    said = {"c": c} | ({"sign_a": sign} if c >= 0 else {})
+    return _plane("slice", extent, grid, tolerance, Slice(c, float(sign)), said)
+
+
+def _plane(name: str, extent: float, grid: int, tolerance: float, flow: Slice, parameters: dict) -> PhasePlane:
+    first, low = ("a", -extent) if flow.c < 0 else ("r", 0.0)
+    x, theta = span(low, extent, grid), span(0, np.pi, grid)
+    xs, psi = np.meshgrid(x, np.pi - theta)
+    a, r = flow.neuron(xs)
+    w = np.stack([-r * np.cos(psi), r * np.sin(psi)], axis=-1)  # exactly 0 on the ray -e_1, as sin(theta) is not
+    field_x, turn = flow.velocity(xs, psi)
+    return PhasePlane(
+        name=name,
+        about=_about(flow),
+        parameters=parameters,
+        coordinates=(first, "theta"),
+        x=x,
+        y=theta,
+        field_x=np.where(r > 0, field_x, np.where(flow.c == 0, 0.0, np.nan)),
+        field_y=0.0 - turn,
+        verdict=verdicts(a, w),
+        time_to_learn=time_to_learn(a, w, tolerance),
+        tolerance=float(tolerance),
+        curves=tuple(_curves(flow, first, low, extent)),
+        equilibria=within((_target(flow, first) if _learns(flow) else []) + _origin(flow), low, extent),
+    )
+
+
+def _learns(flow: Slice) -> bool:
+    """Return whether everything but the ray -e_1 learns; otherwise nothing does."""
+    return flow.c < 0 or flow.sign_a > 0
+
+
+def _about(flow: Slice) -> str:
+    if flow.c < 0:
+        return f"d > 1 inputs, c = {flow.c:g}"
+    sheet = "a > 0" if flow.sign_a > 0 else "a < 0"
+    return f"d > 1 inputs, balanced, {sheet}" if flow.c == 0 else f"d > 1 inputs, c = {flow.c:g}, {sheet}"
+
+
+def _curves(flow: Slice, first: str, low: float, extent: float) -> list[Curve]:
+    x, theta = span(low, extent), span(0, np.pi)
+    edges = {"theta = 0": _upright(x, 0.0), "theta = pi": _upright(x, np.pi)}
+    past = slice(1, None) if flow.c > 0 else slice(None)  # at r = 0 theta has no speed
+    curves = [Curve("theta' = 0", "nullcline", edge[past]) for edge in edges.values()]
+    curves += [Curve(f"{first}' = 0", "nullcline", stretch) for stretch in _still(flow, theta, extent)]
+    if flow.c < 0:
+        line = np.stack([np.zeros(POINTS), theta], axis=1)
+        curves += [Curve("theta' = 0", "nullcline", line), Curve("a = 0", "switching", line)]
+    curves += [
+        Curve("w_1 = 0", "switching", _upright(x, np.pi / 2)),
+        Curve("theta = 0", "invariant", edges["theta = 0"]),
+    ]
+    curves.append(Curve("theta = pi", "separatrix" if _learns(flow) else "invariant", edges["theta = pi"]))
+    if _learns(flow):
+        corners = np.array([(low, 0), (extent, 0), (extent, np.pi), (low, np.pi)], float)
+        curves.append(Curve("learns", "basin", corners))
+    return curves
+
+
+def _upright(x: Array, theta: float) -> Array:
+    return np.stack([x, np.full(x.shape, theta)], axis=1)
+
+
+def _still(flow: Slice, theta: Array, extent: float) -> list[Array]:
+    """Return the stretches on which x' = 0."""
+    stretches = []
+    if _learns(flow):
+        x = flow.nullcline(np.pi - theta)  # it falls as theta grows
+        stretches.append(np.stack([x, theta], axis=1)[x <= extent])
+    if flow.c == 0:
+        stretches.append(np.stack([np.zeros(POINTS), theta], axis=1))
+    return [stretch for stretch in stretches if len(stretch)]
+
+
+def _target(flow: Slice, first: str) -> list[EquilibriumSet]:
+    x = flow.nullcline(np.pi)
+    a, _ = flow.neuron(x)
+    rates = np.array([[-np.hypot(2, flow.c) / 2, -a * a / 2]])
+    return [EquilibriumSet("target, a r = 1", np.array([[x, 0.0]]), (first, "theta"), rates, "stable")]
+
+
+def _origin(flow: Slice) -> list[EquilibriumSet]:
+    """Return the sets where w = 0 (c >= 0, blown up: one point for every theta) or where w dies on -e_1 (c < 0)."""
+    c, sign, ends = flow.c, flow.sign_a, np.array([[0.0, 0.0], [0.0, np.pi]])
+    if c < 0:
+        # psi' = psi^5 / (6 pi^2 |c|) on the slow manifold: it repels
+        rates = np.array([[c / 2, 0.0]])
+        return [EquilibriumSet("a = 0, w on -e_1", ends[1:], ("a", "theta"), rates, "saddle")]
+    corner = "saddle" if sign > 0 else "stable"
+    if c == 0:
+        rates, names = np.array([[sign / 2, -sign / 2]]), ("r", "theta")
+        return [
+            EquilibriumSet("origin along e_1", ends[:1], names, rates, "saddle"),
+            EquilibriumSet("origin along -e_1", ends[1:], names, np.zeros((1, 2)), corner),
+        ]
+    edge = np.stack([np.zeros(POINTS), span(0, np.pi)], axis=1)[:-1]
+    speed = np.full((len(edge), 1), np.nan)
+    return [
+        EquilibriumSet("w = 0", edge, ("from r > 0",), speed, "unstable" if sign > 0 else "stable"),
+        EquilibriumSet("w = 0 along -e_1", ends[1:], ("r", "theta"), np.array([[-c / 2, 0.0]]), corner),
+    ]

@@ -1,0 +1,112 @@
+"""What a phase plane consists of: curves, sets of equilibria, and the plane itself. Data only, no drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from theory.losses.formulas import split
+from theory.validation import Array, finite, neuron
+
+KINDS = ("nullcline", "separatrix", "kink", "switching", "invariant", "basin", "level")
+STABILITIES = ("stable", "half-stable", "saddle", "unstable")
+POINTS = 201  # of a curve
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A curve of a phase plane in one stretch.
+
+    name : what holds on it, such as "a' = 0"; stretches of one set share it
+    kind : one of `theory.portraits.curves.KINDS`. `separatrix`: the stable set of a saddle, a boundary of the basin;
+        `kink`: the field jumps there, and nothing crosses it; `switching`: a or w_1 changes its sign; `invariant`: a
+        start on it stays on it; `basin`: a polygon around the starts that learn; `level`: constant c = a^2 - |w|^2
+    points : ndarray, shape (m, 2), columns as the plane's coordinates
+    """
+
+    name: str
+    kind: str
+    points: Array
+
+
+@dataclass(frozen=True, eq=False)
+class EquilibriumSet:
+    """Points at which the flow rests, all of one stability.
+
+    points : ndarray, shape (m, 2)
+    directions : what each eigenvalue belongs to
+    eigenvalues : ndarray, shape (m, k), of the Jacobian of the flow; 0 along a curve of equilibria. NaN where the field
+        jumps, so that there is none: its neighbours come or leave at finite speed
+    stability : `stable`, `half-stable` (attracts from one side, repels to the other), `saddle` or `unstable`; where an
+        eigenvalue across is 0, decided by the terms of higher order
+    """
+
+    name: str
+    points: Array
+    directions: tuple[str, ...]
+    eigenvalues: Array
+    stability: str
+
+
+@dataclass(frozen=True, eq=False)
+class PhasePlane:
+    """What a phase portrait shows; rows of the arrays follow y, columns x.
+
+    name, about : the plane's name in `theory.portraits.planes.PLANES`, and a few words on it
+    parameters : dict that JSON can hold
+    coordinates : names of x and y: a, w, r or theta
+    x, y : ndarray, shapes (n,)
+    field_x, field_y : ndarray, shape (n, n): (x', y'), NaN where r = 0 leaves theta without a speed
+    verdict : int8 ndarray, shape (n, n), codes of `theory.verdicts`
+    time_to_learn : ndarray, shape (n, n): first time at which the loss is at `tolerance`, NaN where it never is
+    curves : tuple of Curve
+    equilibria : tuple of EquilibriumSet
+    """
+
+    name: str
+    about: str
+    parameters: dict[str, Any]
+    coordinates: tuple[str, str]
+    x: Array
+    y: Array
+    field_x: Array
+    field_y: Array
+    verdict: NDArray[np.int8]
+    time_to_learn: Array
+    tolerance: float
+    curves: tuple[Curve, ...]
+    equilibria: tuple[EquilibriumSet, ...]
+
+    def path(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return a trajectory's points in this plane, shape (m, 2).
+
+        a : array_like, shape (m,)
+        w : array_like, shape (m, d), or (m,) for one input
+
+        Raises ValueError for shapes that do not match.
+        """
+        (w,) = finite(w=w)
+        a, w = neuron(a, w[:, None] if w.ndim == 1 else w)
+        along, across, r = split(w)
+        all_of_them = {"a": a, "w": along, "r": r, "theta": np.arctan2(across, along)}
+        return np.stack([all_of_them[name] for name in self.coordinates], axis=1)
+
+
+def span(low: float, high: float, count: int = POINTS) -> Array:
+    """Return evenly spaced values from low to high; those of an axis around 0 are exact negatives of one another."""
+    half = np.linspace(low, high, count)
+    return (half - half[::-1]) / 2 if low == -high else half
+
+
+def within(sets: Sequence[EquilibriumSet], low: float, high: float) -> tuple[EquilibriumSet, ...]:
+    """Return the sets with only the points whose x lies from low to high; sets without one are left out."""
+    out = []
+    for found in sets:
+        there = (found.points[:, 0] >= low) & (found.points[:, 0] <= high)
+        if there.any():
+            out.append(replace(found, points=found.points[there], eigenvalues=found.eigenvalues[there]))
+    return tuple(out)
