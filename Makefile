@@ -27,7 +27,7 @@ test: $(READY)
 
 # the theory under another BLAS kernel than this processor's own: its results hold on both
 test-kernel: $(READY)
-	if kernel=$$($(PY) tests/support/kernels.py); then \
+	if kernel=$$($(PY) -m tests.support.kernels); then \
 	OMP_NUM_THREADS=1 OPENBLAS_CORETYPE=$$kernel $(PY) -m pytest --numprocesses auto tests/theory; fi
 
 $(BENCH_READY): $(READY)
@@ -36,11 +36,11 @@ $(BENCH_READY): $(READY)
 
 # speed, memory and accuracy beside the peers, which only this target installs
 bench: $(BENCH_READY)
-	$(PY) tests/bench/benchmark.py
+	$(PY) -m tests.bench.benchmark
 
 # the long tier of reliability: random kills, a soak of resumes, edited files, two baselines
 torture: $(READY)
-	OMP_NUM_THREADS=1 $(PY) tests/torture/torture.py
+	OMP_NUM_THREADS=1 $(PY) -m tests.torture.torture
 
 lint: $(READY)
 	$(PY) -m ruff check .

@@ -1,6 +1,7 @@
-import processes
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support import processes
 
 # however slow or busy a machine is, no property test fails for it
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

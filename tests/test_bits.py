@@ -2,9 +2,10 @@
 
 import json
 
-import bits
 import numpy as np
 import pytest
+
+from tests.support import bits
 
 RECORD = json.loads(bits.RECORD.read_text())
 

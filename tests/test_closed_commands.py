@@ -3,11 +3,11 @@
 import os
 
 import pytest
-import synthetic
-from closed_folders import closed, open_folder
 
 import paper_repro
 from empirics.runs import levels  # noqa: F401  what commands load late must be there before folders are closed to this user
+from tests.empirics.closed_folders import closed, open_folder
+from tests.figures import synthetic
 
 NOWHERE = "is a link that leads nowhere"
 

@@ -3,9 +3,9 @@
 import sys
 
 import pytest
-from processes import run
 
 import paper_repro
+from tests.support.processes import run
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -10,13 +10,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from processes import Popen, finish, start
-from waiting import wait_for
 
 import paper_repro
 from empirics.execution import interrupts, workers
+from tests import ROOT
+from tests.support.processes import Popen, finish, start
+from tests.support.waiting import wait_for
 
-PROGRAM = [sys.executable, str(Path(__file__).parents[1] / "paper_repro.py")]
+PROGRAM = [sys.executable, str(ROOT / "paper_repro.py")]
 # a step takes a good part of a second: whoever does not wait for the worker loses its epoch
 SLOW = ["train", "--arms", "lrr", "--model", "resnet8", "--width", "64", "--images-per-class", "100", "--batch-size",
         "500", "--epochs", "200", "--levels", "2", "--seeds", "0", "--workers", "1"]  # fmt: skip

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import CompletedProcess, finish, run, start
-from waiting import wait_for
 
 import paper_repro
+from tests import ROOT
+from tests.support.processes import CompletedProcess, finish, run, start
+from tests.support.waiting import wait_for
 
-ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, str(ROOT / "paper_repro.py")]
 TINY = ["--model", "resnet8", "--width", "4", "--levels", "3", "--epochs", "2", "--seeds", "0"]
 

@@ -1,9 +1,9 @@
 """Figures from results that can only be read, such as a colleague's, into a folder of one's own."""
 
 import pytest
-from closed_folders import closed, open_folder
 
 import paper_repro
+from tests.empirics.closed_folders import closed, open_folder
 
 TINY = ["train", "--arms", "imp", "lrr", "--model", "resnet8", "--width", "4", "--images-per-class", "20",
         "--batch-size", "32", "--epochs", "2", "--levels", "2", "--seeds", "0", "--workers", "1"]  # fmt: skip

@@ -4,12 +4,12 @@ import os
 import re
 import shlex
 import sys
-from pathlib import Path
 
 import pytest
-from processes import run
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+from tests.support.processes import run
+
 TEXT = (ROOT / "README.md").read_text()
 
 

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import PROC, Popen, children, finish, run, start
-from waiting import wait_for
 
-COMMAND = [sys.executable, str(Path(__file__).parents[1] / "paper_repro.py"), "train", "--preset", "quick"]
+from tests import ROOT
+from tests.support.processes import PROC, Popen, children, finish, run, start
+from tests.support.waiting import wait_for
+
+COMMAND = [sys.executable, str(ROOT / "paper_repro.py"), "train", "--preset", "quick"]
 # a step takes a good part of a second: whoever does not wait for the worker loses its epoch
 SLOW = ["--arms", "lrr", "--model", "resnet8", "--width", "64", "--images-per-class", "100", "--batch-size", "500",
         "--epochs", "200", "--levels", "2", "--seeds", "0", "--workers", "1"]  # fmt: skip

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import finish, run, start
 
 import paper_repro
 from empirics.terminal import READABLE, usable_streams
+from tests import ROOT
+from tests.support.processes import finish, run, start
 
-ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, str(ROOT / "paper_repro.py")]
 REFERENCE = sorted((ROOT / "figures/reference/quick").glob("*.json"))
 TINY = ["train", "--model", "resnet8", "--width", "4", "--levels", "2", "--epochs", "2", "--seeds", "0",

@@ -1,6 +1,6 @@
 """Speed, memory and accuracy beside the peers, on one core: `make bench` runs this and prints its tables.
 
-python tests/bench/benchmark.py [speed] [memory] [accuracy] [theorems] [training] [checkpoints]     without a name all
+python -m tests.bench.benchmark [speed] [memory] [accuracy] [theorems] [training] [checkpoints]     without a name all
 """
 
 from __future__ import annotations
@@ -10,21 +10,18 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 
 if __name__ == "__main__":  # before numpy is loaded: one thread and one core for everybody, ours and theirs
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-    sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-import accuracy
 import numpy as np
-import peers
 
 import theory
+from tests.bench import accuracy, peers
 from theory.sampling import STARTS
 
 T, D = 50.0, 10
@@ -122,14 +119,14 @@ def theorems() -> None:
 
 def networks() -> None:
     """Print the speed of training networks beside the field's usual loop."""
-    import training
+    from tests.bench import training
 
     training.report()
 
 
 def checkpoints() -> None:
     """Print what checkpoints cost within a level."""
-    import checkpointing
+    from tests.bench import checkpointing
 
     checkpointing.report()
 

@@ -1,7 +1,7 @@
 import pytest
-from tiny_runs import clip
 
 from empirics.data import datasets
+from tests.empirics.tiny_runs import clip
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import run
 
 from empirics.commit import LEADS_ELSEWHERE, READS_OTHERWISE, commit_of
+from tests.support.processes import run
 
 NOBODY = {"commit": None, "dirty": None}
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")

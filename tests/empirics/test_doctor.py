@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import lab_in, run_arms
 
 from empirics import doctor
 from empirics.config import ConfigError, RunConfig, config_hash
@@ -13,6 +12,7 @@ from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.files import json_bytes, sealed
 from empirics.storage.run_folder import WEIGHTS, RunFolder
 from empirics.studies.records import sealed_json
+from tests.empirics.tiny_runs import lab_in, run_arms
 
 
 @pytest.fixture(scope="module")

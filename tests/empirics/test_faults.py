@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import arm, lab_in, run_arms
 from torch import nn
 from torch.nn import functional as F
 
@@ -29,6 +28,7 @@ from empirics.runs.context import initial_network, new_trial, state_of
 from empirics.runs.mask_sources import load_masks
 from empirics.storage import run_folder
 from empirics.storage.run_folder import INITIAL, WEIGHTS, RunFolder, StoreError
+from tests.empirics.tiny_runs import arm, lab_in, run_arms
 
 LOUD = (AssertionError, pytest.fail.Exception)
 
@@ -602,7 +602,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-# Every fault that was found in the field's code, one by one; those of how code is laid out are in tests/test_house.py.
+# Every fault that was found in the field's code, one by one; those of the layout are in tests/test_architecture.py.
 LISTED = (
     "pruned weights revived by momentum",
     "pruned weights revived by weight decay",

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import synthetic
 
 from figures.results.network import ArmRun, MaskTaken, Records, StudyResults
+from tests.figures import synthetic
 
 SEEDS = range(6)
 LEADS = {

@@ -1,26 +1,21 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
-import synthetic_variations
 
-_SPEC = importlib.util.spec_from_file_location("figures_synthetic", Path(__file__).with_name("synthetic.py"))
-_SYNTHETIC = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_SYNTHETIC)
+from tests.figures import synthetic as made_up
+from tests.figures import synthetic_variations
 
 
 @pytest.fixture(scope="session")
 def synthetic():
     """The generator of made-up results."""
-    return _SYNTHETIC
+    return made_up
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """A results folder: theory, one complete study on digits, and its variations; tests must not write into it."""
     root = tmp_path_factory.mktemp("results")
-    _SYNTHETIC.theory(root)
-    _SYNTHETIC.study(root)
+    made_up.theory(root)
+    made_up.study(root)
     synthetic_variations.everything(root)
     return root
 

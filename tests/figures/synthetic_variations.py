@@ -7,7 +7,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import synthetic
+
+from tests.figures import synthetic
 
 BASE_LEAD = 3.0  # points of LRR over IMP at the lowest density, at the settings that all variations have in common
 COMMON = {"model": "resnet8"}

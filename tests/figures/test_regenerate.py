@@ -2,16 +2,15 @@ import json
 import os
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
-from processes import run
 
 from figures.catalogue import FIGURES
 from figures.provenance.explain import UnknownPicture
 from figures.regenerate import explain, regenerate
+from tests import ROOT
+from tests.support.processes import run
 
-ROOT = Path(__file__).parents[2]
 PROVENANCE = {
     "versions": {"python": "3.11"},
     "git": {"commit": "c" * 40, "dirty": True},

@@ -4,7 +4,7 @@ Code may be moved and renamed as long as these stay. The processor, the librarie
 all is computed with what any x86-64 processor can do, and beside it a probe, which is made by the libraries alone.
 Where the probe has other bits than the recorded one, nothing can be said of ours.
 
-python tests/support/bits.py theory|empirics|probe     prints one part as JSON; `record` writes tests/golden/bits.json
+python -m tests.support.bits theory|empirics|probe     prints one part as JSON; `record` writes tests/golden/bits.json
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 RECORD = ROOT / "tests/golden/bits.json"
 PARTS = ("theory", "empirics")
 # what differs from run to run, or says where and by which code a level was made
@@ -162,12 +163,12 @@ def empirics() -> dict[str, str]:
     """
     import torch
     from PIL import Image
-    from tiny_runs import clip, lab_in, run_arms
 
     from empirics import models, seeding
     from empirics.data import augmentation, crops, datasets
     from empirics.provenance import prepare
     from empirics.studies import arms
+    from tests.empirics.tiny_runs import clip, lab_in, run_arms
 
     prepare("cpu", threads=1)
     found: dict[str, str] = {}
@@ -250,16 +251,16 @@ def probe() -> dict[str, str]:
 
 def made(part: str) -> dict[str, str]:
     """Return a part, computed by a process of its own with the portable settings."""
-    from processes import run
+    from tests.support.processes import run
 
-    command = [sys.executable, str(Path(__file__)), part]
+    command = [sys.executable, "-m", "tests.support.bits", part]
     done = run(
         command,
         cwd=ROOT,
         env={
             **os.environ,
             **portable(),
-            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests/support", ROOT / "tests/empirics"))),
+            "PYTHONPATH": str(ROOT),
         },
         check=True,
     )

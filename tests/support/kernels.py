@@ -1,6 +1,6 @@
 """Another BLAS kernel than this machine's own: results that hold on one alone are none.
 
-python tests/support/kernels.py     prints its name, for OPENBLAS_CORETYPE, or why there is none to stderr
+python -m tests.support.kernels     prints its name, for OPENBLAS_CORETYPE, or why there is none to stderr
 """
 
 import os

@@ -3,7 +3,7 @@
 Whatever a test starts carries a mark in its environment, and hands it on to whatever it starts itself, in whichever
 group or session: by their marks all are found, orphans too. A guard, a small process of its own, waits for the end of
 the tests, however they end (kill -9 too), and then kills what is left. Where there is no /proc the process groups alone
-are killed. tests/test_house.py lets no test start a process otherwise.
+are killed. tests/test_architecture.py lets no test start a process otherwise.
 """
 
 import atexit
@@ -88,7 +88,7 @@ def finish(process: Popen, seconds: float | None = None, given: str | None = Non
 
     After `seconds` of an idle machine (`waiting.Limit`) it is killed with all that it has started: TimeoutExpired.
     """
-    from waiting import LIMIT, Limit
+    from tests.support.waiting import LIMIT, Limit
 
     limit = Limit(seconds or LIMIT)
     while True:

@@ -1,7 +1,7 @@
 """The long tier of reliability, `make torture`: kills of runs and of the command, a soak, edited files, two baselines,
 and the flow of random samples.
 
-python tests/torture/torture.py [kills] [sweeps] [soak] [edits] [baselines] [flows] [--n N]
+python -m tests.torture.torture [kills] [sweeps] [soak] [edits] [baselines] [flows] [--n N]
 (without a name all; N: 200)
 
 Children are forked from this process, in which torch is loaded once, with one thread.
@@ -10,6 +10,7 @@ Children are forked from this process, in which torch is loaded once, with one t
 import argparse
 import dataclasses
 import io
+import json
 import os
 import random
 import shutil
@@ -19,16 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-if __name__ == "__main__":
-    HERE = Path(__file__).parents[1]
-    sys.path[:0] = [str(HERE.parent), str(HERE / "empirics"), str(HERE / "support")]
-
-import json
-
-import flows
 import torch
-from processes import DEVNULL, fork, start, status
-from tiny_runs import arm, clip, lab_in
 
 from empirics import doctor
 from empirics.config import RunConfig
@@ -41,6 +33,10 @@ from empirics.storage import checkpoints
 from empirics.storage.files import StoreError, whole_lines
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import presets
+from tests import ROOT
+from tests.empirics.tiny_runs import arm, clip, lab_in
+from tests.support.processes import DEVNULL, fork, start, status
+from tests.torture import flows
 
 SETTINGS = dict(levels=3, epochs=4)
 # a rule of each kind: kept weights, the first epochs of the dense run again, several cycles a level, pruned at once
@@ -126,7 +122,7 @@ def _epochs(folder: RunFolder) -> int:
 
 def sweeps(root: Path, n: int) -> dict[str, int]:
     """Kill the command itself, with its workers, `n` / 20 times; every result must be that of the undisturbed one."""
-    words = [sys.executable, str(Path(__file__).parents[2] / "paper_repro.py"), "train", "--preset", "quick", "--arms"]
+    words = [sys.executable, str(ROOT / "paper_repro.py"), "train", "--preset", "quick", "--arms"]
     words += ["imp", "lrr", "lrr-on-imp-mask", "--model", "resnet8", "--width", "4", "--epochs", "2", "--levels", "3"]
     words += ["--seeds", "0", "--workers", "2", "--checkpoint-epochs", "1"]
     run = lambda results: start([*words, "--results", str(results)], stdout=None, stderr=DEVNULL)  # noqa: E731

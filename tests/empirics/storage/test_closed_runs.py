@@ -1,0 +1,258 @@
+"""Results that may not be looked at, and broken links in them: named, and never taken for runs that are not there."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from empirics import doctor
+from empirics.config import config_hash
+from empirics.execution.tasks import plan_tasks, unfinished
+from empirics.runs import levels
+from empirics.storage import checkpoints, files, folders
+from empirics.storage.checkpoints import Checkpoint
+from empirics.storage.data_files import DataError
+from empirics.storage.files import StoreError, json_bytes, names_in, read_record, refuse_links, sealed
+from empirics.storage.folders import BrokenLink
+from empirics.storage.run_folder import RunFolder
+from empirics.studies.plan import Study, data_source
+from empirics.studies.records import sealed_json, theory_result_stands
+from figures.results import folders as folders_of_figures
+from figures.results.load import load as results_of_figures
+from tests.empirics.closed_folders import closed, open_folder
+from tests.empirics.tiny_runs import lab_in, run_arms
+
+NOWHERE, CIRCLE = "it is a link that leads nowhere", "it is a link that leads in a circle"
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_digits):
+    """Results of imp, which everybody may read."""
+    with open_folder() as root:
+        lab = lab_in(root / "results", tiny_digits)
+        config = run_arms(["imp"], lab, levels=2, epochs=1)["imp"]
+        for kind, record in (("studies", {"study": "x"}), ("overlaps", {"study": "x"})):
+            (lab.results / kind).mkdir()
+            (lab.results / kind / "x.json").write_bytes(json_bytes(sealed(record)))
+        (lab.results / "theory").mkdir()
+        (lab.results / "theory/x-1.json").write_bytes(sealed_json(b'{"arrays": null}'))
+        yield lab, config
+
+
+def places(lab, config) -> dict[str, Path]:
+    run = lab.results / "runs" / config.name
+    return {
+        "runs": lab.results / "runs",
+        "run": run,
+        "seed": run / "seed-0",
+        "level": run / "seed-0/level-01",
+        "level.json": run / "seed-0/level-01/level.json",
+        "weights": run / "seed-0/level-01/weights.safetensors",
+    }
+
+
+WHERE = ["runs", "run", "seed", "level", "level.json", "weights"]
+
+
+@pytest.mark.parametrize("mode", [0, 0o400])
+@pytest.mark.parametrize("where", WHERE)
+def test_a_run_that_may_not_be_looked_at_is_an_error_and_is_not_trained_anew(trained, where, mode):
+    lab, config = trained
+    place = places(lab, config)[where]
+    mode = mode if place.is_dir() else 0
+    tasks = plan_tasks([config], (0,))
+    with closed(place, mode=mode), pytest.raises(StoreError, match="Permission denied") as error:
+        unfinished(tasks, lab.results)
+    assert "seed 0" in str(error.value)
+    with closed(place, mode=mode), pytest.raises(StoreError, match="Permission denied"):
+        levels.run(config, 0, lab)
+    assert unfinished(tasks, lab.results) == [], "nothing was lost"
+
+
+@pytest.mark.parametrize("where", [".", "theory", "studies", "overlaps", *WHERE])
+def test_doctor_names_what_it_may_not_look_at(trained, where):
+    lab, config = trained
+    place = places(lab, config)[where] if where in WHERE else lab.results / where
+    with closed(place):
+        found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    assert any("Permission denied" in text for text in found)
+    name = "the results folder" if where == "." else place.name if place.is_dir() else "level 1 of run"
+    assert any(name in text for text in found if "Permission denied" in text)
+    assert not any(str(lab.results) in text for text in found), "the report can be pasted"
+    assert [f.text for f in doctor.examine(lab.results, lab.results / "none") if f.bad] == []
+
+
+@pytest.mark.parametrize("mode", [0, 0o100, 0o400])
+def test_doctor_names_checkpoints_that_may_not_be_looked_at_and_no_folder_above(trained, mode):
+    lab, config = trained
+    folder = places(lab, config)["seed"] / "checkpoints"
+    value = {"w": torch.ones(3)}
+    checkpoint = Checkpoint(1, 1, value, {}, value, {}, {}, [{}], {})
+    checkpoints.save(folder, checkpoint, config_hash(config), {})
+    try:
+        with closed(folder, mode=mode):
+            found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    finally:
+        shutil.rmtree(folder)
+    assert found and all("Permission denied" in text and str(lab.results) not in text for text in found)
+
+
+@pytest.mark.parametrize("name", ["theory/x-1.json", "studies/x.json", "overlaps/x.json"])
+def test_doctor_names_a_record_that_may_not_be_read(trained, name):
+    lab, _ = trained
+    with closed(lab.results / name):
+        found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    assert len(found) == 1 and "Permission denied" in found[0] and Path(name).stem in found[0]
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("why", [NOWHERE, CIRCLE])
+def test_a_run_behind_a_broken_link_is_an_error_and_is_not_trained_anew(trained, tmp_path, where, why):
+    lab, config = trained
+    results = Path(shutil.copytree(lab.results, tmp_path / "results"))
+    place = results / places(lab, config)[where].relative_to(lab.results)
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.symlink_to("gone" if why == NOWHERE else place.name)
+    with pytest.raises(StoreError, match=why.removeprefix("it ")):
+        unfinished(plan_tasks([config], (0,)), results)
+    assert any("is a symbolic link" in f.text for f in doctor.examine(results, results / "none") if f.bad)
+    assert place.is_symlink(), "left alone"
+
+
+def test_results_that_are_a_broken_link_are_named_by_doctor(tmp_path):
+    (tmp_path / "results").symlink_to("gone")
+    texts = [finding.text for finding in doctor.examine(tmp_path / "results", tmp_path) if finding.bad]
+    assert f"the results folder cannot be listed: {NOWHERE}: what is in it is not known" in texts
+    (tmp_path / "circle").symlink_to("circle")
+    texts = [finding.text for finding in doctor.examine(tmp_path / "circle", tmp_path) if finding.bad]
+    assert f"the results folder cannot be listed: {CIRCLE}: what is in it is not known" in texts
+
+
+def test_results_in_a_folder_that_may_not_be_entered_are_named_by_doctor():
+    with open_folder() as root:
+        (root / "a/results").mkdir(parents=True)
+        with closed(root / "a"):
+            texts = [finding.text for finding in doctor.examine(root / "a/results", root) if finding.bad]
+    assert "the results folder cannot be listed: Permission denied: what is in it is not known" in texts
+
+
+def test_closed_checkpoints_are_an_error(trained):
+    lab, config = trained
+    folder = places(lab, config)["seed"] / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    with closed(folder), pytest.raises(StoreError, match="Permission denied"):
+        checkpoints.rows(folder)
+    with closed(folder), pytest.raises(StoreError, match="Permission denied"):
+        names_in(folder)
+    with closed(folder, mode=0o300), pytest.raises(StoreError, match="cannot list checkpoints: Permission denied"):
+        names_in(folder)
+
+
+def test_a_closed_folder_may_hold_links_and_is_refused(trained):
+    lab, config = trained
+    run = places(lab, config)["run"]
+    refuse_links(run)
+    with closed(run / "seed-0/level-01"), pytest.raises(StoreError, match="cannot list level-01: Permission denied"):
+        refuse_links(run)
+
+
+def test_a_result_of_the_neuron_that_may_not_be_read_is_not_run_again(trained):
+    lab, _ = trained
+    for place in (lab.results / "theory", lab.results / "theory/x-1.json"):
+        with closed(place), pytest.raises(StoreError, match="cannot read x-1.json: Permission denied"):
+            theory_result_stands(lab.results / "theory", "x-1")
+    assert theory_result_stands(lab.results / "theory", "x-1")
+
+
+def test_folders_that_vanish_while_they_are_walked_are_left_out(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("x")
+    found = []
+    for entry in folders.walk(tmp_path):
+        found.append(entry.name)
+        if entry.name == "a":
+            shutil.rmtree(tmp_path / "b")
+    assert found == ["a", "file", "b", "c", "file"]
+
+
+def test_a_data_folder_that_is_a_circle_of_links_is_an_error_in_words(tmp_path):
+    (tmp_path / "data").symlink_to("data")
+    command = Study(preset="cifar10", data_dir=tmp_path / "data", results=tmp_path / "results")
+    with pytest.raises(DataError, match=f"data cannot be read: {CIRCLE}"):
+        data_source(command, {"dataset": "cifar10"})
+
+
+def test_both_packages_see_the_same_in_a_folder(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name, target in (("link", "file"), ("nowhere", "gone"), ("circle", "circle"), ("through", "file/x")):
+        (tmp_path / name).symlink_to(target)
+    names = ("file", "folder", "pipe", "link", "nowhere", "circle", "through", "none")
+    for name in (*names, "file/x", "link/x", "nowhere/x/y", "circle/x", "none/x", "a" * 300):
+        seen = []
+        for package in (folders, folders_of_figures):
+            try:
+                seen.append(package.kind(tmp_path / name))
+            except OSError as error:
+                seen.append((type(error).__name__, error.errno, error.strerror))
+        assert seen[0] == seen[1], name
+
+
+def test_a_broken_link_is_not_taken_for_an_absent_file(tmp_path):
+    (tmp_path / "x").symlink_to("gone")
+    with pytest.raises(BrokenLink) as error:
+        folders.kind(tmp_path / "x")
+    assert not isinstance(error.value, FileNotFoundError)
+    with pytest.raises(StoreError, match=f"cannot read x: {NOWHERE}"):
+        read_record(tmp_path / "x")
+    with pytest.raises(StoreError, match=f"cannot list x: {NOWHERE}"):
+        names_in(tmp_path / "x")
+    with contextlib.suppress(OSError):
+        files.sha256(tmp_path / "x")
+        raise AssertionError("it has no hash")
+    assert read_record(tmp_path / "none") is None and names_in(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("where", ["run", "config.json"])
+def test_doctor_does_not_tell_to_delete_a_run_that_may_not_be_read(trained, where):
+    lab, config = trained
+    run = places(lab, config)["run"]
+    with closed(run if where == "run" else run / where):
+        found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    assert f"run {run.name}: config.json cannot be read: Permission denied: mend its rights, or the disk" in found
+    assert not any("delete" in text for text in found)
+
+
+PLACES_OF_A_DISK = [".", "runs", "studies", "theory", "overlaps", "run", "seed", "level"]
+
+
+@pytest.mark.parametrize("where", PLACES_OF_A_DISK)
+@pytest.mark.parametrize("mode", [0, 0o755])
+def test_the_lost_and_found_of_a_disk_is_passed_over_in_results(trained, where, mode):
+    lab, config = trained
+    folder = places(lab, config).get(where, lab.results / where)
+    place, drawn = folder / "lost+found", results_of_figures(lab.results)
+    place.mkdir()
+    try:
+        with closed(place, mode=mode):
+            assert [f.text for f in doctor.examine(lab.results, lab.results / "none") if f.bad] == []
+            refuse_links(places(lab, config)["run"])
+            assert unfinished(plan_tasks([config], (0,)), lab.results) == []
+            assert results_of_figures(lab.results) == drawn
+    finally:
+        place.rmdir()
+
+
+def test_a_run_with_a_closed_lost_and_found_in_it_can_be_held(trained):
+    _, config = trained
+    with open_folder() as results:
+        run = RunFolder(results, config.name, 0)
+        (run.path / "lost+found").mkdir(parents=True)
+        run.path.chmod(0o777)
+        with closed(run.path / "lost+found"), run.lease():
+            assert (run.path / ".lease").is_file()

@@ -1,0 +1,457 @@
+"""A stranger's result folder: whatever is in it, a typed error or nothing, never code that runs."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import struct
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_resume import stopping_after
+
+from empirics import doctor
+from empirics.config import ConfigError, RunConfig
+from empirics.execution.tasks import plan_tasks, unfinished
+from empirics.runs import levels
+from empirics.runs.resume import Interrupted
+from empirics.storage import checkpoints
+from empirics.storage import files as disk
+from empirics.storage.checkpoints import Expected
+from empirics.storage.files import StoreError
+from empirics.storage.run_folder import RunFolder
+from empirics.studies import records
+from empirics.studies.study_records import count_overlaps
+from tests.empirics.tiny_runs import arm, lab_in, level_record
+
+CONFIG = RunConfig(levels=1)
+EXPECTED = Expected(1, "hash", {}, {"w": torch.zeros(3, 2)}, ["w"], ["w"], cycle=9, epochs=9, has_momentum=True)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+ROW = ["file", "sha256", "bytes", "level", "epoch", "config", "settings", "lineage", "built_on", "metrics"]
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Canary:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def manifest(folder: Path, data: bytes, **changes) -> None:
+    """A checkpoint of `data`, named in a manifest whose hash is right."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "level-01-epoch-00001.safetensors").write_bytes(data)
+    row = {"file": "level-01-epoch-00001.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
+           "level": 1, "epoch": 1, "config": "hash", "settings": {}, "lineage": [], "built_on": {}, "metrics": "",
+           **changes}  # fmt: skip
+    (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.sealed(row)) + "\n")
+
+
+def test_a_pickle_in_place_of_a_checkpoint_never_runs(tmp_path):
+    data = pickle.dumps(Canary(tmp_path / "canary"))
+    manifest(tmp_path / "c", data)
+    with pytest.raises(StoreError, match="not a safetensors file"):
+        checkpoints.newest(tmp_path / "c", EXPECTED)
+    assert not (tmp_path / "canary").exists()
+    pickle.loads(data)
+    assert (tmp_path / "canary").exists(), "the canary is alive: unpickling would have run it"
+
+
+def test_a_pickle_in_place_of_a_level_never_runs(tmp_path):
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    data = pickle.dumps(Canary(tmp_path / "canary"))
+    path = folder.level_path(0)
+    path.mkdir(parents=True)
+    (path / "weights.safetensors").write_bytes(data)
+    files = {"weights.safetensors": hashlib.sha256(data).hexdigest()}
+    record = level_record(CONFIG.name, files=files)
+    (path / "level.json").write_text(json.dumps(disk.sealed(record)))
+    with pytest.raises(StoreError, match="not a safetensors file"):
+        folder.load_tensors(0, "weights.safetensors")
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize("name", ["../../outside.safetensors", "/etc/hostname", "weights.safetensors/../x", "a b"])
+def test_a_level_cannot_name_files_outside_of_its_folder(tmp_path, name):
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    folder.level_path(0).mkdir(parents=True)
+    record = level_record(CONFIG.name, files={name: "0" * 64})
+    (folder.level_path(0) / "level.json").write_text(json.dumps(disk.sealed(record)))
+    assert folder.level_record(0) is None
+
+
+@FUZZ
+@given(JSON)
+def test_any_json_in_place_of_a_level_is_a_missing_level(tmp_path, value):
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    folder.level_path(0).mkdir(parents=True, exist_ok=True)
+    (folder.level_path(0) / "level.json").write_text(json.dumps(value))
+    assert folder.level_record(0) is None
+
+
+@FUZZ
+@given(st.dictionaries(st.sampled_from(ROW), JSON))
+def test_any_manifest_is_no_checkpoint_or_a_typed_error(tmp_path, changes):
+    manifest(tmp_path / "c", b"x" * 40, **changes)
+    try:
+        assert checkpoints.newest(tmp_path / "c", EXPECTED)[0] is None
+    except StoreError:
+        pass
+
+
+def bytes_taken(content: bytes) -> int:
+    """Bytes of the tensors that a file gives; none where it is refused by the one error that it may raise."""
+    try:
+        return sum(value.nbytes for value in disk._tensors(content, "x").values())
+    except StoreError:
+        return 0
+
+
+@FUZZ
+@given(st.binary(max_size=200), st.integers(0, 2**63))
+def test_any_bytes_in_place_of_tensors_are_a_typed_error(data, length):
+    for content in (data, struct.pack("<Q", length) + data):
+        assert bytes_taken(content) <= len(content)
+
+
+@FUZZ
+@given(JSON, st.sampled_from(["F32", "F64", "BOOL", "I64", "X"]), st.integers(-4, 2**62))
+def test_any_header_of_tensors_is_a_typed_error_and_takes_no_memory(value, dtype, size):
+    for header in (value, {"w": {"dtype": dtype, "shape": [size], "data_offsets": [0, size]}}):
+        text = json.dumps(header).encode()
+        content = struct.pack("<Q", len(text)) + text
+        assert bytes_taken(content) <= len(content)
+
+
+def test_tensors_of_other_names_shapes_and_types_are_refused_before_they_are_used(tmp_path):
+    whole = {part: {"w": torch.zeros(3, 2)} for part in ("weights", "momentum", "start")}
+    for part, bad in (
+        ("weights", torch.zeros(2, 3)),
+        ("start", torch.zeros(3, 2).double()),
+        ("momentum", torch.ones(9)),
+    ):
+        flat = {f"{p}/{n}": v for p, tensors in {**whole, part: {"w": bad}}.items() for n, v in tensors.items()}
+        manifest(tmp_path / part, disk.tensor_bytes(flat))
+        with pytest.raises(StoreError, match="of another network: w is"):
+            checkpoints.newest(tmp_path / part, EXPECTED)
+    flat = {f"{p}/{n}": v for p, tensors in whole.items() for n, v in tensors.items()}
+    manifest(tmp_path / "extra", disk.tensor_bytes({**flat, "momentum/v": torch.ones(1)}))
+    with pytest.raises(StoreError, match="of another network: v is"):
+        checkpoints.newest(tmp_path / "extra", EXPECTED)
+
+
+def test_a_file_larger_than_was_written_is_not_read_into_memory(tmp_path):
+    manifest(tmp_path / "c", b"x")
+    with open(tmp_path / "c" / "level-01-epoch-00001.safetensors", "wb") as file:
+        file.truncate(2**40)  # sparse
+    with pytest.raises(StoreError, match="1099511627776 bytes, 1 were written"):
+        checkpoints.newest(tmp_path / "c", EXPECTED)
+
+
+@FUZZ
+@given(st.dictionaries(st.sampled_from([*RunConfig.__dataclass_fields__, "x"]), JSON, max_size=6), st.text(max_size=9))
+def test_any_config_is_one_or_a_typed_error(record, arm):
+    try:
+        assert isinstance(doctor.config_of(record, arm), RunConfig)
+    except ConfigError:
+        pass
+
+
+# ------------------------------------------------------- records that are ours but for one place, with seals that match
+
+
+def places(record, path=()):
+    """Every place in a record, as a path of keys; the record itself is the empty path."""
+    yield path
+    for key in record if isinstance(record, dict) else range(len(record)) if isinstance(record, list) else ():
+        yield from places(record[key], (*path, key))
+
+
+def put(record, path, value):
+    """The record with another value at a place."""
+    if not path:
+        return value
+    inner = {**record} if isinstance(record, dict) else list(record)
+    inner[path[0]] = put(record[path[0]], path[1:], value)
+    return inner
+
+
+def without(record, path):
+    """The record without a place."""
+    inner = {**record} if isinstance(record, dict) else list(record)
+    if len(path) == 1:
+        del inner[path[0]]
+    else:
+        inner[path[0]] = without(record[path[0]], path[1:])
+    return inner
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, tiny_digits):
+    """Real results: a run stopped in its last level, with the dense run that it builds on, and a study of them."""
+    lab = lab_in(tmp_path_factory.mktemp("stopped"), tiny_digits)
+    config = arm("lrr", levels=3, epochs=2, mask_epochs=(1,))
+    levels.run(config.dense, 0, lab)
+    with pytest.raises(Interrupted):
+        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(16)))
+    plain = {"study": "s", "data_hash": "", "dense_run": config.dense.name, "arms": {"lrr": config.name}, "seeds": [0]}
+    count_overlaps(lab.results, records.write_study(lab.results, {**plain, "levels": 3}))
+    return lab, config, {**plain, "levels": 3}
+
+
+def read_or_refused(lab, config, study) -> bool:
+    """Everything that reads records, on results that a stranger may have written: the run ends, or a typed error."""
+    try:
+        records.write_study(lab.results, study)
+        count_overlaps(lab.results, study)
+        list(doctor.examine(lab.results, lab.results / "none"))
+        unfinished(plan_tasks([config], (0,)), lab.results)
+        levels.run(config, 0, lab)
+    except (StoreError, ConfigError) as refused:
+        return bool(str(refused))
+    return RunFolder(lab.results, config.name, 0).is_complete(config)
+
+
+RECORDS = {
+    "level": lambda run, results: run.level_path(1) / "level.json",
+    "dense level": lambda run, results: next(results.glob("runs/dense-*/seed-0/level-00/level.json")),
+    "manifest": lambda run, results: run.checkpoints / checkpoints.MANIFEST,
+    "metrics": lambda run, results: run.path / "metrics.jsonl",
+    "config": lambda run, results: run.path.parent / "config.json",
+    "study": lambda run, results: results / "studies" / "s.json",
+    "overlaps": lambda run, results: results / "overlaps" / "s.json",
+}
+
+
+@pytest.mark.parametrize("which", RECORDS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_record_of_ours_with_one_place_changed_is_used_or_refused_by_a_typed_error(stopped, which, data):
+    """The seal is that of the changed record, as a stranger's would be."""
+    lab, config, study = stopped
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results"
+        shutil.copytree(lab.results, results)
+        file = RECORDS[which](RunFolder(results, config.name, 0), results)
+        lines = file.read_bytes().splitlines() if file.suffix == ".jsonl" else [file.read_bytes()]
+        record = {k: v for k, v in json.loads(lines[0]).items() if k != "seal"}
+        path = data.draw(st.sampled_from(list(places(record))))
+        if path and data.draw(st.booleans()):
+            changed = without(record, path)
+        else:
+            changed = put(record, path, data.draw(JSON | st.sampled_from([{}, [], "", 10**40, -1, "../x", "\x1b[31m"])))
+        resealed = disk.sealed(changed) if isinstance(changed, dict) and which not in ("metrics", "config") else changed
+        file.write_bytes(b"\n".join([json.dumps(resealed).encode(), *lines[1:]]) + b"\n")
+        assert read_or_refused(dataclasses.replace(lab, results=results), config, study)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "[" * 200_000])
+def test_what_could_not_be_written_again_is_no_record_of_ours(tmp_path, text):
+    """Whatever its seal: a stranger can seal what our writer would not."""
+    file = tmp_path / "x.json"
+    value = [] if text.startswith("[") else json.loads(text)
+    seal = hashlib.sha256(json.dumps({"a": value}, sort_keys=True).encode()).hexdigest()
+    file.write_text(f'{{"a": {text}, "seal": "{seal}"}}')
+    assert disk.read_record(file) is None
+    file.write_bytes(records.sealed_json(b'{"a": 1}'))
+    assert disk.read_record(file, {"a": int}) is not None
+    assert disk.read_record(file, {"a": str}) is None and disk.read_record(file, {"b": int}) is None
+
+
+@pytest.mark.parametrize("arms", [{"x": 5}, {"x": "../../etc"}, {"../x": "y"}, {"x": None}])
+def test_arms_of_a_strangers_study_do_not_become_paths(stopped, tmp_path, arms):
+    lab, config, study = stopped
+    before = records.write_study(tmp_path, {**study, "seeds": [0, 3]})
+    file = tmp_path / "studies" / "s.json"
+    file.write_bytes(disk.json_bytes(disk.sealed({**before, "arms": {**before["arms"], **arms}})))
+    assert records.write_study(tmp_path, study)["arms"] == study["arms"]
+
+
+@pytest.mark.parametrize("which", RECORDS)
+def test_deep_nesting_in_any_record_is_no_traceback(stopped, tmp_path, which):
+    lab, config, study = stopped
+    shutil.copytree(lab.results, tmp_path / "results")
+    file = RECORDS[which](RunFolder(tmp_path / "results", config.name, 0), tmp_path / "results")
+    file.write_bytes(b'{"a":' * 200_000 + b"\n")
+    assert read_or_refused(dataclasses.replace(lab, results=tmp_path / "results"), config, study)
+
+
+# ------------------------------------------------------------------------------- what is no file, and what leads away
+
+
+@pytest.fixture
+def copied(stopped, tmp_path):
+    lab, config, study = stopped
+    shutil.copytree(lab.results, tmp_path / "results")
+    lab = dataclasses.replace(lab, results=tmp_path / "results")
+    return lab, config, study, RunFolder(lab.results, config.name, 0)
+
+
+LINKS = {
+    ".lease": lambda run: run.path / ".lease",
+    "metrics": lambda run: run.path / "metrics.jsonl",
+    "manifest": lambda run: run.checkpoints / checkpoints.MANIFEST,
+    "config": lambda run: run.path.parent / "config.json",
+    "level": lambda run: run.level_path(1) / "level.json",
+}
+
+
+@pytest.mark.parametrize("which", LINKS)
+def test_a_link_in_a_strangers_run_is_refused_and_what_it_leads_to_is_left_alone(copied, which):
+    lab, config, _, run = copied
+    victim = lab.results.parent / "victim"
+    victim.write_text("precious")
+    LINKS[which](run).unlink(missing_ok=True)
+    LINKS[which](run).symlink_to(victim)
+    with pytest.raises(StoreError, match="is a symbolic link, which could lead anywhere"):
+        levels.run(config, 0, lab)
+    assert victim.read_text() == "precious"
+    assert any("is a symbolic link" in finding.text for finding in doctor.examine(lab.results, lab.results / "none"))
+
+
+@pytest.mark.parametrize("where", ["checkpoints", "level-01", "."])
+def test_a_folder_that_is_a_link_is_refused_and_nothing_in_it_is_removed(copied, where):
+    lab, config, _, run = copied
+    outside = lab.results.parent / "outside"
+    folder = run.path if where == "." else run.path / where
+    shutil.move(folder, outside)
+    folder.symlink_to(outside)
+    before = sorted(path.name for path in outside.rglob("*"))
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        levels.run(config, 0, lab)
+    assert sorted(path.name for path in outside.rglob("*")) == before
+
+
+def as_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def as_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def as_sparse(path: Path) -> None:
+    with open(path, "wb") as file:
+        file.truncate(50 * 2**30)
+
+
+@pytest.mark.parametrize("make", [as_pipe, as_folder, as_sparse])
+@pytest.mark.parametrize("which", RECORDS)
+def test_a_pipe_a_folder_or_an_endless_file_in_place_of_a_record_takes_neither_time_nor_memory(copied, which, make):
+    lab, config, study, run = copied
+    file = RECORDS[which](run, lab.results)
+    file.unlink()
+    make(file)
+    bad = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    assert bad or which in ("study", "overlaps") and make is as_folder
+    try:
+        unfinished(plan_tasks([config], (0,)), lab.results)
+        levels.run(config, 0, lab)
+    except (StoreError, ConfigError):
+        pass
+
+
+def test_doctor_names_a_checkpoint_that_is_no_file(copied):
+    lab, _, _, run = copied
+    file = next(run.checkpoints.glob("*.safetensors"))
+    file.unlink()
+    os.mkfifo(file)
+    bad = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    assert any(file.name in text for text in bad)
+
+
+def test_a_folder_of_an_odd_level_is_no_traceback(copied):
+    lab, config, _, run = copied
+    (run.path / "level-01x").mkdir()
+    levels.run(config, 0, lab)
+    assert run.is_complete(config)
+
+
+@pytest.mark.parametrize("epoch", [0, -3, 2, 10**8, 10**30, 10**400])
+def test_an_epoch_beyond_its_level_is_refused_before_anything_is_counted(copied, epoch):
+    lab, config, _, run = copied
+    file = run.checkpoints / checkpoints.MANIFEST
+    row = {k: v for k, v in json.loads(file.read_bytes().splitlines()[-1]).items() if k != "seal"}
+    old, new = run.checkpoints / row["file"], f"level-02-epoch-{epoch:05d}.safetensors"
+    if len(new) < 200:
+        old.rename(run.checkpoints / new)
+    file.write_text(json.dumps(disk.sealed({**row, "epoch": epoch, "file": new})) + "\n")
+    with pytest.raises(StoreError, match="does not lie between the epochs"):
+        levels.run(config, 0, lab)
+
+
+def rewritten(run: RunFolder, edit) -> None:
+    """The newest checkpoint with other tensors, and hashes that match, as a stranger could write it."""
+    file = run.checkpoints / checkpoints.MANIFEST
+    row = json.loads(file.read_bytes().splitlines()[-1])
+    target = run.checkpoints / row["file"]
+    data = disk.tensor_bytes(edit(disk.read_checked(target, row["sha256"])))
+    target.write_bytes(data)
+    row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    file.write_text(json.dumps(disk.sealed(row)) + "\n")
+
+
+def drop(part: str, count: int = 10**6):
+    def edit(flat):
+        gone = [name for name in flat if name.startswith(part)][:count]
+        assert gone
+        return {name: value for name, value in flat.items() if name not in gone}
+
+    return edit
+
+
+FOREIGN = {
+    "one momentum missing": drop("momentum/", 1),
+    "no momentum": drop("momentum/"),
+    "one mask missing": drop("masks/", 1),
+    "no mask": drop("masks/"),
+    "masks taken on the way missing": drop("taken/"),
+    "a mask of a buffer": lambda flat: {**flat, "masks/bn.running_mean": torch.ones(4, dtype=torch.bool)},
+    "momentum of a buffer": lambda flat: {**flat, "momentum/bn.running_mean": torch.ones(4)},
+    "another part": lambda flat: {**flat, "evil/x": torch.ones(4)},
+    "a mask at another epoch": lambda flat: {**flat, "taken/77/conv.weight": torch.ones(4, dtype=torch.bool)},
+}
+
+
+@pytest.mark.parametrize("which", FOREIGN)
+def test_a_checkpoint_with_tensors_missing_or_too_many_is_refused(copied, which):
+    lab, config, _, run = copied
+    rewritten(run, FOREIGN[which])
+    with pytest.raises(StoreError, match="no checkpoint of level 2 can be trusted"):
+        levels.run(config, 0, lab)
+
+
+@pytest.mark.parametrize("file, edit", [
+    ("masks.safetensors", lambda t: {name: value.float() for name, value in t.items()}),
+    ("masks.safetensors", lambda t: {name: value[:1] for name, value in t.items()}),
+    ("signs.safetensors", lambda t: {name: value for name, value in t.items() if "conv.weight" not in name}),
+    ("signs.safetensors", lambda t: {name: value[:1] for name, value in t.items()}),
+])  # fmt: skip
+def test_bits_of_a_level_that_are_another_networks_are_a_typed_error(copied, file, edit):
+    lab, config, study, run = copied
+    dense = RunFolder(lab.results, config.dense.name, 0)
+    levels.run(config, 0, lab)
+    for folder, level in ((dense, 0), (run, 1)):
+        record = {k: v for k, v in folder.peek(level).items() if k != "seal"}
+        data = disk.tensor_bytes(edit(folder.load_tensors(level, file)))
+        (folder.level_path(level) / file).write_bytes(data)
+        record["files"][file] = hashlib.sha256(data).hexdigest()
+        (folder.level_path(level) / "level.json").write_bytes(disk.json_bytes(disk.sealed(record)))
+    with pytest.raises(StoreError, match="of another network"):
+        shutil.rmtree(run.level_path(2))
+        levels.run(dataclasses.replace(config), 0, lab)
+        count_overlaps(lab.results, {**study, "arms": {"imp": config.name, "lrr": config.name}})

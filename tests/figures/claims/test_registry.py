@@ -1,0 +1,206 @@
+import dataclasses
+
+import pytest
+
+from figures.claims.registry import CLAIMS, evaluate
+from figures.claims.tables import claims_markdown
+from figures.claims.verdicts import (
+    FAILED,
+    INCONCLUSIVE,
+    LEVELS,
+    NOT_RUN,
+    POINTS,
+    PROBABILITY,
+    REPRODUCED,
+    REVERSED,
+    SHARE,
+    SMALLEST,
+    SWITCHES,
+)
+from figures.results.commands import train_command
+from figures.results.network import Problem, Records
+from tests.figures.claim_records import LEADS, SEEDS, accuracy, signs
+
+SWAP = {
+    "imp": "lrr", "imp-on-random-mask": "lrr-on-random-mask", "imp-on-shuffled-mask": "lrr-on-shuffled-mask",
+    "imp-on-lrr-mask": "imp", "lrr-on-imp-mask": "imp",
+}  # fmt: skip
+
+
+def judged(records):
+    return {verdict.id: verdict for verdict in evaluate(records)}
+
+
+def test_every_claim_of_the_table_is_registered():
+    of_the_paper = ["1", "2", "3", "4a", "4b", *map(str, range(5, 10)), "10a", "10b", *map(str, range(11, 15))]
+    asked = ["criteria", "architectures", "prune-rates", "schedules", "mask-convergence"]
+    assert list(CLAIMS) == of_the_paper + asked
+    assert {CLAIMS[number].source for number in asked} == {"reviewers' question, ours"}
+
+
+def test_known_effects_are_reproduced_with_their_size(synthetic):
+    found = judged(synthetic.in_memory(accuracy(), signs()))
+    for claim in ("5", "6", "7", "8", "9", "10a", "10b", "14"):
+        assert found[claim].verdict == REPRODUCED, claim
+    for claim, effect in (("5", 3.0), ("6", 1.5), ("7", 2.5), ("8", 3.0)):
+        assert found[claim].rows[0].effect == pytest.approx(effect, abs=0.2)
+        assert found[claim].rows[0].n == 6 and found[claim].rows[0].p == found[claim].rows[0].p_min == 2 / 64
+    signs_row, magnitudes, interaction, share = found["14"].rows[:4]
+    assert signs_row.effect == pytest.approx((3.5 + 4.5 - 0 - 0.3) / 2, abs=0.2)
+    assert magnitudes.effect == pytest.approx((0.3 + 4.5 - 0 - 3.5) / 2, abs=0.2)
+    assert interaction.effect == pytest.approx(4.5 - 3.5 - 0.3, abs=0.3)
+    assert share.effect == pytest.approx(signs_row.effect / (signs_row.effect + magnitudes.effect))
+    assert share.verdict == "no verdict of its own" and share.low is None
+
+
+def test_claim_9_counts_never_as_zero_and_leaves_the_last_level_out(synthetic):
+    found = judged(synthetic.in_memory(accuracy(), signs()))["9"].rows[0]
+    imp = (10 * 1 + 20 * 2 + 30 * 3 + 40 * 4 + 50 * 5 + 50 * 6) / 300
+    lrr = (50 * 1 + 50 * 2 + 10 * 3 + 5 * 4 + 5 * 5) / 300
+    assert found.effect == pytest.approx(imp - lrr)
+
+
+def test_claim_10a_counts_reading_iii_in_levels_1_to_3_and_10b_reading_ii_at_the_last(synthetic):
+    counts = signs()
+    wrong = [70, 9, 9, 9, 9, 9, 9, 9]
+    for s in SEEDS:
+        imp = {"previous": [500, 1, 2, 3, 0, 0, 0, 7], "initial": [5, 6, 7, 8, 9, 9, 9, 30], "level_start": wrong}
+        lrr = {"previous": [0, 10, 20, 30, 0, 0, 0, 8], "initial": [9, 9, 9, 9, 9, 9, 9, 60], "level_start": wrong}
+        counts["imp"][s] = (imp, *counts["imp"][s][1:])
+        counts["lrr"][s] = (lrr, *counts["lrr"][s][1:])
+    found = judged(synthetic.in_memory(accuracy(), counts))
+    assert found["10a"].rows[0].effect == pytest.approx((60 - 6) / 300)
+    assert found["10b"].rows[0].effect == pytest.approx((60 - 30) / 300)
+
+
+def test_the_smallest_effects_are_those_fixed_before_the_data(synthetic):
+    assert SMALLEST == {POINTS: 0.2, PROBABILITY: 0.02, SHARE: 0.02, LEVELS: 0.02, SWITCHES: 0.02}
+    imp = {s: 0.9 for s in SEEDS}
+    coarse = {s: 0.9 + 0.008 * (-1) ** s for s in SEEDS}  # interval -.9 to .9 points: too wide to refute .2
+    assert judged(synthetic.in_memory({"imp": imp, "imp-on-lrr-mask": coarse}))["6"].verdict == INCONCLUSIVE
+
+
+def test_claim_8_has_both_kinds_of_mask_each_beside_the_control_on_its_own_masks(synthetic):
+    rows = judged(synthetic.in_memory(accuracy(noise=0.001)))["8"].rows
+    expected = {
+        "H(lrr-on-random-mask) - H(imp-on-random-mask)": 3.0,
+        "against training length: lrr-on-random-mask - imp-long-on-random-mask": 2.0,
+        "H(lrr-on-shuffled-mask) - H(imp-on-shuffled-mask)": 2.5,
+        "against training length: lrr-on-shuffled-mask - imp-long-on-shuffled-mask": 1.5,
+    }
+    assert [(r.name, r.role) for r in rows] == list(zip(expected, ["effect", "control"] * 2, strict=True))
+    for r in rows:
+        assert r.effect == pytest.approx(expected[r.name], abs=0.01)
+
+
+def test_claim_11_is_the_drop_of_imp_less_the_drop_of_lrr(synthetic):
+    leads = {"imp": 0.0, "imp-perturbed": -5.0, "lrr": 3.0, "lrr-perturbed": 2.0}
+    found = judged(synthetic.in_memory(accuracy(leads, noise=0.001)))["11"]
+    assert found.rows[0].effect == pytest.approx(5 - 1, abs=0.01) and found.verdict == REPRODUCED
+
+
+def test_the_control_is_not_averaged_over_the_levels_of_h(synthetic):
+    arms = {"imp": 0.9, "imp-long": 0.9, "lrr": [0.9] * 10 + [0.3, 0.3, 0.92, 0.94]}
+    data = {arm: dict.fromkeys(SEEDS, value) for arm, value in arms.items()}
+    claim, control = judged(synthetic.in_memory(data, levels=14, rate=0.3))["5"].rows[:2]
+    assert claim.effect == pytest.approx(100 * ((0.3 + 0.3 + 0.92 + 0.94) / 4 - 0.9))
+    assert control.effect == pytest.approx(3.0) and control.note == "over levels 12, 13"
+
+
+def test_swapped_arms_turn_the_verdict_to_reversed(synthetic):
+    leads = LEADS | {b: LEADS[a] for a, b in SWAP.items()} | {a: LEADS[b] for a, b in SWAP.items()}
+    leads |= {"imp": 3.0, "lrr": 0.0, "imp-on-lrr-mask": 1.0, "lrr-on-imp-mask": 1.0}
+    counts = signs()
+    found = judged(synthetic.in_memory(accuracy(leads), {"imp": counts["lrr"], "lrr": counts["imp"]}))
+    for claim in ("5", "6", "7", "8", "9", "10a", "10b"):
+        assert found[claim].verdict == REVERSED, claim
+
+
+def test_three_seeds_give_no_verdict(synthetic):
+    found = judged(synthetic.in_memory(accuracy(seeds=range(3)), signs(range(3))))
+    for claim in ("5", "6", "7", "8", "9", "10a", "10b"):
+        assert found[claim].verdict == "inconclusive (n = 3)", claim
+
+
+def test_no_effect_measured_finely_is_not_reproduced_and_coarsely_inconclusive(synthetic):
+    flat = dict.fromkeys(LEADS, 0.0)
+    assert judged(synthetic.in_memory(accuracy(flat, range(8), noise=0.02)))["6"].verdict == FAILED
+    assert judged(synthetic.in_memory(accuracy(flat, range(8), noise=3)))["6"].verdict == INCONCLUSIVE
+
+
+def test_diverged_runs_are_left_out_and_counted(synthetic):
+    records = synthetic.in_memory(accuracy(), diverged={("lrr", 2)})
+    found = judged(records)["5"].rows[0]
+    assert (found.n, found.diverged) == (5, 1)
+    assert "1 diverged, left out" in claims_markdown(evaluate(records))
+
+
+def test_an_incomplete_seed_is_left_out_and_named(synthetic):
+    data = accuracy()
+    del data["lrr"][4]
+    found = judged(synthetic.in_memory(data))["5"].rows[0]
+    assert (found.n, found.missing) == (5, (4,))
+
+
+def test_claim_5_without_its_control_is_inconclusive_and_claim_14_with_it(synthetic):
+    data = accuracy()
+    del data["imp-long"]
+    found = judged(synthetic.in_memory(data))
+    assert found["5"].verdict == "inconclusive (control not run)"
+    assert found["14"].verdict == "inconclusive (claim 5 not reproduced)"
+
+
+def test_the_control_is_averaged_over_the_levels_that_it_has(synthetic):
+    leads = accuracy({"imp": 0, "lrr": 2, "imp-long": 1})
+    rising = {s: [v] * 6 + [v + 0.01, v + 0.03] for s, v in leads["lrr"].items()}
+    control = judged(synthetic.in_memory(leads | {"lrr": rising}))["5"].rows[1]
+    assert control.role == "control" and control.note == "over levels 6, 7"
+    assert control.effect == pytest.approx(2 - 1 + 2, abs=0.2)
+
+
+def test_h_averages_the_levels_of_density_at_most_three_hundredths(synthetic):
+    data = accuracy({"imp": 0, "lrr": 0})
+    only_dense_levels = {s: [v + 0.5] * 6 + [v, v] for s, v in data["lrr"].items()}
+    assert abs(judged(synthetic.in_memory(data | {"lrr": only_dense_levels}))["5"].rows[0].effect) < 0.3
+    without = judged(synthetic.in_memory(data, levels=4))["5"]
+    assert without.verdict == NOT_RUN and "density" in without.rows[0].note
+
+
+def test_each_study_has_its_own_verdict(synthetic):
+    digits = synthetic.in_memory(accuracy()).studies[0]
+    flat = synthetic.in_memory(accuracy(dict.fromkeys(LEADS, 0.0), noise=0.02), dataset="cifar10").studies[0]
+    other = dataclasses.replace(flat, study=dataclasses.replace(flat.study, study="c"))
+    verdicts = [v for v in evaluate(Records((digits, other))) if v.id == "5"]
+    assert [v.verdict for v in verdicts] == [REPRODUCED, FAILED]
+    assert "digits" in verdicts[0].scope and "cifar10" in verdicts[1].scope
+
+
+def test_claim_12_enlarged_lead_and_its_missing_part(synthetic):
+    found = judged(synthetic.in_memory(accuracy()))["12"]
+    assert found.verdict == NOT_RUN
+    assert found.rows[0].effect == pytest.approx((4.5 - 0) - (3.0 - 0.5), abs=0.3)
+    assert found.rows[1].verdict == NOT_RUN and "lrr-without-warmup" in found.rows[1].command
+
+
+def test_without_results_every_claim_is_not_run_and_names_its_command():
+    for verdict in evaluate(Records()):
+        assert verdict.verdict == NOT_RUN
+        assert all(r.command.startswith("paper_repro.py ") for r in verdict.rows)
+
+
+def test_an_unreadable_run_is_named_in_the_row_that_needs_it(synthetic):
+    data = accuracy()
+    records = synthetic.in_memory(data)
+    study = dataclasses.replace(
+        records.studies[0], arms={k: v for k, v in records.studies[0].arms.items() if k != "lrr"}
+    )
+    found = judged(Records((study,), {}, (Problem("run-lrr", "f", "runs/lrr/x.json: broken"),)))
+    assert found["5"].verdict == NOT_RUN and found["5"].rows[0].note == "runs/lrr/x.json: broken"
+
+
+def test_a_missing_arm_is_asked_for_by_name(synthetic):
+    study = synthetic.in_memory({"imp": {0: 0.9}, "lrr": {0: 0.9}}).studies[0].study
+    base = "paper_repro.py train --preset quick"
+    assert train_command(study, ("imp", "lrr")) == base and train_command(None, ("wr",)) == base
+    for arm in ("imp-long", "lrr-bn-rewind", "wr", "imp-on-shuffled-mask", "lrr-perturbed", "imp-without-warmup"):
+        assert train_command(study, ("imp", arm)) == f"{base} --arms {arm}"

@@ -1,0 +1,305 @@
+"""The report: one page with everything in it, that asks for nothing, whatever stands in the files it is made of."""
+
+import dataclasses
+import json
+import re
+import shutil
+import struct
+from html.parser import HTMLParser
+
+import pytest
+
+from figures.catalogue import FIGURES
+from figures.claims.html import glance, verdicts_of
+from figures.regenerate import Outcome, regenerate
+from figures.report.files import gather, write_report
+from figures.report.inline_svg import UnsafePicture, inline_svg
+from figures.report.page import Content, Picture, duration, report_html
+from tests.support.processes import run
+
+PROVENANCE = {"versions": {"python": "3.11"}, "git": {"commit": "c" * 40, "dirty": False}, "threads": 1}
+SOME = ("1", "3", "5", "14", "claims")
+EVIL = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>"
+TABLE = {
+    "schema": 1,
+    "kind": "table1",
+    "note": "a note",
+    "settings": ["lr", "milestones"],
+    "presets": {
+        "quick": {"lr": {"value": 0.1, "text": "0.1", "source": "ours"}},
+        "cifar10": {"lr": {"value": 0.1, "text": "0.1", "source": "code: open_lth"}},
+    },
+}
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """A page read as a browser would, and strictly: every element closed, in order, ids once, links that lead there."""
+
+    def __init__(self, page: bytes):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.words = [], [], [], []
+        self.feed(page.decode("utf-8"))
+        self.close()
+        assert not self.open, f"left open: {self.open}"
+        self.ids = [value for _, pairs in self.attributes for name, value in pairs if name == "id"]
+        assert len(set(self.ids)) == len(self.ids), "an id stands twice"
+
+    def handle_starttag(self, tag, pairs):
+        self.tags.append(tag)
+        self.attributes.append((tag, pairs))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, pairs):
+        self.tags.append(tag)
+        self.attributes.append((tag, pairs))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def named(self, name):
+        return [value for _, pairs in self.attributes for key, value in pairs if key == name]
+
+
+def check_alone(page: Page) -> None:
+    """The page runs nothing and asks for nothing: no scripts, no handlers, no address but places in itself."""
+    assert not {"script", "iframe", "object", "embed", "link", "base", "form", "foreignobject"} & set(page.tags)
+    names = {key for _, pairs in page.attributes for key, _ in pairs}
+    assert not [name for name in names if name.startswith("on")]
+    links = [*page.named("href"), *page.named("src"), *page.named("xlink:href")]
+    assert all(link.startswith("#") or link.startswith("data:image/png;base64,") for link in links), links[:3]
+    assert {link[1:] for link in links if link.startswith("#")} <= set(page.ids)
+    referred = re.findall(
+        r"url\(#([^)]+)\)", " ".join(value or "" for _, pairs in page.attributes for _, value in pairs)
+    )
+    assert set(referred) <= set(page.ids)
+    assert set(page.named("aria-describedby")) <= set(page.ids)
+
+
+@pytest.fixture(scope="module")
+def out(folder, tmp_path_factory, writer):
+    """An output folder with some figures, the claims and Table 1."""
+    place = tmp_path_factory.mktemp("out")
+    regenerate(SOME, folder, place, write=writer, provenance=PROVENANCE, command="make figures")
+    (place / "table1.json").write_text(json.dumps(TABLE))
+    return place
+
+
+@pytest.fixture(scope="module")
+def page(out):
+    return Page(report_html(gather(out, [])))
+
+
+def text_of(page: Page) -> str:
+    return " ".join("".join(page.words).split())
+
+
+def test_the_page_is_whole_runs_nothing_and_asks_for_nothing(page):
+    check_alone(page)
+    (policy,) = [v for v in page.named("content") if v and "default-src" in v]
+    assert policy.startswith("default-src 'none'") and "script" not in policy
+
+
+def test_every_figure_that_was_made_is_shown_with_caption_and_alternative_text(page, out):
+    pictures = [dict(pairs) for tag, pairs in page.attributes if tag == "svg"]
+    assert len(pictures) == len(SOME) and {p["role"] for p in pictures} == {"img"}
+    for name in SOME:
+        sidecar = json.loads((out / f"figures/fig{name}.json").read_text())
+        assert " ".join(sidecar["caption"].split()) in text_of(page)
+        assert any(FIGURES[name].title in p["aria-label"] and name in p["aria-label"] for p in pictures)
+        assert f"fig{name}-caption" in page.ids and f"fig{name}" in page.ids
+
+
+def test_figures_that_were_not_made_are_named_with_what_makes_them(page):
+    text, absent = text_of(page), [name for name in FIGURES if name not in SOME]
+    assert f"{len(absent)} of {len(FIGURES)} figures are not made yet" in text
+    for name in absent:
+        assert FIGURES[name].title in text and f"paper_repro.py figures {name}" in text
+
+
+def test_claims_settings_provenance_and_time_are_there(page, out):
+    text, claims = text_of(page), json.loads((out / "claims.json").read_text())
+    for claim in claims["claims"]:
+        assert " ".join(claim["claim"].split()) in text and claim["verdict"] in text
+        assert all(" ".join(row["name"].split()) in text for row in claim["rows"])
+    assert "code: open_lth" in text and "c" * 40 in text and "lrr-digits-resnet20-0000cafe" in text
+    runs = json.loads((out / "figures/fig3.json").read_text())["studies"]["quick-digits"]["arms"]
+    assert runs["lrr"]["seconds"] == pytest.approx(4 * 7 * 6.0) and "minutes" in text.split("Time of one process")[1]
+
+
+def test_the_same_contents_give_the_same_bytes_and_are_not_written_twice(out, tmp_path, writer):
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+    assert write_report(copy, [], writer)
+    first = (copy / "report.html").read_bytes()
+    assert not write_report(copy, [], None) and report_html(gather(out, [])) == first
+    (copy / "figures/fig3.svg").unlink()
+    assert write_report(copy, [], writer) and (copy / "report.html").read_bytes() != first
+
+
+def test_the_report_loads_neither_matplotlib_nor_results():
+    import sys
+
+    script = "import sys; from figures.report.files import gather; gather(__import__('pathlib').Path('.'), []);"
+    script += "print({'matplotlib', 'numpy', 'scipy'} & set(sys.modules))"
+    done = run([sys.executable, "-c", script])
+    assert "matplotlib" not in done.stdout and done.returncode == 0, done.stderr
+
+
+def test_an_empty_folder_gives_a_page_that_lists_every_command(tmp_path):
+    page = Page(report_html(gather(tmp_path, [])))
+    check_alone(page)
+    assert all(f"paper_repro.py figures {name}" in text_of(page) for name in FIGURES)
+    assert "have not been judged" in text_of(page) and not [tag for tag in page.tags if tag == "svg"]
+
+
+def test_a_figure_that_failed_says_why_and_what_to_run(out):
+    outcome = Outcome("3", "failed", "runs/x/level.json: the file must be whole", (), ("paper_repro.py train",), 0.1)
+    page = Page(report_html(gather(out, [outcome])))
+    assert "runs/x/level.json: the file must be whole" in text_of(page) and "paper_repro.py train" in text_of(page)
+    fine = dataclasses.replace(outcome, status="drawn")
+    assert "the file must be whole" not in text_of(Page(report_html(gather(out, [fine]))))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"kind": "claims", "claims": [{"id": 3}]}', "\x00"])
+def test_records_that_cannot_be_read_are_named_and_cost_only_themselves(out, tmp_path, content):
+    for file in ("claims.json", "table1.json", "figures/fig3.json"):
+        copy = tmp_path / file.replace("/", "-")
+        shutil.copytree(out, copy)
+        (copy / file).write_text(content)
+        page = Page(report_html(gather(copy, [])))
+        check_alone(page)
+        assert page.tags.count("svg") == len(SOME) - (file == "figures/fig3.json")
+        assert file.split("/")[-1] in text_of(page)
+
+
+def test_nothing_in_a_file_becomes_markup(out, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(out, copy)
+
+    def poison(value):
+        if isinstance(value, dict):
+            return {key: poison(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [poison(inner) for inner in value]
+        return (
+            EVIL if isinstance(value, str) and not re.fullmatch(r"[a-f0-9]{64}|figure|claims|table1", value) else value
+        )
+
+    for file in ("claims.json", "table1.json", "figures/fig3.json"):
+        document = poison(json.loads((copy / file).read_text()))
+        if file == "figures/fig3.json":
+            document["studies"] = {EVIL: next(iter(document["studies"].values()))}
+        if file == "table1.json":
+            document["presets"] = {EVIL: next(iter(document["presets"].values()))}
+        (copy / file).write_text(json.dumps(document))
+    outcome = Outcome("4", "failed", EVIL, (), (EVIL,), 0.0)
+    made = report_html(gather(copy, [outcome]))
+    page = Page(made)
+    check_alone(page)
+    assert b"<script" not in made and b"<img" not in made and "alert(1)" in text_of(page)
+
+
+def svg(inner: str, extra: str = "") -> str:
+    space = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'<svg {space} {extra} viewBox="0 0 1 1">{inner}</svg>'
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        svg("<script>alert(1)</script>"),
+        svg("<g onload='alert(1)'/>"),
+        svg("<foreignObject><p/></foreignObject>"),
+        svg("<a xlink:href='http://example.org'><path/></a>"),
+        svg("<use xlink:href='other.svg#x'/>"),
+        svg("<image xlink:href='http://example.org/x.png'/>"),
+        svg("<image xlink:href='javascript:alert(1)'/>"),
+        svg("<path style='fill: url(http://example.org/x)'/>"),
+        svg("<path style='fill: u\\72l(http://example.org/x)'/>"),
+        svg("<animate attributeName='href'/>"),
+        svg("", "onload='x'"),
+        '<!DOCTYPE svg [<!ENTITY a "b">]>' + svg("&a;"),
+        "<html/>",
+        "not xml",
+        svg("<g>"),
+    ],
+)
+def test_a_picture_with_what_no_drawing_needs_is_not_shown(picture):
+    with pytest.raises(UnsafePicture):
+        inline_svg(picture, "fig1", "a label")
+    shown = Picture("1", "title", "paper_repro.py figures 1", {"caption": "words", "kind": "figure"}, picture)
+    page = Page(report_html(Content([shown])))
+    check_alone(page)
+    assert "svg" not in page.tags and "not shown" in text_of(page)
+
+
+def test_ids_of_two_pictures_never_clash_and_references_follow():
+    inner = "<defs><path id='m'/><clipPath id='c'><rect/></clipPath></defs>"
+    inner += "<use xlink:href='#m'/><g clip-path='url(#c)' style='fill: url( #m )'/><style>*{fill:red}</style>"
+    both = "".join(inline_svg(svg(inner), name, name) for name in ("fig1", "fig2"))
+    page = Page(f"<div>{both}</div>".encode())
+    check_alone(page)
+    assert page.ids == ["fig1-m", "fig1-c", "fig2-m", "fig2-c"] and page.named("href") == ["#fig1-m", "#fig2-m"]
+    assert "style" not in page.tags, "a picture's style sheet would dress the whole page"
+    assert page.named("clip-path") == ["url(#fig1-c)", "url(#fig2-c)"]
+
+
+def test_a_label_with_quotes_stays_a_label():
+    page = Page(inline_svg(svg("<path/>"), "fig1", EVIL, "x-caption").encode() + b'<p id="x-caption"></p>')
+    assert page.named("aria-label") == [EVIL]
+    check_alone(page)
+
+
+def test_the_claims_document_gives_the_verdicts_back(out, records):
+    from figures.claims.registry import evaluate
+
+    document = json.loads((out / "claims.json").read_text())
+    again, judged = verdicts_of(document), evaluate(records)
+    assert [(v.id, v.verdict, v.control, v.study) for v in again] == [
+        (v.id, v.verdict, v.control, v.study) for v in judged
+    ]
+    assert [row.effect for v in again for row in v.rows] == [row.effect for v in judged for row in v.rows]
+    assert sum(map(len, glance(again).values())) == len(judged)
+
+
+def test_times_are_said_in_units_that_people_use():
+    assert [duration(s) for s in (0.5, 119, 130, 8000)] == ["0.5 seconds", "119.0 seconds", "2.2 minutes", "2.2 hours"]
+
+
+# --- in a browser, where there is one -------------------------------------------------------------------------------
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+
+def browse(tmp_path, page, *options):
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += ["--enable-logging=stderr", f"--log-net-log={tmp_path / 'net.json'}", "--net-log-capture-mode=Default"]
+    done = run([*command, *options, page.as_uri()])
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_browser_shows_and_prints_the_page_without_errors_or_requests(out, tmp_path, writer):
+    target = tmp_path / "site" / "report.html"
+    writer(target, report_html(gather(out, [])))
+    shot, printed = tmp_path / "page.png", tmp_path / "page.pdf"
+    done = browse(tmp_path, target, f"--screenshot={shot}", "--window-size=1100,3000")
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert struct.unpack(">II", shot.read_bytes()[16:24]) == (1100, 3000) and shot.stat().st_size > 50_000
+    asked = (tmp_path / "net.json").read_text()
+    hosts = re.findall(r'"url":"(https?:[^"]*)"', asked)
+    assert not [url for url in hosts if "report" in url or "example" in url]
+    browse(tmp_path, target, f"--print-to-pdf={printed}")
+    assert printed.read_bytes().startswith(b"%PDF") and printed.stat().st_size > 100_000
+    seen = Page(browse(tmp_path, target, "--dump-dom").stdout.encode())
+    assert seen.tags.count("svg") == len(SOME) and set(page_ids(out)) <= set(seen.ids)
+
+
+def page_ids(out):
+    return Page(report_html(gather(out, []))).ids
