@@ -1,7 +1,6 @@
 """Interrupted runs go on from the last epoch to the same bits, and say what they could not trust."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
 
@@ -14,6 +13,7 @@ from empirics.runs.resume import Interrupted, expected
 from empirics.storage import checkpoints, run_folder
 from empirics.storage.files import StoreError, sealed
 from empirics.storage.run_folder import RunFolder
+from tests.empirics.interrupted_runs import begin, flip_a_bit, results_of, stopping_after
 from tests.empirics.tiny_runs import arm, lab_in, run_arms
 
 SETTINGS = dict(levels=3, epochs=4, cycles="2", mask_epochs=(2, 3, 7))
@@ -28,40 +28,8 @@ def straight(tmp_path_factory, tiny_digits):
     return lab, run_arms(["imp", "lrr", "wr"], lab, **SETTINGS)
 
 
-def results_of(folder: RunFolder) -> dict:
-    """What must not depend on interruptions: tensors bit for bit, metrics and records but for times."""
-    files = sorted(folder.path.rglob("*.safetensors"))
-    tensors = {
-        path.relative_to(folder.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
-    volatile = {"seal", "seconds", "images_per_s", "provenance", "files", "metrics_sha256"}
-    strip = lambda record: {name: value for name, value in record.items() if name not in volatile}  # noqa: E731
-    records = [strip(json.loads(path.read_text())) for path in sorted(folder.path.rglob("level.json"))]
-    lines = [strip(json.loads(line)) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
-    return {"tensors": tensors, "records": records, "metrics": lines, "signs": strip(folder.signs_record() or {})}
-
-
 def folder_of(lab, config) -> RunFolder:
     return RunFolder(lab.results, config.name, 0)
-
-
-def begin(lab, straight, name: str):
-    """A results folder in which only the dense run stands; the config of the run."""
-    config = straight[1][name]
-    dense = config.dense.name
-    shutil.copytree(straight[0].results / "runs" / dense, lab.results / "runs" / dense, dirs_exist_ok=True)
-    return config
-
-
-def stopping_after(steps: int):
-    """A `stop` that says yes at the given step of training, and ever after."""
-    count = [0]
-
-    def stop() -> bool:
-        count[0] += 1
-        return count[0] > steps
-
-    return stop
 
 
 @pytest.mark.parametrize("name, after", [("lrr", 3), ("lrr", 7), ("lrr", 20), ("lrr", 43), ("imp", 61), ("wr", 8)])
@@ -119,12 +87,6 @@ def interrupted(straight, tiny_digits, tmp_path):
 
 def newest_file(run: RunFolder):
     return max(run.checkpoints.glob("*.safetensors"))
-
-
-def flip_a_bit(path):
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(bytes(data))
 
 
 DAMAGES = {

@@ -14,7 +14,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_resume import stopping_after
 
 from empirics import doctor
 from empirics.config import ConfigError, RunConfig
@@ -28,6 +27,7 @@ from empirics.storage.files import StoreError
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import records
 from empirics.studies.study_records import count_overlaps
+from tests.empirics.interrupted_runs import stopping_after
 from tests.empirics.tiny_runs import arm, lab_in, level_record
 
 CONFIG = RunConfig(levels=1)

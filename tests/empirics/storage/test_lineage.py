@@ -6,7 +6,6 @@ import json
 
 import pytest
 import torch
-from test_resume import begin, flip_a_bit, results_of, stopping_after
 
 from empirics import provenance
 from empirics.execution.tasks import plan_tasks, unfinished
@@ -15,6 +14,7 @@ from empirics.runs.resume import Interrupted
 from empirics.storage import checkpoints, lineage
 from empirics.storage.files import StoreError, json_bytes, sealed
 from empirics.storage.run_folder import RunFolder
+from tests.empirics.interrupted_runs import begin, flip_a_bit, results_of, stopping_after
 from tests.empirics.tiny_runs import arm, lab_in, run_arms
 
 SETTINGS = dict(levels=4, epochs=2)

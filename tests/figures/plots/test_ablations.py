@@ -13,7 +13,7 @@ from figures.plots.sign_flips import FEW, figure_12
 from figures.plots.style import ARMS, drawing_style
 from figures.results.load import load
 from figures.results.network import Records
-from tests.figures import synthetic_variations
+from tests.figures import perturbed, synthetic_variations
 
 SEEDS, EPOCHS = (0, 1, 2, 3), (0, 1, 4)
 PLACE = "warm-up: quick, model=resnet8, digits"
@@ -72,8 +72,6 @@ def test_every_panel_has_its_lines_across_however_many_curves_it_shows(records, 
 
 
 def test_the_legend_of_figure_6_shows_the_rules_with_their_lines(records):
-    import test_perturbation_plot as perturbed
-
     with drawing_style():
         drawing = figure_6(Records(records.studies, variations=tuple(perturbed.varied(synthetic_variations.synthetic))))
     (legend,) = drawing.figure.legends
@@ -82,8 +80,6 @@ def test_the_legend_of_figure_6_shows_the_rules_with_their_lines(records):
 
 
 def test_no_loss_at_all_is_in_sight_where_every_loss_is_large():
-    import test_perturbation_plot as perturbed
-
     drawing = perturbed.draw(variations=perturbed.varied(synthetic_variations.synthetic))
     costs = [axes for axes in drawing.figure.axes if "lost" in axes.get_ylabel()]
     assert len(costs) == 3
