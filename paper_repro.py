@@ -21,9 +21,22 @@ if __name__ == "__main__":
 import tyro
 
 from empirics.choices import ConfigError, choose
-from empirics.cli import COMMANDS, Claims, Data, Doctor, Explain, Figures, List, Table1, Theory, Train, Verify
+from empirics.cli import (
+    COMMANDS,
+    Claims,
+    Data,
+    Doctor,
+    Explain,
+    Figures,
+    List,
+    Table1,
+    Theory,
+    Train,
+    Verify,
+    plans,
+    plans_again,
+)
 from empirics.execution import interrupts
-from empirics.planning import plans, plans_again
 from empirics.studies.plan import DATA_FOLDER, Plan, Study, forecasts, plan_study, plan_variation, train
 from empirics.terminal import usable_streams
 

@@ -2,6 +2,8 @@
 
 import ast
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ def sources(package: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_imports_go_one_way(package):
+def test_packages_do_not_import_one_another(package):
     for path in sources(package):
         bad = imports(ast.parse(path.read_text())) & FORBIDDEN[package]
         assert not bad, f"{path.relative_to(ROOT)} imports {bad}"
@@ -41,6 +43,137 @@ def test_imports_go_one_way(package):
 
 def test_an_import_inside_a_function_is_seen():
     assert imports(ast.parse("def f():\n    import torch.nn\n    from figures.x import y")) == {"torch", "figures"}
+
+
+# --- within a package: folders and modules of its top, floor by floor; imports go down, to any lower floor -----------
+
+FLOORS = {
+    "theory": (
+        "experiments",
+        "results theorems portraits",
+        "proofs extensions probability",
+        "flow pruning sampling",
+        "exact",
+        "losses",
+        "compiled",
+        "validation",
+    ),
+    "empirics": (
+        "doctor",
+        "cli",
+        "studies",
+        "execution",
+        "runs",
+        "train",
+        "data pruning models schedules",
+        "provenance",
+        "storage",
+        "config",
+        "names",
+        "choices seeding commit cores terminal",
+    ),
+    "figures": (
+        "comparison report",
+        "regenerate",
+        "inputs",
+        "provenance",
+        "plots",
+        "claims",
+        "analysis",
+        "results catalogue",
+    ),
+}
+
+
+def modules(package: str) -> dict[str, Path]:
+    """Every module of a package by its full name; a folder's `__init__` bears the folder's name."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources(package)}
+    return {name.removesuffix(".__init__"): path for path, name in names.items()}
+
+
+def executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a file but those under `if TYPE_CHECKING:`, which only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from executed(node)
+
+
+def own_imports(tree: ast.AST, known: dict[str, Path]) -> set[str]:
+    """Modules of `known` that a file imports, inside functions too: `from a.b import c` is a.b.c where that is one."""
+    found = set()
+    for node in executed(tree):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in known else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(known)
+
+
+def top(module: str) -> str:
+    """The folder or module of the package's top in which a module lies; "" for the package itself."""
+    return f"{module}.".split(".")[1]
+
+
+def upward(module: str, imported: str, floors: tuple[str, ...]) -> bool:
+    """Whether an import goes up, or sideways into another folder of the same floor."""
+    floor = {name: number for number, names in enumerate(floors) for name in names.split()}
+    here, there = top(module), top(imported)
+    return here != there and floor[there] <= floor[here]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_and_module_has_a_floor_and_imports_go_down(package):
+    known = modules(package)
+    assert {top(module) for module in known} - {""} == {name for names in FLOORS[package] for name in names.split()}
+    for module, path in known.items():
+        if module == package:
+            continue
+        for imported in own_imports(ast.parse(path.read_text()), known):
+            assert imported != package, f"{module} imports the __init__ of its own package: import the module itself"
+            assert not upward(module, imported, FLOORS[package]), f"{module} imports {imported}: above or beside it"
+
+
+def test_an_import_upward_is_seen():
+    floors = ("runs", "data pruning", "storage")
+    assert upward("empirics.storage.files", "empirics.runs.levels", floors)
+    assert upward("empirics.data.images", "empirics.pruning.masks", floors)
+    assert not upward("empirics.data.images", "empirics.data.pixels", floors)
+    assert not upward("empirics.runs.levels", "empirics.storage.files", floors)
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """Modules that import one another in a circle: what is left without all that import none of the rest, or are
+    imported by none of it.
+    """
+    left = dict(arrows)
+    while True:
+        wanted = {name for imported in left.values() for name in imported}
+        free = [name for name, imported in left.items() if name not in wanted or not imported & set(left)]
+        if not free:
+            return sorted(left)
+        left = {name: imported for name, imported in left.items() if name not in free}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_import_one_another_in_a_circle(package):
+    known = modules(package)
+    assert (
+        circle({name: own_imports(ast.parse(path.read_text()), known) - {name} for name, path in known.items()}) == []
+    )
+
+
+def test_a_circle_is_seen():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c"]
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_folder_or_module_of_the_top_bears_a_public_name_of_its_package(package):
+    """`import theory.prune` would put the module in the place of the function `theory.prune`."""
+    public = set(getattr(import_module(package), "__all__", ()))
+    assert not {top(module) for module in modules(package)} & public
 
 
 def loaded_by(code: str) -> set[str]:
@@ -93,6 +226,11 @@ def module_values(tree: ast.Module) -> list[tuple[str, str]]:
     return [(ast.unparse(target).lower(), ast.unparse(node.value)) for node in bound for target in targets(node)]
 
 
+def place(path: Path) -> str:
+    """Where a module lies within `empirics`, such as `pruning/masks`."""
+    return path.with_suffix("").as_posix().rpartition("empirics/")[2]
+
+
 def makes_generator(code: str) -> bool:
     return any(call in code for call in ("Generator(", "default_rng(", "RandomState(", "manual_seed("))
 
@@ -120,13 +258,15 @@ HOUSE_FAULTS = {
         ("train.py", "DEFAULT_SEED: int = 0"),
     ),
     "a config object passed everywhere": (
-        lambda path, tree: path.stem in NO_CONFIG and "RunConfig" in ast.unparse(tree),
-        ("masks.py", "def apply(masks, config: RunConfig):\n    pass"),
+        lambda path, tree: place(path) in NO_CONFIG and "RunConfig" in ast.unparse(tree),
+        ("empirics/pruning/masks.py", "def apply(masks, config: RunConfig):\n    pass"),
     ),
 }
 # functions of tensors and numbers: they take what they need and no configuration
-NO_CONFIG = ("augmentation", "criteria", "densities", "masks", "models", "rewinding", "schedules", "seeding",
-             "sensitivity", "signs")  # fmt: skip
+NO_CONFIG = {
+    "pruning/criteria", "pruning/densities", "pruning/masks", "pruning/rewinding", "pruning/signs",
+    "models", "schedules", "seeding",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", HOUSE_FAULTS)
@@ -135,7 +275,7 @@ def test_the_layout_has_none_of_the_faults_of_the_field(fault):
     assert has(Path(name), ast.parse(bad)), "a bad file is caught"
     for path in [p for package in PACKAGES for p in sources(package)] + [ROOT / "paper_repro.py"]:
         assert not has(path, ast.parse(path.read_text())), f"{path.relative_to(ROOT)}: {fault}"
-    assert all((ROOT / "empirics" / f"{stem}.py").exists() for stem in NO_CONFIG)
+    assert all((ROOT / "empirics" / f"{name}.py").exists() for name in NO_CONFIG)
 
 
 def test_nothing_tracked_is_large_or_names_a_machine():

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from empirics.choices import choose
-from empirics.data.archives import ARCHIVES, Archive, check_archive
+from empirics.data.cifar import ARCHIVES, Archive, check_archive
 from empirics.storage.data_files import DataError, replacing
 
 SCHEMES = ("https", "http")

@@ -19,8 +19,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirics.care import Care
-from empirics.config import RunConfig
+from empirics.config import Care, RunConfig
 from empirics.execution.interrupts import ENDS, HANG_UP
 from empirics.execution.tasks import Key, Schedule, Task
 from empirics.storage.data_files import reason

@@ -1,15 +1,153 @@
 """Pruning criteria: a score a weight, of which the largest stay, and `select`, which turns scores into exact masks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from empirics.config import choose
 from empirics.pruning import masks as m
 from empirics.pruning.densities import DENSITIES, balanced, erk, nested_counts, uniform
-from empirics.pruning.sensitivity import Probe, grasp, snip, synflow
+
+# images that pass through the network together: more would not fit a ResNet50 on 224 x 224 pixels
+IMAGES_AT_ONCE = 128
+# GraSP divides the logits by it (the authors' code; their paper does not mention it)
+TEMPERATURE = 200.0
+
+Part = tuple[Tensor, Tensor, int]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a criterion may look at, apart from weights and masks.
+
+    Args:
+        seed: of the run.
+        network: makes a new copy of the run's network, the weights loaded, on the run's device. The criterion may do
+            anything to it.
+        batch: draws network inputs (n, channels, height, width) and labels (n,), several of each class, from a
+            generator of its own: the same at every call.
+        shape: (channels, height, width) of a network input.
+    """
+
+    seed: int
+    network: Callable[[], nn.Module]
+    batch: Callable[[], tuple[Tensor, Tensor]]
+    shape: tuple[int, int, int]
+
+
+@torch.enable_grad()
+def snip(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
+    """Connection sensitivity |w dL/dw| (SNIP; Lee, Ajanthan, Torr 2019): |dL/dc| for a factor c = 1 on the weight.
+
+    L is the cross-entropy of a few images, batch norm in training mode. The authors divide the scores by their sum,
+    which changes no order and is left out.
+    """
+    network, survivors = _network(masks, probe)
+    slopes = _slopes(network, survivors, _parts(probe, survivors), temperature=1.0)
+    return {name: (w * slopes[name]).abs().detach().cpu() for name, w in survivors.items()}
+
+
+@torch.enable_grad()
+def grasp(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
+    """Gradient signal preservation w (H g) (GraSP; Wang, Zhang, Grosse 2020): the largest stay.
+
+    g and H are gradient and Hessian of the cross-entropy of a few images, the logits divided by `TEMPERATURE`, batch
+    norm in training mode, over the weights that survive (a pruned weight has no gradient that could be preserved).
+
+    Sign: to remove a weight is the step -w_i along its axis, and changes |g|^2, the loss that one step of gradient
+    descent takes off, by -2 w_i (H g)_i in first order. A weight of large w (H g) therefore takes much of |g|^2 with
+    it and stays; the lowest, often negative, scores go, as without them |g|^2 grows most. The paper and the authors'
+    code compute -w (H g) and remove the largest, which is the same. Their code also redraws the last layer before it
+    scores; here the network is scored as it is.
+    """
+    network, survivors = _network(masks, probe)
+    parts = _parts(probe, survivors)
+    slopes = _slopes(network, survivors, parts, TEMPERATURE)
+    m.apply({name: mask.to(slopes[name].device) for name, mask in masks.items()}, slopes)
+    curved = {name: torch.zeros_like(w) for name, w in survivors.items()}
+    for part in parts:
+        by_weight = _gradient(_loss(network, part, TEMPERATURE), survivors, create_graph=True)
+        along = sum((by_weight[name] * slopes[name]).sum() for name in survivors)
+        for name, product in _gradient(along, survivors).items():
+            curved[name] += product
+    return {name: (w * curved[name]).detach().cpu() for name, w in survivors.items()}
+
+
+@torch.enable_grad()
+def synflow(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
+    """Synaptic flow |w| dR/d|w| (Tanaka, Kunin, Yamins, Ganguli 2020), R the summed outputs for an input of ones.
+
+    The network is made linear in each layer: absolute weights, no biases, batch norm a mere factor |gamma|. No data are
+    looked at. Every layer of a chain then has the same sum of scores, R, so that pruning by the scores, a little at a
+    time, spares thin layers: `criteria.select` does so in rounds. float64, as R is a product over layers.
+    """
+    network, survivors = _network(masks, probe, torch.float64)
+    _make_linear(network)
+    ones = torch.ones((1, *probe.shape)).to(_like(survivors))
+    slopes = _gradient(network(ones).sum(), survivors)
+    return {name: (w * slopes[name]).detach().cpu() for name, w in survivors.items()}
+
+
+def _network(masks: m.Masks, probe: Probe, dtype: torch.dtype | None = None) -> tuple[nn.Module, dict[str, Tensor]]:
+    """A copy of the network in training mode, pruned, and its prunable weights, the only ones with a gradient."""
+    network = probe.network().to(dtype=dtype).requires_grad_(False).train()
+    named = dict(network.named_parameters())
+    survivors = {name: named[name].requires_grad_(True) for name in masks}
+    m.apply({name: mask.to(survivors[name].device) for name, mask in masks.items()}, survivors)
+    return network, survivors
+
+
+@torch.no_grad()
+def _make_linear(network: nn.Module) -> None:
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean.zero_()
+            module.running_var.fill_(1.0 - module.eps)
+    for name, parameter in network.named_parameters():
+        parameter.zero_() if name.endswith("bias") else parameter.abs_()
+
+
+def _parts(probe: Probe, survivors: Mapping[str, Tensor]) -> Sequence[Part]:
+    """The images in parts that fit together, each with the size of the whole.
+
+    Every part takes images at a stride: in a batch sorted by class, it still has all classes for its batch norm.
+    """
+    inputs, labels = probe.batch()
+    like, count = _like(survivors), -(-len(labels) // IMAGES_AT_ONCE)
+    return [(inputs[k::count].to(like), labels[k::count].to(like.device), len(labels)) for k in range(count)]
+
+
+def _slopes(
+    network: nn.Module, survivors: Mapping[str, Tensor], parts: Sequence[Part], temperature: float
+) -> dict[str, Tensor]:
+    """Gradient of the mean loss over all parts."""
+    total = {name: torch.zeros_like(w) for name, w in survivors.items()}
+    for part in parts:
+        for name, slope in _gradient(_loss(network, part, temperature), survivors).items():
+            total[name] += slope
+    return {name: value.detach() for name, value in total.items()}
+
+
+def _loss(network: nn.Module, part: Part, temperature: float) -> Tensor:
+    """The part's share of the mean cross-entropy over all images."""
+    inputs, labels, images = part
+    return F.cross_entropy(network(inputs) / temperature, labels, reduction="sum") / images
+
+
+def _gradient(value: Tensor, by: Mapping[str, Tensor], create_graph: bool = False) -> dict[str, Tensor]:
+    return dict(zip(by, torch.autograd.grad(value, list(by.values()), create_graph=create_graph), strict=True))
+
+
+def _like(survivors: Mapping[str, Tensor]) -> Tensor:
+    """A tensor of the network's device and type."""
+    return next(iter(survivors.values()))
+
 
 __all__ = [
     "CRITERIA",

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from empirics import models
-from empirics.care import Care
-from empirics.config import RunConfig
+from empirics.config import Care, RunConfig
 from empirics.data.datasets import Dataset
 from empirics.seeding import generator
 from empirics.storage.files import check_same

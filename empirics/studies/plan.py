@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from empirics import provenance
-from empirics.care import Care
-from empirics.config import ConfigError, RunConfig, choose
+from empirics.config import Care, ConfigError, RunConfig, choose
 from empirics.cores import usable_cores
 from empirics.execution import workers as sweep
 from empirics.execution.tasks import Key, Task, plan_tasks, study_record, unfinished
@@ -20,7 +19,7 @@ from empirics.execution.workers import DataSource
 from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.studies import presets
 from empirics.studies.arms import Settings, differs, resolve
-from empirics.studies.study_records import StudyRecords
+from empirics.studies.records import StudyRecords
 from empirics.studies.sweeps import VARIATIONS
 
 if TYPE_CHECKING:
@@ -183,12 +182,12 @@ def _words(value: object) -> str:
 
 def check_tasks(tasks: Sequence[Task], source: DataSource, device: str) -> None:
     """Refuse, before anything is written, what would fail in the middle of the work."""
-    from empirics.execution import run_checks
+    from empirics.execution import estimate
 
     provenance.prepare(device)
     whole = _loaded(source)
     for config in {task.config.name: task.config for task in tasks}.values():
-        run_checks.check_run(config, tasks[0].seed, sweep.part_of(whole, config))
+        estimate.check_run(config, tasks[0].seed, sweep.part_of(whole, config))
 
 
 @functools.lru_cache(maxsize=1)

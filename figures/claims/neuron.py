@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from figures.analysis.statistics import clopper_pearson
-from figures.claims.rows import from_interval, not_run, start_words, theory_missing
 from figures.claims.verdicts import (
     FAILED,
     FEWEST_STARTS,
@@ -14,6 +13,10 @@ from figures.claims.verdicts import (
     SMALLEST,
     Evidence,
     Row,
+    from_interval,
+    not_run,
+    start_words,
+    theory_missing,
 )
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from figures.analysis import measures
 from figures.analysis.sweeps import perturbed_studies, value_words, variations, vary_command
 from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
-from figures.claims.rows import against_length, contrast, h_measure, lead, not_run
 from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, variation_scope
 from figures.claims.verdicts import (
     INCONCLUSIVE,
@@ -27,9 +26,14 @@ from figures.claims.verdicts import (
     ClaimVerdict,
     Evidence,
     Row,
+    against_length,
     beside_control,
     conjunction,
+    contrast,
     control_verdict,
+    h_measure,
+    lead,
+    not_run,
 )
 from figures.results.network import Records
 

@@ -18,7 +18,6 @@ from figures.analysis import measures
 from figures.analysis.measures import LEAD, combine, high_sparsity_levels, mean_accuracy
 from figures.analysis.sweeps import BASE, Variation, differing, setting, value_words, vary_command
 from figures.claims.neuron import neuron_over_inputs
-from figures.claims.rows import contrast, lead, not_run, sample_row
 from figures.claims.verdicts import (
     AT_CHANCE,
     FAILED,
@@ -31,6 +30,10 @@ from figures.claims.verdicts import (
     SMALLEST,
     Evidence,
     Row,
+    contrast,
+    lead,
+    not_run,
+    sample_row,
     words_beside,
 )
 from figures.results.network import StudyResults

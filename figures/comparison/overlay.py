@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from figures.catalogue import FIGURES, FigureSpec
-from figures.comparison.compare import ABSENT, Comparison, compare, path_words
 from figures.comparison.overlay_drawing import Overlay, overlay
+from figures.comparison.verify import ABSENT, Comparison, compare, path_words
 from figures.inputs import figure_inputs, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw, join_caption
 from figures.plots.style import FORMATS, drawing_style, render

@@ -30,8 +30,7 @@ from figures.plots.panels import (
     spread,
     title_beyond,
 )
-from figures.results.commands import train_command
-from figures.results.network import Records, StudyResults
+from figures.results.network import Records, StudyResults, train_command
 
 CIFAR = ("cifar10", "cifar100")
 FEWEST_FOR_MARKS = 4

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from figures.analysis import measures
-from figures.analysis.sweeps import Variation, differing, value_words
-from figures.analysis.variation_numbers import ARMS, Value
+from figures.analysis.sweeps import ARMS, Value, Variation, differing, value_words
 from figures.claims.verdicts import FEWEST_SEEDS
 from figures.plots import style
 from figures.plots.panels import dataset_name

@@ -11,8 +11,7 @@ from figures.plots import style
 from figures.plots.captions import preset_words
 from figures.plots.panels import Missing, density_axis, fit_height, panel_name, seeds_words, shifts, spread
 from figures.plots.style import ArmStyle
-from figures.results.commands import train_command
-from figures.results.network import StudyResults
+from figures.results.network import StudyResults, train_command
 
 Coefficients = Mapping[str, float]
 

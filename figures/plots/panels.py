@@ -8,8 +8,7 @@ from typing import Any
 
 from figures.analysis import measures
 from figures.plots import style
-from figures.results.commands import train_command
-from figures.results.network import Records, Study, StudyResults
+from figures.results.network import Records, Study, StudyResults, train_command
 
 PRESETS = {"digits": "quick"}
 NAMES = {

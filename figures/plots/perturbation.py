@@ -27,8 +27,7 @@ from figures.plots.panels import (
     seeds_words,
     shifts,
 )
-from figures.results.commands import train_command
-from figures.results.network import Records, StudyResults
+from figures.results.network import Records, StudyResults, train_command
 
 PANEL = "perturbed signs"
 ARMS = ("imp", "lrr", *PERTURBED)

@@ -18,8 +18,7 @@ from figures.plots.panels import (
     panel_name,
     seeds_words,
 )
-from figures.results.commands import train_command
-from figures.results.network import Records, StudyResults
+from figures.results.network import Records, StudyResults, train_command
 
 PANEL, ARMS = "sign flips by layer", ("imp", "lrr")
 # reading -> what it says; the two in which IMP and LRR can differ by more than where a level starts

@@ -7,10 +7,9 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from figures.analysis import variation_numbers
+from figures.analysis import sweeps
 from figures.analysis.statistics import Interval
-from figures.analysis.sweeps import Variation, value_words, variations, vary_command
-from figures.analysis.variation_numbers import ARMS, CHANCE, Value
+from figures.analysis.sweeps import ARMS, CHANCE, Value, Variation, value_words, variations, vary_command
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS
 from figures.plots.captions import block_words, heading
@@ -81,7 +80,7 @@ def draw(records: Records, plan: Plan) -> Drawing:
     """One block of panels for each preset and data set of which a value of the variation has been run."""
     found = variations(records, plan.variation)
     missing = [lost for variation in found for lost in _absent(variation, plan)]
-    blocks = [(variation, variation_numbers.values_of(variation)) for variation in found]
+    blocks = [(variation, sweeps.values_of(variation)) for variation in found]
     kept = [(variation, values) for variation, values in blocks if any(value.drawable for value in values)]
     if not kept:
         raise NothingToDraw(missing or [Missing(plan.values, "nothing has been run", vary_command(plan.variation))])
@@ -90,7 +89,7 @@ def draw(records: Records, plan: Plan) -> Drawing:
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
     for part, (variation, values) in zip(parts, kept, strict=True):
         shown += _block(sheet, part, variation, plan, values)
-        plotted[variation.place] = variation_numbers.plotted(values, plan.growth)
+        plotted[variation.place] = sweeps.plotted(values, plan.growth)
     legend_below(sheet, shown, 3)
     caption = join_caption(
         plan.question,
@@ -111,7 +110,7 @@ def draw(records: Records, plan: Plan) -> Drawing:
 def _absent(variation: Variation, plan: Plan) -> list[Missing]:
     """Values of which an arm has no complete seed; one that diverged is none, since another run would not mend it."""
     panel, lost = f"{plan.values}, {variation.place}", []
-    for value in variation_numbers.values_of(variation):
+    for value in sweeps.values_of(variation):
         for arm in ARMS:
             if not value.complete[arm] and not value.diverged[arm]:
                 what = f"{style.arm_style(arm).label} at {value_words(value.x)}"
@@ -146,7 +145,7 @@ def _block(sheet: Sheet, part, variation: Variation, plan: Plan, values: Sequenc
 
 def _growth(values: Sequence[Value]) -> str:
     """The lead's growth in accuracy points, as claim 13 has it; nothing where no seed has it."""
-    found = variation_numbers.growth(values)
+    found = sweeps.growth(values)
     if len(values) < 2 or not found["n"]:
         return ""
     ends = f"the lead at {value_words(values[-1].x)} less that at {value_words(values[0].x)}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from figures.catalogue import FIGURES
-from figures.claims.html import verdicts_of
+from figures.claims.tables import verdicts_of
 from figures.claims.verdicts import ClaimVerdict
 from figures.provenance.sidecars import UnknownPicture, read_sidecar, standing_figure
 from figures.report.page import Content, Picture, report_html

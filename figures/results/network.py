@@ -5,7 +5,7 @@ files' description in the README (level, signs, run, study and theory files).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -371,3 +371,14 @@ def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
             f"{levels} counts of at most {found['survivors']}",
         )
     return found
+
+
+TRAIN = "paper_repro.py train --preset quick"
+
+
+def train_command(study: Study | None, arms: Iterable[str]) -> str:
+    """The command that makes `arms` of a study: those that it does not list are asked for by name."""
+    if study is None:
+        return TRAIN
+    extra = [arm for arm in arms if arm not in study.arms]
+    return study.command + (f" --arms {' '.join(extra)}" if extra else "")

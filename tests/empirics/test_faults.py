@@ -17,9 +17,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from empirics import config_checks, models, schedules, train
+from empirics import config as configs
+from empirics import models, schedules, train
 from empirics.config import ConfigError, RunConfig
-from empirics.execution import run_checks
+from empirics.execution import estimate
 from empirics.pruning import criteria
 from empirics.pruning import masks as m
 from empirics.runs import context as trials
@@ -253,7 +254,7 @@ def check_fractions(tmp_path, dataset) -> None:
 
 
 def take_any_number(monkeypatch) -> None:
-    monkeypatch.setattr(config_checks, "_check_numbers", lambda config: None)
+    monkeypatch.setattr(configs, "_check_numbers", lambda config: None)
 
 
 def prune_by_percent(monkeypatch) -> None:
@@ -394,7 +395,7 @@ def start_over(monkeypatch) -> None:
 def check_unknown_criterion(tmp_path, dataset) -> None:
     config, lab = arm("imp", epochs=1, criterion="magnitud"), lab_in(tmp_path, dataset)
     levels.run(config.dense, 0, lab)
-    for start in (lambda: levels.run(config, 0, lab), lambda: run_checks.check_run(config, 0, dataset)):
+    for start in (lambda: levels.run(config, 0, lab), lambda: estimate.check_run(config, 0, dataset)):
         with pytest.raises(ConfigError, match="unknown criterion 'magnitud': did you mean 'magnitude'"):
             start()
     assert RunFolder(tmp_path, config.name, 0).level_record(1) is None
@@ -413,8 +414,8 @@ def print_and_go_on_unpruned(monkeypatch) -> None:
 
 
 def find_out_in_the_middle(monkeypatch) -> None:
-    monkeypatch.setattr(run_checks, "choose", lambda name, known, what: name)
-    monkeypatch.setattr(run_checks, "_check_counts", lambda *given: None)
+    monkeypatch.setattr(estimate, "choose", lambda name, known, what: name)
+    monkeypatch.setattr(estimate, "_check_counts", lambda *given: None)
 
 
 def check_exchanged_masks(tmp_path, dataset) -> None:

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from empirics.choices import ConfigError
-from empirics.cli import Train
-from empirics.planning import OVERRIDES, plans, plans_again, read_command
+from empirics.cli import OVERRIDES, Train, plans, plans_again, read_command
 from empirics.studies.plan import Study, forecasts, joined, train
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from empirics.data.archives import Archive
-from empirics.data.cifar import PIXELS, Cifar
+from empirics.data.cifar import PIXELS, Archive, Cifar
 
 CLASSES = ("cat", "dog", "owl")
 

@@ -226,7 +226,7 @@ def test_the_package_imports_lightly_and_without_the_other_packages():
 def test_no_source_of_figures_imports_torch_the_other_packages_or_pyplot():
     import ast
 
-    for path in (ROOT / "figures").glob("*.py"):
+    for path in (ROOT / "figures").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

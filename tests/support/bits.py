@@ -165,7 +165,7 @@ def empirics() -> dict[str, str]:
     from PIL import Image
 
     from empirics import models, seeding
-    from empirics.data import augmentation, crops, datasets
+    from empirics.data import datasets, in_memory, streaming
     from empirics.provenance import prepare
     from empirics.studies import arms
     from tests.empirics.tiny_runs import clip, lab_in, run_arms
@@ -188,14 +188,14 @@ def empirics() -> dict[str, str]:
         width = 64 if name in ("resnet18", "resnet50") else 4
         network = models.create(name, width, (3, 32, 32), 10, seeding.generator(0, "initial weights"))
         found[f"initial {name}"] = sha(*(part for item in network.state_dict().items() for part in item))
-    draw = augmentation.draw_augmentation(9, 4, True, seeding.generator(0, "data", 1, 2))
+    draw = in_memory.draw_augmentation(9, 4, True, seeding.generator(0, "data", 1, 2))
     images = torch.arange(9 * 3 * 8 * 8, dtype=torch.int64).remainder(251).to(torch.uint8).reshape(9, 3, 8, 8)
-    found["shifts"] = sha(
-        draw.order, draw.shifts, draw.flips, augmentation.crop_batch(images, draw.shifts, draw.flips, 4)
-    )
+    found["shifts"] = sha(draw.order, draw.shifts, draw.flips, in_memory.crop_batch(images, draw.shifts, draw.flips, 4))
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8))
-    found["crops"] = sha(*(crops.training_view(image, 16, rng) for _ in range(5)), crops.evaluation_view(image, 16))
+    found["crops"] = sha(
+        *(streaming.training_view(image, 16, rng) for _ in range(5)), streaming.evaluation_view(image, 16)
+    )
     return found
 
 

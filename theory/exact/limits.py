@@ -200,8 +200,8 @@ def limit(a0: float, w0: ArrayLike, loss: Loss | None = None) -> Limit:
     'separatrix'
     >>> limit(0.5, [-0.3, 0.4]).verdict  # d > 1: the second input carries w over to the target's side
     'learns'
-    >>> from theory.losses.losses import Line, Population
-    >>> from theory.losses.samples import Masked
+    >>> from theory import Line, Population
+    >>> from theory import Masked
     >>> limit(-0.5, [0.3, 0.4], Population(2, target=-1.0)).verdict  # the target -relu wants a < 0
     'learns'
     >>> limit(0.5, [-0.3, 0.4], Masked(Population(2), [1, 0])).verdict  # pruned: nothing turns w_1 round

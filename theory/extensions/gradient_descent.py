@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 
 from theory.flow.units import canonical
 from theory.losses.formulas import population_gradient, split
-from theory.losses.losses import completed, learned_within
+from theory.losses.losses import completed
+from theory.losses.samples import learned_within
 from theory.validation import Array, finite, neuron, number, positive, together, whole
 
 if TYPE_CHECKING:

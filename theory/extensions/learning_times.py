@@ -4,7 +4,7 @@ For d = 1 the closed form is inverted. Let zeta = (a + w)^2, m = a w, D = sqrt(4
 w > 0 the flow is the logistic equation zeta' = C+ (zeta + kappa)(S - zeta) / 2, and m - 1 = (zeta - S)(zeta + kappa)
 / (4 zeta), so that C+ D t = ln(|m0 - 1| / |m - 1|) + ln(zeta0 / zeta) + 2 ln((zeta + kappa) / (zeta0 + kappa)).
 
-For d > 1 the flow is that of `theory.flow.slices`, followed by the linearly implicit Euler method, extrapolated to
+For d > 1 the flow is that of `theory.flow.coordinates`, followed by the linearly implicit Euler method, extrapolated to
 order 7: a start near the ray -e_1 creeps along a slow manifold for a time that an explicit method cannot afford.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.exact.limits import LEARNS, verdicts
-from theory.flow.slices import Slice, polar_descent, polar_loss
+from theory.flow.coordinates import Slice, polar_descent, polar_loss
 from theory.losses.formulas import split
 from theory.validation import Array, finite, moment, neuron, scalar
 

@@ -18,9 +18,9 @@ from theory.exact.limits import VERDICTS, verdicts
 from theory.flow.coordinates import Chart
 from theory.flow.events import INSIDE, Edges, Event, Watch, checked
 from theory.flow.units import Units, canonical
-from theory.losses.losses import Independent, Line, Loss, Population, completed, learned_within
+from theory.losses.losses import Independent, Line, Loss, Population, completed
 from theory.losses.regions import Cell, Ended, LineSide, Rest, SampleCell, Smooth
-from theory.losses.samples import Masked, Sample
+from theory.losses.samples import Masked, Sample, learned_within
 from theory.validation import Array, finite, known, scalar, whole
 
 SOLVERS = {solver.__name__: solver for solver in (DOP853, RK45, RK23, Radau, BDF, LSODA)}
@@ -123,7 +123,7 @@ def integrate(
 
     Kinks of the loss (w_1 = 0 on the axis w_perp = 0, for a sample w.x_i = 0) are located as events: each piece is
     integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow slides along kinks
-    whose sides push towards them (`theory.losses.kinks`), and may go through w = 0 (`theory.losses.zero`). Starts with
+    whose sides push towards them (`theory.losses.kinks`), and may go through w = 0 (`theory.losses.kinks`). Starts with
     w0 = 0 rest (relu'(0) = 0). Balanced starts, a0 = +-|w0| up to a relative 1e-12, are integrated as such: a = +-|w|
     is invariant for every loss with a dL/da = w.dL/dw, which is checked, and round-off cannot leave it. Lines,
     populations and samples are integrated in units of their own data (`theory.flow.units`), so that scale does not
@@ -133,7 +133,7 @@ def integrate(
 
     Examples
     --------
-    >>> from theory.losses.losses import Population
+    >>> from theory import Population
     >>> run = integrate(Population(2), 0.5, [-0.3, 0.4], [0.0, 60.0])
     >>> run.verdict, run.w.shape, (run.a * run.w[:, 0]).round(6).tolist()
     ('learns', (2, 2), [-0.15, 1.0])

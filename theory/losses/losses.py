@@ -271,18 +271,6 @@ def slope_of(slope: float) -> float:
     return found
 
 
-def learned_within(loss: Loss, share: float) -> float:
-    """Return by how much the loss of a run that has learned may exceed the goal: `share` for the target relu(x_1).
-
-    It scales with the data as losses do: `share` of the loss at a = 0 for a sample, and of 4 times that elsewhere,
-    which is 1 for Line() and the population with the target relu(x_1).
-    """
-    from theory.losses.samples import Sample
-
-    dead = float(loss.loss(0.0, np.zeros(loss.d)))
-    return share * dead * (1 if isinstance(loss, Sample) else 4)
-
-
 def _line_point(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
     return real("a", a), real("w", w)[..., 0]
 

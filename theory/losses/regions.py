@@ -301,7 +301,7 @@ class SampleCell(Cell):
 
     def through_zero(self, a: float, along: Array) -> tuple[float, Array, Cell | Ended]:
         """Arrive at w = 0 from the direction `along`, shape (m,), and go on where the flow grows from there."""
-        from theory.losses.zero import leave_zero
+        from theory.losses.kinks import leave_zero
 
         u, zero = self.outer(along / np.hypot.reduce(along)), np.zeros(self.sample.d)
         how, grows = leave_zero(self.sample.kinks, self.sign, u)

@@ -246,3 +246,13 @@ class Restricted:
 
 def _settings(loss: Population | Independent) -> tuple[float, ...]:
     return (loss.target, loss.slope) if isinstance(loss, Population) else (loss.target,)
+
+
+def learned_within(loss: Loss, share: float) -> float:
+    """Return by how much the loss of a run that has learned may exceed the goal: `share` for the target relu(x_1).
+
+    It scales with the data as losses do: `share` of the loss at a = 0 for a sample, and of 4 times that elsewhere,
+    which is 1 for Line() and the population with the target relu(x_1).
+    """
+    dead = float(loss.loss(0.0, np.zeros(loss.d)))
+    return share * dead * (1 if isinstance(loss, Sample) else 4)

@@ -6,7 +6,7 @@ import numpy as np
 
 from theory.exact.limits import verdicts
 from theory.extensions.learning_times import time_to_learn
-from theory.flow.slices import Slice
+from theory.flow.coordinates import Slice
 from theory.portraits.curves import POINTS, Curve, EquilibriumSet, PhasePlane, span, within
 from theory.validation import Array, number, sign_of
 

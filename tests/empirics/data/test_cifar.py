@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from empirics.data import cifar as cifar_module
-from empirics.data.archives import ARCHIVES
-from empirics.data.cifar import CIFAR10, CIFAR100, content_hash, load
+from empirics.data.cifar import ARCHIVES, CIFAR10, CIFAR100, content_hash, load
 from empirics.storage.data_files import DataError
 from tests.empirics.tiny_images import add_member, cifar_files, facts_of, fill_folder, tiny_cifar
 

@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from empirics.data.crops import evaluation_view, random_box, training_view
+from empirics.data.streaming import evaluation_view, random_box, training_view
 from tests.empirics.tiny_images import picture
 
 sides = st.integers(1, 3000)

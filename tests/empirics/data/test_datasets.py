@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from empirics.data import augmentation, datasets, imagenet
+from empirics.data import datasets, imagenet, in_memory
 from empirics.data.datasets import DATASETS, DataError, InMemory, content_hash, load, subset
 from empirics.data.images import class_folders
 from empirics.data.streaming import Stream
@@ -47,7 +47,7 @@ def test_normalised_training_pixels_have_mean_zero_and_deviation_one():
 def test_training_batches_equal_a_loop_over_images(flip):
     data = clip(datasets.digits(), 50)
     data = datasets.build("x", data.train, data.test, 10, 2, flip)
-    choices = augmentation.draw_augmentation(50, 2, flip, generator(0, "data", 0, 0))
+    choices = in_memory.draw_augmentation(50, 2, flip, generator(0, "data", 0, 0))
     padded = torch.nn.functional.pad(data.train.images, (2, 2, 2, 2))
     batches = list(data.training_batches(16, generator(0, "data", 0, 0)))
     assert [len(labels) for _, labels in batches] == [16, 16, 16]
@@ -96,7 +96,7 @@ def test_the_last_images_of_each_class_are_held_out():
 
 
 def test_a_generator_depends_on_seed_purpose_level_and_epoch():
-    draw = lambda *key: augmentation.draw_augmentation(99, 1, True, generator(*key)).order.tolist()  # noqa: E731
+    draw = lambda *key: in_memory.draw_augmentation(99, 1, True, generator(*key)).order.tolist()  # noqa: E731
     base = draw(0, "data", 1, 2)
     assert base == draw(0, "data", 1, 2)
     assert all(base != draw(*key) for key in [(1, "data", 1, 2), (0, "data", 2, 2), (0, "data", 1, 3), (0, "x", 1, 2)])

@@ -7,7 +7,7 @@ import pytest
 
 from empirics.choices import ConfigError
 from empirics.data import download as fetching
-from empirics.data.archives import ARCHIVES, Archive
+from empirics.data.cifar import ARCHIVES, Archive
 from empirics.data.download import fetch
 from empirics.storage.data_files import DataError
 

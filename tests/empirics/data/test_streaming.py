@@ -7,10 +7,9 @@ import torch
 from PIL import Image
 
 from empirics.data import datasets, streaming
-from empirics.data.crops import random_box
 from empirics.data.images import class_folders
 from empirics.data.shards import find
-from empirics.data.streaming import stream
+from empirics.data.streaming import random_box, stream
 from empirics.seeding import generator
 from empirics.storage.data_files import DataError
 from tests.empirics.tiny_images import encoded, fill_folder, picture, shards_of

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from empirics.pruning import criteria, sensitivity
+from empirics.pruning import criteria
 from empirics.pruning import masks as m
 from tests.empirics.tiny_networks import Subject, emptied, equal, flatten, network, subject
 
@@ -71,7 +71,7 @@ def loss_of(tiny: Subject, masks: m.Masks, temperature: float = 1.0) -> Callable
 @pytest.mark.parametrize("pruned", [False, True])
 def test_snip_is_the_derivative_of_the_loss_by_a_factor_on_the_weight(pruned, tiny):
     masks = half(tiny) if pruned else tiny.dense
-    scores = flatten(sensitivity.snip(tiny.weights, masks, tiny.probe), masks)
+    scores = flatten(criteria.snip(tiny.weights, masks, tiny.probe), masks)
     weights, loss, step = flatten(tiny.weights, masks), loss_of(tiny, masks), 1e-6
     for i in range(len(weights)):
         factor = torch.zeros_like(weights)
@@ -89,7 +89,7 @@ def test_grasp_is_the_weight_times_hessian_times_gradient(pruned, tiny):
     gradient = torch.autograd.functional.jacobian(loss, weights)
     hessian = torch.autograd.functional.hessian(loss, weights)
     expected = weights * (hessian @ gradient)
-    scores = flatten(sensitivity.grasp(tiny.weights, masks, tiny.probe), masks)
+    scores = flatten(criteria.grasp(tiny.weights, masks, tiny.probe), masks)
     alive = flatten(masks, masks)
     assert torch.allclose(scores[alive], expected[alive], rtol=1e-9, atol=1e-18)
     assert expected[alive].abs().max() > 1e-9
@@ -109,9 +109,9 @@ def test_grasp_keeps_the_weights_without_which_the_gradient_would_shrink_most(ti
 
 
 def test_the_temperature_of_grasp_changes_the_order_of_the_scores(tiny, monkeypatch):
-    cool = sensitivity.grasp(tiny.weights, tiny.dense, tiny.probe)
-    monkeypatch.setattr(sensitivity, "TEMPERATURE", 1.0)
-    hot = sensitivity.grasp(tiny.weights, tiny.dense, tiny.probe)
+    cool = criteria.grasp(tiny.weights, tiny.dense, tiny.probe)
+    monkeypatch.setattr(criteria, "TEMPERATURE", 1.0)
+    hot = criteria.grasp(tiny.weights, tiny.dense, tiny.probe)
     assert not torch.equal(flatten(cool, tiny.dense).argsort(), flatten(hot, tiny.dense).argsort())
 
 
@@ -119,7 +119,7 @@ def test_the_temperature_of_grasp_changes_the_order_of_the_scores(tiny, monkeypa
 def test_many_images_pass_in_parts_that_have_every_class(name, case, monkeypatch):
     inputs, _ = case.probe.batch()
     score = criteria.CRITERIA[name].score
-    monkeypatch.setattr(sensitivity, "IMAGES_AT_ONCE", 11)
+    monkeypatch.setattr(criteria, "IMAGES_AT_ONCE", 11)
     seen = []
 
     def watched() -> nn.Module:
@@ -139,7 +139,7 @@ def test_without_batch_norm_parts_add_up_to_the_whole(tiny, monkeypatch):
     for name in LOOKS_AT_DATA:
         score = criteria.CRITERIA[name].score
         whole = flatten(score(made.weights, made.dense, made.probe), made.dense)
-        monkeypatch.setattr(sensitivity, "IMAGES_AT_ONCE", 5)
+        monkeypatch.setattr(criteria, "IMAGES_AT_ONCE", 5)
         assert torch.allclose(flatten(score(made.weights, made.dense, made.probe), made.dense), whole, rtol=1e-9)
         monkeypatch.undo()
 
@@ -148,7 +148,7 @@ def test_without_batch_norm_parts_add_up_to_the_whole(tiny, monkeypatch):
 def test_the_synaptic_flow_through_every_layer_of_a_chain_is_the_same(keep):
     chain = subject(network("vgg11"))
     masks = chain.select("synflow", keep) if keep else chain.dense
-    scores = sensitivity.synflow(chain.weights, masks, chain.probe)
+    scores = criteria.synflow(chain.weights, masks, chain.probe)
     flows = torch.stack([score.sum() for score in scores.values()])
     assert flows.dtype == torch.float64 and flows[0] > 0
     assert torch.allclose(flows, flows[0].expand_as(flows), rtol=1e-12)
@@ -163,7 +163,7 @@ def test_the_synaptic_flow_is_the_product_of_absolute_weights_along_paths():
         for bias in (net[0].bias, net[1].bias, net[4].bias, net[1].running_mean):
             bias.fill_(-40.0)
     made = subject(net, (1, 1, 1))
-    scores = sensitivity.synflow(made.weights, made.dense, made.probe)
+    scores = criteria.synflow(made.weights, made.dense, made.probe)
     for score in scores.values():
         assert score.flatten().tolist() == pytest.approx([2 * 5 * 7, 3 * 0.5 * 11], rel=1e-12)
 
@@ -173,7 +173,7 @@ def test_synflow_never_looks_at_data(case):
         raise AssertionError("it looked at data")
 
     blind = dataclasses.replace(case.probe, batch=no_data)
-    sensitivity.synflow(case.weights, case.dense, blind)
+    criteria.synflow(case.weights, case.dense, blind)
     for name in LOOKS_AT_DATA:
         with pytest.raises(AssertionError, match="it looked at data"):
             case.select(name, 300, probe=blind)
@@ -184,15 +184,15 @@ def test_synflow_empties_no_layer_where_magnitude_snip_and_a_single_round_do(mon
     keep = 3 * len(chain.dense)
     kept = chain.select("synflow", keep)
     assert not emptied(kept)
-    flow = sensitivity.synflow(chain.weights, kept, chain.probe)
+    flow = criteria.synflow(chain.weights, kept, chain.probe)
     assert sum(flow["linear.weight"].flatten()) > 0, "a path from the input to the output is left"
-    monkeypatch.setitem(criteria.CRITERIA, "one round", criteria.Criterion(sensitivity.synflow, layerwise=False))
+    monkeypatch.setitem(criteria.CRITERIA, "one round", criteria.Criterion(criteria.synflow, layerwise=False))
     for name in ("magnitude", "snip", "one round"):
         assert emptied(chain.select(name, keep)), name
 
 
 def test_synflow_in_rounds_differs_from_one_round(case, monkeypatch):
-    monkeypatch.setitem(criteria.CRITERIA, "one round", criteria.Criterion(sensitivity.synflow, layerwise=False))
+    monkeypatch.setitem(criteria.CRITERIA, "one round", criteria.Criterion(criteria.synflow, layerwise=False))
     keep = m.count(case.dense) // 20
     assert not equal(case.select("synflow", keep), case.select("one round", keep))
 
@@ -204,5 +204,5 @@ def test_synflow_is_exact_where_single_precision_overflows():
             if hasattr(layer, "weight"):
                 layer.weight.fill_(-1e4)
     made = subject(net, (1, 1, 1))
-    scores = sensitivity.synflow(made.weights, made.dense, made.probe)
+    scores = criteria.synflow(made.weights, made.dense, made.probe)
     assert all(math.isclose(score.item(), 1e52, rel_tol=1e-6) for score in scores.values())

@@ -23,8 +23,7 @@ def make(results: Path) -> None:
     """The golden study in a results folder."""
     from empirics.provenance import prepare
     from empirics.studies import presets
-    from empirics.studies.records import write_study
-    from empirics.studies.study_records import count_overlaps
+    from empirics.studies.records import count_overlaps, write_study
 
     prepare("cpu", threads=1)
     run_arms(["imp", "lrr"], lab_in(results, datasets.load("digits")), **SETTINGS)

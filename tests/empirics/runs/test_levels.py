@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from empirics import models, train
-from empirics.data import augmentation, in_memory
-from empirics.execution.run_checks import check_run
+from empirics.data import in_memory
+from empirics.execution.estimate import check_run
 from empirics.pruning import masks as m
 from empirics.pruning import rewinding, signs
 from empirics.runs import level_start, levels
@@ -175,7 +175,7 @@ def test_data_order_in_training_follows_seed_level_and_epoch_over_all_cycles(dra
     long = [(level, epoch) for level in (2, 3) for epoch in range(2 * (level + 1))]
     assert [key[2:] for key in keys[-len(long) :]] == long, "later cycles see epochs of their own"
     first = {key: (images, shifts) for key, images, shifts in reversed(batches)}
-    expected = augmentation.draw_augmentation(160, 1, False, generator(3, "data", 1, 1))
+    expected = in_memory.draw_augmentation(160, 1, False, generator(3, "data", 1, 1))
     images, shifts = first[3, "data", 1, 1]
     assert torch.equal(images, tiny_digits.train.images[expected.order[:32]])
     assert torch.equal(shifts, expected.shifts[:32])

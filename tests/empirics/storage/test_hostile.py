@@ -26,7 +26,7 @@ from empirics.storage.checkpoints import Expected
 from empirics.storage.files import StoreError
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import records
-from empirics.studies.study_records import count_overlaps
+from empirics.studies.records import count_overlaps
 from tests.empirics.interrupted_runs import stopping_after
 from tests.empirics.tiny_runs import arm, lab_in, level_record
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import figures.results.names
 import paper_repro
-from empirics import doctor, names, planning
+from empirics import cli, doctor, names
 from empirics.cli import Train
 from empirics.config import ConfigError, RunConfig
 from empirics.seeding import generator
@@ -160,17 +160,17 @@ def test_a_study_of_which_everything_is_changed_has_a_name_that_can_be_written_a
     command = dataclasses.replace(
         longest(), results=tmp_path, criterion=None, densities=None, precision=None, image_size=None
     )
-    (plan,) = planning.plans(dataclasses.replace(command, arms=("imp", "imp-perturbed"), dry_run=True))
+    (plan,) = cli.plans(dataclasses.replace(command, arms=("imp", "imp-perturbed"), dry_run=True))
     written = write_study(tmp_path, plan.record)
     (file,) = (tmp_path / "studies").glob("[!.]*")
     assert file.stem == written["study"] == plan.record["study"] and is_whole(json.loads(file.read_bytes()))
     assert load(tmp_path).problems == () and load(tmp_path).studies[0].study.preset == plan.record["preset"]
     other = dataclasses.replace(command, arms=("imp", "imp-perturbed"), dry_run=True, milestones=(0.3, 0.5, 0.8))
-    assert planning.plans(other)[0].record["study"] != plan.record["study"], "cut where they are alike, by a hash apart"
+    assert cli.plans(other)[0].record["study"] != plan.record["study"], "cut where they are alike, by a hash apart"
 
 
 def test_the_longest_text_of_a_preset_and_a_data_set_can_be_read():
-    changed = {name: getattr(longest(), name) for name in planning.OVERRIDES}
+    changed = {name: getattr(longest(), name) for name in cli.OVERRIDES}
     preset = ", ".join(["tiny-imagenet", *(f"{name}={value}" for name, value in changed.items())])
     name = names.study_name(preset, "x" * 100)
     assert LABEL.test(preset) and LABEL.test(name) and len(name) == names.LONGEST_STUDY

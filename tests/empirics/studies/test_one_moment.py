@@ -15,6 +15,8 @@ from empirics.storage.data_files import replacing
 from empirics.storage.files import StoreError, read_record, write_atomic
 from empirics.storage.locks import locked
 from empirics.studies.records import (
+    StudyRecords,
+    count_overlaps,
     overlaps_file,
     study_file,
     study_now,
@@ -22,7 +24,6 @@ from empirics.studies.records import (
     write_study,
     write_theory_result,
 )
-from empirics.studies.study_records import StudyRecords, count_overlaps
 from tests.empirics.closed_folders import closed, open_folder
 from tests.empirics.tiny_runs import lab_in, run_arms
 from tests.support import processes

@@ -17,8 +17,7 @@ from figures.claims.verdicts import (
     SMALLEST,
     SWITCHES,
 )
-from figures.results.commands import train_command
-from figures.results.network import Problem, Records
+from figures.results.network import Problem, Records, train_command
 from tests.figures.claim_records import LEADS, SEEDS, accuracy, signs
 
 SWAP = {

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from figures.catalogue import FIGURES
-from figures.comparison.compare import ABSENT, Tolerance, compare, path_words
 from figures.comparison.overlay import compare_results
 from figures.comparison.overlay_drawing import overlay
-from figures.comparison.verify import THEORY, verify
+from figures.comparison.verify import ABSENT, THEORY, Tolerance, compare, path_words, verify
 from figures.plots.style import drawing_style
 from figures.provenance.sidecars import UnknownPicture, check_sidecar, read_sidecar, standing_figure
 from figures.regenerate import regenerate

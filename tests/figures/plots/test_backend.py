@@ -37,8 +37,8 @@ def test_matplotlib_is_loaded_first_by_what_minds_the_backend():
     """A module of figures that imports it by itself would fail where the environment names a backend of elsewhere."""
     code = """
 import sys, importlib, pathlib
-for path in sorted(pathlib.Path("figures").glob("*.py")):
-    importlib.import_module(f"figures.{path.stem}")
+for path in sorted(pathlib.Path("figures").rglob("*.py")):
+    importlib.import_module(".".join(path.with_suffix("").parts))
 print("matplotlib" in sys.modules)
 """
     assert drawn(code, MPLBACKEND="nonsense").strip() == "True"

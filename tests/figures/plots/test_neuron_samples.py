@@ -12,7 +12,7 @@ from figures.claims.registry import evaluate
 from figures.plots.panels import NothingToDraw
 from figures.results.fields import ResultError
 from figures.results.network import Records
-from figures.results.neuron_records import check_finite
+from figures.results.neuron import check_finite
 from theory.sampling import paired_shares_interval
 
 

@@ -13,7 +13,7 @@ from figures.claims.tables import claims_markdown
 from figures.claims.verdicts import FAILED, NOT_RUN, REPRODUCED, REVERSED
 from figures.results.fields import ResultError
 from figures.results.network import Records
-from figures.results.neuron_records import check_basins, check_dimension
+from figures.results.neuron import check_basins, check_dimension
 
 INITS = {"balanced": 0, "normal": 1}
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.claims.html import glance, verdicts_of
+from figures.claims.tables import glance, verdicts_of
 from figures.regenerate import Outcome, regenerate
 from figures.report.files import gather, write_report
 from figures.report.inline_svg import UnsafePicture, inline_svg

@@ -7,8 +7,7 @@ import theory
 from tests.torture import flows
 from theory.flow.batch import STATUSES
 from theory.flow.integrate import METHODS
-from theory.losses.kinks import Kinks
-from theory.losses.zero import leave_zero
+from theory.losses.kinks import Kinks, leave_zero
 
 
 def sample(n, d, noise, seed):

@@ -24,7 +24,7 @@ from theory import (
     verdicts,
 )
 from theory.extensions.hidden_neurons import LEARNED, STATIONARY, STATUSES, UNDECIDED
-from theory.losses.losses import learned_within
+from theory.losses.samples import learned_within
 
 AXIS = np.array([0.6, 0.8])
 

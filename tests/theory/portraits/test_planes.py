@@ -9,8 +9,8 @@ import theory
 from theory.exact.closed_form import closed_form
 from theory.exact.limits import LEARNS, limits, verdicts
 from theory.extensions.learning_times import TOLERANCE, time_to_learn
+from theory.flow.coordinates import Slice, polar_descent, polar_loss
 from theory.flow.integrate import LEARNED, Event, integrate
-from theory.flow.slices import Slice, polar_descent, polar_loss
 from theory.losses.losses import Line, Population
 from theory.losses.samples import Sample
 from theory.portraits.curves import KINDS, STABILITIES
