@@ -110,6 +110,12 @@ def regenerate(
     return outcomes
 
 
+def with_claims(ids: Sequence[str], out_dir: Path) -> list[str] | None:
+    """Figures to draw where some are asked for, None for all: with claims that stand, which the report shows too."""
+    stands = (out_dir / "claims.json").exists() and CLAIMS not in ids
+    return [*ids, *([CLAIMS] if stands else [])] if ids else None
+
+
 def _check_id(figure_id: str) -> None:
     if figure_id not in FIGURES:
         near = difflib.get_close_matches(str(figure_id).removeprefix("fig"), FIGURES, n=len(FIGURES), cutoff=0.0)

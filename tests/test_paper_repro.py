@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import paper_repro
+from empirics.cli import COMMANDS
 from tests import ROOT
 from tests.support.processes import CompletedProcess, finish, run, start
 from tests.support.waiting import wait_for
@@ -23,7 +24,7 @@ def call(*arguments: str, cwd: Path) -> CompletedProcess:
     return run([*COMMAND, *arguments], cwd=cwd)
 
 
-@pytest.mark.parametrize("command", ["", *paper_repro.COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_command_has_help(command, tmp_path):
     done = call(*([command] if command else []), "--help", cwd=tmp_path)
     assert done.returncode == 0 and "usage: paper_repro.py" in done.stdout
@@ -264,10 +265,9 @@ def test_the_long_version_of_the_figures_has_eight_seeds():
 
 
 def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_shows_both(tmp_path):
-    import paper_repro
-    from empirics.cli import Figures
+    from figures.regenerate import with_claims
 
-    drawn = lambda *ids: paper_repro._to_draw(Figures(ids=ids, out=tmp_path))  # noqa: E731
+    drawn = lambda *ids: with_claims(ids, tmp_path)  # noqa: E731
     assert drawn("14") == ["14"] and drawn() is None
     (tmp_path / "claims.json").write_text("{}")
     assert drawn("14") == ["14", "claims"] and drawn("claims") == ["claims"] and drawn() is None
@@ -275,10 +275,11 @@ def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_sho
 
 def test_a_figure_of_a_variation_on_a_small_network_trains_that_network_alone():
     from empirics.cli import Figures
+    from empirics.commands import figure_plans
     from figures.catalogue import FIGURES
 
     def models(name, preset):
-        plans = paper_repro._studies(Figures(preset=preset, dry_run=True), [FIGURES[name]], False)
+        plans = figure_plans(Figures(preset=preset, dry_run=True), [FIGURES[name]], False)
         return {config.model for plan in plans for config in plan.configs.values()}
 
     assert models("6", "quick") == {"resnet8"} and models("9", "quick") == {"resnet20"}

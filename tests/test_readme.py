@@ -34,10 +34,10 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("line", commands())
 def test_every_command_of_the_readme_is_one(line):
-    import paper_repro
+    from empirics.cli import COMMANDS
 
     words = shlex.split(line)
-    assert words[0] in (*paper_repro.COMMANDS, "--help")
+    assert words[0] in (*COMMANDS, "--help")
     for option in (word for word in words if word.startswith("--")):
         command = [] if words[0] == "--help" else words[:1]
         done = run([sys.executable, "paper_repro.py", *command, "--help"], cwd=ROOT)

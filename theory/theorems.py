@@ -7,6 +7,7 @@ that each check rejects every mutant that it can see. Statements and checks stan
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ from theory.proofs import (
 from theory.proofs.base import OURS, PAPER, READING, Mutant, Theorem, every
 from theory.validation import known, whole
 
-__all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict", "check"]
+__all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict", "check", "check_table"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,17 @@ def check(name: str, seed: int = 0) -> Verdict:
     symbolic, numeric, refuted = every(steps["symbolic"]), every(steps["numeric"]), not any(accepted.values())
     message = "; ".join(wrong) or _summary(theorem, len(steps["symbolic"]), len(steps["numeric"]))
     return Verdict(symbolic and numeric and refuted, symbolic, numeric, refuted, time.perf_counter() - start, message)
+
+
+def check_table() -> Iterator[tuple[str, bool]]:
+    """Yield a table of every theorem's checks: its head, and a row as each is done, with whether it is right."""
+    yield f"{'theorem':16} {'holds':6} {'symbolic':9} {'numeric':8} {'mutants fail':13} {'seconds':8}", True
+    word = {True: "yes", False: "NO", None: "-"}
+    for name in THEOREMS:
+        found = check(name)
+        row = f"{name:16} {word[found.holds]:6} {word[found.symbolic]:9} {word[found.numeric]:8} "
+        row += f"{word[found.mutants_fail]:13} {found.seconds:8.1f}  {found.message}"
+        yield row, bool(found.holds and found.mutants_fail)
 
 
 def _accepting(theorem: Theorem, name: str, seen: object) -> list[str]:
