@@ -96,7 +96,7 @@ def limits(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> tuple[Arra
 
 def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
     """Return the function (a0, w0) -> (a, w, codes) of a loss, and which inputs it acts on."""
-    from theory.losses.losses import Independent, Population
+    from theory.losses.losses import Independent, Population, completed
     from theory.losses.samples import Masked
 
     loss = Population(d) if loss is None else loss
@@ -104,6 +104,7 @@ def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
         raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {loss!r:.60}: or none")
     if loss.d != d:
         raise ValueError(f"w0 must have {loss.d} inputs for this loss, got {d}: shape (..., {loss.d})")
+    kind, loss = type(loss).__name__, completed(loss)
     kept = loss.mask if isinstance(loss, Masked) else np.ones(d, bool)
     loss = loss.survivors if isinstance(loss, Masked) else loss
     line = loss.line(np.zeros(loss.d)) if loss.d == 1 else None
@@ -113,7 +114,7 @@ def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
         return partial(_independent_limits, target=loss.target), kept
     if isinstance(loss, Population) and loss.slope == 0:
         return partial(_population_limits, target=loss.target), kept
-    raise ValueError(f"no exact limit is known for {type(loss).__name__} with d = {loss.d}: use theory.integrate")
+    raise ValueError(f"no exact limit is known for {kind} with d = {loss.d}: use theory.integrate")
 
 
 def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -> tuple[Array, Array, Array]:

@@ -185,7 +185,7 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
     Raises
     ------
     ValueError: shapes that do not match, no numbers, NaN, infinity, a start beyond 1e150, times that fall or lie below
-        0, a loss it does not know.
+        0, a loss it does not know: one of your own, or a class made of these.
 
     Exact: d = 1, and starts on the w_1 axis (`closed_form`). Population: error below 1e-8 |(a, w)| at t = 50 (measured;
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
@@ -222,7 +222,10 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
 
 
 def _starts(loss: Loss, a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
-    known("loss", type(loss).__name__, tuple(kind.__name__ for kind in FLOWS))
+    kinds = type(loss), type(loss.survivors if type(loss) is Masked else loss)
+    if not all(kind in FLOWS for kind in kinds):
+        known("loss", kinds[0].__name__, tuple(kind.__name__ for kind in FLOWS))
+        raise ValueError(f"only losses of theory itself run in batches, got {loss!r:.60}: use theory.integrate")
     a0, w0 = finite(a0=a0, w0=w0)
     if loss.d == 1 and w0.ndim == 1:
         w0 = w0[:, None]

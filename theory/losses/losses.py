@@ -13,6 +13,8 @@ Every loss is half the mean squared error and has
 
 A loss of your own needs d, loss and gradient; goal and aim (default 0: no verdict `learns`), line (None) and cell (it
 is smooth) are taken where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need not hold: it is checked.
+A class that overrides part of another one must say these four anew: what it inherits speaks of the other loss, and is
+left out. So a class made of `Line`, `Population`, ... with a loss or gradient of its own is a loss of your own.
 
 Methods take NaN as it comes, since they run in the inner loop of `integrate`.
 """
@@ -50,33 +52,116 @@ class Loss(Protocol):
         """Return the smooth piece that holds (a, w)."""
 
 
+class Known:
+    """A loss of `theory`: its kinks, lines and limits are known, and used."""
+
+
+NEEDED = ("d", "loss", "gradient")
+SAID = ("goal", "aim", "line", "cell")  # what a loss of the user's own may say of itself
+
+
 def completed(loss: Loss) -> Loss:
-    """Return the loss with what a loss of the user's own need not have: see the head of this file."""
-    missing = [name for name in ("d", "loss", "gradient") if not hasattr(loss, name)]
-    if missing:
-        raise ValueError(f"a loss needs d, loss(a, w) and gradient(a, w), got {loss!r:.60} without {missing[0]}")
-    masked = hasattr(loss, "survivors")  # a loss of its own, which is followed in its place
-    return loss if masked or all(hasattr(loss, name) for name in ("goal", "aim", "line", "cell")) else _Completed(loss)
+    """Return a loss of `theory` as it is, one of the user's own with what it need not have, and checked at each call.
+
+    Raises ValueError for what is no loss: see the head of this file.
+    """
+    kind = type(loss)
+    known = next((one for one in kind.__mro__ if Known in one.__bases__), None)
+    if isinstance(loss, Own) or (known is not None and not _changed(kind, known)):
+        return loss
+    return Own(loss)
 
 
-class _Completed:
-    """A loss of the user's own, smooth everywhere, with nothing known of what there is to learn unless it says so."""
+def _changed(kind: type, base: type, names: tuple[str, ...] | None = None) -> bool:
+    """Say whether a class overrides something of its base, of the names if given; fields are numbers, not behaviour."""
+    fields = getattr(base, "__dataclass_fields__", {})
+    over = {name for one in kind.__mro__[: kind.__mro__.index(base)] for name in vars(one) if name[:2] != "__"}
+    return any(hasattr(base, name) and name not in fields for name in over if names is None or name in names)
+
+
+def _says(loss: Loss, name: str) -> bool:
+    """Say whether a loss has a member that speaks of its own loss and gradient, not of those of a class below it."""
+    kind = type(loss)
+    source = next((one for one in kind.__mro__ if name in vars(one)), None)
+    if source is None:  # of the instance, if at all
+        return hasattr(loss, name)
+    if issubclass(source, Known):  # any helper of its may be overridden
+        made_of = tuple(set(dir(source)) - set(SAID))
+        return not _changed(kind, source, made_of)
+    return not _changed(kind, source, NEEDED)
+
+
+class Own:
+    """A loss of the user's own: smooth, with nothing known of what there is to learn, unless it says so.
+
+    inner : the loss
+
+    Its methods pass on what the loss gives, as float arrays of the shapes at the head of this file; ValueError for
+    anything else.
+    """
 
     def __init__(self, inner: Loss):
-        self.inner, self.d, self.loss, self.gradient = inner, inner.d, inner.loss, inner.gradient
-        self.goal, self.aim = getattr(inner, "goal", 0.0), getattr(inner, "aim", 0.0)
+        missing = next((name for name in NEEDED if isinstance(inner, type) or not hasattr(inner, name)), None)
+        if missing:
+            made = f": pass what {inner.__name__}(...) gives" if isinstance(inner, type) else ""
+            raise ValueError(f"{_NEEDS}, got {inner!r:.60} without {missing}{made}")
+        for name in NEEDED[1:]:
+            if not callable(getattr(inner, name)):
+                raise ValueError(f"{_NEEDS}, got {name} = {getattr(inner, name)!r:.60}: it must be a function")
+        self.inner, self.d = inner, whole("d of a loss", inner.d, 1)
+        self.says = {name for name in SAID if _says(inner, name)}
+        self.goal = number("goal of a loss", inner.goal) if "goal" in self.says else 0.0
+        self.aim = number("aim of a loss", inner.aim) if "aim" in self.says else 0.0
+
+    def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
+        """Return the loss, shape (...), of a (...) and w (..., d)."""
+        return _of_shape("loss(a, w)", self.inner.loss(a, w), _points(a, w), a, w)
+
+    def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
+        """Return (dL/da, dL/dw) of a (...) and w (..., d)."""
+        found = self.inner.gradient(a, w)
+        if not isinstance(found, tuple | list) or len(found) != 2:
+            raise ValueError(f"gradient(a, w) must give the pair (dL/da, dL/dw), got {found!r:.60}: return da, dw")
+        shape = _points(a, w)
+        da = _of_shape("dL/da of gradient(a, w)", found[0], shape, a, w)
+        return da, _of_shape("dL/dw of gradient(a, w)", found[1], (*shape, self.d), a, w)
 
     def line(self, w: Array) -> Line | None:
         """Return the loss's own, or None."""
-        return self.inner.line(w) if hasattr(self.inner, "line") else None
+        found = self.inner.line(w) if "line" in self.says else None
+        if found is not None and not isinstance(found, Line):
+            raise ValueError(f"line(w) must give a theory.Line or None, got {found!r:.60}: leave it out, if in doubt")
+        return found
 
     def cell(self, a: float, w: Array) -> Cell:
         """Return the loss's own, or the whole space."""
-        return self.inner.cell(a, w) if hasattr(self.inner, "cell") else Smooth(self)
+        found = self.inner.cell(a, w) if "cell" in self.says else Smooth(self)
+        if not isinstance(found, Cell):
+            raise ValueError(
+                f"cell(a, w) must give a Cell of theory.losses.regions, got {found!r:.60}: smooth losses need none"
+            )
+        return Smooth(self) if type(found) is Smooth and found.loss is self.inner else found
+
+
+_NEEDS = "a loss needs d, loss(a, w) and gradient(a, w)"
+
+
+def _points(a: ArrayLike, w: ArrayLike) -> tuple[int, ...]:
+    return np.broadcast_shapes(np.shape(a), np.shape(w)[:-1])
+
+
+def _of_shape(name: str, value: ArrayLike, shape: tuple[int, ...], a: ArrayLike, w: ArrayLike) -> Array:
+    found = real(name, value)
+    if found.shape != shape:
+        raise ValueError(
+            f"{name} must have shape {shape} of a {np.shape(a)} and w {np.shape(w)}, got {found.shape}: "
+            "the last axis of w holds the inputs, others the points"
+        )
+    return found
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(Known):
     """One input (d = 1) of any distribution and any target: two smooth sides, w > 0 and w < 0.
 
     c_plus, c_minus : float, the second moment that each side sees; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
@@ -154,7 +239,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Population:
+class Population(Known):
     """The population x ~ N(0, I_d) with the target `target` phi(x_1), phi(z) = z for z > 0 and slope z for z < 0.
 
     d : int, number of inputs, at least 1
@@ -219,7 +304,7 @@ class Population:
 
 
 @dataclass(frozen=True)
-class Independent:
+class Independent(Known):
     """d Gaussian inputs on which the target relu(z) does not depend: what is left when input 1 is pruned.
 
     d, target : as in `Population`. Nothing here can learn. Source: ours, E relu(w.x) relu(z) = |w| / (2 pi).

@@ -9,13 +9,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.losses.kinks import Kinks
-from theory.losses.losses import Independent, Line, Loss, Population, completed, slope_of, vectors
+from theory.losses.losses import (
+    Independent,
+    Known,
+    Line,
+    Loss,
+    Own,
+    Population,
+    completed,
+    slope_of,
+    vectors,
+)
 from theory.losses.regions import Cell, SampleCell, Smooth
 from theory.validation import Array, bits, finite, neuron
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class Sample(Known):
     """A finite sample: L = 1/(2n) sum_i (a phi(w.x_i) - y_i)^2, smooth in w between the kinks w.x_i = 0.
 
     x : array_like, shape (n, d), n, d >= 1
@@ -108,13 +118,14 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class Masked:
+class Masked(Known):
     """A loss with pruned inputs: they are zeros of w, take part in nothing and stay zero.
 
     inner : Population, Independent, Line, Sample or a loss of one's own; the mask of a Masked is joined with this one
     mask : array_like of bool, shape (d,): True survives; at least one input must
 
-    Raises ValueError for a mask of another shape, of other values than 0 and 1, or without a survivor.
+    Raises ValueError for what is no loss, and for a mask of another shape, of other values than 0 and 1, or without a
+    survivor.
     Source: section 2, pruning to a mask.
 
     Examples
@@ -130,14 +141,13 @@ class Masked:
 
     def __post_init__(self):
         """Check and freeze the mask, joined with that of a masked loss."""
-        mask = bits(self.mask)
-        if mask is None or mask.shape != (self.inner.d,) or not mask.any():
-            raise ValueError(
-                f"mask must hold {self.inner.d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}"
-            )
-        if isinstance(self.inner, Masked):
+        mask, d = bits(self.mask), self._whole.d
+        if mask is None or mask.shape != (d,) or not mask.any():
+            raise ValueError(f"mask must hold {d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}")
+        if isinstance(self._whole, Masked):
             mask &= self.inner.mask
             object.__setattr__(self, "inner", self.inner.inner)
+            del self.__dict__["_whole"]
         if not mask.any():
             raise ValueError("the masks leave no input, got masks without a common survivor: keep at least one")
         mask.setflags(write=False)
@@ -150,20 +160,27 @@ class Masked:
     @property
     def d(self) -> int:
         """Number of inputs, pruned ones included."""
-        return self.inner.d
+        return self._whole.d
+
+    @cached_property
+    def _whole(self) -> Loss:
+        """The inner loss; one of the user's own with what it need not have."""
+        return completed(self.inner)
 
     @cached_property
     def survivors(self) -> Loss:
         """The loss of the surviving inputs alone, d = how many they are."""
-        inner, kept = self.inner, self.mask
+        inner, kept = self._whole, self.mask
         if isinstance(inner, Sample):
             return Sample(inner.x[:, kept], inner.y, inner.slope)
         if isinstance(inner, Population) and not kept[0]:
             return self._without_input_1()
         if kept.all():
             return inner
-        own = type(inner) not in (Population, Independent)
-        return Restricted(inner, kept) if own else type(inner)(int(kept.sum()), *_settings(inner))
+        if isinstance(inner, Own):
+            return Restricted(inner, kept)
+        gaussian = Population if isinstance(inner, Population) else Independent  # no Line: it has one input
+        return gaussian(int(kept.sum()), *_settings(inner))
 
     def _without_input_1(self) -> Independent:
         if self.inner.slope:
@@ -196,30 +213,15 @@ class Masked:
         return w
 
 
-@dataclass(frozen=True, eq=False)
-class Restricted:
-    """A loss of the user's own on the inputs that a mask leaves, the others being 0; what it has, on those.
+class Restricted(Own):
+    """A loss of the user's own on the inputs that a mask leaves, the others being 0.
 
-    inner : the loss; kept : bool ndarray, shape (inner.d,)
+    inner : the loss, completed; kept : bool ndarray, shape (inner.d,)
     """
 
-    inner: Loss
-    kept: NDArray[np.bool_]
-
-    @property
-    def d(self) -> int:
-        """Number of inputs kept."""
-        return int(self.kept.sum())
-
-    @property
-    def goal(self) -> float:
-        """The goal of the loss."""
-        return completed(self.inner).goal
-
-    @property
-    def aim(self) -> float:
-        """The aim of the loss."""
-        return completed(self.inner).aim
+    def __init__(self, inner: Own, kept: NDArray[np.bool_]):
+        self.inner, self.kept, self.d = inner, kept, int(kept.sum())
+        self.goal, self.aim = inner.goal, inner.aim
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
@@ -228,7 +230,7 @@ class Restricted:
     def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
         """Return (dL/da, dL/dw) of a (...) and w (..., d)."""
         da, dw = self.inner.gradient(a, self._wide(w))
-        return da, np.asarray(dw)[..., self.kept]
+        return da, dw[..., self.kept]
 
     def line(self, w: Array) -> None:
         """Return None: nothing is known of it."""

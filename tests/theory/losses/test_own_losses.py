@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
-from theory import Masked, Population, integrate
+from theory import Line, Masked, Population, Sample, descend, integrate, integrate_batch, limit
 from theory.losses.regions import Smooth
 
 
@@ -38,7 +39,7 @@ class Later(Bowl):
         return da - (a > 0.6), dw
 
 
-@pytest.mark.parametrize("loss", [Bowl(), FullBowl()])
+@pytest.mark.parametrize("loss", [Bowl(), FullBowl(), Masked(Bowl(), [1, 1])])
 @pytest.mark.parametrize("start", [(0.5, [0.3, 0.4]), (1.0, [0.1, 0.0]), (-0.5, [0.3, 0.4])])
 def test_a_loss_that_conserves_nothing_is_followed_as_it_is(loss, start):
     a0, w0 = start
@@ -69,3 +70,134 @@ def test_what_is_no_loss_is_refused_in_words():
             ValueError, match=rf"a loss needs d, loss\(a, w\) and gradient\(a, w\), got .* without {missing}"
         ):
             integrate(wrong, 0.5, [0.3, 0.4], 1.0)
+        with pytest.raises(ValueError, match=f"a loss needs d, .* without {missing}"):
+            Masked(wrong, [1, 0])
+    with pytest.raises(ValueError, match=r"without d: pass what Line\(...\) gives"):
+        integrate(Line, 0.5, [0.3], 1.0)
+
+
+def bowl(**members):
+    """A bowl with other members."""
+    return type("Bent", (Bowl,), members)()
+
+
+PAIR = r"gradient\(a, w\) must give the pair \(dL/da, dL/dw\), got "
+WRONG = [
+    ({"d": 2.5}, "d of a loss must be a whole number, at least 1, got 2.5"),
+    ({"d": None}, "d of a loss must be a whole number, at least 1, got None"),
+    ({"loss": None}, "got loss = None: it must be a function"),
+    ({"gradient": 3.0}, "got gradient = 3.0: it must be a function"),
+    ({"goal": None}, "goal of a loss must be one finite number, got None"),
+    ({"aim": "up"}, "aim of a loss must be one finite number, got 'up'"),
+    ({"gradient": lambda s, a, w: None}, PAIR + "None"),
+    ({"gradient": lambda s, a, w: np.array([a, *w])}, PAIR + "array"),
+    ({"gradient": lambda s, a, w: (a, w[0])}, r"dL/dw of gradient\(a, w\) must have shape \(2,\) of a .*, got \(\)"),
+    ({"gradient": lambda s, a, w: (w, w)}, r"dL/da of gradient\(a, w\) must have shape \(\) of a .*, got \(2,\)"),
+    ({"gradient": lambda s, a, w: (a * 1j, w)}, r"dL/da of gradient\(a, w\) must be a number .*: complex numbers"),
+    ({"gradient": lambda s, a, w: (a, w + 0j)}, r"dL/dw of gradient\(a, w\) must be a number .*: complex numbers"),
+    ({"loss": lambda s, a, w: 0.5}, r"loss\(a, w\) must have shape \(2,\) of a \(2,\) and w \(2, 2\), got \(\)"),
+    ({"loss": lambda s, a, w: None}, r"loss\(a, w\) must be a number or an array of numbers, got None"),
+    ({"line": lambda s, w: 3}, r"line\(w\) must give a theory.Line or None, got 3"),
+    ({"cell": lambda s, a, w: None}, r"cell\(a, w\) must give a Cell of theory.losses.regions, got None"),
+]
+
+
+@pytest.mark.parametrize(("members", "message"), WRONG)
+@pytest.mark.parametrize("mask", [None, [1, 1]])
+def test_a_loss_whose_members_are_none_is_refused_in_words(members, message, mask):
+    with pytest.raises(ValueError, match=message):
+        integrate(Masked(bowl(**members), mask) if mask else bowl(**members), 0.5, [0.3, 0.4], [0.0, 1.0])
+
+
+def test_a_dimension_that_is_a_whole_float_is_taken():
+    right = integrate(Bowl(), 0.5, [0.3, 0.4], 1.0)
+    for loss in (bowl(d=2.0), Masked(bowl(d=2.0), [1, 1])):
+        assert (integrate(loss, 0.5, [0.3, 0.4], 1.0).w[-1] == right.w[-1]).all()
+
+
+def test_one_number_will_do_where_one_point_is_asked_for():
+    loss = bowl(loss=lambda s, a, w: float(Bowl.loss(s, a, w)))
+    assert descend(loss, 0.5, [0.3, 0.4], 0.1, max_steps=3).steps == 3
+    assert Masked(loss, [1, 0]).loss(0.5, [0.3, 0.4]) == pytest.approx(0.125 + (0.49 + 4) / 2)
+
+
+def test_a_batch_knows_its_losses_by_their_types_and_not_by_their_names():
+    for loss in (type("Line", (Bowl,), {})(), Masked(Bowl(), [1, 1]), Masked(Bowl(), [1, 0])):
+        with pytest.raises(
+            ValueError, match="only losses of theory itself run in batches, got .*: use theory.integrate"
+        ):
+            integrate_batch(loss, [0.5], [[0.3, 0.4]], 1.0)
+
+
+def ridge(known, *numbers):
+    """A loss of theory and a ridge, .2 (a^2 + |w|^2), in a class made of its own."""
+
+    class Ridge(known):
+        def loss(self, a, w):
+            return super().loss(a, w) + 0.2 * (np.square(a) + np.square(w).sum(axis=-1))
+
+        def gradient(self, a, w):
+            da, dw = super().gradient(a, w)
+            return da + 0.4 * np.asarray(a), dw + 0.4 * np.asarray(w)
+
+    return Ridge(*numbers)
+
+
+X = np.random.default_rng(0).normal(size=(30, 2))
+RIDGES = [
+    (ridge(Line), [0.5]),
+    (ridge(Population, 1), [0.5]),
+    (ridge(Population, 2), [0.5, 0.0]),
+    (ridge(Population, 2), [0.3, 0.4]),
+    (ridge(Sample, X, np.maximum(X[:, 0], 0)), [0.6, 0.1]),
+    (ridge(Sample, X[:, :1], np.maximum(X[:, 0], 0)), [0.5]),
+    (ridge(Masked, Population(2), [1, 1]), [0.3, 0.4]),
+]
+
+
+@pytest.mark.parametrize(("loss", "w0"), RIDGES)
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_class_made_of_a_loss_of_theory_is_followed_with_its_own_gradient(loss, w0, masked):
+    ones = np.ones(len(w0))
+    falls = lambda t, y: -np.append(*loss.gradient(y[0], y[1:]))  # noqa: E731
+    a, *w = solve_ivp(falls, (0.0, 3.0), [1.0, *w0], rtol=1e-10, atol=1e-12).y[:, -1]
+    whole = Masked(loss, ones) if masked else loss
+    run = integrate(whole, 1.0, w0, 3.0)
+    assert run.a[-1] == pytest.approx(a, abs=1e-6) and run.w[-1] == pytest.approx(w, abs=1e-6)
+    assert (np.diff(run.loss) <= 1e-12).all() and run.verdict == "undecided"
+    few = descend(whole, 1.0, w0, 0.1, max_steps=1)
+    assert few.a[-1] == pytest.approx(1.0 - 0.1 * loss.gradient(1.0, np.array(w0))[0], abs=1e-12)
+    with pytest.raises(ValueError, match="no exact limit is known for"):
+        limit(1.0, w0, whole)
+    with pytest.raises(ValueError, match="unknown loss 'Ridge'|only losses of theory itself"):
+        integrate_batch(whole, [1.0], [w0], 3.0)
+
+
+def test_what_a_class_says_of_itself_is_used_and_what_it_inherits_of_another_loss_is_not():
+    class Half(Bowl):  # all of it its own
+        goal, aim = 0.25, 1.0
+
+    class Other(Half):
+        def loss(self, a, w):
+            return super().loss(a, w) + 1.0
+
+    class Lined(ridge(Line).__class__):
+        def line(self, w):
+            return Line()
+
+    assert (Masked(Half(), [1, 0]).goal, Masked(Other(), [1, 0]).goal) == (0.25, 0.0)
+    assert integrate(Lined(), 1.0, [0.5], 3.0).a[-1] == integrate(Line(), 1.0, [0.5], 3.0).a[-1]
+
+
+def test_a_class_that_changes_nothing_of_a_loss_of_theory_keeps_what_is_known_of_it():
+    class Named(Population):
+        """A population with a name."""
+
+        def title(self):
+            return "population"
+
+    for start in ((-1.0, [0.6, 0.8]), (0.5, [0.3, 0.0]), (-1.0, [0.3, 0.4])):
+        mine, plain = (integrate(loss, *start, 60.0) for loss in (Named(2), Population(2)))
+        assert (mine.w[-1] == plain.w[-1]).all() and (mine.verdict, mine.status) == (plain.verdict, plain.status)
+    assert limit(0.5, [-0.3, 0.4], Named(2)).verdict == "learns"
+    assert type(Masked(Named(3), [1, 1, 0]).survivors) is Population
