@@ -143,9 +143,11 @@ class Chart:
         r = float(np.hypot.reduce(y[1:]))
         return np.array([self.sigma * (da / r) * y[0] if r > 0 else 0.0, *-dw])
 
-    def tolerance(self, rtol: float, atol: float, size: int, radius: float) -> Array:
-        """Return the absolute tolerance of y, shape (size,), at |w| = radius: small w keep their digits, b its sign."""
-        least = np.finfo(float).tiny
+    def tolerance(self, rtol: float, atol: float, least: float, size: int, radius: float) -> Array:
+        """Return the absolute tolerance of y, shape (size,), at |w| = radius: small w keep their digits, b its sign.
+
+        None lies below `least`.
+        """
         out = np.full(size, max(min(atol, 10 * rtol * radius), least) if radius > 0 else atol)
         if not self.balanced:
             out[0] = max(min(atol, rtol * abs(self.b0)), least) if self.sigma else atol

@@ -18,7 +18,7 @@ from theory.exact.limits import VERDICTS, verdicts
 from theory.flow.coordinates import Chart
 from theory.flow.events import INSIDE, Edges, Event, Watch, checked
 from theory.flow.units import Units, canonical
-from theory.losses.losses import Independent, Line, Loss, Population, completed
+from theory.losses.losses import Independent, Line, Loss, Own, Population, completed
 from theory.losses.regions import Cell, Ended, LineSide, Rest, SampleCell, Smooth
 from theory.losses.samples import Masked, Sample, learned_within
 from theory.validation import Array, finite, known, scalar, whole
@@ -99,7 +99,8 @@ def integrate(
 
     Parameters
     ----------
-    loss : `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`; see `theory.losses.losses`
+    loss : `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`, or one of your own, which
+        counts as smooth unless it says otherwise; see `theory.losses.losses`
     a0 : float
     w0 : float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
     t : float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least 0
@@ -119,15 +120,16 @@ def integrate(
     Raises
     ------
     ValueError: shapes that do not match, no numbers, NaN, times that fall or lie below 0, an unknown method, a
-        tolerance that is no number above 0, what is no event, an event whose value is no number.
+        tolerance that is no number above 0, what is no loss, a loss whose values are no numbers of its shapes, what is
+        no event, an event whose value is no number.
 
     Kinks of the loss (w_1 = 0 on the axis w_perp = 0, for a sample w.x_i = 0) are located as events: each piece is
     integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow slides along kinks
-    whose sides push towards them (`theory.losses.kinks`), and may go through w = 0 (`theory.losses.kinks`). Starts with
-    w0 = 0 rest (relu'(0) = 0). Balanced starts, a0 = +-|w0| up to a relative 1e-12, are integrated as such: a = +-|w|
-    is invariant for every loss with a dL/da = w.dL/dw, which is checked, and round-off cannot leave it. Lines,
-    populations and samples are integrated in units of their own data (`theory.flow.units`), so that scale does not
-    matter.
+    whose sides push towards them, and may go through w = 0 (`theory.losses.kinks`). Starts with w0 = 0 rest
+    (relu'(0) = 0), but for losses of your own, whose gradient decides. Balanced starts, a0 = +-|w0| up to a relative
+    1e-12, are integrated as such: a = +-|w| is invariant for every loss with a dL/da = w.dL/dw, which is checked, and
+    round-off cannot leave it. Lines, populations and samples are integrated in units of their own data
+    (`theory.flow.units`), so that scale does not matter.
 
     Source: the gradient flow of section 2; the verdicts and their caution are ours.
 
@@ -147,7 +149,8 @@ def integrate(
     inner, units = canonical(loss, a0, w0)
     a0, w0, times, atol = a0 / units.size, w0 / units.size, times * units.clock, atol / units.size
     size = max(abs(a0), *abs(w0))
-    options = {"rtol": rtol, "atol": max(min(atol, rtol * size), np.finfo(float).tiny)}
+    least = _least_tolerance(inner, a0, w0, float(np.max(times)))
+    options = {"rtol": rtol, "atol": max(min(atol, rtol * size), least), "least": least}
     balances = exact_balance and _is_balanced(inner, a0, w0)
     run = _Run(inner, units, SOLVERS[method], Chart.of(a0, w0) if balances else Chart.plain(a0), times, options)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -166,6 +169,20 @@ def _is_balanced(loss: Loss, a: float, w: Array) -> bool:
     da, dw = loss.gradient(a, w)
     parts = np.array([a * da, *-(w * dw)])
     return bool(abs(parts.sum()) <= 1e-9 * abs(parts).sum())
+
+
+def _least_tolerance(loss: Loss, a0: float, w0: Array, end: float) -> float:
+    """Return the least absolute tolerance: a start of a loss of the user's own may be 0 beside where the flow goes.
+
+    The solvers' squares of a speed over a tolerance would overflow there. A loss of `theory` is slow at small starts.
+    """
+    least = float(np.finfo(float).tiny)
+    if not isinstance(loss, Own):
+        return least
+    da, dw = loss.gradient(a0, w0)
+    with np.errstate(all="ignore"):
+        goes = float(np.hypot.reduce([float(da), *dw])) * end
+    return max(least, LOST * goes) if goes < np.inf else least
 
 
 def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options) -> Trajectory:
@@ -261,9 +278,9 @@ class _Follower:
         return track
 
     def _start_cell(self, a0: float, w0: Array) -> Cell:
-        if not w0.any():
-            return Rest()
         line = self.run.loss.line(w0)
+        if not w0.any() and not (line is None and isinstance(self.run.loss, Own)):
+            return Rest()  # relu'(0) = 0; a loss of the user's own has the gradient that it says
         if line is not None:
             return LineSide.at(line, 1 if w0[0] > 0 else -1, a0, len(w0))
         return self.run.loss.cell(a0, w0)
@@ -281,7 +298,7 @@ class _Follower:
         if (died := self._dies(cell, a, v)) is not None:
             return now, a, (np.zeros_like(w) if isinstance(died, SampleCell) else w), died
         y0 = chart.state(a, v)
-        tolerance = chart.tolerance(run.options["rtol"], run.options["atol"], len(y0), radius)
+        tolerance = chart.tolerance(**run.options, size=len(y0), radius=radius)
         fun = self.guard.watched(lambda y: chart.velocity(y, *cell.gradient(*chart.point(y))))
         least = self._least_radius(cell, radius)
         edges = Edges(_with_length(cell.margins, least), _with_length(cell.noise, least), a, v)

@@ -201,3 +201,25 @@ def test_a_class_that_changes_nothing_of_a_loss_of_theory_keeps_what_is_known_of
         assert (mine.w[-1] == plain.w[-1]).all() and (mine.verdict, mine.status) == (plain.verdict, plain.status)
     assert limit(0.5, [-0.3, 0.4], Named(2)).verdict == "learns"
     assert type(Masked(Named(3), [1, 1, 0]).survivors) is Population
+
+
+@pytest.mark.parametrize("method", ["DOP853", "RK23", "Radau", "LSODA", "BDF"])
+@pytest.mark.parametrize(
+    "start", [(0.5, [0.0, 0.0]), (0.0, [0.0, 0.0]), (1e-300, [0.0, 0.0]), (0.0, [1e-200, 0.0]), (0.0, [0.0, -1e-20])]
+)
+def test_a_loss_of_ones_own_leaves_w_0_as_its_gradient_says(start, method):
+    run, left = integrate(Bowl(), *start, 4.0, method=method), np.exp(-4.0)
+    assert run.a[-1] == pytest.approx(1 + (start[0] - 1) * left, abs=1e-8) and run.verdict == "undecided"
+    assert run.w[-1] == pytest.approx(Bowl.at * (1 - left), abs=1e-8) and run.status == "finished"
+    masked = integrate(Masked(Bowl(), [0, 1]), *start, 4.0, method=method)
+    assert masked.w[-1] == pytest.approx(Bowl.at * [0, 1 - left], abs=1e-8)
+
+
+def test_a_decays_at_w_0_where_a_loss_of_ones_own_says_so():
+    class Decay(Population):
+        def gradient(self, a, w):
+            da, dw = super().gradient(a, w)
+            return da + a, dw
+
+    assert integrate(Decay(2), 0.5, [0.0, 0.0], 2.0).a[-1] == pytest.approx(0.5 * np.exp(-2), abs=1e-9)
+    assert integrate(Population(2), 0.5, [0.0, 0.0], 2.0).a[-1] == 0.5  # relu'(0) = 0
