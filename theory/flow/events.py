@@ -3,10 +3,15 @@
 An event fires when its value, nonzero before, first becomes 0 or changes sign, and again only after it has been
 nonzero. Its direction is that of the sign before. Between the ends of a step values are looked at on the solver's own
 interpolant, at some nodes and at the least value between them where a parabola through three of them comes near to 0.
+
+Where w lies on kinks, a value may differ from 0 by the rounding of w alone. How much that is says the value itself: it
+is looked at with w moved off the kinks by as little as rounding may. In the same way, by moving time and neuron, is
+decided which values become 0 at the moment at which a terminal event ends the run.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 
+from theory.losses.kinks import ON_THE_KINK
 from theory.validation import Array
 
 State = tuple[float, Array]
 INSIDE = np.array([1e-3, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1 - 1e-3, 1.0])  # nodes for edges, of a step
 LOOKS = np.array([0.02, 0.25, 0.5, 0.75, 0.98, 1.0])  # nodes for events
-ROUNDED = 1e-12  # a value below this share of the largest seen is not known to be nonzero again
+ROUNDED = 8 * np.finfo(float).eps  # by this share rounding moves a time that has been found, and the neuron there
 CORNER = 0.5  # the same for events, which may have corners
 FINER, SMOOTH = 6, 0.05  # how often nodes are doubled, while a cubic misses one by this share of the values' range
 NEAR = 0.1  # a parabola whose least value is below this share of its bend may hide one below 0
@@ -34,7 +40,7 @@ class Event:
 
     name : str, any
     value : (float, float, ndarray (d,)) -> float
-    terminal : end the run there
+    terminal : end the run there; others that become 0 at that moment, up to rounding, fire too
     direction : 1 rising only (the value was negative before), -1 falling only, 0 both
 
     Raises ValueError for a value that cannot be called or another direction.
@@ -88,14 +94,18 @@ def number_of(event: Event, t: float, a: float, w: Array) -> float:
 
 
 class Watch:
-    """The events of a run, and the sign that the value of each had when it was last nonzero."""
+    """The events of a run, and the sign that the value of each had when it was last nonzero.
 
-    def __init__(self, events: Sequence[Event], a: float, w: Array):
-        self.events = tuple(events)
+    kinks : w -> unit normals, shape (K, d), of the kinks that w lies on; default: w may be rounded in every direction
+    """
+
+    def __init__(self, events: Sequence[Event], a: float, w: Array, kinks: Callable[[Array], Array] | None = None):
+        self.events, self.kinks = tuple(events), kinks or (lambda w: np.eye(len(w)))
         values = [number_of(event, 0.0, a, w) for event in self.events]
         self.rough = [False] * len(values)  # w has been on a kink since the value was last known to be nonzero
+        if kinks is not None:
+            values = [self._off_kinks(event, 0.0, (a, w), v) for event, v in zip(self.events, values, strict=True)]
         self.before = [float(np.sign(value)) for value in values]
-        self.largest = [abs(value) if abs(value) < np.inf else 0.0 for value in values]
 
     def passed(
         self,
@@ -103,26 +113,41 @@ class Watch:
         end: float,
         state: Callable[[float], State],
         last: State | None = None,
-        on_kink: bool = False,
+        slides: bool = False,
+        lands: bool = False,
     ) -> list[tuple[float, Event]]:
-        """Return what fires in (start, end], (time, event) in order, up to the first terminal one.
+        """Return what fires in (start, end], (time, event) in order, up to the moment of the first terminal one.
+
+        All that fire at that moment are returned, the terminal one listed first before the others.
 
         state : time -> (a, w); `last`, if given, is the state at the end
-        on_kink : w slides along kinks or lands on one: the value of a kink is 0 up to rounding there, and not nonzero
+        slides, lands : w keeps to kinks all the while, or lies on one at the end: there the value of a kink is 0 up to
+            rounding, and not nonzero
         """
         if not self.events or not end > start:
             return []
+        at = lambda t: last if last is not None and t == end else state(t)  # noqa: E731
         times = start + (end - start) * np.array([0.0, *LOOKS])
         times[-1] = end
-        states = [state(t) for t in times[:-1]] + [state(end) if last is None else last]
+        states = [at(t) for t in times.tolist()]
         found = []
-        for i, event in enumerate(self.events):
-            found += [(t, i, event) for t in self._fires(i, event, times, states, state, on_kink)]
-        found.sort(key=lambda one: one[:2])
-        stop = next((k for k, one in enumerate(found) if one[2].terminal), len(found))
-        return [(t, event) for t, _, event in found[: stop + 1]]
+        for i in range(len(self.events)):
+            found += [(t, i, wanted) for t, wanted in self._zeros(i, times, states, state, slides, lands)]
+        found.sort()
+        stop = next((t for t, i, wanted in found if wanted and self.events[i].terminal), np.inf)
+        fired = [(t, i) for t, i, wanted in found if wanted and t <= stop]
+        seen = {i for t, i, _ in found if stop * (1 - ROUNDED) <= t <= stop}
+        for t, i, wanted in found:
+            if t > stop and i not in seen:
+                seen.add(i)  # a later one is another moment
+                if wanted and (t <= stop * (1 + ROUNDED) or self._is_0(self.events[i], stop, at(stop))):
+                    fired.append((stop, i))
+        return [(t, self.events[i]) for t, i in sorted(fired)]
 
-    def _fires(self, i: int, event: Event, times: Array, states: list[State], state, on_kink) -> list[float]:
+    def _zeros(self, i: int, times: Array, states: list[State], state, slides, lands) -> list[tuple[float, bool]]:
+        """Return when the value of event i becomes 0, and whether it does so in the direction that is wanted."""
+        event, end = self.events[i], float(times[-1])
+
         def value(t: float) -> float:
             return number_of(event, t, *state(t))
 
@@ -133,19 +158,44 @@ class Watch:
             if values[j] != 0 and (t := least(value, times[j - 1], times[j + 1], np.sign(values[j]))) is not None:
                 nodes.append((t, value(t)))
         nodes.sort()
-        fired, self.largest[i] = [], max(self.largest[i], *(abs(value) for value in values if abs(value) < np.inf), 0.0)
-        self.rough[i] = self.rough[i] or on_kink
+        zeros = []
         for (t0, _), (t1, v) in zip(nodes, nodes[1:], strict=False):
-            if self.rough[i] and abs(v) <= ROUNDED * self.largest[i]:
-                v = 0.0
+            on_kink = slides or (lands and t1 == end)
+            self.rough[i] = self.rough[i] or on_kink
+            if self.rough[i]:
+                v = self._off_kinks(event, t1, states[-1] if t1 == end else state(t1), v)
             sign, before = float(np.sign(v)), self.before[i]
             if before and sign != before:
-                if event.direction in (0, -before):
-                    fired.append(_first(value, t0, t1, before, v))
+                zeros.append((_first(value, t0, t1, before, v), event.direction in (0, -before)))
                 self.before[i] = 0.0
             if sign:
                 self.before[i], self.rough[i] = sign, on_kink
-        return fired
+        return zeros
+
+    def _off_kinks(self, event: Event, t: float, point: State, value: float) -> float:
+        """Return the value; 0 where w lies on kinks, and a step off them changes the value by as much as it is."""
+        if value == 0:
+            return value
+        (a, w), step = point, ON_THE_KINK * float(np.hypot.reduce(point[1]))
+        moved = [(t, a, w + side * step * normal) for normal in self.kinks(w) for side in (1, -1)] if step > 0 else []
+        return 0.0 if abs(value) <= _change(event, value, moved) else value
+
+    def _is_0(self, event: Event, t: float, point: State) -> bool:
+        """Say whether the value at a moment is 0 up to the rounding of the time and of the neuron."""
+        (a, w), more = point, 1 + ROUNDED
+        moved = [(t * more, a, w), (t, a * more, w)]
+        moved += [(t, a, w + ROUNDED * w[j] * unit) for j, unit in enumerate(np.eye(len(w)))]
+        value = number_of(event, t, a, w)
+        return abs(value) <= _change(event, value, moved)
+
+
+def _change(event: Event, value: float, moved: list[tuple[float, float, Array]]) -> float:
+    """Return by how much the value of an event changes at moved points (t, a, w), in all."""
+    change = 0.0
+    for point in moved:
+        with contextlib.suppress(ValueError):  # it may have no value beyond where the run goes
+            change += abs(number_of(event, *point) - value)
+    return change
 
 
 def _refined(value: Callable[[float], float], times: Array, values: list[float]) -> tuple[Array, list[float]]:

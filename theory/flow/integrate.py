@@ -259,7 +259,7 @@ class _Follower:
         # small beside the tolerance, and beside the w that would fit with so large an a
         self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
-        self.watch = Watch([self._in_units(event) for event in self.events], a0, w0)
+        self.watch = Watch([self._in_units(event) for event in self.events], a0, w0, self._kinks())
         cell, now, a, w = self._start_cell(a0, w0), 0.0, a0, w0
         end, met = float(np.max(run.times)), 0
         while track.ended is None and now < end:
@@ -284,6 +284,13 @@ class _Follower:
         if line is not None:
             return LineSide.at(line, 1 if w0[0] > 0 else -1, a0, len(w0))
         return self.run.loss.cell(a0, w0)
+
+    def _kinks(self) -> Callable[[Array], Array] | None:
+        """Return what gives the normals of a sample's kinks on which w lies."""
+        if not isinstance(self.run.loss, Sample):
+            return None
+        kinks = self.run.loss.kinks
+        return lambda w: kinks.normal[kinks.near(w)]
 
     def _in_units(self, event: Event) -> Event:
         units, value = self.run.units, event.value
@@ -349,8 +356,8 @@ class _Follower:
         elif met is not None:
             after = replace(cell, start=v) if isinstance(cell, SampleCell) else Ended("dead", DIED)
         last = end if until == solver.t_bound else now + until
-        on_kink = landed is not None or (isinstance(cell, SampleCell) and len(cell.sliding) > 0)
-        fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), on_kink)
+        slides, lands = isinstance(cell, SampleCell) and len(cell.sliding) > 0, landed is not None
+        fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), slides, lands)
         halted = next((one for one in fired if one[1].terminal), None)
         ending = halted[0] if halted else last
         self._add_rows(now + start, ending, last, state, now, (a, w))

@@ -228,3 +228,74 @@ def test_two_crossings_between_nodes_are_seen_wherever_they_lie(gap, method):
         event = theory.Event("two", lambda t, a, w, at=at: (t - at) * (t - at - gap), terminal=False)
         run = theory.integrate(theory.Population(3), 0.2, [0.3, 0.4, 0.5], [5.0], method=method, events=[event])
         assert np.allclose([t for _, t in run.events], [at, at + gap], rtol=0, atol=1e-9), at
+
+
+LANDS = Line(k_minus=-0.2)  # from (-1.5, .5) w comes to 0 at .52255046, and goes on to w < 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_event_in_a_step_that_lands_on_a_kink_fires_at_its_own_zero(method):
+    falling = Event("falls", lambda t, a, w: np.exp(-60 * t) - np.exp(-30.0))  # 1e-13 of its value at 0
+    run = integrate(LANDS, -1.5, 0.5, 20.0, events=[falling], method=method)
+    assert run.t[-1] == pytest.approx(0.5, abs=1e-9)
+    flat = Event("flat", lambda t, a, w: w[0] ** 3)
+    run = integrate(LANDS, -1.5, 0.5, 20.0, events=[flat], method=method)
+    assert run.w[-1, 0] == 0 and run.t[-1] == pytest.approx(0.52255046, abs=1e-6)
+
+
+FAR_SAMPLES = [13, 14, 22]
+
+
+@pytest.mark.parametrize("seed", FAR_SAMPLES)
+def test_an_event_on_a_sample_fires_where_the_loss_passes_its_threshold_however_large_it_was(seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(6, 2))
+    loss = Sample(x, np.maximum(x[:, 0], 0) + rng.normal(size=6))
+    a0, w0 = 30 * rng.normal(), 30 * rng.normal(size=2)
+    low = integrate(loss, a0, w0, 20.0, method="LSODA").loss[-1] * 1.001
+    below = Event("low", lambda t, a, w: (loss.loss(a, w) / low) ** 4 - 1)
+    run = integrate(loss, a0, w0, 20.0, events=[below], method="LSODA")
+    assert run.status == "stopped" and run.loss[-1] == pytest.approx(low, rel=1e-9)
+
+
+@pytest.mark.parametrize("power", [1, 2, 3])
+@pytest.mark.parametrize("far", [0.1, 0.0])
+def test_the_value_of_a_kink_on_which_w_slides_is_0_and_others_keep_their_zeros(power, far):
+    slide = Sample([[1.0, 0.0], [0.0, 1.0]], [1.0, -1.0])  # a > 0: w_2 = 0 holds
+    held = Event("held", lambda t, a, w: w[1] ** power, terminal=False)
+    late = Event("late", lambda t, a, w: np.exp(-60 * t) - np.exp(-60 * 3.0), terminal=False)
+    slow = Event("slow", lambda t, a, w: (a - 1.05) ** 3, terminal=False)
+    run = integrate(slide, 1.0, [0.5, far], 20.0, events=[held, late, slow])
+    names = [name for name, _ in run.events]
+    assert names.count("held") == (far > 0) and names.count("late") == names.count("slow") == 1
+    assert dict(run.events)["late"] == pytest.approx(3.0, abs=1e-9)
+    there = integrate(slide, 1.0, [0.5, far], [dict(run.events)["slow"]])
+    assert there.a[-1] == pytest.approx(1.05, abs=1e-7)
+
+
+def test_every_event_at_the_moment_of_a_terminal_one_fires_whatever_its_rounding():
+    rng = np.random.default_rng(0)
+    for x in 0.5 + 0.3 * rng.random(40):
+        values = [
+            lambda t, a, w, x=x: 3 * (a - x),
+            lambda t, a, w, x=x: x - a,
+            lambda t, a, w, x=x: a / x - 1,
+            lambda t, a, w, x=x: a * a - x * x,
+            lambda t, a, w, x=x: np.hypot(*w) - x,  # balanced: a = |w|
+        ]
+        passing = [Event(str(i), value, terminal=False) for i, value in enumerate(values)]
+        later = Event("later", lambda t, a, w, x=x: a - x - 1e-9, terminal=False)
+        ends = Event("ends", lambda t, a, w, x=x: a - x)
+        for events in ([*passing, later, ends], [ends, later, *passing]):
+            run = integrate(Population(2), 0.5, [0.3, 0.4], 60.0, events=events)
+            assert sorted(name for name, _ in run.events) == ["0", "1", "2", "3", "4", "ends"], x
+            assert run.t[-1] == max(t for _, t in run.events) and run.a[-1] == pytest.approx(x, abs=1e-12)
+
+
+def test_events_at_a_moment_that_rounding_has_spread_all_fire_and_the_first_listed_ends_the_run():
+    passing = [Event("A", lambda t, a, w: t - 1, terminal=False), Event("B", lambda t, a, w: 1 - t, terminal=False)]
+    rising = Event("rising", lambda t, a, w: 1 - t, terminal=False, direction=1)
+    second = Event("second", lambda t, a, w: t - 1.0)
+    events = [*passing, rising, Event("first", lambda t, a, w: (t - 1) ** 3), second]
+    run = integrate(Population(2), 0.5, [0.3, 0.4], 5.0, events=events)
+    assert sorted(name for name, _ in run.events) == ["A", "B", "first", "second"] and "'first'" in run.message
