@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from theory.exact.closed_form import refuse_large
+from theory.exact.closed_form import LARGEST, refuse_large
 from theory.losses.formulas import split
 from theory.validation import Array, finite, neuron
 
@@ -96,7 +97,7 @@ def limits(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> tuple[Arra
 
 def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
     """Return the function (a0, w0) -> (a, w, codes) of a loss, and which inputs it acts on."""
-    from theory.losses.losses import Independent, Population, completed
+    from theory.losses.losses import Population, completed
     from theory.losses.samples import Masked
 
     loss = Population(d) if loss is None else loss
@@ -107,14 +108,41 @@ def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
     kind, loss = type(loss).__name__, completed(loss)
     kept = loss.mask if isinstance(loss, Masked) else np.ones(d, bool)
     loss = loss.survivors if isinstance(loss, Masked) else loss
+    solve = _solver(loss)
+    if solve is None:
+        raise ValueError(f"no exact limit is known for {kind} with d = {loss.d}: use theory.integrate")
+    return solve, kept
+
+
+def _solver(loss: Loss) -> Callable | None:
+    """Return the function (a0, w0) -> (a, w, codes) of a loss without a mask; None where no exact limit is known."""
+    from theory.losses.losses import Independent, Population
+
     line = loss.line(np.zeros(loss.d)) if loss.d == 1 else None
     if line is not None:
-        return partial(_line_limits, sides=(line.side(1), line.side(-1))), kept
+        return partial(_line_limits, sides=(line.side(1), line.side(-1)))
     if isinstance(loss, Independent):
-        return partial(_independent_limits, target=loss.target), kept
+        return partial(_independent_limits, target=loss.target)
     if isinstance(loss, Population) and loss.slope == 0:
-        return partial(_population_limits, target=loss.target), kept
-    raise ValueError(f"no exact limit is known for {kind} with d = {loss.d}: use theory.integrate")
+        return partial(_population_limits, target=loss.target)
+    return None
+
+
+def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
+    """Return the verdict of one start, w0 (d,), of any size; None where no exact limit is known.
+
+    loss : completed, without a mask; off one input it is asked for the line on which the flow from w0 stays
+    """
+    solve, line = _solver(loss), loss.line(w0)
+    if solve is None and line is not None:
+        solve, w0 = _solver(line), w0[:1]
+    scale = 2.0 ** -max(math.frexp(max(abs(a0), *abs(w0)) / LARGEST)[1], 0)  # where it ends, not how fast: no scale
+    a, w = np.array(a0 * scale), w0 * scale
+    lost = scale < 1 and (((a == 0) & (a0 != 0)) or ((w == 0) & (w0 != 0)).any())
+    if solve is None or lost:
+        return None
+    code = int(solve(a, w)[2])
+    return VERDICTS[FAILS if code == SEPARATRIX and loss.d > 1 else code]  # of d = 1 alone, as in `verdicts`
 
 
 def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -> tuple[Array, Array, Array]:
@@ -123,7 +151,9 @@ def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -
     for sign, (c, k), other in ((1, *sides), (-1, *sides[::-1])):
         here = (sign * w0[..., 0] > 0) & (c > 0)
         end_a, end_r, how = _side_limits(a0[here], abs(w0[here, 0]), k)
-        over = (how == _HIT) & (other[0] * other[1] * end_a > 0)  # the other side carries it on from w = 0
+        over = (how == _HIT) & (
+            np.sign(other[0]) * np.sign(other[1]) * end_a > 0
+        )  # the other side carries it on from w = 0
         if over.any():
             end_a[over], on_r, _ = _side_limits(end_a[over], np.zeros(over.sum()), other[1])
             end_r[over] = -on_r

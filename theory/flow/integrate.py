@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import BDF, DOP853, LSODA, RK23, RK45, Radau
 
-from theory.exact.limits import VERDICTS, verdicts
+from theory.exact.limits import exact_verdict
 from theory.flow.coordinates import Chart
 from theory.flow.events import INSIDE, Edges, Event, Watch, checked
 from theory.flow.units import Units, canonical
@@ -53,7 +53,8 @@ class Trajectory:
     events : tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or
         the end of a slide along it
     verdict : `learns` (the loss came down to the loss's `goal`, with w_1 > 0), `fails`, `separatrix` (d = 1, balanced,
-        a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the exact one
+        a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the exact one,
+        which a run with an exact limit never contradicts
     """
 
     t: Array
@@ -255,7 +256,9 @@ class _Follower:
         """Return what the run gathers from (a0, w0)."""
         run, r0 = self.run, float(np.hypot.reduce(w0))
         self.size0 = max(abs(a0), r0)
-        self.may_die = isinstance(run.loss, Population) and a0 * run.loss.aim < 0 and abs(a0) > r0
+        # a leaky unit is pushed through 0, to where it fits with w < 0
+        relu = isinstance(run.loss, Population) and run.loss.slope == 0
+        self.may_die = relu and a0 * np.sign(run.loss.aim) < 0 and abs(a0) > r0
         # small beside the tolerance, and beside the w that would fit with so large an a
         self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
@@ -456,11 +459,14 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
         or _near_separatrix(run, a0, w0)
     ):
         return "undecided"
-    if run.chart.balanced and isinstance(loss, Population | Line) and a0 * aim < 0:
-        return VERDICTS[int(verdicts(a0, w0, run.loss))]  # a = -|w| holds exactly all the way: a never changes sign
+    exact = exact_verdict(a0, w0, run.loss)
+    if exact and run.chart.balanced and isinstance(loss, Population | Line) and a0 * np.sign(aim) < 0:
+        return exact  # a = -|w| holds exactly all the way: a never changes sign
     if aim and seen.loss[-1] < loss.goal + learned_within(loss, LEARNED) and seen.w[-1, 0] > 0:
-        return "learns"
-    return "fails" if _lost(run, track) and not _lost_by_solver(run, w0) else "undecided"
+        return exact or "learns"  # a loss so near to the goal may be that of a = 0, where w < 0 fits better
+    if not _lost(run, track) or _lost_by_solver(run, w0):
+        return "undecided"
+    return "undecided" if exact == "learns" else exact or "fails"  # at rest because a gradient underflows
 
 
 def _lost_by_solver(run: _Run, w0: Array) -> bool:
@@ -475,7 +481,7 @@ def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
     """Say whether round-off alone could carry a run that does not know of the separatrix over it."""
     r0, below = float(np.hypot.reduce(w0)), run.loss.line(w0) is not None and w0[0] <= 0
     trusted = 1e3 * (run.options["rtol"] * r0 + run.options["atol"])
-    return not run.chart.sigma and not below and a0 * run.loss.aim < 0 and abs(abs(a0) - r0) <= trusted
+    return not run.chart.sigma and not below and a0 * np.sign(run.loss.aim) < 0 and abs(abs(a0) - r0) <= trusted
 
 
 def _lost(run: _Run, track: _Track) -> bool:
@@ -488,4 +494,6 @@ def _lost(run: _Run, track: _Track) -> bool:
     da, dw = track.cell.gradient(a, track.cell.inner(w))
     if da == 0 and not np.any(dw):  # at rest, or no input is active
         return True
-    return line is not None and w[0] <= 0 and a * line.k_minus >= 0  # from w < 0 the kink is reached for a k- < 0 only
+    return (
+        line is not None and w[0] <= 0 and a * np.sign(line.k_minus) >= 0
+    )  # from w < 0 the kink is reached for a k- < 0 only

@@ -108,7 +108,7 @@ class LineSide(Cell):
     @classmethod
     def at(cls, line: Line, sign: int, a: float, d: int = 1) -> LineSide:
         """Return the side for a flow that enters it at a."""
-        return cls(line, sign, line.side(sign)[1] * a < 0, d)
+        return cls(line, sign, bool(np.sign(line.side(sign)[1]) * a < 0), d)  # a product may underflow
 
     def inner(self, w: Array) -> Array:
         """Return w_1."""
@@ -132,7 +132,7 @@ class LineSide(Cell):
     def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell]:
         """Land on w = 0; the other side carries on where it pushes w away from 0, else the flow rests."""
         c, k = self.line.side(-self.sign)
-        on = LineSide.at(self.line, -self.sign, a, self.d) if c * k * a > 0 else Rest()
+        on = LineSide.at(self.line, -self.sign, a, self.d) if np.sign(c) * np.sign(k) * a > 0 else Rest()
         return a, np.zeros(self.d), on
 
 

@@ -9,6 +9,7 @@ from theory.exact.closed_form import closed_form
 from theory.exact.limits import limit
 from theory.flow.integrate import METHODS, Event, integrate
 from theory.losses.losses import Line, Population
+from theory.losses.samples import Sample
 
 STARTS = [
     (-1.5, 0.5, "fails"),
@@ -178,3 +179,39 @@ def test_bad_input_is_refused(change, message):
     arguments = {"a0": 1.0, "w0": [1.0, 2.0], "t": 1.0, **change}
     with pytest.raises(ValueError, match=message):
         integrate(Population(2), **arguments)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("d", [1, 2, 3, 4])
+def test_a_balanced_start_of_a_leaky_unit_has_a_run_and_no_verdict_that_is_unknown(method, d):
+    w0 = np.resize([0.6, 0.8], d) * (np.arange(d) < 2)
+    run = integrate(Population(d, slope=0.2), -np.hypot.reduce(w0), w0, 5.0, method=method)
+    assert (run.status, run.verdict) == ("finished", "separatrix" if d == 1 else "undecided")
+    on_axis = integrate(Population(d, slope=0.2), -1.0, np.eye(d)[0], 5.0, method=method)
+    assert (on_axis.status, on_axis.verdict) == ("finished", "separatrix" if d == 1 else "fails")
+
+
+@pytest.mark.parametrize("across", [1e-13, 1e-10, 1e-6])
+def test_a_leaky_unit_does_not_die_at_0_but_goes_on_to_its_fit_with_w_below_it(across):
+    on_axis = integrate(Population(2, slope=0.2), -1.5, [0.5, 0.0], 50.0)
+    run = integrate(Population(2, slope=0.2), -1.5, [0.5, across], 50.0)
+    assert run.status == "finished" and run.verdict == "undecided" and run.w[-1, 0] < -0.2
+    assert run.w[-1] == pytest.approx(on_axis.w[-1], abs=1e-6) and run.a[-1] == pytest.approx(on_axis.a[-1], abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", [Line(1, 1, 1e-4, -1), Sample([[1.0], [-1.0]], [1e-4, -1.0])])
+def test_a_loss_near_its_goal_is_no_learning_where_the_exact_limit_is_another(loss):
+    run = integrate(loss, -1e-3, 5e-4, 1.0)  # w > 0 yet; all but 1e-8 of the loss lies on w < 0
+    assert run.w[-1, 0] > 0 and run.verdict == "fails" == limit(-1e-3, [5e-4], loss).verdict
+    up = integrate(loss, 1e-3, 5e-4, 1.0)
+    assert up.verdict == "learns" == limit(1e-3, [5e-4], loss).verdict
+
+
+def test_a_run_at_rest_because_its_gradient_underflows_does_not_fail():
+    loss = Line(1e-300, 0, 1e-300, 1)
+    assert limit(0.0, 1e-160, loss).verdict == "learns" and integrate(loss, 0.0, 1e-160, 5.0).verdict == "undecided"
+
+
+def test_the_limit_beyond_w_0_is_that_of_the_other_side_however_small_it_is():
+    loss = Line(1.0, 1e-200, 1.0, -1e-200)
+    assert limit(-1e-200, 5e-201, loss).w < 0
