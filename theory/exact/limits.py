@@ -151,9 +151,8 @@ def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -
     for sign, (c, k), other in ((1, *sides), (-1, *sides[::-1])):
         here = (sign * w0[..., 0] > 0) & (c > 0)
         end_a, end_r, how = _side_limits(a0[here], abs(w0[here, 0]), k)
-        over = (how == _HIT) & (
-            np.sign(other[0]) * np.sign(other[1]) * end_a > 0
-        )  # the other side carries it on from w = 0
+        # the other side carries it on from w = 0; by signs, since a product may underflow
+        over = (how == _HIT) & (np.sign(other[0]) * np.sign(other[1]) * end_a > 0)
         if over.any():
             end_a[over], on_r, _ = _side_limits(end_a[over], np.zeros(over.sum()), other[1])
             end_r[over] = -on_r

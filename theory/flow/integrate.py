@@ -30,6 +30,7 @@ DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2
 KINK = "kink"
 DIED = "w died: it tends to 0 and a to +-sqrt(c)"
 DOUBTFUL = "a passed 0 on a kink, which the flow may have left to either side"
+KINKS_OF_OTHERS = "; a loss of your own counts as smooth: where it has kinks, give it a cell (theory.losses.regions)"
 KNOWN = (Line, Population, Independent, Sample)
 SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below what its tolerance is made for
 # With c > 0, |w| below this share of |a| and of what fits the data with it is 0: its direction has had time to rest.
@@ -323,7 +324,7 @@ class _Follower:
                 if left is not None:
                     return left
         except (_Stop, ArithmeticError, np.linalg.LinAlgError) as stop:
-            return now, a, w, Ended("failed", str(stop))
+            return now, a, w, Ended("failed", f"{stop}{KINKS_OF_OTHERS if isinstance(run.loss, Own) else ''}")
         return end, *self.track.rows[-1][1:], None
 
     def _step(self, cell: Cell, edges: Edges, own: int, solver, now: float, end: float):

@@ -223,3 +223,14 @@ def test_a_decays_at_w_0_where_a_loss_of_ones_own_says_so():
 
     assert integrate(Decay(2), 0.5, [0.0, 0.0], 2.0).a[-1] == pytest.approx(0.5 * np.exp(-2), abs=1e-9)
     assert integrate(Population(2), 0.5, [0.0, 0.0], 2.0).a[-1] == 0.5  # relu'(0) = 0
+
+
+def test_a_run_that_a_kink_of_ones_own_ends_says_that_it_counts_as_smooth():
+    edge = bowl(
+        loss=lambda s, a, w: a * a / 2 + abs(w[..., 0]) + w[..., 1] ** 2 / 2,
+        gradient=lambda s, a, w: (a, np.array([1.0 if w[0] > 0 else -1.0, w[1]])),
+    )
+    run = integrate(edge, 0.5, [0.3, 0.4], 5.0, max_evaluations=2000)
+    assert run.status == "failed" and "a loss of your own counts as smooth: where it has kinks, give it" in run.message
+    stiff = integrate(Population(2), 100.0, [300.0, 400.0], 50.0, max_evaluations=20)
+    assert stiff.status == "failed" and "your own" not in stiff.message
