@@ -16,7 +16,7 @@ _WHERE = {
     "explain": "figures.provenance.explain",
     "phase_portrait": "figures.plots.portrait",
 }
-_MODULES = ("catalogue", "regenerate")
+_MODULES = ("analysis", "catalogue", "claims", "comparison", "plots", "provenance", "regenerate", "report", "results")
 __all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "explain", "load"]
 __all__ += ["phase_portrait"]
 
