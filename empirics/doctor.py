@@ -14,7 +14,7 @@ from typing import Any
 from empirics import provenance
 from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.names import level_folder, level_of, seed_of
-from empirics.storage import checkpoints, folders
+from empirics.storage import checkpoints, folders, layout
 from empirics.storage.data_files import is_temporary
 from empirics.storage.files import StoreError, names_in, read_capped, read_record, sha256
 from empirics.storage.run_folder import RunFolder
@@ -110,7 +110,8 @@ def _visible(folder: Path) -> list[str]:
 
 
 def _strays(results: Path) -> Iterator[Finding]:
-    """What does not belong into results: links, what killed processes left, folders that may not be listed.
+    """What does not belong into results: links, what killed processes left, folders that may not be listed, anything
+    that is not what its name stands for.
 
     A link in place of `runs`, or of another folder at the top, is how people put results on a larger disk: nothing is
     wrong with it, and what it leads to is looked at.
@@ -128,6 +129,11 @@ def _strays(results: Path) -> Iterator[Finding]:
     for name, why in {os.path.relpath(error.filename, results): error.strerror for error in closed}.items():
         where = "the results folder" if name == "." else _shown(name)
         yield Finding(f"{where} cannot be listed: {why}: what is in it is not known", bad=True)
+    for entry in there:
+        if not entry.is_symlink():
+            text = layout.wrong(Path(entry.path).relative_to(results).parts, folders.kind_of_entry(entry))
+            if text is not None:
+                yield Finding(text, bad=True)
     for name in (_shown(entry.name) for entry in there if entry.is_symlink()):
         yield Finding(f"{name} is a symbolic link, which could lead anywhere: put a copy there", bad=True)
     for name in (_shown(entry.name) for entry in there if is_temporary(entry.name)):
@@ -218,8 +224,17 @@ def _shown(name: str) -> str:
 
 
 def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
-    """The settings of a run, and what is wrong with them: they must be those that the run's name stands for."""
+    """The settings of a run, and what is wrong with them: they must be those that the run's name stands for.
+
+    What is no folder, or no file, in its place is `_strays`' to name.
+    """
     try:
+        found = folders.kind(folder / layout.CONFIG)
+        if found is None and folders.kind(folder) == folders.FOLDER:
+            begins = _is_beginning(folder)
+            return None, None if begins else "config.json is not there: the same command writes it, or delete the run"
+        if found != folders.FILE:
+            return None, None
         record = json.loads(read_capped(folder / "config.json"))
         config = config_of(record["config"], record["arm"])
     except ConfigError as error:
@@ -228,11 +243,20 @@ def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
         if isinstance(error.__cause__, OSError):  # nothing is known of what it says
             return None, f"config.json cannot be read: {error.__cause__.strerror}: mend its rights, or the disk"
         return None, str(error)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except OSError as error:
+        return None, f"config.json cannot be read: {error.strerror}: mend its rights, or the disk"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return None, f"config.json cannot be read ({type(error).__name__}): delete the run"
     if not folder.name.endswith(f"-{config_hash(config)}"):
         return None, f"config.json has hash {config_hash(config)}, which is not that of the run's name: delete the run"
     return config, None
+
+
+def _is_beginning(folder: Path) -> bool:
+    """Whether a run is just beginning, and has no `config.json` yet: there is nothing but seeds without a level."""
+    names = _visible(folder)
+    levels = (folder / seed / level / layout.LEVEL for seed in names for level in _visible(folder / seed))
+    return all(seed_of(name) is not None for name in names) and not any(map(os.path.lexists, levels))
 
 
 def config_of(record: dict[str, Any], arm: str) -> RunConfig:

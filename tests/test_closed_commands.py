@@ -5,6 +5,7 @@ import os
 import pytest
 
 import paper_repro
+from empirics.cli import Train, plans
 from empirics.runs import levels  # noqa: F401  what commands load late must be there before folders are closed to this user
 from tests.empirics.closed_folders import closed, open_folder
 from tests.figures import synthetic
@@ -83,6 +84,17 @@ def test_a_file_in_place_of_results_is_called_one(tmp_path, capsys):
     given = ("train", "--preset", "quick", "--arms", "imp", "--seeds", "0")
     code, said = answer(capsys, *given, "--results", tmp_path / "f")
     assert code == 2 and "f' is a file, not a folder: choose another --out or --results" in said
+
+
+@pytest.mark.parametrize("place", ["runs", "runs/{run}", "runs/{run}/seed-0", "runs/{run}/seed-0/level-01"])
+def test_a_pipe_in_place_of_a_part_of_a_run_is_refused_before_anything_is_trained(tmp_path, capsys, place):
+    given = ("train", "--arms", "imp", "--seeds", "0", "--device", "cpu", "--workers", "1", "--results", tmp_path)
+    (plan,) = plans(Train(arms=("imp",), seeds=(0,), device="cpu", results=tmp_path, dry_run=True))
+    name = place.format(run=plan.configs["imp"].name)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(tmp_path / name)
+    code, said = answer(capsys, *given)
+    assert code == 2 and f"error: {name} is neither a file nor a folder, and must be a folder: move it away" in said
 
 
 @pytest.mark.parametrize("target", ["gone", "data"])

@@ -71,14 +71,18 @@ def plan_tasks(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]
 
 
 def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
-    """The tasks that still have something to train; needs that are done are dropped from them.
+    """The tasks that still have something to train, or to write; needs that are done are dropped from them.
 
     What builds on one of them stays too, though it may be whole: it must be looked at again once that one is trained.
+
+    Raises:
+        StoreError: something in the results is not what its name stands for, or may not be looked at.
     """
     left, open_keys = [], set()
     for task in tasks:
         folder = RunFolder(results, task.config.name, task.seed)
-        if open_keys & set(task.needs) or not folder.is_complete(task.config):
+        folder.refuse_wrong()
+        if open_keys & set(task.needs) or not folder.has_config or not folder.is_complete(task.config):
             whole = tuple(level for level in task.config.trained_levels if folder.level_record(level) is not None)
             left.append(dataclasses.replace(task, standing=whole))
             open_keys.add(task.key)

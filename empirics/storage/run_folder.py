@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirics import names
 from empirics.config import SCHEMA, RunConfig
-from empirics.storage import folders, lineage
+from empirics.storage import folders, layout, lineage
 from empirics.storage.data_files import is_temporary
 from empirics.storage.files import (
     StoreError,
@@ -97,13 +97,22 @@ class RunFolder:
         """
         return sorted(level for level in map(names.level_of, names_in(self.path)) if level is not None)
 
+    def refuse_wrong(self) -> None:
+        """Refuse a pipe, a file or a folder in place of something else of ours, see `empirics.storage.layout`.
+
+        Raises:
+            StoreError: naming it.
+        """
+        layout.refuse_wrong_run(self.results, self.run, self.seed)
+
     @contextlib.contextmanager
     def lease(self) -> Iterator[None]:
         """Hold this run and seed for this process; the system lets go of it when the process ends, however it ends.
 
         Raises:
-            StoreError: another process holds it, or something in the folder is a symbolic link.
+            StoreError: another process holds it, or something in the folder is a symbolic link, or a pipe or the like.
         """
+        self.refuse_wrong()
         refuse_links(self.path.parent)
         try:
             make_folder(self.path)
@@ -153,6 +162,11 @@ class RunFolder:
             write_atomic(file, json_bytes(record))
         elif (edited := _difference(file, json.loads(json_bytes(record)))) is not None:
             raise StoreError(f"config.json of run {self.run} is not that of its name: {edited}: delete it or the run")
+
+    @property
+    def has_config(self) -> bool:
+        """Whether something has the place of `config.json`, without which nobody reads the run."""
+        return os.path.lexists(self.path.parent / layout.CONFIG)
 
     def level_record(self, level: int) -> dict[str, Any] | None:
         """`level.json` if the level is whole: present, of this run, every file beside it matching its hash.
@@ -207,7 +221,7 @@ class RunFolder:
         return self._progress(config)[0]
 
     def is_complete(self, config: RunConfig) -> bool:
-        """Whether nothing is left to do for this run and seed."""
+        """Whether nothing is left to train for this run and seed."""
         level, diverged = self._progress(config)
         return level is None and (diverged or not config.has_sign_statistics or self.signs_record() is not None)
 

@@ -17,6 +17,7 @@ from empirics.execution import workers as sweep
 from empirics.execution.tasks import Key, Task, plan_tasks, study_record, unfinished
 from empirics.execution.workers import DataSource
 from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
+from empirics.storage.layout import refuse_wrong
 from empirics.studies import presets
 from empirics.studies.arms import Settings, differs, resolve
 from empirics.studies.records import StudyRecords
@@ -114,6 +115,8 @@ def plan_study(
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
     record |= place
+    for kind in ("studies", "overlaps"):  # they are written while, and after, its runs are trained
+        refuse_wrong(command.results, kind, f"{record['study']}.json")
     return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
 
 

@@ -11,6 +11,7 @@ from empirics.execution.tasks import Key
 from empirics.execution.workers import Event
 from empirics.names import MOST_DIGITS, is_name
 from empirics.storage.files import has_kinds, json_bytes, read_record, remove, sealed, sha256, write_atomic
+from empirics.storage.layout import refuse_wrong
 from empirics.storage.locks import HOURS, locked
 
 
@@ -101,7 +102,13 @@ def sealed_json(data: bytes) -> bytes:
 
 
 def theory_result_stands(folder: Path, name: str) -> bool:
-    """Whether the result `<name>.json` of the neuron is whole, its arrays beside it included."""
+    """Whether the result `<name>.json` of the neuron is whole, its arrays beside it included.
+
+    Raises:
+        StoreError: something else has the place of one of its files, or it may not be read.
+    """
+    for ending in (".json", ".npz"):
+        refuse_wrong(folder.parent, folder.name, f"{name}{ending}")
     record = read_record(folder / f"{name}.json", {"arrays": (dict, NoneType)})
     if record is None or record["arrays"] is None:
         return record is not None

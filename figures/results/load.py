@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from figures.results.fields import ClosedFolder, NoFolder, ResultError, must, parse_json
-from figures.results.folders import FILE, FOLDER, kind, names_in
-from figures.results.names import experiment_of, level_of, seed_of
+from figures.results.folders import FILE, FOLDER, OTHER, kind, names_in
+from figures.results.names import experiment_of, level_of, must_be, seed_of
 from figures.results.network import (
     ArmRun,
     Problem,
@@ -31,6 +31,8 @@ from figures.results.network import (
 from figures.results.neuron import check_values, parse_arrays, parse_theory
 
 LARGEST_FILE = 256 * 2**20
+_AGAIN = "run the command that made it again"
+_WORDS = {FILE: "a regular file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
 DATASETS = ("cifar10", "cifar10-jpeg", "cifar100", "tiny-imagenet", "imagenet", "digits")
 
 
@@ -112,9 +114,21 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
+def _is_there(path: Path, root: Path) -> bool:
+    """Whether there is something at a place in the results; it must be what the place is for.
+
+    Else a run or a level in whose place something else is would pass for one that was never run.
+    """
+    found, name = kind(path), _relative(path, root)
+    expected = must_be(*Path(name).parts)
+    do = f"move {name} away and run the command that made it again"
+    must(found in (None, expected), name, "what is there", _WORDS.get(found), _WORDS.get(expected, ""), do)
+    return found is not None
+
+
 def _read(path: Path, root: Path) -> tuple[bytes, Source]:
     name = _relative(path, root)
-    must(kind(path) == FILE, name, "the file", "something else", "a regular file")
+    must(_is_there(path, root), name, "the file", "nothing", "a regular file")
     size = path.stat().st_size
     must(size <= LARGEST_FILE, name, "the file", f"{size} bytes", f"at most {LARGEST_FILE} bytes")
     content = path.read_bytes()
@@ -153,7 +167,8 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
     if head["arrays"] is not None:
         npz = path.with_suffix(".npz")
         name = _relative(npz, root)
-        must(kind(npz) == FILE, name, "the file", "nothing", f"the arrays of {source.path}", f"run {head['command']}")
+        arrays_of = f"the arrays of {source.path}"
+        must(_is_there(npz, root), name, "the file", "nothing", arrays_of, f"run {head['command']}")
         content, npz_source = _read(npz, root)
         must(
             npz_source.sha256 == head["arrays"]["sha256"],
@@ -204,8 +219,13 @@ def _guarded_run(run: str, root: Path, problems: list) -> ArmRun | None:
 
 
 def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
-    """A run with its seeds; None where nothing of it is there."""
-    if kind(folder / "config.json") != FILE:
+    """A run with its seeds; None where nothing of it is there, or it is just beginning: seeds without a level."""
+    if not _is_there(folder, root):
+        return None
+    if not _is_there(folder / "config.json", root):
+        levels = (path / "level.json" for _, seed in _numbered(folder, seed_of) for _, path in _levels_of(seed, root))
+        lost = any(_is_there(path, root) for path in levels)
+        must(not lost, _relative(folder / "config.json", root), "the file", "nothing", "there", _AGAIN)
         return None
     data, source = _read_json(folder / "config.json", root)
     head = parse_run(data, source.path, folder.name)
@@ -238,10 +258,16 @@ def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) ->
     return SeedRecord(levels, signs), sources
 
 
+def _levels_of(folder: Path, root: Path) -> list[tuple[int, Path]]:
+    """The folders of a seed's levels."""
+    seed_there = _is_there(folder, root)
+    return [level for level in _numbered(folder, level_of) if _is_there(level[1], root)] if seed_there else []
+
+
 def _read_levels(folder: Path, root: Path, run: str, seed: int) -> tuple[dict, list[Source]]:
     levels, sources = {}, []
-    for number, path in _numbered(folder, level_of):
-        if kind(path / "level.json") is not None:
+    for number, path in _levels_of(folder, root):
+        if _is_there(path / "level.json", root):
             data, source = _read_json(path / "level.json", root)
             levels[number] = parse_level(data, source.path, run, seed, number)
             sources.append(source)
@@ -250,7 +276,7 @@ def _read_levels(folder: Path, root: Path, run: str, seed: int) -> tuple[dict, l
 
 def _read_signs(path: Path, root: Path, run: str, seed: int) -> tuple[SignsRecord, Source] | None:
     """Sign statistics; None where there are none."""
-    if kind(path) is None:
+    if not _is_there(path, root):
         return None
     data, source = _read_json(path, root)
     return parse_signs(data, source.path, run, seed), source

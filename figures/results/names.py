@@ -1,7 +1,9 @@
-"""The names of the folders of runs, as `empirics.names` writes them: seeds and levels of any number of digits."""
+"""The names in a results folder, as `empirics` writes them: seeds and levels of any number of digits, what each is."""
 
 import re
 from collections.abc import Callable
+
+from figures.results.folders import FILE, FOLDER, is_clutter
 
 MOST_DIGITS = 250  # a folder's name has at most 255 bytes
 
@@ -27,3 +29,28 @@ def _number(name: str, prefix: str, written: Callable[[int], str]) -> int | None
 def experiment_of(stem: str) -> str:
     """The experiment whose file has this stem: what stands before the hash of its parameters."""
     return re.sub(r"-[0-9a-f]{6,64}$", "", stem)
+
+
+def must_be(*parts: str) -> str | None:
+    """`FOLDER` or `FILE`, as what is read under a name must be; None for names that are not read.
+
+    As in `empirics.storage.layout`, of which this is the part that is read here.
+
+    Parameters
+    ----------
+    parts : the name, from the results folder down.
+    """
+    if any(map(is_clutter, parts)):
+        return None
+    match parts:
+        case ("theory" | "studies" | "runs",) | ("runs", _):
+            return FOLDER
+        case ("theory" | "studies", name) if name.endswith((".json", ".npz")):
+            return FILE
+        case ("runs", _, name):
+            return FILE if name == "config.json" else FOLDER if seed_of(name) is not None else None
+        case ("runs", _, seed, name) if seed_of(seed) is not None:
+            return FILE if name == "signs.json" else FOLDER if level_of(name) is not None else None
+        case ("runs", _, seed, level, "level.json") if seed_of(seed) is not None and level_of(level) is not None:
+            return FILE
+    return None

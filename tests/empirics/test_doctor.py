@@ -106,7 +106,7 @@ DAMAGES = {
     "odd name": (odd_name, "level-\\x1b[31m' is no folder of ours"),
     "config": (edit_config, "which is not that of the run's name"),
     "setting": (strange_setting, "unknown setting 'code'"),
-    "no config": (lambda r, c: (r / "runs" / c.name / "config.json").unlink(), "config.json cannot be read"),
+    "no config": (lambda r, c: (r / "runs" / c.name / "config.json").unlink(), "config.json is not there"),
     "nested": (lambda r, c: (r / "runs" / c.name / "config.json").write_text("[" * 100_000), "cannot be read"),
     "signs": (lambda r, c: (RunFolder(r, c.name, 0).path / "signs.json").write_text("{"), "signs.json is damaged"),
     "other case": (

@@ -131,6 +131,38 @@ def test_a_pipe_or_a_folder_in_place_of_a_record_is_a_problem_and_ends(copy, pla
     assert "must be a regular file" in found.message
 
 
+@pytest.mark.parametrize("put", [os.mkfifo, Path.touch, Path.mkdir])
+@pytest.mark.parametrize("place", [RUN, f"{RUN}/config.json", f"{RUN}/seed-1", f"{RUN}/seed-1/level-02"])
+def test_something_else_in_place_of_a_part_of_a_run_is_a_problem_and_never_missing(copy, place, put):
+    folder = not place.endswith(".json")
+    if put is (Path.mkdir if folder else Path.touch):
+        return  # what belongs there
+    shutil.rmtree(copy / place) if folder else (copy / place).unlink()
+    put(copy / place)
+    (found,) = load(copy).problems
+    assert found.owner == "lrr-digits-resnet20-0000cafe" and found.seed == (1 if "seed" in place else None)
+    wanted = "a folder" if folder else "a regular file"
+    assert f"{place}: what is there must be {wanted}, got" in found.message
+    assert f"move {place} away and run the command that made it again" in found.message
+
+
+def test_something_else_in_place_of_the_dense_run_is_a_problem(copy):
+    (dense,) = (copy / "runs").glob("dense-*")
+    shutil.rmtree(dense)
+    os.mkfifo(dense)
+    (found,) = load(copy).problems
+    assert found.owner == dense.name and "must be a folder" in found.message
+
+
+def test_levels_without_the_config_of_their_run_are_a_problem_and_a_run_without_levels_is_not(copy):
+    (copy / RUN / "config.json").unlink()
+    (found,) = load(copy).problems
+    assert f"{RUN}/config.json: the file must be there, got 'nothing': run the command" in found.message
+    for level in (copy / RUN).glob("seed-*/level-*"):
+        shutil.rmtree(level)
+    assert load(copy).problems == (), "it is just beginning"
+
+
 def test_hidden_twins_of_records_are_no_records(copy):
     for place in ("studies/._quick-digits.json", "theory/._quadrants-0000cafe.json", "runs/.DS_Store", ".DS_Store"):
         (copy / place).write_bytes(b"\0\5\x16\7")
