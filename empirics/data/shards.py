@@ -94,8 +94,8 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
 
     Raises:
         DataError: a name that says both splits, or another than its folder; one shard under two names; shards of one
-            split only, or of both and beside them compressed or partial ones, ones that name no split or lie in folders
-            within a split; a folder that may not be listed, a shard that is a link which leads nowhere.
+            split only, or of both and beside them compressed or partial ones, ones that name no split or lie in other
+            folders, folders of images; a folder that may not be listed, a shard that is a link which leads nowhere.
     """
     names = _by_split(folder, SHARD)
     if any(names.values()) and (odd := _called_like_shards(folder)):
@@ -117,33 +117,79 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
 
 
 def _refuse_beside(folder: Path) -> None:
-    """Refuse what looks like a shard, and would be left out."""
+    """Refuse what looks like a shard, or like a folder of images, and would be left out."""
     if odd := [name for found in _by_split(folder, NOT_WHOLE).values() for name in found]:
         partial = PART_OF_ONE.fullmatch(odd[0].lower())
         what = "a part or a copy of one: make it whole" if partial else "compressed: unpack it"
         raise DataError(f"shard {printable(odd[0])!r} is {what}, or take it away: {LAYOUT}")
     for name in _ending(folder, "", SHARD):
-        if not any(split in name.lower() for split in ("train", "val", "test")):
+        if not _names_a_split(name) and "test" not in name.lower():
             raise DataError(f"shard {printable(name)!r} names no split: rename it, or take it out: {LAYOUT}")
     for split in ("train", "val"):
-        if kind_in(folder, split) == folders.FOLDER and (deep := _shards_within(folder, split)):
-            raise DataError(f"shard {printable(deep)!r} lies in a folder within {split}/: move it to {split}/")
+        if kind_in(folder, split) == folders.FOLDER:
+            _refuse_within(folder, split)
+    _refuse_in_other_folders(folder)
 
 
-def _shards_within(folder: Path, split: str) -> str | None:
-    """The first shard in the folders within that of a split, links not followed."""
-    waiting = [split]
+def _refuse_within(folder: Path, split: str) -> None:
+    """Refuse shards and images in the folders within that of a split, however deep and behind whatever links."""
+    waiting, seen = [split], set()
     while waiting:
         within = waiting.pop()
         if within.rpartition("/")[2] == folders.LOST_AND_FOUND:
             continue
+        if (place := _place(folder, within)) in seen:  # links lead in circles
+            continue
+        seen.add(place)
         for name, kind in listed(folder, within, spare=lambda name: True):
             path = f"{within}/{name}"
-            if kind == folders.FOLDER and not os.path.islink(folder / path):
+            if kind == folders.FOLDER:
                 waiting.append(path)
-            elif kind == folders.FILE and within != split and _is_named(name, SHARD):
-                return path
-    return None
+            elif within != split and kind == folders.FILE and _is_named(name, SHARD):
+                raise DataError(f"shard {printable(path)!r} lies in a folder within {split}/: move it to {split}/")
+            elif within != split and kind == folders.FILE and name.lower().endswith(IMAGE_SUFFIXES):
+                raise DataError(
+                    f"image {printable(path)!r} lies beside shards, and of both only shards are read: take the shards "
+                    f"out, or the folders within {split}/"
+                )
+
+
+def _refuse_in_other_folders(folder: Path) -> None:
+    """Refuse shards of a split in a folder beside `train` and `val`, by their names or by that of the folder.
+
+    A folder of another name may be closed: it is anyone's.
+    """
+    known = {_place(folder, name) for name in ("train", "val") if kind_in(folder, name) == folders.FOLDER}
+    known.add(_place(folder, ""))
+    for within, kind in listed(folder, spare=lambda name: True):
+        if kind != folders.FOLDER or within == folders.LOST_AND_FOUND or _place(folder, within) in known:
+            continue
+        of_a_split = within.lower().startswith(("train", "val"))
+        if not of_a_split and _is_closed(folder / within):
+            continue
+        there = [name for name in _ending(folder, within, SHARD) if of_a_split or _names_a_split(name[len(within) :])]
+        if there:
+            path = printable(there[0])
+            raise DataError(f"shard {path!r} is not read there: move it to train/ or val/, or take it out: {LAYOUT}")
+
+
+def _names_a_split(name: str) -> bool:
+    return any(split in name.lower() for split in ("train", "val"))
+
+
+def _is_closed(folder: Path) -> bool:
+    try:
+        folders.entries(folder)
+    except PermissionError:
+        return True
+    return False
+
+
+def _place(folder: Path, name: str) -> tuple[int, int]:
+    """What a folder is, under whatever name."""
+    with named(printable(name), "read"):
+        found = os.stat(folder / name)
+    return found.st_dev, found.st_ino
 
 
 def _is_named(name: str, pattern: re.Pattern[str]) -> bool:

@@ -405,6 +405,94 @@ def test_a_shard_that_would_be_left_out_is_refused_by_name(pair, name, message):
         shards.find(pair)
 
 
+def made(place, target, linked):
+    """A folder, or a link to one that lies elsewhere."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if linked:
+        target.mkdir()
+        place.symlink_to(target)
+    else:
+        place.mkdir()
+    return place
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("within", ["train/more", "train/a/more", "val/more"])
+def test_a_shard_within_a_split_is_refused_by_name_also_behind_a_linked_folder(pair, tmp_path, within, linked):
+    made(pair / within, tmp_path / "far", linked)
+    shards.find(pair)
+    shutil.copy(pair / "x-train-0.tar", pair / within / "x-0100.tar")
+    split = within[: within.index("/")]
+    message = f"^shard '{within}/x-0100.tar' lies in a folder within {split}/: move it to {split}/"
+    with pytest.raises(DataError, match=message):
+        shards.find(pair)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("name", ["more/x-train-1.tar", "more/X-VAL-1.tar", "training/0.tar", "train-2/0.tar",
+                                  "validation/0.tar", "Train/0.tar", "TRAIN/x-train-1.tar",
+                                  "test/x-val-9.tar"])  # fmt: skip
+def test_a_shard_in_a_folder_beside_the_splits_is_refused_by_name(pair, tmp_path, name, linked):
+    made((pair / name).parent, tmp_path / "far", linked)
+    shards.find(pair)
+    shutil.copy(pair / "x-train-0.tar", pair / name)
+    with pytest.raises(DataError, match=f"^shard '{name}' is not read there: move it to train/ or val/"):
+        shards.find(pair)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_folders_of_images_beside_shards_are_refused_by_name(pair, tmp_path, split, linked):
+    made(pair / split / "n01", tmp_path / "far", linked)
+    (pair / split / "n01/notes.txt").write_text("x")
+    imagenet.find(pair)
+    (pair / split / "n01/0.JPEG").write_bytes(b"x")
+    with pytest.raises(DataError, match=f"^image '{split}/n01/0.JPEG' lies beside shards, and of both only shards"):
+        imagenet.find(pair)
+
+
+def test_folders_beside_shards_that_hold_none_of_a_split_change_nothing(pair, tmp_path):
+    before = sizes_hash(shards.find(pair))
+    (pair / "train").mkdir()
+    (pair / "train/itself").symlink_to(".")
+    (pair / "again").symlink_to(".")
+    (pair / "train too").symlink_to("train")
+    (pair / "notes").symlink_to("gone")
+    for name in (
+        "test/x-test-0.tar",
+        "test/0.tar",
+        "more/x.tar",
+        "more/ILSVRC2012_img_train.tar",
+        "more/._x-train.tar",
+    ):
+        (pair / name).parent.mkdir(exist_ok=True)
+        (pair / name).write_bytes(b"x")
+    for place in (pair, pair / "train", pair / "more"):
+        litter(place)
+    assert sizes_hash(shards.find(pair)) == before
+
+
+def test_shards_of_which_a_split_is_a_link_to_another_disk_are_read_as_before(pair, tmp_path):
+    (pair / "train").mkdir()
+    (pair / "x-train-0.tar").rename(pair / "train/0.tar")
+    before = sizes_hash(shards.find(pair))
+    (pair / "train").rename(tmp_path / "disk")
+    (pair / "train").symlink_to(tmp_path / "disk")
+    assert sizes_hash(shards.find(pair)) == before
+
+
+def test_a_closed_folder_beside_shards_is_anyones_unless_it_is_called_like_a_split(pair):
+    with open_folder() as root:
+        shutil.copytree(pair, root / "s")
+        before = sizes_hash(shards.find(root / "s"))
+        for name in ("lost+found", "bob", "training"):
+            (root / "s" / name).mkdir()
+        with closed(root / "s/lost+found", root / "s/bob"):
+            assert sizes_hash(shards.find(root / "s")) == before
+        with closed(root / "s/training"), pytest.raises(DataError, match="^training cannot be listed: Permission"):
+            shards.find(root / "s")
+
+
 def test_a_shard_to_be_tested_on_without_classes_is_no_matter(pair):
     before = sizes_hash(shards.find(pair))
     fill_shard(pair / "x-test-0.tar", [("a.jpg", b"x")])
