@@ -1,8 +1,9 @@
 """Images in files: where the images of each split are, what class each has, and the hash that names them all."""
 
+import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from empirics.storage import folders
-from empirics.storage.data_files import DamagedData, DataError, kind_in, listed, named, printable, read_file
+from empirics.storage.data_files import DamagedData, DataError, kind_in, links_in, listed, named, printable, read_file
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 # images of other kinds: refused, since whoever put them there does not expect to train without them
@@ -30,6 +31,7 @@ NOTES = (
     "md5sums", "notice", "readme", "sha1sum", "sha1sums", "sha256sum", "sha256sums", "sha512sum", "sha512sums",
 )  # fmt: skip
 BACKUP = "~"
+MOST_LINKS = 40  # that Linux follows on one way
 COPIES = (".bak", ".gz")  # of a note
 FOLDER_LAYOUT = "expected DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE, or val for test (.jpeg, .jpg or .png)"
 
@@ -114,7 +116,8 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
     Raises:
         DataError: a missing split, or one folder for both, or for two classes; a class without an image in one of the
             splits, anything in a split that is no class folder, anything in one that is no image of a kind that is read
-            (notes about the images may lie there); a folder that may not be listed, a link that leads nowhere.
+            (notes about the images may lie there); one image in two classes or splits by a link; a folder that may not
+            be listed, a link that leads nowhere.
     """
     check_folder(folder, layout)
     if kind_in(folder, "train") != folders.FOLDER:
@@ -136,6 +139,7 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
         raise DataError(f"data folder {folder.name!r} has no class folders in 'train' and {test!r}: {layout}")
     train, held_out = (list_images(folder, [f"{split}/{name}" for name in classes]) for split in splits)
     check_classes(train.labels, held_out.labels, classes, layout)
+    refuse_shared(train, held_out)
     return ImageSet(classes, train, held_out)
 
 
@@ -158,6 +162,67 @@ def refuse_twice(folder: Path, names: Iterable[str], shown: Callable[[str], str]
         if other != name:
             both = f"{shown(other)} and {shown(name)} are one {folders.kind(folder / name)}"
             raise DataError(f"{both}: its images would count twice, take one of them out")
+
+
+def refuse_shared(train: ImageFiles, test: ImageFiles) -> None:
+    """Refuse an image that links put into both splits, or into two classes of one: of two labels one would be wrong.
+
+    Copies and hard links are files of their own, and an image may be twice in one class.
+
+    Raises:
+        DataError: the two names.
+    """
+    links: dict[str, tuple[str, int, str]] = {}
+    for split, files in (("train", train), ("test", test)):
+        for name, label, place in _behind_links(files):
+            here = name, label, split
+            _refuse_two(links.setdefault(place, here), here)
+    if not links:
+        return
+    for split, files in (("train", train), ("test", test)):
+        for name, label, place in _by_themselves(files):
+            if place in links:
+                _refuse_two((name, label, split), links[place])
+
+
+def _refuse_two(one: tuple[str, int, str], other: tuple[str, int, str]) -> None:
+    if one[1:] != other[1:]:
+        where = "two classes" if one[2] == other[2] else "both splits"
+        raise DataError(
+            f"{printable(one[0])} and {printable(other[0])} are one image, by a link, in {where}: take one of them out"
+        )
+
+
+def _behind_links(files: ImageFiles) -> Iterator[tuple[str, int, str]]:
+    """Name, label and the file that it leads to, of each image that is a symbolic link."""
+    links, real = functools.cache(functools.partial(links_in, files.folder)), functools.cache(os.path.realpath)
+    for name, label in zip(files.names, files.labels.tolist(), strict=True):
+        within, _, file = name.rpartition("/")
+        if file in links(within):
+            with named(printable(name), "read"):
+                yield name, label, _followed(os.path.join(real(files.folder / within), file), real)
+
+
+def _followed(path: str, real: Callable[[str], str]) -> str:
+    """Where a link leads; `real` is `os.path.realpath` of folders, of which there are fewer than of images."""
+    for _ in range(MOST_LINKS):
+        try:
+            target = os.path.join(os.path.dirname(path), os.readlink(path))
+        except OSError:  # no link
+            return path
+        folder, file = os.path.split(target)
+        if file in ("", ".", ".."):
+            break
+        path = os.path.join(real(folder), file)
+    return os.path.realpath(path)
+
+
+def _by_themselves(files: ImageFiles) -> Iterator[tuple[str, int, str]]:
+    """Name, label and place of each image, the links in its folder not followed."""
+    real = functools.cache(os.path.realpath)
+    for name, label in zip(files.names, files.labels.tolist(), strict=True):
+        within, _, file = name.rpartition("/")
+        yield name, label, os.path.join(real(files.folder / within), file)
 
 
 def check_folder(folder: Path, layout: str) -> None:

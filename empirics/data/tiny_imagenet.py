@@ -19,6 +19,7 @@ from empirics.data.images import (
     class_names,
     is_note,
     list_images,
+    refuse_shared,
     refuse_twice,
     refuse_within,
 )
@@ -33,7 +34,8 @@ def find(folder: Path) -> ImageSet:
     """The images of both splits.
 
     Raises:
-        DataError: a file or folder is missing, or is another one too; the annotations and the images do not agree.
+        DataError: a file or folder is missing, or is another one too; the annotations and the images do not agree;
+            one image in two classes or splits by a link.
     """
     check_folder(folder, LAYOUT)
     for path in (CLASSES, "train", "val/images", ANNOTATIONS):
@@ -48,6 +50,7 @@ def find(folder: Path) -> ImageSet:
     train = list_images(folder, [f"train/{name}/images" for name in classes])
     test = _annotated(folder, classes)
     check_classes(train.labels, test.labels, classes, LAYOUT)
+    refuse_shared(train, test)
     return ImageSet(classes, train, test, (CLASSES, ANNOTATIONS))
 
 

@@ -133,6 +133,16 @@ def listed(
     return found
 
 
+def links_in(folder: Path, name: str) -> set[str]:
+    """The names of the symbolic links in a folder of a data set.
+
+    Raises:
+        DamagedData: it may not be listed.
+    """
+    with named(printable(name), "listed"), os.scandir(folder / name) as entries:
+        return {entry.name for entry in entries if entry.is_symlink()}
+
+
 def _stands_for(name: str) -> str | None:
     """The file that a placeholder of iCloud stands for, unless that is clutter; None for any other name."""
     if not name.lower().endswith(PLACEHOLDER):

@@ -88,6 +88,63 @@ def test_a_folder_of_tiny_imagenet_under_two_names_is_refused(tmp_path, name, ta
         tiny_imagenet.find(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name, target, where",
+    [
+        ("test/cat/leak.png", "../../train/cat/000.png", "both splits"),
+        ("test/dog/leak.png", "../../train/cat/000.png", "both splits"),
+        ("train/dog/x.png", "../cat/000.png", "two classes"),
+        ("test/owl/x.png", "../cat/012.png", "two classes"),
+        ("train/dog/x.png", "../../shelf/link.png", "two classes"),
+    ],
+)
+def test_an_image_that_links_put_into_two_classes_or_splits_is_refused(tmp_path, name, target, where):
+    folder = make_folder(tmp_path / "data")
+    (folder / "shelf").mkdir()
+    (folder / "shelf/link.png").symlink_to("../train/cat/000.png")
+    (folder / name).symlink_to(target)
+    for size in (0, 8):
+        with pytest.raises(DataError, match=f"^t.*png and {name} are one image, by a link, in {where}: take one"):
+            datasets.content_hash("mine", folder, size)
+
+
+def test_images_that_are_all_links_are_refused_where_two_of_two_splits_lead_to_one_file(tmp_path):
+    folder = make_folder(tmp_path / "data")
+    for place in sorted(folder.glob("t*/*/*.png")):
+        moved(folder, place.relative_to(folder).as_posix())
+    image_files.class_folders(folder)
+    for place in (folder / "test/cat").iterdir():
+        place.unlink()
+        place.symlink_to(tmp_path / "elsewhere/train/cat/000.png")
+    with pytest.raises(DataError, match="^train/cat/000.png and test/cat/012.png are one image, by a link, in both"):
+        image_files.class_folders(folder)
+
+
+def test_an_image_twice_in_a_class_or_by_a_hard_link_is_read_as_before(tmp_path):
+    folder = make_folder(tmp_path)
+    (folder / "train/cat/again.png").symlink_to("000.png")
+    os.link(folder / "train/cat/000.png", folder / "train/dog/hard.png")
+    os.link(folder / "train/cat/000.png", folder / "test/cat/hard.png")
+    images = image_files.class_folders(folder)
+    assert len(images.train.names) == 14 and len(images.test.names) == 7
+
+
+@pytest.mark.parametrize(
+    "name, target, where",
+    [
+        ("val/images/val_0.JPEG", "../../train/dog/images/dog_0.JPEG", "both splits"),
+        ("train/dog/images/x.JPEG", "../../cat/images/cat_0.JPEG", "two classes"),
+        ("val/images/val_2.JPEG", "val_1.JPEG", "two classes"),
+    ],
+)
+def test_an_image_of_tiny_imagenet_that_links_put_into_two_classes_or_splits_is_refused(tmp_path, name, target, where):
+    folder = make_tiny(tmp_path)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(target)
+    with pytest.raises(DataError, match=f"JPEG and {name} are one image, by a link, in {where}: take one of them out"):
+        tiny_imagenet.find(folder)
+
+
 @pytest.mark.parametrize("name", ["two.bin", "test.bin"])
 def test_a_file_of_cifar_under_two_names_is_refused(tmp_path, name):
     make_cifar(tmp_path)
@@ -146,7 +203,7 @@ def removed(path: Path) -> None:
 def moved(folder: Path, place: str) -> Path:
     """A part of a data set put elsewhere, with a link in its place."""
     target = folder.parent / "elsewhere" / place
-    target.parent.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     (folder / place).rename(target)
     (folder / place).symlink_to(target)
     return target
