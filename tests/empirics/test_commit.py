@@ -1,13 +1,17 @@
 """Whose commit a result names: that of the repository which tracks the code, and of no other around it."""
 
+import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from empirics import commit as module
 from empirics.commit import LEADS_ELSEWHERE, READS_OTHERWISE, commit_of
-from tests.support.processes import run
+from tests.support.processes import alive, run
+from tests.support.waiting import wait_for
 
 NOBODY = {"commit": None, "dirty": None}
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
@@ -98,6 +102,102 @@ def test_where_git_takes_the_word_of_a_monitor_nobody_knows_whether_a_file_has_c
     file.write_text("x = 2\n")
     assert git(tmp_path / "ours", "status", "--porcelain", "--untracked-files=no") == ""
     assert commit_of(file) == {"commit": commit, "dirty": None}
+
+
+def fake_git(folder: Path, says: str) -> None:
+    """A git that does what git does, and prints something else where the commit is asked for."""
+    real = shutil.which("git")
+    (folder / "bin").mkdir()
+    (folder / "bin/git").write_text(
+        f'#!/bin/sh\nfor word; do test "$word" = rev-parse && {{ {says}; exit 0; }}; done\nexec \'{real}\' "$@"\n'
+    )
+    (folder / "bin/git").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "says", [":", "echo hello world", "echo main", "echo a notice; echo {0}", "echo {0}; echo {0}", "echo {0}0"]
+)
+def test_what_git_prints_is_a_commit_only_where_it_is_one(tmp_path, monkeypatch, says):
+    commit = repository(tmp_path / "ours", "empirics/provenance.py")
+    fake_git(tmp_path, says.format(commit))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert commit_of(tmp_path / "ours/empirics/provenance.py") == NOBODY
+    (tmp_path / "bin/git").write_text((tmp_path / "bin/git").read_text().replace(says.format(commit), f"echo {commit}"))
+    assert commit_of(tmp_path / "ours/empirics/provenance.py") == {"commit": commit, "dirty": False}
+
+
+def test_a_trace_among_what_git_prints_is_no_commit(tmp_path, monkeypatch):
+    repository(tmp_path / "ours", "empirics/provenance.py")
+    monkeypatch.setenv("GIT_TRACE", "/dev/fd/1")
+    assert commit_of(tmp_path / "ours/empirics/provenance.py") == NOBODY
+
+
+def test_a_commit_that_another_is_put_in_place_of_is_looked_at_as_it_is(tmp_path):
+    """`git replace` shows other content under the same name: what is recorded is the name."""
+    first = repository(tmp_path / "ours", "empirics/provenance.py")
+    file = tmp_path / "ours/empirics/provenance.py"
+    file.write_text("x = 2\n")
+    git(tmp_path / "ours", "commit", "-a", "-m", "second")
+    second = git(tmp_path / "ours", "rev-parse", "HEAD")
+    git(tmp_path / "ours", "reset", "--hard", first)
+    git(tmp_path / "ours", "replace", first, second)
+    assert commit_of(file) == {"commit": first, "dirty": False}
+    file.write_text("x = 2\n")
+    git(tmp_path / "ours", "add", "-A")
+    assert git(tmp_path / "ours", "status", "--porcelain") == "", "git shows no change"
+    assert commit_of(file) == {"commit": first, "dirty": True}
+
+
+@pytest.mark.parametrize("ignore", ["all", "dirty"])
+def test_a_submodule_that_git_was_told_to_ignore_is_looked_at(tmp_path, ignore):
+    repository(tmp_path / "part", "x.py")
+    repository(tmp_path / "ours", "empirics/provenance.py")
+    git(tmp_path / "ours", "-c", "protocol.file.allow=always", "submodule", "add", str(tmp_path / "part"), "part")
+    git(tmp_path / "ours", "commit", "-m", "with a part")
+    git(tmp_path / "ours", "config", "submodule.part.ignore", ignore)
+    file = tmp_path / "ours/empirics/provenance.py"
+    (tmp_path / "ours/part/new.txt").write_text("not tracked")
+    assert commit_of(file)["dirty"] is False
+    (tmp_path / "ours/part/x.py").write_text("x = 2\n")
+    assert git(tmp_path / "ours", "status", "--porcelain", "--untracked-files=no") == ""
+    assert commit_of(file)["dirty"] is True
+
+
+def test_a_change_that_only_the_time_of_the_file_s_entry_shows_is_seen(tmp_path):
+    """Of the same length and with the time of before: git sees it unless it is told to trust no ctime."""
+    commit = repository(tmp_path / "ours", "empirics/provenance.py")
+    file = tmp_path / "ours/empirics/provenance.py"
+    os.utime(file, (10**9, 10**9))  # long before the index, or git would look into the file
+    git(tmp_path / "ours", "config", "core.trustctime", "false")
+    git(tmp_path / "ours", "update-index", "--refresh")
+    wait_for(lambda: int(time.time()) > int(file.stat().st_ctime), "the next second: git counts in whole ones")
+    with open(file, "r+") as stream:
+        stream.write("x = 2\n")
+    os.utime(file, (10**9, 10**9))
+    assert git(tmp_path / "ours", "status", "--porcelain") == ""
+    assert commit_of(file) == {"commit": commit, "dirty": True}
+
+
+@pytest.mark.parametrize("how", ["monitor", "filter"])
+def test_what_git_has_started_ends_with_git_where_it_takes_too_long(tmp_path, monkeypatch, how):
+    repository(tmp_path / "ours", "empirics/provenance.py")
+    file = tmp_path / "ours/empirics/provenance.py"
+    os.mkfifo(tmp_path / "never")
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\necho $$ > '{tmp_path}/number'\nread line < '{tmp_path}/never'\n")
+    hook.chmod(0o755)
+    if how == "monitor":
+        git(tmp_path / "ours", "config", "core.fsmonitor", str(hook))
+    else:
+        git(tmp_path / "ours", "config", "filter.slow.clean", str(hook))
+        (tmp_path / "ours/.git/info/attributes").write_text("*.py filter=slow\n")
+        file.write_text("x = 2\n")
+    limits = iter(range(1, 30))  # seconds: the hook must have begun, however busy the machine is
+    while not (tmp_path / "number").exists():
+        monkeypatch.setattr(module, "SECONDS", next(limits))
+        assert commit_of(file) == NOBODY
+    number = int((tmp_path / "number").read_text())
+    wait_for(lambda: not alive(number), "the end of what git has started")
 
 
 @pytest.mark.parametrize("name", READS_OTHERWISE)
