@@ -15,8 +15,9 @@ from empirics import provenance
 from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.names import level_folder, level_of, seed_of
 from empirics.storage import checkpoints, folders, layout
-from empirics.storage.data_files import is_temporary
+from empirics.storage.data_files import is_being_written, is_temporary
 from empirics.storage.files import StoreError, names_in, read_capped, read_record, sha256
+from empirics.storage.locks import SECONDS
 from empirics.storage.run_folder import RunFolder
 from empirics.studies.records import theory_result_stands
 
@@ -136,7 +137,8 @@ def _strays(results: Path) -> Iterator[Finding]:
                 yield Finding(text, bad=True)
     for name in (_shown(entry.name) for entry in there if entry.is_symlink()):
         yield Finding(f"{name} is a symbolic link, which could lead anywhere: put a copy there", bad=True)
-    for name in (_shown(entry.name) for entry in there if is_temporary(entry.name)):
+    left = [entry for entry in there if is_temporary(entry.name) and not is_being_written(entry.path, SECONDS)]
+    for name in (_shown(entry.name) for entry in left):
         yield Finding(f"{name} was left by a process that was killed: delete it", bad=True)
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -182,6 +183,40 @@ def temporary_beside(path: Path) -> Path:
 def is_temporary(name: str) -> bool:
     """Whether a file's name is one of `temporary_beside`."""
     return name.startswith(".") and name.endswith(TEMPORARY)
+
+
+def is_being_written(path: Path | str, seconds: float) -> bool:
+    """Whether a temporary file may still be a living writer's: of a process that is here, or written a moment ago.
+
+    The number of a process says nothing where it is of another container or machine, or has been given out again since:
+    what counts then is when the file was last written.
+
+    Args:
+        path: of a name as `temporary_beside` gives it.
+        seconds: what a moment is.
+    """
+    try:
+        written = os.stat(path).st_mtime
+    except OSError:
+        return not os.path.lexists(path)  # it has become what it was written for
+    number = re.search(r"\.([0-9]{1,9})-[0-9a-f]+" + re.escape(TEMPORARY) + r"$", os.fspath(path))
+    return abs(time.time() - written) < seconds or (number is not None and _ran_at(int(number[1]), written))
+
+
+def _ran_at(process: int, moment: float) -> bool:
+    """Whether a process lives that had begun by then, as far as the system tells when it has."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:  # another user's
+        pass
+    except OSError:
+        return False
+    try:
+        ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+        began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return True
+    return began < moment + 1  # ticks are coarse
 
 
 @contextlib.contextmanager

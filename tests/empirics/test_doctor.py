@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,10 +12,12 @@ from empirics import doctor
 from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.storage import checkpoints, run_folder
 from empirics.storage.checkpoints import Checkpoint
-from empirics.storage.files import json_bytes, sealed
+from empirics.storage.data_files import is_being_written, temporary_beside
+from empirics.storage.files import json_bytes, sealed, write_atomic
 from empirics.storage.run_folder import WEIGHTS, RunFolder
 from empirics.studies.records import sealed_json
 from tests.empirics.tiny_runs import lab_in, run_arms
+from tests.support.processes import PIPE, end, fork, start, status
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +166,9 @@ def test_an_edited_result_of_the_neuron_is_named(copy):
 def test_what_a_killed_process_left_and_what_cannot_be_read_is_named(copy, monkeypatch):
     results, configs = copy
     (results / "studies").mkdir()
-    (results / "studies" / ".x.json.1-2.tmp").write_bytes(b"{")
+    left = results / "studies" / ".x.json.1-2.tmp"
+    left.write_bytes(b"{")
+    os.utime(left, (1, 1))
     assert problems(results) == [".x.json.1-2.tmp was left by a process that was killed: delete it"]
 
     def refuse(path):
@@ -170,6 +177,39 @@ def test_what_a_killed_process_left_and_what_cannot_be_read_is_named(copy, monke
     monkeypatch.setattr(run_folder, "sha256", refuse)
     found = [text for text in problems(results) if "Permission denied: mend the rights of its files" in text]
     assert len(found) == 6, "each level, and none is called damaged"
+
+
+def test_what_a_living_process_writes_was_not_left_by_a_killed_one(copy):
+    results, _ = copy
+    (results / "studies").mkdir()
+    file = temporary_beside(results / "studies" / "x.json")
+    file.write_bytes(b"{")
+    assert problems(results) == []
+    os.utime(file, (1, 1))
+    assert problems(results) == [f"{file.name} was left by a process that was killed: delete it"], "before it began"
+    process = start([sys.executable, "-c", "input()"], stdin=PIPE)
+    other = file.with_name(f".x.json.{process.pid}-0a.tmp")
+    file.rename(other)
+    soon = time.time() + 3600
+    os.utime(other, (soon, soon))
+    assert problems(results) == [], "by a process that lives, however long it takes"
+    end(process)
+    assert problems(results) == [f"{other.name} was left by a process that was killed: delete it"]
+
+
+def test_a_file_that_has_become_a_record_since_it_was_seen_was_not_left(tmp_path):
+    assert is_being_written(tmp_path / ".x.json.1-2.tmp", 60)
+
+
+def test_records_that_are_written_while_doctor_looks_are_no_problem(tmp_path):
+    def write() -> None:
+        for seed in range(200):
+            write_atomic(tmp_path / "studies" / "x.json", json_bytes(sealed({"study": "x", "seeds": [seed]})))
+
+    (tmp_path / "studies").mkdir()
+    writers = [fork(write) for _ in range(2)]
+    found = [text for _ in range(10) for text in problems(tmp_path)]
+    assert [status(writer) for writer in writers] == [0, 0] and found == []
 
 
 def test_a_config_that_cannot_be_run_is_a_typed_error():

@@ -31,6 +31,7 @@ def test_runs_that_lie_elsewhere_are_no_problem_and_are_looked_at(linked):
     assert problems(results) == [] and not load(results).problems
     run = RunFolder(results, config.name, 0)
     (run.path / ".level.json.1-ab.tmp").write_bytes(b"")
+    os.utime(run.path / ".level.json.1-ab.tmp", (1, 1))
     os.symlink("/etc/passwd", run.path / "link")
     texts = problems(results)
     assert len(texts) == 2 and any("was left by a process" in text for text in texts)
