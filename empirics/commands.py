@@ -57,6 +57,9 @@ def exit_code(command: Callable[[], int]) -> int:
         except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
             return FAILED
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not _has_current_folder():
+                say("error: the folder that this was started in is gone: go to one that is there (cd), and try again")
+                return REFUSED
             # what commands write they write with messages of their own: what is left is the output
             if error.filename is not None or error.errno not in CANNOT_WRITE:
                 raise
@@ -68,6 +71,14 @@ def exit_code(command: Callable[[], int]) -> int:
                 raise
             say(f"error: {error}")
             return REFUSED
+
+
+def _has_current_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:

@@ -120,7 +120,11 @@ def _strays(results: Path) -> Iterator[Finding]:
     closed: list[OSError] = []
     there: list[os.DirEntry[str]] = []
     try:
-        if folders.kind(results) is not None:
+        if folders.kind(results) is None:
+            above = next(place for place in Path(os.path.abspath(results)).parents if os.path.lexists(place))
+            if folders.kind(above) != folders.FOLDER:
+                yield Finding("the results folder would lie in a file: choose another --results", bad=True)
+        else:
             there = list(folders.walk(results, closed.append))
     except OSError as error:
         closed.append(error)

@@ -97,6 +97,36 @@ def test_a_pipe_in_place_of_a_part_of_a_run_is_refused_before_anything_is_traine
     assert code == 2 and f"error: {name} is neither a file nor a folder, and must be a folder: move it away" in said
 
 
+@pytest.mark.parametrize("within", ["L", "L/deeper"])
+@pytest.mark.parametrize("target, where", [("gone", "nowhere"), ("L", "in a circle")])
+def test_a_link_that_leads_nowhere_in_place_of_a_folder_to_write_is_called_one(
+    root, tmp_path, capsys, within, target, where
+):
+    (tmp_path / "L").symlink_to(target)
+    for given in (("claims", "--results", root / "results", "--out"), ("theory", "quadrants", "--results")):
+        code, said = answer(capsys, *given, tmp_path / within)
+        assert code == 2 and f"is a link that leads {where}" in said and "is a file" not in said
+    assert "mend or remove the link, or choose another --out" in answer(capsys, "claims", "--out", tmp_path / within)[1]
+
+
+@pytest.mark.parametrize("given", [("train", "--results", "res", "--dry-run"), ("doctor",)])
+def test_a_command_in_a_folder_that_was_removed_is_refused_in_words(tmp_path, capsys, monkeypatch, given):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    code, said = answer(capsys, *given)
+    assert code == 2 and "error: the folder that this was started in is gone: go to one that is there (cd)" in said
+
+
+def test_doctor_names_results_that_would_lie_in_a_file(tmp_path, capsys):
+    (tmp_path / "f").write_text("x")
+    for place in ("/dev/null/x", tmp_path / "f/x/y"):
+        code, said = answer(capsys, "doctor", "--results", place, "--data-dir", tmp_path / "none")
+        assert code == 1 and "PROBLEM  the results folder would lie in a file: choose another" in said
+    code, said = answer(capsys, "doctor", "--results", tmp_path / "none/yet", "--data-dir", tmp_path / "none")
+    assert code == 0 and "PROBLEM" not in said
+
+
 @pytest.mark.parametrize("target", ["gone", "data"])
 def test_data_behind_a_broken_link_are_refused_by_name(root, capsys, target):
     (root / "data").symlink_to(target)

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,21 @@ def write_atomic(path: Path, data: bytes) -> str:
 
 
 def _cannot(do: str, path: Path, error: OSError) -> StoreError:
-    return StoreError(f"cannot {do} {path.name}: {error.strerror}: what was complete before stands")
+    """An error that names a file, why it cannot be read or changed, and what to do where its rights are why."""
+    changed = isinstance(error, PermissionError) and do in ("write", "remove")
+    todo = f": {_owner_s(path)}" if changed else ""
+    return StoreError(f"cannot {do} {path.name}: {error.strerror}{todo}: what was complete before stands")
+
+
+def _owner_s(path: Path) -> str:
+    """What to do where a file in the results, or in the folder of figures, may not be changed."""
+    with contextlib.suppress(OSError):
+        if path.parent.stat().st_mode & stat.S_ISVTX and path.lstat().st_uid != os.geteuid():
+            return (
+                f"it is another user's, and in {path.parent.name}/ everyone may change his own alone (mode +t): have "
+                "its owner run this, or take that mode away; or choose another --out or --results"
+            )
+    return f"mend the rights of {path.parent.name}/, or choose another --out or --results"
 
 
 @contextlib.contextmanager
@@ -117,13 +132,22 @@ def check_writable(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
     except FileExistsError:
-        file = next((path for path in (folder, *folder.parents) if path.is_file()), folder)
-        within = "" if file == folder else f"cannot write to folder {str(folder)!r}: "
-        raise StoreError(f"{within}{str(file)!r} is a file, not a folder: choose another --out or --results") from None
+        raise StoreError(_in_the_way(folder)) from None
     except OSError as error:
         raise StoreError(
             f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"
         ) from None
+
+
+def _in_the_way(folder: Path) -> str:
+    """What has the place of a folder, or of one above it, and what to do."""
+    within = f"cannot write to folder {str(folder)!r}: "
+    try:
+        folders.kind(folder)
+    except OSError as error:  # a link that leads nowhere
+        return f"{within}{error.strerror}: mend or remove the link, or choose another --out or --results"
+    file = next((path for path in (folder, *folder.parents) if path.is_file()), folder)
+    return f"{'' if file == folder else within}{str(file)!r} is a file, not a folder: choose another --out or --results"
 
 
 LARGEST_RECORD = LARGEST_LOG = 2**26

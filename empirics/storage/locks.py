@@ -92,7 +92,8 @@ def _why(error: OSError, file: Path) -> str:
         return (
             f"its lock {lock.name} is another user's ({error.strerror}): have its owner delete it, or let you write it"
         )
-    return f"{error.strerror}: what was complete before stands"
+    todo = f": mend the rights of {file.parent.name}/, or choose another --out or --results"
+    return f"{error.strerror}{todo if isinstance(error, PermissionError) else ''}: what was complete before stands"
 
 
 def _lock_of(file: Path) -> Path:

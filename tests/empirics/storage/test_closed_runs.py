@@ -15,8 +15,9 @@ from empirics.runs import levels
 from empirics.storage import checkpoints, files, folders
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.data_files import DataError
-from empirics.storage.files import StoreError, json_bytes, names_in, read_record, refuse_links, sealed
+from empirics.storage.files import StoreError, json_bytes, names_in, read_record, refuse_links, sealed, write_atomic
 from empirics.storage.folders import BrokenLink
+from empirics.storage.locks import locked
 from empirics.storage.run_folder import RunFolder
 from empirics.studies.plan import Study, data_source
 from empirics.studies.records import sealed_json, theory_result_stands
@@ -165,6 +166,21 @@ def test_a_result_of_the_neuron_that_may_not_be_read_is_not_run_again(trained):
         with closed(place), pytest.raises(StoreError, match="cannot read x-1.json: Permission denied"):
             theory_result_stands(lab.results / "theory", "x-1")
     assert theory_result_stands(lab.results / "theory", "x-1")
+
+
+def test_a_record_of_another_user_that_may_not_be_replaced_is_named_with_what_to_do():
+    with open_folder() as root:
+        (root / "studies").mkdir()
+        (root / "studies/x.json").write_text("another's")
+        words = r"^cannot write x\.json: Operation not permitted: it is another user's, and in studies/ every.*: have"
+        with closed(root / "studies", mode=0o1777), pytest.raises(StoreError, match=words):
+            if os.geteuid() == (root / "studies/x.json").stat().st_uid:
+                pytest.skip("a file of another user takes root to make")
+            write_atomic(root / "studies/x.json", b"ours")
+        words = "^cannot write x.json: Permission denied: mend the rights of studies/, or choose another --out or"
+        for write in (write_atomic, lambda file, _: locked(file).__enter__()):
+            with closed(root / "studies", mode=0o555), pytest.raises(StoreError, match=words):
+                write(root / "studies/x.json", b"ours")
 
 
 def test_folders_that_vanish_while_they_are_walked_are_left_out(tmp_path, monkeypatch):
