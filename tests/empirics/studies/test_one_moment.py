@@ -177,7 +177,7 @@ def test_a_folder_that_cannot_be_written_keeps_its_clear_error(place):
         with closed(root / place, mode=0o555):
             assert write_study(root, RECORD)["seeds"] == [0], "nothing to write: no error"
             if place == "studies":
-                with pytest.raises(StoreError, match="^cannot write quick-digits.json: Permission denied: what was"):
+                with pytest.raises(StoreError, match="^cannot write quick-digits.json: Permission denied: mend the"):
                     write_study(root, {**RECORD, "seeds": [1]})
             with pytest.raises(StoreError, match="^cannot write x: Permission denied"), locked(root / place / "new/x"):
                 pass
