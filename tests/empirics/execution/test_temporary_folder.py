@@ -11,16 +11,16 @@ from tests.support.processes import run
 
 START = """
 import multiprocessing, multiprocessing.util, os, tempfile
-from empirics import sweep
+from empirics.execution import workers
 tempfile.gettempdir()
 SETTING
 try:
     process = multiprocessing.get_context("forkserver").Process(target=os.getpid)
-    sweep._start(process)
+    workers._start(process)
     process.join()
     kept = multiprocessing.util.get_temp_dir()
     print(process.exitcode, tempfile.gettempdir(), os.path.dirname(kept))
-except sweep.SweepError as error:
+except workers.SweepError as error:
     print(error)
 """
 
@@ -61,7 +61,7 @@ def test_a_worker_starts_however_long_the_path_of_the_temporary_folder_is(length
 
 
 def test_where_no_short_folder_can_be_written_the_variable_is_named(folders):
-    said = started(folders(100), "sweep.SHORT_FOLDERS = ('/proc/nowhere', '/dev/null')")
+    said = started(folders(100), "workers.SHORT_FOLDERS = ('/proc/nowhere', '/dev/null')")
     assert "no worker can be started" in said and "has 100 bytes" in said and "set TMPDIR to a shorter one" in said
 
 

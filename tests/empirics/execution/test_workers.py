@@ -214,8 +214,8 @@ def test_a_second_interrupt_ends_the_workers_at_once_and_leaves_none_behind():
 def test_a_worker_imports_nothing_that_the_fork_server_could_have_imported_for_all():
     code = (
         "import sys, empirics.execution.fork_server, empirics.runs.levels, sklearn.datasets; there = set(sys.modules)\n"
-        "from empirics import runtime, train; from empirics.execution.workers import DataSource\n"
-        "import torch; runtime.prepare('cpu'); DataSource('digits').load()\n"
+        "from empirics import provenance, train; from empirics.execution.workers import DataSource\n"
+        "import torch; provenance.prepare('cpu'); DataSource('digits').load()\n"
         "torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1)\n"
         "print(len([name for name in set(sys.modules) - there if name.startswith(('torch', 'sympy', 'sklearn'))]))"
     )

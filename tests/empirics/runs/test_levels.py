@@ -394,7 +394,8 @@ def test_global_pruning_that_empties_layers_is_trained_and_recorded(tiny_digits,
 def test_a_narrow_network_trains_on_large_images_without_ending_the_process(tmp_path):
     """Few channels, a 1x1 convolution of stride 2, 64x64 pixels: with channels last this was a segmentation fault."""
     code = (
-        "import torch; from empirics import datasets, models, train; from empirics.config import RunConfig\n"
+        "import torch; from empirics import models, train; from empirics.config import RunConfig\n"
+        "from empirics.data import datasets\n"
         "x = torch.randint(0, 256, (64, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)\n"
         "part = datasets.Split(x, torch.arange(64) % 20)\n"
         "data, config = datasets.build('x', part, part, 20, 8, True), RunConfig(batch_size=64)\n"
@@ -402,6 +403,5 @@ def test_a_narrow_network_trains_on_large_images_without_ending_the_process(tmp_
         "sgd = train.sgd(model, {}, config)\n"
         "print(train.train_epoch(model, sgd, data, torch.Generator(), config, lambda step: 0.1, 0)[0].isfinite().all())"
     )
-    root = ROOT
-    done = run([sys.executable, "-c", code], cwd=root)
+    done = run([sys.executable, "-c", code], cwd=ROOT)
     assert done.returncode == 0 and "True" in done.stdout, done.stderr
