@@ -42,6 +42,9 @@ DOUBT = 0.25  # as in `theory.losses.regions`
 # has come to rest there,
 GONE = 1e-9
 LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
+# times what fits the data: |q| has no digits below rtol times this. `fit` counts every row as if w lay along it, and is
+# some sqrt(d) too small; an error of 1e-7 of it changes a loss that is least in q by its square
+ROOMY = 100.0
 HELD = 1e-6  # the direction rests where what turns it is at most this share of the force
 STIFF = 1e3  # a flow that would relax by more than e^-1000 in the time left is stiff
 STABLE = 5.0  # times 1 / rate: the step at which the method still damps what relaxes fastest (6 at most)
@@ -62,8 +65,11 @@ def _slopes(state, c, pattern, force, out):
 
 
 @compiled
-def _attempt(state, h, c, rtol, pattern, force, k, new):
-    """Try a step of size h within the pattern: put its end into `new`; return its error (at most 1 is good)."""
+def _attempt(state, h, c, rtol, small, pattern, force, k, new):
+    """Try a step of size h within the pattern: put its end into `new`; return its error (at most 1 is good).
+
+    small : beside which q = a |w| may be 0, for c < 0 (`_small`): the errors of q and n are relative to |q| + small, 1
+    """
     for s in range(1, STAGES + 1):
         weights = A[s] if s < STAGES else B
         for v in range(len(new)):
@@ -80,17 +86,18 @@ def _attempt(state, h, c, rtol, pattern, force, k, new):
         sum3, sum5 = 0.0, 0.0
         for j in range(STAGES):
             sum3, sum5 = sum3 + E3[j] * k[j, v], sum5 + E5[j] * k[j, v]
-        scale = rtol * (1.0 if v > 0 else size if c >= 0 else size - c)
+        scale = rtol * (1.0 if v > 0 else size if c >= 0 else size + small)
         e3, e5 = e3 + (sum3 / scale) ** 2, e5 + (sum5 / scale) ** 2
     return h * estimate(e3, e5, 1)
 
 
 @compiled
-def _share_within(state, new, z, ends, h, c, k, data, pattern, before, after):
+def _share_within(state, new, z, ends, h, c, small, k, data, pattern, before, after):
     """Return the share of a step to take: up to where it leaves its pattern or may have been outside, 1 if nowhere.
 
     state, new : (q, n) at its start and end; z, ends : n.n_k there
     h, k : its size, and the slopes of (q, n) at its stages, the first and the last being those of its ends
+    small : as in `_attempt`
     before, after : theta of the sliding kinks at its ends
     """
     share, modes, count = 1.0, pattern[0], pattern[4]
@@ -106,9 +113,9 @@ def _share_within(state, new, z, ends, h, c, k, data, pattern, before, after):
         if not -1e-9 <= after[s] <= 1 + 1e-9:
             bound = 1.0 if after[s] > 1 else 0.0
             share = min(share, max((bound - before[s]) / (after[s] - before[s]), 1e-3))
-    if c < 0 and count[0] > 0 and abs(state[0]) > WIDTH * -c:
+    if c < 0 and count[0] > 0 and abs(state[0]) > WIDTH * small:
         side = 1.0 if state[0] > 0 else -1.0
-        if side * new[0] < -WIDTH * -c:
+        if side * new[0] < -WIDTH * small:
             share = min(
                 share, max(_inside(abs(state[0]), side * new[0], side * h * k[0, 0], side * h * k[-1, 0], 0.0), 1e-3)
             )
@@ -254,10 +261,10 @@ def _write(how, state, c, rows, a, w):
 
 
 @compiled
-def _first_step(state, c, force):
+def _first_step(state, c, small, force):
     """Return a first step: a hundredth of the time in which q or n would change by their size."""
     m, ratio = sizes(state[0], c)
-    q = abs(state[0]) if c >= 0 else abs(state[0]) - c
+    q = abs(state[0]) if c >= 0 else abs(state[0]) + small
     pace = max(abs(ratio), m / q) * math.sqrt(dot(force, force))
     return 0.01 / pace if pace > 0 else np.inf
 
@@ -302,7 +309,8 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         state[1 + v] = w0[v] / r0
     start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
     most, fit = _scales(data, abs(state[0]))
-    t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, force), np.inf, False
+    small = _small(state[0], c, fit)
+    t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, small, force), np.inf, False
     how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
     for _ in range(TRIES):
@@ -310,7 +318,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
             how, takes = _leave(state, c, z, data, pattern, force, factors, found)
             gradient = 0.0 if how == DEAD else gradient
             _slopes(state, c, pattern, force, k[0])
-            t, kept, cut = t + takes, _first_step(state, c, force), np.inf
+            t, kept, cut = t + takes, _first_step(state, c, small, force), np.inf
             while how == _GOES_ON and saved < len(times) and times[saved] <= t:
                 _write(how, state, c, range(saved, saved + 1), a, w)
                 saved += 1
@@ -321,25 +329,25 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         if tolerance < rtol:  # else it counts as at rest before its error could hold it up
             kept = min(kept, _steady(state, c, left, pattern, found, after))
         h = min(left if kept >= left else min(kept, 0.5 * left), cut)
-        error = _attempt(state, h, c, rtol, pattern, force, k, new)
+        error = _attempt(state, h, c, rtol, small, pattern, force, k, new)
         if not error <= 1:
             kept = h * min(growth(error), 1.0)
             continue
         inputs(new[1:], data, ends)
         put_factors(data, pattern, after)
-        near_0 = c < 0 and pattern[4][0] > 0 and (state[0] * new[0] <= 0 or abs(new[0]) <= WIDTH * -c)
+        near_0 = c < 0 and pattern[4][0] > 0 and (state[0] * new[0] <= 0 or abs(new[0]) <= WIDTH * small)
         decays = near_0 and _only_decays(state, most, pattern, force)
-        share = _share_within(state, new, z, ends, h, c, k, data, pattern, factors, after)
+        share = _share_within(state, new, z, ends, h, c, small, k, data, pattern, factors, after)
         if share < 1 and not decays:
             cut = h * share
             continue
         kept, cut = max(h * growth(error), kept if growth(error) > 1 else 0.0), np.inf
-        turns = c < 0 and pattern[4][0] > 0 and state[0] * k[0, 0] < 0 and abs(state[0]) > WIDTH * -c
+        turns = c < 0 and pattern[4][0] > 0 and state[0] * k[0, 0] < 0 and abs(state[0]) > WIDTH * small
         _accept(state, new, z, ends)
         if decays:
             state[0], how, gradient = 0.0, FINISHED, 0.0
             break
-        if turns and abs(state[0]) <= WIDTH * -c:
+        if turns and abs(state[0]) <= WIDTH * small:
             state[0] = 0.0
         land(state[1:], z, data, pattern)
         put_force(state[0], state[1:], pattern, force)
@@ -372,6 +380,19 @@ def _scales(data, start):
         pull += max(abs(data[2][0, k]), abs(data[2][1, k]))
         square += max(data[3][0, k], data[3][1, k])
     return (pull if pull > 0 else start * square), (pull / square if square > 0 else 0.0)
+
+
+@compiled
+def _small(q, c, fit):
+    """Return the size beside which q = a |w| may be 0 while a passes 0, c being below 0.
+
+    At most |c|, beside which a may be 0 next to |w|; but the loss has digits of q beside what fits the data only, which
+    is far less where |w| is large: an error of rtol |c| there would be many times the fit, and raise the loss.
+
+    q : at the start, which without any target is the scale
+    """
+    fits = ROOMY * fit if fit > 0 else abs(q)
+    return min(-c, fits) if fits > 0 else -c
 
 
 @compiled

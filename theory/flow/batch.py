@@ -189,7 +189,8 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
 
     Exact: d = 1, and starts on the w_1 axis (`closed_form`). Population: error below 1e-8 |(a, w)| at t = 50 (measured;
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
-    stiff, takes about |w|^2 t / 12 steps, and fails above 20,000. Finite sample: relative error 1e-9 a step, kinks
+    stiff, takes about |w|^2 t / 12 steps, and fails above 20,000. Finite sample: relative error 1e-9 a step
+    (where |w| is far above |a|, of a |w| relative to 100 times what fits the data, so that the loss never rises), kinks
     located to 1e-9 |w| |x| and slides along them followed exactly (`theory.losses.kinks`), through w = 0 where the flow
     grows again (`theory.compiled.zero`); it rests where the gradient norm is below 1e-12 |(a, w)| times the pulls of
     all rows, and fails after 10,000 steps. Balanced starts, a0 = +-|w0| up to a relative 1e-12, stay so exactly: with
