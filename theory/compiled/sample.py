@@ -412,8 +412,8 @@ def follow_sample(normal, pull, square, many, a0, w0, r0, times, rtol, tolerance
     normal, pull, square : float arrays, shape (n, K, d), (n, 2, K) and (n, 2, K), or 1 in the place of n; as in
         `theory.losses.kinks.Kinks`
     many : int array, shape (n,) or (1,), how many kinks each sample has; what follows them is not read
-    a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|
-    times : float array, shape (m,), above 0 and increasing
+    a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|; NaN for a start that no float can follow: FAILED
+    times : float array, shape (n, m), each row above 0 and increasing
     rtol, tolerance : float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the sum
         of all pulls
     a, w : float arrays, shape (n, m) and (n, m, d), filled here; NaN from where a trajectory failed
@@ -424,7 +424,9 @@ def follow_sample(normal, pull, square, many, a0, w0, r0, times, rtol, tolerance
         k = many[which]
         here = normal[which, :k]
         data = (here, here.T.copy(), pull[which, :, :k].copy(), square[which, :, :k].copy())
-        if r0[i] > 0:
-            status[i], gradient[i] = _follow(data, a0[i], w0[i], r0[i], times, rtol, tolerance, a[i], w[i])
+        if not r0[i] >= 0:
+            status[i], gradient[i], a[i], w[i] = FAILED, np.nan, np.nan, np.nan
+        elif r0[i] > 0:
+            status[i], gradient[i] = _follow(data, a0[i], w0[i], r0[i], times[i], rtol, tolerance, a[i], w[i])
         else:
             status[i], gradient[i], a[i], w[i] = FINISHED, 0.0, a0[i], 0.0  # relu'(0) = 0

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from theory.exact.closed_form import closed_form, refuse_large
 from theory.exact.limits import BAND
+from theory.flow.units import Exponents
 from theory.losses.formulas import split
 from theory.losses.kinks import Kinks
 from theory.losses.losses import Independent, Line, Loss, Population
@@ -22,6 +23,7 @@ from theory.validation import Array, bits, finite, known, number
 
 RTOL = 1e-10  # of a step of the population; the largest error of 100,000 N(0, 1/d) starts, d = 10, t = 50, is 9e-9
 SAMPLE_RTOL = 1e-9
+FAILED = 2  # as in STATUSES
 AT_REST = 1e-12  # a finite sample rests where the gradient norm is at most this share of |(a, w)|
 
 Followed = tuple[Array, Array, NDArray[np.int8]]
@@ -88,11 +90,19 @@ def _point(q: Array, c: Array) -> tuple[Array, Array]:
 
 
 def _sample(loss: Sample, a0: Array, w0: Array, t: Array) -> Followed:
+    given = loss.x[None], loss.y[None]
+    units = Exponents.of(*given, a0, split(w0)[2])
+    x, y = units.data(*given)
+    inner = loss if x is given[0] else Sample(x[0], y[0], loss.slope)  # the loss itself keeps its kinks
+    a, w, t, kept = units.into(a0, w0, t)
     if loss.d == 1:
-        return _line(loss.line(np.ones(1)), a0, w0, t)
-    kinks = loss.kinks
+        t = np.where(np.isfinite(t), t, 0.0)  # of a start that has failed, or rests at w = 0
+        a, w, status = _line(inner.line(np.ones(1)), np.where(kept, a, 0.0), np.where(kept[:, None], w, 0.0), t)
+        status[~kept], a[~kept], w[~kept] = FAILED, np.nan, np.nan
+        return *units.back(a, w, np.zeros(len(a)))[:2], status
+    kinks = inner.kinks
     one = (kinks.normal[None], kinks.pull[None], kinks.square[None], np.array([len(kinks.normal)]))
-    a, w, status, _ = on_kinks(one, a0, w0, t, AT_REST)
+    a, w, status, _ = on_kinks(one, a, w, t, kept, units, AT_REST)
     return a, w, status
 
 
@@ -103,29 +113,34 @@ def _masked(loss: Masked, a0: Array, w0: Array, t: Array) -> Followed:
 
 def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: float):
     """Return (a, w, status, gradient) of starts on relu samples of their own."""
-    kinks = [Kinks.of(*sample, 0.0) for sample in zip(x, y, strict=True)]
+    units = Exponents.of(x, y, a0, split(w0)[2])
+    kinks = [Kinks.of(*sample, 0.0) for sample in zip(*units.data(x, y), strict=True)]
     many = np.array([len(one.normal) for one in kinks])
     shape = (len(kinks), max(many.max(), 1))
     normal, pull, square = np.zeros((*shape, x.shape[2])), np.zeros((len(kinks), 2, shape[1])), None
     square = pull.copy()
     for i, one in enumerate(kinks):
         normal[i, : many[i]], pull[i, :, : many[i]], square[i, :, : many[i]] = one.normal, one.pull, one.square
-    return on_kinks((normal, pull, square, many), a0, w0, t, tolerance)
+    return on_kinks((normal, pull, square, many), *units.into(a0, w0, t), units, tolerance)
 
 
-def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, tolerance: float):
-    """Return (a, w, status, gradient) of starts on samples of their own, or on one for all of them."""
+def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, units: Exponents, tolerance: float):
+    """Return (a, w, status, gradient) of starts on samples of their own, or on one for all of them.
+
+    samples, a0, w0, t, kept : in `units`, in which the results are not; starts that are not kept have failed
+    """
     from theory.compiled.sample import follow_sample
 
-    n, d = w0.shape
-    a, w = np.empty((n, len(t))), np.empty((n, len(t), d))
+    (n, d), m = w0.shape, t.shape[1]
+    a, w = np.empty((n, m)), np.empty((n, m, d))
     status, gradient = np.empty(n, np.int8), np.empty(n)
     # of one memory layout: the loop is compiled once
     *parts, many = samples
-    parts = [np.require(part, float, "CW") for part in (*parts, a0, w0, split(w0)[2], t)]
+    parts = [np.require(part, float, "CW") for part in (*parts, a0, w0, np.where(kept, split(w0)[2], np.nan), t)]
     follow_sample(
         *parts[:3], np.require(many, np.int64, "CW"), *parts[3:], SAMPLE_RTOL, tolerance, a, w, status, gradient
     )
+    a, w, gradient = units.back(a, w, gradient)
     return a, w, status, gradient
 
 
@@ -189,12 +204,14 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
 
     Exact: d = 1, and starts on the w_1 axis (`closed_form`). Population: error below 1e-8 |(a, w)| at t = 50 (measured;
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
-    stiff, takes about |w|^2 t / 12 steps, and fails above 20,000. Finite sample: relative error 1e-9 a step
-    (where |w| is far above |a|, of a |w| relative to 100 times what fits the data, so that the loss never rises), kinks
-    located to 1e-9 |w| |x| and slides along them followed exactly (`theory.losses.kinks`), through w = 0 where the flow
-    grows again (`theory.compiled.zero`); it rests where the gradient norm is below 1e-12 |(a, w)| times the pulls of
-    all rows, and fails after 10,000 steps. Balanced starts, a0 = +-|w0| up to a relative 1e-12, stay so exactly: with
-    a0 against the target they never learn, at any horizon.
+    stiff, takes about |w|^2 t / 12 steps, and fails above 20,000. Finite sample: relative error 1e-9 a step (where |w|
+    is far above |a|, of a |w| relative to 100 times what fits the data, so that the loss never rises), kinks located to
+    1e-9 |w| |x| and slides along them followed exactly (`theory.losses.kinks`), through w = 0 where the flow grows
+    again (`theory.compiled.zero`); it rests where the gradient norm is below 1e-12 |(a, w)| times the pulls of all
+    rows, and fails after 10,000 steps. It is followed in units of its own data, so that a sample of any size takes the
+    same steps; where the floats end, it fails: a start with an entry above 1e150 in these units, or so small that a |w|
+    or a^2 - |w|^2 underflows, or times that are no floats there. Balanced starts, a0 = +-|w0| up to a relative 1e-12,
+    stay so exactly: with a0 against the target they never learn, at any horizon.
 
     The first call for a kind of loss compiles its loop (some seconds, kept on disk).
 

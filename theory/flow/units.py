@@ -11,10 +11,14 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from theory.losses.formulas import split
 from theory.losses.losses import Independent, Line, Loss, Population
 from theory.losses.samples import Sample
 from theory.validation import Array
+
+LARGEST = 1e150  # in units of the data: squares of larger numbers overflow
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,60 @@ def _sample(loss: Sample, a0: float, w0: Array) -> tuple[Loss, Units]:
     units = Units(math.sqrt(height / across), across * height)
     same = across == height == 1
     return (loss if same else Sample(loss.x / across, loss.y / height, loss.slope)), units
+
+
+@dataclass(frozen=True)
+class Exponents:
+    """Units of samples, one a start, as powers of 4: x -> x / 4^across and y -> y / 4^height.
+
+    Kept as exponents and applied by `ldexp`, which rounds once: the numbers themselves may lie outside the floats.
+    """
+
+    across: NDArray[np.int64]
+    height: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, x: Array, y: Array, a0: Array, r0: Array) -> Exponents:
+        """Return the units of n starts on samples x (n, rows, d), y (n, rows) of their own, or on one; r0 = |w0|."""
+        across, height = (np.frexp(abs(part.reshape(len(part), -1)).max(axis=1))[1] // 2 for part in (x, y))
+        (a, m), (r, k) = np.frexp(a0), np.frexp(r0)
+        # without any target, a |w| at the start is the scale
+        pulled = y.any(axis=1) | (a == 0) | (r == 0)
+        height = np.where(pulled, height, (np.frexp(a * r)[1] + m + k) // 2 + across)
+        return cls(np.broadcast_to(across, len(a0)), height)
+
+    def data(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Return the samples, as in `of`, in these units; one for all is so in those of the first start."""
+        across, height = self.across[: len(x), None], self.height[: len(x), None]
+        if not across.any() and not height.any():
+            return x, y
+        # a y of zeros stays, in whatever units
+        return np.ldexp(x, -2 * across[..., None]), np.ldexp(y, -2 * height)
+
+    def into(self, a0: Array, w0: Array, t: Array) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+        """Return starts and times, shape (n, m), in these units, and which of the starts have all their digits there.
+
+        The others are too large beside the data for their squares, or so small that a |w| or a^2 - |w|^2 underflows,
+        or their times are no floats on this clock.
+        """
+        size = self.height - self.across
+        with np.errstate(over="ignore", under="ignore"):
+            a, w = np.ldexp(a0, -size), np.ldexp(w0, -size[:, None])
+            times = np.ldexp(t, 2 * (self.across + self.height)[:, None])
+            r, a_size = split(w)[2], abs(a)
+            q, c = a_size * r, abs(a_size - r) * (a_size + r)
+        tiny = np.finfo(float).tiny
+        kept = (np.fmax(a_size, r) <= LARGEST) & (times >= tiny).all(axis=1) & (times <= 1 / tiny).all(axis=1)
+        kept &= ((q >= tiny) | (a0 == 0) | (r == 0)) & ((c >= tiny) | (a_size == r)) & ((r > 0) | ~w0.any(axis=1))
+        kept &= (a != 0) | (a0 == 0)
+        return a, w, times, kept | (~w0.any(axis=1) & np.isfinite(a))  # w = 0 rests, whatever a and the times are
+
+    def back(self, a: Array, w: Array, gradient: Array) -> tuple[Array, Array, Array]:
+        """Return rows a (n, m), w (n, m, d) and gradient norms (n,) in the units of the data."""
+        size = self.height - self.across
+        with np.errstate(over="ignore", under="ignore"):
+            norms = np.ldexp(gradient, 3 * self.height + self.across)
+            return np.ldexp(a, size[:, None]), np.ldexp(w, size[:, None, None]), norms
 
 
 def _rms(values: Array) -> float:

@@ -119,6 +119,48 @@ def test_powers_of_4_give_equal_bits(method, seed):
         assert np.array_equal(batches[0].a * size, batches[1].a) and np.array_equal(batches[0].w * size, batches[1].w)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_powers_of_4_give_equal_bits_of_batches_as_far_as_floats_reach(seed):
+    rng = np.random.default_rng([seed, 7])
+    loss, a0, w0, _ = scaled(rng, [*rng.uniform(-1.5, 1.5, size=2), 0, 0])
+    x, y, times = loss.x, loss.y * (seed % 5 > 0), np.array([0.5, 3.0, 20.0])
+    if seed % 4 == 3:
+        x, w0 = x[:, :1], w0[:1]
+    height, across = rng.integers(-240, 240, size=2)  # 1e-144 to 1e144
+    size, clock = 2.0 ** (height - across), 4.0 ** (height + across)
+    one = theory.integrate_batch(theory.Sample(x, y), [a0], [w0], times)
+    scales = 4.0**across, 4.0**height
+    two = theory.integrate_batch(theory.Sample(x * scales[0], y * scales[1]), [a0 * size], [w0 * size], times / clock)
+    assert one.status == two.status and np.isfinite(one.a).all()
+    assert np.array_equal(one.a * size, two.a) and np.array_equal(one.w * size, two.w)
+    square = np.ldexp(one.loss, 4 * height)
+    floats = (one.loss > 1e-290) & (square > 1e-290)  # the loss of a neuron that decays underflows in either
+    assert np.array_equal(square[floats], two.loss[floats])
+    if w0.size > 1 and abs(3 * height + across) < 500:
+        one = theory.settle_samples([x], [y], [a0], [w0], 20.0)
+        two = theory.settle_samples([x * scales[0]], [y * scales[1]], [a0 * size], [w0 * size], 20.0 / clock)
+        assert np.array_equal(one[0] * size, two[0]) and np.array_equal(one[1] * size, two[1])
+        assert np.array_equal(np.ldexp(one[2], 3 * height + across), two[2])
+
+
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize(
+    ("x", "y", "a0", "w0", "t"),
+    [
+        (1.0, 1.0, 1e-200, 2e-200, 5.0),  # a |w| underflows
+        (1.0, 1e-200, 0.5, 1e100, 5.0),  # squares overflow in units of the data
+        (1e-200, 1e200, 0.5, 0.5, 5.0),  # and underflow
+        (1e150, 1e150, 0.5, 0.5, 1e100),  # the time is no float on the clock of the data
+        (1e-150, 1e-150, 0.5, 0.5, 1e-100),
+    ],
+)
+def test_a_batch_says_where_the_floats_end(d, x, y, a0, w0, t):
+    x = np.array([[1.0, 0.5], [-0.3, 2.0], [0.7, -1.0]])[:, :d] * x
+    run = theory.integrate_batch(theory.Sample(x, np.array([1.0, 0.5, 0.0]) * y), [a0, a0], [[w0] * d, [0.0] * d], [t])
+    assert STATUSES[run.status[0]] == "failed" and np.isnan(run.a[0]).all() and np.isnan(run.w[0]).all()
+    assert STATUSES[run.status[1]] == "finished" and run.a[1] == a0 and not run.w[1].any()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_powers_of_4_give_equal_bits_of_lines_and_populations(seed):
     rng = np.random.default_rng([seed, 3])
