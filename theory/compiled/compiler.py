@@ -38,9 +38,8 @@ def _or_nothing(step: Callable) -> Callable:
 
     @functools.wraps(step)
     def attempt(*args):
-        with contextlib.suppress(
-            Exception
-        ):  # a full disk, a folder that is gone, a torn file: whatever unpickling says
+        # a full disk, a folder that is gone, a torn file: whatever unpickling says
+        with contextlib.suppress(Exception):
             return step(*args)
         return None
 

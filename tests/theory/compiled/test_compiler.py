@@ -18,8 +18,8 @@ if sys.argv[1:]:
     import resource, signal
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)  # what a full disk does
-for source in sorted(folder.glob("kernels*.py")):
-    importlib.import_module(f"theory.{source.stem}")
+for source in sorted((folder / "compiled").glob("*.py")):
+    importlib.import_module(f"theory.compiled.{source.stem}")
 from theory.compiled.descent import population_at
 print(folder)
 print(*(part.hex() for part in population_at(0.8, -0.3, 0.5)))
@@ -78,7 +78,7 @@ def stored(folder: Path) -> list[str]:
 
 
 def test_without_a_folder_that_may_be_written_kernels_run_and_give_the_same_bits(package, nowhere, right):
-    (package / "__pycache__").touch()
+    (package / "compiled/__pycache__").touch()
     assert found(package, **nowhere) == (right, 0, 1)
     assert found(package, NUMBA_CACHE_DIR=nowhere["HOME"], **nowhere) == (right, 0, 1)
     assert stored(package.parent) == []
@@ -86,7 +86,7 @@ def test_without_a_folder_that_may_be_written_kernels_run_and_give_the_same_bits
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
 def test_a_package_of_somebody_else_s_runs(package, nowhere, right):
-    package.chmod(0o555)
+    (package / "compiled").chmod(0o555)
     assert found(package, **nowhere) == (right, 0, 1)
 
 
@@ -105,9 +105,8 @@ def test_stored_code_that_is_torn_is_no_error(stored_before, nowhere, right, end
 
 def test_what_was_compiled_is_loaded_until_any_kernel_changes(stored_before, nowhere, right):
     assert found(stored_before, **nowhere) == (right, 1, 0)
-    os.utime(
-        stored_before / "kernels.py", (2**32, 2**32)
-    )  # numba itself looks at the file of the kernel that is called
+    # numba itself looks at the file of the kernel that is called, which is another one
+    os.utime(stored_before / "compiled/population.py", (2**32, 2**32))
     assert found(stored_before, **nowhere) == (right, 0, 1)
 
 
@@ -116,7 +115,7 @@ def test_in_a_folder_that_the_user_names_too(package, right, tmp_path):
     for hits in (0, 1):
         assert found(package, NUMBA_CACHE_DIR=str(cache)) == (right, hits, 1 - hits)
     assert stored(cache) and not stored(package)
-    os.utime(package / "kernels.py", (2**32, 2**32))
+    os.utime(package / "compiled/population.py", (2**32, 2**32))
     assert found(package, NUMBA_CACHE_DIR=str(cache)) == (right, 0, 1)
 
 
@@ -131,5 +130,5 @@ print(*(float(x).hex() for x in population_at(.8, -.3, .5)))
 
 
 def test_every_kernel_is_compiled_by_one_decorator():
-    for source in (ROOT / "theory").glob("*.py"):
-        assert ("njit" in source.read_text()) == (source.stem == "kernels_compiler"), source.name
+    for source in (ROOT / "theory").rglob("*.py"):
+        assert ("njit" in source.read_text()) == (source.stem == "compiler"), source.name
