@@ -19,6 +19,7 @@ GROWS, DIES, DIFFERS = range(3)
 _STAYS = 3  # of a polygon: it ends in a cell without a force, beside 0
 MOST = 12  # kinks that meet in one direction: with more, their 2^k cells are not looked at
 ARRIVALS = 128  # directions along which the flow may come to 0 again, of which more are not looked at
+CELLS = 2**10  # that are followed from there in all, some seconds at most: with more, nothing is decided
 SAME = 1e-6  # directions that differ by no more are one
 
 
@@ -80,9 +81,12 @@ def leave(sign, n, data, end):
     if not _may_grow(sign, data):
         return DIES
     outcome, arrivals, many, done, stays = DIES, np.empty((ARRIVALS, len(n))), 1, 0, False
-    arrivals[0] = n
+    arrivals[0], cells = n, 0
     while done < many:
-        outcome, many, rests = _leave_along(sign, arrivals[done], data, outcome, end, arrivals, many)
+        outcome, many, rests, meet = _leave_along(sign, arrivals[done], data, outcome, end, arrivals, many)
+        cells += 1 << meet
+        if done + 1 < many and cells > CELLS:
+            return DIFFERS
         stays |= rests
         if outcome == DIFFERS or (outcome == GROWS and stays):
             return DIFFERS
@@ -103,7 +107,8 @@ def _may_grow(sign, data):
 def _leave_along(sign, n, data, outcome, end, arrivals, many):
     """Follow the polygons from all cells beside n.
 
-    Return (outcome, how many directions of arrival are known, whether a cell leads to where nothing moves w).
+    Return (outcome, how many directions of arrival are known, whether a cell leads to where nothing moves w, how many
+    kinks meet in n).
     """
     kinks, d = data[0].shape
     near, meet, stays = np.empty(kinks, np.int64), 0, False
@@ -117,7 +122,7 @@ def _leave_along(sign, n, data, outcome, end, arrivals, many):
             for j in range(d):
                 base[j] += data[2][ON if z > 0 else OFF, k] * data[0][k, j]
     if meet > MOST:
-        return DIFFERS, many, stays
+        return DIFFERS, many, stays, meet
     for cell in range(1 << meet):
         for j in range(d):
             push[j] = base[j]
@@ -128,7 +133,7 @@ def _leave_along(sign, n, data, outcome, end, arrivals, many):
             continue
         how = polygon(sign, push, data, found)
         if how == DIFFERS or (how == GROWS and outcome == GROWS and not _same(end, found)):
-            return DIFFERS, many, stays
+            return DIFFERS, many, stays, meet
         stays |= how == _STAYS
         if how == GROWS:
             outcome = GROWS
@@ -139,10 +144,10 @@ def _leave_along(sign, n, data, outcome, end, arrivals, many):
                 known |= _same(arrivals[i], found)
             if not known:
                 if many == ARRIVALS:
-                    return DIFFERS, many, stays
+                    return DIFFERS, many, stays, meet
                 arrivals[many] = found
                 many += 1
-    return outcome, many, stays
+    return outcome, many, stays, meet
 
 
 @compiled

@@ -355,3 +355,14 @@ def test_the_compiled_flow_decides_by_the_same_numbers():
 
     compiled = activation_pattern.QUIET, activation_pattern.AT_BOUND, activation_pattern.ROUNDED, kernels_sample.DOUBT
     assert compiled == (kinks.QUIET, kinks.AT_BOUND, kinks.ON_THE_KINK, regions.DOUBT)
+
+
+def test_the_ways_on_from_0_that_are_looked_at_are_bounded_and_the_rest_is_undecided():
+    """100 noisy rows of 10 inputs, c > 0: w comes to 0 along 9 kinks, whose cells lead back to 0 along ever others."""
+    rng = np.random.default_rng([10, 100])
+    x = rng.normal(size=(40, 100, 10))
+    y = np.maximum(x[..., 0], 0) + 0.1 * rng.normal(size=(40, 100))
+    w0, a0 = rng.normal(size=(40, 10)) / np.sqrt(10), rng.normal(size=40)
+    sample = theory.Sample(x[1], y[1])
+    run = theory.integrate_batch(sample, a0[1:2], w0[1:2], [3.0, 300.0])
+    assert run.a[0, 0] < -1 and np.isnan(run.a[0, 1]) and STATUSES[run.status[0]] == "undecided"
