@@ -107,8 +107,8 @@ def integrate(
     w0 : float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
     t : float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least 0
     method : DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
-    rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the start's size, so that small
-        starts keep their digits
+    rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the start's size, and times that of
+        the a which fits the data beside a far larger w0, so that what is small keeps its digits
     events : terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
     max_evaluations : int, gradients to spend before the run counts as failed
     exact_balance : bool, use that a - sign(a0) |w| never changes sign (see `theory.flow.coordinates`). False integrates
@@ -150,7 +150,9 @@ def integrate(
         return _widened(loss, a0, w0, t, events, exact_balance=exact_balance, **options)
     inner, units = canonical(loss, a0, w0)
     a0, w0, times, atol = a0 / units.size, w0 / units.size, times * units.clock, atol / units.size
-    size = max(abs(a0), *abs(w0))
+    length = max(abs(w0))
+    # in these units a w fits the data at size 1, at an a of 1 / |w|: beside a far larger w, a keeps its own digits
+    size = max(abs(a0), min(length, 1 / length if length else 0.0))
     least = _least_tolerance(inner, a0, w0, float(np.max(times)))
     options = {"rtol": rtol, "atol": max(min(atol, rtol * size), least), "least": least}
     balances = exact_balance and _is_balanced(inner, a0, w0)

@@ -32,8 +32,7 @@ def test_the_loss_never_rises_at_any_scale_and_both_ways_agree(seed):
     options = {}
     if seed >= 24:
         times = np.array([0, 1, 10, 30, 100, 200, 300]) / (w0 @ w0 * (loss.x**2).mean())
-        settled = np.sqrt((loss.y**2).mean() / (loss.x**2).mean() / (w0 @ w0))
-        options = {"method": "Radau", "atol": 1e-12 * min(abs(a0), settled)}  # digits of a, not of w alone
+        options = {"method": "Radau"}
     batch = theory.integrate_batch(loss, [a0], [w0], times)
     run = theory.integrate(loss, a0, w0, times, max_evaluations=10_000, **options)
     seen = batch.loss[0][np.isfinite(batch.loss[0])]
