@@ -253,17 +253,11 @@ def made(part: str) -> dict[str, str]:
     """Return a part, computed by a process of its own with the portable settings."""
     from tests.support.processes import run
 
-    command = [sys.executable, "-m", "tests.support.bits", part]
-    done = run(
-        command,
-        cwd=ROOT,
-        env={
-            **os.environ,
-            **portable(),
-            "PYTHONPATH": str(ROOT),
-        },
-        check=True,
+    command, there = (
+        [sys.executable, "-m", "tests.support.bits", part],
+        {**os.environ, **portable(), "PYTHONPATH": str(ROOT)},
     )
+    done = run(command, cwd=ROOT, env=there, seconds=600, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
