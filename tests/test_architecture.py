@@ -1,6 +1,7 @@
 """The rules of the house: who may import whom, what loads quickly, what never appears in the code."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -39,6 +40,37 @@ def test_packages_do_not_import_one_another(package):
     for path in sources(package):
         bad = imports(ast.parse(path.read_text())) & FORBIDDEN[package]
         assert not bad, f"{path.relative_to(ROOT)} imports {bad}"
+
+
+NAMED_FILE = re.compile(r"\b(?:theory|empirics|figures|tests)/[\w/]+\.(?:py|md)\b")
+NAMED_MODULE = re.compile(r"`(?:theory|empirics|figures|tests)(?:\.\w+)+")
+
+
+def absent(text: str) -> set[str]:
+    """Files, and modules in backticks, that a text names and that are not there; of a module's members, the first."""
+    found = {name for name in NAMED_FILE.findall(text) if not (ROOT / name).exists()}
+    for name in NAMED_MODULE.findall(text):
+        place, parts = ROOT, name[1:].split(".")
+        while parts and (place / parts[0]).is_dir():
+            place /= parts.pop(0)
+        file = place / f"{parts[0]}.py" if parts else place / "__init__.py"
+        member = parts[1:2] if file.exists() and parts else parts[:1]
+        source = file if file.exists() else place / "__init__.py"
+        if member and not (source.exists() and re.search(rf"\b{member[0]}\b", source.read_text())):
+            found.add(name[1:])
+    return found
+
+
+@pytest.mark.parametrize("path", [*(p for name in (*PACKAGES, "tests") for p in sources(name)), ROOT / "README.md"])
+def test_files_and_modules_that_are_named_are_there(path):
+    if path != Path(__file__):  # which names some that are not, below
+        assert absent(path.read_text()) == set()
+
+
+def test_a_name_of_what_has_moved_is_seen():
+    gone = {"theory/kernels.py", "theory.kernels", "empirics.storage.files.no_such_name"}
+    assert absent("theory/kernels.py, `theory.kernels` and `empirics.storage.files.no_such_name`") == gone
+    assert absent("theory/flow/units.py, `theory.integrate`, `theory.flow`, `theory.flow.units.Units.size`") == set()
 
 
 def test_the_wiring_of_the_packages_is_short():

@@ -10,7 +10,7 @@ from empirics.execution.workers import Event
 
 
 def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
-    """A context manager that takes the events of `sweep.execute` by being called with them.
+    """A context manager that takes the events of `workers.execute` by being called with them.
 
     Args:
         tasks: that will run.

@@ -28,8 +28,7 @@ class Going:
 
     Args:
         resumed: the checkpoint that it goes on from, or None.
-        lineage: the conditions of the processes that its bits come from, this one included, see
-        `empirics.storage.lineage`.
+        lineage: the conditions of the processes that its bits come from, this one included.
         built_on: SHA-256 of the levels that it is made from, by place.
         remarks: what a reader should know of it.
         changed: what is other now than where any of that was made, or None.

@@ -7,7 +7,7 @@ G(x) = sin x - x cos x, every d and every balance obey, for the target relu(x_1)
 
 where a / |w| is (M + c) / (2 q) for c >= 0 and 2 q / (M - c) for c < 0: nothing cancels, c cannot drift, and a = -|w|
 (c = 0, q < 0) cannot be left. The angle is kept from the nearer end, psi on side 0 and theta on side 1, with all its
-digits at both. Source: ours, checked in tests/theory/test_theory_batch.py.
+digits at both. Source: ours, checked in tests/theory/flow/test_batch.py.
 
 A block of trajectories is advanced together, each with its own step and clock (order 8, DOP853's coefficients), so that
 the loops over the block compile to vector instructions; one that ends makes room for the next. Nothing is fused or

@@ -1,7 +1,7 @@
 """The compiled flow of a finite sample. Loaded when used: numba is heavy.
 
-With w = |w| n, q = a |w|, c = a^2 - |w|^2 (conserved), M as in `theory.compiled.population` and F as in
-`theory.compiled.activation_pattern`,
+With w = |w| n, q = a |w| and c = a^2 - |w|^2 (conserved), M as in `theory.compiled.population` and F as in
+`theory.compiled.activation_pattern`:
 
     q' = M n.F,    n' = (a / |w|) (F - (n.F) n):
 

@@ -112,8 +112,7 @@ def integrate(
     events : terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
     max_evaluations : int, gradients to spend before the run counts as failed
     exact_balance : bool, use that a - sign(a0) |w| never changes sign (see `theory.flow.coordinates`). False integrates
-    (a, w) as
-        they are: a witness that knows the gradient alone, and gives no verdict near the separatrix
+        (a, w) as they are: a witness that knows the gradient alone, and gives no verdict near the separatrix
 
     Returns
     -------

@@ -1,5 +1,4 @@
-"""The losses of the neuron f(x) = a phi(w.x), one interface: the population and one input here, see
-`theory.losses.samples`.
+"""The losses of the neuron f(x) = a phi(w.x), one interface: the population and one input; `samples` has the others.
 
 Every loss is half the mean squared error and has
 

@@ -1,4 +1,4 @@
-"""The numerical traps of the neuron's flow, one test each; trap 5 stands in test_theory_network.py."""
+"""The numerical traps of the neuron's flow, one test each; trap 5 stands in tests/theory/losses/test_formulas.py."""
 
 import numpy as np
 from scipy.integrate import solve_ivp
