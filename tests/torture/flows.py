@@ -35,8 +35,10 @@ class Drawn:
 
     @property
     def size(self) -> float:
-        """What losses are compared with."""
-        return max(float(self.sample.loss(self.a0, self.w0)), float(self.sample.loss(0.0, np.zeros(self.sample.d))))
+        """What losses are compared with; below the last one there is nothing but rounding of a w.x that is 0."""
+        outputs = abs(self.a0) * (np.abs(self.sample.x) @ np.abs(self.w0))
+        start, at_0 = self.sample.loss(self.a0, self.w0), self.sample.loss(0.0, np.zeros(self.sample.d))
+        return max(float(start), float(at_0), float(np.finfo(float).eps * outputs.max(initial=0.0)) ** 2 / AGREE)
 
 
 def drawn(seed: int) -> Drawn:

@@ -24,6 +24,7 @@ OFF, ON, SLIDES = range(3)
 WIDTH = 1e-9  # how near to its kink n counts as on it; and theta to its bounds, where a step may end
 ROUNDED = 1e-12  # so near to a kink a start lies on it
 QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
+FAINT = 1e-6  # a push below this share that turns a kink which both sides push away from may be an error
 EPS = float(np.finfo(float).eps)
 AT_BOUND = 1e-12  # theta so near to 0 or 1 is there: the kink lets go
 
@@ -90,12 +91,14 @@ def decide(q, sign, n, z, data, pattern, force, factors):
     """Decide the modes of the kinks on which n lies, all together; put F, and theta of the sliding ones in `factors`.
 
     sign : of a, or of what a becomes next
+
+    Returns whether a push that may be an error turned a kink which both sides push away from.
     """
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
     near = _near(sign, z, data, pattern, factors)
     if len(near) == 0:
-        return
+        return False
     theta = np.empty(len(z))
     for s in range(pattern[4][0]):
         theta[pattern[3][s]] = factors[s]
@@ -105,17 +108,22 @@ def decide(q, sign, n, z, data, pattern, force, factors):
             mode = pattern[0][k]
             quiet += QUIET * (abs(data[2][mode, k]) + abs(q * data[3][mode, k] * z[k]))
     _let_go(near, theta, sign, data, pattern)
+    faint = False
     for _ in range(2 * len(near) + 1):
         put_force(q, n, pattern, force)
         _least(near, theta, data, pattern, force)
-        if not _turns(near, theta, quiet, sign, z, data, pattern, force):
+        turned, push = _turns(near, theta, quiet, sign, z, data, pattern, force)
+        if turned < 0:
             break
+        jump = sign * (data[2][ON, turned] - data[2][OFF, turned])
+        faint |= jump > 0 and push <= FAINT * max(quiet / QUIET, jump)
     _hold_again(near, theta, data, pattern)
     land(n, z, data, pattern)
     _put_inside(near, n, z, data, pattern)
     _sum_pull(data, pattern)
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
+    return faint
 
 
 @compiled
@@ -282,7 +290,10 @@ def _least(near, theta, data, pattern, force):
 
 @compiled
 def _turns(near, theta, quiet, sign, z, data, pattern, force):
-    """Turn the kink that is pushed through most, of those that n has reached and that do not slide, if there is one."""
+    """Turn the kink that is pushed through most, of those that n has reached and that do not slide.
+
+    Returns it and its push, -1 for none.
+    """
     turned, most = -1, quiet
     for k in near:
         if pattern[0][k] != SLIDES:
@@ -292,7 +303,7 @@ def _turns(near, theta, quiet, sign, z, data, pattern, force):
                 turned, most = k, push
     if turned >= 0:
         _switch(turned, 1 - pattern[0][turned], data, pattern)
-    return turned >= 0
+    return turned, most
 
 
 @compiled

@@ -36,7 +36,7 @@ from theory.compiled.population import DEAD, E3, E5, FAILED, FINISHED, STAGES, A
 from theory.compiled.zero import DIES, GROWS, leave
 
 UNDECIDED = 3  # w reached 0, where the flow may go on in several directions
-DOUBTFUL = 4  # a passed 0 on a kink, which the flow may have left to either side
+DOUBTFUL = 4  # the flow came to a kink, which it may have left to either side
 DOUBT = 0.25  # as in `theory.losses.regions`
 # |w| below this share of |a| and of what fits the data with it (for c = 0: of the start) is next to 0, if its direction
 # has come to rest there,
@@ -356,7 +356,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
             for s in range(pattern[4][0]):
                 doubtful |= DOUBT < factors[s] < 1 - DOUBT
         sign = math.copysign(1.0, state[0]) if state[0] != 0 else math.copysign(1.0, dot(state[1:], force))
-        decide(state[0], sign, state[1:], z, data, pattern, force, factors)
+        doubtful |= decide(state[0], sign, state[1:], z, data, pattern, force, factors)
         t = times[saved] if h == left else t + h
         how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
         _slopes(state, c, pattern, force, k[0])

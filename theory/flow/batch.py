@@ -166,10 +166,10 @@ class Batch:
     w : ndarray, shape (n, m, d)
     loss : ndarray, shape (n, m)
     status : int8 ndarray, shape (n,); the words are in `theory.flow.batch.STATUSES`: 0 finished; 1 dead, that is w dies
-    out,
-        and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3 undecided, w
-        having come to 0, where the flow of a sample may go on in different directions; 4 doubtful, a having passed 0 on
-        a kink that the flow may have left to either side, and its rows being those of one; rows not reached are NaN
+        out, and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3
+        undecided, w having come to 0, where the flow of a sample may go on in different directions; 4 doubtful, the
+        flow having come to a kink that it may have left to either side, and its rows being those of one; rows not
+        reached are NaN
     drift : ndarray, shape (n,), largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) over its rows, c = a^2 - |w|^2 being
         conserved; c(0) = 0 where the start is balanced up to a relative 1e-12
     """

@@ -29,7 +29,7 @@ LEARNED = 1e-6  # a loss within this share of the loss at a = 0 of the goal has 
 DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2 is not trusted
 KINK = "kink"
 DIED = "w died: it tends to 0 and a to +-sqrt(c)"
-DOUBTFUL = "a passed 0 on a kink, which the flow may have left to either side"
+DOUBTFUL = "the flow came to a kink, which it may have left to either side"
 KINKS_OF_OTHERS = "; a loss of your own counts as smooth: where it has kinks, give it a cell (theory.losses.regions)"
 KNOWN = (Line, Population, Independent, Sample)
 SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below what its tolerance is made for

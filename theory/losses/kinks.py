@@ -29,6 +29,9 @@ from theory.validation import Array
 SAME = 1e-12  # unit normals that differ by no more are one: rows are rounded
 ON_THE_KINK = 1e-12  # |w.n| below this share of |w| is on the kink: w has been landed there, up to rounding
 QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
+# A push below this share of these forces, and of that beyond the kink, may be a solver's error: w that only tends to a
+# kink which pushes it away beyond would be carried through.
+FAINT = 1e-6
 AT_BOUND = 1e-12  # by how much rounding moves theta
 
 
@@ -97,14 +100,17 @@ class Kinks:
 
     def decided(
         self, sign: float, a: float, w: Array, on: NDArray[np.bool_], near: NDArray[np.intp]
-    ) -> tuple[NDArray[np.bool_], tuple[int, ...]]:
-        """Return the sides on which the flow goes on from w on the kinks `near`, and along which of them it slides.
+    ) -> tuple[NDArray[np.bool_], tuple[int, ...], bool]:
+        """Return the sides on which the flow goes on from w on the kinks `near`, along which it slides, if in doubt.
+
+        In doubt is a kink that pushes away on both sides, and is passed by a push that may be an error.
 
         sign : of a, or of what a becomes next where a = 0
         on : side of each kink, for those of `near` the one that the flow came from (of a slide that ends, goes to)
         """
         on, hold, repel = on.copy(), near[sign * self.jump[near] < 0], near[sign * self.jump[near] >= 0]
-        quiet = QUIET * self.cancelling(a, w, on)
+        size, doubtful = self.cancelling(a, w, on), False
+        quiet = QUIET * size
         for _ in range(2 * len(repel) + 1):
             on[hold] = False
             force = self.force(a, w, on)
@@ -115,10 +121,12 @@ class Kinks:
             if not wrong.any():
                 break
             turned = repel[int(np.where(wrong, np.abs(push), -1.0).argmax())]
+            jump, weak = sign * self.jump[turned], np.abs(push).max(where=wrong, initial=0.0)
+            doubtful |= bool(jump > 0 and weak <= FAINT * max(size, jump))
             on[turned] = not on[turned]
         theta, slides = self._independent(hold, *self._inside(hold, theta, force))
         on[hold] = theta > 0.5
-        return on, tuple(hold[slides].tolist())
+        return on, tuple(hold[slides].tolist()), doubtful
 
     def _least(self, force: Array, hold: NDArray[np.intp]) -> Array:
         """Return theta of the kinks `hold` for which |force + sum theta jump n| is least."""

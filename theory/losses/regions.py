@@ -144,7 +144,7 @@ class SampleCell(Cell):
     sliding : tuple of int, kinks with w.n = 0 kept; their normals are independent
     sign : of a, or of what a becomes next
     start : v at which the flow enters
-    doubtful : a slide has ended at a = 0 where either side may follow
+    doubtful : a slide has ended at a = 0 where either side may follow, or a push that may be an error passed a kink
     """
 
     sample: Sample
@@ -168,20 +168,20 @@ class SampleCell(Cell):
 
         on, near : the sides that the flow comes from, and the kinks on which w lies; as (a, w) has them if not given
         """
-        kinks = sample.kinks
+        kinks, starts = sample.kinks, on is None
         near = kinks.near(w) if near is None else near
         if on is None:
             on = kinks.normal @ w > 0
             on[near] = False  # relu'(0) = 0
         sign = float(np.sign(a))
         for _ in range(2):  # what a = 0 becomes depends on the sides, and on itself only where nothing moves
-            sides, sliding = kinks.decided(sign, a, w, on, near)
+            sides, sliding, faint = kinks.decided(sign, a, w, on, near)
             if sign:
                 break
             sign = float(np.sign(w @ kinks.force(a, w, sides)))
         basis = _across(kinks.normal[list(sliding)])
         v = w if basis is None else w @ basis
-        cell = cls(sample, sides, sliding, sign, v, doubtful)
+        cell = cls(sample, sides, sliding, sign, v, doubtful or (faint and not starts))
         return a, cell.outer(v), cell
 
     @cached_property

@@ -6,7 +6,7 @@ import pytest
 import theory
 from tests.torture import flows
 from theory.flow.batch import STATUSES
-from theory.flow.integrate import METHODS
+from theory.flow.integrate import DOUBTFUL, METHODS
 from theory.losses.kinks import Kinks, leave_zero
 
 
@@ -353,8 +353,29 @@ def test_the_compiled_flow_decides_by_the_same_numbers():
     from theory.compiled import sample as kernels_sample
     from theory.losses import kinks, regions
 
-    compiled = activation_pattern.QUIET, activation_pattern.AT_BOUND, activation_pattern.ROUNDED, kernels_sample.DOUBT
-    assert compiled == (kinks.QUIET, kinks.AT_BOUND, kinks.ON_THE_KINK, regions.DOUBT)
+    compiled = [getattr(activation_pattern, name) for name in ("QUIET", "FAINT", "AT_BOUND", "ROUNDED")]
+    assert compiled == [kinks.QUIET, kinks.FAINT, kinks.AT_BOUND, kinks.ON_THE_KINK]
+    assert kernels_sample.DOUBT == regions.DOUBT
+
+
+@pytest.mark.parametrize(("push", "status"), [(1e-8, "doubtful"), (1e-3, "finished")])
+def test_a_push_that_may_be_an_error_carries_no_flow_off_a_repelling_kink_without_a_word(push, status):
+    """At w_1 > 0 a row draws w to the kink; beyond it the opposite row pushes w away; a third pushes through it."""
+    one, a0, w0 = theory.Sample([[1, 0], [-1, 0], [-push, 1]], [0, -1, -2]), -1.0, np.array([push / 100, 1.0])
+    (_, loss), (found, of_batch) = ends(one, a0, w0, 5.0)
+    run = theory.integrate(one, a0, w0, 5.0)
+    assert found == status and (DOUBTFUL in run.message) == (status == "doubtful")
+    assert run.w[-1, 0] < -0.6  # it did leave to the other side
+    assert status == "doubtful" or loss == pytest.approx(of_batch, abs=1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_flow_that_only_tends_to_a_repelling_kink_stays_or_says_that_it_is_in_doubt(method):
+    """Whole numbers in 8 rows: w tends to a kink of opposite rows, beyond which the loss would fall; descent stays."""
+    one = flows.drawn(100305)
+    found = [flows.followed(one, method, rtol) for rtol in (1e-9, 1e-11)]
+    assert all(status == "doubtful" or losses[-1] == pytest.approx(0.9375, abs=1e-9) for status, losses in found)
+    assert flows.descended(one, 2e-3) == pytest.approx(0.9375, abs=1e-9)
 
 
 def test_the_ways_on_from_0_that_are_looked_at_are_bounded_and_the_rest_is_undecided():
