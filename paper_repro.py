@@ -17,7 +17,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules load, Ctrl-C ends the process without a traceback
 
 from empirics import commands
-from empirics.choices import choose
+from empirics.choices import check_choice
 from empirics.cli import Claims, Data, Doctor, Explain, Figures, List, Study, Table1, Theory, Train, Verify
 from empirics.commands import FAILED, say
 from empirics.studies.plan import Plan, forecasts
@@ -52,7 +52,7 @@ def run_figures(command: Figures, line: str) -> int:
     from figures.regenerate import with_claims
     from figures.report.files import REPORT, write_report
 
-    chosen = [choose(figure, FIGURES, "figure") for figure in command.ids or FIGURES]
+    chosen = [check_choice(figure, FIGURES, "figure") for figure in command.ids or FIGURES]
     if not command.dry_run:
         check_writable(command.out)
     if command.compare is not None:
@@ -152,7 +152,7 @@ def _missing(names: Sequence[str] | None, results: Path) -> list[str]:
     from empirics.studies.records import theory_result_stands
     from theory.experiments.registry import EXPERIMENTS, result_name
 
-    wanted = [choose(name, EXPERIMENTS, "experiment") for name in (EXPERIMENTS if names is None else names)]
+    wanted = [check_choice(name, EXPERIMENTS, "experiment") for name in (EXPERIMENTS if names is None else names)]
     return [name for name in dict.fromkeys(wanted) if not theory_result_stands(results / "theory", result_name(name))]
 
 
@@ -162,13 +162,13 @@ def _run_experiments(names: Sequence[str] | None, results: Path) -> None:
     from empirics.provenance import provenance
     from empirics.storage.files import check_writable
     from empirics.studies.records import write_theory_result
-    from theory.experiments.parallel import run_side_by_side
+    from theory.experiments.parallel import run_parallel
     from theory.experiments.registry import files, result_name
 
     folder, missing = results / "theory", _missing(names, results)
     if missing:
         check_writable(folder)
-    for name, result, seconds in run_side_by_side(missing, usable_cores()):
+    for name, result, seconds in run_parallel(missing, usable_cores()):
         made = files(name, result, None, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
         write_theory_result(folder, result_name(name), made)
         say(f"theory: {name}, {seconds:.1f} s")
@@ -205,10 +205,10 @@ def run_verify(command: Verify, line: str) -> int:
     from figures.comparison.verify import verify
     from figures.provenance.sidecars import standing_figure
 
-    name = choose(command.figure, FIGURES, "figure")
+    name = check_choice(command.figure, FIGURES, "figure")
     standing = standing_figure(name, command.against)
     shown = standing.get("studies", {})
-    wanted = {choose(study, shown, f"study of figure {name}") for study in command.studies} or set(shown)
+    wanted = {check_choice(study, shown, f"study of figure {name}") for study in command.studies} or set(shown)
     with commands.fresh(command.into) as folder:
         options = ("data_dir", "device", "workers", "threads", "dry_run")
         kept = Study(results=folder / "results", **{option: getattr(command, option) for option in options})

@@ -20,7 +20,7 @@ class ConfigError(ValueError):
     """A setting that cannot be run; the message says what it is, what was given and what to do."""
 
 
-def choose(name: str, known: Any, what: str) -> str:
+def check_choice(name: str, known: Any, what: str) -> str:
     """`name` if it is known, else an error that lists the known names, nearest first."""
     if name in known:
         return name

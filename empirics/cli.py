@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import tyro
 
-from empirics.choices import ConfigError, choose
+from empirics.choices import ConfigError, check_choice
 from empirics.studies.plan import Plan, Study, plan_study, plan_variation
 from empirics.studies.presets import PRESETS
 from empirics.studies.sweeps import VARIATIONS
@@ -249,7 +249,7 @@ def _overrides(command: Train) -> dict[str, Any]:
     if command.milestones:
         given["milestones"] = command.milestones
     elif command.schedule is not None:
-        usual = PRESETS[choose(command.preset, PRESETS, "preset")].settings.get("milestones") or (0.5, 0.75)
+        usual = PRESETS[check_choice(command.preset, PRESETS, "preset")].settings.get("milestones") or (0.5, 0.75)
         given["milestones"] = usual if command.schedule == "step" else ()
     return given
 

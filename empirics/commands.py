@@ -11,7 +11,7 @@ from typing import Protocol
 
 import tyro
 
-from empirics.choices import ConfigError, choose
+from empirics.choices import ConfigError, check_choice
 from empirics.cli import COMMANDS, Data, Doctor, Study, Table1, Train, plans, plans_again
 from empirics.execution import interrupts
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_variation, train
@@ -94,11 +94,11 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
     """
     name, config = "paper_repro.py", (tyro.conf.OmitArgPrefixes,)
     if given and given[0].replace("_", "-") in COMPLETION:
-        choose(given[1] if len(given) > 1 else "", SHELLS, "shell")
+        check_choice(given[1] if len(given) > 1 else "", SHELLS, "shell")
         name = Path(sys.argv[0]).name  # what the shell will see
     elif not given or given[0] not in (*COMMANDS, "-h", "--help"):
         if given and not given[0].startswith("-"):
-            choose(given[0], list(dict.fromkeys([*COMMANDS, *figures()])), "command or figure")
+            check_choice(given[0], list(dict.fromkeys([*COMMANDS, *figures()])), "command or figure")
         given.insert(0, "figures")
     try:
         return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=given, prog=name, description=ABOUT, config=config)

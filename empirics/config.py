@@ -18,13 +18,13 @@ from empirics.choices import (
     REWINDS_TO_A_POINT,
     SCORES_FROM,
     ConfigError,
-    choose,
+    check_choice,
 )
 from empirics.names import MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET, MOST_LEVELS, is_slug
 
 
 @dataclass(frozen=True, kw_only=True)
-class Care:
+class RunOptions:
     """How carefully runs are kept.
 
     Args:
@@ -40,7 +40,7 @@ class Care:
     bit_exact: bool = False
 
 
-__all__ = ["SCHEMA", "ConfigError", "RunConfig", "choose", "config_hash"]
+__all__ = ["SCHEMA", "ConfigError", "RunConfig", "check_choice", "config_hash"]
 
 SCHEMA = 1
 
@@ -181,7 +181,7 @@ class RunConfig:
         return self.rewind in FRESH_REWINDS
 
     @property
-    def borrows_masks(self) -> bool:
+    def uses_external_masks(self) -> bool:
         """Whether its masks come from another run."""
         return self.mask_source in ("run", "shuffled")
 
@@ -237,7 +237,7 @@ def check(config: "RunConfig") -> None:
     _check_slug("dataset", config.dataset, MOST_LETTERS_OF_DATASET)
     _check_numbers(config)
     for name, known in _CHOICES.items():
-        choose(getattr(config, name), known, name.replace("_", " "))
+        check_choice(getattr(config, name), known, name.replace("_", " "))
     for check_some in (_check_masks, _check_schedule, _check_first_level, _check_perturbation, _check_mask_epochs):
         check_some(config)
 
@@ -292,12 +292,12 @@ def _check_numbers(config: "RunConfig") -> None:
 
 
 def _check_masks(config: "RunConfig") -> None:
-    if config.borrows_masks != bool(config.mask_run):
+    if config.uses_external_masks != bool(config.mask_run):
         raise ConfigError(
             f"mask_source {config.mask_source!r} "
             + (
                 "needs mask_run, the name of the run whose masks it takes"
-                if config.borrows_masks
+                if config.uses_external_masks
                 else "takes no mask_run"
             )
             + f", got {config.mask_run!r}"

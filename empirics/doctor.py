@@ -16,7 +16,7 @@ from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.names import level_folder, level_of, seed_of
 from empirics.storage import checkpoints, folders, layout
 from empirics.storage.data_files import is_being_written, is_temporary
-from empirics.storage.files import StoreError, names_in, read_capped, read_record, sha256
+from empirics.storage.files import StoreError, names_in, read_limited, read_record, sha256
 from empirics.storage.locks import SECONDS
 from empirics.storage.run_folder import RunFolder
 from empirics.studies.records import theory_result_stands
@@ -206,7 +206,7 @@ def _log_problems(folder: RunFolder) -> Iterator[str]:
     if folder.has_torn_metrics():
         yield "metrics.jsonl holds a torn line: it is dropped when the run goes on"
     for level in folder.levels_there():
-        record = folder.peek(level)
+        record = folder.level_record(level, verify=False)
         expected = record and record["status"] == "complete" and record.get("metrics_sha256")
         if expected and folder.metrics_hash(level) != expected:
             yield f"metrics.jsonl has lost or changed epochs of level {level}; the level itself stands"
@@ -241,7 +241,7 @@ def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
             return None, None if begins else "config.json is not there: the same command writes it, or delete the run"
         if found != folders.FILE:
             return None, None
-        record = json.loads(read_capped(folder / "config.json"))
+        record = json.loads(read_limited(folder / "config.json"))
         config = config_of(record["config"], record["arm"])
     except ConfigError as error:
         return None, f"config.json cannot be run: {error}"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from empirics.config import ConfigError, choose
+from empirics.config import ConfigError, check_choice
 
 # The one list of what is prunable: the weights of these, never their biases.
 PRUNABLE_MODULES = (nn.Conv2d, nn.Linear)
@@ -118,7 +118,7 @@ def create(name: str, width: int, shape: Shape, classes: int, generator: torch.G
     Raises:
         ConfigError: an unknown model, a width that it does not come in, or a size below 1.
     """
-    build = MODELS[choose(name, MODELS, "model")]
+    build = MODELS[check_choice(name, MODELS, "model")]
     sizes = {"width": width, "channels": shape[0], "image height": shape[1], "image width": shape[2]}
     for what, size in {**sizes, "classes": classes}.items():
         if size < 1:

@@ -44,13 +44,13 @@ def level_of(name: str) -> int | None:
     return number if number is not None and level_folder(number) == name else None
 
 
-def place(run: str, level: int) -> str:
+def level_id(run: str, level: int) -> str:
     """How a record names a level of a run that it builds on: `<run>/level-<kk>`."""
     return f"{run}/{level_folder(level)}"
 
 
-def place_of(name: str) -> tuple[str, int] | None:
-    """Run and level that a `place` names; None for any other text."""
+def parse_level_id(name: str) -> tuple[str, int] | None:
+    """Run and level that a `level_id` names; None for any other text."""
     run, _, folder = name.rpartition("/")
     level = level_of(folder)
     return (run, level) if level is not None and is_name(run) else None

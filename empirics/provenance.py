@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirics.commit import commit_of
-from empirics.config import ConfigError, choose
+from empirics.config import ConfigError, check_choice
 from empirics.cores import usable_cores
 from empirics.storage.folders import is_clutter
 
@@ -39,7 +39,7 @@ def prepare(device: str, threads: int = 1, place: int = 0) -> "torch.device":
     torch.backends.cudnn.benchmark = False
     # float32 means float32: TF32 keeps 10 bits of 23
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    choose(device, DEVICES, "device")
+    check_choice(device, DEVICES, "device")
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device 'cuda' was asked for and torch finds none: use --device cpu or auto")
     if device == "auto":

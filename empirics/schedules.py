@@ -7,7 +7,7 @@ warm-up does not shift them; cosine and triangular stretch over the steps that r
 import math
 from collections.abc import Callable, Sequence
 
-from empirics.config import choose
+from empirics.config import check_choice
 
 Schedule = Callable[[int, int, int, Sequence[float]], float]
 
@@ -23,7 +23,7 @@ def learning_rate(
     """Learning rate of step `step` (0 to total - 1) of a level, in [0, peak]."""
     if step < warmup:
         return peak * (step + 1) / warmup
-    return peak * SCHEDULES[choose(schedule, SCHEDULES, "schedule")](step, total, warmup, milestones)
+    return peak * SCHEDULES[check_choice(schedule, SCHEDULES, "schedule")](step, total, warmup, milestones)
 
 
 def final_rate(

@@ -50,7 +50,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Desk:
+class BuildContext:
     """What every figure of one call shares."""
 
     records: Records
@@ -97,14 +97,14 @@ def regenerate(
     wanted = list(FIGURES if ids is None else dict.fromkeys(ids))
     for figure_id in wanted:
         _check_id(figure_id)
-    desk = _Desk(load(results_dir, prefer), Path(out_dir), write, provenance, command, code_hash())
-    if desk.records.left_out:
-        log(f"theory files not used, others of the same experiments stand: {', '.join(desk.records.left_out)}")
+    context = BuildContext(load(results_dir, prefer), Path(out_dir), write, provenance, command, code_hash())
+    if context.records.left_out:
+        log(f"theory files not used, others of the same experiments stand: {', '.join(context.records.left_out)}")
     outcomes = []
     for figure_id in wanted:
         start = time.perf_counter()
         make = _claims if figure_id == CLAIMS else _figure
-        outcome = make(figure_id, desk, start)
+        outcome = make(figure_id, context, start)
         log(f"{outcome.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
         outcomes.append(outcome)
     return outcomes
@@ -134,12 +134,16 @@ def code_hash() -> str:
     return digest.hexdigest()
 
 
-def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
+def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
     spec = FIGURES[figure_id]
-    inputs, problems = figure_inputs(spec, desk.records), figure_problems(spec, desk.records)
+    inputs, problems = figure_inputs(spec, context.records), figure_problems(spec, context.records)
 
     def outcome(status, message="", files=(), commands=()):
-        if status in (MISSING, FAILED) and not files and os.path.exists(desk.out_dir / f"figures/fig{figure_id}.json"):
+        if (
+            status in (MISSING, FAILED)
+            and not files
+            and os.path.exists(context.out_dir / f"figures/fig{figure_id}.json")
+        ):
             message += "; the picture that stands there is an older one"
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
 
@@ -147,24 +151,24 @@ def _figure(figure_id: str, desk: _Desk, start: float) -> Outcome:
     if figure_id != CLAIMS and any(problem.owner in spec.theory for problem in problems):
         return outcome(FAILED, why)
     key, names = (
-        _key(spec, inputs, problems, desk.code),
+        _key(spec, inputs, problems, context.code),
         [f"figures/fig{figure_id}.{fmt}" for fmt in (*FORMATS, "json")],
     )
-    kept = _sidecar(desk.out_dir / names[-1])
-    if kept and kept.get("key") == key and _outputs_intact(kept, desk.out_dir / "figures"):
+    kept = _sidecar(context.out_dir / names[-1])
+    if kept and kept.get("key") == key and _outputs_intact(kept, context.out_dir / "figures"):
         commands = dict.fromkeys(item["command"] for item in kept.get("missing", []))
         return outcome(*_status(CURRENT, why, commands), names, commands)
     try:
-        drawing, pictures = _draw(spec, desk.records)
+        drawing, pictures = _draw(spec, context.records)
     except NothingToDraw as nothing:
         commands = dict.fromkeys(item.command for item in nothing.missing)
         return outcome(FAILED if problems else MISSING, why or str(nothing), (), commands)
     except Exception as error:  # checked records that a plot still cannot draw: report it, and go on with the others
         return outcome(FAILED, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code")
-    sidecar = _describe(spec, desk, drawing, inputs, key, pictures, time.perf_counter() - start)
+    sidecar = _describe(spec, context, drawing, inputs, key, pictures, time.perf_counter() - start)
     for fmt, data in pictures.items():
-        desk.write(desk.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
-    desk.write(desk.out_dir / names[-1], sidecar)
+        context.write(context.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
+    context.write(context.out_dir / names[-1], sidecar)
     commands = dict.fromkeys(item.command for item in drawing.missing)
     return outcome(*_status(DRAWN, why, commands), names, commands)
 
@@ -218,16 +222,16 @@ def _sha256_of(path: Path) -> str:
         return ""  # absent, or closed: it is written again
 
 
-def _describe(spec, desk: _Desk, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
+def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
     """The sidecar: what is plotted, from what, by what."""
     document = {
         "schema": 1, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
         "missing": [asdict(item) for item in drawing.missing],
-        "command": desk.command, "figure_command": spec.command, "key": key, "code_sha256": desk.code,
+        "command": context.command, "figure_command": spec.command, "key": key, "code_sha256": context.code,
         "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
-        "theory": theory_used(spec, desk.records), "studies": studies_used(spec, desk.records),
+        "theory": theory_used(spec, context.records), "studies": studies_used(spec, context.records),
         "inputs": [asdict(source) for source in inputs],
-        "provenance": dict(desk.provenance), "seconds": round(seconds, 3), "plotted": drawing.plotted,
+        "provenance": dict(context.provenance), "seconds": round(seconds, 3), "plotted": drawing.plotted,
     }  # fmt: skip
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n").encode()
 
@@ -237,11 +241,11 @@ def _plain(value):
     return value.tolist()
 
 
-def _claims(figure_id: str, desk: _Desk, start: float) -> Outcome:
+def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     """The figure, and claims.json and CLAIMS.md beside it where a verdict, an input or the code has changed."""
-    drawn, problems = _figure(figure_id, desk, start), desk.records.problems
-    verdicts = evaluate(desk.records)
-    written = _write_tables(verdicts, desk)
+    drawn, problems = _figure(figure_id, context, start), context.records.problems
+    verdicts = evaluate(context.records)
+    written = _write_tables(verdicts, context)
     status = FAILED if problems or drawn.status == FAILED else DRAWN if DRAWN in (drawn.status, written) else CURRENT
     commands = dict.fromkeys(row.command for v in verdicts for row in v.rows if row.verdict == NOT_RUN)
     undrawn = [drawn.message] if drawn.status in (MISSING, FAILED) else []
@@ -250,21 +254,21 @@ def _claims(figure_id: str, desk: _Desk, start: float) -> Outcome:
     return Outcome(figure_id, status, "; ".join(why), files, tuple(commands), seconds)
 
 
-def _write_tables(verdicts: list[ClaimVerdict], desk: _Desk) -> str:
+def _write_tables(verdicts: list[ClaimVerdict], context: BuildContext) -> str:
     """Write the verdicts as data and as a table for people; whether that was needed."""
-    problems, inputs = desk.records.problems, figure_inputs(FIGURES[CLAIMS], desk.records)
+    problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS], context.records)
     extra = {
-        "command": desk.command, "code_sha256": desk.code, "problems": [asdict(problem) for problem in problems],
-        "inputs": [asdict(source) for source in inputs], "provenance": dict(desk.provenance),
+        "command": context.command, "code_sha256": context.code, "problems": [asdict(problem) for problem in problems],
+        "inputs": [asdict(source) for source in inputs], "provenance": dict(context.provenance),
     }  # fmt: skip
     document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems).encode()
-    as_data, table = desk.out_dir / "claims.json", desk.out_dir / "CLAIMS.md"
+    as_data, table = context.out_dir / "claims.json", context.out_dir / "CLAIMS.md"
     kept, made_by = _sidecar(as_data) or {}, ("provenance", "command")
     same = {k: v for k, v in kept.items() if k not in made_by} == {
         k: v for k, v in json.loads(document).items() if k not in made_by
     }
     if same and _sha256_of(table) == hashlib.sha256(markdown).hexdigest():
         return CURRENT
-    desk.write(table, markdown)
-    desk.write(as_data, document)
+    context.write(table, markdown)
+    context.write(as_data, document)
     return DRAWN

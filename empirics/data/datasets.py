@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from empirics.config import ConfigError, choose
+from empirics.config import ConfigError, check_choice
 from empirics.data import cifar, imagenet, tiny_imagenet
 from empirics.data import images as image_files
 from empirics.data.images import FOLDER_LAYOUT, ImageSet
@@ -95,7 +95,7 @@ def _source(request: Request) -> Source:
     """Where the data come from, the request checked against it."""
     if request.name not in DATASETS and request.folder is None:
         try:
-            choose(request.name, DATASETS, "data set")
+            check_choice(request.name, DATASETS, "data set")
         except ConfigError as error:
             raise DataError(f"{error}; for a folder of images give --data-dir: {FOLDER_LAYOUT}") from None
     if request.name != "digits" and request.folder is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from empirics.choices import choose
+from empirics.choices import check_choice
 from empirics.data.cifar import ARCHIVES, Archive, check_archive
 from empirics.storage.data_files import DataError, replacing
 
@@ -37,7 +37,7 @@ def fetch(name: str, folder: Path, *, url: str | None = None, progress: Progress
         ConfigError: no archive is known by that name.
         DataError: another file stands in its place, or what came is not the archive; nothing of it is left.
     """
-    return download(ARCHIVES[choose(name, ARCHIVES, "archive")], folder, url, progress)
+    return download(ARCHIVES[check_choice(name, ARCHIVES, "archive")], folder, url, progress)
 
 
 def download(archive: Archive, folder: Path, url: str | None, progress: Progress) -> Path:

@@ -114,7 +114,7 @@ class Stream:
     """A data set that is read while it is used (a `Dataset`).
 
     An epoch's order is one permutation of all training images, and every image has a generator of its own for its
-    crop: threads, shards and folders change nothing but the time. Threads, since workers of a sweep may not start
+    crop: threads, shards and folders change nothing but the time. Threads, since the workers of a pool may not start
     processes; Pillow lets go of the interpreter while it decodes and resizes.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from empirics import models
-from empirics.config import RunConfig, choose
+from empirics.config import RunConfig, check_choice
 from empirics.data.datasets import Dataset, Split, build
 from empirics.execution.tasks import Task, wall_seconds
 from empirics.pruning import masks
@@ -28,9 +28,9 @@ def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
         ConfigError: an unknown criterion, layer density, schedule or model; a batch larger than the training set.
         EmptyNetworkError: a level would leave the network, or a layer of random masks, without a weight.
     """
-    choose(config.criterion, CRITERIA, "criterion")
-    choose(config.densities, DENSITIES, "layer densities")
-    choose(config.schedule, SCHEDULES, "schedule")
+    check_choice(config.criterion, CRITERIA, "criterion")
+    check_choice(config.densities, DENSITIES, "layer densities")
+    check_choice(config.schedule, SCHEDULES, "schedule")
     steps_per_epoch(config, len(dataset.labels("train")))
     layers = models.prunable_weights(initial_network(config, seed, dataset))
     # the masks of `mask_epochs` are those of the level after

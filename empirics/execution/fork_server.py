@@ -1,6 +1,6 @@
 """Imported first by the fork server, and by nothing else: it must outlive the signals that a process group is sent.
 
-Where it ended before the workers, the sweep could no longer wait for them to write their last epoch. Workers set
+Where it ended before the workers, the pool could no longer wait for them to write their last epoch. Workers set
 handlers of their own.
 """
 

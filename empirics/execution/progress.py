@@ -1,4 +1,4 @@
-"""Progress of a sweep: bars with rate and time left on a terminal, one plain line a level elsewhere."""
+"""Progress of a pool's tasks: bars with rate and time left on a terminal, one plain line a level elsewhere."""
 
 import sys
 import time

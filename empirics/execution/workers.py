@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirics.config import Care, RunConfig
+from empirics.config import RunConfig, RunOptions
 from empirics.execution.interrupts import ENDS, HANG_UP
 from empirics.execution.tasks import Key, Schedule, Task
 from empirics.storage.data_files import reason
@@ -71,7 +71,7 @@ def part_of(dataset: "Dataset", config: RunConfig) -> "Dataset":
 
 @dataclass(frozen=True)
 class Event:
-    """What became of a task: `kind` is `started`, `epoch`, `remark`, `finished`, `failed`, `died` or `skipped`."""
+    """What became of a task: `kind` is `started`, `epoch`, `warn`, `finished`, `failed`, `died` or `skipped`."""
 
     kind: str
     task: Task
@@ -93,7 +93,7 @@ def execute(
     device: str,
     workers: int,
     on_event: Callable[[Event], None],
-    care: Care | None = None,
+    run_options: RunOptions | None = None,
 ) -> list[Event]:
     """Run every task in processes side by side; the events of those that failed or were skipped.
 
@@ -107,10 +107,10 @@ def execute(
         device: `cpu`, `cuda` or `auto`.
         workers: processes at a time.
         on_event: told of progress, in this process.
-        care: threads and checkpoints; its defaults for None.
+        run_options: threads and checkpoints; its defaults for None.
     """
     schedule = Schedule(tasks, lambda task: task.epochs)
-    pool = _Workers(workers, (source, results, device, care or Care()))
+    pool = _Workers(workers, (source, results, device, run_options or RunOptions()))
     failures: list[Event] = []
     restarted: set[Key] = set()
 
@@ -130,7 +130,7 @@ def execute(
             on_event(skipped)
         failures.extend([event, *lost])
 
-    with _heard_interrupts() as pressed:
+    with deferred_interrupts() as pressed:
         try:
             while len(schedule) or len(pool):
                 if pressed:  # raised where Python swallows it (a destructor, a callback), it must not be lost
@@ -194,12 +194,12 @@ class _Workers:
         _end([process for _, process, _ in self._running.values()])
 
 
-class SweepError(RuntimeError):
+class WorkerError(RuntimeError):
     """Runs cannot be executed here."""
 
 
 @contextlib.contextmanager
-def _heard_interrupts() -> Iterator[list[Callable[[], None]]]:
+def deferred_interrupts() -> Iterator[list[Callable[[], None]]]:
     """A list that grows with every signal to end that the caller handles: calls of the caller's handler.
 
     A hang-up counts as the first one alone: when a terminal goes, its shell and the system may both say so, and batch
@@ -253,7 +253,7 @@ def _start(process: Any) -> None:
     """Start a worker; the fork server is made anew if something ended it.
 
     Raises:
-        SweepError: it cannot be started.
+        WorkerError: it cannot be started.
     """
     _choose_temporary_folder()
     for attempt in range(3):
@@ -261,7 +261,7 @@ def _start(process: Any) -> None:
             return process.start()
         except (EOFError, OSError) as error:
             if attempt == 2:
-                raise SweepError(f"no worker can be started ({reason(error)}): {_do_about(error)}") from None
+                raise WorkerError(f"no worker can be started ({reason(error)}): {_do_about(error)}") from None
 
 
 def _do_about(error: Exception) -> str:
@@ -275,12 +275,12 @@ def _choose_temporary_folder() -> None:
     """Have the fork server listen where the path of its socket is short enough, however long that of TMPDIR is.
 
     Raises:
-        SweepError: no folder is both short enough and open to this user.
+        WorkerError: no folder is both short enough and open to this user.
     """
     try:
         usual = tempfile.gettempdir()
     except FileNotFoundError:
-        raise SweepError("no worker can be started: set TMPDIR to a folder that can be written to") from None
+        raise WorkerError("no worker can be started: set TMPDIR to a folder that can be written to") from None
     if len(os.fsencode(usual)) <= SOCKET_FOLDER:
         return
     try:
@@ -290,7 +290,7 @@ def _choose_temporary_folder() -> None:
                 return
     finally:
         tempfile.tempdir = usual
-    raise SweepError(
+    raise WorkerError(
         f"no worker can be started: the temporary folder's path has {len(os.fsencode(usual))} bytes, at most "
         f"{SOCKET_FOLDER} leave room for a socket: set TMPDIR to a shorter one"
     )
@@ -306,7 +306,13 @@ def _receive(connection: Any, task: Task, process: Any) -> Event:
 
 
 def _work(
-    task: Task, source: DataSource, results: Path, device: str, care: Care, place: int, connection: Connection
+    task: Task,
+    source: DataSource,
+    results: Path,
+    device: str,
+    run_options: RunOptions,
+    place: int,
+    connection: Connection,
 ) -> None:
     """What a worker does. The parent alone answers to Ctrl-C and hang-ups; its workers end with it, however it ends.
 
@@ -317,24 +323,24 @@ def _work(
     for number in ENDS:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
     from empirics import provenance
     from empirics.runs import levels
     from empirics.runs.resume import Interrupted
 
     try:
-        where = provenance.prepare(device, care.threads, place)
+        where = provenance.prepare(device, run_options.threads, place)
         dataset = part_of(source.load(), task.config).to(where)
-        lab = levels.Lab(
+        setup = levels.RunSetup(
             dataset,
             where,
             results,
             report=lambda metrics: connection.send(("epoch", metrics)),
-            remark=lambda text: (said.append(text), connection.send(("remark", text))),
+            warn=lambda text: (said.append(text), connection.send(("remark", text))),
             stop=lambda: bool(asked),
-            **dataclasses.asdict(care),
+            **dataclasses.asdict(run_options),
         )
-        remarks = levels.run(task.config, task.seed, lab)
+        notes = levels.run(task.config, task.seed, setup)
     except Interrupted as error:
         connection.send(("died", str(error)))  # nobody but the parent may stop a worker: it is started once more
     except MemoryError as error:
@@ -345,10 +351,11 @@ def _work(
         advice = "out of GPU memory: use fewer --workers, or a smaller --micro-batch"
         connection.send(("failed", advice if full else str(error) if known else traceback.format_exc()))
     else:
-        connection.send(("finished", "; ".join(text for text in remarks if text not in said)))
+        connection.send(("finished", "; ".join(text for text in notes if text not in said)))
 
 
-def _follow_parent() -> None:
+def exit_with_parent() -> None:
+    """End this process when its parent has ended, however that ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from empirics.config import choose
+from empirics.config import check_choice
 from empirics.pruning import masks as m
 from empirics.pruning.densities import DENSITIES, balanced, erk, nested_counts, uniform
 
@@ -210,7 +210,7 @@ def select(
         ValueError: the criterion looks at the network and there is no probe, or one of another seed; more to keep than
             survive; scores that are not finite.
     """
-    criterion = CRITERIA[choose(name, CRITERIA, "criterion")]
+    criterion = CRITERIA[check_choice(name, CRITERIA, "criterion")]
     probe = probe or _no_probe(name, seed)
     if probe.seed != seed:
         raise ValueError(f"the probe was made for seed {probe.seed}, not {seed}: make one with the run's seed")
@@ -249,7 +249,7 @@ def random(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[
 def _within_layers(scores: Mapping[str, Tensor], masks: m.Masks, keep: int, densities: str) -> m.Masks:
     shapes = {layer: tuple(mask.shape) for layer, mask in masks.items()}
     caps = {layer: int(mask.sum()) for layer, mask in masks.items()}
-    counts = DENSITIES[choose(densities, DENSITIES, "layer densities")](shapes, caps, keep)
+    counts = DENSITIES[check_choice(densities, DENSITIES, "layer densities")](shapes, caps, keep)
     return m.keep_by_layer(scores, masks, counts)
 
 

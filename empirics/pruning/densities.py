@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from empirics.config import choose
+from empirics.config import check_choice
 from empirics.pruning import masks as m
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -33,7 +33,7 @@ def nested_counts(densities: str, shapes: Shapes, totals: Sequence[int]) -> dict
     """
     counts = {name: math.prod(shape) for name, shape in shapes.items()}
     for total in totals:
-        counts = DENSITIES[choose(densities, DENSITIES, "layer densities")](shapes, counts, total)
+        counts = DENSITIES[check_choice(densities, DENSITIES, "layer densities")](shapes, counts, total)
     return counts
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from empirics.choices import REWIND_NAMES, choose
+from empirics.choices import REWIND_NAMES, check_choice
 from empirics.pruning import masks as m
 
 Rule = Callable[[Tensor, Tensor], Tensor]
@@ -29,7 +29,7 @@ def restart(
         masks: of the level; pruned weights are exactly zero in what is returned.
         bn_rewind: whether everything that is not prunable comes from `initial` too, else from `trained`.
     """
-    rewind = REWINDS[choose(rule, REWINDS, "rewinding rule")]
+    rewind = REWINDS[check_choice(rule, REWINDS, "rewinding rule")]
     state = {name: value.clone() for name, value in (initial if bn_rewind else trained).items()}
     for name in masks:
         state[name] = rewind(initial[name], trained[name]).clone()

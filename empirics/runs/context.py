@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from empirics import models
-from empirics.config import Care, RunConfig
+from empirics.config import RunConfig, RunOptions
 from empirics.data.datasets import Dataset
 from empirics.seeding import generator
 from empirics.storage.files import check_same
@@ -20,15 +20,15 @@ State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Lab(Care):
-    """Where runs happen: the data on a device, and the results folder; how they are kept is `Care`'s.
+class RunSetup(RunOptions):
+    """Where runs happen: the data on a device, and the results folder; how they are kept is `RunOptions`'s.
 
     Args:
         dataset: on the device.
         device: where networks are trained.
         results: results folder.
         report: told of every epoch.
-        remark: told at once of what a reader should know, since the run may be stopped before it ends.
+        warn: told at once of what a reader should know, since the run may be stopped before it ends.
         stop: whether training should stop, asked before every step.
     """
 
@@ -36,40 +36,40 @@ class Lab(Care):
     device: torch.device
     results: Path
     report: Callable[[EpochMetrics], None] = lambda metrics: None
-    remark: Callable[[str], None] = lambda text: None
+    warn: Callable[[str], None] = lambda text: None
     stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
-class Trial:
+class RunContext:
     """One run and seed at work in a lab, with the network that its levels are trained in."""
 
     config: RunConfig
     seed: int
-    lab: Lab
+    setup: RunSetup
     model: nn.Module
 
     @property
     def folder(self) -> RunFolder:
         """Where this run's levels are."""
-        return RunFolder(self.lab.results, self.config.name, self.seed)
+        return RunFolder(self.setup.results, self.config.name, self.seed)
 
     @property
     def dense(self) -> RunFolder:
         """Where level 0 is."""
-        return RunFolder(self.lab.results, self.config.dense.name, self.seed)
+        return RunFolder(self.setup.results, self.config.dense.name, self.seed)
 
     @property
     def mask_run(self) -> RunFolder:
         """Where the run is whose masks this one takes."""
-        return RunFolder(self.lab.results, self.config.mask_run, self.seed)
+        return RunFolder(self.setup.results, self.config.mask_run, self.seed)
 
     @property
     def layers(self) -> dict[str, nn.Parameter]:
         """The prunable weights, in network order."""
         return models.prunable_weights(self.model)
 
-    def built_on(self, level: int) -> tuple[RunFolder, int]:
+    def source_level(self, level: int) -> tuple[RunFolder, int]:
         """Folder and number of the level whose weights `level` builds on."""
         from_dense = level == self.config.first_level or self.config.pruning == "one-shot"
         return (self.dense, 0) if from_dense else (self.folder, level - 1)
@@ -81,8 +81,10 @@ class Trial:
         """
         if self.config.is_dense:
             return {}
-        places = [self.built_on(level), (self.dense, 0)] + ([(self.mask_run, level)] if self.config.mask_run else [])
-        found = {folder.place(number): folder.peek(number) for folder, number in places}
+        places = [self.source_level(level), (self.dense, 0)] + (
+            [(self.mask_run, level)] if self.config.mask_run else []
+        )
+        found = {folder.level_id(number): folder.level_record(number, verify=False) for folder, number in places}
         return {place: record for place, record in found.items() if record is not None}
 
     def level_before(self, level: int) -> tuple[RunFolder, int] | None:
@@ -102,12 +104,12 @@ class Trial:
             StoreError: the state is another network's.
         """
         load_state(self.model, state, self.config.name)
-        self.model.to(self.lab.device)
+        self.model.to(self.setup.device)
 
 
-def new_trial(config: RunConfig, seed: int, lab: Lab) -> Trial:
+def new_context(config: RunConfig, seed: int, setup: RunSetup) -> RunContext:
     """A trial with its network at initialisation."""
-    return Trial(config, seed, lab, initial_network(config, seed, lab.dataset))
+    return RunContext(config, seed, setup, initial_network(config, seed, setup.dataset))
 
 
 def initial_network(config: RunConfig, seed: int, dataset: Dataset, purpose: str = "initial weights") -> nn.Module:

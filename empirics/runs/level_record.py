@@ -11,7 +11,7 @@ from empirics.pruning import signs
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from empirics.runs.context import Lab
+    from empirics.runs.context import RunSetup
 
 MEASURED = (
     "epochs",
@@ -93,15 +93,15 @@ def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> di
     }
 
 
-def made(lab: "Lab", lineage: Sequence[Mapping[str, Any]], built_on: Mapping[str, str]) -> dict[str, Any]:
+def made(setup: "RunSetup", lineage: Sequence[Mapping[str, Any]], built_on: Mapping[str, str]) -> dict[str, Any]:
     """What made a level: the levels that it builds on, the conditions of all of it, and this process."""
-    return {"built_on": dict(built_on), "lineage": list(lineage), "provenance": origin(lab)}
+    return {"built_on": dict(built_on), "lineage": list(lineage), "provenance": origin(setup)}
 
 
-def origin(lab: "Lab") -> dict[str, Any]:
+def origin(setup: "RunSetup") -> dict[str, Any]:
     """Versions, commit, hardware and threads of this process."""
-    if lab.device.type != "cuda":
-        return provenance(lab.threads)
+    if setup.device.type != "cuda":
+        return provenance(setup.threads)
     import torch
 
-    return provenance(lab.threads, torch.cuda.get_device_name(lab.device))
+    return provenance(setup.threads, torch.cuda.get_device_name(setup.device))

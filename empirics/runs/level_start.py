@@ -5,7 +5,7 @@ import torch
 from empirics.pruning import masks as m
 from empirics.pruning import signs
 from empirics.pruning.rewinding import restart
-from empirics.runs.context import State, Trial, initial_network, state_of
+from empirics.runs.context import RunContext, State, initial_network, state_of
 from empirics.runs.mask_sources import load_bits, load_masks
 from empirics.runs.resume import Interrupted
 from empirics.seeding import generator
@@ -13,33 +13,33 @@ from empirics.storage.run_folder import SIGNS, RunFolder
 from empirics.train import train_cycle
 
 
-def level_start(trial: Trial, level: int, point: State, trained: State, masks: m.Masks) -> State:
+def level_start(context: RunContext, level: int, point: State, trained: State, masks: m.Masks) -> State:
     """The network's state at the start of `level`.
 
     A perturbation flips signs at the start of its level; from then on the values that rules rewind to carry the same
     flips, else IMP would undo them at the next level.
 
     Args:
-        trial: the run.
+        context: the run.
         level: at least 1.
         point: from `rewind_point`.
         trained: the state that the level builds on.
         masks: of the level.
     """
-    config, at = trial.config, trial.config.perturb_level
+    config, at = context.config, context.config.perturb_level
     perturbed = bool(config.perturb_rate and at)
     if perturbed and level > at:
-        point = signs.flip(point, drawn_flips(trial, load_masks(trial.folder, at, trial.layers)))
+        point = signs.flip(point, drawn_flips(context, load_masks(context.folder, at, context.layers)))
     if config.rewind == "sign-transfer":
-        trained = {**trained, **_units(load_signs(trial.mask_run, level, "end", masks))}
+        trained = {**trained, **_units(load_signs(context.mask_run, level, "end", masks))}
     start = restart(config.rewind, point, trained, masks, bn_rewind=config.bn_rewind)
-    return signs.flip(start, drawn_flips(trial, masks)) if perturbed and level == at else start
+    return signs.flip(start, drawn_flips(context, masks)) if perturbed and level == at else start
 
 
-def drawn_flips(trial: Trial, masks: m.Masks) -> signs.Signs:
+def drawn_flips(context: RunContext, masks: m.Masks) -> signs.Signs:
     """The weights whose signs the run's perturbation flips, out of the survivors of its level."""
-    config = trial.config
-    draw = generator(trial.seed, "perturbed signs", config.perturb_level)
+    config = context.config
+    draw = generator(context.seed, "perturbed signs", config.perturb_level)
     return signs.draw_flips(masks, config.perturb_rate, config.perturb_scope, draw)
 
 
@@ -47,43 +47,43 @@ def _units(negative: signs.Signs) -> State:
     return {name: torch.where(bits, -1.0, 1.0) for name, bits in negative.items()}
 
 
-def dense_start(trial: Trial) -> State:
+def dense_start(context: RunContext) -> State:
     """The state that level 0 starts from: initialisation, with signs flipped where the run perturbs them there."""
-    state = state_of(trial.model)
-    if not trial.config.perturb_rate:
+    state = state_of(context.model)
+    if not context.config.perturb_rate:
         return state
-    return signs.flip(state, drawn_flips(trial, m.dense(trial.layers)))
+    return signs.flip(state, drawn_flips(context, m.dense(context.layers)))
 
 
-def rewind_point(trial: Trial) -> State:
+def rewind_point(context: RunContext) -> State:
     """What rewinding rules call initial.
 
     Initialisation; a fresh one for `fresh` and `sign-transfer`; for `wr` the dense run's state after epoch
     `rewind_epoch`, which is reached by training its first epochs again, to the same bits, so it is never missing.
     """
-    config, lab = trial.config, trial.lab
+    config, setup = context.config, context.setup
     if config.has_fresh_network:
-        return state_of(initial_network(config, trial.seed, lab.dataset, "fresh initial weights"))
-    initial = trial.initial()
+        return state_of(initial_network(config, context.seed, setup.dataset, "fresh initial weights"))
+    initial = context.initial()
     if config.rewind != "wr":
         return initial
-    trial.load(initial)
-    whole = {name: mask.to(lab.device) for name, mask in m.dense(trial.layers).items()}
+    context.load(initial)
+    whole = {name: mask.to(setup.device) for name, mask in m.dense(context.layers).items()}
     train_cycle(
-        trial.model,
-        lab.dataset,
+        context.model,
+        setup.dataset,
         whole,
         config.dense,
-        seed=trial.seed,
+        seed=context.seed,
         level=0,
         last_epoch=config.rewind_epoch,
-        on_step=lambda: _stop_if_asked(trial),
+        on_step=lambda: _stop_if_asked(context),
     )
-    return state_of(trial.model)
+    return state_of(context.model)
 
 
-def _stop_if_asked(trial: Trial) -> None:
-    if trial.lab.stop():
+def _stop_if_asked(context: RunContext) -> None:
+    if context.setup.stop():
         raise Interrupted("stopped on the way to the rewind point: the same command begins there again")
 
 

@@ -12,22 +12,22 @@ from empirics.config import RunConfig
 from empirics.pruning import masks as m
 from empirics.pruning import signs
 from empirics.runs import level_record
-from empirics.runs.context import Lab, State, Trial, new_trial, state_of
+from empirics.runs.context import RunContext, RunSetup, State, new_context, state_of
 from empirics.runs.level_start import dense_start, level_start, load_signs, rewind_point
 from empirics.runs.mask_sources import level_masks, load_masks, own_masks
-from empirics.runs.resume import Going, Progress, going_on
+from empirics.runs.resume import LevelProgress, ResumeState, resume_level
 from empirics.storage import checkpoints
 from empirics.storage.run_folder import INITIAL, MASKS, SIGNS, WEIGHTS, StoreError
 from empirics.train import Diverged, evaluate, train_cycle
 
 
-def run(config: RunConfig, seed: int, lab: Lab) -> list[str]:
+def run(config: RunConfig, seed: int, setup: RunSetup) -> list[str]:
     """Train every level of `config` that does not stand already, and write its sign statistics.
 
     Args:
         config: the run; its dense run, and the run of its masks, must stand for this seed.
         seed: at least 0.
-        lab: data, device and folders.
+        setup: data, device and folders.
 
     Returns:
         What a reader should know of the run: that it diverged, or that pruning emptied layers.
@@ -36,82 +36,84 @@ def run(config: RunConfig, seed: int, lab: Lab) -> list[str]:
         StoreError: a run that this one builds on is missing, or another process is training this one.
         EmptyNetworkError: a level would leave the network, or a layer of random masks, without a weight.
     """
-    trial = new_trial(config, seed, lab)
-    with trial.folder.lease():
-        trial.folder.write_config(config)
-        return [*_train_levels(trial), *_remarks(trial)]
+    context = new_context(config, seed, setup)
+    with context.folder.lease():
+        context.folder.write_config(config)
+        return [*_train_levels(context), *_closing_notes(context)]
 
 
-def _train_levels(trial: Trial) -> list[str]:
+def _train_levels(context: RunContext) -> list[str]:
     """Train what is missing; what a reader should know of how it went on from what stood."""
-    config, point, remarks = trial.config, None, []
+    config, point, notes = context.config, None, []
     # each level is looked at once: a look reads all of its tensors, to check their hashes
     for level in config.trained_levels:
-        if (standing := trial.folder.level_record(level)) is not None:
+        if (standing := context.folder.level_record(level)) is not None:
             if standing["status"] == "diverged":
-                return remarks
+                return notes
             continue
-        going = going_on(trial, level)
-        if (reason := _built_on_divergence(trial, level)) is not None:
-            made = level_record.made(trial.lab, going.lineage, going.built_on)
-            trial.folder.save_level(
-                level_record.diverged(level_record.header(config, trial.seed, level), reason, made), {}
+        resume_state = resume_level(context, level)
+        if (reason := _built_on_divergence(context, level)) is not None:
+            made = level_record.made(context.setup, resume_state.lineage, resume_state.built_on)
+            context.folder.save_level(
+                level_record.diverged(level_record.header(config, context.seed, level), reason, made), {}
             )
-            return remarks
-        for text in [*going.remarks, *_new_remarks(trial, level, going, remarks)]:
-            trial.lab.remark(text)
-            remarks.append(text)
-        if going.resumed is not None:
-            start, masks = going.resumed.start, going.resumed.masks
+            return notes
+        for text in [*resume_state.notes, *_resume_notes(context, level, resume_state, notes)]:
+            context.setup.warn(text)
+            notes.append(text)
+        if resume_state.resumed is not None:
+            start, masks = resume_state.resumed.start, resume_state.resumed.masks
         elif config.is_dense:
-            start, masks = dense_start(trial), m.dense(trial.layers)
+            start, masks = dense_start(context), m.dense(context.layers)
         else:
             if point is None:
-                _check_mask_run(trial, level)
-                point = rewind_point(trial)
-            folder, previous = trial.built_on(level)
+                _check_mask_run(context, level)
+                point = rewind_point(context)
+            folder, previous = context.source_level(level)
             trained = folder.load_tensors(previous, WEIGHTS)
-            masks = level_masks(trial, level, trained)
-            start = level_start(trial, level, point, trained, masks)
-        if not train_level(trial, level, start, masks, going):
-            return remarks
-    if config.has_sign_statistics and trial.folder.signs_record() is None:
-        _save_sign_statistics(trial)
-    return remarks
+            masks = level_masks(context, level, trained)
+            start = level_start(context, level, point, trained, masks)
+        if not train_level(context, level, start, masks, resume_state):
+            return notes
+    if config.has_sign_statistics and context.folder.signs_record() is None:
+        _save_sign_statistics(context)
+    return notes
 
 
-def _new_remarks(trial: Trial, level: int, going: Going, said: list[str]) -> list[str]:
+def _resume_notes(context: RunContext, level: int, resume_state: ResumeState, said: list[str]) -> list[str]:
     """Why a level that was there is trained anew; and, once a run, that it goes on under other conditions."""
     found = []
-    if trial.folder.level_path(level).is_dir():
-        stale = trial.folder.peek(level)
+    if context.folder.level_path(level).is_dir():
+        stale = context.folder.level_record(level, verify=False)
         why = "was damaged or not finished"
-        if stale is not None and not trial.folder.stands_on(stale["built_on"]):
+        if stale is not None and not context.folder.dependencies_unchanged(stale["built_on"]):
             why = "builds on a level that has been trained anew since, to other bits"
         found.append(f"level {level} {why}, and is trained anew")
-    if going.changed and not any("under other conditions" in text for text in said):
+    if resume_state.changed and not any("under other conditions" in text for text in said):
         found.append(
-            f"level {level} goes on under other conditions ({going.changed}): equal within rounding, not in bits"
+            f"level {level} goes on under other conditions ({resume_state.changed}): equal within rounding, not in bits"
         )
     return found
 
 
-def _check_mask_run(trial: Trial, first: int) -> None:
+def _check_mask_run(context: RunContext, first: int) -> None:
     """Refuse, before anything is trained, a mask run that does not reach every level from `first` on."""
-    config, source = trial.config, trial.mask_run
-    if not config.borrows_masks or source.diverged_at() is not None:
+    config, source = context.config, context.mask_run
+    if not config.uses_external_masks or source.diverged_at() is not None:
         return
     missing = [level for level in range(first, config.levels) if source.level_record(level) is None]
     if missing:
         raise StoreError(
             f"run {config.name} takes the masks of levels {first} to {config.levels - 1} from run {source.run}, seed "
-            f"{trial.seed}, whose level {missing[0]} is missing or damaged: train that run first"
+            f"{context.seed}, whose level {missing[0]} is missing or damaged: train that run first"
         )
 
 
-def _remarks(trial: Trial) -> list[str]:
-    for level in trial.config.trained_levels:
-        record = trial.folder.peek(level)  # its files were hashed when it was written or looked at
+def _closing_notes(context: RunContext) -> list[str]:
+    for level in context.config.trained_levels:
+        record = context.folder.level_record(
+            level, verify=False
+        )  # its files were hashed when it was written or looked at
         if record is None or record["status"] == "diverged":
             return [f"diverged at level {level}: {record and record['reason']}"]
         empty = [name for name, layer in record["layers"].items() if not layer["kept"]]
@@ -120,39 +122,39 @@ def _remarks(trial: Trial) -> list[str]:
     return []
 
 
-def _built_on_divergence(trial: Trial, level: int) -> str | None:
+def _built_on_divergence(context: RunContext, level: int) -> str | None:
     """Why a level cannot be trained: the run that it starts from, or takes its masks from, diverged."""
-    for what, folder in (("dense run", trial.dense), ("mask run", trial.mask_run)):
+    for what, folder in (("dense run", context.dense), ("mask run", context.mask_run)):
         at = folder.diverged_at() if folder.run else None
         if at is not None and at <= level:
             return f"its {what} {folder.run} diverged at level {at}"
     return None
 
 
-def train_level(trial: Trial, level: int, start: State, masks: m.Masks, going: Going) -> bool:
+def train_level(context: RunContext, level: int, start: State, masks: m.Masks, resume_state: ResumeState) -> bool:
     """Train one level from `start`, or on from a checkpoint of it, and save it.
 
     Returns:
         False where its loss was not finite and it is saved as `diverged`.
     """
-    config, folder, lab = trial.config, trial.folder, trial.lab
+    config, folder, setup = context.config, context.folder, context.setup
     header, made = (
-        level_record.header(config, trial.seed, level, masks),
-        level_record.made(lab, going.lineage, going.built_on),
+        level_record.header(config, context.seed, level, masks),
+        level_record.made(setup, resume_state.lineage, resume_state.built_on),
     )
     try:
-        measured = _measure_training(trial, level, start, masks, going)
+        measured = _measure_training(context, level, start, masks, resume_state)
     except Diverged as reason:
         folder.save_level(level_record.diverged(header, str(reason), made), {})
         checkpoints.clear(folder.checkpoints, level)
         return False
-    end = state_of(trial.model)
+    end = state_of(context.model)
     bits = {"start": signs.sign_bits(start, list(masks)), "end": signs.sign_bits(end, list(masks))}
-    before = _masks_before(trial, level)
+    before = _masks_before(context, level)
     described = {
         "overlap_before": None if before is None else m.overlap(before, masks),
         "kept_before": None if before is None else m.count(before),
-        "layers": level_record.layers(masks, bits["end"], _moments(trial, level, bits["start"], masks), start, end),
+        "layers": level_record.layers(masks, bits["end"], _moments(context, level, bits["start"], masks), start, end),
         **made,
     }
     packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
@@ -164,20 +166,22 @@ def train_level(trial: Trial, level: int, start: State, masks: m.Masks, going: G
     return True
 
 
-def _measure_training(trial: Trial, level: int, start: State, masks: m.Masks, going: Going) -> dict[str, Any]:
+def _measure_training(
+    context: RunContext, level: int, start: State, masks: m.Masks, resume_state: ResumeState
+) -> dict[str, Any]:
     """Train every cycle of a level; the numbers of `level.json` that come of it."""
-    config, lab = trial.config, trial.lab
-    progress = Progress(trial, level, start, masks, going)
-    trial.load(start if going.resumed is None else going.resumed.weights)
-    on_device = {name: mask.to(lab.device) for name, mask in masks.items()}
+    config, setup = context.config, context.setup
+    progress = LevelProgress(context, level, start, masks, resume_state)
+    context.load(start if resume_state.resumed is None else resume_state.resumed.weights)
+    on_device = {name: mask.to(setup.device) for name, mask in masks.items()}
     started = time.perf_counter()
     for cycle, first_epoch in progress.cycles():
         train_cycle(
-            trial.model,
-            lab.dataset,
+            context.model,
+            setup.dataset,
             on_device,
             config,
-            seed=trial.seed,
+            seed=context.seed,
             level=level,
             cycle=cycle,
             first_epoch=first_epoch,
@@ -185,9 +189,9 @@ def _measure_training(trial: Trial, level: int, start: State, masks: m.Masks, go
             on_epoch=progress.on_epoch,
             on_step=progress.on_step,
         )
-    train_loss, train_accuracy = evaluate(trial.model, lab.dataset, "train", config.precision)
+    train_loss, train_accuracy = evaluate(context.model, setup.dataset, "train", config.precision)
     seconds, last = time.perf_counter() - started + progress.seconds_before, progress.seen[-1]
-    values = [*trial.model.state_dict().values(), torch.tensor(train_loss)]
+    values = [*context.model.state_dict().values(), torch.tensor(train_loss)]
     if not all(torch.isfinite(value).all() for value in values):
         raise Diverged(f"a weight or the loss is not finite at the end of level {level}: lower lr")
     return {
@@ -198,43 +202,43 @@ def _measure_training(trial: Trial, level: int, start: State, masks: m.Masks, go
         "test_accuracy": last.test_accuracy,
         "validation_loss": last.validation_loss,
         "validation_accuracy": last.validation_accuracy,
-        "mask_epochs": _mask_overlaps(trial, level, masks, progress.taken),
+        "mask_epochs": _mask_overlaps(context, level, masks, progress.taken),
         "seconds": seconds,
         "images_per_s": sum(metrics.images_per_s for metrics in progress.seen) / len(progress.seen),
     }
 
 
-def _mask_overlaps(trial: Trial, level: int, masks: m.Masks, taken: dict[int, m.Masks]) -> list[dict[str, int]]:
+def _mask_overlaps(context: RunContext, level: int, masks: m.Masks, taken: dict[int, m.Masks]) -> list[dict[str, int]]:
     """For each epoch at which the next level's mask was taken: its survivors, and those shared with the end's mask."""
     if not taken:
         return []
-    final = own_masks(trial, level + 1, state_of(trial.model), masks)
+    final = own_masks(context, level + 1, state_of(context.model), masks)
     return [{"epoch": e, "kept": m.count(mask), "shared": m.overlap(mask, final)} for e, mask in sorted(taken.items())]
 
 
-def _masks_before(trial: Trial, level: int) -> m.Masks | None:
+def _masks_before(context: RunContext, level: int) -> m.Masks | None:
     """The masks of the level before; None at level 0, and where the run has no level before."""
-    place = trial.level_before(level) if level else None
-    return place and load_masks(*place, trial.layers)
+    place = context.level_before(level) if level else None
+    return place and load_masks(*place, context.layers)
 
 
-def _moments(trial: Trial, level: int, start: signs.Signs, masks: m.Masks) -> dict[str, signs.Signs | None]:
+def _moments(context: RunContext, level: int, start: signs.Signs, masks: m.Masks) -> dict[str, signs.Signs | None]:
     """Sign bits at the moments that the three readings compare the end of a level with.
 
     A reading that does not exist is None: there may be no level before, or the network may not be the dense run's.
     """
-    if trial.config.is_dense:
+    if context.config.is_dense:
         return dict.fromkeys(signs.READINGS, start)
-    if trial.config.has_fresh_network:
+    if context.config.has_fresh_network:
         return {"level_start": start, "initial": None, "previous": None}
-    place = trial.level_before(level)
+    place = context.level_before(level)
     previous = place and load_signs(*place, "end", masks)
-    return {"level_start": start, "initial": load_signs(trial.dense, 0, "start", masks), "previous": previous}
+    return {"level_start": start, "initial": load_signs(context.dense, 0, "start", masks), "previous": previous}
 
 
-def _save_sign_statistics(trial: Trial) -> None:
-    masks = load_masks(trial.folder, trial.config.levels - 1, trial.layers)
-    places = [(trial.folder if level else trial.dense, level) for level in range(trial.config.levels)]
+def _save_sign_statistics(context: RunContext) -> None:
+    masks = load_masks(context.folder, context.config.levels - 1, context.layers)
+    places = [(context.folder if level else context.dense, level) for level in range(context.config.levels)]
     ends, starts = ([load_signs(*place, moment, masks) for place in places] for moment in ("end", "start"))
     statistics = signs.run_statistics(ends, starts, starts[0], masks)
-    trial.folder.save_signs(level_record.run_signs(trial.config, trial.seed, statistics))
+    context.folder.save_signs(level_record.run_signs(context.config, context.seed, statistics))

@@ -10,7 +10,7 @@ from empirics.config import RunConfig
 from empirics.pruning import masks as m
 from empirics.pruning import signs
 from empirics.pruning.criteria import Probe, nested_counts, select
-from empirics.runs.context import State, Trial, load_state
+from empirics.runs.context import RunContext, State, load_state
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.files import check_same
@@ -20,44 +20,44 @@ from empirics.storage.run_folder import MASKS, RunFolder
 SCORED_PER_CLASS, SCORED_AT_MOST = 10, 1000
 
 
-def level_masks(trial: Trial, level: int, trained: State) -> m.Masks:
+def level_masks(context: RunContext, level: int, trained: State) -> m.Masks:
     """The masks of `level`; `trained` is the state that the level builds on."""
-    config, layers = trial.config, trial.layers
+    config, layers = context.config, context.layers
     if config.mask_source == "dense":
         return m.dense(layers)
-    if config.borrows_masks:
-        masks = load_masks(trial.mask_run, level, layers)
-        return m.shuffle(masks, trial.seed) if config.mask_source == "shuffled" else masks
+    if config.uses_external_masks:
+        masks = load_masks(context.mask_run, level, layers)
+        return m.shuffle(masks, context.seed) if config.mask_source == "shuffled" else masks
     if config.mask_source == "random":
-        return random_masks(layers, config, trial.seed, level)
+        return random_masks(layers, config, context.seed, level)
     fresh_start = level == 1 or config.pruning == "one-shot"
-    before = m.dense(layers) if fresh_start else load_masks(trial.folder, level - 1, layers)
-    scored = trained if config.scores_from == "trained" else trial.initial()
-    return own_masks(trial, level, scored, before)
+    before = m.dense(layers) if fresh_start else load_masks(context.folder, level - 1, layers)
+    scored = trained if config.scores_from == "trained" else context.initial()
+    return own_masks(context, level, scored, before)
 
 
-def own_masks(trial: Trial, level: int, scored: State, before: m.Masks) -> m.Masks:
+def own_masks(context: RunContext, level: int, scored: State, before: m.Masks) -> m.Masks:
     """The masks of `level` by the run's criterion on the weights `scored`, out of the survivors `before`."""
-    config = trial.config
+    config = context.config
     keep = kept_weights(sum(mask.numel() for mask in before.values()), config.prune_rate, level)
-    probe = probe_of(trial, level, scored)
-    return select(config.criterion, scored, before, keep, seed=trial.seed, densities=config.densities, probe=probe)
+    probe = probe_of(context, level, scored)
+    return select(config.criterion, scored, before, keep, seed=context.seed, densities=config.densities, probe=probe)
 
 
-def probe_of(trial: Trial, level: int, state: State) -> Probe:
+def probe_of(context: RunContext, level: int, state: State) -> Probe:
     """What a criterion may look at: copies of the network, and images drawn for this seed and level alone."""
 
     def network() -> nn.Module:
-        model = copy.deepcopy(trial.model)
-        load_state(model, state, trial.config.name)
-        return model.to(trial.lab.device)
+        model = copy.deepcopy(context.model)
+        load_state(model, state, context.config.name)
+        return model.to(context.setup.device)
 
     def batch() -> tuple[Tensor, Tensor]:
-        labels = trial.lab.dataset.labels("train").cpu()
-        index = scored_images(labels, trial.lab.dataset.classes, generator(trial.seed, "scored images", level))
-        return trial.lab.dataset.images_at("train", index)
+        labels = context.setup.dataset.labels("train").cpu()
+        index = scored_images(labels, context.setup.dataset.classes, generator(context.seed, "scored images", level))
+        return context.setup.dataset.images_at("train", index)
 
-    return Probe(trial.seed, network, batch, trial.lab.dataset.shape)
+    return Probe(context.seed, network, batch, context.setup.dataset.shape)
 
 
 def scored_images(labels: Tensor, classes: int, draw: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 from empirics.config import config_hash
 from empirics.pruning import masks as m
 from empirics.runs import level_record
-from empirics.runs.context import State, Trial, state_of
+from empirics.runs.context import RunContext, State, state_of
 from empirics.runs.mask_sources import own_masks
 from empirics.storage import checkpoints, lineage
 from empirics.storage.checkpoints import Checkpoint
@@ -23,56 +23,56 @@ class Interrupted(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Going:
+class ResumeState:
     """How a level starts or goes on.
 
     Args:
         resumed: the checkpoint that it goes on from, or None.
         lineage: the conditions of the processes that its bits come from, this one included.
         built_on: SHA-256 of the levels that it is made from, by place.
-        remarks: what a reader should know of it.
+        notes: what a reader should know of it.
         changed: what is other now than where any of that was made, or None.
     """
 
     resumed: Checkpoint | None
     lineage: list[dict[str, Any]]
     built_on: dict[str, str]
-    remarks: list[str]
+    notes: list[str]
     changed: str | None
 
 
-def going_on(trial: Trial, level: int) -> Going:
+def resume_level(context: RunContext, level: int) -> ResumeState:
     """The checkpoint that an interrupted level goes on from, if there is one, and all that the level is made from.
 
     Raises:
         StoreError: no checkpoint of the level can be trusted; or, under `--bit-exact`, other versions, hardware,
             thread counts or code made anything of what it builds on, which may change the last bits.
     """
-    folder, sources = trial.folder, trial.sources(level)
+    folder, sources = context.folder, context.sources(level)
     built_on = {place: lineage.content(record) for place, record in sources.items()}
-    resumed, remarks = checkpoints.newest(folder.checkpoints, expected(trial, level, built_on))
+    resumed, notes = checkpoints.newest(folder.checkpoints, expected(context, level, built_on))
     if folder.has_torn_metrics():
-        remarks.append("metrics.jsonl had a torn line, which is dropped")
+        notes.append("metrics.jsonl had a torn line, which is dropped")
     behind = lineage.joined(*(record["lineage"] for record in sources.values()), resumed.lineage if resumed else [])
-    now = lineage.conditions(level_record.origin(trial.lab))
+    now = lineage.conditions(level_record.origin(context.setup))
     changed = lineage.changed(behind, now)
-    if changed and trial.lab.bit_exact:
-        raise StoreError(f"run {trial.config.name}, level {level}: {changed}: --bit-exact refuses to go on")
+    if changed and context.setup.bit_exact:
+        raise StoreError(f"run {context.config.name}, level {level}: {changed}: --bit-exact refuses to go on")
     built_on = {**(resumed.built_on if resumed else {}), **built_on}
-    return Going(resumed, lineage.joined(behind, [now]), built_on, remarks, changed)
+    return ResumeState(resumed, lineage.joined(behind, [now]), built_on, notes, changed)
 
 
-def expected(trial: Trial, level: int, built_on: Mapping[str, str]) -> checkpoints.Expected:
+def expected(context: RunContext, level: int, built_on: Mapping[str, str]) -> checkpoints.Expected:
     """What a checkpoint of a level of this run must be."""
-    config = trial.config
+    config = context.config
     left_out = config.rewind_epoch if level else 0  # epochs of each cycle that weight rewinding does not train
     return checkpoints.Expected(
         level=level,
         config=config_hash(config),
         settings=config.record(),
-        state=trial.model.state_dict(),
-        parameters=[name for name, _ in trial.model.named_parameters()],
-        prunable=list(trial.layers),
+        state=context.model.state_dict(),
+        parameters=[name for name, _ in context.model.named_parameters()],
+        prunable=list(context.layers),
         cycle=config.epochs,
         epochs=config.epochs * config.cycles_at(level),
         has_momentum=config.momentum > 0,
@@ -81,53 +81,55 @@ def expected(trial: Trial, level: int, built_on: Mapping[str, str]) -> checkpoin
     )
 
 
-class Progress:
+class LevelProgress:
     """One level at work: what its epochs measured, and its checkpoints.
 
     Args:
-        trial: the run.
+        context: the run.
         level: its number.
         start, masks: what it started from.
-        going: how it starts or goes on.
+        resume_state: how it starts or goes on.
     """
 
-    def __init__(self, trial: Trial, level: int, start: State, masks: m.Masks, going: Going) -> None:
-        self.trial, self.level, self._going, self._resumed = trial, level, going, going.resumed
-        resumed = going.resumed
+    def __init__(
+        self, context: RunContext, level: int, start: State, masks: m.Masks, resume_state: ResumeState
+    ) -> None:
+        self.context, self.level, self._going, self._resumed = context, level, resume_state, resume_state.resumed
+        resumed = resume_state.resumed
         self._latest: Checkpoint | None = None
         self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
         self._start, self._masks = start, masks
         self.taken: dict[int, m.Masks] = dict(resumed.taken) if resumed else {}
         self.seen = self._epochs_behind()
-        self.seconds_before = sum(_seconds(metrics, trial) for metrics in self.seen)
+        self.seconds_before = sum(_seconds(metrics, context) for metrics in self.seen)
 
     @property
     def _first_epoch(self) -> int:
-        return self.trial.config.rewind_epoch if self.level else 0
+        return self.context.config.rewind_epoch if self.level else 0
 
     def cycles(self) -> Iterator[tuple[int, int]]:
         """The cycles that are left, each with the epoch at which it starts or goes on."""
-        epochs, done = self.trial.config.epochs, self._resumed.epoch if self._resumed else 0
-        for cycle in range(self.trial.config.cycles_at(self.level)):
+        epochs, done = self.context.config.epochs, self._resumed.epoch if self._resumed else 0
+        for cycle in range(self.context.config.cycles_at(self.level)):
             first = max(self._first_epoch, done - cycle * epochs)
             if first < epochs:
                 yield cycle, first
 
     def momentum(self, cycle: int) -> Momentum | None:
         """The momentum that a cycle goes on with; None where it starts."""
-        if self._resumed is None or self._resumed.epoch // self.trial.config.epochs != cycle:
+        if self._resumed is None or self._resumed.epoch // self.context.config.epochs != cycle:
             return None
         return dict(self._resumed.momentum) or None
 
     def on_epoch(self, metrics: EpochMetrics, momentum: Momentum) -> None:
         """Record an epoch, and write a checkpoint where one is due."""
-        trial, config, lab = self.trial, self.trial.config, self.trial.lab
+        context, config, setup = self.context, self.context.config, self.context.setup
         done = metrics.epoch + 1
         self.seen.append(metrics)
         if done in config.mask_epochs:
-            self.taken[done] = own_masks(trial, self.level + 1, state_of(trial.model), self._masks)
-        trial.folder.append_metrics(metrics)
-        lab.report(metrics)
+            self.taken[done] = own_masks(context, self.level + 1, state_of(context.model), self._masks)
+        context.folder.append_metrics(metrics)
+        setup.report(metrics)
         if done == config.epochs * config.cycles_at(self.level):
             self._latest = None  # the level itself is saved next
             return
@@ -135,7 +137,7 @@ class Progress:
             Checkpoint(
                 self.level,
                 done,
-                trial.model.state_dict(),
+                context.model.state_dict(),
                 momentum if done % config.epochs else {},
                 self._start,
                 self._masks,
@@ -145,7 +147,9 @@ class Progress:
             )
         )
         minutes = (time.monotonic() - self._saved_at) / 60
-        if minutes >= lab.checkpoint_minutes or (lab.checkpoint_epochs and done - self._saved >= lab.checkpoint_epochs):
+        if minutes >= setup.checkpoint_minutes or (
+            setup.checkpoint_epochs and done - self._saved >= setup.checkpoint_epochs
+        ):
             self._save()
 
     def on_step(self) -> None:
@@ -154,7 +158,7 @@ class Progress:
         Raises:
             Interrupted: after the last epoch's checkpoint is written.
         """
-        if self.trial.lab.stop():
+        if self.context.setup.stop():
             if self._latest is not None:
                 self._save()
             raise Interrupted(
@@ -162,10 +166,10 @@ class Progress:
             )
 
     def _save(self) -> None:
-        folder = self.trial.folder
+        folder = self.context.folder
         folder.sync_metrics()  # a checkpoint counts on the lines before it
         saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level))
-        config = self.trial.config
+        config = self.context.config
         checkpoints.save(folder.checkpoints, saved, config_hash(config), config.record())
         self._saved, self._saved_at, self._latest = self._latest.epoch, time.monotonic(), None
 
@@ -175,14 +179,15 @@ class Progress:
         Raises:
             StoreError: the log has lost or changed lines that the checkpoint counts on.
         """
-        done, epochs = self._resumed.epoch if self._resumed else 0, self.trial.config.epochs
-        lines = self.trial.folder.start_metrics(self.level, done)
+        done, epochs = self._resumed.epoch if self._resumed else 0, self.context.config.epochs
+        lines = self.context.folder.start_metrics(self.level, done)
         expected = [epoch for epoch in range(done) if epoch % epochs >= self._first_epoch]
-        changed = self._resumed and self._resumed.metrics != self.trial.folder.metrics_hash(self.level)
+        changed = self._resumed and self._resumed.metrics != self.context.folder.metrics_hash(self.level)
         if [line["epoch"] for line in lines] != expected or changed:
             raise StoreError(
-                f"metrics.jsonl of run {self.trial.config.name}, seed {self.trial.seed}, has lost or changed epochs of "
-                f"level {self.level} that its checkpoint counts on: delete the folder checkpoints to train it anew"
+                f"metrics.jsonl of run {self.context.config.name}, seed {self.context.seed}, has lost or changed "
+                f"epochs of level {self.level} that its checkpoint counts on: delete the folder "
+                "checkpoints to train it anew"
             )
         return [_metrics(line) for line in lines]
 
@@ -195,7 +200,7 @@ def _metrics(line: dict[str, Any]) -> EpochMetrics:
     return EpochMetrics(**line)
 
 
-def _seconds(metrics: EpochMetrics, trial: Trial) -> float:
+def _seconds(metrics: EpochMetrics, context: RunContext) -> float:
     """About the time that an epoch took: its images at its speed."""
-    n = len(trial.lab.dataset.labels("train"))
+    n = len(context.setup.dataset.labels("train"))
     return n / metrics.images_per_s if metrics.images_per_s and math.isfinite(metrics.images_per_s) else 0.0

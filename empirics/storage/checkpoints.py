@@ -19,15 +19,15 @@ from empirics.storage.files import (
     StoreError,
     append_line,
     check_same,
-    has_kinds,
-    is_whole,
+    checksum_ok,
+    complete_lines,
+    first_difference,
+    matches_schema,
     names_in,
-    odd_setting,
     read_checked,
     remove,
-    sealed,
     tensor_bytes,
-    whole_lines,
+    with_checksum,
     write_atomic,
 )
 
@@ -119,7 +119,7 @@ def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[st
         "built_on": dict(checkpoint.built_on),
         "metrics": checkpoint.metrics,
     }
-    append_line(folder / MANIFEST, sealed(row))
+    append_line(folder / MANIFEST, with_checksum(row))
     names = list(dict.fromkeys(row["file"] for row in reversed(rows(folder))))  # one may be written a second time
     _remove(folder, keep=names[:KEPT])
 
@@ -139,28 +139,28 @@ def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[st
     level = expected.level
     named = {row["file"]: row for row in rows(folder) if row["level"] == level}  # of two of one name the later counts
     there = {name for name in names_in(folder) if is_checkpoint_of(name, level)}
-    remarks = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
+    notes = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
     for name in [name for name, row in named.items() if _is_stale(row, expected.built_on)]:
-        remarks.append(f"{name} builds on a level that has been trained anew since, to other bits: it is not used")
+        notes.append(f"{name} builds on a level that has been trained anew since, to other bits: it is not used")
         del named[name]
         there.discard(name)
     for row in reversed(sorted(named.values(), key=lambda row: row["epoch"])):
         _check_run(row, expected)
         try:
-            return _read(folder, row, expected), remarks
+            return _read(folder, row, expected), notes
         except StoreError as error:
-            remarks.append(str(error))
+            notes.append(str(error))
     if named or len(there) > 1:
         raise StoreError(
-            f"no checkpoint of level {level} can be trusted ({'; '.join(remarks)}): delete the folder checkpoints to "
+            f"no checkpoint of level {level} can be trusted ({'; '.join(notes)}): delete the folder checkpoints to "
             "train that level anew"
         )
-    return None, remarks
+    return None, notes
 
 
 def _check_run(row: Mapping[str, Any], expected: Expected) -> None:
     if row["config"] != expected.config:
-        odd = odd_setting(row["settings"], json.loads(json.dumps(dict(expected.settings))))
+        odd = first_difference(row["settings"], json.loads(json.dumps(dict(expected.settings))))
         why = odd or f"its hash is {ascii(row['config'])[:60]} there and {expected.config} here"
         raise StoreError(f"checkpoint {row['file']} belongs to another run: {why}: delete it")
 
@@ -199,8 +199,8 @@ def rows(folder: Path) -> list[dict[str, Any]]:
         "built_on": dict,
         "metrics": str,
     }
-    found = [json.loads(line) for line in whole_lines(folder / MANIFEST)]
-    ours = [row for row in found if has_kinds(row, kinds) and is_whole(row)]
+    found = [json.loads(line) for line in complete_lines(folder / MANIFEST)]
+    ours = [row for row in found if matches_schema(row, kinds) and checksum_ok(row)]
     ours = [row for row in ours if all(type(one) is dict for one in row["lineage"])]
     return [row for row in ours if row["file"] == checkpoint_file(row["level"], row["epoch"])]
 

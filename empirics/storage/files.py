@@ -153,7 +153,7 @@ def _in_the_way(folder: Path) -> str:
 LARGEST_RECORD = LARGEST_LOG = 2**26
 
 
-def read_capped(path: Path, most: int = LARGEST_RECORD) -> bytes:
+def read_limited(path: Path, most: int = LARGEST_RECORD) -> bytes:
     """The content of a regular file of at most so many bytes: never of a pipe or a device, which have no end.
 
     Raises:
@@ -220,38 +220,39 @@ def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None 
     except OSError as error:
         raise _cannot("read", path, error) from error
     try:
-        record = json.loads(read_capped(path))
+        record = json.loads(read_limited(path))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and is_whole(record) and has_kinds(record, kinds or {}) else None
+    return record if isinstance(record, dict) and checksum_ok(record) and matches_schema(record, kinds or {}) else None
 
 
-def has_kinds(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> bool:
+def matches_schema(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> bool:
     """Whether a record has fields of these types; a `bool` is no `int`."""
     return all(type(record.get(name)) in (kind if isinstance(kind, tuple) else (kind,)) for name, kind in kinds.items())
 
 
-def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record with the SHA-256 of what it says, under `seal`: an edited number is found when it is read."""
     rest = {name: value for name, value in record.items() if name != "seal"}
-    return {**rest, "seal": _seal(rest)}
+    return {**rest, "seal": checksum(rest)}
 
 
-def is_whole(record: Mapping[str, Any]) -> bool:
+def checksum_ok(record: Mapping[str, Any]) -> bool:
     """Whether a record says what it said when it was sealed, and can be written again (no NaN, no endless nesting)."""
     try:
-        return record.get("seal") == _seal({name: value for name, value in record.items() if name != "seal"})
+        return record.get("seal") == checksum({name: value for name, value in record.items() if name != "seal"})
     except (ValueError, RecursionError):
         return False
 
 
-def _seal(rest: Mapping[str, Any]) -> str:
+def checksum(rest: Mapping[str, Any]) -> str:
+    """SHA-256 of a record without its own checksum."""
     # read back first: what is hashed is what a reader of the file sees
     text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def odd_setting(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
+def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
     """The first setting in which two runs differ, in words; None where they do not."""
     for name in (*here, *there):
         if there.get(name) != here.get(name):
@@ -297,14 +298,14 @@ def sync_file(path: Path) -> None:
         raise _cannot("write", path, error) from error
 
 
-def whole_lines(path: Path) -> list[bytes]:
+def complete_lines(path: Path) -> list[bytes]:
     """The lines of a log that are whole: objects of JSON, each with its newline. A torn one is dropped.
 
     Raises:
         StoreError: the log is there and cannot be read, or is larger than a log of ours.
     """
     try:
-        content = read_capped(path, LARGEST_LOG)
+        content = read_limited(path, LARGEST_LOG)
     except FileNotFoundError:
         return []
     lines = []

@@ -30,21 +30,21 @@ from empirics.storage.files import (
     StoreError,
     append_line,
     check_writable,
-    has_kinds,
+    complete_lines,
+    first_difference,
     json_bytes,
     make_folder,
+    matches_schema,
     names_in,
-    odd_setting,
-    read_capped,
     read_checked,
+    read_limited,
     read_record,
     refuse_links,
     remove,
-    sealed,
     sha256,
     sync_file,
     tensor_bytes,
-    whole_lines,
+    with_checksum,
     write_atomic,
 )
 
@@ -168,45 +168,17 @@ class RunFolder:
         """Whether something has the place of `config.json`, without which nobody reads the run."""
         return os.path.lexists(self.path.parent / layout.CONFIG)
 
-    def level_record(self, level: int) -> dict[str, Any] | None:
-        """`level.json` if the level is whole: present, of this run, every file beside it matching its hash.
+    def level_record(self, level: int, verify: bool = True) -> dict[str, Any] | None:
+        """`level.json` if the level stands: present, of this run, every file beside it matching its hash.
 
-        A level is not whole either where one that it builds on has been trained anew since, to other bits.
+        A level does not stand either where one that it depends on has been retrained since, to other bits.
 
-        Raises:
-            StoreError: a file is there and cannot be read: whether the level is whole is not known.
-        """
-        record = self.peek(level)
-        try:
-            files = record["files"].items() if record else ()
-            whole = all(sha256(self.level_path(level) / file) == expected for file, expected in files)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            where = f"level {level} of run {self.run}, seed {self.seed}"
-            closed = isinstance(error, PermissionError)
-            todo = "mend the rights of its files" if closed else "mend the folder, or delete the level"
-            raise StoreError(f"cannot read {where}: {error.strerror}: {todo}") from error
-        return record if whole and record and self.stands_on(record["built_on"]) else None
-
-    def stands_on(self, built_on: Mapping[str, str]) -> bool:
-        """Whether no level in `built_on` (named by `place`) holds other bits now; an absent one says nothing."""
-        for name, expected in built_on.items():
-            run, level = names.place_of(name)
-            record = RunFolder(self.results, run, self.seed).peek(level)
-            if record is not None and lineage.content(record) != expected:
-                return False
-        return True
-
-    def place(self, level: int) -> str:
-        """How `built_on` names a level."""
-        return names.place(self.run, level)
-
-    def peek(self, level: int) -> dict[str, Any] | None:
-        """`level.json` if it is there, of this run, and says what it must; the files beside it are not looked at.
+        Args:
+            level: its number.
+            verify: whether the files beside it and what it depends on are looked at; else `level.json` alone.
 
         Raises:
-            StoreError: it may be there and cannot be read.
+            StoreError: a file is there and cannot be read: whether the level stands is not known.
         """
         try:
             record = read_record(self.level_path(level) / "level.json", _LEVEL)
@@ -214,7 +186,39 @@ class RunFolder:
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}: {error}") from error
         if record is None or (record["run"], record["seed"], record["level"]) != (self.run, self.seed, level):
             return None
-        return record if _is_level(record) else None
+        if not _is_level(record):
+            return None
+        return (
+            record
+            if not verify or self._files_match(record) and self.dependencies_unchanged(record["built_on"])
+            else None
+        )
+
+    def _files_match(self, record: Mapping[str, Any]) -> bool:
+        """Whether the files of a level are those that its record names, by their hashes."""
+        level = record["level"]
+        try:
+            return all(sha256(self.level_path(level) / file) == digest for file, digest in record["files"].items())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            where = f"level {level} of run {self.run}, seed {self.seed}"
+            closed = isinstance(error, PermissionError)
+            todo = "mend the rights of its files" if closed else "mend the folder, or delete the level"
+            raise StoreError(f"cannot read {where}: {error.strerror}: {todo}") from error
+
+    def dependencies_unchanged(self, built_on: Mapping[str, str]) -> bool:
+        """Whether no level in `built_on` (named by `level_id`) holds other bits now; an absent one says nothing."""
+        for name, expected in built_on.items():
+            run, level = names.parse_level_id(name)
+            record = RunFolder(self.results, run, self.seed).level_record(level, verify=False)
+            if record is not None and lineage.content(record) != expected:
+                return False
+        return True
+
+    def level_id(self, level: int) -> str:
+        """How `built_on` names a level."""
+        return names.level_id(self.run, level)
 
     def next_level(self, config: RunConfig) -> int | None:
         """The first level still to train; None when the run is over (its last level whole, or diverged)."""
@@ -242,7 +246,7 @@ class RunFolder:
             StoreError: the folder of the run may not be listed, or a record in it not read.
         """
         for level in self.levels_there():
-            record = self.peek(level)
+            record = self.level_record(level, verify=False)
             if record is not None and record["status"] == "diverged":
                 return level
         return None
@@ -265,11 +269,11 @@ class RunFolder:
         for file, data in files.items():
             write_atomic(folder / file, data)
         hashes = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
-        write_atomic(folder / "level.json", json_bytes(sealed({**record, "files": hashes})))
+        write_atomic(folder / "level.json", json_bytes(with_checksum({**record, "files": hashes})))
 
     def save_signs(self, record: Mapping[str, Any]) -> None:
         """Write `signs.json`."""
-        write_atomic(self.path / "signs.json", json_bytes(sealed(record)))
+        write_atomic(self.path / "signs.json", json_bytes(with_checksum(record)))
 
     def load_tensors(self, level: int, file: str) -> dict[str, "Tensor"]:
         """The tensors of one file of a level, its hash checked.
@@ -277,7 +281,7 @@ class RunFolder:
         Raises:
             StoreError: the level is missing, diverged or damaged.
         """
-        record = self.peek(level)
+        record = self.level_record(level, verify=False)
         if record is None or file not in record["files"]:
             state = "is missing or damaged" if record is None else f"holds no {file} (status {record['status']})"
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}, {state}: train that run first")
@@ -294,7 +298,7 @@ class RunFolder:
             The lines of the level that stay.
         """
         file, kept, mine = self.path / "metrics.jsonl", [], []
-        for line in whole_lines(file):
+        for line in complete_lines(file):
             record = json.loads(line)
             if record.get("level") != level:
                 kept.append(line)
@@ -306,13 +310,13 @@ class RunFolder:
 
     def metrics_hash(self, level: int) -> str:
         """SHA-256 over the whole lines of `metrics.jsonl` about a level, as they stand there."""
-        lines = whole_lines(self.path / "metrics.jsonl")
+        lines = complete_lines(self.path / "metrics.jsonl")
         return hashlib.sha256(b"".join(line for line in lines if json.loads(line).get("level") == level)).hexdigest()
 
     def has_torn_metrics(self) -> bool:
         """Whether `metrics.jsonl` holds anything but whole lines."""
         file = self.path / "metrics.jsonl"
-        lines = whole_lines(file)
+        lines = complete_lines(file)
         return file.exists() and file.stat().st_size != sum(map(len, lines))
 
     def append_metrics(self, metrics: Any) -> None:
@@ -345,8 +349,8 @@ _LEVEL: dict[str, type | tuple[type, ...]] = {
 def _is_level(record: Mapping[str, Any]) -> bool:
     """Whether the inside of a level's record is what readers count on: names that are plain, values of their types."""
     files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
-    places = all(names.place_of(n) is not None and type(v) is str for n, v in record["built_on"].items())
-    layers = all(type(layer) is dict and has_kinds(layer, {"kept": int}) for layer in record["layers"].values())
+    places = all(names.parse_level_id(n) is not None and type(v) is str for n, v in record["built_on"].items())
+    layers = all(type(layer) is dict and matches_schema(layer, {"kept": int}) for layer in record["layers"].values())
     lineages = all(type(one) is dict for one in record["lineage"])
     return files and places and layers and lineages and record["status"] in ("complete", "diverged")
 
@@ -354,10 +358,10 @@ def _is_level(record: Mapping[str, Any]) -> bool:
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
     """The first setting in which a stored config differs from the one its name stands for."""
     try:
-        found = json.loads(read_capped(file))
+        found = json.loads(read_limited(file))
         if found == expected:
             return None
-        if (odd := odd_setting(found["config"], expected["config"])) is not None:
+        if (odd := first_difference(found["config"], expected["config"])) is not None:
             return odd
     except (StoreError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass

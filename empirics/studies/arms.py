@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empirics.choices import AS_LONG_AS_LRR, ConfigError, choose
+from empirics.choices import AS_LONG_AS_LRR, ConfigError, check_choice
 from empirics.config import RunConfig
 
 Settings = Mapping[str, Any]
@@ -36,7 +36,7 @@ def resolve(arm: str, settings: Settings) -> RunConfig:
     Raises:
         ConfigError: an unknown arm, nearest name offered; a setting that the arm cannot be run with.
     """
-    spec = ARMS[choose(arm, ARMS, "arm")]
+    spec = ARMS[check_choice(arm, ARMS, "arm")]
     if settings["levels"] < 2:
         raise ConfigError(f"levels must be at least 2 for arm {arm!r}, which prunes, got {settings['levels']}")
     if spec.last_levels >= settings["levels"]:
@@ -59,14 +59,14 @@ def resolve(arm: str, settings: Settings) -> RunConfig:
 
 def differs(arm: str, settings: Settings) -> bool:
     """Whether an arm is an experiment of its own in a study: without a warm-up in it, those without one are not."""
-    return ARMS[choose(arm, ARMS, "arm")].changes.get("warmup_epochs") != settings["warmup_epochs"]
+    return ARMS[check_choice(arm, ARMS, "arm")].changes.get("warmup_epochs") != settings["warmup_epochs"]
 
 
 def needed_arms(arms: Sequence[str]) -> list[str]:
     """`arms` with the arms whose masks they take, those first, each once."""
     ordered: list[str] = []
     for arm in arms:
-        source = ARMS[choose(arm, ARMS, "arm")].mask_arm
+        source = ARMS[check_choice(arm, ARMS, "arm")].mask_arm
         ordered += [a for a in (*(needed_arms([source]) if source else []), arm) if a not in ordered]
     return ordered
 

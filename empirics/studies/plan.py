@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from empirics import provenance
-from empirics.config import Care, ConfigError, RunConfig, choose
+from empirics.config import ConfigError, RunConfig, RunOptions, check_choice
 from empirics.cores import usable_cores
-from empirics.execution import workers as sweep
 from empirics.execution.tasks import Key, Task, plan_tasks, study_record, unfinished
-from empirics.execution.workers import DataSource
+from empirics.execution.workers import DataSource, Event, execute, part_of
 from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.storage.layout import refuse_wrong
 from empirics.studies import presets
@@ -92,7 +91,7 @@ def plan_study(
         common: those of `overrides` that hold at every value of the variation.
         options: what the command line says beside the variation.
     """
-    preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
+    preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     _check_numbers(command)
     changed = {name: value for name, value in overrides.items() if value != _setting(preset, name)}
     settings = {**preset.settings, **changed}
@@ -126,8 +125,8 @@ def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Ma
     Raises:
         ConfigError: an unknown variation, or a setting that is both given and varied.
     """
-    preset = presets.PRESETS[choose(command.preset, presets.PRESETS, "preset")]
-    variation = VARIATIONS[choose(name, VARIATIONS, "variation")]
+    preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
+    variation = VARIATIONS[check_choice(name, VARIATIONS, "variation")]
     common = {**preset.vary_on, **overrides}
     values = variation.values({**preset.settings, **common})
     clash = sorted({key for value in values for key in value} & set(overrides))
@@ -190,7 +189,7 @@ def check_tasks(tasks: Sequence[Task], source: DataSource, device: str) -> None:
     provenance.prepare(device)
     whole = _loaded(source)
     for config in {task.config.name: task.config for task in tasks}.values():
-        estimate.check_run(config, tasks[0].seed, sweep.part_of(whole, config))
+        estimate.check_run(config, tasks[0].seed, part_of(whole, config))
 
 
 @functools.lru_cache(maxsize=1)
@@ -202,7 +201,7 @@ def _loaded(source: DataSource) -> "Dataset":
 def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
     """Run the plans as one, and record their studies; the runs that failed, and all that were to run.
 
-    The runs of all studies on the same data are one sweep: a core that is done with one study goes on with the next.
+    The runs of all studies on the same data are one pool's: a core that is done with one study goes on with the next.
     """
     from empirics.execution.progress import reporter
 
@@ -211,18 +210,18 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
     for (source, workers), tasks in together.items():
         with reporter(tasks) as on_event:
 
-            def hear(event: sweep.Event, show: Callable[[sweep.Event], None] = on_event) -> None:
+            def hear(event: Event, show: Callable[[Event], None] = on_event) -> None:
                 show(event)
                 studies.hear(event)
 
-            failures = sweep.execute(
+            failures = execute(
                 tasks,
                 source,
                 command.results,
                 device=command.device,
                 workers=workers,
                 on_event=hear,
-                care=care(command),
+                run_options=run_options(command),
             )
         failed += len(failures)
     studies.count_the_rest()
@@ -238,9 +237,9 @@ def joined(plans: Sequence[Plan]) -> dict[tuple[DataSource, int], list[Task]]:
     return {place: list(tasks.values()) for place, tasks in found.items()}
 
 
-def care(command: Study) -> Care:
+def run_options(command: Study) -> RunOptions:
     """How carefully the runs of a command are kept."""
-    return Care(**{field.name: getattr(command, field.name) for field in dataclasses.fields(Care)})
+    return RunOptions(**{field.name: getattr(command, field.name) for field in dataclasses.fields(RunOptions)})
 
 
 def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
@@ -309,7 +308,7 @@ def _forecast(plan: Plan, command: Study) -> str:
 
     device, config = provenance.prepare(command.device), tasks[0].config
     if source.folder is not None or source.name == "digits":
-        data = sweep.part_of(_loaded(source), config)
+        data = part_of(_loaded(source), config)
         n_train, n_test = len(data.labels("train")), len(data.labels("test"))
     else:
         n_train = config.images_per_class * preset.classes or preset.train_images

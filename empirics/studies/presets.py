@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from empirics.choices import choose
+from empirics.choices import check_choice
 from empirics.config import RunConfig
 from empirics.studies.arms import needed_arms, resolve
 
@@ -51,7 +51,7 @@ def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
     Raises:
         ConfigError: an unknown preset or arm, nearest name offered; a setting that cannot be run.
     """
-    return resolve(arm, {**PRESETS[choose(preset, PRESETS, "preset")].settings, **overrides})
+    return resolve(arm, {**PRESETS[check_choice(preset, PRESETS, "preset")].settings, **overrides})
 
 
 _EXCHANGE = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-on-random-mask", "lrr-on-random-mask")

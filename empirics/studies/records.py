@@ -10,7 +10,7 @@ from empirics.config import SCHEMA
 from empirics.execution.tasks import Key
 from empirics.execution.workers import Event
 from empirics.names import MOST_DIGITS, is_name
-from empirics.storage.files import has_kinds, json_bytes, read_record, remove, sealed, sha256, write_atomic
+from empirics.storage.files import json_bytes, matches_schema, read_record, remove, sha256, with_checksum, write_atomic
 from empirics.storage.layout import refuse_wrong
 from empirics.storage.locks import HOURS, locked
 
@@ -59,7 +59,7 @@ def _merged(file: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict
     alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
     if alike and names_folders(before) and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
         arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
-    merged = sealed({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
+    merged = with_checksum({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
     if {**merged, "command": None, "seal": None} == {**before, "command": None, "seal": None}:
         return before, before  # the base of several variations keeps the command that made it first
     return before, merged
@@ -98,7 +98,7 @@ def study_now(results: Path, study: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def sealed_json(data: bytes) -> bytes:
     """A JSON object's text with a seal in it: what it says cannot be edited unseen."""
-    return json_bytes(sealed(json.loads(data)))
+    return json_bytes(with_checksum(json.loads(data)))
 
 
 def theory_result_stands(folder: Path, name: str) -> bool:
@@ -112,7 +112,7 @@ def theory_result_stands(folder: Path, name: str) -> bool:
     record = read_record(folder / f"{name}.json", {"arrays": (dict, NoneType)})
     if record is None or record["arrays"] is None:
         return record is not None
-    if not has_kinds(record["arrays"], {"file": str, "sha256": str}):
+    if not matches_schema(record["arrays"], {"file": str, "sha256": str}):
         return False
     file = record["arrays"]["file"]
     try:  # a plain name: a stranger's record must not lead out of the folder
@@ -174,4 +174,4 @@ def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
     file = overlaps_file(results, study["study"])
     with locked(file, HOURS):
         record = study_overlaps(results, study_now(results, study))
-        write_atomic(file, json_bytes(sealed(record)))
+        write_atomic(file, json_bytes(with_checksum(record)))

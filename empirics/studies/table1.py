@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empirics.choices import choose
+from empirics.choices import check_choice
 from empirics.config import RunConfig
 from empirics.studies.presets import PRESETS, Preset
 
@@ -76,7 +76,7 @@ def table1(form: str = "markdown", presets: Mapping[str, Preset] = PRESETS) -> s
     Raises:
         ConfigError: an unknown format.
     """
-    return FORMATS[choose(form, FORMATS, "format")][1](cells(presets))
+    return FORMATS[check_choice(form, FORMATS, "format")][1](cells(presets))
 
 
 def _rows(entries: Sequence[Cell]) -> dict[str, list[Cell]]:

@@ -97,7 +97,7 @@ def vary_command(name: str) -> str:
     return f"{TRAIN} --vary {name}"
 
 
-def value_words(x: Any) -> str:
+def format_value(x: Any) -> str:
     """A value as people read it: numbers without needless zeros."""
     return "not known" if x is None else f"{x:g}" if _is_number(x) else str(x)
 

@@ -13,9 +13,9 @@ from figures.claims.verdicts import (
     SMALLEST,
     Evidence,
     Row,
+    format_start,
     from_interval,
     not_run,
-    start_words,
     theory_missing,
 )
 
@@ -126,7 +126,7 @@ _FEW, _MANY = 1, 10  # the numbers of inputs that claim 13 compares
 def neuron_over_inputs(evidence: Evidence) -> list[Row]:
     """Claim 13 on the neuron: balanced starts decide, N(0, 1/d) starts stand beside; rules are paired within each d."""
     effect = f"neuron, {{}}: [P(lrr, d={_MANY}) - P(lrr, d={_FEW})] - [same for imp]"
-    name, result = effect.format(start_words("balanced")), evidence.theory.get("dimension")
+    name, result = effect.format(format_start("balanced")), evidence.theory.get("dimension")
     label = f"neuron: d = {_MANY} less d = {_FEW}"
     if result is None:
         return [theory_missing(evidence, name, "dimension", PROBABILITY, label)]
@@ -136,7 +136,7 @@ def neuron_over_inputs(evidence: Evidence) -> list[Row]:
     rows, trials = [], result.values["trials"]
     for init, role in (("balanced", "effect"), ("normal", "beside")):
         interval = result.values["inits"][init]["overparametrisation"]
-        row = from_interval(effect.format(start_words(init)), interval, trials, PROBABILITY, result, role, label=label)
+        row = from_interval(effect.format(format_start(init)), interval, trials, PROBABILITY, result, role, label=label)
         rows.append(replace(row, scope=f"theory, one neuron, {trials:,} trials at each d"))
     return rows
 
@@ -153,7 +153,7 @@ def neuron_factorial(evidence: Evidence) -> list[Row]:
     }
     return [
         from_interval(
-            f"neuron, {start_words(init)}: {words}",
+            f"neuron, {format_start(init)}: {words}",
             content["effects"][effect],
             content["imp"]["trials"],
             PROBABILITY,

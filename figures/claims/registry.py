@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from figures.analysis import measures
-from figures.analysis.sweeps import perturbed_studies, value_words, variations, vary_command
+from figures.analysis.sweeps import format_value, perturbed_studies, variations, vary_command
 from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
 from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, variation_scope
 from figures.claims.verdicts import (
@@ -27,12 +27,12 @@ from figures.claims.verdicts import (
     Evidence,
     Row,
     against_length,
+    arm_difference,
     beside_control,
     conjunction,
     contrast,
     control_verdict,
     h_measure,
-    lead,
     not_run,
 )
 from figures.results.network import Records
@@ -60,29 +60,29 @@ class Claim:
 def claim_5(evidence: Evidence) -> list[Row]:
     """LRR over IMP at high sparsity, with the two readings of batch norm and the training-length row."""
     return [
-        lead(evidence, "lrr", "imp"),
+        arm_difference(evidence, "lrr", "imp"),
         against_length(evidence, "lrr", "imp-long"),
-        lead(evidence, "lrr-bn-rewind", "imp", "both rewind BN: H(lrr-bn-rewind) - H(imp)", "beside"),
-        lead(evidence, "lrr", "imp-bn-kept", "both keep BN: H(lrr) - H(imp-bn-kept)", "beside"),
+        arm_difference(evidence, "lrr-bn-rewind", "imp", "both rewind BN: H(lrr-bn-rewind) - H(imp)", "beside"),
+        arm_difference(evidence, "lrr", "imp-bn-kept", "both keep BN: H(lrr) - H(imp-bn-kept)", "beside"),
     ]
 
 
 def claim_6(evidence: Evidence) -> list[Row]:
     """IMP improves with the LRR mask."""
-    return [lead(evidence, "imp-on-lrr-mask", "imp")]
+    return [arm_difference(evidence, "imp-on-lrr-mask", "imp")]
 
 
 def claim_7(evidence: Evidence) -> list[Row]:
     """LRR optimises better within the IMP mask, beside the training-length row."""
     arm = "lrr-on-imp-mask"
-    return [lead(evidence, arm, "imp"), against_length(evidence, arm, "imp-long")]
+    return [arm_difference(evidence, arm, "imp"), against_length(evidence, arm, "imp-long")]
 
 
 def claim_8(evidence: Evidence) -> list[Row]:
     """LRR over IMP on random and on shuffled masks, each beside its training-length row."""
     rows = []
     for kind in ("random", "shuffled"):
-        rows.append(lead(evidence, f"lrr-on-{kind}-mask", f"imp-on-{kind}-mask", label=f"{kind} masks"))
+        rows.append(arm_difference(evidence, f"lrr-on-{kind}-mask", f"imp-on-{kind}-mask", label=f"{kind} masks"))
         length = f"{kind}, against training length"
         rows.append(against_length(evidence, f"lrr-on-{kind}-mask", f"imp-long-on-{kind}-mask", length))
     return rows
@@ -126,7 +126,7 @@ def claim_12(evidence: Evidence) -> list[Row]:
     return [
         contrast(evidence, bn_name, batch_norm, h, label="BN rewind"),
         contrast(evidence, "warm-up: (lrr - imp with) - (lrr - imp without)", warm_up, h, label="warm-up"),
-        lead(evidence, "lrr-bn-rewind", "lrr", role="beside"),
+        arm_difference(evidence, "lrr-bn-rewind", "lrr", role="beside"),
     ]
 
 
@@ -141,8 +141,10 @@ def claim_14(evidence: Evidence) -> list[Row]:
 
 def _share(signs: Row, magnitudes: Row) -> Row:
     """Share of the lead that signs carry: a ratio of means, with no verdict of its own."""
-    lead = (signs.effect or 0.0) + (magnitudes.effect or 0.0)
-    verdict, share = ("no verdict of its own", signs.effect / lead) if lead and signs.n else (NOT_RUN, None)
+    arm_difference = (signs.effect or 0.0) + (magnitudes.effect or 0.0)
+    verdict, share = (
+        ("no verdict of its own", signs.effect / arm_difference) if arm_difference and signs.n else (NOT_RUN, None)
+    )
     return replace(
         signs,
         name="share carried by signs (ratio of means)",
@@ -221,7 +223,7 @@ def _scope(rows: list[Row], evidence: Evidence) -> str:
         return deciding[0].scope
     seeds = sorted({seed for row in deciding for seed in row.seeds})
     said = f", seeds {' '.join(map(str, seeds))}" if seeds else ""
-    return f"{variation_scope(variation)}, {variation.name} {', '.join(map(value_words, variation.x))}{said}"
+    return f"{variation_scope(variation)}, {variation.name} {', '.join(map(format_value, variation.x))}{said}"
 
 
 _ASKED = "reviewers' question, ours"

@@ -16,7 +16,7 @@ from typing import Any
 
 from figures.analysis import measures
 from figures.analysis.measures import LEAD, combine, high_sparsity_levels, mean_accuracy
-from figures.analysis.sweeps import BASE, Variation, differing, setting, value_words, vary_command
+from figures.analysis.sweeps import BASE, Variation, differing, format_value, setting, vary_command
 from figures.claims.neuron import neuron_over_inputs
 from figures.claims.verdicts import (
     AT_CHANCE,
@@ -30,8 +30,8 @@ from figures.claims.verdicts import (
     SMALLEST,
     Evidence,
     Row,
+    arm_difference,
     contrast,
-    lead,
     not_run,
     sample_row,
     words_beside,
@@ -50,7 +50,7 @@ def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
         if variation is None:
             return [not_run(f"{what}: H(lrr) - H(imp) at each value", POINTS, "effect", "networks", vary_command(name))]
         found = [
-            replace(_lead_at(replace(evidence, results=results), f"{what} {value_words(x)}"), label=value_words(x))
+            replace(_lead_at(replace(evidence, results=results), f"{what} {format_value(x)}"), label=format_value(x))
             for x, results in zip(variation.x, variation.studies, strict=True)
         ]
         return [*found, *_too_few(variation, f"{what}: H(lrr) - H(imp) at the other values")]
@@ -62,7 +62,7 @@ def _lead_at(evidence: Evidence, value: str) -> Row:
     """H(lrr) - H(imp) in one study; not judged where neither of its networks is better than a guess."""
     results, h = evidence.results, _h(evidence.results)
     base = ", the common settings" if results.study.varied in (BASE, None) else ""
-    row = lead(evidence, "lrr", "imp", f"{value}{base}: H(lrr) - H(imp)")
+    row = arm_difference(evidence, "lrr", "imp", f"{value}{base}: H(lrr) - H(imp)")
     return above_chance(replace(row, note="; ".join(filter(None, (row.note, _words(h, value))))), evidence)
 
 
@@ -114,7 +114,7 @@ def _over_widths(evidence: Evidence) -> list[Row]:
     if few:
         return [replace(few[0], label="networks: widest less narrowest")]
     values = zip(variation.x, variation.studies, strict=True)
-    leads = [_lead_at(replace(evidence, results=results), f"width {value_words(w)}") for w, results in values]
+    leads = [_lead_at(replace(evidence, results=results), f"width {format_value(w)}") for w, results in values]
     return [_difference(variation, leads[-1], leads[0]), *(_beside(row) for row in leads)]
 
 
@@ -126,7 +126,7 @@ def _beside(row: Row) -> Row:
 def _difference(variation: Variation, widest: Row, narrowest: Row) -> Row:
     """The lead at the largest width less that at the smallest; judged where there is a lead to see at both."""
     ends, widths = (variation.studies[-1], variation.studies[0]), (variation.x[-1], variation.x[0])
-    largest, smallest = map(value_words, widths)
+    largest, smallest = map(format_value, widths)
     label = f"networks: width {largest} less {smallest}"
     scope = f"{variation_scope(variation)}, {ends[0].study.model}, widths {smallest} and {largest}"
     absent = next((row for row in (widest, narrowest) if row.verdict == NOT_RUN), None)

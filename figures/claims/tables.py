@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from figures.claims.verdicts import NOT_RUN, POINTS, ClaimVerdict, Row
-from figures.results.fields import NUMBER, TRUTH, WHOLE, Check, or_null, take
+from figures.results.fields import NUMBER, TRUTH, WHOLE, Check, or_null, validate
 
 
 def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> bytes:
@@ -122,7 +122,7 @@ def effect_text(row: Row) -> str:
     return f"{value} [{low}, {high}] {row.unit}"
 
 
-def number_words(row: Row) -> str:
+def format_number(row: Row) -> str:
     """A row's effect alone, without interval and unit."""
     usual = 2 if row.unit == POINTS else 3
     return _number(row.effect, usual, usual, row.signed)
@@ -173,7 +173,9 @@ def verdicts_of(document: Mapping[str, Any]) -> list[ClaimVerdict]:
     ------
     ResultError : which field is not what it must be.
     """
-    return [_verdict(claim, f"claims.{i}") for i, claim in enumerate(take(document, {"claims": _LIST}, FILE)["claims"])]
+    return [
+        _verdict(claim, f"claims.{i}") for i, claim in enumerate(validate(document, {"claims": _LIST}, FILE)["claims"])
+    ]
 
 
 def _verdict(claim: Mapping, within: str) -> ClaimVerdict:
@@ -184,8 +186,8 @@ def _verdict(claim: Mapping, within: str) -> ClaimVerdict:
 
 
 def _fields(data: Any, always: Mapping[str, Check], extra: Mapping[str, Check], within: str) -> dict:
-    found = take(data, always, FILE, within)
-    return found | take(data, {name: check for name, check in extra.items() if name in data}, FILE, within)
+    found = validate(data, always, FILE, within)
+    return found | validate(data, {name: check for name, check in extra.items() if name in data}, FILE, within)
 
 
 def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:

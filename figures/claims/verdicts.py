@@ -217,13 +217,15 @@ def against_length(evidence: Evidence, arm: str, control: str, label: str = "aga
     return replace(row, note=row.note or f"over levels {', '.join(map(str, levels))}")
 
 
-def lead(evidence: Evidence, first: str, second: str, name: str = "", role: str = "effect", label: str = "") -> Row:
+def arm_difference(
+    evidence: Evidence, first: str, second: str, name: str = "", role: str = "effect", label: str = ""
+) -> Row:
     """A row H(first) - H(second), paired by seed."""
     name, arms = name or f"H({first}) - H({second})", {first: 1, second: -1}
     return contrast(evidence, name, arms, h_measure(evidence), role=role, label=label)
 
 
-def start_words(init: str) -> str:
+def format_start(init: str) -> str:
     """How starts are drawn, in words."""
     return {"balanced": "balanced starts", "normal": "N(0, 1/d) starts"}.get(init, init)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from figures.catalogue import FIGURES, FigureSpec
 from figures.comparison.overlay_drawing import Overlay, overlay
-from figures.comparison.verify import ABSENT, Comparison, compare, path_words
+from figures.comparison.verify import ABSENT, Comparison, compare, format_path
 from figures.inputs import figure_inputs, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw, join_caption
 from figures.plots.style import FORMATS, drawing_style, render
@@ -205,7 +205,7 @@ def _summary(found: Comparison, names: Sequence[str]) -> list[str]:
     lines = [f"Of {found.numbers} plotted numbers {len(unequal)} differ."]
     if found.largest is not None and found.largest.amount:
         largest = found.largest
-        where = path_words(largest.path)
+        where = format_path(largest.path)
         lines.append(f"Largest difference: {largest.amount:.3g} ({where}: {largest.left:.6g} and {largest.right:.6g}).")
     for name, count in zip(names, only, strict=True):
         lines += [f"Only {name} has {count} further entr{'y' if count == 1 else 'ies'}."] if count else []
@@ -220,9 +220,9 @@ def _differences(found: Comparison) -> dict:
         "different": sum(d.amount is not None for d in found.differences),
         "largest": largest
         and {
-            "path": path_words(largest.path), "first": largest.left, "second": largest.right,
+            "path": format_path(largest.path), "first": largest.left, "second": largest.right,
             "difference": largest.amount,
         },
-        "only_first": [path_words(d.path) for d in found.differences if d.right is ABSENT],
-        "only_second": [path_words(d.path) for d in found.differences if d.left is ABSENT],
+        "only_first": [format_path(d.path) for d in found.differences if d.right is ABSENT],
+        "only_second": [format_path(d.path) for d in found.differences if d.left is ABSENT],
     }  # fmt: skip

@@ -61,7 +61,7 @@ class Difference:
         return abs(self.left - self.right) if _is_number(self.left) and _is_number(self.right) else None
 
     def __str__(self) -> str:
-        return f"{path_words(self.path)}: {_shown(self.left)} against {_shown(self.right)}"
+        return f"{format_path(self.path)}: {_shown(self.left)} against {_shown(self.right)}"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and left == right
 
 
-def path_words(path: Path) -> str:
+def format_path(path: Path) -> str:
     """A path as people write it: `quick-digits.curves.imp.mean[3]`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".") or "the whole"

@@ -10,29 +10,29 @@ from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
 from figures.plots.contrasts import (
     Coefficients,
     draw_contrasts,
+    format_high_sparsity_accuracy,
+    format_sweep_seeds,
     h_contrast,
-    h_words,
     plot_intervals,
     unpaired,
-    variation_seeds_words,
 )
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
     NothingToDraw,
-    Sheet,
     arms_there,
-    cut_words,
     dataset_name,
+    dodge,
     fit_height,
+    format_cut,
+    format_missing,
+    format_seeds,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
     not_run,
     panel_name,
-    seeds_words,
-    shifts,
 )
 from figures.plots.style import ArmStyle
 from figures.results.network import Records, StudyResults
@@ -95,11 +95,11 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Variation] = 
         MEANS,
         *sheet.captions,
         INTERVALS,
-        cut_words(sheet.figure),
+        format_cut(sheet.figure),
         EPOCHS,
         *ablation.notes,
         "Ours: the layout and all settings.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
@@ -115,24 +115,28 @@ def _kept(records: Records, ablation: Ablation) -> tuple[list, list[Missing]]:
     return kept, missing
 
 
-def _row(sheet: Sheet, axes, results: StudyResults, there, ablation: Ablation) -> tuple[dict, list[Missing]]:
+def _row(sheet: FigureBuilder, axes, results: StudyResults, there, ablation: Ablation) -> tuple[dict, list[Missing]]:
     """Accuracy, the leads of LRR over IMP, and the difference of the first two leads."""
     name = panel_name(results.study)
     leads = {words: arms for words, arms in ablation.leads.items() if set(arms) <= set(there)}
     paired = {words: arms for words, arms in leads.items() if measures.shared_seeds(results, arms)}
     missing = [item for words in leads if words not in paired for item in unpaired(results, leads[words], words)]
     plotted = {"curves": draw_curves(axes[0], results, there), "leads": {}, "effect": None}
-    sheet.letter(axes[0], name, f"{seeds_words(results, there)}.", 36)
+    sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}.", 36)
     if paired:
         axes[1].set_ylabel("accuracy, LRR - IMP")
         shown = [(_look(words, ablation), paired[words]) for words in paired]
         plotted["leads"] = draw_contrasts(axes[1], results, shown)
-        sheet.letter(axes[1], "lead of LRR over IMP", f"lead of LRR over IMP: {_leads_words(results, paired)}.", 36)
+        sheet.add_panel_label(
+            axes[1], "lead of LRR over IMP", f"lead of LRR over IMP: {_leads_words(results, paired)}.", 36
+        )
     effect = _effect_of(ablation)
     if _has_effect(results, there, ablation):
         (plotted["effect"],) = draw_contrasts(axes[2], results, [(_EFFECT, effect)]).values()
         axes[2].set_ylabel("difference of the leads")
-        sheet.letter(axes[2], _EFFECT.label, f"{ablation.effect}{h_words(results, effect)}.", 36)
+        sheet.add_panel_label(
+            axes[2], _EFFECT.label, f"{ablation.effect}{format_high_sparsity_accuracy(results, effect)}.", 36
+        )
     for axis in axes:
         axis.set_axis_on() if axis.has_data() else axis.set_axis_off()
     return plotted, missing
@@ -157,7 +161,10 @@ def _look(words: str, ablation: Ablation) -> ArmStyle:
 
 
 def _leads_words(results: StudyResults, leads: Mapping[str, Coefficients]) -> str:
-    parts = (f"{words.removeprefix('LRR - IMP, ')}{h_words(results, arms)}" for words, arms in leads.items())
+    parts = (
+        f"{words.removeprefix('LRR - IMP, ')}{format_high_sparsity_accuracy(results, arms)}"
+        for words, arms in leads.items()
+    )
     return ", ".join(parts)
 
 
@@ -165,11 +172,11 @@ def _lead(results: StudyResults) -> bool:
     return bool(measures.high_sparsity_levels(results) and measures.shared_seeds(results, ("imp", "lrr")))
 
 
-def _epochs_row(sheet: Sheet, axes, variation: Variation) -> dict:
+def _epochs_row(sheet: FigureBuilder, axes, variation: Variation) -> dict:
     """H of IMP and LRR, and their paired difference, over the epochs of warm-up."""
     pairs = [(x, results) for x, results in zip(variation.x, variation.studies, strict=True) if _lead(results)]
     numbers, plotted = [x for x, _ in pairs], {}
-    for shift, arm in zip(shifts(2, 0.12), ("imp", "lrr"), strict=True):
+    for shift, arm in zip(dodge(2, 0.12), ("imp", "lrr"), strict=True):
         plotted[arm] = _h_curve(pairs, {arm: 1})
         plot_intervals(axes[0], style.arm_style(arm), [x + shift for x in numbers], plotted[arm])
     plotted["lrr - imp"] = _h_curve(pairs, {"lrr": 1, "imp": -1})
@@ -183,9 +190,9 @@ def _epochs_row(sheet: Sheet, axes, variation: Variation) -> dict:
     for axis in axes[2:]:
         axis.set_axis_off()
     name = f"{dataset_name(variation.dataset)}, {variation.studies[0].study.model}"
-    words = f"H over the epochs of warm-up, {variation_seeds_words(variation, ('imp', 'lrr'))}"
-    first = sheet.letter(axes[0], name, characters=36)
-    last = sheet.letter(axes[1], "lead of LRR over IMP", characters=36)
+    words = f"H over the epochs of warm-up, {format_sweep_seeds(variation, ('imp', 'lrr'))}"
+    first = sheet.add_panel_label(axes[0], name, characters=36)
+    last = sheet.add_panel_label(axes[1], "lead of LRR over IMP", characters=36)
     sheet.captions.append(f"({first}, {last}) {words}: H is the mean accuracy over the levels of density <= .03.")
     return plotted | {"warmup_epochs": numbers}
 

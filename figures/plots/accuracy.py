@@ -11,23 +11,23 @@ from figures.plots import style
 from figures.plots.neuron_phase_plane import draw_iterations, theory_missing
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
     NothingToDraw,
-    Sheet,
     absent_datasets,
     arms_there,
-    cut_words,
     density_axis,
+    dodge,
+    error_bar_lengths,
     fit_height,
+    format_cut,
+    format_missing,
+    format_seeds,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
     panel_name,
     plot_curve,
-    seeds_words,
-    shifts,
-    spread,
     title_beyond,
 )
 from figures.results.network import Records, StudyResults, train_command
@@ -45,7 +45,7 @@ MEANS = "Test accuracy of the last epoch; points: means over seeds, bars: Studen
 def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
     """Test accuracy over density for some arms of a study; returns the plotted numbers by arm."""
     curves = {arm: measures.curve(results, arm) for arm in arms}
-    for shift, (arm, curve) in zip(shifts(len(arms)), curves.items(), strict=True):
+    for shift, (arm, curve) in zip(dodge(len(arms)), curves.items(), strict=True):
         plot_curve(axes, arm, curve, shift)
     density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
     fit_height(axes, list(curves.values()), least=0.0, most=1.005)
@@ -57,7 +57,7 @@ def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
 def draw_differences(axes, results: StudyResults, arms: Sequence[str], reference: str) -> dict:
     """Differences from `reference`, paired by seed, with Holm's marks; returns the plotted numbers by arm."""
     curves = {}
-    for shift, arm in zip(shifts(len(arms)), arms, strict=True):
+    for shift, arm in zip(dodge(len(arms)), arms, strict=True):
         curve = measures.difference_curve(results, arm, reference)
         curve["p_holm"] = holm([t_test_p(values) for values in curve["values"]])
         curve["marked"] = [
@@ -108,8 +108,8 @@ def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawin
     for axes, (results, there) in zip(grid, kept, strict=True):
         name = panel_name(results.study)
         shown = [arm for arm in differences if arm in there and measures.shared_seeds(results, (arm, "imp"))]
-        sheet.letter(axes[0], name, f"{seeds_words(results, there)}.", 52)
-        sheet.letter(axes[1], "the same, difference from IMP", "the same, difference from IMP paired by seed.")
+        sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}.", 52)
+        sheet.add_panel_label(axes[1], "the same, difference from IMP", "the same, difference from IMP paired by seed.")
         plotted[results.study.study] = {
             "curves": draw_curves(axes[0], results, there),
             "differences": draw_differences(axes[1], results, shown, "imp"),
@@ -117,7 +117,7 @@ def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawin
     legend_below(sheet, grid.ravel(), 4)
     stars = "* marks p <= .05 (paired t, Holm over the levels of a curve)."
     caption = join_caption(
-        title, MEANS, *sheet.captions, cut_words(sheet.figure), stars, EPOCHS, sentence, missing_words(missing)
+        title, MEANS, *sheet.captions, format_cut(sheet.figure), stars, EPOCHS, sentence, format_missing(missing)
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
@@ -188,13 +188,13 @@ def figure_2(records: Records) -> Drawing:
         "IMP and LRR on a neuron and on masks that they did not choose.",
         *sheet.captions,
         f"Networks: {MEANS[0].lower()}{MEANS[1:-1]}, of each arm by itself, not of paired differences.",
-        cut_words(sheet.figure),
+        format_cut(sheet.figure),
         EPOCHS,
         "Grey: IMP's rewinding trained for as many epochs as LRR's weights have seen, on IMP's own, shuffled and random"
         " masks, at the levels where it was run.",
         "Random: layer densities from ERK; shuffled: the IMP mask permuted within each layer.",
         "Follows the paper's figure 2; the intervals and all settings are ours.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
@@ -207,9 +207,9 @@ def _grid_of(count: int):
     return sheet, {}, axes
 
 
-def _mask_panel(sheet: Sheet, axes, results, there) -> dict:
+def _mask_panel(sheet: FigureBuilder, axes, results, there) -> dict:
     name = panel_name(results.study)
-    sheet.letter(axes, f"{name}: other masks", f"mask randomisation, {seeds_words(results, there)}.", 30)
+    sheet.add_panel_label(axes, f"{name}: other masks", f"mask randomisation, {format_seeds(results, there)}.", 30)
     return draw_curves(axes, results, there)
 
 
@@ -225,9 +225,11 @@ def _exchange_panel(records: Records):
     return None, missing
 
 
-def _exchange_draw(sheet: Sheet, axes, results, there) -> dict:
+def _exchange_draw(sheet: FigureBuilder, axes, results, there) -> dict:
     name = panel_name(results.study)
-    sheet.letter(axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {seeds_words(results, there)}.", 30)
+    sheet.add_panel_label(
+        axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {format_seeds(results, there)}.", 30
+    )
     return draw_curves(axes, results, there)
 
 
@@ -263,12 +265,12 @@ def figure_5(records: Records) -> Drawing:
         "Bars: mean shares over seeds; whiskers: Student-t 95 % intervals of each arm by itself, unpaired.",
         EPOCHS,
         "Follows the paper's figure 5; the reading of a switch, the intervals and all settings are ours.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def _signs_panels(sheet: Sheet, axes, results: StudyResults) -> dict:
+def _signs_panels(sheet: FigureBuilder, axes, results: StudyResults) -> dict:
     """Top and bottom of one study: weights that never switch stand apart, on a scale of their own."""
     name, last = panel_name(results.study), results.study.levels - 1
     settles = _share_bars(axes[0], results, "settles_at", range(last + 1))
@@ -279,7 +281,7 @@ def _signs_panels(sheet: Sheet, axes, results: StudyResults) -> dict:
         axes[row][0].set_xticks([0], [first])
         axes[row][0].set(ylabel="share of weights", xlim=(-0.6, 0.6), ylim=(0, 1), yticks=[0, 0.5, 1])
         axes[row][1].set_xlabel(label)
-    sheet.letter(axes[0][0], name, f"{seeds_words(results, ('imp', 'lrr'), signs=True)}.", 46)
+    sheet.add_panel_label(axes[0][0], name, f"{format_seeds(results, ('imp', 'lrr'), signs=True)}.", 46)
     title_beyond(axes[0][0])
     return {"settles_at": settles, "switches": switches}
 
@@ -313,7 +315,7 @@ def _share_bars(axes, results: StudyResults, counts: str, names: Sequence[int]) 
 def _bars(axes, x: list[float], columns: list, arm: str) -> None:
     look, mean = style.arm_style(arm), [column.mean for column in columns]
     lows = [None if column.low is None else max(column.low, 0.0) for column in columns]  # a share is never below 0
-    whiskers = spread(mean, lows, [column.high for column in columns])
+    whiskers = error_bar_lengths(mean, lows, [column.high for column in columns])
     hatch = "////" if arm == "lrr" else ""
     axes.bar(x, mean, 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label)
     axes.errorbar(x, mean, yerr=whiskers, linestyle="none", color=style.INK, elinewidth=0.7, capsize=1.2)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from figures.analysis import measures
-from figures.analysis.sweeps import ARMS, Value, Variation, differing, value_words
+from figures.analysis.sweeps import ARMS, Value, Variation, differing, format_value
 from figures.claims.verdicts import FEWEST_SEEDS
 from figures.plots import style
 from figures.plots.panels import dataset_name
@@ -11,10 +11,10 @@ from figures.plots.panels import dataset_name
 
 def heading(variation: Variation) -> str:
     """Data set and preset, with what is changed in it at every value."""
-    return f"{dataset_name(variation.dataset)}, preset {preset_words(variation)}"
+    return f"{dataset_name(variation.dataset)}, preset {format_preset(variation)}"
 
 
-def preset_words(variation: Variation) -> str:
+def format_preset(variation: Variation) -> str:
     """The preset and what is changed in it at every value; another network with the one whose place it takes."""
     own = variation.own
     changes = [
@@ -24,7 +24,7 @@ def preset_words(variation: Variation) -> str:
     return variation.preset + (f" with {', '.join(changes)}" if changes else "")
 
 
-def block_words(variation: Variation, values: Sequence[Value], sizes: bool = False) -> str:
+def format_sweep(variation: Variation, values: Sequence[Value], sizes: bool = False) -> str:
     """Everything that a caption says of one preset and data set."""
     sentences = [
         f"{heading(variation)}{_network(values)}; {_seeds(values)}.",
@@ -54,7 +54,7 @@ def grouped(values: Sequence[Value], of: Callable[[Value], object]) -> dict[obje
     """What values have -> the values that have it, in words."""
     found: dict[object, list[str]] = {}
     for value in values:
-        found.setdefault(of(value), []).append(value_words(value.x))
+        found.setdefault(of(value), []).append(format_value(value.x))
     return {key: ", ".join(names) for key, names in found.items()}
 
 
@@ -73,7 +73,7 @@ def _left_out(values: Sequence[Value]) -> str:
     parts = []
     for value in values:
         for arm in ARMS:
-            label, at = style.arm_style(arm).label, value_words(value.x)
+            label, at = style.arm_style(arm).label, format_value(value.x)
             lost = set(value.results.study.seeds) - set(value.complete[arm]) - set(value.diverged[arm])
             for seeds, why in ((value.diverged[arm], "diverged"), (sorted(lost), "not complete")):
                 if seeds:
@@ -98,7 +98,7 @@ def _own_value(variation: Variation, values: Sequence[Value]) -> str:
         own = variation.own.study.model if variation.own else None
         return f"The preset's own network, {own}, is none of them." if own and own not in there else ""
     common = dict(variation.common)
-    own = [value_words(value.x) for value in values if dict(value.results.study.changed) == common]
+    own = [format_value(value.x) for value in values if dict(value.results.study.changed) == common]
     whose = "The value of the common settings" if common else "The preset's own value"
     return f"{whose}: {own[0]}." if own else ""
 
@@ -129,7 +129,7 @@ def _at_chance(values: Sequence[Value]) -> str:
     for value in values:
         arms = [f"{style.arm_style(arm).label} {value.at_chance[arm]} of {value.h[arm]['n']}"
                 for arm in ARMS if value.at_chance[arm]]  # fmt: skip
-        parts += [f"{', '.join(arms)} at {value_words(value.x)}"] if arms else []
+        parts += [f"{', '.join(arms)} at {format_value(value.x)}"] if arms else []
     if not parts:
         return ""
     limit = measures.AT_CHANCE * values[0].chance
@@ -137,6 +137,6 @@ def _at_chance(values: Sequence[Value]) -> str:
 
 
 def _sizes(values: Sequence[Value]) -> str:
-    parts = [f"{value.weights[0]:,} ({value.weights[1]:,}) at {value_words(value.x)}" for value in values
+    parts = [f"{value.weights[0]:,} ({value.weights[1]:,}) at {format_value(value.x)}" for value in values
              if value.weights]  # fmt: skip
     return f"Prunable weights (kept at the last level): {'; '.join(parts)}." if parts else ""

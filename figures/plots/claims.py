@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from figures.claims.registry import evaluate
-from figures.claims.tables import by_place, number_words
+from figures.claims.tables import by_place, format_number
 from figures.claims.verdicts import (
     FAILED,
     INCONCLUSIVE,
@@ -34,9 +34,9 @@ from figures.plots.panels import (
     NothingToDraw,
     absent_datasets,
     dataset_name,
+    format_missing,
+    format_seeds,
     join_caption,
-    missing_words,
-    seeds_words,
 )
 from figures.results.network import Records, StudyResults
 
@@ -178,7 +178,7 @@ def _text(axes, place: int, line: _Line) -> None:
     _write(axes, place, -_LEFT + 0.04 + indent, line.text)
     row = line.row
     if row is not None and row.effect is not None:
-        _write(axes, place, _VALUE, f"{number_words(row)} {_UNITS[row.unit]}")
+        _write(axes, place, _VALUE, f"{format_number(row)} {_UNITS[row.unit]}")
         _write(axes, place, _N, f"{row.n:,}", ha="right")
     colour = _look(line.verdict)[0]
     weight = "bold" if line.kind == "claim" else "normal"
@@ -258,7 +258,7 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
         *studies,
         *_other_networks(records),
         "Each verdict holds for its preset, network and data set alone.",
-        missing_words(missing),
+        format_missing(missing),
     )
 
 
@@ -278,4 +278,4 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 def _seeds(results: StudyResults) -> str:
     arms = [arm for arm in ("imp", "lrr") if arm in results.arms] or list(results.arms)[:1]
-    return f"{seeds_words(results, arms)}." if arms else ""
+    return f"{format_seeds(results, arms)}." if arms else ""

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from figures.analysis import measures
 from figures.analysis.statistics import Interval, t_interval
-from figures.analysis.sweeps import Variation, value_words
+from figures.analysis.sweeps import Variation, format_value
 from figures.plots import style
-from figures.plots.captions import preset_words
-from figures.plots.panels import Missing, density_axis, fit_height, panel_name, seeds_words, shifts, spread
+from figures.plots.captions import format_preset
+from figures.plots.panels import Missing, density_axis, dodge, error_bar_lengths, fit_height, format_seeds, panel_name
 from figures.plots.style import ArmStyle
 from figures.results.network import StudyResults, train_command
 
@@ -52,22 +52,22 @@ def h_contrast(results: StudyResults, coefficients: Coefficients) -> Interval | 
     return t_interval([value / measures.POINTS for value in values]) if values else None
 
 
-def points_words(interval: Interval) -> str:
+def format_points(interval: Interval) -> str:
     """An effect in accuracy points with its interval: `+1.63 [-1.00, +4.25] points`."""
     ends = [f"{measures.POINTS * end:+.2f}" for end in (interval.low, interval.high) if end is not None]
     return f"{measures.POINTS * interval.mean:+.2f}{' [' * bool(ends)}{', '.join(ends)}{']' * bool(ends)} points"
 
 
-def h_words(results: StudyResults, coefficients: Coefficients) -> str:
+def format_high_sparsity_accuracy(results: StudyResults, coefficients: Coefficients) -> str:
     """The contrast of H for a caption, ` (H: +1.63 [-1.00, +4.25] points)`; nothing where no level is sparse enough."""
     found = h_contrast(results, coefficients) if measures.high_sparsity_levels(results) else None
-    return f" (H: {points_words(found)})" if found else ""
+    return f" (H: {format_points(found)})" if found else ""
 
 
 def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str, list], line: bool = True) -> None:
     """Means with intervals at `x` in a look of its own, and the line of no difference; `line`: joined by lines."""
     how = look.line_kwargs() | ({} if line else {"linestyle": "none"})
-    bars = spread(curve["mean"], curve["low"], curve["high"])
+    bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
     axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **how)
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     axes.grid(True, axis="y")
@@ -76,7 +76,7 @@ def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str,
 def draw_contrasts(axes, results: StudyResults, contrasts: Sequence[tuple[ArmStyle, Coefficients]]) -> dict:
     """Contrasts over density, each in its look; returns the plotted numbers by the look's label."""
     curves = {look.label: contrast_curve(results, coefficients) for look, coefficients in contrasts}
-    for shift, (look, _) in zip(shifts(len(contrasts), 0.02), contrasts, strict=True):
+    for shift, (look, _) in zip(dodge(len(contrasts), 0.02), contrasts, strict=True):
         curve = curves[look.label]
         plot_intervals(axes, look, [density * 10**shift for density in curve["density"]], curve)
     density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
@@ -90,13 +90,13 @@ def unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Mis
     return [Missing(f"{panel}, {panel_name(results.study)}", why, command)]
 
 
-def variation_seeds_words(variation: Variation, arms: Sequence[str]) -> str:
+def format_sweep_seeds(variation: Variation, arms: Sequence[str]) -> str:
     """Preset, network and seeds of a variation: once where all values say the same."""
     words: dict[str, list[str]] = {}
     for x, results in zip(variation.x, variation.studies, strict=True):
-        named = replace(results, study=replace(results.study, preset=preset_words(variation)))
+        named = replace(results, study=replace(results.study, preset=format_preset(variation)))
         there = [arm for arm in arms if measures.has_arm(results, arm)]
-        words.setdefault(seeds_words(named, there), []).append(value_words(x))
+        words.setdefault(format_seeds(named, there), []).append(format_value(x))
     if len(words) == 1:
         return next(iter(words))
     return "; ".join(f"{said} (at {', '.join(values)})" for said, values in words.items())

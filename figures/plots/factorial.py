@@ -6,19 +6,19 @@ from figures.plots import style
 from figures.plots.neuron_phase_plane import theory_missing
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
     NothingToDraw,
-    Sheet,
     arms_there,
-    cut_words,
+    error_bar_lengths,
     fit_height,
+    format_cut,
+    format_missing,
+    format_seeds,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
     panel_name,
-    seeds_words,
-    spread,
 )
 from figures.results.network import Records, StudyResults, TheoryResult
 
@@ -58,8 +58,8 @@ def figure_factorial(records: Records) -> Drawing:
         "Ours: what does LRR carry over, signs or magnitudes? IMP starts a level from initial signs and magnitudes, LRR"
         " from trained ones; sign rewind takes trained signs and initial magnitudes, magnitude rewind the reverse.",
         *sheet.captions,
-        cut_words(sheet.figure),
-        missing_words(missing),
+        format_cut(sheet.figure),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
@@ -79,14 +79,14 @@ def _interaction_plot(axes, cells: dict) -> None:
         )
     for arm, (value, low, high) in cells.items():
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
-        bars, x = spread([value], [low], [high]), _PLACE[arm] + _SHIFT[arm]
+        bars, x = error_bar_lengths([value], [low], [high]), _PLACE[arm] + _SHIFT[arm]
         axes.errorbar([x], [value], yerr=bars, elinewidth=0.9, zorder=3, markersize=5.5, **look)
     axes.set(xlim=(-0.45, 1.45), xlabel="signs")
     axes.set_xticks([0, 1], ["initial", "trained"])
     axes.grid(axis="y")
 
 
-def _neuron_row(sheet: Sheet, axes, result: TheoryResult) -> dict:
+def _neuron_row(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     plotted, values = {}, result.values
     titles = {"balanced": "neuron, balanced", "normal": "neuron, N(0, 1/d)"}
     for axis, (init, title) in zip(axes, titles.items(), strict=False):
@@ -99,7 +99,7 @@ def _neuron_row(sheet: Sheet, axes, result: TheoryResult) -> dict:
                 [place - 0.13, place + 0.13], [content[rule]["exact"]] * 2, color="black", linewidth=0.8, zorder=4
             )
         axis.set(ylim=(0, 1.05), ylabel="share that learns")
-        sheet.letter(axis, title)
+        sheet.add_panel_label(axis, title)
         plotted[init] = {
             "cells": {arm: list(cell) for arm, cell in cells.items()},
             "effects": content["effects"],
@@ -107,7 +107,7 @@ def _neuron_row(sheet: Sheet, axes, result: TheoryResult) -> dict:
         }
     effects = {init: _intervals(plotted[init]["effects"]) for init in titles}
     _effects_plot(axes[2], effects, "difference of shares")
-    sheet.letter(axes[2], "neuron, effects")
+    sheet.add_panel_label(axes[2], "neuron, effects")
     sheet.captions.append(
         f"(a-c) One hidden neuron, d = {values['d']}, {values['trials']:,} trials: share that learns after pruning to"
         " one input, Clopper-Pearson 95 % intervals, black lines: exact probabilities; effects paired by trial. On the"
@@ -124,13 +124,13 @@ def _neuron_cell(cell: dict) -> tuple:
     return cell["successes"] / cell["trials"], cell["low"], cell["high"]
 
 
-def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
+def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> dict:
     name, levels = panel_name(results.study), measures.high_sparsity_levels(results)
     cells = {arm: _network_cell(results, arm, levels) for arm in CELLS}
     _interaction_plot(axes[0], cells)
     fit_height(axes[0], [_columns(cells.values())], least=0.0, most=1.005)
     axes[0].set_ylabel("test accuracy H")
-    first = sheet.letter(axes[0], f"{name}, accuracy", characters=30)
+    first = sheet.add_panel_label(axes[0], f"{name}, accuracy", characters=30)
     plotted = {"levels": list(levels), "cells": {arm: list(cell) for arm, cell in cells.items()}}
     plotted["control"] = _control_panel(sheet, axes[1], results, there)
     effects = {}
@@ -139,9 +139,9 @@ def _network_row(sheet: Sheet, axes, results: StudyResults, there) -> dict:
         interval = t_interval([value / measures.POINTS for value in values.values()])
         effects[effect] = (interval.mean, interval.low, interval.high)
     _effects_plot(axes[2], {"network": effects}, "difference of accuracy")
-    last = sheet.letter(axes[2], f"{name}, effects", characters=30)
+    last = sheet.add_panel_label(axes[2], f"{name}, effects", characters=30)
     sheet.captions.append(
-        f"({first}-{last}) {seeds_words(results, CELLS)}: H, the mean test accuracy over the levels of density <= .03"
+        f"({first}-{last}) {format_seeds(results, CELLS)}: H, the mean test accuracy over the levels of density <= .03"
         f" ({', '.join(map(str, levels))}), all four cells with batch norm rewound; Student-t 95 % intervals, effects"
         " paired by seed. Magnitude rewind and LRR have seen more epochs than IMP and sign rewind: beside them"
         " imp-long, IMP's mask and initial values trained for as many epochs as LRR's weights have seen."
@@ -159,7 +159,7 @@ def _network_cell(results, arm, levels) -> tuple:
     return interval.mean, interval.low, interval.high
 
 
-def _control_panel(sheet: Sheet, axes, results, there) -> dict:
+def _control_panel(sheet: FigureBuilder, axes, results, there) -> dict:
     """The cells' leads over IMP, paired by seed, over the levels that imp-long has, and imp-long's own."""
     has_long = "imp-long" in there and bool(measures.shared_seeds(results, ("imp-long", *CELLS)))
     levels = measures.expected_levels(results, "imp-long") if has_long else measures.high_sparsity_levels(results)
@@ -169,14 +169,14 @@ def _control_panel(sheet: Sheet, axes, results, there) -> dict:
         values = measures.combine(results, {arm: 1, "imp": -1}, measures.mean_accuracy(levels)).values
         interval = t_interval([value / measures.POINTS for value in values.values()])
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
-        bars = spread([interval.mean], [interval.low], [interval.high])
+        bars = error_bar_lengths([interval.mean], [interval.low], [interval.high])
         axes.errorbar([place], [interval.mean], yerr=bars, elinewidth=0.9, markersize=5.5, **look)
         plotted[arm] = [interval.mean, interval.low, interval.high]
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     axes.set_xticks(range(len(arms)), [_SHORT[arm] for arm in arms])
     axes.set(xlim=(-0.6, len(arms) - 0.4), ylabel="accuracy - IMP's")
     axes.grid(axis="y")
-    sheet.letter(axes, f"{panel_name(results.study)}, lead over IMP", characters=30)
+    sheet.add_panel_label(axes, f"{panel_name(results.study)}, lead over IMP", characters=30)
     return plotted
 
 
@@ -193,7 +193,7 @@ def _effects_plot(axes, groups: dict, unit: str) -> None:
             axes.errorbar(
                 [place + side],
                 [value],
-                yerr=spread([value], [low], [high]),
+                yerr=error_bar_lengths([value], [low], [high]),
                 marker=marker,
                 color=colour,
                 linestyle="none",

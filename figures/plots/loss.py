@@ -10,21 +10,21 @@ from figures.plots.accuracy import CONTROL, EPOCHS
 from figures.plots.contrasts import add_row, unpaired
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
     NothingToDraw,
-    Sheet,
     arms_there,
-    cut_words,
     density_axis,
+    dodge,
+    error_bar_lengths,
+    format_cut,
+    format_missing,
+    format_seeds,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
     not_run,
     panel_name,
-    seeds_words,
-    shifts,
-    spread,
 )
 from figures.results.network import Records, StudyResults
 
@@ -55,26 +55,26 @@ def figure_13(records: Records) -> Drawing:
         *sheet.captions,
         "Points: geometric means over seeds (of the ratio, paired by seed); bars: Student-t 95 % intervals of the"
         " logarithm.",
-        cut_words(sheet.figure),
+        format_cut(sheet.figure),
         EPOCHS,
         CONTROL,
         "Ours: the layout and all settings.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def _row(sheet: Sheet, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
+def _row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
     """A study's losses, and their ratios to IMP's."""
     losses = {arm: loss_curve(results, {arm: 1}) for arm in there}
     paired = [arm for arm in there if arm != "imp" and measures.shared_seeds(results, (arm, "imp"))]
     ratios = {arm: loss_curve(results, {arm: 1, "imp": -1}) for arm in paired}
     _draw(axes[0], losses, "training loss (log scale)")
-    sheet.letter(axes[0], panel_name(results.study), f"{seeds_words(results, there)}.", 44)
+    sheet.add_panel_label(axes[0], panel_name(results.study), f"{format_seeds(results, there)}.", 44)
     if ratios:
         _draw(axes[1], ratios, "training loss / IMP's (log scale)")
         axes[1].axhline(1, color=style.MUTED, linewidth=0.7, zorder=1)
-        sheet.letter(axes[1], "the same, relative to IMP", "the same, divided by IMP's of the same seed.", 44)
+        sheet.add_panel_label(axes[1], "the same, relative to IMP", "the same, divided by IMP's of the same seed.", 44)
     else:
         axes[1].set_axis_off()
     alone = [arm for arm in there if arm != "imp" and arm not in paired]
@@ -106,9 +106,9 @@ def _log(results: StudyResults, powers: Mapping[str, int], seed: int, number: in
 
 
 def _draw(axes, curves: Mapping[str, dict], label: str) -> None:
-    for shift, (arm, curve) in zip(shifts(len(curves)), curves.items(), strict=True):
+    for shift, (arm, curve) in zip(dodge(len(curves)), curves.items(), strict=True):
         x = [density * 10**shift for density in curve["density"]]
-        bars = spread(curve["mean"], curve["low"], curve["high"])
+        bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
         look = style.arm_style(arm).line_kwargs()
         axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look)
     axes.set_yscale("log")

@@ -7,20 +7,20 @@ from figures.analysis import measures
 from figures.analysis.statistics import t_interval
 from figures.analysis.sweeps import Variation, variations, vary_command
 from figures.plots import style
-from figures.plots.captions import heading, preset_words
+from figures.plots.captions import format_preset, heading
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
     NothingToDraw,
-    Sheet,
-    cut_words,
+    error_bar_lengths,
     fit_height,
+    format_cut,
+    format_missing,
+    format_seeds,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
-    seeds_words,
-    spread,
 )
 from figures.results.network import Records, StudyResults
 
@@ -68,9 +68,9 @@ def figure_mask_convergence(records: Records) -> Drawing:
         *sheet.captions,
         "Points: means over seeds; bars: Student-t 95 % intervals of each rule by itself, unpaired. Vertical lines: a"
         " cycle of the schedule ends, its learning rate decayed; the next one starts anew.",
-        cut_words(sheet.figure),
+        format_cut(sheet.figure),
         "Ours: experiment, layout and all settings.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
@@ -119,7 +119,9 @@ def _level(by_seed: Mapping[int, Mapping[int, float]]) -> dict:
     return out | {"seeds": list(by_seed)}
 
 
-def _block(sheet: Sheet, part, variation: Variation, results: StudyResults, there: Sequence[str]) -> tuple[list, dict]:
+def _block(
+    sheet: FigureBuilder, part, variation: Variation, results: StudyResults, there: Sequence[str]
+) -> tuple[list, dict]:
     """One study: a panel a rule over epochs, and the masks at cycles' ends over levels."""
     part.suptitle(heading(variation), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     axes = part.subplots(1, 1 + len(there), sharey=True, squeeze=False)[0]
@@ -128,9 +130,9 @@ def _block(sheet: Sheet, part, variation: Variation, results: StudyResults, ther
     cycles = cycles_of(results, there[0])
     for panel, arm in zip(axes, there, strict=False):
         _over_epochs(panel, arm, found[arm], cycles)
-        letters.append(sheet.letter(panel, f"{style.arm_style(arm).label}, within a level"))
+        letters.append(sheet.add_panel_label(panel, f"{style.arm_style(arm).label}, within a level"))
     ends = _over_levels(axes[-1], found, cycles)
-    letters.append(sheet.letter(axes[-1], "at the ends of cycles"))
+    letters.append(sheet.add_panel_label(axes[-1], "at the ends of cycles"))
     for panel in axes:
         panel.axhline(chance, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1,
                       label="masks of random order")  # fmt: skip
@@ -147,7 +149,7 @@ def _over_epochs(axes, arm: str, levels: Mapping[int, dict], cycles: Cycles) -> 
     for end in cycles.ends:
         axes.axvline(end, color="#CFCFCF", linewidth=0.8, zorder=0)
     for place, (number, curve) in enumerate(levels.items()):
-        bars = spread(curve["mean"], curve["low"], curve["high"])
+        bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
         axes.errorbar(
             curve["epoch"],
             curve["mean"],
@@ -193,7 +195,7 @@ def _over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycles) 
             axes.errorbar(
                 [number + side * 0.13 for number in rows],
                 columns["mean"],
-                yerr=spread(columns["mean"], columns["low"], columns["high"]),
+                yerr=error_bar_lengths(columns["mean"], columns["low"], columns["high"]),
                 elinewidth=0.8,
                 zorder=3,
                 **look,
@@ -224,7 +226,7 @@ def _words(variation: Variation, results: StudyResults, letters: Sequence[str], 
             between = least if least == most else f"{least} to {most}"
             changed.append(f"{between} for {style.arm_style(arm).label}")
     last = f"Of the last mask the last cycle put in, over levels: {'; '.join(changed)}." if changed else ""
-    words = seeds_words(results, ARMS).replace(f"preset {study.preset}", f"preset {preset_words(variation)}")
+    words = format_seeds(results, ARMS).replace(f"preset {study.preset}", f"preset {format_preset(variation)}")
     return join_caption(
         f"({letters[0]}-{letters[-1]}) {words}; levels of {cycles.count} cycles of {cycles.epochs} epochs.",
         f"Dotted: what two masks of random order would share, {1 - study.prune_rate:g}.",

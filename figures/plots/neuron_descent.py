@@ -7,7 +7,7 @@ import numpy as np
 
 from figures.plots import style
 from figures.plots.neuron_phase_plane import theory_missing
-from figures.plots.panels import Drawing, NothingToDraw, Sheet, join_caption, new_sheet
+from figures.plots.panels import Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
 from figures.results.network import Records, TheoryResult
 
 _ANGLE_LOOKS = (("black", "o"), ("#555555", "s"), ("#7A7A7A", "^"), ("#9A9A9A", "D"))
@@ -36,7 +36,7 @@ def figure_large_steps(records: Records) -> Drawing:
     return Drawing(sheet.figure, plotted, caption)
 
 
-def _steps_to_learn(sheet: Sheet, axes, result: TheoryResult) -> dict:
+def _steps_to_learn(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     values, horizon = result.values, result.params["max_steps"]
     steps, plotted = values["step"], {"step": list(values["step"]), "horizon": horizon}
     for start, (colour, marker) in zip(values["starts"], _ANGLE_LOOKS, strict=False):
@@ -53,7 +53,7 @@ def _steps_to_learn(sheet: Sheet, axes, result: TheoryResult) -> dict:
     plotted["d = 1"] = {"not learned": failed, "status": list(values["d1"]["status"])}
     _horizon_and_guide(axes, horizon)
     _steps_axes(axes, steps, horizon)
-    sheet.letter(axes, f"steps until loss < {short(values['learned_below'])}", _words_to_learn(result))
+    sheet.add_panel_label(axes, f"steps until loss < {short(values['learned_below'])}", _words_to_learn(result))
     return plotted
 
 
@@ -114,7 +114,7 @@ def _words_to_learn(result: TheoryResult) -> str:
     )
 
 
-def _over_steps(sheet: Sheet, axes, result: TheoryResult, part: str) -> dict:
+def _over_steps(sheet: FigureBuilder, axes, result: TheoryResult, part: str) -> dict:
     """Loss or c over steps for a few steps, d = 2 in colour and d = 1 dashed."""
     horizon, plotted = result.params["max_steps"], {}
     colours = dict(zip(dict.fromkeys(run["step"] for run in result.values["shown"]), _STEP_COLOURS, strict=False))
@@ -142,7 +142,7 @@ def _over_steps(sheet: Sheet, axes, result: TheoryResult, part: str) -> dict:
     return plotted
 
 
-def _finish_loss(sheet: Sheet, axes, result: TheoryResult) -> None:
+def _finish_loss(sheet: FigureBuilder, axes, result: TheoryResult) -> None:
     learned = result.values["learned_below"]
     axes.set(yscale="log", ylabel="loss (log scale)", ylim=(0.1 * learned, 4))
     axes.axhline(learned, color=style.MUTED, linewidth=0.6, linestyle=DASHED, zorder=1)
@@ -157,7 +157,7 @@ def _finish_loss(sheet: Sheet, axes, result: TheoryResult) -> None:
         f"{run['steps']:,} at step {run['step']:g}" if run["status"] == "learned" else f"not at step {run['step']:g}"
         for run in two
     )
-    sheet.letter(
+    sheet.add_panel_label(
         axes,
         f"loss, θ₀ = {two[0]['angle']:g}",
         f"loss over steps, solid: d = 2, θ₀ = {two[0]['angle']:g}, learns after {words}; dashed: d = 1 at the same"
@@ -165,14 +165,14 @@ def _finish_loss(sheet: Sheet, axes, result: TheoryResult) -> None:
     )
 
 
-def _finish_c(sheet: Sheet, axes, result: TheoryResult) -> None:
+def _finish_c(sheet: FigureBuilder, axes, result: TheoryResult) -> None:
     axes.set(ylabel="c = a² - |w|²")
     low = min(float(result.arrays[f"shown_{i}_c"].min()) for i in range(len(result.values["shown"])))
     axes.set_ylim(1.25 * low, -0.15 * low)
     largest = result.values["d1"]["largest_c"]
     word = "d = 1: exactly 0" if largest == 0 else f"d = 1: |c| up to {largest:.0e}"
     axes.text(0.6, -0.03 * low, word, fontsize=7, ha="left", va="bottom", color=style.INK)
-    sheet.letter(
+    sheet.add_panel_label(
         axes,
         "what the steps do to c",
         "c over steps, marked as in (b): in d = 2 it falls below 0, where a can change its sign; in d = 1 the same"
@@ -180,7 +180,7 @@ def _finish_c(sheet: Sheet, axes, result: TheoryResult) -> None:
     )
 
 
-def _pushed(sheet: Sheet, axes, result: TheoryResult) -> dict:
+def _pushed(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     """The c of the minimum that a run ends at after a push, over the step, on the region of stable minima."""
     pushed, plotted = result.values["pushed"], {}
     for minimum, (colour, marker) in zip(pushed["minima"], _BALANCE_LOOKS, strict=False):
@@ -194,7 +194,7 @@ def _pushed(sheet: Sheet, axes, result: TheoryResult) -> dict:
         _open_marks(axes, step, c, done, colour, marker)
         plotted[name] = {"step": step, "c": c, "learned": done, "limit": minimum["limit"]}
     plotted["stable"] = _stable_region(axes, pushed)
-    sheet.letter(axes, "the stable step at a minimum", _pushed_words(pushed))
+    sheet.add_panel_label(axes, "the stable step at a minimum", _pushed_words(pushed))
     return plotted
 
 

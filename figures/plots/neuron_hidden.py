@@ -7,7 +7,15 @@ from figures.plots import style
 from figures.plots.neuron_descent import DASHED, short
 from figures.plots.neuron_phase_plane import RULES, theory_missing
 from figures.plots.neuron_sweeps import shares_axis
-from figures.plots.panels import Drawing, NothingToDraw, Sheet, join_caption, legend_below, new_sheet, spread
+from figures.plots.panels import (
+    Drawing,
+    FigureBuilder,
+    NothingToDraw,
+    error_bar_lengths,
+    join_caption,
+    legend_below,
+    new_sheet,
+)
 from figures.results.network import Records, TheoryResult
 
 _D_LOOKS = (("black", "o", -1), ("#666666", "s", 0), ("#999999", "^", 1))
@@ -36,7 +44,7 @@ def _cells(result: TheoryResult, d: int) -> list[Mapping]:
     return sorted((cell for cell in result.values["cells"] if cell["d"] == d), key=lambda cell: cell["k"])
 
 
-def _over_neurons(sheet: Sheet, axes, result: TheoryResult, d: int) -> dict:
+def _over_neurons(sheet: FigureBuilder, axes, result: TheoryResult, d: int) -> dict:
     cells, plotted = _cells(result, d), {}
     k = [cell["k"] for cell in cells]
     for rule, side in zip(RULES, (-1, 1), strict=True):
@@ -45,14 +53,14 @@ def _over_neurons(sheet: Sheet, axes, result: TheoryResult, d: int) -> dict:
         heuristic = [one["heuristic"] for one in found]
         axes.plot(k, heuristic, color=look.colour, linewidth=1.0, linestyle=DASHED, zorder=2,
                   label=f"{_WORDS[rule]}, heuristic")  # fmt: skip
-        bars = spread(share, [one["low"] for one in found], [one["high"] for one in found])
+        bars = error_bar_lengths(share, [one["low"] for one in found], [one["high"] for one in found])
         x = [n * 1.03**side for n in k]
         axes.errorbar(x, share, yerr=bars, elinewidth=0.8, zorder=3, **(look.line_kwargs() | {"linestyle": "none"}))
         plotted[rule] = {"k": k, "share": share, "heuristic": heuristic, "cells": [dict(one) for one in found]}
     _neurons_axis(axes, k)
     shares_axis(axes, 0, 1.05)
     axes.set_ylabel("share that learns")
-    sheet.letter(axes, f"d = {d} inputs")
+    sheet.add_panel_label(axes, f"d = {d} inputs")
     return plotted
 
 
@@ -63,7 +71,7 @@ def _neurons_axis(axes, k: Sequence[int]) -> None:
     axes.set(xlim=(min(k) / 1.25, max(k) * 1.25), xlabel="hidden neurons k (log scale)")
 
 
-def _difference(sheet: Sheet, axes, result: TheoryResult) -> dict:
+def _difference(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     plotted, every = {}, sorted(result.values["neurons"])
     first = _cells(result, result.values["dimensions"][0])
     gap = [cell["lrr"]["heuristic"] - cell["imp"]["heuristic"] for cell in first]
@@ -72,7 +80,8 @@ def _difference(sheet: Sheet, axes, result: TheoryResult) -> dict:
         found = [cell["difference"]["lrr - imp"] for cell in _cells(result, d)]
         value, low, high = ([one[name] for one in found] for name in ("value", "low", "high"))
         k = [cell["k"] for cell in _cells(result, d)]
-        axes.errorbar([n * 1.07**place for n in k], value, yerr=spread(value, low, high), color=colour, marker=marker,
+        bars = error_bar_lengths(value, low, high)
+        axes.errorbar([n * 1.07**place for n in k], value, yerr=bars, color=colour, marker=marker,
                       linestyle="none", elinewidth=0.8, label=f"d = {d}", zorder=3)  # fmt: skip
         plotted[f"d = {d}"] = {"k": k, "value": value, "low": low, "high": high}
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
@@ -80,7 +89,7 @@ def _difference(sheet: Sheet, axes, result: TheoryResult) -> dict:
     axes.set_ylabel("LRR - IMP")
     axes.legend(loc="lower left", handlelength=1.6, ncols=2, bbox_to_anchor=(0, 0.06))
     axes.grid(axis="y")
-    sheet.letter(axes, "paired difference")
+    sheet.add_panel_label(axes, "paired difference")
     return plotted
 
 

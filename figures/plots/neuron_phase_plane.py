@@ -3,7 +3,7 @@
 import numpy as np
 
 from figures.plots import style
-from figures.plots.panels import Drawing, Missing, NothingToDraw, Sheet, join_caption, missing_words, new_sheet
+from figures.plots.panels import Drawing, FigureBuilder, Missing, NothingToDraw, format_missing, join_caption, new_sheet
 from figures.results.network import Records, TheoryResult
 
 RULES = {"imp": "IMP", "lrr": "LRR"}
@@ -33,12 +33,12 @@ def figure_1(records: Records) -> Drawing:
         "One hidden neuron, f(x) = a relu(w.x), target relu(x_1), gradient flow.",
         *sheet.captions,
         "Follows the paper's figure 1; the layout, the flow field and the basin of unbalanced starts are ours.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def draw_quadrants(sheet: Sheet, axes, result: TheoryResult) -> dict:
+def draw_quadrants(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     """The d = 1 phase plane: exact basin, flow, separatrix, minimum, computed trajectories, balanced diagonals."""
     arrays = result.arrays
     a, w = arrays["grid_a"], arrays["grid_w"]
@@ -66,7 +66,7 @@ def draw_quadrants(sheet: Sheet, axes, result: TheoryResult) -> dict:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, handlelength=2.0, columnspacing=1.0)
     counts = result.values["quadrants"]
     learns = ", ".join(f"({key}) {c['learns']} of {c['starts']}" for key, c in sorted(counts.items()))
-    sheet.letter(
+    sheet.add_panel_label(
         axes,
         "one input: who learns",
         (
@@ -152,7 +152,7 @@ _STORY = {
 }
 
 
-def draw_story(sheet: Sheet, axes, result: TheoryResult, rule: str) -> dict:
+def draw_story(sheet: FigureBuilder, axes, result: TheoryResult, rule: str) -> dict:
     """One rule on the neuron with two inputs: the path of (w_1, w_2) above, the learned function below."""
     arrays, look = result.arrays, style.arm_style(rule)
     dense, masked = arrays["dense_w"], arrays[f"{rule}_w"]
@@ -166,7 +166,7 @@ def draw_story(sheet: Sheet, axes, result: TheoryResult, rule: str) -> dict:
         "final_loss": float(arrays[f"{rule}_loss"][-1]),
     }
     plotted["function"] = _function(axes[1], limit, verdict, look)
-    sheet.letter(
+    sheet.add_panel_label(
         axes[0],
         title,
         (
@@ -265,19 +265,19 @@ def _function(axes, limit, verdict, look) -> dict:
     return {"x": x.tolist(), "learned": learned.tolist(), "limit": dict(limit)}
 
 
-def draw_iterations(sheet: Sheet, axes, result: TheoryResult) -> dict:
+def draw_iterations(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     """Figure 2 (a): success over pruning iterations against the exact probabilities."""
     values = result.values
     levels, plotted = np.arange(len(values["survivors"])), {}
     for shift, (rule, label) in zip((-0.09, 0.09), RULES.items(), strict=True):
         cell, look = values["rules"][rule], style.arm_style(rule)
         share = np.array(cell["successes"]) / values["trials"]
-        spread = np.abs(np.array([cell["low"], cell["high"]]) - share)
+        error_bar_lengths = np.abs(np.array([cell["low"], cell["high"]]) - share)
         axes.step(levels, cell["exact"], where="mid", color=look.colour, linewidth=3.2, alpha=0.3, zorder=2)
         axes.errorbar(
             levels + shift,
             share,
-            yerr=spread,
+            yerr=error_bar_lengths,
             elinewidth=0.8,
             zorder=3,
             **(look.line_kwargs() | {"label": label, "linestyle": "none"}),
@@ -293,7 +293,7 @@ def draw_iterations(sheet: Sheet, axes, result: TheoryResult) -> dict:
     axes.set(xlabel="inputs left after each iteration", ylabel="share that learns", ylim=(0, 0.62))
     axes.set_yticks([0, 0.25, 0.5], ["0", "1/4", "1/2"])
     axes.grid(axis="y")
-    sheet.letter(
+    sheet.add_panel_label(
         axes,
         "one hidden neuron",
         (

@@ -7,13 +7,13 @@ from figures.plots.neuron_phase_plane import RULES, theory_missing
 from figures.plots.neuron_sweeps import log_axis, shares_axis
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     NothingToDraw,
-    Sheet,
+    error_bar_lengths,
+    format_missing,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
-    spread,
 )
 from figures.results.network import Records, TheoryResult
 
@@ -43,12 +43,12 @@ def figure_15(records: Records) -> Drawing:
         " target has .58). Learns: input 1 survives and its fit with w₁ > 0 is reached.",
         *sheet.captions,
         _how_counted([records.theory[name] for name in dict.fromkeys(panel[0] for panel in there)]),
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def _panel(sheet: Sheet, axes, result: TheoryResult, key: str, title: str, words: str) -> dict:
+def _panel(sheet: FigureBuilder, axes, result: TheoryResult, key: str, title: str, words: str) -> dict:
     values, plotted = result.values, {}
     for place, noise in enumerate(values["noises"]):
         cells = sorted((cell for cell in values["cells"] if cell["noise"] == noise), key=lambda cell: cell["ratio"])
@@ -63,7 +63,7 @@ def _panel(sheet: Sheet, axes, result: TheoryResult, key: str, title: str, words
         for rule in RULES:
             axes.axhline(values["population"][rule], color=style.arm_style(rule).colour, linewidth=3.2, alpha=0.3)
     levels = " to ".join(map(str, values["survivors"]))
-    sheet.letter(axes, title, f"{words.format(levels=levels)}, d = {values['d']}. {_trials(values['cells'])}")
+    sheet.add_panel_label(axes, title, f"{words.format(levels=levels)}, d = {values['d']}. {_trials(values['cells'])}")
     return plotted
 
 
@@ -72,7 +72,7 @@ def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key
     look, count = style.arm_style(rule), [cell[rule][key] for cell in cells]
     shift = (0.975 if rule == "imp" else 1.025) * (1 + 0.03 * (place - 1))
     share = [one["count"] / cell[rule]["trials"] for one, cell in zip(count, cells, strict=True)]
-    bars = spread(share, [one["low"] for one in count], [one["high"] for one in count])
+    bars = error_bar_lengths(share, [one["low"] for one in count], [one["high"] for one in count])
     axes.errorbar(
         [cell["ratio"] * shift for cell in cells],
         share,

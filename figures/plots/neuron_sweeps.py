@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 from figures.plots import style
 from figures.plots.neuron_phase_plane import RULES, shade_basin, theory_missing
-from figures.plots.panels import Drawing, NothingToDraw, Sheet, join_caption, legend_below, new_sheet, spread
+from figures.plots.panels import (
+    Drawing,
+    FigureBuilder,
+    NothingToDraw,
+    error_bar_lengths,
+    join_caption,
+    legend_below,
+    new_sheet,
+)
 from figures.results.network import Records, TheoryResult
 
 INITS = {"balanced": "balanced", "normal": "N(0, 1/d)"}
@@ -51,7 +59,7 @@ def _interval_words(cells: Sequence[dict]) -> str:
     return f"Clopper-Pearson 95 % intervals of half-width at most {half:.3f}, mostly hidden by the marker"
 
 
-def _success_over_inputs(sheet: Sheet, axes, result: TheoryResult, init: str, name: str) -> dict:
+def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init: str, name: str) -> dict:
     content, plotted = result.values["inits"][init], {}
     for rule in RULES:
         plotted[rule] = _points(axes, result, content[rule], style.arm_style(rule).line_kwargs(), _SHIFT[rule])
@@ -59,7 +67,7 @@ def _success_over_inputs(sheet: Sheet, axes, result: TheoryResult, init: str, na
     axes.set_ylabel("share that learns")
     few, many = result.values["compared"]
     effect = content["overparametrisation"]
-    sheet.letter(
+    sheet.add_panel_label(
         axes,
         f"{name} starts",
         f"{name} starts: [P(LRR, d = {many}) - P(LRR, d = {few})] - [the same for IMP] = {effect['value']:.3f}"
@@ -69,7 +77,7 @@ def _success_over_inputs(sheet: Sheet, axes, result: TheoryResult, init: str, na
     return plotted
 
 
-def _switches(sheet: Sheet, axes, result: TheoryResult) -> dict:
+def _switches(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     plotted = {}
     for init, name in INITS.items():
         colour, marker = _INIT_LOOK[init]
@@ -77,7 +85,7 @@ def _switches(sheet: Sheet, axes, result: TheoryResult) -> dict:
         plotted[init] = _points(axes, result, result.values["inits"][init]["switches"], look, _SHIFT[init])
     _inputs_axis(axes, result, 0.62)
     axes.set_ylabel("share that switches")
-    sheet.letter(
+    sheet.add_panel_label(
         axes,
         "sign of w₁ switches",
         "share of starts whose dense flow carries w₁ from below 0 to above 0, read from the limit (a dying neuron's w₁"
@@ -96,7 +104,7 @@ def _points(axes, result: TheoryResult, cells: Sequence[dict], look: dict, shift
 
 def _markers(axes, x: Sequence[float], cells: Sequence[dict], look: dict) -> list[float]:
     share = [cell["successes"] / cell["trials"] for cell in cells]
-    bars = spread(share, [cell["low"] for cell in cells], [cell["high"] for cell in cells])
+    bars = error_bar_lengths(share, [cell["low"] for cell in cells], [cell["high"] for cell in cells])
     axes.errorbar(x, share, yerr=bars, elinewidth=0.8, zorder=3, markersize=3.4, **(look | {"linestyle": "none"}))
     return share
 
@@ -152,7 +160,7 @@ _BASIN = {
 }  # fmt: skip
 
 
-def _basin(sheet: Sheet, axes, result: TheoryResult, panel: str) -> dict:
+def _basin(sheet: FigureBuilder, axes, result: TheoryResult, panel: str) -> dict:
     line = result.arrays["separatrix"]
     end, least = float(line[:, 1].max()), -float(line[:, 1].max()) if panel == "one" else 0.0
     region = shade_basin(axes, {"grid_a": [-end, end], "grid_w": [least, end], "separatrix": line})
@@ -164,7 +172,7 @@ def _basin(sheet: Sheet, axes, result: TheoryResult, panel: str) -> dict:
     title, label, words = _BASIN[panel]
     axes.set(xlim=(-end, end), ylim=(least, end), xlabel="a(0)", ylabel=label)
     axes.set(xticks=[-2, -1, 0, 1, 2], yticks=[-2, -1, 0, 1, 2] if panel == "one" else [0, 1, 2])
-    sheet.letter(axes, title, f"{words}. {_witness_words(result, panel)}")
+    sheet.add_panel_label(axes, title, f"{words}. {_witness_words(result, panel)}")
     return {"region": region, "counts": dict(result.values["witnesses"][panel]), "start": start.tolist()}
 
 
@@ -181,7 +189,7 @@ def _witness_words(result: TheoryResult, panel: str) -> str:
     )
 
 
-def _success_over_ratios(sheet: Sheet, axes, result: TheoryResult) -> dict:
+def _success_over_ratios(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     values, plotted, cells = result.values, {}, []
     for place, d in enumerate(values["dimensions"]):
         for rule in RULES if d > 1 else ("imp",):  # with one input there is nothing to prune: LRR is IMP
@@ -192,7 +200,7 @@ def _success_over_ratios(sheet: Sheet, axes, result: TheoryResult) -> dict:
     axes.set_ylabel("share that learns")
     _name_curves(axes, result)
     d = ", ".join(map(str, values["dimensions"]))
-    sheet.letter(
+    sheet.add_panel_label(
         axes,
         "success over the balance",
         f"a(0) ~ N(0, s_a²), w_i(0) ~ N(0, s_w²), pruned at once to one input: share of {values['trials']:,} random"

@@ -57,14 +57,14 @@ class NothingToDraw(Exception):
 
 
 @dataclass
-class Sheet:
+class FigureBuilder:
     """A figure in the making: its axes are handed out with letters, and captions gather beside them."""
 
     figure: Any
     letters: list[str] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
 
-    def letter(self, axes, title: str, caption: str = "", characters: int = 200) -> str:
+    def add_panel_label(self, axes, title: str, caption: str = "", characters: int = 200) -> str:
         """Give `axes` the next letter and a title, broken into lines of at most so many characters.
 
         `caption` describes the panel. Returns the letter.
@@ -86,13 +86,13 @@ def title_beyond(axes) -> None:
     label.set_in_layout(False)
 
 
-def new_sheet(width: float, height: float) -> Sheet:
+def new_sheet(width: float, height: float) -> FigureBuilder:
     """An empty figure of a size in inches, laid out so that nothing overlaps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.04, hspace=0.05)
-    return Sheet(figure)
+    return FigureBuilder(figure)
 
 
 def dataset_name(name: str) -> str:
@@ -152,7 +152,7 @@ def density_axis(axes, densities: Sequence[float]) -> None:
     axes.set_xlabel("density (log scale)")
 
 
-def spread(means: Sequence[float], lows: Sequence, highs: Sequence) -> list[list[float]]:
+def error_bar_lengths(means: Sequence[float], lows: Sequence, highs: Sequence) -> list[list[float]]:
     """The two lengths of each error bar; NaN, of which nothing is drawn, for no interval (one seed) or no width."""
     ends = list(zip(means, lows, highs, strict=True))
     down = [math.nan if low is None or low == high else mean - low for mean, low, high in ends]
@@ -164,7 +164,7 @@ def plot_curve(axes, arm: str, curve: dict, shift: float = 0.0, zero: bool = Fal
     """An arm's means with intervals over density; `shift` moves it sideways by that share of the axis' decade."""
     look = style.arm_style(arm).line_kwargs()
     x = [density * 10**shift for density in curve["density"]]
-    bars = spread(curve["mean"], curve["low"], curve["high"])
+    bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
     axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look)
     if zero:
         axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
@@ -183,12 +183,12 @@ def fit_height(axes, curves: Sequence[dict], least: float | None = None, most: f
     axes.set_ylim(low if least is None else max(low, least), high if most is None else min(high, most))
 
 
-def shifts(count: int, step: float = 0.014) -> list[float]:
+def dodge(count: int, step: float = 0.014) -> list[float]:
     """Sideways shifts in decades that keep the intervals of `count` curves apart."""
     return [(i - (count - 1) / 2) * step for i in range(count)]
 
 
-def legend_below(sheet: Sheet, axes_list: Sequence, columns: int) -> None:
+def legend_below(sheet: FigureBuilder, axes_list: Sequence, columns: int) -> None:
     """One legend beneath the whole figure, each label once."""
     found = {}
     for axes in axes_list:
@@ -198,7 +198,7 @@ def legend_below(sheet: Sheet, axes_list: Sequence, columns: int) -> None:
         sheet.figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=columns)
 
 
-def seeds_words(results: StudyResults, arms: Sequence[str], signs: bool = False) -> str:
+def format_seeds(results: StudyResults, arms: Sequence[str], signs: bool = False) -> str:
     """Which seeds the panel's means are over, and which runs were left out; `signs`: seeds with sign statistics."""
     study, complete, left_out = results.study, {}, []
     for arm in arms:
@@ -228,7 +228,7 @@ def _why_missing(results: StudyResults, arm: str, seed: int) -> str:
     return f"{style.arm_style(arm).label} seed {seed} not complete"
 
 
-def missing_words(missing: Sequence[Missing]) -> str:
+def format_missing(missing: Sequence[Missing]) -> str:
     """The sentence of a caption that names what is not drawn, panel by panel, each command once."""
     if not missing:
         return ""
@@ -247,7 +247,7 @@ def missing_words(missing: Sequence[Missing]) -> str:
     return "Not drawn: " + "; ".join(parts) + "."
 
 
-def cut_words(figure) -> str:
+def format_cut(figure) -> str:
     """A sentence for the caption where an interval runs off its axis; call it when the limits are set."""
     for axes in figure.axes:
         low, high = axes.get_ylim()

@@ -8,24 +8,31 @@ from figures.analysis import measures
 from figures.analysis.sweeps import PERTURBED, Variation, perturbed_studies, variations
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
-from figures.plots.contrasts import draw_contrasts, h_contrast, h_words, plot_intervals, unpaired, variation_seeds_words
+from figures.plots.contrasts import (
+    draw_contrasts,
+    format_high_sparsity_accuracy,
+    format_sweep_seeds,
+    h_contrast,
+    plot_intervals,
+    unpaired,
+)
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
     NothingToDraw,
-    Sheet,
     arms_there,
-    cut_words,
     dataset_name,
+    dodge,
     fit_height,
+    format_cut,
+    format_missing,
+    format_seeds,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
     not_run,
     panel_name,
-    seeds_words,
-    shifts,
 )
 from figures.results.network import Records, StudyResults, train_command
 
@@ -76,7 +83,7 @@ def figure_6(records: Records) -> Drawing:
         *sheet.captions,
         "Cost: accuracy without the perturbation less accuracy with it, paired by seed; H: mean accuracy over the"
         " levels of density <= .03.",
-        cut_words(sheet.figure),
+        format_cut(sheet.figure),
         "The flip is written into the values that IMP rewinds to as well.",
         "Dashed upright line: between the levels before and after it." if kept else "",
         EPOCHS,
@@ -84,7 +91,7 @@ def figure_6(records: Records) -> Drawing:
         if any(CONTROL in there for _, there in kept)
         else "",
         "Ours: the layout and all settings.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
@@ -147,7 +154,7 @@ def _absent_variations(records: Records, varied: Sequence[tuple]) -> list[Missin
     ]
 
 
-def _study_row(sheet: Sheet, axes, results: StudyResults, there) -> tuple[dict, list[Missing]]:
+def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tuple[dict, list[Missing]]:
     """Accuracy over density at the left, the cost of the perturbation at the right."""
     config = results.arms["imp-perturbed"].config
     where = Perturbed(*(config.get(f"perturb_{name}") for name in ("rate", "level", "scope")), results)
@@ -155,7 +162,7 @@ def _study_row(sheet: Sheet, axes, results: StudyResults, there) -> tuple[dict, 
     _mark_start(axes, where)
     study = results.study
     name = f"{dataset_name(study.dataset)}, {study.model}" if study.varied else panel_name(study)
-    sheet.letter(axes[0], name, f"{seeds_words(results, there)}; {_words(where)}.", 52)
+    sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}; {_words(where)}.", 52)
     costs = {rule: arms for rule, arms in _DROPS.items() if rule in _shown(results)}
     missing = [item for rule in _DROPS if rule not in costs for item in unpaired(results, tuple(_DROPS[rule]), PANEL)]
     if costs:
@@ -164,9 +171,16 @@ def _study_row(sheet: Sheet, axes, results: StudyResults, there) -> tuple[dict, 
         plotted["costs"] = dict(zip(costs, curves.values(), strict=True))
         axes[1].set_ylabel("accuracy lost")
         _show_no_loss(axes[1])
-        in_h = ", ".join(f"{style.arm_style(rule).label}{h_words(results, arms)}" for rule, arms in costs.items())
-        excess = f", IMP's less LRR's{h_words(results, _EXCESS)}" if measures.shared_seeds(results, ARMS) else ""
-        sheet.letter(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", 52)
+        in_h = ", ".join(
+            f"{style.arm_style(rule).label}{format_high_sparsity_accuracy(results, arms)}"
+            for rule, arms in costs.items()
+        )
+        excess = (
+            f", IMP's less LRR's{format_high_sparsity_accuracy(results, _EXCESS)}"
+            if measures.shared_seeds(results, ARMS)
+            else ""
+        )
+        sheet.add_panel_label(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", 52)
     else:
         axes[1].set_axis_off()
     return plotted, missing
@@ -189,7 +203,7 @@ def _described(where: Perturbed) -> dict:
     return {"share": where.share, "level": where.level, "scope": where.scope, "study": where.results.study.study}
 
 
-def _variation_row(sheet: Sheet, axes, variation: Variation, found: Sequence[Perturbed]) -> dict:
+def _variation_row(sheet: FigureBuilder, axes, variation: Variation, found: Sequence[Perturbed]) -> dict:
     """Cost of H over the share at the usual level; at the right the other levels and scopes at one share."""
     usual = Counter(where.place for where in found).most_common(1)[0][0]
     over_share = [where for where in found if where.place == usual]
@@ -199,12 +213,12 @@ def _variation_row(sheet: Sheet, axes, variation: Variation, found: Sequence[Per
     by_place.sort(key=lambda where: (where.scope, where.level))
     plotted = {"usual": {"level": usual[0], "scope": usual[1]}}
     name = f"{dataset_name(variation.dataset)}, {variation.studies[0].study.model}"
-    seeds = variation_seeds_words(variation, ARMS)
+    seeds = format_sweep_seeds(variation, ARMS)
     where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
     plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)
     axes[0].set(xlabel="share of the signs that is flipped", xlim=(0, None), ylabel="H lost")
     axes[0].set_xticks([p.share for p in over_share])
-    sheet.letter(axes[0], f"{name}: over the share", f"cost of H over the share, {seeds}; signs {where}.", 52)
+    sheet.add_panel_label(axes[0], f"{name}: over the share", f"cost of H over the share, {seeds}; signs {where}.", 52)
     if not others:
         axes[1].set_axis_off()
         return plotted
@@ -215,14 +229,14 @@ def _variation_row(sheet: Sheet, axes, variation: Variation, found: Sequence[Per
     layers = any(p.scope == "layerwise" for p in by_place)
     words = f"by level{', and drawn within layers' * layers}; a share of {share:g}"
     title = f"{name}: level{' and scope' * layers}, share {share:g}"
-    sheet.letter(axes[1], title, f"cost of H {words}; a level sees what is flipped before it.", 52)
+    sheet.add_panel_label(axes[1], title, f"cost of H {words}; a level sees what is flipped before it.", 52)
     return plotted
 
 
 def _costs(axes, found: Sequence[Perturbed], x: Sequence[float], step: float, lines: bool = True) -> dict:
     """The cost of H of each rule at `x`; perturbations without a pair of a rule are not among that rule's."""
     plotted = {}
-    for shift, (rule, arms) in zip(shifts(2, step), _DROPS.items(), strict=True):
+    for shift, (rule, arms) in zip(dodge(2, step), _DROPS.items(), strict=True):
         pairs = [(p, place, h_contrast(p.results, arms)) for p, place in zip(found, x, strict=True)]
         pairs = [pair for pair in pairs if pair[2]]
         curve = {key: [getattr(cost, key) for _, _, cost in pairs] for key in ("mean", "low", "high", "n")}

@@ -6,18 +6,18 @@ from figures.analysis.measures import curve
 from figures.plots import style
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
-    Sheet,
     arms_there,
     density_axis,
+    format_missing,
+    format_seeds,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
     not_run,
     panel_name,
     plot_curve,
-    seeds_words,
 )
 from figures.plots.style import ArmStyle
 from figures.results.network import Records
@@ -70,12 +70,12 @@ def figure_8(records: Records) -> Drawing:
         f"Unfilled, dashed: medians published by others ({SOURCE}; released data), no intervals; dotted: their dense"
         " network. They are neither ours nor the paper's.",
         "Ours, where there are any: filled, means over seeds with Student-t 95 % intervals.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, {"status": status, "source": SOURCE, **plotted}, caption, tuple(missing))
 
 
-def _panel(sheet: Sheet, axes, published: Published, records: Records) -> tuple[dict, list[Missing]]:
+def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -> tuple[dict, list[Missing]]:
     """The published medians of one network and data set, and ours on top."""
     theirs = {
         "dense": published.dense / 100,
@@ -91,7 +91,7 @@ def _panel(sheet: Sheet, axes, published: Published, records: Records) -> tuple[
     density_axis(axes, [*DENSITIES, *densities])
     axes.set_ylabel("test accuracy")
     axes.grid(axis="y")
-    sheet.letter(axes, published.title, f"{published.title}: {words or 'published medians alone'}.", 44)
+    sheet.add_panel_label(axes, published.title, f"{published.title}: {words or 'published medians alone'}.", 44)
     return {"density": list(DENSITIES), "theirs": theirs, "ours": ours}, missing
 
 
@@ -104,5 +104,5 @@ def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list
     curves = {arm: curve(results, arm) for arm in there}
     for arm, found in curves.items():
         plot_curve(axes, arm, found)
-    words = f"ours on {panel_name(results.study)}: {seeds_words(results, there)}" if there else ""
+    words = f"ours on {panel_name(results.study)}: {format_seeds(results, there)}" if there else ""
     return curves, words, missing, [density for found in curves.values() for density in found["density"]]

@@ -8,15 +8,15 @@ from figures.analysis.statistics import Interval, t_interval
 from figures.plots import style
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
     NothingToDraw,
-    Sheet,
+    format_missing,
+    format_seeds,
     join_caption,
-    missing_words,
     new_sheet,
     not_run,
     panel_name,
-    seeds_words,
 )
 from figures.results.network import Records, StudyResults, train_command
 
@@ -63,7 +63,7 @@ def figure_12(records: Records) -> Drawing:
         f" dots: shares of fewer than {FEW} weights, on average over seeds.",
         "Layers from the input (top) to the output.",
         "LRR's weights have seen more epochs than IMP's at the same level. Ours: the layout and all settings.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
@@ -126,7 +126,7 @@ def _intervals(grids: Sequence) -> list[list[Interval]]:
     return [[_NOTHING if None in values else t_interval(values) for values in row] for row in cells]
 
 
-def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
+def _row(sheet: FigureBuilder, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
     """IMP, LRR (one scale for both) and LRR - IMP (a scale about 0) as maps of layers and levels.
 
     Returns the letter of LRR - IMP, and where its scale ends.
@@ -136,7 +136,7 @@ def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -
     name, roman = panel_name(results.study), READINGS[reading].split(",")[0]
     titles = {"imp": f"{name}: IMP, reading {roman}", "lrr": "LRR", "lrr - imp": "LRR - IMP"}
     described = {
-        "imp": f"IMP, reading {READINGS[reading]}; {seeds_words(results, ARMS)}.",
+        "imp": f"IMP, reading {READINGS[reading]}; {format_seeds(results, ARMS)}.",
         "lrr": f"LRR, reading {roman}, on IMP's scale: both from 0 to {most:.3g}.",
         "lrr - imp": f"LRR - IMP, reading {roman}, on a scale about 0: to {gap:.3g} either way.",
     }
@@ -144,7 +144,7 @@ def _row(sheet: Sheet, axes, results: StudyResults, reading: str, found: dict) -
         scale = {"cmap": "PuOr", "vmin": -gap, "vmax": gap} if key == "lrr - imp" else _SHARES | {"vmax": most}
         mesh = _map(axis, found, found[key], scale)
         _mark_few(axis, found[key], [found["survivors"][arm] for arm in (ARMS if key == "lrr - imp" else (key,))])
-        letter = sheet.letter(axis, title, described[key], 34)
+        letter = sheet.add_panel_label(axis, title, described[key], 34)
         if key != "imp":
             axis.set_yticklabels([])
             bar = sheet.figure.colorbar(mesh, ax=axis, fraction=0.07, pad=0.03)

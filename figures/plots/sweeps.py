@@ -9,26 +9,26 @@ from dataclasses import dataclass
 
 from figures.analysis import sweeps
 from figures.analysis.statistics import Interval
-from figures.analysis.sweeps import ARMS, CHANCE, Value, Variation, value_words, variations, vary_command
+from figures.analysis.sweeps import ARMS, CHANCE, Value, Variation, format_value, variations, vary_command
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS
-from figures.plots.captions import block_words, heading
-from figures.plots.contrasts import points_words
+from figures.plots.captions import format_sweep, heading
+from figures.plots.contrasts import format_points
 from figures.plots.panels import (
     Drawing,
+    FigureBuilder,
     Missing,
     NothingToDraw,
-    Sheet,
-    cut_words,
     density_axis,
+    dodge,
+    error_bar_lengths,
     fit_height,
+    format_cut,
+    format_missing,
     join_caption,
     legend_below,
-    missing_words,
     new_sheet,
     plot_curve,
-    shifts,
-    spread,
 )
 from figures.results.network import Records
 
@@ -98,11 +98,11 @@ def draw(records: Records, plan: Plan) -> Drawing:
         " bars: Student-t 95 % intervals, of the lead H(LRR) - H(IMP) paired by seed and not adjusted for the number of"
         " values; dots: the lead of each seed.",
         "Axes: accuracies, H and leads are fractions; .01 of them is 1 accuracy point.",
-        cut_words(sheet.figure),
+        format_cut(sheet.figure),
         plan.remarks,
         EPOCHS,
         "Layout, intervals and all settings are ours.",
-        missing_words(missing),
+        format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
@@ -113,31 +113,31 @@ def _absent(variation: Variation, plan: Plan) -> list[Missing]:
     for value in sweeps.values_of(variation):
         for arm in ARMS:
             if not value.complete[arm] and not value.diverged[arm]:
-                what = f"{style.arm_style(arm).label} at {value_words(value.x)}"
-                why = f"{arm} has no complete seed at {value_words(value.x)}"
+                what = f"{style.arm_style(arm).label} at {format_value(value.x)}"
+                why = f"{arm} has no complete seed at {format_value(value.x)}"
                 lost.append(Missing(panel, why, variation.command, what))
     if not variation.has_base:
         lost.append(Missing(panel, "the common settings have not been run", variation.command, "the common settings"))
     return lost
 
 
-def _block(sheet: Sheet, part, variation: Variation, plan: Plan, values: Sequence[Value]) -> list:
+def _block(sheet: FigureBuilder, part, variation: Variation, plan: Plan, values: Sequence[Value]) -> list:
     """The panels of one preset and data set: a column a value, H and lead below them. Returns the axes of curves."""
     part.suptitle(heading(variation), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     grid = part.add_gridspec(3, len(values), height_ratios=[1.3, 1.1, 1.3])
     first = part.add_subplot(grid[0, 0])
     panels = [first, *(part.add_subplot(grid[0, k], sharey=first) for k in range(1, len(values)))]
     below = [part.add_subplot(grid[row, :]) for row in (1, 2)]
-    letter = sheet.letter(first, _words(variation, values[0]), characters=_characters(values))
+    letter = sheet.add_panel_label(first, _words(variation, values[0]), characters=_characters(values))
     for axes, value in zip(panels[1:], values[1:], strict=True):
         axes.set_title(textwrap.fill(_words(variation, value), _characters(values)), loc="left")
     _curves(panels, values)
     _heights(below[0], values)
     _leads(below[1], values)
     below[1].set_xlabel(plan.values)
-    sheet.letter(below[0], "accuracy at high sparsity")
-    last = sheet.letter(below[1], "lead of LRR over IMP")
-    sheet.captions.append(f"({letter}-{last}) {block_words(variation, values, plan.sizes)}")
+    sheet.add_panel_label(below[0], "accuracy at high sparsity")
+    last = sheet.add_panel_label(below[1], "lead of LRR over IMP")
+    sheet.captions.append(f"({letter}-{last}) {format_sweep(variation, values, plan.sizes)}")
     if plan.growth:
         sheet.captions.append(_growth(values))
     return panels
@@ -148,10 +148,10 @@ def _growth(values: Sequence[Value]) -> str:
     found = sweeps.growth(values)
     if len(values) < 2 or not found["n"]:
         return ""
-    ends = f"the lead at {value_words(values[-1].x)} less that at {value_words(values[0].x)}"
-    blind = [value_words(value.x) for value in (values[0], values[-1]) if value.nothing_left]
+    ends = f"the lead at {format_value(values[-1].x)} less that at {format_value(values[0].x)}"
+    blind = [format_value(value.x) for value in (values[0], values[-1]) if value.nothing_left]
     doubt = f"; at {' and '.join(blind)} there is none to see" if blind else ""
-    grown = points_words(Interval(*(found[key] for key in ("mean", "low", "high", "n"))))
+    grown = format_points(Interval(*(found[key] for key in ("mean", "low", "high", "n"))))
     return f"Growth: {ends} is {grown}, paired by seed, n = {found['n']}{doubt}."
 
 
@@ -161,13 +161,13 @@ def _characters(values: Sequence[Value]) -> int:
 
 
 def _title(value: Value, values: Sequence[Value]) -> str:
-    return textwrap.fill(value_words(value.x), _characters(values))
+    return textwrap.fill(format_value(value.x), _characters(values))
 
 
 def _words(variation: Variation, value: Value) -> str:
     """What a panel shows: the value, and what it is a value of where it is a bare number."""
     bare = isinstance(value.x, (int, float))
-    return f"{variation.name.replace('-', ' ')} " * bare + value_words(value.x)
+    return f"{variation.name.replace('-', ' ')} " * bare + format_value(value.x)
 
 
 def _curves(panels: Sequence, values: Sequence[Value]) -> None:
@@ -175,7 +175,7 @@ def _curves(panels: Sequence, values: Sequence[Value]) -> None:
     every = [curve for value in values for curve in value.curves.values() if curve["mean"]]
     densities = [density for curve in every for density in curve["density"]] or [1.0, 0.01]
     for k, (axes, value) in enumerate(zip(panels, values, strict=True)):
-        for shift, arm in zip(shifts(len(ARMS)), ARMS, strict=True):
+        for shift, arm in zip(dodge(len(ARMS)), ARMS, strict=True):
             if value.curves[arm]["mean"]:
                 plot_curve(axes, arm, value.curves[arm], shift)
                 axes.containers[-1].lines[0].set_markersize(4.2 if len(values) < 4 else 3.0)
@@ -248,7 +248,7 @@ def _leads(axes, values: Sequence[Value]) -> None:
 
 def _point(axes, x: float, summary: dict, **look) -> None:
     if summary["n"]:
-        bars = spread([summary["mean"]], [summary["low"]], [summary["high"]])
+        bars = error_bar_lengths([summary["mean"]], [summary["low"]], [summary["high"]])
         axes.errorbar([x], [summary["mean"]], yerr=bars, elinewidth=0.9, markersize=4.6, **look)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from figures.results.fields import SECONDS, TABLE, TEXT, Check, ResultError, must, or_null, parse_json, take
+from figures.results.fields import SECONDS, TABLE, TEXT, Check, ResultError, or_null, parse_json, require, validate
 from figures.results.folders import FILE, kind
 
 KINDS = ("figure", "claims", "comparison")
@@ -93,19 +93,19 @@ def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
     ------
     ResultError : which field is not.
     """
-    take(found, {"kind": _KIND}, file)
+    validate(found, {"kind": _KIND}, file)
     present = {name: check for name, check in _MAY_HAVE.items() if name in found}
-    take(found, present, file)
+    validate(found, present, file)
     for name, parts in (("inputs", _SOURCE), ("missing", _MISSING)):
         for place, item in enumerate(found.get(name, [])):
-            take(item, parts, file, f"{name}.{place}")
+            validate(item, parts, file, f"{name}.{place}")
     for name, result in found.get("theory", {}).items():
-        take(result, _THEORY, file, f"theory.{name}")
+        validate(result, _THEORY, file, f"theory.{name}")
     for name, study in found.get("studies", {}).items():
-        for arm, run in take(study, _STUDY, file, f"studies.{name}")["arms"].items():
-            take(run, _RUN, file, f"studies.{name}.arms.{arm}")
+        for arm, run in validate(study, _STUDY, file, f"studies.{name}")["arms"].items():
+            validate(run, _RUN, file, f"studies.{name}.arms.{arm}")
     for name, digest in found.get("outputs", {}).items():
-        must(TEXT.test(digest), file, f"outputs.{name}", digest, "a SHA-256")
+        require(TEXT.test(digest), file, f"outputs.{name}", digest, "a SHA-256")
     if "against" in found:
         check_sidecar({"kind": "figure", **found["against"]}, f"{file}, against")
     return dict(found)

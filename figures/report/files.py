@@ -9,7 +9,7 @@ from figures.claims.tables import verdicts_of
 from figures.claims.verdicts import ClaimVerdict
 from figures.provenance.sidecars import UnknownPicture, read_sidecar, standing_figure
 from figures.report.page import Content, Picture, report_html
-from figures.results.fields import TABLE, Check, ResultError, parse_json, take
+from figures.results.fields import TABLE, Check, ResultError, parse_json, validate
 
 REPORT = "report.html"
 _NAMES = Check(lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names")
@@ -68,10 +68,10 @@ def _picture(figure_id: str, out_dir: Path, outcome: Any) -> Picture:
 
 def _read_table(path: Path) -> Mapping:
     document = parse_json(path.read_bytes(), path.name)
-    found = take(document, {"settings": _NAMES, "presets": TABLE}, path.name)
+    found = validate(document, {"settings": _NAMES, "presets": TABLE}, path.name)
     for preset, entries in found["presets"].items():
-        take(found["presets"], {preset: TABLE}, path.name, "presets")
-        take(entries, dict.fromkeys(entries, TABLE), path.name, f"presets.{preset}")
+        validate(found["presets"], {preset: TABLE}, path.name, "presets")
+        validate(entries, dict.fromkeys(entries, TABLE), path.name, f"presets.{preset}")
     return document
 
 

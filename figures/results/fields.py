@@ -102,7 +102,7 @@ SEEDS = Check(
 )
 
 
-def take(data: Any, checks: Mapping[str, Check], file: str, within: str = "") -> dict:
+def validate(data: Any, checks: Mapping[str, Check], file: str, within: str = "") -> dict:
     """The named fields of `data`, each one checked; more fields than those are ignored."""
     if not isinstance(data, dict):
         raise ResultError(file, within or "the file", data, "an object")
@@ -115,7 +115,7 @@ def take(data: Any, checks: Mapping[str, Check], file: str, within: str = "") ->
     return {name: data[name] for name in checks}
 
 
-def must(holds: bool, file: str, name: str, got: Any, expected: str, do: str = "") -> None:
+def require(holds: bool, file: str, name: str, got: Any, expected: str, do: str = "") -> None:
     """Raise `ResultError` unless two fields agree."""
     if not holds:
         raise ResultError(file, name, got, expected, do)
@@ -129,7 +129,7 @@ def parse_json(text: bytes, file: str) -> dict:
 
     def once(pairs):
         keys = [key for key, _ in pairs]
-        must(len(set(keys)) == len(keys), file, "an object", keys, "without a repeated key")
+        require(len(set(keys)) == len(keys), file, "an object", keys, "without a repeated key")
         return dict(pairs)
 
     try:
@@ -148,10 +148,10 @@ def check_seal(data: dict, file: str) -> None:
     """
     rest = {name: value for name, value in data.items() if name != "seal"}
     seal = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-    must(data.get("seal", seal) == seal, file, "seal", data.get("seal"), f"{seal[:12]}..., that of its content")
+    require(data.get("seal", seal) == seal, file, "seal", data.get("seal"), f"{seal[:12]}..., that of its content")
 
 
 def take_object(data: Any, file: str) -> dict:
     """`data` itself when it is an object."""
-    must(isinstance(data, dict), file, "the file", data, "an object")
+    require(isinstance(data, dict), file, "the file", data, "an object")
     return data

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from figures.results.fields import ClosedFolder, NoFolder, ResultError, must, parse_json
+from figures.results.fields import ClosedFolder, NoFolder, ResultError, parse_json, require
 from figures.results.folders import FILE, FOLDER, OTHER, kind, names_in
 from figures.results.names import experiment_of, level_of, must_be, seed_of
 from figures.results.network import (
@@ -122,15 +122,15 @@ def _is_there(path: Path, root: Path) -> bool:
     found, name = kind(path), _relative(path, root)
     expected = must_be(*Path(name).parts)
     do = f"move {name} away and run the command that made it again"
-    must(found in (None, expected), name, "what is there", _WORDS.get(found), _WORDS.get(expected, ""), do)
+    require(found in (None, expected), name, "what is there", _WORDS.get(found), _WORDS.get(expected, ""), do)
     return found is not None
 
 
 def _read(path: Path, root: Path) -> tuple[bytes, Source]:
     name = _relative(path, root)
-    must(_is_there(path, root), name, "the file", "nothing", "a regular file")
+    require(_is_there(path, root), name, "the file", "nothing", "a regular file")
     size = path.stat().st_size
-    must(size <= LARGEST_FILE, name, "the file", f"{size} bytes", f"at most {LARGEST_FILE} bytes")
+    require(size <= LARGEST_FILE, name, "the file", f"{size} bytes", f"at most {LARGEST_FILE} bytes")
     content = path.read_bytes()
     return content, Source(name, hashlib.sha256(content).hexdigest())
 
@@ -168,9 +168,9 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
         npz = path.with_suffix(".npz")
         name = _relative(npz, root)
         arrays_of = f"the arrays of {source.path}"
-        must(_is_there(npz, root), name, "the file", "nothing", arrays_of, f"run {head['command']}")
+        require(_is_there(npz, root), name, "the file", "nothing", arrays_of, f"run {head['command']}")
         content, npz_source = _read(npz, root)
-        must(
+        require(
             npz_source.sha256 == head["arrays"]["sha256"],
             name,
             "sha256",
@@ -189,7 +189,7 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
 def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
     data, source = _read_json(path, root)
     study = parse_study(data, source.path)
-    must(study.study == path.stem, source.path, "study", study.study, f"{path.stem!r}, the file's name")
+    require(study.study == path.stem, source.path, "study", study.study, f"{path.stem!r}, the file's name")
     runs = {arm: _guarded_run(run, root, problems) for arm, run in study.arms.items()}
     there = {arm: run for arm, run in runs.items() if run}
     dense = _guarded_run(study.dense_run, root, problems)
@@ -225,7 +225,7 @@ def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
     if not _is_there(folder / "config.json", root):
         levels = (path / "level.json" for _, seed in _numbered(folder, seed_of) for _, path in _levels_of(seed, root))
         lost = any(_is_there(path, root) for path in levels)
-        must(not lost, _relative(folder / "config.json", root), "the file", "nothing", "there", _AGAIN)
+        require(not lost, _relative(folder / "config.json", root), "the file", "nothing", "there", _AGAIN)
         return None
     data, source = _read_json(folder / "config.json", root)
     head = parse_run(data, source.path, folder.name)

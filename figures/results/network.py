@@ -29,9 +29,9 @@ from figures.results.fields import (
     Check,
     check_seal,
     exactly,
-    must,
     or_null,
-    take,
+    require,
+    validate,
 )
 
 
@@ -250,11 +250,11 @@ _SIGNS_LAYER = {
 
 def parse_study(data: dict, file: str) -> Study:
     """A study file's record; run names are checked because they become paths."""
-    found = take(data, _STUDY, file)
+    found = validate(data, _STUDY, file)
     for arm, run in found["arms"].items():
-        take({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
+        validate({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
     place = {"varied": None, "base": found["preset"], "changed": {}, "common": {}}
-    place = take({name: data.get(name, absent) for name, absent in place.items()}, _PLACE, file)
+    place = validate({name: data.get(name, absent) for name, absent in place.items()}, _PLACE, file)
     return Study(
         **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
         seeds=tuple(sorted(found["seeds"])),
@@ -264,24 +264,24 @@ def parse_study(data: dict, file: str) -> Study:
 
 def parse_run(data: dict, file: str, run: str) -> Mapping:
     """A run's config.json: its checked head fields."""
-    found = take(data, _RUN, file)
-    must(found["run"] == run, file, "run", found["run"], f"{run!r}, the folder's name")
+    found = validate(data, _RUN, file)
+    require(found["run"] == run, file, "run", found["run"], f"{run!r}, the folder's name")
     return found
 
 
 def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> LevelRecord:
     """A level.json's record; what the folder's place says must be what the file says."""
     check_seal(data, file)
-    found = take(data, _LEVEL, file)
+    found = validate(data, _LEVEL, file)
     for name, place in (("run", run), ("seed", seed), ("level", level)):
-        must(found[name] == place, file, name, found[name], f"{place!r}, as the folder says")
+        require(found[name] == place, file, name, found[name], f"{place!r}, as the folder says")
     if found["status"] == "diverged":
         empty = dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs"))
         empty |= {"layers": {}, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
         return LevelRecord(level, "diverged", found["reason"], 0.0, **empty)
-    numbers = take(data, _COMPLETE, file)
+    numbers = validate(data, _COMPLETE, file)
     kept, total = numbers.pop("kept"), numbers.pop("total")
-    must(
+    require(
         math.isclose(numbers["density"], kept / total, rel_tol=1e-9),
         file,
         "density",
@@ -296,38 +296,38 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
 
 def seconds_of(data: Mapping, file: str) -> float:
     """The time that a result took; 0 where it does not say."""
-    return take({"seconds": data.get("seconds", 0.0)}, {"seconds": SECONDS}, file)["seconds"]
+    return validate({"seconds": data.get("seconds", 0.0)}, {"seconds": SECONDS}, file)["seconds"]
 
 
 def _masks_taken(listed: Any, file: str, alive: int, epochs: int) -> tuple[MaskTaken, ...]:
     """The masks taken in a level of `alive` survivors; levels without any may leave the field out."""
-    must(isinstance(listed, list), file, "mask_epochs", listed, "a list of epochs with what their masks keep")
-    found = [MaskTaken(**take(entry, _TAKEN, file, f"mask_epochs.{i}")) for i, entry in enumerate(listed)]
+    require(isinstance(listed, list), file, "mask_epochs", listed, "a list of epochs with what their masks keep")
+    found = [MaskTaken(**validate(entry, _TAKEN, file, f"mask_epochs.{i}")) for i, entry in enumerate(listed)]
     for i, mask in enumerate(found):
         where, before = f"mask_epochs.{i}", found[i - 1].epoch if i else 0
-        must(before < mask.epoch <= epochs, file, f"{where}.epoch", mask.epoch, f"above {before}, at most {epochs}")
-        must(mask.kept <= alive, file, f"{where}.kept", mask.kept, f"at most the {alive} survivors")
-        must(mask.shared <= mask.kept, file, f"{where}.shared", mask.shared, f"at most the {mask.kept} kept")
+        require(before < mask.epoch <= epochs, file, f"{where}.epoch", mask.epoch, f"above {before}, at most {epochs}")
+        require(mask.kept <= alive, file, f"{where}.kept", mask.kept, f"at most the {alive} survivors")
+        require(mask.shared <= mask.kept, file, f"{where}.shared", mask.shared, f"at most the {mask.kept} kept")
     return tuple(found)
 
 
 def _check_layers(layers: Mapping, file: str, kept: int, total: int) -> None:
     for name, layer in layers.items():
-        found = take(layer, _LAYER, file, f"layers.{name}")
-        must(found["kept"] <= found["size"], file, f"layers.{name}.kept", found["kept"], f"at most {found['size']}")
-        flips = take(found["flips"], dict.fromkeys(READINGS, or_null(WHOLE)), file, f"layers.{name}.flips")
+        found = validate(layer, _LAYER, file, f"layers.{name}")
+        require(found["kept"] <= found["size"], file, f"layers.{name}.kept", found["kept"], f"at most {found['size']}")
+        flips = validate(found["flips"], dict.fromkeys(READINGS, or_null(WHOLE)), file, f"layers.{name}.flips")
         for reading, count in flips.items():
             where = f"layers.{name}.flips.{reading}"
-            must((count or 0) <= found["kept"], file, where, count, f"at most the {found['kept']} kept")
-    must(sum(v["kept"] for v in layers.values()) == kept, file, "kept", kept, "the sum over the layers")
-    must(sum(v["size"] for v in layers.values()) == total, file, "total", total, "the sum over the layers")
+            require((count or 0) <= found["kept"], file, where, count, f"at most the {found['kept']} kept")
+    require(sum(v["kept"] for v in layers.values()) == kept, file, "kept", kept, "the sum over the layers")
+    require(sum(v["size"] for v in layers.values()) == total, file, "total", total, "the sum over the layers")
 
 
 def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
     """A signs.json's record, its counts checked against the number of survivors and summed over layers."""
     check_seal(data, file)
-    found = take(data, _SIGNS, file)
-    must(
+    found = validate(data, _SIGNS, file)
+    require(
         (found["run"], found["seed"]) == (run, seed),
         file,
         "run, seed",
@@ -335,9 +335,9 @@ def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
         f"{(run, seed)}, as the folder says",
     )
     levels = tuple(found["levels"])
-    must(levels == tuple(range(len(levels))) and levels, file, "levels", list(levels), "0, 1, 2, .. to the last")
+    require(levels == tuple(range(len(levels))) and levels, file, "levels", list(levels), "0, 1, 2, .. to the last")
     layers = {name: _signs_layer(layer, file, f"layers.{name}", len(levels)) for name, layer in found["layers"].items()}
-    must(bool(layers), file, "layers", {}, "one layer at least")
+    require(bool(layers), file, "layers", {}, "one layer at least")
 
     def total(key):
         return tuple(map(sum, zip(*(layer[key] for layer in layers.values()), strict=True)))
@@ -350,11 +350,11 @@ def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
 
 
 def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
-    found = take(layer, _SIGNS_LAYER, file, within)
-    take(found["flips"], dict.fromkeys(READINGS, COUNTS), file, f"{within}.flips")
+    found = validate(layer, _SIGNS_LAYER, file, within)
+    validate(found["flips"], dict.fromkeys(READINGS, COUNTS), file, f"{within}.flips")
     for name, length in (("settles_at", levels + 1), ("settles_before_last", levels), ("switches", levels + 1)):
-        must(len(found[name]) == length, file, f"{within}.{name}", found[name], f"a list of {length} counts")
-        must(
+        require(len(found[name]) == length, file, f"{within}.{name}", found[name], f"a list of {length} counts")
+        require(
             sum(found[name]) == found["survivors"],
             file,
             f"{within}.{name}",
@@ -363,7 +363,7 @@ def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
         )
     for reading in READINGS:
         counts = found["flips"][reading]
-        must(
+        require(
             len(counts) == levels and max(counts) <= found["survivors"],
             file,
             f"{within}.flips.{reading}",

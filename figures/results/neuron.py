@@ -22,9 +22,9 @@ from figures.results.fields import (
     Check,
     ResultError,
     exactly,
-    must,
     or_null,
-    take,
+    require,
+    validate,
 )
 
 RULES = ("imp", "lrr")
@@ -42,29 +42,29 @@ WITNESSES = {"starts": POSITIVE, "learns": WHOLE, "fails": WHOLE, "undecided": W
 def check_dimension(values: Mapping, arrays: Mapping, file: str) -> None:
     """`dimension`: counts with intervals over d for both kinds of start, paired differences, claim 13's effect."""
     head = {"dimensions": INPUTS, "trials": POSITIVE, "compared": INPUTS, "inits": TABLE}
-    found = take(values, head, file, "values")
-    for init in take(found["inits"], dict.fromkeys(INITS, TABLE), file, "values.inits"):
+    found = validate(values, head, file, "values")
+    for init in validate(found["inits"], dict.fromkeys(INITS, TABLE), file, "values.inits"):
         content, within = found["inits"][init], f"values.inits.{init}"
         lists = dict.fromkeys((*RULES, "switches", "lrr - imp"), LIST)
-        for name, rows in take(content, lists, file, within).items():
+        for name, rows in validate(content, lists, file, within).items():
             shape = INTERVAL if name == "lrr - imp" else SUCCESS
             table(rows, len(found["dimensions"]), shape, file, f"{within}.{name}")
-        effect = take(content, {"overparametrisation": TABLE}, file, within)["overparametrisation"]
-        take(effect, INTERVAL, file, f"{within}.overparametrisation")
+        effect = validate(content, {"overparametrisation": TABLE}, file, within)["overparametrisation"]
+        validate(effect, INTERVAL, file, f"{within}.overparametrisation")
 
 
 def check_basins(values: Mapping, arrays: Mapping, file: str) -> None:
     """`basins`: the separatrix, computed witnesses with their counts, success over s_w / s_a and its exact curves."""
     head = {"dimensions": INPUTS, "ratios": RATIOS, "trials": POSITIVE, "witnesses": TABLE, "success": TABLE}
-    found = take(values, head, file, "values")
-    for panel in take(found["witnesses"], {"one": TABLE, "several": TABLE}, file, "values.witnesses"):
-        counts = take(found["witnesses"][panel], WITNESSES, file, f"values.witnesses.{panel}")
+    found = validate(values, head, file, "values")
+    for panel in validate(found["witnesses"], {"one": TABLE, "several": TABLE}, file, "values.witnesses"):
+        counts = validate(found["witnesses"][panel], WITNESSES, file, f"values.witnesses.{panel}")
         shaped(arrays, f"{panel}_start", (counts["starts"], 2), file)
         shaped(arrays, f"{panel}_verdict", (counts["starts"],), file)
-    take(found["witnesses"]["several"], {"d": INPUTS}, file, "values.witnesses.several")
+    validate(found["witnesses"]["several"], {"d": INPUTS}, file, "values.witnesses.several")
     rows = len(found["dimensions"])
-    for rule, lists in take(found["success"], dict.fromkeys(RULES, LIST), file, "values.success").items():
-        must(len(lists) == rows, file, f"values.success.{rule}", len(lists), f"{rows} lists, one a dimension")
+    for rule, lists in validate(found["success"], dict.fromkeys(RULES, LIST), file, "values.success").items():
+        require(len(lists) == rows, file, f"values.success.{rule}", len(lists), f"{rows} lists, one a dimension")
         for cells in lists:
             table(cells, len(found["ratios"]), SUCCESS, file, f"values.success.{rule}")
         shaped(arrays, f"curve_{rule}", (rows, None), file)
@@ -76,47 +76,47 @@ def check_basins(values: Mapping, arrays: Mapping, file: str) -> None:
 def check_finite(values: Mapping, arrays: Mapping, file: str) -> None:
     """`sample-size` and `mask-recovery`: a cell of counts and paired differences for each sample size and noise."""
     head = {"d": POSITIVE, "survivors": INPUTS, "trials": POSITIVE, "ratios": RATIOS, "noises": LEVELS, "cells": LIST}
-    found = take(values, {**head, "population": TABLE}, file, "values")
-    take(found["population"], dict.fromkeys(RULES, FRACTION), file, "values.population")
+    found = validate(values, {**head, "population": TABLE}, file, "values")
+    validate(found["population"], dict.fromkeys(RULES, FRACTION), file, "values.population")
     wanted = {(ratio, noise) for ratio in found["ratios"] for noise in found["noises"]}
     fields = {"ratio": NUMBER, "n": POSITIVE, "noise": NUMBER} | dict.fromkeys(RULES, TABLE)
     differences = dict.fromkeys(("lrr - imp, learns", "lrr - imp, recovered"), TABLE)
     for cell in found["cells"]:
-        got = take(cell, fields | differences, file, "values.cells")
+        got = validate(cell, fields | differences, file, "values.cells")
         for name in differences:
-            take(got[name], INTERVAL, file, f"values.cells.{name}")
+            validate(got[name], INTERVAL, file, f"values.cells.{name}")
         for rule in RULES:
             _counts(got[rule], file, f"values.cells.{rule}")
     got = {(cell["ratio"], cell["noise"]) for cell in found["cells"]}
-    must(got == wanted, file, "values.cells", sorted(got), "one for each ratio and noise")
+    require(got == wanted, file, "values.cells", sorted(got), "one for each ratio and noise")
     if "decides" in values:
-        chosen = take(values["decides"], {"ratio": NUMBER, "noise": NUMBER}, file, "values.decides")
-        must(tuple(chosen.values()) in wanted, file, "values.decides", chosen, "one of the conditions")
+        chosen = validate(values["decides"], {"ratio": NUMBER, "noise": NUMBER}, file, "values.decides")
+        require(tuple(chosen.values()) in wanted, file, "values.decides", chosen, "one of the conditions")
 
 
 def _counts(content: Mapping, file: str, within: str) -> None:
     head = {"trials": POSITIVE, "unsettled": WHOLE, "learns": TABLE, "recovered": TABLE}
-    found = take(content, head, file, within)
+    found = validate(content, head, file, within)
     for name in ("learns", "recovered"):
-        got = take(found[name], {"count": WHOLE, "low": FRACTION, "high": FRACTION}, file, f"{within}.{name}")
-        must(got["count"] <= found["trials"], file, f"{within}.{name}", got["count"], "at most the trials")
+        got = validate(found[name], {"count": WHOLE, "low": FRACTION, "high": FRACTION}, file, f"{within}.{name}")
+        require(got["count"] <= found["trials"], file, f"{within}.{name}", got["count"], "at most the trials")
 
 
 def table(rows: Sequence, number: int, fields: Mapping[str, Check], file: str, within: str) -> None:
     """Check a list of so many objects, each with these fields, and no count of successes above its trials."""
-    must(isinstance(rows, list) and len(rows) == number, file, within, rows, f"a list of {number} objects")
+    require(isinstance(rows, list) and len(rows) == number, file, within, rows, f"a list of {number} objects")
     for row in rows:
-        got = take(row, fields, file, within)
+        got = validate(row, fields, file, within)
         if "successes" in got:
-            must(got["successes"] <= got["trials"], file, within, got["successes"], "at most the trials")
+            require(got["successes"] <= got["trials"], file, within, got["successes"], "at most the trials")
 
 
 def shaped(arrays: Mapping, name: str, shape: Sequence[int | None], file: str) -> None:
     """Check that an array is there and of a shape, None standing for any length."""
-    must(name in arrays, file, f"arrays.{name}", "nothing", "an array (the field is missing)")
+    require(name in arrays, file, f"arrays.{name}", "nothing", "an array (the field is missing)")
     got = arrays[name].shape
     fits = len(got) == len(shape) and all(want in (None, have) for have, want in zip(got, shape, strict=True))
-    must(fits, file, f"arrays.{name}", got, f"of shape {tuple('any' if n is None else n for n in shape)}")
+    require(fits, file, f"arrays.{name}", got, f"of shape {tuple('any' if n is None else n for n in shape)}")
 
 
 # --- numerical sweeps: `large-steps`, `hidden-neurons`
@@ -128,59 +128,63 @@ ENDS = ("learned", "stationary", "undecided")
 def check_large_steps(values: Mapping, arrays: Mapping, file: str) -> None:
     """`large-steps`: runs over the step for each angle and in d = 1, runs kept step by step, runs after a push."""
     head = {"step": RATIOS, "learned_below": NUMBER, "starts": LIST, "d1": TABLE, "shown": LIST, "pushed": TABLE}
-    found = take(values, head, file, "values")
+    found = validate(values, head, file, "values")
     number = len(found["step"])
     for start in found["starts"]:
-        take(start, {"angle": NUMBER}, file, "values.starts")
+        validate(start, {"angle": NUMBER}, file, "values.starts")
         _descents(start, number, file, "values.starts")
     _descents(found["d1"], number, file, "values.d1")
-    take(found["d1"], {"largest_c": NUMBER}, file, "values.d1")
+    validate(found["d1"], {"largest_c": NUMBER}, file, "values.d1")
     for i, run in enumerate(found["shown"]):
-        take(run, {"d": POSITIVE, "angle": NUMBER, "step": NUMBER, "steps": WHOLE}, file, "values.shown")
+        validate(run, {"d": POSITIVE, "angle": NUMBER, "step": NUMBER, "steps": WHOLE}, file, "values.shown")
         shaped(arrays, f"shown_{i}_at", (None,), file)
         for part in ("loss", "c"):
             shaped(arrays, f"shown_{i}_{part}", arrays[f"shown_{i}_at"].shape, file)
-    minima = take(found["pushed"], {"push": NUMBER, "left": NUMBER, "minima": LIST}, file, "values.pushed")["minima"]
+    minima = validate(found["pushed"], {"push": NUMBER, "left": NUMBER, "minima": LIST}, file, "values.pushed")[
+        "minima"
+    ]
     for minimum in minima:
-        got = take(minimum, {"balance": NUMBER, "limit": NUMBER, "step": RATIOS, "left": LIST}, file, "values.pushed")
-        must(len(got["left"]) == len(got["step"]), file, "values.pushed.left", got["left"], "one a step")
+        got = validate(
+            minimum, {"balance": NUMBER, "limit": NUMBER, "step": RATIOS, "left": LIST}, file, "values.pushed"
+        )
+        require(len(got["left"]) == len(got["step"]), file, "values.pushed.left", got["left"], "one a step")
         _descents(minimum, len(got["step"]), file, "values.pushed")
 
 
 def _descents(content: Mapping, number: int, file: str, within: str) -> None:
-    for name, column in take(content, DESCENT, file, within).items():
-        must(len(column) == number, file, f"{within}.{name}", column, f"{number} entries, one a step")
+    for name, column in validate(content, DESCENT, file, within).items():
+        require(len(column) == number, file, f"{within}.{name}", column, f"{number} entries, one a step")
         if name in ("least_loss", "c"):
-            must(all(map(or_null(NUMBER).test, column)), file, f"{within}.{name}", column, "numbers or null")
+            require(all(map(or_null(NUMBER).test, column)), file, f"{within}.{name}", column, "numbers or null")
 
 
 def check_hidden(values: Mapping, arrays: Mapping, file: str) -> None:
     """`hidden-neurons`: for each d and k counts by level and status, heuristic, agreement and paired difference."""
     head = {"dimensions": INPUTS, "neurons": INPUTS, "trials": POSITIVE, "prune_rate": NUMBER, "cells": LIST}
-    found = take(values, head | {"criterion": TABLE}, file, "values")
-    take(found["criterion"], {"learned": NUMBER, "stationary": NUMBER}, file, "values.criterion")
+    found = validate(values, head | {"criterion": TABLE}, file, "values")
+    validate(found["criterion"], {"learned": NUMBER, "stationary": NUMBER}, file, "values.criterion")
     wanted = {(d, k) for d in found["dimensions"] for k in found["neurons"]}
     for cell in found["cells"]:
         fields = {"d": POSITIVE, "k": POSITIVE, "survivors": INPUTS, "difference": TABLE} | dict.fromkeys(RULES, TABLE)
-        got = take(cell, fields, file, "values.cells")
+        got = validate(cell, fields, file, "values.cells")
         for rule in RULES:
             _ends(got[rule], len(got["survivors"]), file, f"values.cells.{rule}")
-        lead = take(got["difference"], {"lrr - imp": TABLE}, file, "values.cells.difference")["lrr - imp"]
-        take(lead, INTERVAL, file, "values.cells.difference")
+        lead = validate(got["difference"], {"lrr - imp": TABLE}, file, "values.cells.difference")["lrr - imp"]
+        validate(lead, INTERVAL, file, "values.cells.difference")
         for rule, exact in cell.get("against_exact", {}).items():
-            take(exact, {"exact": FRACTION, "contradictions": WHOLE}, file, f"values.cells.against_exact.{rule}")
+            validate(exact, {"exact": FRACTION, "contradictions": WHOLE}, file, f"values.cells.against_exact.{rule}")
     got = {(cell["d"], cell["k"]) for cell in found["cells"]}
-    must(got == wanted, file, "values.cells", sorted(got), "one for each d and k")
+    require(got == wanted, file, "values.cells", sorted(got), "one for each d and k")
 
 
 def _ends(content: Mapping, levels: int, file: str, within: str) -> None:
     counts = {"successes": WHOLE, "trials": POSITIVE, "as_predicted": WHOLE, "learned_against": WHOLE}
     shares = dict.fromkeys(("low", "high", "heuristic"), FRACTION)
-    found = take(content, counts | shares | dict.fromkeys(ENDS, COUNTS), file, within)
+    found = validate(content, counts | shares | dict.fromkeys(ENDS, COUNTS), file, within)
     sums = [sum(level) for level in zip(*(found[name] for name in ENDS), strict=False)]
-    must(sums == [found["trials"]] * levels, file, within, sums, f"{levels} levels of {found['trials']} trials")
+    require(sums == [found["trials"]] * levels, file, within, sums, f"{levels} levels of {found['trials']} trials")
     last = found["learned"][-1]
-    must(found["successes"] == last, file, f"{within}.successes", found["successes"], f"{last}, the last level's")
+    require(found["successes"] == last, file, f"{within}.successes", found["successes"], f"{last}, the last level's")
 
 
 LARGEST_ARRAYS = 512 * 2**20
@@ -202,12 +206,12 @@ _INTERVAL = {"value": SIGNED_FRACTION, "low": SIGNED_FRACTION, "high": SIGNED_FR
 
 def parse_theory(data: dict, file: str) -> dict:
     """The checked head of a theory JSON file; its values are checked by `check_values`."""
-    found = take(data, _HEAD, file)
+    found = validate(data, _HEAD, file)
     _finite(found["values"], file, "values")
     if found["arrays"] is not None:
         stem = file.rsplit("/", 1)[-1].removesuffix(".json")
         head = {"file": exactly(stem + ".npz"), "sha256": TEXT, "names": TABLE}
-        take(found["arrays"], head, file, "arrays")
+        validate(found["arrays"], head, file, "arrays")
     return found
 
 
@@ -219,7 +223,7 @@ def _finite(value, file, within):
         for inner in value:
             _finite(inner, file, within)
     elif isinstance(value, float):
-        must(math.isfinite(value), file, within, value, "a finite number")
+        require(math.isfinite(value), file, within, value, "a finite number")
 
 
 def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
@@ -229,7 +233,7 @@ def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(item.file_size for item in archive.infolist())
-        must(size <= LARGEST_ARRAYS, file, "the arrays", f"{size} bytes", f"at most {LARGEST_ARRAYS} bytes")
+        require(size <= LARGEST_ARRAYS, file, "the arrays", f"{size} bytes", f"at most {LARGEST_ARRAYS} bytes")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except ResultError:
@@ -238,10 +242,12 @@ def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
         said = re.sub(r" <[^<>]* object at 0x[0-9a-fA-F]+>", "", str(error))[:60]
         raise ResultError(file, "the file", said, "an npz file without pickled objects") from None
     for name, shape in names.items():
-        must(name in arrays, file, name, "nothing", "an array named in the JSON file")
+        require(name in arrays, file, name, "nothing", "an array named in the JSON file")
         array = arrays[name]
-        must(list(array.shape) == list(shape), file, name, list(array.shape), f"of shape {shape}")
-        must(array.dtype.kind in "biuf" and bool(np.isfinite(array).all()), file, name, array.dtype, "finite numbers")
+        require(list(array.shape) == list(shape), file, name, list(array.shape), f"of shape {shape}")
+        require(
+            array.dtype.kind in "biuf" and bool(np.isfinite(array).all()), file, name, array.dtype, "finite numbers"
+        )
     return arrays
 
 
@@ -254,8 +260,10 @@ def check_values(experiment: str, values: Mapping, arrays: Mapping, file: str) -
 
 def _shapes(arrays, wanted, file):
     for name, dimensions in wanted.items():
-        must(name in arrays, file, f"arrays.{name}", "nothing", "an array (the field is missing)")
-        must(arrays[name].ndim == dimensions, file, f"arrays.{name}", arrays[name].shape, f"{dimensions}-dimensional")
+        require(name in arrays, file, f"arrays.{name}", "nothing", "an array (the field is missing)")
+        require(
+            arrays[name].ndim == dimensions, file, f"arrays.{name}", arrays[name].shape, f"{dimensions}-dimensional"
+        )
 
 
 def _quadrants(values, arrays, file):
@@ -274,27 +282,29 @@ def _quadrants(values, arrays, file):
     _shapes(arrays, shapes, file)
     grid = (len(arrays["grid_w"]), len(arrays["grid_a"]))
     for name in ("field_a", "field_w", "verdict"):
-        must(arrays[name].shape == grid, file, f"arrays.{name}", arrays[name].shape, f"of shape {grid}")
-    for name, counts in take(values, {"quadrants": TABLE}, file, "values")["quadrants"].items():
+        require(arrays[name].shape == grid, file, f"arrays.{name}", arrays[name].shape, f"of shape {grid}")
+    for name, counts in validate(values, {"quadrants": TABLE}, file, "values")["quadrants"].items():
         within = f"values.quadrants.{name}"
-        found = take(counts, {"starts": POSITIVE, "learns": WHOLE}, file, within)
-        must(found["learns"] <= found["starts"], file, f"{within}.learns", found["learns"], "at most the starts")
+        found = validate(counts, {"starts": POSITIVE, "learns": WHOLE}, file, within)
+        require(found["learns"] <= found["starts"], file, f"{within}.learns", found["learns"], "at most the starts")
 
 
 def _stories(values, arrays, file):
     for phase in PHASES:
         _shapes(arrays, {f"{phase}_times": 1, f"{phase}_a": 1, f"{phase}_w": 2, f"{phase}_loss": 1}, file)
     phases = dict.fromkeys(PHASES, TEXT)
-    found = take(values, {"verdict": TABLE, "limit": TABLE, "start": TABLE}, file, "values")
-    take(found["verdict"], phases, file, "values.verdict")
+    found = validate(values, {"verdict": TABLE, "limit": TABLE, "start": TABLE}, file, "values")
+    validate(found["verdict"], phases, file, "values.verdict")
     point = Check(lambda v: isinstance(v, list) and len(v) == 2 and all(map(NUMBER.test, v)), "two numbers")
     for where in ("start", "limit"):
-        for phase, value in take(found[where], dict.fromkeys(PHASES, TABLE), file, f"values.{where}").items():
-            take(value, {"a": NUMBER, "w": point}, file, f"values.{where}.{phase}")
+        for phase, value in validate(found[where], dict.fromkeys(PHASES, TABLE), file, f"values.{where}").items():
+            validate(value, {"a": NUMBER, "w": point}, file, f"values.{where}.{phase}")
 
 
 def _pruning_iterations(values, arrays, file):
-    found = take(values, {"d": POSITIVE, "survivors": _COUNT_LIST, "trials": POSITIVE, "rules": TABLE}, file, "values")
+    found = validate(
+        values, {"d": POSITIVE, "survivors": _COUNT_LIST, "trials": POSITIVE, "rules": TABLE}, file, "values"
+    )
     levels = len(found["survivors"])
     lists = {
         "successes": _COUNT_LIST,
@@ -303,28 +313,33 @@ def _pruning_iterations(values, arrays, file):
         "exact": FRACTIONS,
         "mask_recovered": _COUNT_LIST,
     }
-    for rule in take(found["rules"], {"imp": TABLE, "lrr": TABLE}, file, "values.rules"):
+    for rule in validate(found["rules"], {"imp": TABLE, "lrr": TABLE}, file, "values.rules"):
         within = f"values.rules.{rule}"
-        for name, numbers in take(found["rules"][rule], lists, file, within).items():
-            must(len(numbers) == levels, file, f"{within}.{name}", numbers, f"{levels} numbers, one a level")
+        for name, numbers in validate(found["rules"][rule], lists, file, within).items():
+            require(len(numbers) == levels, file, f"{within}.{name}", numbers, f"{levels} numbers, one a level")
         for name in ("successes", "mask_recovered"):
             most = max(found["rules"][rule][name])
-            must(most <= found["trials"], file, f"{within}.{name}", most, f"at most the {found['trials']} trials")
+            require(most <= found["trials"], file, f"{within}.{name}", most, f"at most the {found['trials']} trials")
 
 
 def _factorial(values, arrays, file):
-    found = take(values, {"d": POSITIVE, "trials": POSITIVE, "inits": TABLE}, file, "values")
+    found = validate(values, {"d": POSITIVE, "trials": POSITIVE, "inits": TABLE}, file, "values")
     cell = {"successes": WHOLE, "trials": POSITIVE, "low": FRACTION, "high": FRACTION, "exact": FRACTION}
-    for init, content in take(found["inits"], {"balanced": TABLE, "normal": TABLE}, file, "values.inits").items():
+    for init, content in validate(found["inits"], {"balanced": TABLE, "normal": TABLE}, file, "values.inits").items():
         within = f"values.inits.{init}"
         for rule in ("imp", "sign", "magnitude", "lrr"):
-            got = take(take(content, {rule: TABLE}, file, within)[rule], cell, file, f"{within}.{rule}")
-            must(got["successes"] <= got["trials"], file, f"{within}.{rule}", got["successes"], "at most the trials")
-        extra = take(content, {"effects": TABLE, "difference": TABLE}, file, within)
+            got = validate(validate(content, {rule: TABLE}, file, within)[rule], cell, file, f"{within}.{rule}")
+            require(got["successes"] <= got["trials"], file, f"{within}.{rule}", got["successes"], "at most the trials")
+        extra = validate(content, {"effects": TABLE, "difference": TABLE}, file, within)
         for name in EFFECTS:
-            take(take(extra["effects"], {name: TABLE}, file, within)[name], _INTERVAL, file, f"{within}.effects.{name}")
-        difference = take(extra["difference"], {"lrr - imp": TABLE}, file, f"{within}.difference")
-        take(difference["lrr - imp"], _INTERVAL, file, f"{within}.difference")
+            validate(
+                validate(extra["effects"], {name: TABLE}, file, within)[name],
+                _INTERVAL,
+                file,
+                f"{within}.effects.{name}",
+            )
+        difference = validate(extra["difference"], {"lrr - imp": TABLE}, file, f"{within}.difference")
+        validate(difference["lrr - imp"], _INTERVAL, file, f"{within}.difference")
 
 
 def _theorem_check(values, arrays, file):
@@ -336,11 +351,11 @@ def _theorem_check(values, arrays, file):
         "symbolic": TRUTH,
         "statement": TEXT,
     }
-    claims = take(values, {"claims": TABLE}, file, "values")["claims"]
+    claims = validate(values, {"claims": TABLE}, file, "values")["claims"]
     for claim in ("1", "2"):
         within = f"values.claims.{claim}"
-        found = take(take(claims, {claim: TABLE}, file, "values.claims")[claim], wanted, file, within)
-        must(
+        found = validate(validate(claims, {claim: TABLE}, file, "values.claims")[claim], wanted, file, within)
+        require(
             found["contradictions"] <= found["starts"],
             file,
             f"{within}.contradictions",

@@ -11,7 +11,7 @@ import torch
 from empirics.config import RunConfig
 from empirics.data import datasets
 from empirics.runs import levels
-from empirics.runs.context import Lab
+from empirics.runs.context import RunSetup
 from empirics.storage import checkpoints
 from empirics.studies import presets
 
@@ -43,9 +43,9 @@ def cost(data: datasets.Dataset, config: RunConfig, every: int) -> tuple[float, 
     checkpoints.copied, checkpoints.save = meter.wrapped(copied, False), meter.wrapped(save, True)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            lab = Lab(data, torch.device("cpu"), Path(folder), checkpoint_epochs=every)
+            setup = RunSetup(data, torch.device("cpu"), Path(folder), checkpoint_epochs=every)
             started = time.perf_counter()
-            levels.run(config.dense, 0, lab)
+            levels.run(config.dense, 0, setup)
             return time.perf_counter() - started, meter
     finally:
         checkpoints.copied, checkpoints.save = copied, save

@@ -20,11 +20,11 @@ def results_of(folder: RunFolder) -> dict:
     return {"tensors": tensors, "records": records, "metrics": lines, "signs": strip(folder.signs_record() or {})}
 
 
-def begin(lab, straight, name: str):
+def begin(setup, straight, name: str):
     """A results folder in which only the dense run stands; the config of the run."""
     config = straight[1][name]
     dense = config.dense.name
-    shutil.copytree(straight[0].results / "runs" / dense, lab.results / "runs" / dense, dirs_exist_ok=True)
+    shutil.copytree(straight[0].results / "runs" / dense, setup.results / "runs" / dense, dirs_exist_ok=True)
     return config
 
 

@@ -13,18 +13,18 @@ from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.storage import checkpoints, run_folder
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.data_files import is_being_written, temporary_beside
-from empirics.storage.files import json_bytes, sealed, write_atomic
+from empirics.storage.files import json_bytes, with_checksum, write_atomic
 from empirics.storage.run_folder import WEIGHTS, RunFolder
 from empirics.studies.records import sealed_json
-from tests.empirics.tiny_runs import lab_in, run_arms
+from tests.empirics.tiny_runs import run_arms, setup_in
 from tests.support.processes import PIPE, end, fork, start, status
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, tiny_digits):
     root = tmp_path_factory.mktemp("doctor")
-    lab = lab_in(root / "results", tiny_digits)
-    return root, run_arms(["imp", "lrr-without-warmup"], lab, epochs=2, warmup_epochs=1, mask_epochs=(1,))
+    setup = setup_in(root / "results", tiny_digits)
+    return root, run_arms(["imp", "lrr-without-warmup"], setup, epochs=2, warmup_epochs=1, mask_epochs=(1,))
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_an_edited_record_of_a_study_is_named(copy, kind):
     results, _ = copy
     (results / kind).mkdir()
     file = results / kind / "x.json"
-    record = sealed({"study": "x", "seeds": [0]})
+    record = with_checksum({"study": "x", "seeds": [0]})
     file.write_bytes(json_bytes(record))
     assert problems(results) == []
     for content in (b"\xff", json_bytes({**record, "seeds": [1]}), b"[" * 100_000, b"[]"):
@@ -204,7 +204,7 @@ def test_a_file_that_has_become_a_record_since_it_was_seen_was_not_left(tmp_path
 def test_records_that_are_written_while_doctor_looks_are_no_problem(tmp_path):
     def write() -> None:
         for seed in range(200):
-            write_atomic(tmp_path / "studies" / "x.json", json_bytes(sealed({"study": "x", "seeds": [seed]})))
+            write_atomic(tmp_path / "studies" / "x.json", json_bytes(with_checksum({"study": "x", "seeds": [seed]})))
 
     (tmp_path / "studies").mkdir()
     writers = [fork(write) for _ in range(2)]

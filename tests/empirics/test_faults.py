@@ -25,11 +25,11 @@ from empirics.pruning import criteria
 from empirics.pruning import masks as m
 from empirics.runs import context as trials
 from empirics.runs import level_start, levels, mask_sources
-from empirics.runs.context import initial_network, new_trial, state_of
+from empirics.runs.context import initial_network, new_context, state_of
 from empirics.runs.mask_sources import load_masks
 from empirics.storage import run_folder
 from empirics.storage.run_folder import INITIAL, WEIGHTS, RunFolder, StoreError
-from tests.empirics.tiny_runs import arm, lab_in, run_arms
+from tests.empirics.tiny_runs import arm, run_arms, setup_in
 
 LOUD = (AssertionError, pytest.fail.Exception)
 
@@ -45,7 +45,7 @@ class Fault:
 
 def runs(tmp_path, dataset, *names: str, **settings) -> dict[str, RunFolder]:
     """Train arms, one epoch a level unless told otherwise; the folders of the arms and of their dense run."""
-    configs = run_arms(list(names), lab_in(tmp_path, dataset), **{"epochs": 1, **settings})
+    configs = run_arms(list(names), setup_in(tmp_path, dataset), **{"epochs": 1, **settings})
     dense = configs[names[0]].dense
     return {name: RunFolder(tmp_path, config.name, 0) for name, config in (configs | {"dense": dense}).items()}
 
@@ -72,8 +72,8 @@ def rounded_start(patch: pytest.MonkeyPatch) -> None:
     """Start level 0 from weights of one decimal: many are equal, and a quarter of them exactly zero."""
     start = levels.dense_start
 
-    def rounded(trial):
-        return {name: (10 * value).round() / 10 if value.ndim > 1 else value for name, value in start(trial).items()}
+    def rounded(context):
+        return {name: (10 * value).round() / 10 if value.ndim > 1 else value for name, value in start(context).items()}
 
     patch.setattr(levels, "dense_start", rounded)
 
@@ -271,20 +271,20 @@ def record_percent(monkeypatch) -> None:
 
 def check_scoring(tmp_path, dataset, criterion: str) -> None:
     """Scoring leaves weights, batch-norm statistics and modes of the run's network, and what it scores, as they are."""
-    trial = new_trial(arm("imp", criterion=criterion), 0, lab_in(tmp_path, dataset))
-    trial.model.eval()
-    before, scored = state_of(trial.model), state_of(trial.model)
-    masks = mask_sources.own_masks(trial, 1, scored, m.dense(trial.layers))
+    context = new_context(arm("imp", criterion=criterion), 0, setup_in(tmp_path, dataset))
+    context.model.eval()
+    before, scored = state_of(context.model), state_of(context.model)
+    masks = mask_sources.own_masks(context, 1, scored, m.dense(context.layers))
     assert m.count(masks) == round(total_weights(dataset) * 0.5)
-    assert same(state_of(trial.model), before) and same(scored, before)
-    assert not any(module.training for module in trial.model.modules())
+    assert same(state_of(context.model), before) and same(scored, before)
+    assert not any(module.training for module in context.model.modules())
 
 
 def score_the_runs_own_network(monkeypatch) -> None:
     make = mask_sources.probe_of
 
-    def probe_of(trial, level, state):
-        return dataclasses.replace(make(trial, level, state), network=lambda: trial.model.train())
+    def probe_of(context, level, state):
+        return dataclasses.replace(make(context, level, state), network=lambda: context.model.train())
 
     monkeypatch.setattr(mask_sources, "probe_of", probe_of)
 
@@ -327,9 +327,9 @@ def check_weight_rewinding(tmp_path, dataset) -> None:
     """WR starts from the dense run's weights after its epoch k: at a constant rate, the end of a run of k epochs."""
     begun, train_level = {}, levels.train_level
 
-    def watched(trial, level, start, masks, resumed):
-        begun[trial.config.arm, level] = start
-        return train_level(trial, level, start, masks, resumed)
+    def watched(context, level, start, masks, resumed):
+        begun[context.config.arm, level] = start
+        return train_level(context, level, start, masks, resumed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(levels, "train_level", watched)
@@ -343,7 +343,7 @@ def check_weight_rewinding(tmp_path, dataset) -> None:
 
 
 def rewind_to(monkeypatch, file: str) -> None:
-    monkeypatch.setattr(levels, "rewind_point", lambda trial: trial.dense.load_tensors(0, file))
+    monkeypatch.setattr(levels, "rewind_point", lambda context: context.dense.load_tensors(0, file))
 
 
 # --- what a run writes, and when it trains ------------------------------------------------------------------------
@@ -363,9 +363,9 @@ def check_last_accuracy(tmp_path, dataset) -> None:
 def log_the_best(monkeypatch) -> None:
     measure = levels._measure_training
 
-    def best(trial, level, start, masks, resumed):
-        measured = measure(trial, level, start, masks, resumed)
-        lines = [line for line in metrics(trial.folder) if line["level"] == level]
+    def best(context, level, start, masks, resumed):
+        measured = measure(context, level, start, masks, resumed)
+        lines = [line for line in metrics(context.folder) if line["level"] == level]
         return measured | {"test_accuracy": max(line["test_accuracy"] for line in lines)}
 
     monkeypatch.setattr(levels, "_measure_training", best)
@@ -375,27 +375,27 @@ def check_resume(tmp_path, dataset) -> None:
     """A run that lost its last level trains that level, and no other, again."""
     folder, told = runs(tmp_path, dataset, "lrr")["lrr"], []
     shutil.rmtree(folder.level_path(2))
-    lab = dataclasses.replace(lab_in(tmp_path, dataset), report=told.append)
+    setup = dataclasses.replace(setup_in(tmp_path, dataset), report=told.append)
     for config in (arm("lrr", epochs=1).dense, arm("lrr", epochs=1)):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
     assert [line.level for line in told] == [2] and folder.level_record(2) is not None
 
 
 def start_over(monkeypatch) -> None:
     go_on = levels._train_levels
 
-    def from_the_first(trial):
-        for level in trial.config.trained_levels:
-            shutil.rmtree(trial.folder.level_path(level), ignore_errors=True)
-        return go_on(trial)
+    def from_the_first(context):
+        for level in context.config.trained_levels:
+            shutil.rmtree(context.folder.level_path(level), ignore_errors=True)
+        return go_on(context)
 
     monkeypatch.setattr(levels, "_train_levels", from_the_first)
 
 
 def check_unknown_criterion(tmp_path, dataset) -> None:
-    config, lab = arm("imp", epochs=1, criterion="magnitud"), lab_in(tmp_path, dataset)
-    levels.run(config.dense, 0, lab)
-    for start in (lambda: levels.run(config, 0, lab), lambda: estimate.check_run(config, 0, dataset)):
+    config, setup = arm("imp", epochs=1, criterion="magnitud"), setup_in(tmp_path, dataset)
+    levels.run(config.dense, 0, setup)
+    for start in (lambda: levels.run(config, 0, setup), lambda: estimate.check_run(config, 0, dataset)):
         with pytest.raises(ConfigError, match="unknown criterion 'magnitud': did you mean 'magnitude'"):
             start()
     assert RunFolder(tmp_path, config.name, 0).level_record(1) is None
@@ -414,7 +414,7 @@ def print_and_go_on_unpruned(monkeypatch) -> None:
 
 
 def find_out_in_the_middle(monkeypatch) -> None:
-    monkeypatch.setattr(estimate, "choose", lambda name, known, what: name)
+    monkeypatch.setattr(estimate, "check_choice", lambda name, known, what: name)
     monkeypatch.setattr(estimate, "_check_counts", lambda *given: None)
 
 
@@ -429,8 +429,8 @@ def check_exchanged_masks(tmp_path, dataset) -> None:
 def borrow_masks_of(monkeypatch, other: Callable[[RunConfig, int], int]) -> None:
     masks = levels.level_masks
 
-    def wrong(trial, level, trained):
-        return masks(trial, other(trial.config, level) if trial.config.borrows_masks else level, trained)
+    def wrong(context, level, trained):
+        return masks(context, other(context.config, level) if context.config.uses_external_masks else level, trained)
 
     monkeypatch.setattr(levels, "level_masks", wrong)
 
@@ -492,16 +492,16 @@ def hash_only_what_was_set(monkeypatch) -> None:
 
 def check_no_silent_callee(tmp_path, dataset) -> None:
     """What cannot be done is an error: loading, masking, scoring, and building on a run that is not there."""
-    trial = new_trial(arm("imp"), 0, lab_in(tmp_path, dataset))
-    state, dense = state_of(trial.model), m.dense(trial.layers)
+    context = new_context(arm("imp"), 0, setup_in(tmp_path, dataset))
+    state, dense = state_of(context.model), m.dense(context.layers)
     with pytest.raises(StoreError, match="another network"):  # as nn.DataParallel names its weights
-        trial.load({f"module.{name}": value for name, value in state.items()})
+        context.load({f"module.{name}": value for name, value in state.items()})
     with pytest.raises(KeyError, match="module.conv.weight"):
         m.apply({"module.conv.weight": dense["conv.weight"]}, state)
     with pytest.raises(ValueError, match="was given none: pass select a probe"):
         criteria.select("snip", state, dense, 100, seed=0, densities="erk")
     with pytest.raises(StoreError, match="train that run first"):
-        levels.run(trial.config, 0, trial.lab)
+        levels.run(context.config, 0, context.setup)
 
 
 def load_what_fits(monkeypatch) -> None:
@@ -520,8 +520,8 @@ def score_nothing_without_a_probe(monkeypatch) -> None:
 def skip_what_is_missing(monkeypatch) -> None:
     train_levels = levels._train_levels
 
-    def skipping(trial):
-        return train_levels(trial) if trial.dense.level_record(0) is not None else []
+    def skipping(context):
+        return train_levels(context) if context.dense.level_record(0) is not None else []
 
     monkeypatch.setattr(levels, "_train_levels", skipping)
 

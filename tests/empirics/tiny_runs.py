@@ -8,7 +8,7 @@ import torch
 from empirics.config import RunConfig
 from empirics.data.datasets import InMemory, Split
 from empirics.runs import levels
-from empirics.runs.context import Lab
+from empirics.runs.context import RunSetup
 from empirics.studies import presets
 
 TINY = dict(model="resnet8", width=4, epochs=2, warmup_epochs=0, batch_size=32, levels=3, lr=0.2)
@@ -25,8 +25,8 @@ def clip(dataset: InMemory, n_train: int = 160, n_test: int = 100) -> InMemory:
     return dataclasses.replace(dataset, train=cut(dataset.train, n_train), test=cut(dataset.test, n_test))
 
 
-def lab_in(results: Path, dataset: InMemory) -> Lab:
-    return Lab(dataset, torch.device("cpu"), results)
+def setup_in(results: Path, dataset: InMemory) -> RunSetup:
+    return RunSetup(dataset, torch.device("cpu"), results)
 
 
 def arm(name: str, **settings) -> RunConfig:
@@ -34,9 +34,9 @@ def arm(name: str, **settings) -> RunConfig:
     return presets.arm_config("quick", name, **{**TINY, **settings})
 
 
-def run_arms(arms: list[str], lab: Lab, seed: int = 0, **settings) -> dict[str, RunConfig]:
+def run_arms(arms: list[str], setup: RunSetup, seed: int = 0, **settings) -> dict[str, RunConfig]:
     """Train arms one after the other, with what they need."""
     configs = {name: arm(name, **settings) for name in presets.needed_arms(arms)}
     for config in [*{config.dense.name: config.dense for config in configs.values()}.values(), *configs.values()]:
-        levels.run(config, seed, lab)
+        levels.run(config, seed, setup)
     return configs

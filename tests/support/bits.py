@@ -168,15 +168,15 @@ def empirics() -> dict[str, str]:
     from empirics.data import datasets, in_memory, streaming
     from empirics.provenance import prepare
     from empirics.studies import arms
-    from tests.empirics.tiny_runs import clip, lab_in, run_arms
+    from tests.empirics.tiny_runs import clip, run_arms, setup_in
 
     prepare("cpu", threads=1)
     found: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        lab = lab_in(Path(folder), clip(datasets.load("digits"), 96, 64))
-        run_arms(list(arms.ARMS), lab, **TINY)
+        setup = setup_in(Path(folder), clip(datasets.load("digits"), 96, 64))
+        run_arms(list(arms.ARMS), setup, **TINY)
         for settings in SETTINGS.values():
-            run_arms(["imp"], lab, **TINY | settings)
+            run_arms(["imp"], setup, **TINY | settings)
         for run in sorted((Path(folder) / "runs").iterdir()):
             found[f"{run.name} tensors"] = sha(
                 *sorted(tensor for file in run.rglob("*.safetensors") for tensor in tensors(file))

@@ -27,14 +27,14 @@ from empirics.config import RunConfig
 from empirics.data import datasets
 from empirics.provenance import prepare
 from empirics.runs import levels
-from empirics.runs.context import Lab
+from empirics.runs.context import RunSetup
 from empirics.runs.resume import Interrupted
 from empirics.storage import checkpoints
-from empirics.storage.files import StoreError, whole_lines
+from empirics.storage.files import StoreError, complete_lines
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import presets
 from tests import ROOT
-from tests.empirics.tiny_runs import arm, clip, lab_in
+from tests.empirics.tiny_runs import arm, clip, setup_in
 from tests.support.processes import DEVNULL, fork, start, status
 from tests.torture import flows
 
@@ -61,34 +61,34 @@ def results_of(folder: RunFolder) -> dict:
 class Subject:
     """A run to torture: where all that it builds on stands, what it gives undisturbed, and how long that takes."""
 
-    lab: Lab
+    setup: RunSetup
     config: RunConfig
     expected: dict
     seconds: float
 
-    def fresh(self, results: Path) -> Lab:
+    def fresh(self, results: Path) -> RunSetup:
         """The same lab with another results folder, in which only what the run builds on stands."""
         shutil.rmtree(results, ignore_errors=True)
         for run in {self.config.dense.name, self.config.mask_run} - {""}:
-            shutil.copytree(self.lab.results / "runs" / run, results / "runs" / run)
-        return dataclasses.replace(self.lab, results=results)
+            shutil.copytree(self.setup.results / "runs" / run, results / "runs" / run)
+        return dataclasses.replace(self.setup, results=results)
 
-    def folder(self, lab: Lab) -> RunFolder:
+    def folder(self, setup: RunSetup) -> RunFolder:
         """Where the run is in a lab."""
-        return RunFolder(lab.results, self.config.name, 0)
+        return RunFolder(setup.results, self.config.name, 0)
 
 
 def subject(root: Path, name: str, epochs: int | None = None) -> Subject:
     """An arm with the runs that it builds on, trained undisturbed."""
-    lab = dataclasses.replace(lab_in(root / "straight", clip(datasets.load("digits"))), checkpoint_epochs=1)
+    setup = dataclasses.replace(setup_in(root / "straight", clip(datasets.load("digits"))), checkpoint_epochs=1)
     settings = SETTINGS | ({"epochs": epochs} if epochs else {})
     for needed in presets.needed_arms([name]):
         config = arm(needed, **settings)
-        levels.run(config.dense, 0, lab)
+        levels.run(config.dense, 0, setup)
         started = time.perf_counter()
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
         seconds = time.perf_counter() - started
-    return Subject(lab, config, results_of(RunFolder(lab.results, config.name, 0)), seconds)
+    return Subject(setup, config, results_of(RunFolder(setup.results, config.name, 0)), seconds)
 
 
 def kills(root: Path, n: int) -> dict[str, int]:
@@ -117,7 +117,7 @@ def kills(root: Path, n: int) -> dict[str, int]:
 
 
 def _epochs(folder: RunFolder) -> int:
-    return len(whole_lines(folder.path / "metrics.jsonl"))
+    return len(complete_lines(folder.path / "metrics.jsonl"))
 
 
 def sweeps(root: Path, n: int) -> dict[str, int]:
@@ -214,7 +214,7 @@ def edits(root: Path, n: int) -> dict[str, int]:
     return found
 
 
-def _outcome(one: Subject, here: Lab) -> str:
+def _outcome(one: Subject, here: RunSetup) -> str:
     """What a reader makes of an edited folder, one epoch on: said, refused, without effect on anything, or silent."""
     steps = [0]
 
@@ -223,7 +223,7 @@ def _outcome(one: Subject, here: Lab) -> str:
         return steps[0] > 1
 
     try:
-        levels.run(one.config, 0, dataclasses.replace(here, stop=stop, remark=lambda text: steps.append(text)))
+        levels.run(one.config, 0, dataclasses.replace(here, stop=stop, warn=lambda text: steps.append(text)))
     except Interrupted:
         pass
     except StoreError:

@@ -21,7 +21,7 @@ class ExperimentError(RuntimeError):
     """A process that ran an experiment was ended by another."""
 
 
-def run_side_by_side(names: Sequence[str], workers: int) -> Iterator[tuple[str, Result, float]]:
+def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Result, float]]:
     """Run experiments with their default parameters; yield name, result and seconds as each is done.
 
     Those that are not slow are run in this process, first.
@@ -44,7 +44,7 @@ def run_side_by_side(names: Sequence[str], workers: int) -> Iterator[tuple[str, 
     context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
     with ProcessPoolExecutor(min(workers, len(slow)), mp_context=context, initializer=_begin) as pool:
         try:
-            with _deaf_children():
+            with ignoring_interrupts():
                 running = {pool.submit(timed, name): name for name in slow}
             for future in as_completed(running):
                 yield running[future], *future.result()
@@ -65,7 +65,7 @@ def timed(name: str) -> tuple[Result, float]:
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
+def ignoring_interrupts() -> Iterator[None]:
     """Processes that are started meanwhile never hear Ctrl-C or a hang-up, to which the parent alone answers."""
     resource_tracker.ensure_running()  # started with the first process, it would unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
@@ -77,9 +77,10 @@ def _deaf_children() -> Iterator[None]:
 
 def _begin() -> None:
     """Processes end with their parent, however it ends."""
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
-def _follow_parent() -> None:
+def exit_with_parent() -> None:
+    """End this process when its parent has ended, however that ended."""
     multiprocessing.parent_process().join()
     os._exit(1)

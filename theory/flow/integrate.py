@@ -19,7 +19,7 @@ from theory.flow.coordinates import Chart
 from theory.flow.events import INSIDE, Edges, Event, Watch, checked
 from theory.flow.units import Units, canonical
 from theory.losses.losses import Independent, Line, Loss, Own, Population, completed
-from theory.losses.regions import Cell, Ended, LineSide, Rest, SampleCell, Smooth
+from theory.losses.regions import Ended, Equilibrium, LineSide, Region, SampleRegion, SmoothRegion
 from theory.losses.samples import Masked, Sample, learned_within
 from theory.validation import Array, finite, known, scalar, whole
 
@@ -76,7 +76,7 @@ class _Track:
     rows: list[tuple[float, float, Array]]
     events: list[tuple[str, float]] = field(default_factory=list)
     ended: Ended | None = None
-    cell: Cell | None = None
+    cell: Region | None = None
     doubtful: bool = False
 
 
@@ -271,7 +271,7 @@ class _Follower:
             later, a, w, after = self._piece(cell, now, a, w, end)
             met = 0 if later > now else met + 1
             track.cell, now = cell, later
-            if isinstance(after, SampleCell) and not w.any():
+            if isinstance(after, SampleRegion) and not w.any():
                 takes, off = after.off_zero(a)
                 now, w = now + takes, off
             if isinstance(after, Ended):
@@ -282,10 +282,10 @@ class _Follower:
                 cell, track.doubtful = after, track.doubtful or getattr(after, "doubtful", False)
         return track
 
-    def _start_cell(self, a0: float, w0: Array) -> Cell:
+    def _start_cell(self, a0: float, w0: Array) -> Region:
         line = self.run.loss.line(w0)
         if not w0.any() and not (line is None and isinstance(self.run.loss, Own)):
-            return Rest()  # relu'(0) = 0; a loss of the user's own has the gradient that it says
+            return Equilibrium()  # relu'(0) = 0; a loss of the user's own has the gradient that it says
         if line is not None:
             return LineSide.at(line, 1 if w0[0] > 0 else -1, a0, len(w0))
         return self.run.loss.cell(a0, w0)
@@ -303,12 +303,12 @@ class _Follower:
             return event
         return replace(event, value=lambda t, a, w: value(t / units.clock, a * units.size, w * units.size))
 
-    def _piece(self, cell: Cell, now: float, a: float, w: Array, end: float):
+    def _piece(self, cell: Region, now: float, a: float, w: Array, end: float):
         """Follow one cell: return (time, a, w) where it was left, and the next cell, None or what ended the run."""
         run, chart, v = self.run, self.run.chart, cell.inner(w)
         radius = float(np.hypot.reduce(v))
         if (died := self._dies(cell, a, v)) is not None:
-            return now, a, (np.zeros_like(w) if isinstance(died, SampleCell) else w), died
+            return now, a, (np.zeros_like(w) if isinstance(died, SampleRegion) else w), died
         y0 = chart.state(a, v)
         tolerance = chart.tolerance(**run.options, size=len(y0), radius=radius)
         fun = self.guard.watched(lambda y: chart.velocity(y, *cell.gradient(*chart.point(y))))
@@ -328,7 +328,7 @@ class _Follower:
             return now, a, w, Ended("failed", f"{stop}{KINKS_OF_OTHERS if isinstance(run.loss, Own) else ''}")
         return end, *self.track.rows[-1][1:], None
 
-    def _step(self, cell: Cell, edges: Edges, own: int, solver, now: float, end: float):
+    def _step(self, cell: Region, edges: Edges, own: int, solver, now: float, end: float):
         """Look at a step of the solver: add its rows and events; return where the cell is left, if it is."""
         chart, track, start, stop = self.run.chart, self.track, solver.t_old, solver.t
         dense = None
@@ -359,9 +359,9 @@ class _Follower:
             a, w, after = cell.beyond(met[1], a, v)
             name, landed = KINK, (a, w)
         elif met is not None:
-            after = replace(cell, start=v) if isinstance(cell, SampleCell) else Ended("dead", DIED)
+            after = replace(cell, start=v) if isinstance(cell, SampleRegion) else Ended("dead", DIED)
         last = end if until == solver.t_bound else now + until
-        slides, lands = isinstance(cell, SampleCell) and len(cell.sliding) > 0, landed is not None
+        slides, lands = isinstance(cell, SampleRegion) and len(cell.sliding) > 0, landed is not None
         fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), slides, lands)
         halted = next((one for one in fired if one[1].terminal), None)
         ending = halted[0] if halted else last
@@ -387,19 +387,19 @@ class _Follower:
                     rows.append((t, *state(t - now)))
         rows.append((end, *(at_last if end == last else state(end - now))))
 
-    def _least_radius(self, cell: Cell, radius: float) -> float | None:
+    def _least_radius(self, cell: Region, radius: float) -> float | None:
         """Return |w| at which a piece ends: a population's neuron dies there, a sample's needs a finer tolerance."""
         rtol, atol = self.run.options["rtol"], self.run.options["atol"]
-        if isinstance(cell, SampleCell) and cell.radial is None and radius > 0:
+        if isinstance(cell, SampleRegion) and cell.radial is None and radius > 0:
             return SHRUNK * min(radius, atol / rtol)
-        return self.dead_radius if isinstance(cell, Smooth) and self.may_die else None
+        return self.dead_radius if isinstance(cell, SmoothRegion) and self.may_die else None
 
-    def _dies(self, cell: Cell, a: float, v: Array) -> Cell | Ended | None:
+    def _dies(self, cell: Region, a: float, v: Array) -> Region | Ended | None:
         """Say what ends a run before its next piece, where w is next to 0."""
         radius = float(np.hypot.reduce(v))
-        if isinstance(cell, Smooth) and self.may_die and radius <= self.dead_radius:
+        if isinstance(cell, SmoothRegion) and self.may_die and radius <= self.dead_radius:
             return Ended("dead", DIED)
-        if not isinstance(cell, SampleCell) or radius == 0:
+        if not isinstance(cell, SampleRegion) or radius == 0:
             return None
         da, dv = cell.gradient(a, v)
         if v @ dv <= 0:
@@ -491,7 +491,7 @@ def _lost(run: _Run, track: _Track) -> bool:
     if track.ended and track.ended.status == "dead":
         return isinstance(run.loss, Population)
     line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]
-    if track.cell is None or (isinstance(track.cell, Rest) and track.cell.up_to_rounding):
+    if track.cell is None or (isinstance(track.cell, Equilibrium) and track.cell.up_to_rounding):
         return False
     da, dw = track.cell.gradient(a, track.cell.inner(w))
     if da == 0 and not np.any(dw):  # at rest, or no input is active

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.losses.formulas import _gradient_1d, _loss_1d, _population_gradient, _population_loss
-from theory.losses.regions import Cell, LineSide, Smooth
+from theory.losses.regions import LineSide, Region, SmoothRegion
 from theory.validation import Array, four_numbers, moment, neuron, number, real, whole
 
 
@@ -47,7 +47,7 @@ class Loss(Protocol):
     def line(self, w: Array) -> Line | None:
         """Return the `Line` on which the flow from w, shape (d,), stays; None where there is none."""
 
-    def cell(self, a: float, w: Array) -> Cell:
+    def cell(self, a: float, w: Array) -> Region:
         """Return the smooth piece that holds (a, w)."""
 
 
@@ -132,14 +132,14 @@ class Own:
             raise ValueError(f"line(w) must give a theory.Line or None, got {found!r:.60}: leave it out, if in doubt")
         return found
 
-    def cell(self, a: float, w: Array) -> Cell:
+    def cell(self, a: float, w: Array) -> Region:
         """Return the loss's own, or the whole space."""
-        found = self.inner.cell(a, w) if "cell" in self.says else Smooth(self)
-        if not isinstance(found, Cell):
+        found = self.inner.cell(a, w) if "cell" in self.says else SmoothRegion(self)
+        if not isinstance(found, Region):
             raise ValueError(
                 f"cell(a, w) must give a Cell of theory.losses.regions, got {found!r:.60}: smooth losses need none"
             )
-        return Smooth(self) if type(found) is Smooth and found.loss is self.inner else found
+        return SmoothRegion(self) if type(found) is SmoothRegion and found.loss is self.inner else found
 
 
 _NEEDS = "a loss needs d, loss(a, w) and gradient(a, w)"
@@ -232,7 +232,7 @@ class Line(Known):
         """Return this loss."""
         return self
 
-    def cell(self, a: float, w: Array) -> Cell:
+    def cell(self, a: float, w: Array) -> Region:
         """Return the side that w, shape (1,), lies on; w = 0 belongs to w < 0."""
         return LineSide.at(self, 1 if w[0] > 0 else -1, a)
 
@@ -293,9 +293,9 @@ class Population(Known):
         """Return the loss on the w_1 axis if w, shape (d,), lies on it: it never leaves."""
         return None if w[1:].any() else Line.leaky(self.slope, target=self.target)
 
-    def cell(self, a: float, w: Array) -> Cell:
+    def cell(self, a: float, w: Array) -> Region:
         """Return the whole space off the w_1 axis: there the loss is smooth."""
-        return Smooth(self)
+        return SmoothRegion(self)
 
     def _neuron(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
         a, w = neuron(a, vectors(w, self))
@@ -333,9 +333,9 @@ class Independent(Known):
     def line(self, w: Array) -> None:
         """Return None: w keeps its direction, but it has no side of its own."""
 
-    def cell(self, a: float, w: Array) -> Cell:
+    def cell(self, a: float, w: Array) -> Region:
         """Return the whole space."""
-        return Smooth(self)
+        return SmoothRegion(self)
 
 
 def _settle(loss: Population | Independent, **more: float) -> None:

@@ -40,7 +40,7 @@ class Ended:
 
 
 @runtime_checkable
-class Cell(Protocol):
+class Region(Protocol):
     """A smooth piece of a loss."""
 
     def inner(self, w: Array) -> Array:
@@ -62,12 +62,12 @@ class Cell(Protocol):
         """Return by how much rounding may move each margin, shape (edges,): so near to 0 its sign says nothing."""
         return np.zeros(self.margins(np.zeros(1), v[None]).shape[-1])
 
-    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell | Ended]:
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
         """Return (a, w) landed on an edge exactly, and the cell in which the flow goes on, or that it has ended."""
 
 
 @dataclass(frozen=True)
-class Smooth(Cell):
+class SmoothRegion(Region):
     """A loss that is smooth where the flow goes."""
 
     loss: Loss
@@ -79,7 +79,7 @@ class Smooth(Cell):
 
 
 @dataclass(frozen=True)
-class Rest(Cell):
+class Equilibrium(Region):
     """A point at which the flow rests: both sides of the kink push towards it, or neither pushes.
 
     up_to_rounding : what moves the flow there is rounding, or cannot be told from it
@@ -93,7 +93,7 @@ class Rest(Cell):
 
 
 @dataclass(frozen=True)
-class LineSide(Cell):
+class LineSide(Region):
     """One side of w = 0 of a `Line`, in the place of the first of d inputs: sign 1 is w > 0, -1 is w < 0.
 
     pushed : the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could
@@ -129,15 +129,15 @@ class LineSide(Cell):
         """Return |w| with the sign of being inside."""
         return self.sign * v if self.pushed else np.zeros((*np.shape(a), 0))
 
-    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell]:
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region]:
         """Land on w = 0; the other side carries on where it pushes w away from 0, else the flow rests."""
         c, k = self.line.side(-self.sign)
-        on = LineSide.at(self.line, -self.sign, a, self.d) if np.sign(c) * np.sign(k) * a > 0 else Rest()
+        on = LineSide.at(self.line, -self.sign, a, self.d) if np.sign(c) * np.sign(k) * a > 0 else Equilibrium()
         return a, np.zeros(self.d), on
 
 
 @dataclass(frozen=True, eq=False)
-class SampleCell(Cell):
+class SampleRegion(Region):
     """The sides of a sample's kinks, and the kinks along which w slides; v are coordinates along these.
 
     on : bool ndarray, shape (K,), the side of each kink that does not slide
@@ -163,7 +163,7 @@ class SampleCell(Cell):
         on: NDArray[np.bool_] | None = None,
         near: NDArray[np.intp] | None = None,
         doubtful: bool = False,
-    ) -> tuple[float, Array, Cell]:
+    ) -> tuple[float, Array, Region]:
         """Return (a, w) put on the kinks along which the flow slides from there, and its cell.
 
         on, near : the sides that the flow comes from, and the kinks on which w lies; as (a, w) has them if not given
@@ -274,7 +274,7 @@ class SampleCell(Cell):
         """Say whether w, falling along a ray, keeps to it for ever: its slides last while a |w| falls to 0."""
         return self.radial is not None and bool(((self._theta[0] > 0) & (self._theta[0] < 1)).all())
 
-    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Cell | Ended]:
+    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
         """Land on a kink, leave one, or go through w = 0; kinks that meet are decided together."""
         walls, s, w = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding), self.outer(v)
         if edge < walls and self.radial is not None:
@@ -291,16 +291,16 @@ class SampleCell(Cell):
             met = np.union1d(met, self._walls[0][edge])
         elif edge == walls + 2 * s:  # every push turns round: each kink is left to the side on which most of it was
             if abs(v @ self._force[0]) <= QUIET * kinks.most * np.hypot.reduce(v):  # a only decays
-                return 0.0, w, Rest()
+                return 0.0, w, Equilibrium()
             theta, a, on = self._theta[0], 0.0, on.copy()
             on[list(self.sliding)] = theta > 0.5
             doubtful = bool(((theta > DOUBT) & (theta < 1 - DOUBT)).any())
-        a, w, after = SampleCell.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
+        a, w, after = SampleRegion.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
         if a and np.hypot.reduce(after._pushed(a, after.start)) <= QUIET * kinks.cancelling(a, w, after.on):
-            return a, w, Rest(up_to_rounding=True)
+            return a, w, Equilibrium(up_to_rounding=True)
         return a, w, after
 
-    def through_zero(self, a: float, along: Array) -> tuple[float, Array, Cell | Ended]:
+    def through_zero(self, a: float, along: Array) -> tuple[float, Array, Region | Ended]:
         """Arrive at w = 0 from the direction `along`, shape (m,), and go on where the flow grows from there."""
         from theory.losses.kinks import leave_zero
 
@@ -308,7 +308,7 @@ class SampleCell(Cell):
         how, grows = leave_zero(self.sample.kinks, self.sign, u)
         if how != "grows":
             return a, zero, Ended(*AT_ZERO[how])
-        return a, zero, SampleCell.at(self.sample, a, OFF_ZERO * self.sample.kinks.near_zero(a) * grows)[2]
+        return a, zero, SampleRegion.at(self.sample, a, OFF_ZERO * self.sample.kinks.near_zero(a) * grows)[2]
 
     def off_zero(self, a: float) -> tuple[float, Array]:
         """Return the time in which the flow leaves w = 0 along `start` for a w next to 0, and that w.

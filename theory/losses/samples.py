@@ -20,7 +20,7 @@ from theory.losses.losses import (
     slope_of,
     vectors,
 )
-from theory.losses.regions import Cell, SampleCell, Smooth
+from theory.losses.regions import Region, SampleRegion, SmoothRegion
 from theory.validation import Array, bits, finite, neuron
 
 
@@ -100,9 +100,9 @@ class Sample(Known):
         """The hyperplanes w.x_i = 0 on which the loss bends, repeated and collinear rows joined."""
         return Kinks.of(self.x, self.y, self.slope)
 
-    def cell(self, a: float, w: Array) -> Cell:
+    def cell(self, a: float, w: Array) -> Region:
         """Return the activation pattern at w."""
-        return SampleCell.at(self, a, w)[2]
+        return SampleRegion.at(self, a, w)[2]
 
     def _side(self, sign: int) -> tuple[float, float]:
         z = self._factors(sign * self.x[:, 0]) * sign * self.x[:, 0]  # phi(w x) / |w|
@@ -235,9 +235,9 @@ class Restricted(Own):
     def line(self, w: Array) -> None:
         """Return None: nothing is known of it."""
 
-    def cell(self, a: float, w: Array) -> Cell:
+    def cell(self, a: float, w: Array) -> Region:
         """Return the whole space."""
-        return Smooth(self)
+        return SmoothRegion(self)
 
     def _wide(self, w: ArrayLike) -> Array:
         w = np.asarray(w, float)

@@ -25,7 +25,7 @@ from figures import regenerate
 from figures.results.load import load as load_results
 from tests.empirics.closed_folders import closed, open_folder
 from tests.empirics.tiny_images import cifar_files, encoded, fill_folder, fill_shard, picture, tiny_cifar
-from tests.empirics.tiny_runs import arm, lab_in
+from tests.empirics.tiny_runs import arm, setup_in
 
 CLUTTER = ("._000.png", ".DS_Store", "Thumbs.db", "THUMBS.DB", "desktop.ini", "Desktop.ini", "ehthumbs.db", "Icon\r",
            ".directory", ".hidden.jpeg")  # fmt: skip
@@ -160,13 +160,13 @@ def test_shards_are_the_same_beside_and_with_what_systems_leave(pair):
 
 
 def test_results_are_the_same_beside_what_systems_leave(tmp_path, tiny_digits):
-    lab = lab_in(tmp_path / "results", tiny_digits)
+    setup = setup_in(tmp_path / "results", tiny_digits)
     config = arm("lrr", levels=2, epochs=2)
-    levels.run(config.dense, 0, lab)
+    levels.run(config.dense, 0, setup)
     asked = iter([False] * 7)  # steps: it is stopped within its level, with a checkpoint
     with pytest.raises(Interrupted):
-        levels.run(config, 0, dataclasses.replace(lab, stop=lambda: next(asked, True)))
-    results = lab.results
+        levels.run(config, 0, dataclasses.replace(setup, stop=lambda: next(asked, True)))
+    results = setup.results
     write_study(results, study_record("quick", {}, config, {"lrr": config}, (0,), "paper_repro.py train"))
     assert list(results.rglob("checkpoints/*.safetensors"))
     before, drawn = [finding.text for finding in doctor.examine(results, tmp_path / "data")], load_results(results)
@@ -177,7 +177,7 @@ def test_results_are_the_same_beside_what_systems_leave(tmp_path, tiny_digits):
             file.with_name(f"._{file.name}").write_bytes(b"\0\5\26\7")
     assert [finding.text for finding in doctor.examine(results, tmp_path / "data")] == before
     assert load_results(results) == drawn and len(drawn.studies) == 1 and not drawn.problems
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     assert RunFolder(results, config.name, 0).next_level(config) is None
 
 

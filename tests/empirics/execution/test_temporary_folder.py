@@ -20,7 +20,7 @@ try:
     process.join()
     kept = multiprocessing.util.get_temp_dir()
     print(process.exitcode, tempfile.gettempdir(), os.path.dirname(kept))
-except workers.SweepError as error:
+except workers.WorkerError as error:
     print(error)
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from empirics.config import RunConfig
-from empirics.execution import workers as sweep
+from empirics.execution import workers as pool
 from empirics.execution.tasks import Schedule, Task, plan_tasks, study_record, unfinished, wall_seconds
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import presets
@@ -24,10 +24,10 @@ def configs(*arms: str, **settings) -> list[RunConfig]:
     return [presets.arm_config("quick", a, **{**ONE_EPOCH, **settings}) for a in presets.needed_arms(arms)]
 
 
-def execute(tasks, results: Path, workers: int = 2) -> tuple[list[sweep.Event], list[sweep.Event]]:
-    told: list[sweep.Event] = []
-    source = sweep.DataSource("digits")
-    failures = sweep.execute(tasks, source, results, device="cpu", workers=workers, on_event=told.append)
+def execute(tasks, results: Path, workers: int = 2) -> tuple[list[pool.Event], list[pool.Event]]:
+    told: list[pool.Event] = []
+    source = pool.DataSource("digits")
+    failures = pool.execute(tasks, source, results, device="cpu", workers=workers, on_event=told.append)
     return failures, told
 
 
@@ -107,14 +107,14 @@ def test_a_worker_that_is_killed_or_asked_to_end_is_started_once_more(tmp_path, 
     tasks = plan_tasks(configs("imp"), (0,))
     told, killed = [], []
 
-    def kill_once(event: sweep.Event) -> None:
+    def kill_once(event: pool.Event) -> None:
         told.append(event.kind)
         if event.kind == "epoch" and event.task.config.arm == "imp" and not killed:
             killed.append(multiprocessing.active_children()[0].pid)
             os.kill(killed[0], number)
 
-    source = sweep.DataSource("digits")
-    assert sweep.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=kill_once) == []
+    source = pool.DataSource("digits")
+    assert pool.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=kill_once) == []
     assert told.count("died") == 1 and told.count("finished") == len(tasks)
     assert unfinished(tasks, tmp_path) == []
     assert execute(tasks, tmp_path / "undisturbed")[0] == []
@@ -137,17 +137,17 @@ def test_an_interrupt_that_python_swallows_stops_the_sweep_all_the_same(tmp_path
     handlers = {signal.SIGTERM: terminate, signal.SIGINT: signal.default_int_handler}  # ignored in the background
     former = {sent: signal.signal(sent, handler) for sent, handler in handlers.items()}
 
-    def swallow(event: sweep.Event) -> None:
+    def swallow(event: pool.Event) -> None:
         told.append(event.kind)
         if told.count("epoch") == 1:
             with contextlib.suppress(KeyboardInterrupt):  # as in a destructor, where Python can only print it
                 signal.raise_signal(number)
 
-    tasks, source = plan_tasks(configs("imp"), (0,)), sweep.DataSource("digits")
+    tasks, source = plan_tasks(configs("imp"), (0,)), pool.DataSource("digits")
     before = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
     try:
         with pytest.raises(raised):
-            sweep.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=swallow)
+            pool.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=swallow)
         assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == before
     finally:
         for sent, handler in former.items():
@@ -203,7 +203,7 @@ class Slow:
 def test_a_second_interrupt_ends_the_workers_at_once_and_leaves_none_behind():
     workers = [Slow(), Slow()]
     with pytest.raises(KeyboardInterrupt):
-        sweep._end(workers)
+        pool._end(workers)
     assert workers[0].calls == ["terminate", "join", "kill", "join"] and workers[1].calls == [
         "terminate",
         "kill",

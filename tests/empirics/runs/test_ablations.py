@@ -14,7 +14,7 @@ from empirics.pruning import masks as m
 from empirics.pruning import rewinding, signs
 from empirics.pruning.criteria import CRITERIA
 from empirics.runs import level_start, levels
-from empirics.runs.context import initial_network, load_state, new_trial, state_of
+from empirics.runs.context import initial_network, load_state, new_context, state_of
 from empirics.runs.mask_sources import load_masks, scored_images
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
@@ -23,7 +23,7 @@ from empirics.studies import presets
 from empirics.studies.arms import ARMS as REGISTRY
 from empirics.studies.arms import differs, resolve
 from empirics.studies.sweeps import VARIATIONS
-from tests.empirics.tiny_runs import TINY, arm, lab_in, run_arms
+from tests.empirics.tiny_runs import TINY, arm, run_arms, setup_in
 
 ARMS = ["imp", "lrr", "imp-perturbed", "lrr-perturbed", "imp-perturbed-at-start", "one-shot", "one-shot-trained",
         "one-shot-lrr", "fresh-on-lrr-mask", "sign-transfer", "dense-long", "fine-tune"]  # fmt: skip
@@ -32,19 +32,19 @@ SETTINGS = dict(levels=5, epochs=1)
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, tiny_digits):
-    lab = lab_in(tmp_path_factory.mktemp("results"), tiny_digits)
-    return lab, run_arms(ARMS, lab, **SETTINGS)
+    setup = setup_in(tmp_path_factory.mktemp("results"), tiny_digits)
+    return setup, run_arms(ARMS, setup, **SETTINGS)
 
 
 def folder(study, name: str) -> RunFolder:
-    lab, configs = study
+    setup, configs = study
     config = configs["imp"].dense if name == "dense" else configs[name]
-    return RunFolder(lab.results, config.name, 0)
+    return RunFolder(setup.results, config.name, 0)
 
 
 def network(study) -> torch.nn.Module:
-    lab, configs = study
-    return initial_network(configs["imp"], 0, lab.dataset)
+    setup, configs = study
+    return initial_network(configs["imp"], 0, setup.dataset)
 
 
 def masks(study, name: str, level: int) -> m.Masks:
@@ -94,7 +94,7 @@ def test_flipping_twice_gives_the_values_back_and_touches_nothing_else():
 
 @pytest.mark.parametrize("name", ["imp-perturbed", "lrr-perturbed"])
 def test_a_fifth_of_the_surviving_signs_is_flipped_at_the_start_of_the_middle_level(study, name):
-    lab, configs = study
+    setup, configs = study
     config = configs[name]
     assert (config.perturb_rate, config.perturb_level) == (0.2, 2)
     kept = masks(study, name, 2)
@@ -131,10 +131,10 @@ def test_lrr_is_perturbed_once_and_not_again_at_later_levels(study):
 
 
 def test_a_perturbation_at_initialisation_has_a_dense_run_of_its_own(study):
-    lab, configs = study
+    setup, configs = study
     config = configs["imp-perturbed-at-start"]
     assert config.dense.name != configs["imp"].dense.name and config.dense.perturb_rate == 0.2
-    own = RunFolder(lab.results, config.dense.name, 0).load_tensors(0, INITIAL)
+    own = RunFolder(setup.results, config.dense.name, 0).load_tensors(0, INITIAL)
     plain = initial(study)
     weights = list(models.prunable_weights(network(study)))
     turned = {n: own[n] == -plain[n] for n in weights}
@@ -144,8 +144,8 @@ def test_a_perturbation_at_initialisation_has_a_dense_run_of_its_own(study):
 
 
 def test_a_perturbation_may_be_drawn_in_each_layer(study, tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    config = run_arms(["imp-perturbed"], lab, **{**SETTINGS, "levels": 3, "perturb_scope": "layerwise"})[
+    setup = setup_in(tmp_path, tiny_digits)
+    config = run_arms(["imp-perturbed"], setup, **{**SETTINGS, "levels": 3, "perturb_scope": "layerwise"})[
         "imp-perturbed"
     ]
     run = RunFolder(tmp_path, config.name, 0)
@@ -223,8 +223,8 @@ def test_one_shot_lrr_starts_every_level_from_the_dense_runs_weights(study):
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("name", ["imp", "one-shot"])
 def test_every_criterion_prunes_a_run_to_exact_counts(criterion, name, tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    config = run_arms([name], lab, levels=3, epochs=1, criterion=criterion)[name]
+    setup = setup_in(tmp_path, tiny_digits)
+    config = run_arms([name], setup, levels=3, epochs=1, criterion=criterion)[name]
     layers = models.prunable_weights(initial_network(config, 0, tiny_digits))
     total = sum(weight.numel() for weight in layers.values())
     for level in (1, 2):
@@ -234,10 +234,10 @@ def test_every_criterion_prunes_a_run_to_exact_counts(criterion, name, tiny_digi
 
 def test_scoring_leaves_the_network_of_the_run_and_its_data_order_untouched(tiny_digits, tmp_path):
     """A run under a criterion that looks at the network, on masks that it then borrows, trains to the same bits."""
-    lab = lab_in(tmp_path, tiny_digits)
-    own = run_arms(["imp"], lab, levels=2, epochs=1, criterion="snip")["imp"]
+    setup = setup_in(tmp_path, tiny_digits)
+    own = run_arms(["imp"], setup, levels=2, epochs=1, criterion="snip")["imp"]
     given_ = dataclasses.replace(arm("imp", levels=2, epochs=1), mask_source="run", mask_run=own.name)
-    levels.run(given_, 0, lab)
+    levels.run(given_, 0, setup)
     one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHTS) for c in (own, given_))
     assert all(torch.equal(one[name], two[name]) for name in two)
 
@@ -256,8 +256,8 @@ def test_scored_images_are_a_few_of_every_class_and_the_same_for_a_seed_and_leve
 
 
 def test_a_fresh_network_is_another_draw_and_the_same_at_every_level(study):
-    lab, configs = study
-    point = level_start.rewind_point(new_trial(configs["fresh-on-lrr-mask"], 0, lab))
+    setup, configs = study
+    point = level_start.rewind_point(new_context(configs["fresh-on-lrr-mask"], 0, setup))
     weights = list(models.prunable_weights(network(study)))
     assert all(not torch.equal(point[name], initial(study)[name]) for name in weights)
     for level in (1, 4):
@@ -268,13 +268,13 @@ def test_a_fresh_network_is_another_draw_and_the_same_at_every_level(study):
 
 
 def test_sign_transfer_takes_masks_and_final_signs_of_the_source_and_magnitudes_of_the_fresh_network(study):
-    lab, configs = study
-    trial = new_trial(configs["sign-transfer"], 0, lab)
-    point = level_start.rewind_point(trial)
+    setup, configs = study
+    context = new_context(configs["sign-transfer"], 0, setup)
+    point = level_start.rewind_point(context)
     for level in (1, 4):
         kept = masks(study, "sign-transfer", level)
         assert all(torch.equal(kept[n], masks(study, "lrr", level)[n]) for n in kept)
-        start = level_start.level_start(trial, level, point, trained(study, "dense", 0), kept)
+        start = level_start.level_start(context, level, point, trained(study, "dense", 0), kept)
         ended = trained(study, "lrr", level)
         for n in kept:
             assert torch.equal(start[n].abs()[kept[n]], point[n].abs()[kept[n]])
@@ -321,8 +321,8 @@ def test_the_final_rate_of_a_step_schedule_is_that_of_its_last_step():
 
 def test_masks_taken_at_several_epochs_are_held_against_the_one_at_the_end(tiny_digits, tmp_path):
     settings_ = dict(levels=2, epochs=2, cycles="2", mask_epochs=(1, 2, 4))
-    lab = lab_in(tmp_path, tiny_digits)
-    config = run_arms(["lrr"], lab, **settings_)["lrr"]
+    setup = setup_in(tmp_path, tiny_digits)
+    config = run_arms(["lrr"], setup, **settings_)["lrr"]
     assert config.dense.cycles == "2" and config.dense.mask_epochs == (1, 2, 4)
     for run, level in ((config.dense, 0), (config, 1)):
         record = RunFolder(tmp_path, run.name, 0).level_record(level)
@@ -337,9 +337,9 @@ def test_masks_taken_at_several_epochs_are_held_against_the_one_at_the_end(tiny_
 
 
 def test_taking_masks_on_the_way_changes_no_weight(tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    plain = run_arms(["lrr"], lab, levels=2)["lrr"]
-    watched = run_arms(["lrr"], lab, levels=2, mask_epochs=(1, 2))["lrr"]
+    setup = setup_in(tmp_path, tiny_digits)
+    plain = run_arms(["lrr"], setup, levels=2)["lrr"]
+    watched = run_arms(["lrr"], setup, levels=2, mask_epochs=(1, 2))["lrr"]
     one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHTS) for c in (plain, watched))
     assert plain.name != watched.name and all(torch.equal(one[name], two[name]) for name in two)
 
@@ -368,8 +368,8 @@ def test_a_validation_split_is_measured_and_never_trained_on(tiny_digits, tmp_pa
 
     part = subset(tiny_digits, 0, 3)
     assert len(part.labels("validation")) == 30 and len(part.labels("train")) == 130
-    lab = lab_in(tmp_path, part)
-    config = run_arms(["lrr"], lab, levels=2, validation_per_class=3)["lrr"]
+    setup = setup_in(tmp_path, part)
+    config = run_arms(["lrr"], setup, levels=2, validation_per_class=3)["lrr"]
     record = RunFolder(tmp_path, config.name, 0).level_record(1)
     assert 0 <= record["validation_accuracy"] <= 1 and record["validation_loss"] > 0
     lines = [
@@ -385,10 +385,10 @@ def test_without_a_validation_split_its_numbers_are_null(study):
 
 
 def test_bfloat16_trains_in_autocast_and_keeps_float32_weights(tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    config = run_arms(["lrr"], lab, levels=2, precision="bfloat16")["lrr"]
+    setup = setup_in(tmp_path, tiny_digits)
+    config = run_arms(["lrr"], setup, levels=2, precision="bfloat16")["lrr"]
     weights = RunFolder(tmp_path, config.name, 0).load_tensors(1, WEIGHTS)
-    plain = run_arms(["lrr"], lab, levels=2)["lrr"]
+    plain = run_arms(["lrr"], setup, levels=2)["lrr"]
     other = RunFolder(tmp_path, plain.name, 0).load_tensors(1, WEIGHTS)
     assert all(value.dtype == other[name].dtype for name, value in weights.items())
     assert any(not torch.equal(weights[name], other[name]) for name in other)
@@ -415,11 +415,11 @@ def test_weights_of_another_network_are_refused_by_name(tiny_digits):
 
 
 def test_a_mask_run_that_does_not_reach_the_last_level_is_refused_before_training(tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    short = run_arms(["lrr"], lab, levels=3, epochs=1)["lrr"]
+    setup = setup_in(tmp_path, tiny_digits)
+    short = run_arms(["lrr"], setup, levels=3, epochs=1)["lrr"]
     config = dataclasses.replace(arm("imp-on-lrr-mask", levels=5, epochs=1), mask_run=short.name)
     with pytest.raises(StoreError, match=r"masks of levels 1 to 4 from run lrr-.*whose level 3 is missing"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
     assert not list(RunFolder(tmp_path, config.name, 0).path.glob("level-*")), "nothing was trained"
 
 
@@ -484,8 +484,8 @@ def test_an_arm_that_is_another_under_the_settings_is_refused_or_left_out():
 
 
 def test_images_in_parts_are_another_run_and_a_part_that_does_not_divide_is_refused(tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    whole, parts = (run_arms(["lrr"], lab, levels=2, epochs=1, micro_batch=n)["lrr"] for n in (0, 16))
+    setup = setup_in(tmp_path, tiny_digits)
+    whole, parts = (run_arms(["lrr"], setup, levels=2, epochs=1, micro_batch=n)["lrr"] for n in (0, 16))
     one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHTS) for c in (whole, parts))
     assert whole.name != parts.name and any(not torch.equal(one[name], two[name]) for name in one)
     with pytest.raises(ConfigError, match="micro_batch must divide batch_size = 32"):

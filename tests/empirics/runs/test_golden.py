@@ -10,7 +10,7 @@ import pytest
 from empirics.data import datasets
 from empirics.execution.tasks import study_record
 from tests import ROOT
-from tests.empirics.tiny_runs import lab_in, run_arms
+from tests.empirics.tiny_runs import run_arms, setup_in
 
 GOLDEN = ROOT / "tests" / "golden" / "results"
 # two steps a level, and prunings that keep clear of small weights: a difference in the last bit stays one (other
@@ -26,7 +26,7 @@ def make(results: Path) -> None:
     from empirics.studies.records import count_overlaps, write_study
 
     prepare("cpu", threads=1)
-    run_arms(["imp", "lrr"], lab_in(results, datasets.load("digits")), **SETTINGS)
+    run_arms(["imp", "lrr"], setup_in(results, datasets.load("digits")), **SETTINGS)
     configs = {name: presets.arm_config("quick", name, **SETTINGS) for name in ("imp", "lrr")}
     record = study_record("quick", SETTINGS, configs["imp"], configs, (0,), "paper_repro.py train")
     count_overlaps(results, write_study(results, record))

@@ -13,14 +13,14 @@ from empirics.execution.estimate import check_run
 from empirics.pruning import masks as m
 from empirics.pruning import rewinding, signs
 from empirics.runs import level_start, levels
-from empirics.runs.context import Trial, initial_network
+from empirics.runs.context import RunContext, initial_network
 from empirics.runs.mask_sources import load_masks, random_masks
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.run_folder import INITIAL, MASKS, WEIGHTS, RunFolder, StoreError
 from empirics.studies.arms import ARMS, differs
 from tests import ROOT
-from tests.empirics.tiny_runs import TINY, arm, lab_in, run_arms
+from tests.empirics.tiny_runs import TINY, arm, run_arms, setup_in
 from tests.support.processes import run
 
 ALL = [name for name in ARMS if differs(name, TINY)]  # there is no warm-up here to do without
@@ -30,15 +30,15 @@ NESTED = [name for name in ALL if not name.startswith("imp-long")]
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, tiny_digits):
     """Every arm of the registry, three levels, on real digits. Tests read it and do not write to it."""
-    lab = lab_in(tmp_path_factory.mktemp("results"), tiny_digits)
+    setup = setup_in(tmp_path_factory.mktemp("results"), tiny_digits)
     # four levels, since the control imp-long trains the last two and needs a level 1 before them
-    return lab, run_arms(ALL, lab, levels=4)
+    return setup, run_arms(ALL, setup, levels=4)
 
 
 def folder(study, name: str) -> RunFolder:
-    lab, configs = study
+    setup, configs = study
     config = configs["imp"].dense if name == "dense" else configs[name]
-    return RunFolder(lab.results, config.name, 0)
+    return RunFolder(setup.results, config.name, 0)
 
 
 def weights(study, name: str, level: int) -> dict[str, torch.Tensor]:
@@ -46,8 +46,8 @@ def weights(study, name: str, level: int) -> dict[str, torch.Tensor]:
 
 
 def masks(study, name: str, level: int) -> m.Masks:
-    lab, configs = study
-    layers = models.prunable_weights(initial_network(configs["imp"], 0, lab.dataset))
+    setup, configs = study
+    layers = models.prunable_weights(initial_network(configs["imp"], 0, setup.dataset))
     return load_masks(folder(study, name), level, layers)
 
 
@@ -167,11 +167,11 @@ def draws(monkeypatch):
 
 def test_data_order_in_training_follows_seed_level_and_epoch_over_all_cycles(draws, tiny_digits, tmp_path):
     keys, batches = draws
-    lab = lab_in(tmp_path, tiny_digits)
-    run_arms(["lrr"], lab, seed=3)
+    setup = setup_in(tmp_path, tiny_digits)
+    run_arms(["lrr"], setup, seed=3)
     assert keys == [(3, "data", level, epoch) for level in range(3) for epoch in range(2)]
     keys.clear()
-    run_arms(["imp-long"], lab, seed=3, levels=4)
+    run_arms(["imp-long"], setup, seed=3, levels=4)
     long = [(level, epoch) for level in (2, 3) for epoch in range(2 * (level + 1))]
     assert [key[2:] for key in keys[-len(long) :]] == long, "later cycles see epochs of their own"
     first = {key: (images, shifts) for key, images, shifts in reversed(batches)}
@@ -191,7 +191,7 @@ def test_every_step_of_training_has_the_learning_rate_of_the_schedule(tiny_digit
         return step(self, *args)
 
     monkeypatch.setattr(torch.optim.SGD, "step", spy)
-    run_arms(["imp"], lab_in(tmp_path, tiny_digits), **settings)
+    run_arms(["imp"], setup_in(tmp_path, tiny_digits), **settings)
     warm, at = [0.2 * (k + 1) / 5 for k in range(5)], [0.2] * 5 + [0.02] * 5 + [0.002] * 5
     assert seen == pytest.approx([*warm, *at] * 2), "160 images in batches of 32: five steps an epoch, two levels"
 
@@ -205,9 +205,9 @@ def test_shuffled_arms_use_the_permuted_masks_of_imp(study):
 
 
 def test_random_masks_of_a_run_depend_on_its_seed(study):
-    lab, configs = study
+    setup, configs = study
     config = configs["imp-on-random-mask"]
-    layers = models.prunable_weights(initial_network(config, 0, lab.dataset))
+    layers = models.prunable_weights(initial_network(config, 0, setup.dataset))
     zero, one = (random_masks(layers, config, seed, 3) for seed in (0, 1))
     assert all(torch.equal(zero[layer], masks(study, "imp-on-random-mask", 3)[layer]) for layer in zero)
     assert any(not torch.equal(zero[layer], one[layer]) for layer in zero)
@@ -217,8 +217,8 @@ def test_random_masks_of_a_run_depend_on_its_seed(study):
 def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digits, tmp_path):
     _, configs = study
     config = dataclasses.replace(configs["wr"], epochs=4, rewind_epoch=2, levels=2, first_level=1)
-    lab = lab_in(tmp_path, tiny_digits)
-    levels.run(config.dense, 0, lab)
+    setup = setup_in(tmp_path, tiny_digits)
+    levels.run(config.dense, 0, setup)
     model = initial_network(config, 0, tiny_digits)
     seen = {}
     whole = m.dense(models.prunable_weights(model))
@@ -230,9 +230,9 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHTS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"
     dense_initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL)
-    point = level_start.rewind_point(Trial(config, 0, lab, model))
+    point = level_start.rewind_point(RunContext(config, 0, setup, model))
     assert all(torch.equal(seen[1][name], point[name]) for name in point), "epochs 0 and 1 are behind it"
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     run = RunFolder(tmp_path, config.name, 0)
     kept = load_masks(run, 1, models.prunable_weights(model))
     expected = signs.pack(
@@ -249,20 +249,20 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
 
 
 def test_the_same_run_twice_gives_the_same_bits_and_another_seed_does_not(study, tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    configs = run_arms(["lrr"], lab, levels=4)
+    setup = setup_in(tmp_path, tiny_digits)
+    configs = run_arms(["lrr"], setup, levels=4)
     again = RunFolder(tmp_path, configs["lrr"].name, 0).load_tensors(3, WEIGHTS)
     first = weights(study, "lrr", 3)
     assert all(torch.equal(first[name], again[name]) for name in first)
-    run_arms(["lrr"], lab, seed=1, levels=2)
+    run_arms(["lrr"], setup, seed=1, levels=2)
     other = RunFolder(tmp_path, arm("lrr", levels=2).name, 1).load_tensors(1, WEIGHTS)
     assert any(not torch.equal(weights(study, "lrr", 1)[name], other[name]) for name in first)
 
 
 def test_a_run_that_lost_levels_goes_on_to_the_same_bits(study, tiny_digits, tmp_path):
-    lab, configs = study
+    setup, configs = study
     results = tmp_path / "copy"
-    shutil.copytree(lab.results, results)
+    shutil.copytree(setup.results, results)
     run = RunFolder(results, configs["lrr"].name, 0)
     expected = run.load_tensors(3, WEIGHTS)
     metrics = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
@@ -272,7 +272,7 @@ def test_a_run_that_lost_levels_goes_on_to_the_same_bits(study, tiny_digits, tmp
         file.write('{"level": 3, "torn')
     shutil.rmtree(run.level_path(3))
     assert run.next_level(configs["lrr"]) == 2 and not run.is_complete(configs["lrr"])
-    levels.run(configs["lrr"], 0, lab_in(results, tiny_digits))
+    levels.run(configs["lrr"], 0, setup_in(results, tiny_digits))
     again = run.load_tensors(3, WEIGHTS)
     assert all(torch.equal(expected[name], again[name]) for name in expected)
     assert run.signs_record() == folder(study, "lrr").signs_record()
@@ -282,9 +282,9 @@ def test_a_run_that_lost_levels_goes_on_to_the_same_bits(study, tiny_digits, tmp
 
 
 def test_a_complete_run_is_not_trained_again(study):
-    lab, configs = study
+    setup, configs = study
     told = []
-    levels.run(configs["imp"], 0, dataclasses.replace(lab, report=told.append))
+    levels.run(configs["imp"], 0, dataclasses.replace(setup, report=told.append))
     assert not told
 
 
@@ -308,8 +308,8 @@ def test_sign_statistics_of_the_run_agree_with_its_saved_weights(study):
 
 
 def test_a_loss_that_is_not_finite_marks_the_run_and_those_that_build_on_it(tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    configs = run_arms(["lrr-on-imp-mask"], lab, lr=1e30)
+    setup = setup_in(tmp_path, tiny_digits)
+    configs = run_arms(["lrr-on-imp-mask"], setup, lr=1e30)
     dense = RunFolder(tmp_path, configs["imp"].dense.name, 0)
     record = dense.level_record(0)
     assert "is the first tensor that is not finite" in record["reason"]
@@ -323,13 +323,13 @@ def test_a_loss_that_is_not_finite_marks_the_run_and_those_that_build_on_it(tiny
 
 def test_a_loss_that_blows_up_in_the_last_step_of_an_epoch_marks_the_run_too(tiny_digits, tmp_path):
     for rate in (1e3, 1e10, 1e37):
-        lab = lab_in(tmp_path / str(rate), tiny_digits)
+        setup = setup_in(tmp_path / str(rate), tiny_digits)
         config = arm("imp", lr=rate, batch_size=160, epochs=1, levels=2).dense
-        remarks = levels.run(config, 0, lab)
-        record = RunFolder(lab.results, config.name, 0).level_record(0)
+        notes = levels.run(config, 0, setup)
+        record = RunFolder(setup.results, config.name, 0).level_record(0)
         assert record["status"] == "diverged" or all(map(math.isfinite, (record["train_loss"], record["test_loss"])))
-        assert bool(remarks) == (record["status"] == "diverged")
-    assert record["status"] == "diverged" and "diverged at level 0" in remarks[0]
+        assert bool(notes) == (record["status"] == "diverged")
+    assert record["status"] == "diverged" and "diverged at level 0" in notes[0]
 
 
 def test_a_network_that_ends_a_level_with_a_weight_that_is_not_finite_is_marked(tiny_digits, tmp_path, monkeypatch):
@@ -339,34 +339,34 @@ def test_a_network_that_ends_a_level_with_a_weight_that_is_not_finite_is_marked(
 
     monkeypatch.setattr(levels, "train_cycle", poison)
     config = arm("imp").dense
-    levels.run(config, 0, dataclasses.replace(lab_in(tmp_path, tiny_digits), checkpoint_epochs=1))
+    levels.run(config, 0, dataclasses.replace(setup_in(tmp_path, tiny_digits), checkpoint_epochs=1))
     run = RunFolder(tmp_path, config.name, 0)
     assert run.level_record(0)["status"] == "diverged"
     assert not list(run.checkpoints.glob("*")), "nothing goes on from there"
 
 
 def test_repairing_a_level_keeps_the_metrics_of_the_levels_behind_it(study, tiny_digits, tmp_path):
-    lab, configs = study
+    setup, configs = study
     results = tmp_path / "copy"
-    shutil.copytree(lab.results, results)
+    shutil.copytree(setup.results, results)
     run = RunFolder(results, configs["lrr"].name, 0)
     with open(run.level_path(1) / WEIGHTS, "ab") as file:
         file.write(b"x")
-    levels.run(configs["lrr"], 0, lab_in(results, tiny_digits))
+    levels.run(configs["lrr"], 0, setup_in(results, tiny_digits))
     lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     assert sorted((line["level"], line["epoch"]) for line in lines) == [(k, e) for k in (1, 2, 3) for e in (0, 1)]
 
 
 def test_a_run_without_its_mask_run_says_which_to_train(tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    run_arms(["imp"], lab)
+    setup = setup_in(tmp_path, tiny_digits)
+    run_arms(["imp"], setup)
     config = arm("imp-on-lrr-mask")
     with pytest.raises(StoreError, match=f"masks of levels 1 to 2 from run {config.mask_run}.*train that run first"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
 
 
 def test_masks_of_another_network_are_refused(study):
-    lab, configs = study
+    setup, configs = study
     layers = models.prunable_weights(models.create("resnet8", 8, (1, 8, 8), 10, torch.Generator()))
     with pytest.raises(StoreError, match="of another network: conv.weight is uint8"):
         load_masks(folder(study, "imp"), 1, layers)
@@ -381,14 +381,14 @@ def test_levels_that_would_empty_the_network_or_a_layer_are_refused_before_train
 
 
 def test_global_pruning_that_empties_layers_is_trained_and_recorded(tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    config = run_arms(["imp"], lab, prune_rate=0.998, levels=2)["imp"]
-    remarks = levels.run(config, 0, lab)
+    setup = setup_in(tmp_path, tiny_digits)
+    config = run_arms(["imp"], setup, prune_rate=0.998, levels=2)["imp"]
+    notes = levels.run(config, 0, setup)
     record = RunFolder(tmp_path, config.name, 0).level_record(1)
     empty = [name for name, layer in record["layers"].items() if layer["kept"] == 0]
     assert empty and record["status"] == "complete"
     assert record["kept"] == sum(layer["kept"] for layer in record["layers"].values())
-    assert remarks == [f"from level 1 on pruning left layers without a weight: {', '.join(empty)}"]
+    assert notes == [f"from level 1 on pruning left layers without a weight: {', '.join(empty)}"]
 
 
 def test_a_narrow_network_trains_on_large_images_without_ending_the_process(tmp_path):

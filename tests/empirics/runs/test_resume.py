@@ -11,10 +11,10 @@ from empirics.config import config_hash
 from empirics.runs import levels
 from empirics.runs.resume import Interrupted, expected
 from empirics.storage import checkpoints, run_folder
-from empirics.storage.files import StoreError, sealed
+from empirics.storage.files import StoreError, with_checksum
 from empirics.storage.run_folder import RunFolder
 from tests.empirics.interrupted_runs import begin, flip_a_bit, results_of, stopping_after
-from tests.empirics.tiny_runs import arm, lab_in, run_arms
+from tests.empirics.tiny_runs import arm, run_arms, setup_in
 
 SETTINGS = dict(levels=3, epochs=4, cycles="2", mask_epochs=(2, 3, 7))
 STEPS = 5  # an epoch: 160 images in batches of 32
@@ -24,21 +24,21 @@ EPOCHS = [(1, epoch) for epoch in range(8)] + [(2, epoch) for epoch in range(8)]
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory, tiny_digits):
     """Runs that nothing interrupted."""
-    lab = lab_in(tmp_path_factory.mktemp("straight"), tiny_digits)
-    return lab, run_arms(["imp", "lrr", "wr"], lab, **SETTINGS)
+    setup = setup_in(tmp_path_factory.mktemp("straight"), tiny_digits)
+    return setup, run_arms(["imp", "lrr", "wr"], setup, **SETTINGS)
 
 
-def folder_of(lab, config) -> RunFolder:
-    return RunFolder(lab.results, config.name, 0)
+def folder_of(setup, config) -> RunFolder:
+    return RunFolder(setup.results, config.name, 0)
 
 
 @pytest.mark.parametrize("name, after", [("lrr", 3), ("lrr", 7), ("lrr", 20), ("lrr", 43), ("imp", 61), ("wr", 8)])
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(straight, tiny_digits, tmp_path, name, after):
-    lab = lab_in(tmp_path, tiny_digits)
-    config = begin(lab, straight, name)
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, name)
     with pytest.raises(Interrupted, match="the same command goes on"):
-        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(after)))
-    run = folder_of(lab, config)
+        levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(after)))
+    run = folder_of(setup, config)
     level, epoch = divmod(after // STEPS, 8) if name != "wr" else (0, 0)
     if name != "wr" and epoch:
         assert [path.name for path in run.checkpoints.glob("*.safetensors")] == [
@@ -46,7 +46,7 @@ def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(straight, tiny_digit
         ]
     trained = []
     levels.run(
-        config, 0, dataclasses.replace(lab, report=lambda metrics: trained.append((metrics.level, metrics.epoch)))
+        config, 0, dataclasses.replace(setup, report=lambda metrics: trained.append((metrics.level, metrics.epoch)))
     )
     assert results_of(run) == results_of(folder_of(straight[0], config))
     assert not run.checkpoints.exists() or not list(run.checkpoints.iterdir())
@@ -55,34 +55,34 @@ def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(straight, tiny_digit
 
 
 def test_a_run_stopped_at_every_epoch_boundary_goes_on_to_the_same_bits(straight, tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    config = begin(lab, straight, "lrr")
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, "lrr")
     for _ in EPOCHS[1:]:
         with pytest.raises(Interrupted):
-            levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(STEPS)))
-    levels.run(config, 0, lab)
-    assert results_of(folder_of(lab, config)) == results_of(folder_of(straight[0], config))
+            levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(STEPS)))
+    levels.run(config, 0, setup)
+    assert results_of(folder_of(setup, config)) == results_of(folder_of(straight[0], config))
 
 
 def test_the_dense_run_goes_on_from_its_checkpoint_too(straight, tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
+    setup = setup_in(tmp_path, tiny_digits)
     config = straight[1]["lrr"].dense
     with pytest.raises(Interrupted):
-        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(27)))
-    levels.run(config, 0, lab)
-    assert results_of(folder_of(lab, config)) == results_of(folder_of(straight[0], config))
+        levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(27)))
+    levels.run(config, 0, setup)
+    assert results_of(folder_of(setup, config)) == results_of(folder_of(straight[0], config))
 
 
 @pytest.fixture
 def interrupted(straight, tiny_digits, tmp_path):
     """A run with two checkpoints of level 1: after epochs 2 and 3."""
-    lab = lab_in(tmp_path, tiny_digits)
-    config = begin(lab, straight, "lrr")
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, "lrr")
     with pytest.raises(Interrupted):
-        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(3 * STEPS + 2), checkpoint_epochs=1))
-    run = folder_of(lab, config)
+        levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(3 * STEPS + 2), checkpoint_epochs=1))
+    run = folder_of(setup, config)
     assert sorted(path.name[9:20] for path in run.checkpoints.glob("*.safetensors")) == ["epoch-00002", "epoch-00003"]
-    return lab, config, run
+    return setup, config, run
 
 
 def newest_file(run: RunFolder):
@@ -102,147 +102,147 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_found_and_the_one_before_is_taken(interrupted, straight, damage):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     DAMAGES[damage](newest_file(run))
     trained = []
-    remarks = levels.run(config, 0, dataclasses.replace(lab, report=lambda x: trained.append((x.level, x.epoch))))
-    assert trained == EPOCHS[2:] and any("epoch-00003" in remark for remark in remarks)
+    notes = levels.run(config, 0, dataclasses.replace(setup, report=lambda x: trained.append((x.level, x.epoch))))
+    assert trained == EPOCHS[2:] and any("epoch-00003" in warn for warn in notes)
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
 def test_two_damaged_checkpoints_are_a_named_error_and_never_a_silent_restart(interrupted):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     for path in run.checkpoints.glob("*.safetensors"):
         flip_a_bit(path)
     with pytest.raises(StoreError, match="no checkpoint of level 1 can be trusted.*delete the folder checkpoints"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
     shutil.rmtree(run.checkpoints)
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     assert run.is_complete(config)
 
 
 def test_a_torn_last_line_of_the_manifest_costs_one_checkpoint(interrupted, straight):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     manifest = run.checkpoints / checkpoints.MANIFEST
     manifest.write_bytes(manifest.read_bytes()[:-9])
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
 def test_an_edited_manifest_is_found_and_the_checkpoint_before_is_taken(interrupted, straight):
     """A flipped bit that turns epoch 3 into epoch 2 would go on from there with the weights of epoch 3."""
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     manifest = run.checkpoints / checkpoints.MANIFEST
     lines = manifest.read_text().splitlines(keepends=True)
     manifest.write_text("".join([*lines[:-1], lines[-1].replace('"epoch": 3', '"epoch": 2')]))
-    assert any("epoch-00003" in remark for remark in levels.run(config, 0, lab))
+    assert any("epoch-00003" in warn for warn in levels.run(config, 0, setup))
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
 @pytest.mark.parametrize("spoil", [lambda p: p.unlink(), lambda p: p.write_bytes(bytes(p.stat().st_size))])
 def test_a_lost_manifest_is_a_named_error_and_never_a_silent_restart(interrupted, spoil):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     spoil(run.checkpoints / checkpoints.MANIFEST)
     with pytest.raises(StoreError, match="no checkpoint of level 1 can be trusted .*is not named in the manifest"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
 
 
 def test_a_checkpoint_written_a_second_time_leaves_two_that_differ(interrupted, straight):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     flip_a_bit(newest_file(run))
     with pytest.raises(Interrupted):
-        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(STEPS + 1)))
+        levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(STEPS + 1)))
     assert sorted(path.name[9:20] for path in run.checkpoints.glob("*.safetensors")) == ["epoch-00002", "epoch-00003"]
     flip_a_bit(newest_file(run))
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
 def test_a_level_that_was_damaged_is_said_to_be_trained_anew(straight, tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    config = begin(lab, straight, "lrr")
-    levels.run(config, 0, lab)
-    flip_a_bit(folder_of(lab, config).level_path(2) / "weights.safetensors")
-    assert any("level 2 was damaged" in remark for remark in levels.run(config, 0, lab))
-    assert results_of(folder_of(lab, config)) == results_of(folder_of(straight[0], config))
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, "lrr")
+    levels.run(config, 0, setup)
+    flip_a_bit(folder_of(setup, config).level_path(2) / "weights.safetensors")
+    assert any("level 2 was damaged" in warn for warn in levels.run(config, 0, setup))
+    assert results_of(folder_of(setup, config)) == results_of(folder_of(straight[0], config))
 
 
 def test_metrics_that_lost_a_line_the_checkpoint_counts_on_are_a_named_error(interrupted):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     file = run.path / "metrics.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[1:]))
     with pytest.raises(StoreError, match="metrics.jsonl of run lrr-.* has lost or changed epochs of level 1"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
 
 
 def test_metrics_in_which_a_number_was_edited_are_a_named_error(interrupted):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     file = run.path / "metrics.jsonl"
     line = json.loads(file.read_bytes().splitlines()[0])
     edited = json.dumps({**line, "test_accuracy": line["test_accuracy"] + 0.01}).encode()
     file.write_bytes(b"\n".join([edited, *file.read_bytes().splitlines()[1:]]) + b"\n")
     with pytest.raises(StoreError, match="has lost or changed epochs of level 1"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
 
 
 def test_lines_behind_the_checkpoint_and_a_torn_one_are_dropped(interrupted, straight):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     with open(run.path / "metrics.jsonl", "ab") as file:
         line = json.loads((run.path / "metrics.jsonl").read_bytes().splitlines()[-1])
         file.write(json.dumps({**line, "epoch": 3}).encode() + b'\n{"level": 1, "epo')
-    assert "metrics.jsonl had a torn line, which is dropped" in levels.run(config, 0, lab)
+    assert "metrics.jsonl had a torn line, which is dropped" in levels.run(config, 0, setup)
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
 def test_a_checkpoint_of_another_run_is_refused(interrupted):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     manifest = run.checkpoints / checkpoints.MANIFEST
     rows = [json.loads(line) for line in manifest.read_text().splitlines()]
 
     def put(**changes):
-        manifest.write_text("".join(json.dumps(sealed({**row, **changes})) + "\n" for row in rows))
+        manifest.write_text("".join(json.dumps(with_checksum({**row, **changes})) + "\n" for row in rows))
 
     put(config="0badcafe", settings={**rows[0]["settings"], "lr": 0.5})
     with pytest.raises(StoreError, match="belongs to another run: lr is 0.5 there and 0.2 here: delete it"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
     put(config="\x1b]0;hi", settings=rows[0]["settings"])
     with pytest.raises(StoreError, match=rf"its hash is '\\x1b\]0;hi' there and {config_hash(config)} here"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
 
 
 def test_a_checkpoint_of_another_network_is_refused_before_anything_is_copied(interrupted, tiny_digits):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     wider = arm("lrr", width=8, **SETTINGS)
     row = json.loads((run.checkpoints / checkpoints.MANIFEST).read_text().splitlines()[-1])
-    wanted = expected(levels.new_trial(wider, 0, lab), 1, {})
+    wanted = expected(levels.new_context(wider, 0, setup), 1, {})
     with pytest.raises(StoreError, match="of another network: conv.weight is float32 of shape"):
         checkpoints._read(run.checkpoints, row, wanted)
 
 
 @pytest.mark.parametrize("name", ["../../weights.safetensors", "/etc/hostname", ".hidden"])
 def test_a_manifest_cannot_lead_out_of_its_folder(interrupted, name):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     manifest = run.checkpoints / checkpoints.MANIFEST
     row = json.loads(manifest.read_text().splitlines()[-1])
-    manifest.write_text(json.dumps(sealed({**row, "file": name})) + "\n")
+    manifest.write_text(json.dumps(with_checksum({**row, "file": name})) + "\n")
     assert checkpoints.rows(run.checkpoints) == []
     with pytest.raises(StoreError, match="no checkpoint of level 1 can be trusted"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
 
 
 def test_other_conditions_are_said_and_refused_under_bit_exact(interrupted):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     with pytest.raises(StoreError, match="threads 1 then, 2 now: --bit-exact refuses"):
-        levels.run(config, 0, dataclasses.replace(lab, threads=2, bit_exact=True))
-    remarks = levels.run(config, 0, dataclasses.replace(lab, threads=2))
-    assert any("threads 1 then, 2 now" in remark and "not in bits" in remark for remark in remarks)
+        levels.run(config, 0, dataclasses.replace(setup, threads=2, bit_exact=True))
+    notes = levels.run(config, 0, dataclasses.replace(setup, threads=2))
+    assert any("threads 1 then, 2 now" in warn and "not in bits" in warn for warn in notes)
     assert run.is_complete(config)
 
 
 def test_bit_exact_goes_on_under_the_same_conditions(interrupted, straight):
-    lab, config, run = interrupted
-    assert levels.run(config, 0, dataclasses.replace(lab, bit_exact=True)) == []
+    setup, config, run = interrupted
+    assert levels.run(config, 0, dataclasses.replace(setup, bit_exact=True)) == []
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
@@ -254,17 +254,17 @@ def test_checkpoints_are_written_as_often_as_asked_and_the_last_two_stay(straigh
         written.append((checkpoint.level, checkpoint.epoch, len(list(folder.glob("*.safetensors")))))
 
     monkeypatch.setattr(checkpoints, "save", spy)
-    lab = lab_in(tmp_path, tiny_digits)
-    config = begin(lab, straight, "lrr")
-    levels.run(config, 0, dataclasses.replace(lab, checkpoint_epochs=3))
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, "lrr")
+    levels.run(config, 0, dataclasses.replace(setup, checkpoint_epochs=3))
     assert written == [(1, 3, 1), (1, 6, 2), (2, 3, 1), (2, 6, 2)]
-    assert results_of(folder_of(lab, config)) == results_of(folder_of(straight[0], config))
+    assert results_of(folder_of(setup, config)) == results_of(folder_of(straight[0], config))
 
 
 def test_a_full_disk_ends_with_an_error_and_leaves_the_checkpoint_before(interrupted, straight, monkeypatch):
     from empirics.storage import files as disk
 
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     before = sorted(path.name for path in run.checkpoints.iterdir())
     replace = disk.os.replace
 
@@ -275,43 +275,43 @@ def test_a_full_disk_ends_with_an_error_and_leaves_the_checkpoint_before(interru
 
     monkeypatch.setattr(disk.os, "replace", full)
     with pytest.raises(StoreError, match="No space left on device: what was complete before stands"):
-        levels.run(config, 0, dataclasses.replace(lab, checkpoint_epochs=2))
+        levels.run(config, 0, dataclasses.replace(setup, checkpoint_epochs=2))
     assert sorted(path.name for path in run.checkpoints.iterdir()) == before, "no leftovers"
     monkeypatch.setattr(disk.os, "replace", replace)
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
 def test_a_level_ends_with_no_checkpoint_and_its_end_is_what_counts(interrupted, straight):
     """A kill between the end of a level and the clearing of its checkpoints does no harm."""
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     kept = {path: path.read_bytes() for path in run.checkpoints.iterdir()}
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     run.checkpoints.mkdir(exist_ok=True)
     for path, data in kept.items():
         path.write_bytes(data)
     shutil.rmtree(run.level_path(2))
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     assert results_of(run) == results_of(folder_of(straight[0], config))
     assert run_folder.RunFolder is RunFolder and torch.is_grad_enabled()
 
 
 def test_what_a_reader_must_know_is_said_at_once_and_not_lost_when_the_run_is_stopped(interrupted):
-    lab, config, run = interrupted
+    setup, config, run = interrupted
     flip_a_bit(newest_file(run))
     said = []
     with pytest.raises(Interrupted):
-        levels.run(config, 0, dataclasses.replace(lab, remark=said.append, stop=stopping_after(2)))
+        levels.run(config, 0, dataclasses.replace(setup, warn=said.append, stop=stopping_after(2)))
     assert any("epoch-00003" in text for text in said)
 
 
 def test_weight_rewinding_stops_on_the_way_to_its_rewind_point(straight, tiny_digits, tmp_path):
-    lab = lab_in(tmp_path, tiny_digits)
-    config = begin(lab, straight, "wr")
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, "wr")
     with pytest.raises(Interrupted, match="on the way to the rewind point"):
-        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(2)))
-    levels.run(config, 0, lab)
-    assert results_of(folder_of(lab, config)) == results_of(folder_of(straight[0], config))
+        levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(2)))
+    levels.run(config, 0, setup)
+    assert results_of(folder_of(setup, config)) == results_of(folder_of(straight[0], config))
 
 
 def test_the_log_is_on_the_disk_before_a_checkpoint_or_a_level_and_the_level_before_its_checkpoints_go(
@@ -327,7 +327,7 @@ def test_the_log_is_on_the_disk_before_a_checkpoint_or_a_level_and_the_level_bef
     spied(checkpoints, "save", "checkpoint")
     spied(RunFolder, "save_level", "level")
     spied(checkpoints, "clear", "clear")
-    lab = lab_in(tmp_path, tiny_digits)
-    config = begin(lab, straight, "lrr")
-    levels.run(config, 0, dataclasses.replace(lab, checkpoint_epochs=4))
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, "lrr")
+    levels.run(config, 0, dataclasses.replace(setup, checkpoint_epochs=4))
     assert done == ["log", "checkpoint", "log", "level", "clear"] * 2

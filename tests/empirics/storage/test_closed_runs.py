@@ -15,7 +15,15 @@ from empirics.runs import levels
 from empirics.storage import checkpoints, files, folders
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.data_files import DataError
-from empirics.storage.files import StoreError, json_bytes, names_in, read_record, refuse_links, sealed, write_atomic
+from empirics.storage.files import (
+    StoreError,
+    json_bytes,
+    names_in,
+    read_record,
+    refuse_links,
+    with_checksum,
+    write_atomic,
+)
 from empirics.storage.folders import BrokenLink
 from empirics.storage.locks import locked
 from empirics.storage.run_folder import RunFolder
@@ -24,7 +32,7 @@ from empirics.studies.records import sealed_json, theory_result_stands
 from figures.results import folders as folders_of_figures
 from figures.results.load import load as results_of_figures
 from tests.empirics.closed_folders import closed, open_folder
-from tests.empirics.tiny_runs import lab_in, run_arms
+from tests.empirics.tiny_runs import run_arms, setup_in
 
 NOWHERE, CIRCLE = "it is a link that leads nowhere", "it is a link that leads in a circle"
 
@@ -33,20 +41,20 @@ NOWHERE, CIRCLE = "it is a link that leads nowhere", "it is a link that leads in
 def trained(tiny_digits):
     """Results of imp, which everybody may read."""
     with open_folder() as root:
-        lab = lab_in(root / "results", tiny_digits)
-        config = run_arms(["imp"], lab, levels=2, epochs=1)["imp"]
+        setup = setup_in(root / "results", tiny_digits)
+        config = run_arms(["imp"], setup, levels=2, epochs=1)["imp"]
         for kind, record in (("studies", {"study": "x"}), ("overlaps", {"study": "x"})):
-            (lab.results / kind).mkdir()
-            (lab.results / kind / "x.json").write_bytes(json_bytes(sealed(record)))
-        (lab.results / "theory").mkdir()
-        (lab.results / "theory/x-1.json").write_bytes(sealed_json(b'{"arrays": null}'))
-        yield lab, config
+            (setup.results / kind).mkdir()
+            (setup.results / kind / "x.json").write_bytes(json_bytes(with_checksum(record)))
+        (setup.results / "theory").mkdir()
+        (setup.results / "theory/x-1.json").write_bytes(sealed_json(b'{"arrays": null}'))
+        yield setup, config
 
 
-def places(lab, config) -> dict[str, Path]:
-    run = lab.results / "runs" / config.name
+def places(setup, config) -> dict[str, Path]:
+    run = setup.results / "runs" / config.name
     return {
-        "runs": lab.results / "runs",
+        "runs": setup.results / "runs",
         "run": run,
         "seed": run / "seed-0",
         "level": run / "seed-0/level-01",
@@ -61,60 +69,60 @@ WHERE = ["runs", "run", "seed", "level", "level.json", "weights"]
 @pytest.mark.parametrize("mode", [0, 0o400])
 @pytest.mark.parametrize("where", WHERE)
 def test_a_run_that_may_not_be_looked_at_is_an_error_and_is_not_trained_anew(trained, where, mode):
-    lab, config = trained
-    place = places(lab, config)[where]
+    setup, config = trained
+    place = places(setup, config)[where]
     mode = mode if place.is_dir() else 0
     tasks = plan_tasks([config], (0,))
     with closed(place, mode=mode), pytest.raises(StoreError, match="Permission denied") as error:
-        unfinished(tasks, lab.results)
+        unfinished(tasks, setup.results)
     assert "seed 0" in str(error.value)
     with closed(place, mode=mode), pytest.raises(StoreError, match="Permission denied"):
-        levels.run(config, 0, lab)
-    assert unfinished(tasks, lab.results) == [], "nothing was lost"
+        levels.run(config, 0, setup)
+    assert unfinished(tasks, setup.results) == [], "nothing was lost"
 
 
 @pytest.mark.parametrize("where", [".", "theory", "studies", "overlaps", *WHERE])
 def test_doctor_names_what_it_may_not_look_at(trained, where):
-    lab, config = trained
-    place = places(lab, config)[where] if where in WHERE else lab.results / where
+    setup, config = trained
+    place = places(setup, config)[where] if where in WHERE else setup.results / where
     with closed(place):
-        found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+        found = [finding.text for finding in doctor.examine(setup.results, setup.results / "none") if finding.bad]
     assert any("Permission denied" in text for text in found)
     name = "the results folder" if where == "." else place.name if place.is_dir() else "level 1 of run"
     assert any(name in text for text in found if "Permission denied" in text)
-    assert not any(str(lab.results) in text for text in found), "the report can be pasted"
-    assert [f.text for f in doctor.examine(lab.results, lab.results / "none") if f.bad] == []
+    assert not any(str(setup.results) in text for text in found), "the report can be pasted"
+    assert [f.text for f in doctor.examine(setup.results, setup.results / "none") if f.bad] == []
 
 
 @pytest.mark.parametrize("mode", [0, 0o100, 0o400])
 def test_doctor_names_checkpoints_that_may_not_be_looked_at_and_no_folder_above(trained, mode):
-    lab, config = trained
-    folder = places(lab, config)["seed"] / "checkpoints"
+    setup, config = trained
+    folder = places(setup, config)["seed"] / "checkpoints"
     value = {"w": torch.ones(3)}
     checkpoint = Checkpoint(1, 1, value, {}, value, {}, {}, [{}], {})
     checkpoints.save(folder, checkpoint, config_hash(config), {})
     try:
         with closed(folder, mode=mode):
-            found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+            found = [finding.text for finding in doctor.examine(setup.results, setup.results / "none") if finding.bad]
     finally:
         shutil.rmtree(folder)
-    assert found and all("Permission denied" in text and str(lab.results) not in text for text in found)
+    assert found and all("Permission denied" in text and str(setup.results) not in text for text in found)
 
 
 @pytest.mark.parametrize("name", ["theory/x-1.json", "studies/x.json", "overlaps/x.json"])
 def test_doctor_names_a_record_that_may_not_be_read(trained, name):
-    lab, _ = trained
-    with closed(lab.results / name):
-        found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    setup, _ = trained
+    with closed(setup.results / name):
+        found = [finding.text for finding in doctor.examine(setup.results, setup.results / "none") if finding.bad]
     assert len(found) == 1 and "Permission denied" in found[0] and Path(name).stem in found[0]
 
 
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("why", [NOWHERE, CIRCLE])
 def test_a_run_behind_a_broken_link_is_an_error_and_is_not_trained_anew(trained, tmp_path, where, why):
-    lab, config = trained
-    results = Path(shutil.copytree(lab.results, tmp_path / "results"))
-    place = results / places(lab, config)[where].relative_to(lab.results)
+    setup, config = trained
+    results = Path(shutil.copytree(setup.results, tmp_path / "results"))
+    place = results / places(setup, config)[where].relative_to(setup.results)
     shutil.rmtree(place) if place.is_dir() else place.unlink()
     place.symlink_to("gone" if why == NOWHERE else place.name)
     with pytest.raises(StoreError, match=why.removeprefix("it ")):
@@ -141,8 +149,8 @@ def test_results_in_a_folder_that_may_not_be_entered_are_named_by_doctor():
 
 
 def test_closed_checkpoints_are_an_error(trained):
-    lab, config = trained
-    folder = places(lab, config)["seed"] / "checkpoints"
+    setup, config = trained
+    folder = places(setup, config)["seed"] / "checkpoints"
     folder.mkdir(exist_ok=True)
     with closed(folder), pytest.raises(StoreError, match="Permission denied"):
         checkpoints.rows(folder)
@@ -153,19 +161,19 @@ def test_closed_checkpoints_are_an_error(trained):
 
 
 def test_a_closed_folder_may_hold_links_and_is_refused(trained):
-    lab, config = trained
-    run = places(lab, config)["run"]
+    setup, config = trained
+    run = places(setup, config)["run"]
     refuse_links(run)
     with closed(run / "seed-0/level-01"), pytest.raises(StoreError, match="cannot list level-01: Permission denied"):
         refuse_links(run)
 
 
 def test_a_result_of_the_neuron_that_may_not_be_read_is_not_run_again(trained):
-    lab, _ = trained
-    for place in (lab.results / "theory", lab.results / "theory/x-1.json"):
+    setup, _ = trained
+    for place in (setup.results / "theory", setup.results / "theory/x-1.json"):
         with closed(place), pytest.raises(StoreError, match="cannot read x-1.json: Permission denied"):
-            theory_result_stands(lab.results / "theory", "x-1")
-    assert theory_result_stands(lab.results / "theory", "x-1")
+            theory_result_stands(setup.results / "theory", "x-1")
+    assert theory_result_stands(setup.results / "theory", "x-1")
 
 
 def test_a_record_of_another_user_that_may_not_be_replaced_is_named_with_what_to_do():
@@ -236,10 +244,10 @@ def test_a_broken_link_is_not_taken_for_an_absent_file(tmp_path):
 
 @pytest.mark.parametrize("where", ["run", "config.json"])
 def test_doctor_does_not_tell_to_delete_a_run_that_may_not_be_read(trained, where):
-    lab, config = trained
-    run = places(lab, config)["run"]
+    setup, config = trained
+    run = places(setup, config)["run"]
     with closed(run if where == "run" else run / where):
-        found = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+        found = [finding.text for finding in doctor.examine(setup.results, setup.results / "none") if finding.bad]
     assert f"run {run.name}: config.json cannot be read: Permission denied: mend its rights, or the disk" in found
     assert not any("delete" in text for text in found)
 
@@ -250,16 +258,16 @@ PLACES_OF_A_DISK = [".", "runs", "studies", "theory", "overlaps", "run", "seed",
 @pytest.mark.parametrize("where", PLACES_OF_A_DISK)
 @pytest.mark.parametrize("mode", [0, 0o755])
 def test_the_lost_and_found_of_a_disk_is_passed_over_in_results(trained, where, mode):
-    lab, config = trained
-    folder = places(lab, config).get(where, lab.results / where)
-    place, drawn = folder / "lost+found", results_of_figures(lab.results)
+    setup, config = trained
+    folder = places(setup, config).get(where, setup.results / where)
+    place, drawn = folder / "lost+found", results_of_figures(setup.results)
     place.mkdir()
     try:
         with closed(place, mode=mode):
-            assert [f.text for f in doctor.examine(lab.results, lab.results / "none") if f.bad] == []
-            refuse_links(places(lab, config)["run"])
-            assert unfinished(plan_tasks([config], (0,)), lab.results) == []
-            assert results_of_figures(lab.results) == drawn
+            assert [f.text for f in doctor.examine(setup.results, setup.results / "none") if f.bad] == []
+            refuse_links(places(setup, config)["run"])
+            assert unfinished(plan_tasks([config], (0,)), setup.results) == []
+            assert results_of_figures(setup.results) == drawn
     finally:
         place.rmdir()
 

@@ -66,8 +66,8 @@ def test_a_checkpoint_killed_at_any_system_call_leaves_the_old_or_the_new_one(tm
     found = []
 
     def check():
-        newest, remarks = checkpoints.newest(folder, EXPECTED)
-        assert newest.epoch in (1, 2) and all("is not named in the manifest" in remark for remark in remarks)
+        newest, notes = checkpoints.newest(folder, EXPECTED)
+        assert newest.epoch in (1, 2) and all("is not named in the manifest" in warn for warn in notes)
         assert float(newest.weights["conv.weight"][0, 0]) == newest.epoch == int(newest.weights["bn.count"])
         found.append(newest.epoch)
 
@@ -84,8 +84,8 @@ def test_the_first_checkpoint_of_a_level_killed_at_any_system_call_is_there_or_t
     found = []
 
     def check():
-        newest, remarks = checkpoints.newest(folder, EXPECTED)
-        assert newest is not None or not list(folder.glob("*.safetensors")) or "not named in the manifest" in remarks[0]
+        newest, notes = checkpoints.newest(folder, EXPECTED)
+        assert newest is not None or not list(folder.glob("*.safetensors")) or "not named in the manifest" in notes[0]
         found.append(newest is not None)
         checkpoints.clear(folder, 1) if folder.exists() else None
 
@@ -167,12 +167,12 @@ def test_a_log_cut_at_any_byte_loses_its_torn_line_alone(tmp_path, cut):
         files.append_line(log, {"level": k, "text": "aä"})
     data = log.read_bytes()
     log.write_bytes(data[: len(data) - cut])
-    whole = files.whole_lines(log)
+    whole = files.complete_lines(log)
     lines, size = data.splitlines(keepends=True), len(data) // 3
     assert whole == lines[: len(whole)] and len(whole) == 2 - (cut - 1) // size
     files.append_line(log, {"level": 9})
     again = lines[: len(whole) + 1] if (cut - 1) % size == 0 else whole  # where the newline alone was lost
-    assert files.whole_lines(log) == [*again, b'{"level": 9}\n'], "and the next line stands by itself"
+    assert files.complete_lines(log) == [*again, b'{"level": 9}\n'], "and the next line stands by itself"
 
 
 def test_a_file_size_limit_is_a_clear_error_and_leaves_the_checkpoint_before(tmp_path):

@@ -28,7 +28,7 @@ from empirics.storage.run_folder import RunFolder
 from empirics.studies import records
 from empirics.studies.records import count_overlaps
 from tests.empirics.interrupted_runs import stopping_after
-from tests.empirics.tiny_runs import arm, lab_in, level_record
+from tests.empirics.tiny_runs import arm, level_record, setup_in
 
 CONFIG = RunConfig(levels=1)
 EXPECTED = Expected(1, "hash", {}, {"w": torch.zeros(3, 2)}, ["w"], ["w"], cycle=9, epochs=9, has_momentum=True)
@@ -58,7 +58,7 @@ def manifest(folder: Path, data: bytes, **changes) -> None:
     row = {"file": "level-01-epoch-00001.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
            "level": 1, "epoch": 1, "config": "hash", "settings": {}, "lineage": [], "built_on": {}, "metrics": "",
            **changes}  # fmt: skip
-    (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.sealed(row)) + "\n")
+    (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.with_checksum(row)) + "\n")
 
 
 def test_a_pickle_in_place_of_a_checkpoint_never_runs(tmp_path):
@@ -79,7 +79,7 @@ def test_a_pickle_in_place_of_a_level_never_runs(tmp_path):
     (path / "weights.safetensors").write_bytes(data)
     files = {"weights.safetensors": hashlib.sha256(data).hexdigest()}
     record = level_record(CONFIG.name, files=files)
-    (path / "level.json").write_text(json.dumps(disk.sealed(record)))
+    (path / "level.json").write_text(json.dumps(disk.with_checksum(record)))
     with pytest.raises(StoreError, match="not a safetensors file"):
         folder.load_tensors(0, "weights.safetensors")
     assert not (tmp_path / "canary").exists()
@@ -90,7 +90,7 @@ def test_a_level_cannot_name_files_outside_of_its_folder(tmp_path, name):
     folder = RunFolder(tmp_path, CONFIG.name, 0)
     folder.level_path(0).mkdir(parents=True)
     record = level_record(CONFIG.name, files={name: "0" * 64})
-    (folder.level_path(0) / "level.json").write_text(json.dumps(disk.sealed(record)))
+    (folder.level_path(0) / "level.json").write_text(json.dumps(disk.with_checksum(record)))
     assert folder.level_record(0) is None
 
 
@@ -203,27 +203,27 @@ def without(record, path):
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory, tiny_digits):
     """Real results: a run stopped in its last level, with the dense run that it builds on, and a study of them."""
-    lab = lab_in(tmp_path_factory.mktemp("stopped"), tiny_digits)
+    setup = setup_in(tmp_path_factory.mktemp("stopped"), tiny_digits)
     config = arm("lrr", levels=3, epochs=2, mask_epochs=(1,))
-    levels.run(config.dense, 0, lab)
+    levels.run(config.dense, 0, setup)
     with pytest.raises(Interrupted):
-        levels.run(config, 0, dataclasses.replace(lab, stop=stopping_after(16)))
+        levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(16)))
     plain = {"study": "s", "data_hash": "", "dense_run": config.dense.name, "arms": {"lrr": config.name}, "seeds": [0]}
-    count_overlaps(lab.results, records.write_study(lab.results, {**plain, "levels": 3}))
-    return lab, config, {**plain, "levels": 3}
+    count_overlaps(setup.results, records.write_study(setup.results, {**plain, "levels": 3}))
+    return setup, config, {**plain, "levels": 3}
 
 
-def read_or_refused(lab, config, study) -> bool:
+def read_or_refused(setup, config, study) -> bool:
     """Everything that reads records, on results that a stranger may have written: the run ends, or a typed error."""
     try:
-        records.write_study(lab.results, study)
-        count_overlaps(lab.results, study)
-        list(doctor.examine(lab.results, lab.results / "none"))
-        unfinished(plan_tasks([config], (0,)), lab.results)
-        levels.run(config, 0, lab)
+        records.write_study(setup.results, study)
+        count_overlaps(setup.results, study)
+        list(doctor.examine(setup.results, setup.results / "none"))
+        unfinished(plan_tasks([config], (0,)), setup.results)
+        levels.run(config, 0, setup)
     except (StoreError, ConfigError) as refused:
         return bool(str(refused))
-    return RunFolder(lab.results, config.name, 0).is_complete(config)
+    return RunFolder(setup.results, config.name, 0).is_complete(config)
 
 
 RECORDS = {
@@ -242,10 +242,10 @@ RECORDS = {
 @given(data=st.data())
 def test_a_record_of_ours_with_one_place_changed_is_used_or_refused_by_a_typed_error(stopped, which, data):
     """The seal is that of the changed record, as a stranger's would be."""
-    lab, config, study = stopped
+    setup, config, study = stopped
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results"
-        shutil.copytree(lab.results, results)
+        shutil.copytree(setup.results, results)
         file = RECORDS[which](RunFolder(results, config.name, 0), results)
         lines = file.read_bytes().splitlines() if file.suffix == ".jsonl" else [file.read_bytes()]
         record = {k: v for k, v in json.loads(lines[0]).items() if k != "seal"}
@@ -254,9 +254,11 @@ def test_a_record_of_ours_with_one_place_changed_is_used_or_refused_by_a_typed_e
             changed = without(record, path)
         else:
             changed = put(record, path, data.draw(JSON | st.sampled_from([{}, [], "", 10**40, -1, "../x", "\x1b[31m"])))
-        resealed = disk.sealed(changed) if isinstance(changed, dict) and which not in ("metrics", "config") else changed
+        resealed = (
+            disk.with_checksum(changed) if isinstance(changed, dict) and which not in ("metrics", "config") else changed
+        )
         file.write_bytes(b"\n".join([json.dumps(resealed).encode(), *lines[1:]]) + b"\n")
-        assert read_or_refused(dataclasses.replace(lab, results=results), config, study)
+        assert read_or_refused(dataclasses.replace(setup, results=results), config, study)
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "[" * 200_000])
@@ -274,20 +276,20 @@ def test_what_could_not_be_written_again_is_no_record_of_ours(tmp_path, text):
 
 @pytest.mark.parametrize("arms", [{"x": 5}, {"x": "../../etc"}, {"../x": "y"}, {"x": None}])
 def test_arms_of_a_strangers_study_do_not_become_paths(stopped, tmp_path, arms):
-    lab, config, study = stopped
+    setup, config, study = stopped
     before = records.write_study(tmp_path, {**study, "seeds": [0, 3]})
     file = tmp_path / "studies" / "s.json"
-    file.write_bytes(disk.json_bytes(disk.sealed({**before, "arms": {**before["arms"], **arms}})))
+    file.write_bytes(disk.json_bytes(disk.with_checksum({**before, "arms": {**before["arms"], **arms}})))
     assert records.write_study(tmp_path, study)["arms"] == study["arms"]
 
 
 @pytest.mark.parametrize("which", RECORDS)
 def test_deep_nesting_in_any_record_is_no_traceback(stopped, tmp_path, which):
-    lab, config, study = stopped
-    shutil.copytree(lab.results, tmp_path / "results")
+    setup, config, study = stopped
+    shutil.copytree(setup.results, tmp_path / "results")
     file = RECORDS[which](RunFolder(tmp_path / "results", config.name, 0), tmp_path / "results")
     file.write_bytes(b'{"a":' * 200_000 + b"\n")
-    assert read_or_refused(dataclasses.replace(lab, results=tmp_path / "results"), config, study)
+    assert read_or_refused(dataclasses.replace(setup, results=tmp_path / "results"), config, study)
 
 
 # ------------------------------------------------------------------------------- what is no file, and what leads away
@@ -295,10 +297,10 @@ def test_deep_nesting_in_any_record_is_no_traceback(stopped, tmp_path, which):
 
 @pytest.fixture
 def copied(stopped, tmp_path):
-    lab, config, study = stopped
-    shutil.copytree(lab.results, tmp_path / "results")
-    lab = dataclasses.replace(lab, results=tmp_path / "results")
-    return lab, config, study, RunFolder(lab.results, config.name, 0)
+    setup, config, study = stopped
+    shutil.copytree(setup.results, tmp_path / "results")
+    setup = dataclasses.replace(setup, results=tmp_path / "results")
+    return setup, config, study, RunFolder(setup.results, config.name, 0)
 
 
 LINKS = {
@@ -312,27 +314,29 @@ LINKS = {
 
 @pytest.mark.parametrize("which", LINKS)
 def test_a_link_in_a_strangers_run_is_refused_and_what_it_leads_to_is_left_alone(copied, which):
-    lab, config, _, run = copied
-    victim = lab.results.parent / "victim"
+    setup, config, _, run = copied
+    victim = setup.results.parent / "victim"
     victim.write_text("precious")
     LINKS[which](run).unlink(missing_ok=True)
     LINKS[which](run).symlink_to(victim)
     with pytest.raises(StoreError, match="is a symbolic link, which could lead anywhere"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
     assert victim.read_text() == "precious"
-    assert any("is a symbolic link" in finding.text for finding in doctor.examine(lab.results, lab.results / "none"))
+    assert any(
+        "is a symbolic link" in finding.text for finding in doctor.examine(setup.results, setup.results / "none")
+    )
 
 
 @pytest.mark.parametrize("where", ["checkpoints", "level-01", "."])
 def test_a_folder_that_is_a_link_is_refused_and_nothing_in_it_is_removed(copied, where):
-    lab, config, _, run = copied
-    outside = lab.results.parent / "outside"
+    setup, config, _, run = copied
+    outside = setup.results.parent / "outside"
     folder = run.path if where == "." else run.path / where
     shutil.move(folder, outside)
     folder.symlink_to(outside)
     before = sorted(path.name for path in outside.rglob("*"))
     with pytest.raises(StoreError, match="is a symbolic link"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
     assert sorted(path.name for path in outside.rglob("*")) == before
 
 
@@ -352,46 +356,46 @@ def as_sparse(path: Path) -> None:
 @pytest.mark.parametrize("make", [as_pipe, as_folder, as_sparse])
 @pytest.mark.parametrize("which", RECORDS)
 def test_a_pipe_a_folder_or_an_endless_file_in_place_of_a_record_takes_neither_time_nor_memory(copied, which, make):
-    lab, config, study, run = copied
-    file = RECORDS[which](run, lab.results)
+    setup, config, study, run = copied
+    file = RECORDS[which](run, setup.results)
     file.unlink()
     make(file)
-    bad = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    bad = [finding.text for finding in doctor.examine(setup.results, setup.results / "none") if finding.bad]
     assert bad or which in ("study", "overlaps") and make is as_folder
     try:
-        unfinished(plan_tasks([config], (0,)), lab.results)
-        levels.run(config, 0, lab)
+        unfinished(plan_tasks([config], (0,)), setup.results)
+        levels.run(config, 0, setup)
     except (StoreError, ConfigError):
         pass
 
 
 def test_doctor_names_a_checkpoint_that_is_no_file(copied):
-    lab, _, _, run = copied
+    setup, _, _, run = copied
     file = next(run.checkpoints.glob("*.safetensors"))
     file.unlink()
     os.mkfifo(file)
-    bad = [finding.text for finding in doctor.examine(lab.results, lab.results / "none") if finding.bad]
+    bad = [finding.text for finding in doctor.examine(setup.results, setup.results / "none") if finding.bad]
     assert any(file.name in text for text in bad)
 
 
 def test_a_folder_of_an_odd_level_is_no_traceback(copied):
-    lab, config, _, run = copied
+    setup, config, _, run = copied
     (run.path / "level-01x").mkdir()
-    levels.run(config, 0, lab)
+    levels.run(config, 0, setup)
     assert run.is_complete(config)
 
 
 @pytest.mark.parametrize("epoch", [0, -3, 2, 10**8, 10**30, 10**400])
 def test_an_epoch_beyond_its_level_is_refused_before_anything_is_counted(copied, epoch):
-    lab, config, _, run = copied
+    setup, config, _, run = copied
     file = run.checkpoints / checkpoints.MANIFEST
     row = {k: v for k, v in json.loads(file.read_bytes().splitlines()[-1]).items() if k != "seal"}
     old, new = run.checkpoints / row["file"], f"level-02-epoch-{epoch:05d}.safetensors"
     if len(new) < 200:
         old.rename(run.checkpoints / new)
-    file.write_text(json.dumps(disk.sealed({**row, "epoch": epoch, "file": new})) + "\n")
+    file.write_text(json.dumps(disk.with_checksum({**row, "epoch": epoch, "file": new})) + "\n")
     with pytest.raises(StoreError, match="does not lie between the epochs"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
 
 
 def rewritten(run: RunFolder, edit) -> None:
@@ -402,7 +406,7 @@ def rewritten(run: RunFolder, edit) -> None:
     data = disk.tensor_bytes(edit(disk.read_checked(target, row["sha256"])))
     target.write_bytes(data)
     row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    file.write_text(json.dumps(disk.sealed(row)) + "\n")
+    file.write_text(json.dumps(disk.with_checksum(row)) + "\n")
 
 
 def drop(part: str, count: int = 10**6):
@@ -429,10 +433,10 @@ FOREIGN = {
 
 @pytest.mark.parametrize("which", FOREIGN)
 def test_a_checkpoint_with_tensors_missing_or_too_many_is_refused(copied, which):
-    lab, config, _, run = copied
+    setup, config, _, run = copied
     rewritten(run, FOREIGN[which])
     with pytest.raises(StoreError, match="no checkpoint of level 2 can be trusted"):
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
 
 
 @pytest.mark.parametrize("file, edit", [
@@ -442,16 +446,16 @@ def test_a_checkpoint_with_tensors_missing_or_too_many_is_refused(copied, which)
     ("signs.safetensors", lambda t: {name: value[:1] for name, value in t.items()}),
 ])  # fmt: skip
 def test_bits_of_a_level_that_are_another_networks_are_a_typed_error(copied, file, edit):
-    lab, config, study, run = copied
-    dense = RunFolder(lab.results, config.dense.name, 0)
-    levels.run(config, 0, lab)
+    setup, config, study, run = copied
+    dense = RunFolder(setup.results, config.dense.name, 0)
+    levels.run(config, 0, setup)
     for folder, level in ((dense, 0), (run, 1)):
-        record = {k: v for k, v in folder.peek(level).items() if k != "seal"}
+        record = {k: v for k, v in folder.level_record(level, verify=False).items() if k != "seal"}
         data = disk.tensor_bytes(edit(folder.load_tensors(level, file)))
         (folder.level_path(level) / file).write_bytes(data)
         record["files"][file] = hashlib.sha256(data).hexdigest()
-        (folder.level_path(level) / "level.json").write_bytes(disk.json_bytes(disk.sealed(record)))
+        (folder.level_path(level) / "level.json").write_bytes(disk.json_bytes(disk.with_checksum(record)))
     with pytest.raises(StoreError, match="of another network"):
         shutil.rmtree(run.level_path(2))
-        levels.run(dataclasses.replace(config), 0, lab)
-        count_overlaps(lab.results, {**study, "arms": {"imp": config.name, "lrr": config.name}})
+        levels.run(dataclasses.replace(config), 0, setup)
+        count_overlaps(setup.results, {**study, "arms": {"imp": config.name, "lrr": config.name}})

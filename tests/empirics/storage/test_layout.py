@@ -16,15 +16,15 @@ from empirics.storage.run_folder import RunFolder
 from empirics.studies.plan import Study, plan_study
 from empirics.studies.records import theory_result_stands
 from figures.results import names as names_of_figures
-from tests.empirics.tiny_runs import lab_in, run_arms
+from tests.empirics.tiny_runs import run_arms, setup_in
 
 RUN = "imp-digits-resnet8-0000cafe"
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny_digits):
-    lab = lab_in(tmp_path_factory.mktemp("layout") / "results", tiny_digits)
-    return lab, run_arms(["imp"], lab, levels=2, epochs=1)["imp"]
+    setup = setup_in(tmp_path_factory.mktemp("layout") / "results", tiny_digits)
+    return setup, run_arms(["imp"], setup, levels=2, epochs=1)["imp"]
 
 
 def put_file(place: Path) -> None:
@@ -56,9 +56,9 @@ def bad(results: Path) -> list[str]:
 
 def copied(trained, tmp_path):
     """The lab and its run, their results a copy."""
-    lab, config = trained
-    results = Path(shutil.copytree(lab.results, tmp_path / "results"))
-    return lab_in(results, lab.dataset), config
+    setup, config = trained
+    results = Path(shutil.copytree(setup.results, tmp_path / "results"))
+    return setup_in(results, setup.dataset), config
 
 
 SEED = f"runs/{RUN}/seed-0"
@@ -91,9 +91,9 @@ def test_both_packages_want_a_folder_or_a_file_under_the_same_names():
 
 
 def test_whatever_a_run_writes_has_a_name_that_is_ours(trained):
-    lab, _ = trained
-    for entry in folders.walk(lab.results):
-        found = layout.must_be(*Path(entry.path).relative_to(lab.results).parts)
+    setup, _ = trained
+    for entry in folders.walk(setup.results):
+        found = layout.must_be(*Path(entry.path).relative_to(setup.results).parts)
         assert found == folders.kind_of_entry(entry), entry.name
 
 
@@ -107,19 +107,19 @@ PLACES = ["runs", "run", "run/config.json", "run/seed-0", "run/seed-0/level-01",
 def test_something_else_in_place_of_a_part_of_a_run_is_refused_by_name_and_named_by_doctor(
     trained, tmp_path, place, put
 ):
-    lab, config = copied(trained, tmp_path)
+    setup, config = copied(trained, tmp_path)
     name = place.replace("run/", f"runs/{config.name}/") if place != "run" else f"runs/{config.name}"
     kind = layout.must_be(*name.split("/"))
-    put_in_place(lab.results / name, put or (put_file if kind == "folder" else Path.mkdir))
+    put_in_place(setup.results / name, put or (put_file if kind == "folder" else Path.mkdir))
     what = {"file": "a folder", "folder": "a file"}[kind] if put is None else "neither a file nor a folder"
     words = f"{name} is {what}, and must be a {kind}: move it away"
     with pytest.raises(StoreError) as error:
-        unfinished(plan_tasks([config], (0,)), lab.results)
+        unfinished(plan_tasks([config], (0,)), setup.results)
     assert str(error.value) == words
     with pytest.raises(StoreError) as error:
-        levels.run(config, 0, lab)
+        levels.run(config, 0, setup)
     assert str(error.value) == words
-    assert words in bad(lab.results)
+    assert words in bad(setup.results)
 
 
 @pytest.mark.parametrize("name", ["runs", "studies", "overlaps", "theory", "cache", "studies/x.json", "theory/x.npz"])
@@ -154,35 +154,35 @@ def test_something_else_in_place_of_a_result_of_the_neuron_is_refused_before_it_
 
 
 def test_a_run_that_has_lost_its_config_is_looked_at_again_which_writes_it_and_trains_nothing(trained, tmp_path):
-    lab, config = copied(trained, tmp_path)
-    run = RunFolder(lab.results, config.name, 0)
+    setup, config = copied(trained, tmp_path)
+    run = RunFolder(setup.results, config.name, 0)
     file, level = run.path.parent / "config.json", run.level_path(1) / "level.json"
     before = file.read_bytes(), level.read_bytes(), level.stat().st_mtime_ns
     file.unlink()
-    assert bad(lab.results) == [
+    assert bad(setup.results) == [
         f"run {config.name}: config.json is not there: the same command writes it, or delete the run"
     ]
-    (task,) = unfinished(plan_tasks([config], (0,)), lab.results)
+    (task,) = unfinished(plan_tasks([config], (0,)), setup.results)
     assert task.key == (config.name, 0) and task.levels == []
-    levels.run(config, 0, lab)
-    assert (file.read_bytes(), level.read_bytes(), level.stat().st_mtime_ns) == before and bad(lab.results) == []
+    levels.run(config, 0, setup)
+    assert (file.read_bytes(), level.read_bytes(), level.stat().st_mtime_ns) == before and bad(setup.results) == []
 
 
 def test_a_run_that_is_just_beginning_is_no_problem(trained, tmp_path):
-    lab, config = copied(trained, tmp_path)
-    with RunFolder(lab.results, "lrr-digits-resnet8-0000cafe", 0).lease():
-        assert bad(lab.results) == []
+    setup, config = copied(trained, tmp_path)
+    with RunFolder(setup.results, "lrr-digits-resnet8-0000cafe", 0).lease():
+        assert bad(setup.results) == []
 
 
 def test_clutter_and_links_at_the_top_are_as_good_as_before(trained, tmp_path):
-    lab, config = copied(trained, tmp_path)
-    (lab.results / "runs").rename(tmp_path / "another disk")
-    (lab.results / "runs").symlink_to(tmp_path / "another disk")
+    setup, config = copied(trained, tmp_path)
+    (setup.results / "runs").rename(tmp_path / "another disk")
+    (setup.results / "runs").symlink_to(tmp_path / "another disk")
     for place in ("runs", f"runs/{config.name}", f"runs/{config.name}/seed-0"):
-        (lab.results / place / ".DS_Store").write_bytes(b"x")
-        (lab.results / place / "._level-01").write_bytes(b"x")
-        (lab.results / place / "lost+found").mkdir()
-    assert unfinished(plan_tasks([config], (0,)), lab.results) == [] and bad(lab.results) == []
-    run = RunFolder(lab.results, config.name, 0)
+        (setup.results / place / ".DS_Store").write_bytes(b"x")
+        (setup.results / place / "._level-01").write_bytes(b"x")
+        (setup.results / place / "lost+found").mkdir()
+    assert unfinished(plan_tasks([config], (0,)), setup.results) == [] and bad(setup.results) == []
+    run = RunFolder(setup.results, config.name, 0)
     os.link(run.level_path(1) / "weights.safetensors", tmp_path / "kept")
-    assert unfinished(plan_tasks([config], (0,)), lab.results) == [] and bad(lab.results) == []
+    assert unfinished(plan_tasks([config], (0,)), setup.results) == [] and bad(setup.results) == []

@@ -10,7 +10,7 @@ from empirics import doctor
 from empirics.storage.run_folder import RunFolder
 from figures.provenance.explain import explain
 from figures.results.load import load
-from tests.empirics.tiny_runs import lab_in, run_arms
+from tests.empirics.tiny_runs import run_arms, setup_in
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def linked(tmp_path, tiny_digits):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "results").mkdir()
     (tmp_path / "results/runs").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    return tmp_path / "results", run_arms(["imp"], lab_in(tmp_path / "results", tiny_digits), levels=2)["imp"]
+    return tmp_path / "results", run_arms(["imp"], setup_in(tmp_path / "results", tiny_digits), levels=2)["imp"]
 
 
 def problems(results) -> list[str]:

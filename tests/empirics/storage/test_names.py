@@ -17,13 +17,13 @@ from empirics.config import ConfigError, RunConfig
 from empirics.seeding import generator
 from empirics.storage import checkpoints
 from empirics.storage.data_files import is_temporary, temporary_beside
-from empirics.storage.files import is_whole, json_bytes, sealed
+from empirics.storage.files import checksum_ok, json_bytes, with_checksum
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import plan as study
 from empirics.studies.records import write_study
 from figures.results.fields import LABEL, LEVEL_COUNT, LONG_WHOLE, NAME, SEEDS
 from figures.results.load import load
-from tests.empirics.tiny_runs import lab_in, level_record, run_arms
+from tests.empirics.tiny_runs import level_record, run_arms, setup_in
 from theory.results import hashed_name
 
 NOW = 1732805129  # as `date +%s` says
@@ -79,12 +79,12 @@ def test_writer_and_readers_agree_on_levels_places_and_checkpoints(tmp_path, lev
     folder = RunFolder(tmp_path, "imp-digits-resnet8-0000cafe", 3)
     name = folder.level_path(level).name
     assert names.level_of(name) == figures.results.names.level_of(name) == level
-    assert names.place_of(folder.place(level)) == (folder.run, level)
+    assert names.parse_level_id(folder.level_id(level)) == (folder.run, level)
     folder.level_path(level).mkdir(parents=True)
-    record = level_record(folder.run, level, status="diverged", seed=3, built_on={folder.place(level): "0" * 64})
-    (folder.level_path(level) / "level.json").write_bytes(json_bytes(sealed(record)))
+    record = level_record(folder.run, level, status="diverged", seed=3, built_on={folder.level_id(level): "0" * 64})
+    (folder.level_path(level) / "level.json").write_bytes(json_bytes(with_checksum(record)))
     assert folder.levels_there() == [level] and folder.diverged_at() == level
-    assert folder.peek(level)["built_on"] == {folder.place(level): "0" * 64}
+    assert folder.level_record(level, verify=False)["built_on"] == {folder.level_id(level): "0" * 64}
     file = names.checkpoint_file(level, 123456)
     others = [names.is_checkpoint_of(file, other) for other in (level, 10 * level + 1, level // 10 + 1000)]
     assert others == [True, False, False] and not names.is_checkpoint_of(file + ".tmp", level)
@@ -103,7 +103,7 @@ def test_levels_are_in_the_order_of_their_numbers(tmp_path):
     "name", ["", "x", "x/level-1x", "x/level-1", "../level-01", "a/b/level-01", "/level-01", "x/level-01/"]
 )
 def test_other_texts_name_no_place(name):
-    assert names.place_of(name) is None
+    assert names.parse_level_id(name) is None
 
 
 @pytest.mark.parametrize("seed", [-1, 10**250, -(10**300)])
@@ -126,9 +126,9 @@ def test_seeds_of_any_size_draw_numbers_of_their_own():
 
 
 def test_runs_with_large_seeds_are_trained_examined_and_read_by_the_figures(tmp_path, tiny_digits):
-    lab, seeds = lab_in(tmp_path, tiny_digits), (NOW, 2**63)
+    setup, seeds = setup_in(tmp_path, tiny_digits), (NOW, 2**63)
     for seed in seeds:
-        configs = run_arms(["imp"], lab, seed, levels=2, epochs=1)
+        configs = run_arms(["imp"], setup, seed, levels=2, epochs=1)
     for folder in [RunFolder(tmp_path, configs["imp"].name, seed) for seed in seeds]:
         assert folder.is_complete(configs["imp"])
         assert checkpoints.rows(folder.checkpoints) == []
@@ -163,7 +163,7 @@ def test_a_study_of_which_everything_is_changed_has_a_name_that_can_be_written_a
     (plan,) = cli.plans(dataclasses.replace(command, arms=("imp", "imp-perturbed"), dry_run=True))
     written = write_study(tmp_path, plan.record)
     (file,) = (tmp_path / "studies").glob("[!.]*")
-    assert file.stem == written["study"] == plan.record["study"] and is_whole(json.loads(file.read_bytes()))
+    assert file.stem == written["study"] == plan.record["study"] and checksum_ok(json.loads(file.read_bytes()))
     assert load(tmp_path).problems == () and load(tmp_path).studies[0].study.preset == plan.record["preset"]
     other = dataclasses.replace(command, arms=("imp", "imp-perturbed"), dry_run=True, milestones=(0.3, 0.5, 0.8))
     assert cli.plans(other)[0].record["study"] != plan.record["study"], "cut where they are alike, by a hash apart"

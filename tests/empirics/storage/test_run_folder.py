@@ -223,7 +223,7 @@ def test_a_full_disk_is_refused_before_anything_is_computed(tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("read", [files.read_record, files.whole_lines])
+@pytest.mark.parametrize("read", [files.read_record, files.complete_lines])
 def test_what_is_there_and_cannot_be_read_is_an_error_and_not_missing(tmp_path, monkeypatch, read):
     """Trained anew, what a failing disk hides for a moment would be lost."""
     assert not read(tmp_path / "absent")

@@ -25,7 +25,7 @@ from empirics.studies.records import (
     write_theory_result,
 )
 from tests.empirics.closed_folders import closed, open_folder
-from tests.empirics.tiny_runs import lab_in, run_arms
+from tests.empirics.tiny_runs import run_arms, setup_in
 from tests.support import processes
 from theory.results import Result, hashed_name, record_files
 
@@ -276,11 +276,11 @@ def test_the_lock_is_no_record_and_no_problem(tmp_path):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny_digits):
     """Results of imp and lrr, with two seeds."""
-    lab = lab_in(tmp_path_factory.mktemp("one-moment"), tiny_digits)
+    setup = setup_in(tmp_path_factory.mktemp("one-moment"), tiny_digits)
     for seed in (0, 1):
-        configs = run_arms(["imp", "lrr"], lab, seed, levels=2, epochs=1)
+        configs = run_arms(["imp", "lrr"], setup, seed, levels=2, epochs=1)
     arms = {name: config.name for name, config in configs.items()}
-    return lab.results, {**RECORD, "arms": arms, "levels": 2, "dense_run": configs["imp"].dense.name}, configs
+    return setup.results, {**RECORD, "arms": arms, "levels": 2, "dense_run": configs["imp"].dense.name}, configs
 
 
 def test_overlaps_are_counted_over_what_other_commands_have_added_meanwhile(trained):
@@ -315,7 +315,7 @@ def test_the_record_of_a_stranger_leads_out_of_no_folder(trained):
     results, record, _ = trained
     file = study_file(results, "quick-digits")
     for odd in ({"arms": {"imp": "../../x"}}, {"seeds": [-1]}, {"seeds": ["0"]}, {"seeds": [10**260]}, {"levels": "2"}):
-        file.write_bytes(disk.json_bytes(disk.sealed({**record, **odd})))
+        file.write_bytes(disk.json_bytes(disk.with_checksum({**record, **odd})))
         assert study_now(results, {**record, "seeds": [0]}) == {**record, "seeds": [0]}
 
 

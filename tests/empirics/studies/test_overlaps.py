@@ -13,21 +13,21 @@ from empirics.runs.mask_sources import load_masks
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import overlaps
 from empirics.studies.plan import Study, plan_study, train
-from tests.empirics.tiny_runs import lab_in, run_arms
+from tests.empirics.tiny_runs import run_arms, setup_in
 
 ARMS = ["imp", "lrr", "sign", "imp-on-lrr-mask", "lrr-on-random-mask"]
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, tiny_digits):
-    lab = lab_in(tmp_path_factory.mktemp("results"), tiny_digits)
-    return lab, run_arms(ARMS, lab, epochs=1)
+    setup = setup_in(tmp_path_factory.mktemp("results"), tiny_digits)
+    return setup, run_arms(ARMS, setup, epochs=1)
 
 
 def record(study) -> dict:
-    lab, configs = study
+    setup, configs = study
     arms = {name: config.name for name, config in configs.items()}
-    return overlaps.study_overlaps(lab.results, {"study": "tiny", "arms": arms, "seeds": [0], "levels": 3})
+    return overlaps.study_overlaps(setup.results, {"study": "tiny", "arms": arms, "seeds": [0], "levels": 3})
 
 
 def row(found: dict, one: str, other: str) -> dict:
@@ -35,12 +35,12 @@ def row(found: dict, one: str, other: str) -> dict:
 
 
 def test_overlaps_equal_a_count_over_unpacked_masks_and_signs(study):
-    lab, configs = study
-    layers = models.prunable_weights(initial_network(configs["imp"], 0, lab.dataset))
+    setup, configs = study
+    layers = models.prunable_weights(initial_network(configs["imp"], 0, setup.dataset))
     for one, other in (("lrr", "imp"), ("sign", "lrr"), ("lrr-on-random-mask", "imp")):
         found = row(record(study), one, other)
         for k, level in enumerate(found["levels"]):
-            folders = [RunFolder(lab.results, configs[name].name, 0) for name in (one, other)]
+            folders = [RunFolder(setup.results, configs[name].name, 0) for name in (one, other)]
             masks = [load_masks(folder, level, layers) for folder in folders]
             ends = [load_signs(folder, level, "end", mask) for folder, mask in zip(folders, masks, strict=True)]
             both = {n: masks[0][n] & masks[1][n] for n in layers}
@@ -74,10 +74,10 @@ def np_bits(n: int):
 
 
 def test_levels_that_one_arm_lacks_are_left_out(study):
-    lab, configs = study
+    setup, configs = study
     arms = {"imp": configs["imp"].name, "lrr": "lrr-not-there"}
     study_ = {"study": "tiny", "arms": arms, "seeds": [0, 1], "levels": 3}
-    assert overlaps.study_overlaps(lab.results, study_)["pairs"] == []
+    assert overlaps.study_overlaps(setup.results, study_)["pairs"] == []
 
 
 def test_a_study_writes_its_overlaps_beside_it(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from figures.analysis.sweeps import VALUES, WITH_BASE, differing, setting, value_words, variations, vary_command
+from figures.analysis.sweeps import VALUES, WITH_BASE, differing, format_value, setting, variations, vary_command
 from figures.results.load import load
 from tests.figures import synthetic_variations as made_up
 
@@ -38,7 +38,7 @@ def test_a_value_that_nothing_says_is_not_known_and_comes_last(tmp_path):
         path.unlink()
     (found,) = variations(load(tmp_path), "criterion")
     assert found.x == ("snip", None)
-    assert value_words(None) == "not known"
+    assert format_value(None) == "not known"
 
 
 def test_an_arm_that_changes_the_setting_itself_does_not_speak_for_the_study(records):
@@ -84,7 +84,7 @@ def test_a_common_setting_that_is_varied_is_not_said_to_hold_everywhere(records)
 
 
 def test_values_are_written_without_needless_zeros():
-    assert [value_words(x) for x in (0.5, 8, 0.30000000000000004, "cosine")] == ["0.5", "8", "0.3", "cosine"]
+    assert [format_value(x) for x in (0.5, 8, 0.30000000000000004, "cosine")] == ["0.5", "8", "0.3", "cosine"]
 
 
 def test_what_has_a_base_has_a_value():

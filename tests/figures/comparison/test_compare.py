@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from figures.catalogue import FIGURES
 from figures.comparison.overlay import compare_results
 from figures.comparison.overlay_drawing import overlay
-from figures.comparison.verify import ABSENT, THEORY, Tolerance, compare, path_words, verify
+from figures.comparison.verify import ABSENT, THEORY, Tolerance, compare, format_path, verify
 from figures.plots.style import drawing_style
 from figures.provenance.sidecars import UnknownPicture, check_sidecar, read_sidecar, standing_figure
 from figures.regenerate import regenerate
@@ -62,7 +62,7 @@ def test_two_trees_agree_only_where_they_are_equal_and_order_does_not_matter(lef
 )
 def test_each_difference_is_named_with_its_place_and_both_values(left, right, path, values):
     (difference,) = compare(left, right).differences
-    assert (path_words(difference.path), (difference.left, difference.right)) == (path, values)
+    assert (format_path(difference.path), (difference.left, difference.right)) == (path, values)
 
 
 def test_a_tolerance_is_relative_plus_absolute_and_is_chosen_by_path():

@@ -362,9 +362,9 @@ def test_one_seed_gives_no_interval_not_even_one_of_no_width(name, synthetic, tm
 
 
 def test_no_bar_is_drawn_for_an_interval_without_width():
-    from figures.plots.panels import spread
+    from figures.plots.panels import error_bar_lengths
 
-    down, up = spread([0.5, 0.5, 0.5], [0.4, 0.5, None], [0.7, 0.5, None])
+    down, up = error_bar_lengths([0.5, 0.5, 0.5], [0.4, 0.5, None], [0.7, 0.5, None])
     assert (down[0], up[0]) == pytest.approx((0.1, 0.2)) and np.isnan([down[1:], up[1:]]).all()
 
 

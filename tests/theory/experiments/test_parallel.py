@@ -12,7 +12,7 @@ from tests import ROOT
 from tests.support.processes import alive, children, finish, seconds_worked, start
 from tests.support.waiting import wait_for
 from theory.experiments import parallel, registry
-from theory.experiments.parallel import run_side_by_side, timed
+from theory.experiments.parallel import run_parallel, timed
 
 SHORT = ("stories", "pruning-iterations", "factorial")
 
@@ -26,7 +26,7 @@ def test_no_experiment_is_marked_slow_that_the_registry_does_not_hold():
 def test_processes_side_by_side_give_the_same_results_as_one_after_the_other(monkeypatch):
     for name in SHORT[:2]:
         monkeypatch.setitem(registry.EXPERIMENTS, name, replace(registry.EXPERIMENTS[name], slow=True))
-    found = {name: result for name, result, _ in run_side_by_side(SHORT, 2)}
+    found = {name: result for name, result, _ in run_parallel(SHORT, 2)}
     assert sorted(found) == sorted(SHORT)
     for name in SHORT:
         alone, _ = timed(name)
@@ -37,9 +37,9 @@ def test_processes_side_by_side_give_the_same_results_as_one_after_the_other(mon
 
 def test_short_experiments_and_one_worker_start_no_process(monkeypatch):
     monkeypatch.setattr(parallel, "ProcessPoolExecutor", None)
-    assert [name for name, _, _ in run_side_by_side(SHORT, 2)] == list(SHORT)
+    assert [name for name, _, _ in run_parallel(SHORT, 2)] == list(SHORT)
     monkeypatch.setitem(registry.EXPERIMENTS, "stories", replace(registry.EXPERIMENTS["stories"], slow=True))
-    assert [name for name, _, seconds in run_side_by_side(SHORT, 1) if seconds >= 0] == list(SHORT)
+    assert [name for name, _, seconds in run_parallel(SHORT, 1) if seconds >= 0] == list(SHORT)
 
 
 # the command on a machine with two cores, whatever this one has

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from theory import Line, Masked, Population, Sample, descend, integrate, integrate_batch, limit
-from theory.losses.regions import Smooth
+from theory.losses.regions import SmoothRegion
 
 
 class Bowl:
@@ -28,7 +28,7 @@ class FullBowl(Bowl):
         return None
 
     def cell(self, a, w):
-        return Smooth(self)
+        return SmoothRegion(self)
 
 
 class Later(Bowl):
