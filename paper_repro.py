@@ -206,10 +206,10 @@ def run_verify(command: Verify, line: str) -> int:
     from figures.provenance.sidecars import standing_figure
 
     name = check_choice(command.figure, FIGURES, "figure")
-    standing = standing_figure(name, command.against)
+    standing = standing_figure(name, command.reference)
     shown = standing.get("studies", {})
     wanted = {check_choice(study, shown, f"study of figure {name}") for study in command.studies} or set(shown)
-    with commands.fresh(command.into) as folder:
+    with commands.fresh(command.output_dir) as folder:
         options = ("data_dir", "device", "workers", "threads", "dry_run")
         kept = Study(results=folder / "results", **{option: getattr(command, option) for option in options})
         again = {study: entry for study, entry in shown.items() if study in wanted and entry["arms"]}

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import tyro
 
 from empirics.choices import ConfigError, check_choice
-from empirics.studies.plan import Plan, Study, plan_study, plan_variation
+from empirics.studies.plan import Plan, Study, plan_study, plan_sweep
 from empirics.studies.presets import PRESETS
-from empirics.studies.sweeps import VARIATIONS
+from empirics.studies.sweeps import SWEEPS
 
 Positional = tyro.conf.Positional
 
@@ -35,10 +35,10 @@ class Train(Study):
 
     arms: tuple[str, ...] = ()
     """arms; default: the preset's"""
-    vary: tuple[str, ...] = ()
-    """vary something in the preset, such as width or prune-rate (`list` names all): a study for each value"""
-    everything: bool = False
-    """the preset's arms and then every variation: the whole experimental section"""
+    sweep: tuple[str, ...] = ()
+    """train a study for each value of a setting, such as width or prune-rate (`list` names the sweeps)"""
+    all: bool = False
+    """the preset's arms and then every sweep: the whole experimental section"""
     criterion: str | None = None
     """pruning criterion in place of the preset's"""
     densities: str | None = None
@@ -126,10 +126,10 @@ class Table1:
 
 @dataclass(frozen=True)
 class Data:
-    """Download a data set: `data fetch cifar10`. The only command that uses the network."""
+    """Download a data set: `data download cifar10`. The only command that uses the network."""
 
     what: Positional[str]
-    """fetch"""
+    """download"""
     name: Positional[str]
     """cifar10 or cifar100"""
     data_dir: Path = Path("data")
@@ -168,9 +168,9 @@ class Verify:
 
     figure: Positional[str]
     """the figure"""
-    against: Path = Path("out/figures")
+    reference: Path = Path("out/figures")
     """the figure that stands: its .json or the folder that holds it, such as figures/reference/quick"""
-    into: Path | None = None
+    output_dir: Path | None = None
     """keep what is made again in this folder, and go on there after a stop; default: a temporary one"""
     studies: tuple[str, ...] = ()
     """of the figure's studies run these only; default: all"""
@@ -187,6 +187,15 @@ class Verify:
     dry_run: bool = False
     """say what would run, and stop"""
 
+
+# What options were called before: the old word is answered with the new one.
+RENAMED = {
+    "--vary": "--sweep",
+    "--everything": "--all",
+    "--into": "--output-dir",
+    "--against": "--reference",
+    "--data-label": "--dataset-name",
+}
 
 COMMANDS = {
     "figures": Figures,
@@ -230,16 +239,16 @@ OVERRIDES = (
 
 
 def plans(command: Train) -> list[Plan]:
-    """What a command asks for: the preset's arms, each value of the variations, or both.
+    """What a command asks for: the preset's arms, each value of the sweeps, or both.
 
     Raises:
         ConfigError: a name that is not known, a setting that cannot be run.
     """
     given = _overrides(command)
-    varied = [*command.vary, *(VARIATIONS if command.everything else ())]
-    found = [] if command.vary and not command.everything else [plan_study(command, command.arms, given)]
+    varied = [*command.sweep, *(SWEEPS if command.all else ())]
+    found = [] if command.sweep and not command.all else [plan_study(command, command.arms, given)]
     for name in dict.fromkeys(varied):
-        found += plan_variation(command, name, command.arms, given)
+        found += plan_sweep(command, name, command.arms, given)
     return found
 
 
@@ -272,7 +281,7 @@ def plans_again(recorded: str, study: str, seeds: Mapping[str, Sequence[int]], k
     for arm, numbers in seeds.items():
         together.setdefault(tuple(sorted(numbers)), []).append(arm)
     for numbers, arms in together.items():
-        label = {"preset": command.preset, "data_label": command.data_label, "seeds": numbers, "arms": tuple(arms)}
+        label = {"preset": command.preset, "dataset_name": command.dataset_name, "seeds": numbers, "arms": tuple(arms)}
         found += [p for p in plans(dataclasses.replace(command, **now | label)) if p.record["study"] == study]
     if not found:
         raise ConfigError(f"`{recorded}` makes no study {study!r} in this version: run the figure again")

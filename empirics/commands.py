@@ -12,9 +12,9 @@ from typing import Protocol
 import tyro
 
 from empirics.choices import ConfigError, check_choice
-from empirics.cli import COMMANDS, Data, Doctor, Study, Table1, Train, plans, plans_again
+from empirics.cli import COMMANDS, RENAMED, Data, Doctor, Study, Table1, Train, plans, plans_again
 from empirics.execution import interrupts
-from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_variation, train
+from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
@@ -30,8 +30,8 @@ class Figure(Protocol):
 
     presets: Sequence[str]
     arms: Sequence[str]
-    variations: Mapping[str, Sequence[str]]
-    reads_variations_alone: bool
+    sweeps: Mapping[str, Sequence[str]]
+    reads_sweeps_alone: bool
 
 
 def say(text: str) -> None:
@@ -90,7 +90,7 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
 
     Raises:
         SystemExit: help or a completion script was asked for and is printed, or the options are wrong.
-        ConfigError: an unknown command, figure or shell.
+        ConfigError: an unknown command, figure or shell, or the old word of an option.
     """
     name, config = "paper_repro.py", (tyro.conf.OmitArgPrefixes,)
     if given and given[0].replace("_", "-") in COMPLETION:
@@ -100,6 +100,9 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
         if given and not given[0].startswith("-"):
             check_choice(given[0], list(dict.fromkeys([*COMMANDS, *figures()])), "command or figure")
         given.insert(0, "figures")
+    if renamed := [word for word in given if word.split("=")[0].replace("_", "-") in RENAMED]:
+        old = renamed[0].split("=")[0].replace("_", "-")
+        raise ConfigError(f"{old} is called {RENAMED[old]} now: write {RENAMED[old]}{renamed[0][len(old) :]}")
     try:
         return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=given, prog=name, description=ABOUT, config=config)
     except SystemExit:
@@ -115,16 +118,16 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
 
 
 def figure_plans(command: Study, figures: Sequence[Figure], every_arm: bool) -> list[Plan]:
-    """The studies that some figures read: the preset's, then those of the variations.
+    """The studies that some figures read: the preset's, then those of the sweeps.
 
     None without a data folder: what stands is drawn all the same.
 
     Args:
         command: what is asked for.
         figures: of the catalogue.
-        every_arm: all arms of the preset, and the variations only where they run on a small network (`vary_on`):
-            elsewhere they take many times as long, and are asked for by figure or by `train --vary`. Where they do, a
-            figure whose arms are all among those of its variations needs no other study.
+        every_arm: all arms of the preset, and the sweeps only where they run on a small network (`sweep_on`):
+            elsewhere they take many times as long, and are asked for by figure or by `train --sweep`. Where they do, a
+            figure whose arms are all among those of its sweeps needs no other study.
     """
     from empirics.storage.data_files import DataError
 
@@ -140,16 +143,16 @@ def figure_plans(command: Study, figures: Sequence[Figure], every_arm: bool) -> 
 def _studies(command: Study, figures: Sequence[Figure], every_arm: bool) -> list[Plan]:
     from empirics.studies.presets import PRESETS
 
-    small = command.preset in PRESETS and PRESETS[command.preset].vary_on
+    small = command.preset in PRESETS and PRESETS[command.preset].sweep_on
     own = [figure for figure in figures if not figure.presets or command.preset in figure.presets]
-    asked = [figure for figure in own if not (small and figure.reads_variations_alone)]
+    asked = [figure for figure in own if not (small and figure.reads_sweeps_alone)]
     arms = () if every_arm else tuple({arm: None for figure in asked for arm in figure.arms})
     found = [plan_study(command, arms, {})] if every_arm or arms else []
     varied: dict[str, dict[str, None]] = {}
     for figure in figures if small or not every_arm else ():
-        for name, read in figure.variations.items():
+        for name, read in figure.sweeps.items():
             varied.setdefault(name, {}).update(dict.fromkeys(read))
-    return found + [plan for name, read in varied.items() for plan in plan_variation(command, name, tuple(read), {})]
+    return found + [plan for name, read in varied.items() for plan in plan_sweep(command, name, tuple(read), {})]
 
 
 def study_again(study: str, shown: Mapping, kept: Study) -> list[Plan]:
@@ -192,7 +195,7 @@ def run_plans(wanted: Sequence[Plan], command: Study) -> int:
 
 
 def run_train(command: Train, line: str) -> int:
-    """Train the arms asked for, or what a variation asks for."""
+    """Train the arms asked for, or what a sweep asks for."""
     from empirics.storage.files import check_writable
 
     if not command.dry_run and not os.path.lexists(command.results):
@@ -227,7 +230,7 @@ def fresh(into: Path | None) -> Iterator[Path]:
             try:
                 yield Path(folder)
             except KeyboardInterrupt:
-                say("what was made again is gone with its temporary folder: --into DIR keeps it")
+                say("what was made again is gone with its temporary folder: --output-dir DIR keeps it")
                 raise
         return
     check_writable(into)
@@ -244,8 +247,8 @@ def run_data(command: Data, line: str) -> int:
     from empirics.data.download import fetch
     from empirics.storage.files import check_writable
 
-    if command.what != "fetch":
-        raise ConfigError(f"unknown action {command.what!r}: write `paper_repro.py data fetch {command.name}`")
+    if command.what != "download":
+        raise ConfigError(f"unknown action {command.what!r}: write `paper_repro.py data download {command.name}`")
     check_writable(command.data_dir)
     file = fetch(command.name, command.data_dir, progress=say)
     say(f"{file.name} is there and has the published size and MD5")
@@ -292,7 +295,7 @@ def registries() -> dict[str, Mapping[str, object]]:
     return {
         "presets": presets.PRESETS,
         "arms": arms.ARMS,
-        "variations": sweeps.VARIATIONS,
+        "sweeps": sweeps.SWEEPS,
         "data sets": datasets.DATASETS,
         "models": models.MODELS,
         "criteria": criteria.CRITERIA,

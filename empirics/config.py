@@ -42,7 +42,12 @@ class RunOptions:
 
 __all__ = ["SCHEMA", "ConfigError", "RunConfig", "check_choice", "config_hash"]
 
-SCHEMA = 1
+SCHEMA = 2  # of every file that networks leave; files of another one are refused
+
+# What the name of a run is made from, as it was when there was but one schema: a field of `RunConfig` may be renamed, a
+# run may not.
+_HASHED_SCHEMA = 1
+_HASHED_NAMES = {"mask_snapshot_epochs": "mask_epochs"}
 
 # What level 0 depends on: every arm that agrees in these fields starts from the same dense run.
 DENSE_FIELDS = (
@@ -63,7 +68,7 @@ DENSE_FIELDS = (
     "momentum",
     "weight_decay",
     "precision",
-    "mask_epochs",
+    "mask_snapshot_epochs",
 )
 # `arm` is what a reader calls the run; two labels for one experiment must not train it twice with other names inside.
 UNHASHED_FIELDS = ("arm",)
@@ -93,8 +98,8 @@ class RunConfig:
         momentum: of SGD, in [0, 1).
         weight_decay: on every parameter.
         precision: `float32`, or `bfloat16` (autocast; weights stay float32).
-        mask_epochs: epochs of every level (over its cycles) after which the mask that pruning would take is compared
-            with the one that it takes at the level's end.
+        mask_snapshot_epochs: epochs of every level (over its cycles) after which the mask that pruning would take is
+            compared with the one that it takes at the level's end.
         prune_rate: fraction of the surviving weights removed between two levels, in (0, 1).
         levels: number of levels, level 0 (dense) included.
         criterion: key of `criteria.CRITERIA`, for mask source `own`.
@@ -134,7 +139,7 @@ class RunConfig:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     precision: str = "float32"
-    mask_epochs: tuple[int, ...] = ()
+    mask_snapshot_epochs: tuple[int, ...] = ()
     prune_rate: float = 0.5
     levels: int = 8
     criterion: str = "magnitude"
@@ -195,7 +200,7 @@ class RunConfig:
         names = DENSE_FIELDS
         if self.cycles not in ("1", AS_LONG_AS_LRR):
             names += ("cycles",)
-        if self.mask_epochs:  # level 0 compares masks of level 1, by the run's own criterion
+        if self.mask_snapshot_epochs:  # level 0 compares masks of level 1, by the run's own criterion
             names += ("prune_rate", "criterion", "densities")
         if self.perturb_rate and not self.perturb_level:
             names += ("perturb_rate", "perturb_scope")
@@ -216,12 +221,13 @@ class RunConfig:
 
 
 def config_hash(config: RunConfig) -> str:
-    """Eight hexadecimal digits over the schema version and every field that can change a result, defaults included.
+    """Eight hexadecimal digits over every field that can change a result, defaults included.
 
     A dense run hashes what can change level 0 only. Defaults are hashed too, so a changed default never relabels an old
     run.
     """
-    text = json.dumps({"schema": SCHEMA, "config": config.record()}, sort_keys=True)
+    fields = {_HASHED_NAMES.get(name, name): value for name, value in config.record().items()}
+    text = json.dumps({"schema": _HASHED_SCHEMA, "config": fields}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -238,7 +244,7 @@ def check(config: "RunConfig") -> None:
     _check_numbers(config)
     for name, known in _CHOICES.items():
         check_choice(getattr(config, name), known, name.replace("_", " "))
-    for check_some in (_check_masks, _check_schedule, _check_first_level, _check_perturbation, _check_mask_epochs):
+    for check_some in (_check_masks, _check_schedule, _check_first_level, _check_perturbation, _check_mask_snapshots):
         check_some(config)
 
 
@@ -357,17 +363,19 @@ def _check_perturbation(config: "RunConfig") -> None:
         )
 
 
-def _check_mask_epochs(config: "RunConfig") -> None:
-    epochs = config.mask_epochs
+def _check_mask_snapshots(config: "RunConfig") -> None:
+    epochs = config.mask_snapshot_epochs
     last = config.epochs * (1 if config.cycles == AS_LONG_AS_LRR else int(config.cycles))
     if not all(type(e) is int for e in epochs) or list(epochs) != sorted(set(epochs)):
-        raise ConfigError(f"mask_epochs must be whole numbers that rise, got {epochs}")
+        raise ConfigError(f"mask_snapshot_epochs must be whole numbers that rise, got {epochs}")
     if epochs and not config.rewind_epoch < epochs[0] <= epochs[-1] <= last:
         raise ConfigError(
-            f"mask_epochs must lie in [{config.rewind_epoch + 1}, {last}], the epochs of a level: {epochs}"
+            f"mask_snapshot_epochs must lie in [{config.rewind_epoch + 1}, {last}], the epochs of a level: {epochs}"
         )
     if epochs and config.mask_source != "own":
-        raise ConfigError(f"mask_epochs asks for masks of the run's own, got mask_source {config.mask_source!r}")
+        raise ConfigError(
+            f"mask_snapshot_epochs asks for masks of the run's own, got mask_source {config.mask_source!r}"
+        )
 
 
 _CHOICES = {

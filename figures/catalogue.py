@@ -12,8 +12,8 @@ class FigureSpec:
     `function` is "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib stays unloaded
     while nothing changes.
     `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
-    `signs`: it needs the arms' sign statistics. `variations`: by name, the arms that it reads at every value of that
-    variation; `also`: the same of variations that it draws where they stand, and that are not run for it; `more`: arms
+    `signs`: it needs the arms' sign statistics. `sweeps`: by name, the arms that it reads at every value of that
+    sweep; `also`: the same of sweeps that it draws where they stand, and that are not run for it; `more`: arms
     that it reads of every study where they stand, and that are not run for it. `presets`: it reads studies of these
     presets alone; none: of all.
     """
@@ -24,15 +24,15 @@ class FigureSpec:
     theory: tuple[str, ...]
     arms: tuple[str, ...]
     signs: bool = False
-    variations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sweeps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     presets: tuple[str, ...] = ()
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     more: tuple[str, ...] = ()
 
     @property
-    def reads_variations_alone(self) -> bool:
-        """Whether every arm that it needs is among those of its variations."""
-        return set(self.arms) <= {arm for arms in self.variations.values() for arm in arms}
+    def reads_sweeps_alone(self) -> bool:
+        """Whether every arm that it needs is among those of its sweeps."""
+        return set(self.arms) <= {arm for arms in self.sweeps.values() for arm in arms}
 
     @property
     def command(self) -> str:
@@ -56,7 +56,7 @@ _CELLS = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-long")
 _JUDGED = (*_CELLS, "imp-on-lrr-mask", "lrr-on-imp-mask", *_RANDOM, "imp-long-on-shuffled-mask",
            "imp-long-on-random-mask", "imp-bn-kept", "imp-without-warmup", "lrr-without-warmup")  # fmt: skip
 _JUDGED_ON_NEURON = ("theorem-check", "factorial", "pruning-iterations", "mask-recovery", "dimension")
-_JUDGED_VARIATIONS = ("width", "criterion", "model", "prune-rate", "schedule", "mask-convergence")
+_JUDGED_SWEEPS = ("width", "criterion", "model", "prune-rate", "schedule", "mask-convergence")
 
 FIGURES: dict[str, FigureSpec] = {
     "1": FigureSpec("1", "Which signs learn, and why IMP fails", "neuron_phase_plane:figure_1",
@@ -70,7 +70,7 @@ FIGURES: dict[str, FigureSpec] = {
     "5": FigureSpec("5", "When signs settle, and how often they switch", "accuracy:figure_5", (),
                     ("imp", "lrr"), signs=True),
     "6": FigureSpec("6", "What flipped signs cost IMP and LRR", "perturbation:figure_6", (),
-                    _PERTURBED, variations={"perturbation": _PERTURBED}, more=("imp-long",)),
+                    _PERTURBED, sweeps={"perturbation": _PERTURBED}, more=("imp-long",)),
     "7": FigureSpec("7", "IMP and LRR on random masks", "ablations:figure_7", (),
                     (*_ON_RANDOM, "imp-long-on-random-mask")),
     "8": FigureSpec("8", "ImageNet: published medians, and ours", "published:figure_8", (), ("imp", "wr", "lrr"),
@@ -81,7 +81,7 @@ FIGURES: dict[str, FigureSpec] = {
                      ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup", "imp-long"),
                      also={"warm-up": _RULES}),
     "11": FigureSpec("11", "Pruning criteria times rewind rule", "sweeps:figure_11", (), (),
-                     variations={"criterion": _RULES}),
+                     sweeps={"criterion": _RULES}),
     "12": FigureSpec("12", "Sign flips by layer and level", "sign_flips:figure_12", (), _RULES),
     "13": FigureSpec("13", "Training loss over sparsity", "loss:figure_13", (),
                      ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")),
@@ -89,10 +89,10 @@ FIGURES: dict[str, FigureSpec] = {
     "15": FigureSpec("15", "The neuron on finite samples with label noise", "neuron_samples:figure_15",
                      ("sample-size", "mask-recovery"), ()),
     "16": FigureSpec("16", "Sensitivity to the prune rate", "sweeps:figure_16", (), (),
-                     variations={"prune-rate": _RULES}),
+                     sweeps={"prune-rate": _RULES}),
     "17": FigureSpec("17", "Sensitivity to the learning-rate schedule", "sweeps:figure_17", (), (),
-                     variations={"schedule": _RULES}),
-    "18": FigureSpec("18", "Another architecture", "sweeps:figure_18", (), (), variations={"model": _RULES}),
+                     sweeps={"schedule": _RULES}),
+    "18": FigureSpec("18", "Another architecture", "sweeps:figure_18", (), (), sweeps={"model": _RULES}),
     "basins": FigureSpec("basins", "Who learns, for any balance", "neuron_sweeps:figure_basins", ("basins",), ()),
     "large-steps": FigureSpec("large-steps", "Where gradient descent parts from the flow",
                               "neuron_descent:figure_large_steps", ("large-steps",), ()),
@@ -102,10 +102,10 @@ FIGURES: dict[str, FigureSpec] = {
                             ("factorial",), _CELLS),
     "mask-convergence": FigureSpec("mask-convergence", "Does the mask change when a level is trained longer?",
                                    "masks:figure_mask_convergence", (), (),
-                                   variations={"mask-convergence": _RULES}),
+                                   sweeps={"mask-convergence": _RULES}),
     "width": FigureSpec("width", "LRR's lead over the width of the network", "sweeps:figure_width", (), (),
-                        variations={"width": _RULES}),
+                        sweeps={"width": _RULES}),
     "claims": FigureSpec("claims", "All claims at a glance", "claims:figure_claims", _JUDGED_ON_NEURON, _JUDGED,
                          signs=True, more=("imp-perturbed", "lrr-perturbed"),
-                         variations=dict.fromkeys(_JUDGED_VARIATIONS, _RULES) | {"perturbation": _PERTURBED}),
+                         sweeps=dict.fromkeys(_JUDGED_SWEEPS, _RULES) | {"perturbation": _PERTURBED}),
 }  # fmt: skip

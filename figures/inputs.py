@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from figures.analysis import measures
-from figures.analysis.sweeps import variations
+from figures.analysis.sweeps import find_sweeps
 from figures.catalogue import FigureSpec
 from figures.results.network import ArmRun, Problem, Records, Source, StudyResults
 
@@ -12,26 +12,26 @@ from figures.results.network import ArmRun, Problem, Records, Source, StudyResul
 def studies_read(spec: FigureSpec, records: Records) -> Iterator[tuple[StudyResults, tuple[str, ...]]]:
     """Every study that a figure reads, with the arms that it reads of it.
 
-    The preset's own studies, then the values of each variation (the study at the common settings may stand in several),
-    and the record of the preset's own study, with which a variation is held together.
+    The preset's own studies, then the values of each sweep (the study at the common settings may stand in several),
+    and the record of the preset's own study, with which a sweep is held together.
     """
     for results in records.studies if spec.arms else ():
         if not spec.presets or results.study.base in spec.presets:
             yield results, () if _stood_in_for(results, spec, records) else (*spec.arms, *spec.more)
-    for name, arms in (*spec.variations.items(), *spec.also.items()):
-        for variation in variations(records, name):
-            for results in variation.studies:
+    for name, arms in (*spec.sweeps.items(), *spec.also.items()):
+        for sweep in find_sweeps(records, name):
+            for results in sweep.studies:
                 yield results, arms
-            if variation.own:
-                yield variation.own, ()
+            if sweep.own:
+                yield sweep.own, ()
 
 
 def _stood_in_for(results: StudyResults, spec: FigureSpec, records: Records) -> bool:
-    """Whether a variation is drawn in place of a study: it has every arm that the figure needs, the study has not."""
-    if not spec.reads_variations_alone or set(spec.arms) <= set(results.arms):
+    """Whether a sweep is drawn in place of a study: it has every arm that the figure needs, the study has not."""
+    if not spec.reads_sweeps_alone or set(spec.arms) <= set(results.arms):
         return False
     place = results.study.base, results.study.dataset
-    return any((v.preset, v.dataset) == place for name in spec.variations for v in variations(records, name))
+    return any((v.preset, v.dataset) == place for name in spec.sweeps for v in find_sweeps(records, name))
 
 
 def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:
@@ -45,7 +45,7 @@ def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:
 
 def figure_problems(spec: FigureSpec, records: Records) -> list[Problem]:
     """The problems with files that a figure would have read."""
-    owners = set(spec.theory) | ({"studies"} if spec.arms or spec.variations else set())
+    owners = set(spec.theory) | ({"studies"} if spec.arms or spec.sweeps else set())
     for results, arms in studies_read(spec, records):
         owners |= {run.run for arm in arms if (run := results.dense_of(arm))}
         owners |= {results.study.dense_run} | {results.study.arms.get(arm, "") for arm in arms}

@@ -21,6 +21,7 @@ from figures.inputs import figure_inputs, figure_problems, studies_used, theory_
 from figures.plots.panels import Drawing, NothingToDraw
 from figures.plots.style import FORMATS
 from figures.provenance.explain import explain
+from figures.results.fields import SCHEMA
 from figures.results.folders import is_clutter
 from figures.results.load import load
 from figures.results.network import Problem, Records, Source
@@ -225,7 +226,7 @@ def _sha256_of(path: Path) -> str:
 def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
     """The sidecar: what is plotted, from what, by what."""
     document = {
-        "schema": 1, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
+        "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
         "missing": [asdict(item) for item in drawing.missing],
         "command": context.command, "figure_command": spec.command, "key": key, "code_sha256": context.code,
         "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},

@@ -33,5 +33,5 @@ def test_a_hash_sees_the_last_bit_the_shape_the_type_and_the_sign_of_zero():
 
 
 def test_numbers_leave_out_what_differs_from_run_to_run_and_nothing_else():
-    record = {"seconds": 3.0, "schema": 1, "layers": {"a": {"kept": 2, "name": "x"}}, "loss": [0.5, None, True]}
+    record = {"seconds": 3.0, "schema": 1, "layers": {"a": {"n_kept": 2, "name": "x"}}, "loss": [0.5, None, True]}
     assert bits.numbers(record) == [2.0, 0.5, 1.0]

@@ -45,21 +45,21 @@ def test_every_command_has_help(command, tmp_path):
         (["train", "--prune-rate", "20"], "20 % is written 0.2"),
         (["train", "--levels", "40"], "would keep none of the network's 67848 weights"),
         (["train", "--arms", "imp-on-random-mask", "--levels", "14"], "leave one empty"),
-        (["train", "--preset", "cifar10"], "paper_repro.py data fetch cifar10"),
+        (["train", "--preset", "cifar10"], "paper_repro.py data download cifar10"),
         (["train", "--preset", "tiny-imagenet"], "wnids.txt"),
-        (["train", "--data-dir", "nowhere"], "give them a name with --data-label"),
+        (["train", "--data-dir", "nowhere"], "give them a name with --dataset-name"),
         (
-            ["train", "--data-dir", "nowhere", "--data-label", "mine"],
+            ["train", "--data-dir", "nowhere", "--dataset-name", "mine"],
             "data folder 'nowhere' does not exist: expected DIR/train/CLASS/IMAGE",
         ),
-        (["train", "--data-dir", ".", "--data-label", "cifar10"], "cannot name a folder of images"),
-        (["train", "--vary", "widht"], "did you mean 'width'"),
+        (["train", "--data-dir", ".", "--dataset-name", "cifar10"], "cannot name a folder of images"),
+        (["train", "--sweep", "widht"], "did you mean 'width'"),
         (["train", "--arms", "imp-perturbed", "--perturb-level", "9"], "perturb_level must be 0"),
         (["train", "--pruning", "oneshot"], "did you mean 'one-shot'"),
         (["train", "--precision", "float16"], "did you mean 'bfloat16'"),
         (["train", "--validation-per-class", "200"], "validation_per_class 200 together ask for more"),
-        (["data", "fetch", "cifar11"], "did you mean 'cifar10'"),
-        (["data", "get", "cifar10"], "write `paper_repro.py data fetch cifar10`"),
+        (["data", "download", "cifar11"], "did you mean 'cifar10'"),
+        (["data", "get", "cifar10"], "write `paper_repro.py data download cifar10`"),
         (["train", "--batch-size", "2000"], "batch_size 2000 exceeds the 1297 training images"),
         (["train", "--seeds", "-1"], "seed"),
         (["train", "--workers", "0"], "workers"),
@@ -173,19 +173,19 @@ def test_progress_off_a_terminal_is_one_line_a_level(tmp_path):
     assert again.returncode == 0 and again.stderr == "", "nothing left to train"
 
 
-def test_a_variation_trains_a_study_for_each_of_its_values(tmp_path):
-    arguments = ["--vary", "densities", "--arms", "imp-on-random-mask", *TINY]
+def test_a_sweep_trains_a_study_for_each_of_its_values(tmp_path):
+    arguments = ["--sweep", "densities", "--arms", "imp-on-random-mask", *TINY]
     dry = call("train", *arguments, "--dry-run", cwd=tmp_path)
     runs = [line for line in dry.stdout.splitlines() if line.startswith("preset quick: ")]
     assert dry.returncode == 0 and [line.split()[2] for line in runs] == ["2", "1", "1"], "the dense run once"
     assert call("train", *arguments, cwd=tmp_path).returncode == 0
     studies = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("results/studies/*.json"))]
-    found = {study["changed"].get("densities"): study["varied"] for study in studies}
+    found = {study["overrides"].get("densities"): study["swept"] for study in studies}
     assert found == {"balanced": "densities", "uniform": "densities", None: "base"}, "erk is the preset's own"
     assert len({study["arms"]["imp-on-random-mask"] for study in studies}) == 3
     assert len({study["dense_run"] for study in studies}) == 1, "level 0 is trained once"
-    assert all(study["base"] == "quick" and study["common"]["model"] == "resnet8" for study in studies)
-    assert all(("--vary densities" in study["command"]) == bool(study["varied"]) for study in studies)
+    assert all(study["base"] == "quick" and study["shared_overrides"]["model"] == "resnet8" for study in studies)
+    assert all(("--sweep densities" in study["command"]) == bool(study["swept"]) for study in studies)
 
 
 def test_a_forecast_needs_no_data(tmp_path):
@@ -221,7 +221,7 @@ def test_a_figure_of_the_neuron_is_verified_and_a_changed_number_is_found(drawn,
     document = json.loads((drawn / "out/figures/fig1.json").read_text())
     document["plotted"]["story imp"]["final_loss"] += 1e-6
     (tmp_path / "fig1.json").write_text(json.dumps(document))
-    done = call("verify", "1", "--against", str(tmp_path), cwd=drawn)
+    done = call("verify", "1", "--reference", str(tmp_path), cwd=drawn)
     assert done.returncode == 1 and "differs: story imp.final_loss: " in done.stdout
     assert "NOT reproduced: it differs in 1 place\n" in done.stdout
     assert sorted(path.name for path in drawn.iterdir()) == ["out", "results"], "nothing is left of what was made again"
@@ -233,7 +233,7 @@ def test_a_figure_of_networks_is_made_again_bit_for_bit(tmp_path):
     line = "paper_repro.py figures 5"
     (outcome,) = paper_repro.draw(["5"], tmp_path / "results", tmp_path / "out", line)
     assert outcome.status == "drawn"
-    done = call("verify", "5", "--into", "again", "--workers", "1", cwd=tmp_path)
+    done = call("verify", "5", "--output-dir", "again", "--workers", "1", cwd=tmp_path)
     assert done.returncode == 0 and "networks must agree exactly" in done.stdout, done.stdout + done.stderr
     assert list(tmp_path.glob("again/results/runs/lrr-*/seed-0/signs.json")), "trained again, elsewhere"
     sidecar = tmp_path / "out/figures/fig5.json"
@@ -241,7 +241,7 @@ def test_a_figure_of_networks_is_made_again_bit_for_bit(tmp_path):
     (study,) = document["plotted"].values()
     document["plotted"] = {"elsewhere": study}
     sidecar.write_text(json.dumps(document))
-    done = call("verify", "5", "--into", "again", "--workers", "1", cwd=tmp_path)
+    done = call("verify", "5", "--output-dir", "again", "--workers", "1", cwd=tmp_path)
     assert done.returncode == 1 and "is not run again" in done.stderr and "elsewhere" in done.stdout
 
 
@@ -273,7 +273,7 @@ def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_sho
     assert drawn("14") == ["14", "claims"] and drawn("claims") == ["claims"] and drawn() is None
 
 
-def test_a_figure_of_a_variation_on_a_small_network_trains_that_network_alone():
+def test_a_figure_of_a_sweep_on_a_small_network_trains_that_network_alone():
     from empirics.cli import Figures
     from empirics.commands import figure_plans
     from figures.catalogue import FIGURES
@@ -297,7 +297,7 @@ def test_without_a_data_folder_figures_show_what_they_can_and_say_what_is_missin
     assert refused.returncode == 2 and "does not hold" in refused.stderr, "a folder that lacks the data is a mistake"
 
 
-def test_a_figure_of_a_variation_is_verified_although_it_reads_no_arm_of_the_presets_own_study(tmp_path):
+def test_a_figure_of_a_sweep_is_verified_although_it_reads_no_arm_of_the_presets_own_study(tmp_path):
     shutil.copytree(ROOT / "figures/reference/quick", tmp_path / "out/figures")
     done = call("verify", "width", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0 and "preset quick: " in done.stdout, done.stderr

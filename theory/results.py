@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-SCHEMA = 1
+SCHEMA = 2
+_HASHED_SCHEMA = 1  # in the names of results, which stay
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Result:
 
 
 def hashed_name(name: str, params: dict[str, Any]) -> str:
-    """Return `<name>-<hash8>` of the schema version, the name and every parameter."""
-    identity = json.dumps([SCHEMA, name, params], sort_keys=True, allow_nan=False, default=_plain)
+    """Return `<name>-<hash8>` of the name and every parameter."""
+    identity = json.dumps([_HASHED_SCHEMA, name, params], sort_keys=True, allow_nan=False, default=_plain)
     return f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 

@@ -47,7 +47,7 @@ def check_archive(path: Path, archive: Archive) -> None:
     Raises:
         DamagedData: what is wrong with it and what to do.
     """
-    do = f"delete it and run `paper_repro.py data fetch {archive.dataset}`"
+    do = f"delete it and run `paper_repro.py data download {archive.dataset}`"
     try:
         size = path.stat().st_size
         if size != archive.size:
@@ -125,8 +125,8 @@ class Cifar:
         file = next(iter(self.train))
         return (
             f"expected {self.archive.file} in the folder, or {self.folder}/{file} and the others as unpacked from it; "
-            f"`paper_repro.py data fetch {self.name}` downloads it; to train on a folder of images give it a name: "
-            "--data-label NAME"
+            f"`paper_repro.py data download {self.name}` downloads it; to train on a folder of images give it a name: "
+            "--dataset-name NAME"
         )
 
 

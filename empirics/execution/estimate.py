@@ -33,8 +33,8 @@ def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
     check_choice(config.schedule, SCHEDULES, "schedule")
     steps_per_epoch(config, len(dataset.labels("train")))
     layers = models.prunable_weights(initial_network(config, seed, dataset))
-    # the masks of `mask_epochs` are those of the level after
-    last = config.levels if config.mask_epochs else config.levels - 1
+    # the masks of `mask_snapshot_epochs` are those of the level after
+    last = config.levels if config.mask_snapshot_epochs else config.levels - 1
     if config.mask_source != "dense":
         _check_counts(config, {name: tuple(weight.shape) for name, weight in layers.items()}, last)
 

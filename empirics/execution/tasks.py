@@ -165,7 +165,7 @@ def study_record(
         "study": study_name(preset, plain.dataset),
         "preset": preset,
         "base": base,
-        "changed": dict(changed),
+        "overrides": dict(changed),
         "dataset": plain.dataset,
         "data_hash": plain.data_hash,
         "model": plain.model,

@@ -23,8 +23,8 @@ MEASURED = (
     "validation_accuracy",
     "seconds",
     "images_per_s",
-    "overlap_before",
-    "kept_before",
+    "overlap_with_previous_level",
+    "n_kept_previous_level",
 )
 
 
@@ -40,7 +40,7 @@ def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = Non
         "status": "complete",
         "reason": None,
         "density": None if masks is None else m.density(masks),
-        "kept": None if masks is None else m.count(masks),
+        "n_kept": None if masks is None else m.count(masks),
         "total": None if masks is None else sum(mask.numel() for mask in masks.values()),
     }
 
@@ -48,7 +48,7 @@ def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = Non
 def diverged(header: Mapping[str, Any], reason: str, made: Mapping[str, Any]) -> dict[str, Any]:
     """`level.json` of a level whose loss was not finite: no numbers, but the reason, and by what it was `made`."""
     nothing = dict.fromkeys(MEASURED)
-    empty = {"mask_epochs": [], "layers": {}}
+    empty = {"mask_snapshots": [], "layers": {}}
     return {**header, "status": "diverged", "reason": reason, **nothing, **empty, **made}
 
 
@@ -71,10 +71,10 @@ def layers(
     return {
         name: {
             "size": mask.numel(),
-            "kept": int(mask.sum()),
+            "n_kept": int(mask.sum()),
             "flips": flips[name],
             "norm": float(last[name].double().norm()),
-            "moved": float((last[name].double() - first[name].double()).norm()),
+            "weight_change_norm": float((last[name].double() - first[name].double()).norm()),
         }
         for name, mask in masks.items()
     }
@@ -93,9 +93,9 @@ def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> di
     }
 
 
-def made(setup: "RunSetup", lineage: Sequence[Mapping[str, Any]], built_on: Mapping[str, str]) -> dict[str, Any]:
+def made(setup: "RunSetup", environments: Sequence[Mapping[str, Any]], depends_on: Mapping[str, str]) -> dict[str, Any]:
     """What made a level: the levels that it builds on, the conditions of all of it, and this process."""
-    return {"built_on": dict(built_on), "lineage": list(lineage), "provenance": origin(setup)}
+    return {"depends_on": dict(depends_on), "environments": list(environments), "provenance": origin(setup)}
 
 
 def origin(setup: "RunSetup") -> dict[str, Any]:

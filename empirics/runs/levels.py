@@ -53,7 +53,7 @@ def _train_levels(context: RunContext) -> list[str]:
             continue
         resume_state = resume_level(context, level)
         if (reason := _built_on_divergence(context, level)) is not None:
-            made = level_record.made(context.setup, resume_state.lineage, resume_state.built_on)
+            made = level_record.made(context.setup, resume_state.environments, resume_state.depends_on)
             context.folder.save_level(
                 level_record.diverged(level_record.header(config, context.seed, level), reason, made), {}
             )
@@ -86,7 +86,7 @@ def _resume_notes(context: RunContext, level: int, resume_state: ResumeState, sa
     if context.folder.level_path(level).is_dir():
         stale = context.folder.level_record(level, verify=False)
         why = "was damaged or not finished"
-        if stale is not None and not context.folder.dependencies_unchanged(stale["built_on"]):
+        if stale is not None and not context.folder.dependencies_unchanged(stale["depends_on"]):
             why = "builds on a level that has been trained anew since, to other bits"
         found.append(f"level {level} {why}, and is trained anew")
     if resume_state.changed and not any("under other conditions" in text for text in said):
@@ -116,7 +116,7 @@ def _closing_notes(context: RunContext) -> list[str]:
         )  # its files were hashed when it was written or looked at
         if record is None or record["status"] == "diverged":
             return [f"diverged at level {level}: {record and record['reason']}"]
-        empty = [name for name, layer in record["layers"].items() if not layer["kept"]]
+        empty = [name for name, layer in record["layers"].items() if not layer["n_kept"]]
         if empty:
             return [f"from level {level} on pruning left layers without a weight: {', '.join(empty)}"]
     return []
@@ -140,7 +140,7 @@ def train_level(context: RunContext, level: int, start: State, masks: m.Masks, r
     config, folder, setup = context.config, context.folder, context.setup
     header, made = (
         level_record.header(config, context.seed, level, masks),
-        level_record.made(setup, resume_state.lineage, resume_state.built_on),
+        level_record.made(setup, resume_state.environments, resume_state.depends_on),
     )
     try:
         measured = _measure_training(context, level, start, masks, resume_state)
@@ -152,8 +152,8 @@ def train_level(context: RunContext, level: int, start: State, masks: m.Masks, r
     bits = {"start": signs.sign_bits(start, list(masks)), "end": signs.sign_bits(end, list(masks))}
     before = _masks_before(context, level)
     described = {
-        "overlap_before": None if before is None else m.overlap(before, masks),
-        "kept_before": None if before is None else m.count(before),
+        "overlap_with_previous_level": None if before is None else m.overlap(before, masks),
+        "n_kept_previous_level": None if before is None else m.count(before),
         "layers": level_record.layers(masks, bits["end"], _moments(context, level, bits["start"], masks), start, end),
         **made,
     }
@@ -202,7 +202,7 @@ def _measure_training(
         "test_accuracy": last.test_accuracy,
         "validation_loss": last.validation_loss,
         "validation_accuracy": last.validation_accuracy,
-        "mask_epochs": _mask_overlaps(context, level, masks, progress.taken),
+        "mask_snapshots": _mask_overlaps(context, level, masks, progress.taken),
         "seconds": seconds,
         "images_per_s": sum(metrics.images_per_s for metrics in progress.seen) / len(progress.seen),
     }
@@ -213,7 +213,9 @@ def _mask_overlaps(context: RunContext, level: int, masks: m.Masks, taken: dict[
     if not taken:
         return []
     final = own_masks(context, level + 1, state_of(context.model), masks)
-    return [{"epoch": e, "kept": m.count(mask), "shared": m.overlap(mask, final)} for e, mask in sorted(taken.items())]
+    return [
+        {"epoch": e, "n_kept": m.count(mask), "shared": m.overlap(mask, final)} for e, mask in sorted(taken.items())
+    ]
 
 
 def _masks_before(context: RunContext, level: int) -> m.Masks | None:

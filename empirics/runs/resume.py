@@ -12,7 +12,7 @@ from empirics.pruning import masks as m
 from empirics.runs import level_record
 from empirics.runs.context import RunContext, State, state_of
 from empirics.runs.mask_sources import own_masks
-from empirics.storage import checkpoints, lineage
+from empirics.storage import checkpoints, environments
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.files import StoreError
 from empirics.train import EpochMetrics, Momentum
@@ -28,15 +28,15 @@ class ResumeState:
 
     Args:
         resumed: the checkpoint that it goes on from, or None.
-        lineage: the conditions of the processes that its bits come from, this one included.
-        built_on: SHA-256 of the levels that it is made from, by place.
+        environments: the conditions of the processes that its bits come from, this one included.
+        depends_on: SHA-256 of the levels that it is made from, by place.
         notes: what a reader should know of it.
         changed: what is other now than where any of that was made, or None.
     """
 
     resumed: Checkpoint | None
-    lineage: list[dict[str, Any]]
-    built_on: dict[str, str]
+    environments: list[dict[str, Any]]
+    depends_on: dict[str, str]
     notes: list[str]
     changed: str | None
 
@@ -49,20 +49,22 @@ def resume_level(context: RunContext, level: int) -> ResumeState:
             thread counts or code made anything of what it builds on, which may change the last bits.
     """
     folder, sources = context.folder, context.sources(level)
-    built_on = {place: lineage.content(record) for place, record in sources.items()}
-    resumed, notes = checkpoints.newest(folder.checkpoints, expected(context, level, built_on))
+    depends_on = {place: environments.content(record) for place, record in sources.items()}
+    resumed, notes = checkpoints.newest(folder.checkpoints, expected(context, level, depends_on))
     if folder.has_torn_metrics():
         notes.append("metrics.jsonl had a torn line, which is dropped")
-    behind = lineage.joined(*(record["lineage"] for record in sources.values()), resumed.lineage if resumed else [])
-    now = lineage.conditions(level_record.origin(context.setup))
-    changed = lineage.changed(behind, now)
+    behind = environments.joined(
+        *(record["environments"] for record in sources.values()), resumed.environments if resumed else []
+    )
+    now = environments.conditions(level_record.origin(context.setup))
+    changed = environments.changed(behind, now)
     if changed and context.setup.bit_exact:
         raise StoreError(f"run {context.config.name}, level {level}: {changed}: --bit-exact refuses to go on")
-    built_on = {**(resumed.built_on if resumed else {}), **built_on}
-    return ResumeState(resumed, lineage.joined(behind, [now]), built_on, notes, changed)
+    depends_on = {**(resumed.depends_on if resumed else {}), **depends_on}
+    return ResumeState(resumed, environments.joined(behind, [now]), depends_on, notes, changed)
 
 
-def expected(context: RunContext, level: int, built_on: Mapping[str, str]) -> checkpoints.Expected:
+def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> checkpoints.Expected:
     """What a checkpoint of a level of this run must be."""
     config = context.config
     left_out = config.rewind_epoch if level else 0  # epochs of each cycle that weight rewinding does not train
@@ -76,8 +78,8 @@ def expected(context: RunContext, level: int, built_on: Mapping[str, str]) -> ch
         cycle=config.epochs,
         epochs=config.epochs * config.cycles_at(level),
         has_momentum=config.momentum > 0,
-        mask_epochs=[at for at in config.mask_epochs if (at - 1) % config.epochs >= left_out],
-        built_on=built_on,
+        mask_snapshot_epochs=[at for at in config.mask_snapshot_epochs if (at - 1) % config.epochs >= left_out],
+        depends_on=depends_on,
     )
 
 
@@ -126,7 +128,7 @@ class LevelProgress:
         context, config, setup = self.context, self.context.config, self.context.setup
         done = metrics.epoch + 1
         self.seen.append(metrics)
-        if done in config.mask_epochs:
+        if done in config.mask_snapshot_epochs:
             self.taken[done] = own_masks(context, self.level + 1, state_of(context.model), self._masks)
         context.folder.append_metrics(metrics)
         setup.report(metrics)
@@ -142,8 +144,8 @@ class LevelProgress:
                 self._start,
                 self._masks,
                 dict(self.taken),
-                self._going.lineage,
-                self._going.built_on,
+                self._going.environments,
+                self._going.depends_on,
             )
         )
         minutes = (time.monotonic() - self._saved_at) / 60

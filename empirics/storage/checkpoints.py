@@ -51,8 +51,8 @@ class Checkpoint:
         start: state dict that the level started from.
         masks: of the level, bool.
         taken: masks that were taken on the way, by epoch.
-        lineage: the conditions of the processes that its bits come from, see `empirics.storage.lineage`.
-        built_on: SHA-256 of the levels that its level is made from, by place.
+        environments: the conditions of the processes that its bits come from, see `empirics.storage.environments`.
+        depends_on: SHA-256 of the levels that its level is made from, by place.
         metrics: SHA-256 of the log's lines about the level, up to the epoch.
     """
 
@@ -63,8 +63,8 @@ class Checkpoint:
     start: Tensors
     masks: Tensors
     taken: Mapping[int, Tensors]
-    lineage: Sequence[Mapping[str, Any]]
-    built_on: Mapping[str, str]
+    environments: Sequence[Mapping[str, Any]]
+    depends_on: Mapping[str, str]
     metrics: str = ""
 
 
@@ -81,8 +81,8 @@ class Expected:
         cycle: epochs of a cycle; momentum is carried within one.
         epochs: over all cycles of the level; a checkpoint lies before them.
         has_momentum: whether the optimizer has any.
-        mask_epochs: epochs at which masks are taken on the way.
-        built_on: of the level as it would be trained now; a checkpoint made from other bits is left alone.
+        mask_snapshot_epochs: epochs at which masks are taken on the way.
+        depends_on: of the level as it would be trained now; a checkpoint made from other bits is left alone.
     """
 
     level: int
@@ -94,8 +94,8 @@ class Expected:
     cycle: int
     epochs: int
     has_momentum: bool
-    mask_epochs: Collection[int] = ()
-    built_on: Mapping[str, str] = field(default_factory=dict)
+    mask_snapshot_epochs: Collection[int] = ()
+    depends_on: Mapping[str, str] = field(default_factory=dict)
 
 
 def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[str, Any]) -> None:
@@ -115,8 +115,8 @@ def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[st
         "epoch": checkpoint.epoch,
         "config": config,
         "settings": dict(settings),
-        "lineage": list(checkpoint.lineage),
-        "built_on": dict(checkpoint.built_on),
+        "environments": list(checkpoint.environments),
+        "depends_on": dict(checkpoint.depends_on),
         "metrics": checkpoint.metrics,
     }
     append_line(folder / MANIFEST, with_checksum(row))
@@ -140,7 +140,7 @@ def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[st
     named = {row["file"]: row for row in rows(folder) if row["level"] == level}  # of two of one name the later counts
     there = {name for name in names_in(folder) if is_checkpoint_of(name, level)}
     notes = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
-    for name in [name for name, row in named.items() if _is_stale(row, expected.built_on)]:
+    for name in [name for name, row in named.items() if _is_stale(row, expected.depends_on)]:
         notes.append(f"{name} builds on a level that has been trained anew since, to other bits: it is not used")
         del named[name]
         there.discard(name)
@@ -165,8 +165,8 @@ def _check_run(row: Mapping[str, Any], expected: Expected) -> None:
         raise StoreError(f"checkpoint {row['file']} belongs to another run: {why}: delete it")
 
 
-def _is_stale(row: Mapping[str, Any], built_on: Mapping[str, str]) -> bool:
-    return any(row["built_on"].get(place, digest) != digest for place, digest in built_on.items())
+def _is_stale(row: Mapping[str, Any], depends_on: Mapping[str, str]) -> bool:
+    return any(row["depends_on"].get(place, digest) != digest for place, digest in depends_on.items())
 
 
 def clear(folder: Path, level: int) -> None:
@@ -195,13 +195,13 @@ def rows(folder: Path) -> list[dict[str, Any]]:
         "epoch": int,
         "config": str,
         "settings": dict,
-        "lineage": list,
-        "built_on": dict,
+        "environments": list,
+        "depends_on": dict,
         "metrics": str,
     }
     found = [json.loads(line) for line in complete_lines(folder / MANIFEST)]
     ours = [row for row in found if matches_schema(row, kinds) and checksum_ok(row)]
-    ours = [row for row in ours if all(type(one) is dict for one in row["lineage"])]
+    ours = [row for row in ours if all(type(one) is dict for one in row["environments"])]
     return [row for row in ours if row["file"] == checkpoint_file(row["level"], row["epoch"])]
 
 
@@ -241,13 +241,13 @@ def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoin
     taken = _taken(parts.pop("taken"), expected, row["epoch"], what)
     for found in taken.values():
         check_same(found, masks, what)
-    said = {name: row[name] for name in ("lineage", "built_on", "metrics")}
+    said = {name: row[name] for name in ("environments", "depends_on", "metrics")}
     return Checkpoint(row["level"], row["epoch"], **parts, taken=taken, **said)
 
 
 def _taken(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int, dict[str, Any]]:
     """Masks taken on the way, by epoch: those that were due until then, no more and no fewer."""
-    due = [at for at in expected.mask_epochs if at <= epoch]
+    due = [at for at in expected.mask_snapshot_epochs if at <= epoch]
     taken: dict[int, dict[str, Any]] = {at: {} for at in due}
     for name, value in flat.items():
         at, _, rest = name.partition("/")

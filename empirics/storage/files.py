@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirics.config import SCHEMA
 from empirics.storage import folders
 from empirics.storage.data_files import file_hash, temporary_beside
 
@@ -212,7 +213,7 @@ def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None 
 
     Raises:
         StoreError: the file is there, or may be, and cannot be read (no permission, a failing disk, a link that leads
-            nowhere): nothing is known about it.
+            nowhere): nothing is known about it. Or another version has written it.
     """
     try:
         if folders.kind(path) != folders.FILE or path.stat().st_size > LARGEST_RECORD:
@@ -223,7 +224,24 @@ def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None 
         record = json.loads(read_limited(path))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and checksum_ok(record) and matches_schema(record, kinds or {}) else None
+    if not isinstance(record, dict):
+        return None
+    refuse_other_schema(record, path.name)
+    return record if checksum_ok(record) and matches_schema(record, kinds or {}) else None
+
+
+def refuse_other_schema(record: Mapping[str, Any], file: str) -> None:
+    """Refuse what another version has written: its fields have other names.
+
+    Raises:
+        StoreError: naming the file, its schema and what to do.
+    """
+    found = record.get("schema", SCHEMA)
+    if type(found) is int and found != SCHEMA:
+        raise StoreError(
+            f"{file} is of schema {found}, this version reads and writes {SCHEMA}: choose another --results folder, "
+            "or go on with the version that wrote it"
+        )
 
 
 def matches_schema(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> bool:
@@ -232,15 +250,15 @@ def matches_schema(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[t
 
 
 def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record with the SHA-256 of what it says, under `seal`: an edited number is found when it is read."""
-    rest = {name: value for name, value in record.items() if name != "seal"}
-    return {**rest, "seal": checksum(rest)}
+    """A record with the SHA-256 of what it says: an edited number is found when it is read."""
+    rest = {name: value for name, value in record.items() if name != "checksum"}
+    return {**rest, "checksum": checksum(rest)}
 
 
 def checksum_ok(record: Mapping[str, Any]) -> bool:
     """Whether a record says what it said when it was sealed, and can be written again (no NaN, no endless nesting)."""
     try:
-        return record.get("seal") == checksum({name: value for name, value in record.items() if name != "seal"})
+        return record.get("checksum") == checksum({name: value for name, value in record.items() if name != "checksum"})
     except (ValueError, RecursionError):
         return False
 

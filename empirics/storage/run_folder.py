@@ -18,13 +18,13 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirics import names
 from empirics.config import SCHEMA, RunConfig
-from empirics.storage import folders, layout, lineage
+from empirics.storage import environments, folders, layout
 from empirics.storage.data_files import is_temporary
 from empirics.storage.files import (
     StoreError,
@@ -40,6 +40,7 @@ from empirics.storage.files import (
     read_limited,
     read_record,
     refuse_links,
+    refuse_other_schema,
     remove,
     sha256,
     sync_file,
@@ -190,7 +191,7 @@ class RunFolder:
             return None
         return (
             record
-            if not verify or self._files_match(record) and self.dependencies_unchanged(record["built_on"])
+            if not verify or self._files_match(record) and self.dependencies_unchanged(record["depends_on"])
             else None
         )
 
@@ -207,17 +208,17 @@ class RunFolder:
             todo = "mend the rights of its files" if closed else "mend the folder, or delete the level"
             raise StoreError(f"cannot read {where}: {error.strerror}: {todo}") from error
 
-    def dependencies_unchanged(self, built_on: Mapping[str, str]) -> bool:
-        """Whether no level in `built_on` (named by `level_id`) holds other bits now; an absent one says nothing."""
-        for name, expected in built_on.items():
+    def dependencies_unchanged(self, depends_on: Mapping[str, str]) -> bool:
+        """Whether no level in `depends_on` (named by `level_id`) holds other bits now; an absent one says nothing."""
+        for name, expected in depends_on.items():
             run, level = names.parse_level_id(name)
             record = RunFolder(self.results, run, self.seed).level_record(level, verify=False)
-            if record is not None and lineage.content(record) != expected:
+            if record is not None and environments.content(record) != expected:
                 return False
         return True
 
     def level_id(self, level: int) -> str:
-        """How `built_on` names a level."""
+        """How `depends_on` names a level."""
         return names.level_id(self.run, level)
 
     def next_level(self, config: RunConfig) -> int | None:
@@ -340,8 +341,8 @@ _LEVEL: dict[str, type | tuple[type, ...]] = {
     "status": str,
     "files": dict,
     "layers": dict,
-    "lineage": list,
-    "built_on": dict,
+    "environments": list,
+    "depends_on": dict,
     "provenance": dict,
 }
 
@@ -349,33 +350,27 @@ _LEVEL: dict[str, type | tuple[type, ...]] = {
 def _is_level(record: Mapping[str, Any]) -> bool:
     """Whether the inside of a level's record is what readers count on: names that are plain, values of their types."""
     files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
-    places = all(names.parse_level_id(n) is not None and type(v) is str for n, v in record["built_on"].items())
-    layers = all(type(layer) is dict and matches_schema(layer, {"kept": int}) for layer in record["layers"].values())
-    lineages = all(type(one) is dict for one in record["lineage"])
-    return files and places and layers and lineages and record["status"] in ("complete", "diverged")
+    places = all(names.parse_level_id(n) is not None and type(v) is str for n, v in record["depends_on"].items())
+    layers = all(type(layer) is dict and matches_schema(layer, {"n_kept": int}) for layer in record["layers"].values())
+    environment_lists = all(type(one) is dict for one in record["environments"])
+    return files and places and layers and environment_lists and record["status"] in ("complete", "diverged")
 
 
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
-    """The first setting in which a stored config differs from the one its name stands for."""
+    """The first setting in which a stored config differs from the one its name stands for.
+
+    Raises:
+        StoreError: another version has written it.
+    """
     try:
         found = json.loads(read_limited(file))
-        if found == expected:
-            return None
-        if (odd := first_difference(found["config"], expected["config"])) is not None:
-            return odd
-    except (StoreError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass
+    except (StoreError, OSError, ValueError, RecursionError):
+        found = None
+    if found == expected:
+        return None
+    if isinstance(found, dict):
+        refuse_other_schema(found, file.name)
+        if isinstance(found.get("config"), dict):
+            odd = first_difference(found["config"], expected["config"])
+            return odd or "it cannot be read as one"
     return "it cannot be read as one"
-
-
-def disk_bytes(shapes: Mapping[str, Sequence[int]], prunable: Sequence[str]) -> int:
-    """Bytes that one level takes: float32 weights, and one bit a prunable weight for the mask and two sign moments."""
-    size = {name: int(_product(shape)) for name, shape in shapes.items()}
-    return 4 * sum(size.values()) + 3 * sum(size[name] for name in prunable) // 8 + 8192
-
-
-def _product(shape: Sequence[int]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product

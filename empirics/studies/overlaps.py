@@ -41,7 +41,7 @@ def study_overlaps(results: Path, study: Mapping[str, Any]) -> dict[str, Any]:
     pairs = [(arm, reference) for arm in arms for reference in REFERENCES if _comparable(arms, arm, reference)]
     rows = []
     for seed in study["seeds"]:
-        found = {pair: {"levels": [], "kept": [[], []], "shared": [], "same_sign": []} for pair in pairs}
+        found = {pair: {"levels": [], "n_kept": [[], []], "shared": [], "same_sign": []} for pair in pairs}
         for level in range(1, study["levels"]):
             bits = {arm: _level_bits(RunFolder(results, run, seed), level) for arm, run in arms.items()}
             for pair, row in found.items():
@@ -78,7 +78,7 @@ def _as_tensors(bits: tuple[Bits, Bits]) -> dict[str, torch.Tensor]:
 def _append(row: dict[str, Any], level: int, one: tuple[Bits, Bits], other: tuple[Bits, Bits]) -> None:
     masks, ends = (one[0], other[0]), (one[1], other[1])
     row["levels"].append(level)
-    for kept, mask in zip(row["kept"], masks, strict=True):
+    for kept, mask in zip(row["n_kept"], masks, strict=True):
         kept.append(shared_weights(mask, mask))
     row["shared"].append(shared_weights(*masks))
     row["same_sign"].append(shared_signs(masks, ends))

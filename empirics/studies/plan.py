@@ -20,13 +20,13 @@ from empirics.storage.layout import refuse_wrong
 from empirics.studies import presets
 from empirics.studies.arms import Settings, differs, resolve
 from empirics.studies.records import StudyRecords
-from empirics.studies.sweeps import VARIATIONS
+from empirics.studies.sweeps import SWEEPS
 
 if TYPE_CHECKING:
     from empirics.data.datasets import Dataset
 
 GPU_WORKERS = 4  # processes that share one GPU
-BASE = "base"  # of a study that is a value of every variation
+BASE = "base"  # of a study that is a value of every sweep
 DATA_FOLDER = Path("data")
 
 
@@ -56,7 +56,7 @@ class Study:
     """say what would run, with time and disk, and stop"""
     data_dir: Path | None = None
     """folder of the preset's data set; default: data"""
-    data_label: str | None = None
+    dataset_name: str | None = None
     """train on DATA_DIR/train/CLASS/IMAGE and DATA_DIR/test/CLASS/IMAGE in place of the preset's data, by this name"""
 
 
@@ -77,8 +77,8 @@ def plan_study(
     command: Study,
     arms: Sequence[str],
     overrides: Mapping[str, Any],
-    varied: str | None = None,
-    common: Settings | None = None,
+    swept: str | None = None,
+    shared_overrides: Settings | None = None,
     options: str = "",
 ) -> Plan:
     """What is missing of a preset's arms (all of them for none given), checked as far as can be before training.
@@ -87,9 +87,9 @@ def plan_study(
         command: what is asked for.
         arms: keys of `ARMS`.
         overrides: settings of the preset that are changed.
-        varied: the variation that this study is a value of.
-        common: those of `overrides` that hold at every value of the variation.
-        options: what the command line says beside the variation.
+        swept: the sweep that this study is a value of.
+        shared_overrides: those of `overrides` that hold at every value of the sweep.
+        options: what the command line says beside the sweep.
     """
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     _check_numbers(command)
@@ -108,9 +108,9 @@ def plan_study(
     tasks = unfinished(plan_tasks(configs.values(), seeds), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
-    folder = f" --data-dir DIR --data-label {source.name}" if command.data_label else ""
-    place = _place(varied, changed, common or {}, preset)
-    options = f" --vary {varied}{options}" if place["varied"] else _options(changed)
+    folder = f" --data-dir DIR --dataset-name {source.name}" if command.dataset_name else ""
+    place = _place(swept, changed, shared_overrides or {}, preset)
+    options = f" --sweep {swept}{options}" if place["swept"] else _options(changed)
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
     record |= place
@@ -119,33 +119,36 @@ def plan_study(
     return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
 
 
-def plan_variation(command: Study, name: str, arms: Sequence[str], overrides: Mapping[str, Any]) -> list[Plan]:
-    """A plan for each value of a variation: its own arms, or those given; `overrides` hold at every value.
+def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mapping[str, Any]) -> list[Plan]:
+    """A plan for each value of a sweep: its own arms, or those given; `overrides` hold at every value.
 
     Raises:
-        ConfigError: an unknown variation, or a setting that is both given and varied.
+        ConfigError: an unknown sweep, or a setting that is both given and varied.
     """
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
-    variation = VARIATIONS[check_choice(name, VARIATIONS, "variation")]
-    common = {**preset.vary_on, **overrides}
-    values = variation.values({**preset.settings, **common})
+    sweep = SWEEPS[check_choice(name, SWEEPS, "sweep")]
+    shared_overrides = {**preset.sweep_on, **overrides}
+    values = sweep.values({**preset.settings, **shared_overrides})
     clash = sorted({key for value in values for key in value} & set(overrides))
     if clash:
-        raise ConfigError(f"--vary {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
+        raise ConfigError(f"--sweep {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
     options = _options(overrides)
-    return [plan_study(command, arms or variation.arms, {**common, **v}, name, common, options) for v in values]
+    return [
+        plan_study(command, arms or sweep.arms, {**shared_overrides, **v}, name, shared_overrides, options)
+        for v in values
+    ]
 
 
-def _place(varied: str | None, changed: Settings, common: Settings, preset: presets.Preset) -> dict[str, Any]:
-    """Where a study stands among variations: `varied`, and the settings `common` to all values of the variation.
+def _place(swept: str | None, changed: Settings, shared_overrides: Settings, preset: presets.Preset) -> dict[str, Any]:
+    """Where a study stands among sweeps: `swept`, and the settings `shared_overrides` to all values of the sweep.
 
-    At the common settings themselves it is a value of every variation: that is called `base`; where these are the
-    preset's own it is the preset's study, and no variation at all.
+    At the common settings themselves it is a value of every sweep: that is called `base`; where these are the
+    preset's own it is the preset's study, and no sweep at all.
     """
-    common = {name: value for name, value in common.items() if value != _setting(preset, name)}
-    if varied is None or (changed == common and not preset.vary_on):
-        return {"varied": None, "common": {}}
-    return {"varied": BASE if changed == common else varied, "common": common}
+    shared_overrides = {name: value for name, value in shared_overrides.items() if value != _setting(preset, name)}
+    if swept is None or (changed == shared_overrides and not preset.sweep_on):
+        return {"swept": None, "shared_overrides": {}}
+    return {"swept": BASE if changed == shared_overrides else swept, "shared_overrides": shared_overrides}
 
 
 def _setting(preset: presets.Preset, name: str) -> Any:
@@ -252,17 +255,17 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
     from empirics.data.datasets import DATASETS, DataError
 
     folder = (command.data_dir or DATA_FOLDER).absolute()
-    label, image_size = command.data_label, settings.get("image_size", 0)
+    label, image_size = command.dataset_name, settings.get("image_size", 0)
     if label is None and settings["dataset"] == "digits":
         if command.data_dir is not None:
             raise ConfigError(
                 f"preset {command.preset!r} trains on digits, which need no folder: to train on the images in "
-                "--data-dir, give them a name with --data-label"
+                "--data-dir, give them a name with --dataset-name"
             )
         return DataSource("digits", image_size=image_size)
     if label is not None and (label in DATASETS or not is_slug(label) or len(label) > MOST_LETTERS_OF_DATASET):
         raise ConfigError(
-            f"--data-label {label!r} cannot name a folder of images: use lower-case words joined by hyphens, at most "
+            f"--dataset-name {label!r} cannot name a folder of images: use lower-case words joined by hyphens, at most "
             f"{MOST_LETTERS_OF_DATASET} letters, that name no data set of ours ({', '.join(DATASETS)})"
         )
     name, cache = label or settings["dataset"], None if command.dry_run else command.results / "cache"

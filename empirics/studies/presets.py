@@ -24,7 +24,7 @@ class Preset:
         train_images, test_images: of the data set, for estimates made before the data are there.
         image_shape: (channels, height, width), for the same.
         classes: number of classes, for the same.
-        vary_on: settings that hold in every variation of the preset, where its own would take too long.
+        sweep_on: settings that hold in every sweep of the preset, where its own would take too long.
     """
 
     about: str
@@ -36,7 +36,7 @@ class Preset:
     test_images: int
     image_shape: tuple[int, int, int]
     classes: int
-    vary_on: Mapping[str, Any] = field(default_factory=dict)
+    sweep_on: Mapping[str, Any] = field(default_factory=dict)
 
 
 def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
@@ -117,8 +117,8 @@ PRESETS: dict[str, Preset] = {
             "levels": 8,
         },
         # levels 0 to 3, density .0156 at the last: 1,204 weights, on which networks still work
-        vary_on={"model": "resnet8", "width": 16, "prune_rate": 0.75, "levels": 4},
-        arms=_STORY,  # signs are perturbed in a variation
+        sweep_on={"model": "resnet8", "width": 16, "prune_rate": 0.75, "levels": 4},
+        arms=_STORY,  # signs are perturbed in a sweep
         seeds=(0, 1, 2, 3),
         sources={"model": "summary"},
         train_images=1297,

@@ -60,8 +60,8 @@ def _merged(file: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict
     if alike and names_folders(before) and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
         arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
     merged = with_checksum({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
-    if {**merged, "command": None, "seal": None} == {**before, "command": None, "seal": None}:
-        return before, before  # the base of several variations keeps the command that made it first
+    if {**merged, "command": None, "checksum": None} == {**before, "command": None, "checksum": None}:
+        return before, before  # the base of several sweeps keeps the command that made it first
     return before, merged
 
 

@@ -1,4 +1,4 @@
-"""Variations: one thing that is varied in a preset, and the arms that are trained at each of its values."""
+"""Sweeps: one thing that is varied in a preset, and the arms that are trained at each of its values."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from empirics.studies.arms import Settings
 
 
 @dataclass(frozen=True)
-class Variation:
+class Sweep:
     """One thing that is varied in a preset: a study for each of its values.
 
     Args:
@@ -87,7 +87,7 @@ def _longer_levels(settings: Settings) -> list[dict[str, Any]]:
     epochs, cycles = settings["epochs"], 3
     taken = {cycle * epochs + round(quarter * epochs / 4) for cycle in range(cycles) for quarter in (1, 2, 3, 4)}
     levels = min(2 if _brief(settings) else 3, settings["levels"])
-    return [{"cycles": str(cycles), "mask_epochs": tuple(sorted(taken - {0})), "levels": levels}]
+    return [{"cycles": str(cycles), "mask_snapshot_epochs": tuple(sorted(taken - {0})), "levels": levels}]
 
 
 def _other_models(settings: Settings) -> list[dict[str, Any]]:
@@ -116,16 +116,16 @@ _REWINDS = (
     "lrr-perturbed-at-start",
 )
 
-# A new variation: one entry here.
-VARIATIONS: dict[str, Variation] = {
-    "arms": Variation("the arms that the preset leaves out", _REWINDS, _as_it_is),
-    "criterion": Variation("pruning criteria", ("imp", "lrr", "one-shot"), _criteria),
-    "densities": Variation("layer densities of random masks", ("imp-on-random-mask", "lrr-on-random-mask"), _densities),
-    "mask-convergence": Variation("levels trained longer: does the mask still change?", ("imp", "lrr"), _longer_levels),
-    "model": Variation("another architecture (VGG)", ("imp", "lrr"), _other_models),
-    "perturbation": Variation("share and level of perturbed signs", ("imp", "lrr", *_PERTURBED), _perturbations),
-    "prune-rate": Variation("prune rates, to the same density", ("imp", "lrr"), _prune_rates),
-    "schedule": Variation("learning-rate schedules", ("imp", "lrr"), _schedules),
-    "warm-up": Variation("epochs of warm-up", ("imp", "lrr"), _warm_ups),
-    "width": Variation("width of the network (overparametrisation)", ("imp", "lrr"), _widths),
+# A new sweep: one entry here.
+SWEEPS: dict[str, Sweep] = {
+    "arms": Sweep("the arms that the preset leaves out", _REWINDS, _as_it_is),
+    "criterion": Sweep("pruning criteria", ("imp", "lrr", "one-shot"), _criteria),
+    "densities": Sweep("layer densities of random masks", ("imp-on-random-mask", "lrr-on-random-mask"), _densities),
+    "mask-convergence": Sweep("levels trained longer: does the mask still change?", ("imp", "lrr"), _longer_levels),
+    "model": Sweep("another architecture (VGG)", ("imp", "lrr"), _other_models),
+    "perturbation": Sweep("share and level of perturbed signs", ("imp", "lrr", *_PERTURBED), _perturbations),
+    "prune-rate": Sweep("prune rates, to the same density", ("imp", "lrr"), _prune_rates),
+    "schedule": Sweep("learning-rate schedules", ("imp", "lrr"), _schedules),
+    "warm-up": Sweep("epochs of warm-up", ("imp", "lrr"), _warm_ups),
+    "width": Sweep("width of the network (overparametrisation)", ("imp", "lrr"), _widths),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from empirics.choices import check_choice
-from empirics.config import RunConfig
+from empirics.config import SCHEMA, RunConfig
 from empirics.studies.presets import PRESETS, Preset
 
 # what every preset leaves at its default
@@ -22,7 +22,7 @@ _AUGMENTATION = {
     "imagenet": "random resized crop, mirror",
 }
 _ALL = {"images_per_class": "all", "image_size": "native", "micro_batch": "whole batch"}
-_OWN = ("augmentation", "seeds", "arms", "vary_on")
+_OWN = ("augmentation", "seeds", "arms", "sweep_on")
 _NOTE = "The summary of the paper states no hyper-parameter: most settings come from published code or are ours."
 
 
@@ -64,7 +64,7 @@ def cells(presets: Mapping[str, Preset] = PRESETS) -> list[Cell]:
 
 
 def _cell(name: str, preset: Preset, setting: str) -> Cell:
-    own = {"seeds": tuple(preset.seeds), "arms": tuple(preset.arms), "vary_on": dict(preset.vary_on)}
+    own = {"seeds": tuple(preset.seeds), "arms": tuple(preset.arms), "sweep_on": dict(preset.sweep_on)}
     own["augmentation"] = _AUGMENTATION[preset.settings["dataset"]]
     value = {**_COMMON, **_FIXED, **_ALL, **own, **preset.settings}.get(setting)
     return Cell(name, setting, value, preset.sources.get(setting, "ours"))
@@ -109,7 +109,7 @@ def as_json(entries: Sequence[Cell]) -> str:
     found: dict[str, dict[str, Any]] = {preset: {} for preset in _presets(entries)}
     for cell in entries:
         found[cell.preset][cell.setting] = {"value": cell.value, "text": cell.text, "source": cell.source}
-    document = {"schema": 1, "kind": "table1", "note": _NOTE, "settings": list(_rows(entries)), "presets": found}
+    document = {"schema": SCHEMA, "kind": "table1", "note": _NOTE, "settings": list(_rows(entries)), "presets": found}
     return json.dumps(document, indent=1, allow_nan=False)
 
 

@@ -202,9 +202,9 @@ def mask_share(cycles_before_end: float) -> Measure:
 
 
 def _mask_share(record: LevelRecord | None, epochs_before_end: float) -> float | None:
-    for taken in record.mask_epochs if record and record.epochs else ():
+    for taken in record.mask_snapshots if record and record.epochs else ():
         if taken.epoch == record.epochs - epochs_before_end:
-            return taken.shared / taken.kept
+            return taken.shared / taken.n_kept
     return None
 
 

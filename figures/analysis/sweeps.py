@@ -1,4 +1,4 @@
-"""Variations: the studies in which one thing of a preset is varied, put side by side. Pure."""
+"""Sweeps: the studies in which one thing of a preset is varied, put side by side. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ _FIRST = ("imp", "lrr")  # other arms may change a setting themselves, as those 
 
 
 @dataclass(frozen=True)
-class Variation:
+class Sweep:
     """One thing that is varied in a preset on one data set: its studies, in the order of their values.
 
-    `common` holds what was changed in the preset at every value (a smaller network, say); `x` is the value of each of
-    `studies`: a number, or a name. `own` is the study of the preset itself where it has been run, whose network may be
-    another one; `command` makes every value; `has_base` is False where the study at the common settings is one of the
-    values and has not been run.
+    `shared_overrides` holds what was changed in the preset at every value (a smaller network, say); `x` is the value of
+    each of `studies`: a number, or a name. `own` is the study of the preset itself where it has been run, whose network
+    may be another one; `command` makes every value; `has_base` is False where the study at the common settings is one
+    of the values and has not been run.
     """
 
     name: str
     preset: str
     dataset: str
-    common: dict[str, Any]
+    shared_overrides: dict[str, Any]
     x: tuple[Any, ...]
     studies: tuple[StudyResults, ...]
     command: str = ""
@@ -37,43 +37,43 @@ class Variation:
     @property
     def place(self) -> str:
         """Preset with its common changes, and data set: what a block of panels is called in `plotted` and lists."""
-        changes = "".join(f", {name}={value}" for name, value in self.common.items())
+        changes = "".join(f", {name}={value}" for name, value in self.shared_overrides.items())
         return f"{self.preset}{changes}, {self.dataset}"
 
 
-def variations(records: Records, name: str) -> list[Variation]:
-    """The variation `name` of every preset and data set of which a value has been run, smallest value first.
+def find_sweeps(records: Records, name: str) -> list[Sweep]:
+    """The sweep `name` of every preset and data set of which a value has been run, smallest value first.
 
-    The study at the common settings themselves is among the values, whatever variation it was trained for, unless it
+    The study at the common settings themselves is among the values, whatever sweep it was trained for, unless it
     differs from them in more than what is varied (a sweep over widths may be on another network than the preset's).
     """
     groups: dict[tuple, list[StudyResults]] = {}
-    for results in records.variations:
-        if results.study.varied == name:
+    for results in records.sweeps:
+        if results.study.swept == name:
             groups.setdefault(_group(results), []).append(results)
-    return [_variation(records, name, studies) for studies in groups.values()]
+    return [_sweep(records, name, studies) for studies in groups.values()]
 
 
-def _variation(records: Records, name: str, studies: list[StudyResults]) -> Variation:
+def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
     first, value = studies[0].study, VALUES.get(name, _study_name)
-    common = dict(first.common)
+    shared_overrides = dict(first.shared_overrides)
     wanted = name in WITH_BASE and (name == "model" or not any(map(_on_another_network, studies)))
-    base = _at(records, first.base, first.dataset, common) if wanted else None
+    base = _at(records, first.base, first.dataset, shared_overrides) if wanted else None
     ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
     own = _at(records, first.base, first.dataset, {})
     x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
-    return Variation(name, first.base, first.dataset, common, x, tuple(ordered), first.command, own, has_base)
+    return Sweep(name, first.base, first.dataset, shared_overrides, x, tuple(ordered), first.command, own, has_base)
 
 
-def perturbed_studies(records: Records) -> list[tuple[StudyResults, Variation | None]]:
-    """The studies with a fifth of the signs perturbed at the middle level, and the variation that each is a value of.
+def perturbed_studies(records: Records) -> list[tuple[StudyResults, Sweep | None]]:
+    """The studies with a fifth of the signs perturbed at the middle level, and the sweep that each is a value of.
 
-    A preset's own study where they have been run in it, whole, else that value of the variation `perturbation`.
+    A preset's own study where they have been run in it, whole, else that value of the sweep `perturbation`.
     """
     own = [results for results in records.studies if _is_usual(results) and _has_perturbed(results)]
     judged = {(results.study.base, results.study.dataset) for results in own}
-    varied = [v for v in variations(records, "perturbation") if (v.preset, v.dataset) not in judged]
-    usual = [(results, variation) for variation in varied for results in variation.studies if _is_usual(results)]
+    varied = [v for v in find_sweeps(records, "perturbation") if (v.preset, v.dataset) not in judged]
+    usual = [(results, sweep) for sweep in varied for results in sweep.studies if _is_usual(results)]
     return [*((results, None) for results in own), *usual]
 
 
@@ -89,12 +89,12 @@ def _is_usual(results: StudyResults) -> bool:
 
 def _on_another_network(results: StudyResults) -> bool:
     study = results.study
-    return study.changed.get("model") != study.common.get("model")
+    return study.overrides.get("model") != study.shared_overrides.get("model")
 
 
-def vary_command(name: str) -> str:
-    """The command that makes every value of a variation of the preset `quick`."""
-    return f"{TRAIN} --vary {name}"
+def sweep_command(name: str) -> str:
+    """The command that makes every value of a sweep of the preset `quick`."""
+    return f"{TRAIN} --sweep {name}"
 
 
 def format_value(x: Any) -> str:
@@ -102,10 +102,10 @@ def format_value(x: Any) -> str:
     return "not known" if x is None else f"{x:g}" if _is_number(x) else str(x)
 
 
-def differing(variation: Variation) -> dict[str, Any]:
+def differing(sweep: Sweep) -> dict[str, Any]:
     """Those of the common settings that hold at every value: what is varied may replace one of them."""
-    changed = [study.study.changed for study in variation.studies]
-    return {name: value for name, value in variation.common.items() if all(c.get(name) == value for c in changed)}
+    changed = [study.study.overrides for study in sweep.studies]
+    return {name: value for name, value in sweep.shared_overrides.items() if all(c.get(name) == value for c in changed)}
 
 
 def _order(x: Any) -> tuple:
@@ -118,20 +118,20 @@ def _is_number(x: Any) -> bool:
 
 def _group(results: StudyResults) -> tuple:
     study = results.study
-    return study.base, study.dataset, repr(sorted(study.common.items()))
+    return study.base, study.dataset, repr(sorted(study.shared_overrides.items()))
 
 
 def _at(records: Records, preset: str, dataset: str, changed: Mapping) -> StudyResults | None:
-    """The study in which just `changed` differs from a preset: of the variations, or the preset's own."""
-    there = (r for r in (*records.variations, *records.studies) if r.study.varied in (BASE, None))
+    """The study in which just `changed` differs from a preset: of the sweeps, or the preset's own."""
+    there = (r for r in (*records.sweeps, *records.studies) if r.study.swept in (BASE, None))
     same = (r for r in there if (r.study.base, r.study.dataset) == (preset, dataset))
-    return next((r for r in same if dict(r.study.changed) == dict(changed)), None)
+    return next((r for r in same if dict(r.study.overrides) == dict(changed)), None)
 
 
 def setting(results: StudyResults, name: str) -> Any:
     """A setting of a study: as its record changes it, else as its runs were trained; None where neither says."""
-    if name in results.study.changed:
-        return results.study.changed[name]
+    if name in results.study.overrides:
+        return results.study.overrides[name]
     said = (run.config[name] for run in _runs(results) if name in run.config)
     return next(said, None)
 
@@ -149,7 +149,7 @@ def _study_name(results: StudyResults) -> str:
     return results.study.study
 
 
-# variation -> its value in a study
+# sweep -> its value in a study
 VALUES: dict[str, Callable[[StudyResults], Any]] = {
     "criterion": _of("criterion"),
     "densities": _of("densities"),
@@ -170,7 +170,7 @@ CHANCE = "chance"
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a variation.
+    """One value of a sweep.
 
     By arm: `curves` over density, `h` (a summary: mean and 95 % interval as fractions, n, and each seed's value), the
     seeds that are `complete` and `diverged`, and how many complete ones are `at_chance` (`measures.AT_CHANCE`). `lead`
@@ -204,9 +204,9 @@ class Value:
         return any(self.complete.values()) or any(self.diverged.values())
 
 
-def values_of(variation: Variation) -> list[Value]:
-    """Every value of a variation, in its order."""
-    return [_value(x, results) for x, results in zip(variation.x, variation.studies, strict=True)]
+def values_of(sweep: Sweep) -> list[Value]:
+    """Every value of a sweep, in its order."""
+    return [_value(x, results) for x, results in zip(sweep.x, sweep.studies, strict=True)]
 
 
 def _value(x, results: StudyResults) -> Value:
@@ -257,7 +257,7 @@ def _weights(results: StudyResults) -> tuple[int, int] | None:
         for seed in measures.seeds_of(results, arm)[0]:
             layers = measures.level(results, arm, seed, last).layers.values()
             if layers:
-                return sum(layer["size"] for layer in layers), sum(layer["kept"] for layer in layers)
+                return sum(layer["size"] for layer in layers), sum(layer["n_kept"] for layer in layers)
     return None
 
 
@@ -269,7 +269,7 @@ def growth(values: Sequence[Value]) -> dict:
 
 
 def plotted(values: Sequence[Value], with_growth: bool = False) -> dict:
-    """What a figure's sidecar keeps of a variation."""
+    """What a figure's sidecar keeps of a sweep."""
     out = {
         "values": [
             {

@@ -47,8 +47,9 @@ def _integrated(found) -> str:
     if not isinstance(counts, dict) or not {"runs", "undecided"} <= set(counts):
         return ""
     text = f"; {counts['runs']:,} of them integrated as well, {counts['undecided']:,} of these undecided at the end"
-    if {"said_to_fail", "invariant_held"} <= set(counts):
-        text += f"; {counts['invariant_held']} of {counts['said_to_fail']} said to fail kept sign of a and loss >= 1/4"
+    if {"n_predicted_failures", "invariant_held"} <= set(counts):
+        kept, failures = counts["invariant_held"], counts["n_predicted_failures"]
+        text += f"; {kept} of {failures} said to fail kept sign of a and loss >= 1/4"
     return text
 
 

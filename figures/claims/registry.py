@@ -1,20 +1,20 @@
 """The registry of claims: each one a sentence that data can contradict, the effect that decides it, and a verdict.
 
 Pure: records in, verdicts out. The effects and the rule of the verdict were fixed before the data
-(the README's table of claims); a claim is judged on each study, or on each variation of a preset, by itself: digits
+(the README's table of claims); a claim is judged on each study, or on each sweep of a preset, by itself: digits
 never speaks for CIFAR-10.
 
-To add a claim: one function that returns its rows (in `theory_claims` for the neuron, in `variation_claims` for the
-variations of a preset), one line in `CLAIMS`.
+To add a claim: one function that returns its rows (in `theory_claims` for the neuron, in `sweep_claims` for the
+sweeps of a preset), one line in `CLAIMS`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from figures.analysis import measures
-from figures.analysis.sweeps import format_value, perturbed_studies, variations, vary_command
+from figures.analysis.sweeps import find_sweeps, format_value, perturbed_studies, sweep_command
 from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
-from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, variation_scope
+from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, sweep_scope
 from figures.claims.verdicts import (
     INCONCLUSIVE,
     LEVELS,
@@ -45,7 +45,7 @@ class Claim:
     """A sentence, whose it is, where its evidence lives, how its rows are made and how they are judged.
 
     `kind` is `theory` (judged once), `network` (on each study), `perturbed` (on each study in which a fifth of the
-    signs is perturbed), or the name of a variation (on each preset and data set that has it). `short` is the sentence
+    signs is perturbed), or the name of a sweep (on each preset and data set that has it). `short` is the sentence
     in the few words that a picture has room for.
     """
 
@@ -114,7 +114,7 @@ def claim_11(evidence: Evidence) -> list[Row]:
     name = "drop of H(imp) - drop of H(lrr), 20 % of the signs perturbed at the middle level"
     arms = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
     if evidence.results is None:
-        return [not_run(name, POINTS, "effect", "networks", vary_command("perturbation"))]
+        return [not_run(name, POINTS, "effect", "networks", sweep_command("perturbation"))]
     return [above_chance(contrast(evidence, name, arms, h_measure(evidence)), evidence)]
 
 
@@ -172,7 +172,7 @@ def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
 
 
 def evaluate(records: Records) -> list[ClaimVerdict]:
-    """Judge every claim: on theory once, on each study or variation (once, `not run`, where there is none)."""
+    """Judge every claim: on theory once, on each study or sweep (once, `not run`, where there is none)."""
     problems = {problem.owner: problem.message for problem in records.problems}
     return [
         _judge(number, claim, evidence)
@@ -190,15 +190,15 @@ def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Ev
         judged = {(results.study.base, results.study.dataset) for results, _ in there}
         there += [(r, None) for r in records.studies if (r.study.base, r.study.dataset) not in judged]
         there = there or [(None, None)]
-        return [Evidence(results, records.theory, problems, variation) for results, variation in there]
-    found = variations(records, kind) if kind != THEORY else []
-    return [Evidence(None, records.theory, problems, variation) for variation in found or [None]]
+        return [Evidence(results, records.theory, problems, sweep) for results, sweep in there]
+    found = find_sweeps(records, kind) if kind != THEORY else []
+    return [Evidence(None, records.theory, problems, sweep) for sweep in found or [None]]
 
 
 def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
-    rows, variation = claim.rows(evidence), evidence.variation
-    study = evidence.results.study if evidence.results and variation is None else None
-    place = study or variation
+    rows, sweep = claim.rows(evidence), evidence.sweep
+    study = evidence.results.study if evidence.results and sweep is None else None
+    place = study or sweep
     return ClaimVerdict(
         number,
         claim.sentence,
@@ -209,21 +209,21 @@ def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
         control_verdict(rows),
         tuple(rows),
         claim.short,
-        variation.name if variation else None,
+        sweep.name if sweep else None,
         place.preset if place else None,
         place.dataset if place else None,
-        ", ".join(f"{name}={value}" for name, value in variation.common.items()) if variation else "",
+        ", ".join(f"{name}={value}" for name, value in sweep.shared_overrides.items()) if sweep else "",
     )
 
 
 def _scope(rows: list[Row], evidence: Evidence) -> str:
-    """What a verdict holds for: the scope of the row that decides, or all values of a variation."""
-    deciding, variation = [row for row in rows if row.decides], evidence.variation
-    if variation is None or evidence.results or len(variation.x) == 1:  # one study
+    """What a verdict holds for: the scope of the row that decides, or all values of a sweep."""
+    deciding, sweep = [row for row in rows if row.decides], evidence.sweep
+    if sweep is None or evidence.results or len(sweep.x) == 1:  # one study
         return deciding[0].scope
     seeds = sorted({seed for row in deciding for seed in row.seeds})
     said = f", seeds {' '.join(map(str, seeds))}" if seeds else ""
-    return f"{variation_scope(variation)}, {variation.name} {', '.join(map(format_value, variation.x))}{said}"
+    return f"{sweep_scope(sweep)}, {sweep.name} {', '.join(map(format_value, sweep.x))}{said}"
 
 
 _ASKED = "reviewers' question, ours"

@@ -1,9 +1,9 @@
-"""The claims that a variation of a preset decides: claim 13 on networks, and what the paper's reviewers asked.
+"""The claims that a sweep of a preset decides: claim 13 on networks, and what the paper's reviewers asked.
 
 Pure: records in, rows out. What the rows have in common was fixed before the data (the network and the values that
 `quick` varies were not: those chosen first had ended near chance, and took too long):
 
-- A claim is judged once all values of its variation stand (`VALUES` of them), so that no order of training decides it.
+- A claim is judged once all values of its sweep stand (`VALUES` of them), so that no order of training decides it.
 - The common settings are a value like the others: "at every value" includes them.
 - Where neither rule is clearly better than a guess (`measures.at_chance`) there is no lead to see: the row is
   `inconclusive (at chance)`, and so the claim is neither reproduced nor refuted by that value.
@@ -16,7 +16,7 @@ from typing import Any
 
 from figures.analysis import measures
 from figures.analysis.measures import LEAD, combine, high_sparsity_levels, mean_accuracy
-from figures.analysis.sweeps import BASE, Variation, differing, format_value, setting, vary_command
+from figures.analysis.sweeps import BASE, Sweep, differing, format_value, setting, sweep_command
 from figures.claims.neuron import neuron_over_inputs
 from figures.claims.verdicts import (
     AT_CHANCE,
@@ -38,7 +38,7 @@ from figures.claims.verdicts import (
 )
 from figures.results.network import StudyResults
 
-# variation -> values that a preset has at least
+# sweep -> values that a preset has at least
 VALUES = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 3, "width": 3}
 
 
@@ -46,14 +46,16 @@ def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
     """The rows of "the lead holds at every value": H(lrr) - H(imp) at each value, paired by seed, all needed."""
 
     def rows(evidence: Evidence) -> list[Row]:
-        variation = evidence.variation
-        if variation is None:
-            return [not_run(f"{what}: H(lrr) - H(imp) at each value", POINTS, "effect", "networks", vary_command(name))]
+        sweep = evidence.sweep
+        if sweep is None:
+            return [
+                not_run(f"{what}: H(lrr) - H(imp) at each value", POINTS, "effect", "networks", sweep_command(name))
+            ]
         found = [
             replace(_lead_at(replace(evidence, results=results), f"{what} {format_value(x)}"), label=format_value(x))
-            for x, results in zip(variation.x, variation.studies, strict=True)
+            for x, results in zip(sweep.x, sweep.studies, strict=True)
         ]
-        return [*found, *_too_few(variation, f"{what}: H(lrr) - H(imp) at the other values")]
+        return [*found, *_too_few(sweep, f"{what}: H(lrr) - H(imp) at the other values")]
 
     return rows
 
@@ -61,14 +63,14 @@ def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
 def _lead_at(evidence: Evidence, value: str) -> Row:
     """H(lrr) - H(imp) in one study; not judged where neither of its networks is better than a guess."""
     results, h = evidence.results, _h(evidence.results)
-    base = ", the common settings" if results.study.varied in (BASE, None) else ""
+    base = ", the common settings" if results.study.swept in (BASE, None) else ""
     row = arm_difference(evidence, "lrr", "imp", f"{value}{base}: H(lrr) - H(imp)")
     return above_chance(replace(row, note="; ".join(filter(None, (row.note, _words(h, value))))), evidence)
 
 
 def above_chance(row: Row, evidence: Evidence) -> Row:
-    """The row; in a variation it is not judged where neither rule's networks are better than a guess."""
-    if evidence.variation is None or row.n < FEWEST_SEEDS:
+    """The row; in a sweep it is not judged where neither rule's networks are better than a guess."""
+    if evidence.sweep is None or row.n < FEWEST_SEEDS:
         return row
     results = evidence.results
     return replace(row, verdict=AT_CHANCE) if measures.at_chance(results.study.dataset, _h(results).values()) else row
@@ -83,14 +85,14 @@ def _words(h: dict[str, float], value: str) -> str:
     return f"H at {value}: " + ", ".join(f"{arm} {mean:.1f}" for arm, mean in h.items()) if h else ""
 
 
-def _too_few(variation: Variation, name: str) -> list[Row]:
-    """A row that says so where not every value of a variation stands."""
-    there, wanted = len(variation.studies), VALUES[variation.name]
+def _too_few(sweep: Sweep, name: str) -> list[Row]:
+    """A row that says so where not every value of a sweep stands."""
+    there, wanted = len(sweep.studies), VALUES[sweep.name]
     if there >= wanted:
         return []
     note = f"{there} of {wanted} values stand"
-    scope = variation.studies[0].study.scope
-    return [replace(not_run(name, POINTS, "effect", scope, variation.command, note), label="other values")]
+    scope = sweep.studies[0].study.scope
+    return [replace(not_run(name, POINTS, "effect", scope, sweep.command, note), label="other values")]
 
 
 def claim_13(evidence: Evidence) -> list[Row]:
@@ -106,16 +108,16 @@ _WIDER = "networks: the lead of lrr over imp at the largest width - at the small
 
 
 def _over_widths(evidence: Evidence) -> list[Row]:
-    variation = evidence.variation
-    if variation is None:
-        row = not_run(_WIDER, POINTS, "effect", "networks", vary_command("width"))
+    sweep = evidence.sweep
+    if sweep is None:
+        row = not_run(_WIDER, POINTS, "effect", "networks", sweep_command("width"))
         return [replace(row, label="networks: widest less narrowest")]
-    few = _too_few(variation, _WIDER)
+    few = _too_few(sweep, _WIDER)
     if few:
         return [replace(few[0], label="networks: widest less narrowest")]
-    values = zip(variation.x, variation.studies, strict=True)
+    values = zip(sweep.x, sweep.studies, strict=True)
     leads = [_lead_at(replace(evidence, results=results), f"width {format_value(w)}") for w, results in values]
-    return [_difference(variation, leads[-1], leads[0]), *(_beside(row) for row in leads)]
+    return [_difference(sweep, leads[-1], leads[0]), *(_beside(row) for row in leads)]
 
 
 def _beside(row: Row) -> Row:
@@ -123,25 +125,25 @@ def _beside(row: Row) -> Row:
     return replace(row, role="beside", verdict=words_beside(row.verdict, row.low, row.high) if judged else row.verdict)
 
 
-def _difference(variation: Variation, widest: Row, narrowest: Row) -> Row:
+def _difference(sweep: Sweep, widest: Row, narrowest: Row) -> Row:
     """The lead at the largest width less that at the smallest; judged where there is a lead to see at both."""
-    ends, widths = (variation.studies[-1], variation.studies[0]), (variation.x[-1], variation.x[0])
+    ends, widths = (sweep.studies[-1], sweep.studies[0]), (sweep.x[-1], sweep.x[0])
     largest, smallest = map(format_value, widths)
     label = f"networks: width {largest} less {smallest}"
-    scope = f"{variation_scope(variation)}, {ends[0].study.model}, widths {smallest} and {largest}"
+    scope = f"{sweep_scope(sweep)}, {ends[0].study.model}, widths {smallest} and {largest}"
     absent = next((row for row in (widest, narrowest) if row.verdict == NOT_RUN), None)
     if absent:
         return replace(not_run(_WIDER, POINTS, "effect", scope, absent.command, absent.note), label=label)
     leads = [combine(results, LEAD, mean_accuracy(high_sparsity_levels(results))) for results in ends]
     sample = measures.weigh([(1, leads[0]), (-1, leads[1])])
-    row = sample_row(_WIDER, sample, POINTS, "effect", scope, variation.command, label)
+    row = sample_row(_WIDER, sample, POINTS, "effect", scope, sweep.command, label)
     return replace(row, verdict=AT_CHANCE) if AT_CHANCE in (widest.verdict, narrowest.verdict) else row
 
 
-def variation_scope(variation: Variation) -> str:
+def sweep_scope(sweep: Sweep) -> str:
     """Preset, what is changed in it at every value, and data set in a few words."""
-    changes = [f"{name}={value}" for name, value in differing(variation).items()]
-    return f"preset {', '.join([variation.preset, *changes])}, {variation.dataset}"
+    changes = [f"{name}={value}" for name, value in differing(sweep).items()]
+    return f"preset {', '.join([sweep.preset, *changes])}, {sweep.dataset}"
 
 
 _LEAST = 1 - SMALLEST[SHARE]
@@ -156,13 +158,13 @@ def mask_converges(evidence: Evidence) -> list[Row]:
     that matters, so the rule is an interval wholly above 0 or wholly below. Beside it the mask a quarter of a cycle
     before the end, when little is left of the learning rate. Each rule by itself, mean over its levels; both needed.
     """
-    variation = evidence.variation
-    if variation is None:
+    sweep = evidence.sweep
+    if sweep is None:
         name = f"share of the last mask that the mask a cycle before had, - {_LEAST:g}"
-        return [not_run(name, SHARE, "effect", "networks", vary_command("mask-convergence"))]
+        return [not_run(name, SHARE, "effect", "networks", sweep_command("mask-convergence"))]
     return [
         _mask_row(replace(evidence, results=results), arm, role)
-        for results in variation.studies
+        for results in sweep.studies
         for role in _EARLIER
         for arm in ("imp", "lrr")
     ]
@@ -172,8 +174,8 @@ def _mask_row(evidence: Evidence, arm: str, role: str) -> Row:
     before, words = _EARLIER[role]
     name = f"{arm}: share of the last mask that the mask {words} had, - {_LEAST:g}"
     row = contrast(evidence, name, {arm: 1}, _less(measures.mask_share(before)), SHARE, role, arm.upper())
-    study, variation = evidence.results.study, evidence.variation
-    short = f"{variation_scope(variation)}, {setting(evidence.results, 'cycles')} cycles a level, {study.levels} levels"
+    study, sweep = evidence.results.study, evidence.sweep
+    short = f"{sweep_scope(sweep)}, {setting(evidence.results, 'cycles')} cycles a level, {study.levels} levels"
     row = replace(row, scope=row.scope.replace(study.scope, short))  # which names every epoch of a mask
     if role == "beside" or row.n < FEWEST_SEEDS:
         return row

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from figures.claims.verdicts import NOT_RUN, POINTS, ClaimVerdict, Row
-from figures.results.fields import NUMBER, TRUTH, WHOLE, Check, or_null, validate
+from figures.results.fields import NUMBER, SCHEMA, TRUTH, WHOLE, Check, or_null, validate
 
 
 def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> bytes:
@@ -16,7 +16,7 @@ def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> b
         asdict(verdict) | {"rows": [asdict(row) | {"decides": row.decides} for row in verdict.rows]}
         for verdict in verdicts
     ]
-    document = {"schema": 1, "kind": "claims", **(extra or {}), "claims": claims}
+    document = {"schema": SCHEMA, "kind": "claims", **(extra or {}), "claims": claims}
     return (json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
@@ -36,9 +36,9 @@ def claims_markdown(verdicts: list[ClaimVerdict], problems=()) -> str:
 
 
 def by_place(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
-    """The verdicts by what they are judged on, under a heading each: theory, each study, each preset's variations."""
+    """The verdicts by what they are judged on, under a heading each: theory, each study, each preset's sweeps."""
     groups: dict[str, list[ClaimVerdict]] = {}
-    for verdict in sorted(verdicts, key=lambda v: (v.study is not None) + 2 * (v.variation is not None)):
+    for verdict in sorted(verdicts, key=lambda v: (v.study is not None) + 2 * (v.sweep is not None)):
         groups.setdefault(_place(verdict), []).append(verdict)
     return groups
 
@@ -46,9 +46,9 @@ def by_place(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
 def _place(verdict: ClaimVerdict) -> str:
     if verdict.study:
         return f"Study {verdict.study}: preset {verdict.preset}, {verdict.dataset}"
-    if verdict.variation:
-        changes = f" (common settings: {verdict.common})" if verdict.common else ""
-        return f"Variations of preset {verdict.preset}{changes}, {verdict.dataset}"
+    if verdict.sweep:
+        changes = f" (common settings: {verdict.shared_overrides})" if verdict.shared_overrides else ""
+        return f"Sweeps of preset {verdict.preset}{changes}, {verdict.dataset}"
     return "Theory, and claims without results of networks"
 
 
@@ -60,7 +60,7 @@ where wholly below 0; otherwise *inconclusive*. No verdict under 4 seeds. Networ
 (Student-t); p is the exact sign-flip permutation p, in brackets the smallest that this n can reach. H: mean test
 accuracy over the levels of density at most .03. A verdict holds for its scope only: a small data set says nothing
 about a large one. Rows marked "control" compare with IMP's rewinding trained for as many epochs as LRR's weights
-have seen; the variations have no such control. A claim on a variation needs every value of it; a value at which neither
+have seen; the sweeps have no such control. A claim on a sweep needs every value of it; a value at which neither
 rule is clearly better than a guess (at most 1.5 times the share of right guesses) is *inconclusive (at chance)*. An
 effect held against a threshold (the mask's .98) has no reverse. With 4 seeds a strong effect whose arms are exchanged
 at random is called reproduced in 1 of 16 (6.2 %), with 8 seeds in 3.5 %."""
@@ -159,7 +159,7 @@ _MAYBE, _NUMBER = or_null(_TEXT), or_null(NUMBER)
 _LIST = Check(lambda v: isinstance(v, list), "a list")
 _CLAIM = {"id": _TEXT, "claim": _TEXT, "source": _TEXT, "study": _MAYBE, "scope": _TEXT, "verdict": _TEXT,
           "control": _MAYBE, "rows": _LIST}  # fmt: skip
-_CLAIM_EXTRA = {"short": _TEXT, "variation": _MAYBE, "preset": _MAYBE, "dataset": _MAYBE, "common": _TEXT}
+_CLAIM_EXTRA = {"short": _TEXT, "sweep": _MAYBE, "preset": _MAYBE, "dataset": _MAYBE, "shared_overrides": _TEXT}
 _ROW = {"name": _TEXT, "effect": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": WHOLE, "unit": _TEXT, "p": _NUMBER,
         "p_min": _NUMBER, "verdict": _TEXT, "diverged": WHOLE, "role": _TEXT, "scope": _TEXT,
         "command": _TEXT}  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from figures.analysis import measures
 from figures.analysis.measures import Sample
 from figures.analysis.statistics import sign_flip_p, t_interval
-from figures.analysis.sweeps import Variation
+from figures.analysis.sweeps import Sweep
 from figures.results.network import TRAIN, StudyResults, TheoryResult, train_command
 
 REPRODUCED, FAILED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
@@ -63,10 +63,10 @@ class Row:
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """A claim judged on one study or one variation (neither for theory), with its rows and the scope it holds for.
+    """A claim judged on one study or one sweep (neither for theory), with its rows and the scope it holds for.
 
-    `preset` and `dataset` are those of what it is judged on, None for theory and where nothing has been run; `common`
-    says what a variation changes in its preset at every value. `short` is the claim in few words.
+    `preset` and `dataset` are those of what it is judged on, None for theory and where nothing has been run;
+    `shared_overrides` says what a sweep changes in its preset at every value. `short` is the claim in few words.
     `control` is the verdict of its training-length rows, to be shown right beside `verdict`; None where it has none.
     """
 
@@ -79,21 +79,21 @@ class ClaimVerdict:
     control: str | None
     rows: tuple[Row, ...]
     short: str = ""
-    variation: str | None = None
+    sweep: str | None = None
     preset: str | None = None
     dataset: str | None = None
-    common: str = ""
+    shared_overrides: str = ""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a claim's function may look at: one study or one variation (None where none has been run), theory, and
+    """What a claim's function may look at: one study or one sweep (None where none has been run), theory, and
     owners of files that could not be trusted."""
 
     results: StudyResults | None
     theory: Mapping[str, TheoryResult]
     problems: Mapping[str, str]
-    variation: Variation | None = None
+    sweep: Sweep | None = None
 
 
 def verdict_of(low: float | None, high: float | None, smallest: float, n: int, fewest: int = FEWEST_SEEDS) -> str:

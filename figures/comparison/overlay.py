@@ -18,7 +18,7 @@ from figures.plots.panels import Drawing, NothingToDraw, join_caption
 from figures.plots.style import FORMATS, drawing_style, render
 from figures.provenance.sidecars import UnknownPicture, read_sidecar
 from figures.regenerate import DRAWN, FAILED, MISSING, Outcome, code_hash
-from figures.results.fields import ClosedFolder, NoFolder
+from figures.results.fields import SCHEMA, ClosedFolder, NoFolder
 from figures.results.folders import FOLDER as A_FOLDER
 from figures.results.folders import kind, names_in
 from figures.results.load import check_folder, load
@@ -133,11 +133,11 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
     found = compare(plotted, other.plotted)
     summary = _summary(found, sides.names)
     document = {
-        "schema": 1, "kind": "comparison", "id": spec.id, "title": f"{spec.title}: {' and '.join(sides.names)}",
+        "schema": SCHEMA, "kind": "comparison", "id": spec.id, "title": f"{spec.title}: {' and '.join(sides.names)}",
         "caption": join_caption(drawing.caption, _overlay_words(laid, sides), *summary),
         "missing": [asdict(item) for item in drawing.missing], "command": made[1], "code_sha256": code_hash(),
         "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
-        **_origin(spec, sides.first), "provenance": dict(made[0]), "against": dict(other.origin), "summary": summary,
+        **_origin(spec, sides.first), "provenance": dict(made[0]), "reference": dict(other.origin), "summary": summary,
         "differences": _differences(found), "overlay": asdict(laid) if laid else None,
         "plotted": plotted, "plotted_against": other.plotted,
     }  # fmt: skip
@@ -159,13 +159,13 @@ def _other(spec: FigureSpec, sides: Sides) -> _Other:
 
 def _in_common(records: Records, other: Records) -> Records:
     """The studies and experiments that both have: panels of others would have no counterpart."""
-    names = {results.study.study for results in (*other.studies, *other.variations)}
+    names = {results.study.study for results in (*other.studies, *other.sweeps)}
     kept = [
         tuple(results for results in group if results.study.study in names)
-        for group in (records.studies, records.variations)
+        for group in (records.studies, records.sweeps)
     ]
     theory = {name: result for name, result in records.theory.items() if name in other.theory}
-    return replace(records, studies=kept[0], variations=kept[1], theory=theory)
+    return replace(records, studies=kept[0], sweeps=kept[1], theory=theory)
 
 
 def _origin(spec: FigureSpec, records: Records) -> dict:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from figures.analysis import measures
-from figures.analysis.sweeps import Variation, variations
+from figures.analysis.sweeps import Sweep, find_sweeps
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
 from figures.plots.contrasts import (
@@ -71,13 +71,13 @@ def figure_9(records: Records) -> Drawing:
 
 
 def figure_10(records: Records) -> Drawing:
-    """Figure 10: with and without warm-up, and over the epochs of it where that variation has been run."""
-    return _figure(records, WARM_UP, variations(records, "warm-up"))
+    """Figure 10: with and without warm-up, and over the epochs of it where that sweep has been run."""
+    return _figure(records, WARM_UP, find_sweeps(records, "warm-up"))
 
 
-def _figure(records: Records, ablation: Ablation, varied: Sequence[Variation] = ()) -> Drawing:
+def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) -> Drawing:
     kept, missing = _kept(records, ablation)
-    varied = [variation for variation in varied if any(_lead(results) for results in variation.studies)]
+    varied = [sweep for sweep in varied if any(_lead(results) for results in sweep.studies)]
     if not kept and not varied:
         raise NothingToDraw(missing or [not_run(ablation.panel, "digits")])
     rows = len(kept) + len(varied)
@@ -87,8 +87,8 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Variation] = 
     for axes, (results, there) in zip(grid, kept, strict=False):
         plotted[results.study.study], lost = _row(sheet, axes, results, there, ablation)
         missing += lost
-    for axes, variation in zip(grid[len(kept) :], varied, strict=True):
-        plotted[f"{variation.name}: {variation.place}"] = _epochs_row(sheet, axes, variation)
+    for axes, sweep in zip(grid[len(kept) :], varied, strict=True):
+        plotted[f"{sweep.name}: {sweep.place}"] = _epochs_row(sheet, axes, sweep)
     legend_below(sheet, grid.ravel(), 3)
     caption = join_caption(
         ablation.question,
@@ -172,9 +172,9 @@ def _lead(results: StudyResults) -> bool:
     return bool(measures.high_sparsity_levels(results) and measures.shared_seeds(results, ("imp", "lrr")))
 
 
-def _epochs_row(sheet: FigureBuilder, axes, variation: Variation) -> dict:
+def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
     """H of IMP and LRR, and their paired difference, over the epochs of warm-up."""
-    pairs = [(x, results) for x, results in zip(variation.x, variation.studies, strict=True) if _lead(results)]
+    pairs = [(x, results) for x, results in zip(sweep.x, sweep.studies, strict=True) if _lead(results)]
     numbers, plotted = [x for x, _ in pairs], {}
     for shift, arm in zip(dodge(2, 0.12), ("imp", "lrr"), strict=True):
         plotted[arm] = _h_curve(pairs, {arm: 1})
@@ -189,8 +189,8 @@ def _epochs_row(sheet: FigureBuilder, axes, variation: Variation) -> dict:
         axis.set_xticks(numbers)
     for axis in axes[2:]:
         axis.set_axis_off()
-    name = f"{dataset_name(variation.dataset)}, {variation.studies[0].study.model}"
-    words = f"H over the epochs of warm-up, {format_sweep_seeds(variation, ('imp', 'lrr'))}"
+    name = f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
+    words = f"H over the epochs of warm-up, {format_sweep_seeds(sweep, ('imp', 'lrr'))}"
     first = sheet.add_panel_label(axes[0], name, characters=36)
     last = sheet.add_panel_label(axes[1], "lead of LRR over IMP", characters=36)
     sheet.captions.append(f"({first}, {last}) {words}: H is the mean accuracy over the levels of density <= .03.")

@@ -1,36 +1,36 @@
-"""What a caption says of a variation, from its numbers: network, seeds, what was left out, and how the lead holds."""
+"""What a caption says of a sweep, from its numbers: network, seeds, what was left out, and how the lead holds."""
 
 from collections.abc import Callable, Sequence
 
 from figures.analysis import measures
-from figures.analysis.sweeps import ARMS, Value, Variation, differing, format_value
+from figures.analysis.sweeps import ARMS, Sweep, Value, differing, format_value
 from figures.claims.verdicts import FEWEST_SEEDS
 from figures.plots import style
 from figures.plots.panels import dataset_name
 
 
-def heading(variation: Variation) -> str:
+def heading(sweep: Sweep) -> str:
     """Data set and preset, with what is changed in it at every value."""
-    return f"{dataset_name(variation.dataset)}, preset {format_preset(variation)}"
+    return f"{dataset_name(sweep.dataset)}, preset {format_preset(sweep)}"
 
 
-def format_preset(variation: Variation) -> str:
+def format_preset(sweep: Sweep) -> str:
     """The preset and what is changed in it at every value; another network with the one whose place it takes."""
-    own = variation.own
+    own = sweep.own
     changes = [
         f"{name}={value}" + (f" in place of {own.study.model}" if name == "model" and own else "")
-        for name, value in differing(variation).items()
+        for name, value in differing(sweep).items()
     ]
-    return variation.preset + (f" with {', '.join(changes)}" if changes else "")
+    return sweep.preset + (f" with {', '.join(changes)}" if changes else "")
 
 
-def format_sweep(variation: Variation, values: Sequence[Value], sizes: bool = False) -> str:
+def format_sweep(sweep: Sweep, values: Sequence[Value], sizes: bool = False) -> str:
     """Everything that a caption says of one preset and data set."""
     sentences = [
-        f"{heading(variation)}{_network(values)}; {_seeds(values)}.",
+        f"{heading(sweep)}{_network(values)}; {_seeds(values)}.",
         _left_out(values),
         _levels(values),
-        _own_value(variation, values),
+        _own_value(sweep, values),
         _verdicts(values),
         _at_chance(values),
         _sizes(values) if sizes else "",
@@ -91,15 +91,15 @@ def _levels(values: Sequence[Value]) -> str:
     return f"H is over {'; '.join(parts)}."
 
 
-def _own_value(variation: Variation, values: Sequence[Value]) -> str:
+def _own_value(sweep: Sweep, values: Sequence[Value]) -> str:
     """Which value is the preset's own; a preset may have a network that is none of those compared here."""
-    if variation.name == "model":
+    if sweep.name == "model":
         there = {value.results.study.model for value in values}
-        own = variation.own.study.model if variation.own else None
+        own = sweep.own.study.model if sweep.own else None
         return f"The preset's own network, {own}, is none of them." if own and own not in there else ""
-    common = dict(variation.common)
-    own = [format_value(value.x) for value in values if dict(value.results.study.changed) == common]
-    whose = "The value of the common settings" if common else "The preset's own value"
+    shared_overrides = dict(sweep.shared_overrides)
+    own = [format_value(value.x) for value in values if dict(value.results.study.overrides) == shared_overrides]
+    whose = "The value of the common settings" if shared_overrides else "The preset's own value"
     return f"{whose}: {own[0]}." if own else ""
 
 

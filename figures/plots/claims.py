@@ -108,8 +108,8 @@ def _group(title: str, verdicts: Sequence[ClaimVerdict]) -> list[_Line]:
 def _heading(title: str, verdict: ClaimVerdict) -> str:
     if verdict.dataset is None:
         return "One neuron: theory" if title != NOT_RUN else "Not run"
-    changes = f", {verdict.common}" if verdict.common else ""
-    what = "variations of preset" if verdict.variation else "preset"
+    changes = f", {verdict.shared_overrides}" if verdict.shared_overrides else ""
+    what = "sweeps of preset" if verdict.sweep else "preset"
     return f"{dataset_name(verdict.dataset)}: {what} {verdict.preset}{changes}"
 
 
@@ -226,7 +226,7 @@ def _numbers(verdict: ClaimVerdict) -> dict:
             drawn = {key: None if row.effect is None else getattr(row, key) for key in ("effect", "low", "high")}
             multiples = {key: None if end is None else _multiple(row, end) for key, end in drawn.items()}
             rows.append(asdict(row) | {"multiples": multiples})
-    head = ("id", "claim", "source", "study", "variation", "preset", "dataset", "scope", "verdict", "control")
+    head = ("id", "claim", "source", "study", "sweep", "preset", "dataset", "scope", "verdict", "control")
     return {key: getattr(verdict, key) for key in head} | {"rows": rows}
 
 
@@ -252,7 +252,7 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
         "The axis is linear up to the smallest effect that matters and logarithmic beyond. What is no difference is"
         " drawn less what it is held against: 1/2 and 1/4 in claim 3, .98 in 4a, 0 contradictions in 1 and 2. A claim"
         " of several parts needs all of them. Against training length: the same against IMP's rewinding trained for as"
-        " many epochs as LRR's weights have seen; variations have no such control. At chance: neither rule is clearly"
+        " many epochs as LRR's weights have seen; sweeps have no such control. At chance: neither rule is clearly"
         " better than a guess. The mask converges: share of a level's last mask that the mask a cycle of the schedule"
         " earlier had, less .98.",
         *studies,
@@ -263,10 +263,10 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
 
 
 def _other_networks(records: Records) -> list[str]:
-    """What holds in every variation in place of a preset's own settings, a sentence for each preset and data set."""
-    common = {(r.study.base, r.study.dataset): r.study.common for r in records.variations}
+    """What holds in every sweep in place of a preset's own settings, a sentence for each preset and data set."""
+    common = {(r.study.base, r.study.dataset): r.study.shared_overrides for r in records.sweeps}
     return [
-        f"Variations ({dataset_name(dataset)}, preset {preset}) run with {_settings(settings)}, unless that is varied."
+        f"Sweeps ({dataset_name(dataset)}, preset {preset}) run with {_settings(settings)}, unless that is varied."
         for (preset, dataset), settings in common.items()
         if settings
     ]

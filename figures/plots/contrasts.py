@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from figures.analysis import measures
 from figures.analysis.statistics import Interval, t_interval
-from figures.analysis.sweeps import Variation, format_value
+from figures.analysis.sweeps import Sweep, format_value
 from figures.plots import style
 from figures.plots.captions import format_preset
 from figures.plots.panels import Missing, density_axis, dodge, error_bar_lengths, fit_height, format_seeds, panel_name
@@ -90,11 +90,11 @@ def unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Mis
     return [Missing(f"{panel}, {panel_name(results.study)}", why, command)]
 
 
-def format_sweep_seeds(variation: Variation, arms: Sequence[str]) -> str:
-    """Preset, network and seeds of a variation: once where all values say the same."""
+def format_sweep_seeds(sweep: Sweep, arms: Sequence[str]) -> str:
+    """Preset, network and seeds of a sweep: once where all values say the same."""
     words: dict[str, list[str]] = {}
-    for x, results in zip(variation.x, variation.studies, strict=True):
-        named = replace(results, study=replace(results.study, preset=format_preset(variation)))
+    for x, results in zip(sweep.x, sweep.studies, strict=True):
+        named = replace(results, study=replace(results.study, preset=format_preset(sweep)))
         there = [arm for arm in arms if measures.has_arm(results, arm)]
         words.setdefault(format_seeds(named, there), []).append(format_value(x))
     if len(words) == 1:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from figures.analysis import measures
 from figures.analysis.statistics import t_interval
-from figures.analysis.sweeps import Variation, variations, vary_command
+from figures.analysis.sweeps import Sweep, find_sweeps, sweep_command
 from figures.plots import style
 from figures.plots.captions import format_preset, heading
 from figures.plots.panels import (
@@ -45,20 +45,20 @@ class Cycles:
 
 def figure_mask_convergence(records: Records) -> Drawing:
     """`mask-convergence`: how much of a level's last mask the masks taken on the way keep, over epochs."""
-    found, kept, missing = variations(records, "mask-convergence"), [], []
-    for variation in found:
-        for results in variation.studies:
+    found, kept, missing = find_sweeps(records, "mask-convergence"), [], []
+    for sweep in found:
+        for results in sweep.studies:
             there = [arm for arm in ARMS if overlaps(results, arm)]
             lost = [arm for arm in ARMS if arm not in there]
-            missing += [_missing(variation, results, arm) for arm in lost]
-            kept += [(variation, results, there)] if there else []
+            missing += [_missing(sweep, results, arm) for arm in lost]
+            kept += [(sweep, results, there)] if there else []
     if not kept:
-        command = vary_command("mask-convergence")
+        command = sweep_command("mask-convergence")
         raise NothingToDraw(missing or [Missing(_PANEL, "nothing has been run", command)])
     sheet, plotted, curves = new_sheet(style.TWO_COLUMNS, 2.55 * len(kept) + 0.35), {}, []
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
-    for part, (variation, results, there) in zip(parts, kept, strict=True):
-        panels, plotted[results.study.study] = _block(sheet, part, variation, results, there)
+    for part, (sweep, results, there) in zip(parts, kept, strict=True):
+        panels, plotted[results.study.study] = _block(sheet, part, sweep, results, there)
         curves += panels
     legend_below(sheet, curves, 3)
     caption = join_caption(
@@ -75,11 +75,11 @@ def figure_mask_convergence(records: Records) -> Drawing:
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def _missing(variation: Variation, results: StudyResults, arm: str) -> Missing:
+def _missing(sweep: Sweep, results: StudyResults, arm: str) -> Missing:
     _, diverged, absent = measures.seeds_of(results, arm)
     why = "every seed diverged" if diverged and not absent else "no complete seed with masks taken on the way"
-    place = f"{_PANEL}, {variation.place}"
-    return Missing(place, f"{arm}: {why}", variation.command, f"{style.arm_style(arm).label} ({why})")
+    place = f"{_PANEL}, {sweep.place}"
+    return Missing(place, f"{arm}: {why}", sweep.command, f"{style.arm_style(arm).label} ({why})")
 
 
 def cycles_of(results: StudyResults, arm: str) -> Cycles:
@@ -106,7 +106,7 @@ def overlaps(results: StudyResults, arm: str) -> dict[int, dict]:
 
 def _shares(results: StudyResults, arm: str, seed: int, number: int) -> dict[int, float]:
     record = measures.level(results, arm, seed, number)
-    return {mask.epoch: mask.shared / mask.kept for mask in record.mask_epochs} if record else {}
+    return {mask.epoch: mask.shared / mask.n_kept for mask in record.mask_snapshots} if record else {}
 
 
 def _level(by_seed: Mapping[int, Mapping[int, float]]) -> dict:
@@ -119,11 +119,9 @@ def _level(by_seed: Mapping[int, Mapping[int, float]]) -> dict:
     return out | {"seeds": list(by_seed)}
 
 
-def _block(
-    sheet: FigureBuilder, part, variation: Variation, results: StudyResults, there: Sequence[str]
-) -> tuple[list, dict]:
+def _block(sheet: FigureBuilder, part, sweep: Sweep, results: StudyResults, there: Sequence[str]) -> tuple[list, dict]:
     """One study: a panel a rule over epochs, and the masks at cycles' ends over levels."""
-    part.suptitle(heading(variation), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
+    part.suptitle(heading(sweep), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     axes = part.subplots(1, 1 + len(there), sharey=True, squeeze=False)[0]
     chance, letters = 1 - results.study.prune_rate, []
     found = {arm: overlaps(results, arm) for arm in there}
@@ -140,7 +138,7 @@ def _block(
     axes[0].set_ylabel("share of the last mask")
     every = [curve for curves in found.values() for curve in curves.values()]
     fit_height(axes[0], [*every, {"mean": [chance], "low": [], "high": []}], least=0.0, most=1.02)
-    sheet.captions.append(_words(variation, results, letters, cycles, ends))
+    sheet.captions.append(_words(sweep, results, letters, cycles, ends))
     return [axes[-1]], {"curves": found, "ends": ends, "chance": chance, "cycle_ends": cycles.ends}
 
 
@@ -216,7 +214,7 @@ def _columns(rows) -> dict:
     return {name: [row[name] for row in rows] for name in ("mean", "low", "high", "n", "values")}
 
 
-def _words(variation: Variation, results: StudyResults, letters: Sequence[str], cycles: Cycles, ends: dict) -> str:
+def _words(sweep: Sweep, results: StudyResults, letters: Sequence[str], cycles: Cycles, ends: dict) -> str:
     """Seeds, cycles, and what the last cycle replaced."""
     study, changed = results.study, []
     for arm, of_cycle in ends.items():
@@ -226,7 +224,7 @@ def _words(variation: Variation, results: StudyResults, letters: Sequence[str], 
             between = least if least == most else f"{least} to {most}"
             changed.append(f"{between} for {style.arm_style(arm).label}")
     last = f"Of the last mask the last cycle put in, over levels: {'; '.join(changed)}." if changed else ""
-    words = format_seeds(results, ARMS).replace(f"preset {study.preset}", f"preset {format_preset(variation)}")
+    words = format_seeds(results, ARMS).replace(f"preset {study.preset}", f"preset {format_preset(sweep)}")
     return join_caption(
         f"({letters[0]}-{letters[-1]}) {words}; levels of {cycles.count} cycles of {cycles.epochs} epochs.",
         f"Dotted: what two masks of random order would share, {1 - study.prune_rate:g}.",

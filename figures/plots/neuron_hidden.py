@@ -126,6 +126,6 @@ def _outcome_words(result: TheoryResult) -> str:
 
 def _against(rule: str, cells: Sequence[Mapping]) -> str:
     found = [cell[rule] for cell in cells]
-    more = sum(one["learned_against"] for one in found)
-    fewer = sum(one["trials"] - one["as_predicted"] - one["learned_against"] for one in found)
+    more = sum(one["n_contradicting"] for one in found)
+    fewer = sum(one["trials"] - one["n_as_predicted"] - one["n_contradicting"] for one in found)
     return f"{RULES[rule]} learns in {more:,} without such a neuron and fails in {fewer:,} with one"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from figures.analysis import measures
-from figures.analysis.sweeps import PERTURBED, Variation, perturbed_studies, variations
+from figures.analysis.sweeps import PERTURBED, Sweep, find_sweeps, perturbed_studies
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
 from figures.plots.contrasts import (
@@ -62,10 +62,10 @@ class Perturbed:
 def figure_6(records: Records) -> Drawing:
     """Figure 6: accuracy with and without perturbed signs, and what the perturbation costs each rule."""
     kept, missing = _kept(records)
-    varied = [(variation, perturbations(variation)) for variation in variations(records, "perturbation")]
-    missing += [item for variation, _ in varied for item in _absent_values(variation)]
-    varied = [(variation, found) for variation, found in varied if found]
-    missing += _absent_variations(records, varied)
+    varied = [(sweep, perturbations(sweep)) for sweep in find_sweeps(records, "perturbation")]
+    missing += [item for sweep, _ in varied for item in _absent_values(sweep)]
+    varied = [(sweep, found) for sweep, found in varied if found]
+    missing += _absent_sweeps(records, varied)
     if not kept and not varied:
         raise NothingToDraw([*([] if records.studies else [not_run(PANEL, "digits")]), *missing])
     rows = len(kept) + len(varied)
@@ -74,8 +74,8 @@ def figure_6(records: Records) -> Drawing:
     for axes, (results, there) in zip(grid, kept, strict=False):
         plotted[results.study.study], lost = _study_row(sheet, axes, results, there)
         missing += lost
-    for axes, (variation, found) in zip(grid[len(kept) :], varied, strict=True):
-        plotted[variation.place] = _variation_row(sheet, axes, variation, found)
+    for axes, (sweep, found) in zip(grid[len(kept) :], varied, strict=True):
+        plotted[sweep.place] = _sweep_row(sheet, axes, sweep, found)
     legend_below(sheet, [*grid[:, 1], *grid[:, 0]], 4)
     caption = join_caption(
         "What do flipped signs cost IMP and LRR?",
@@ -102,17 +102,17 @@ def _kept(records: Records) -> tuple[list, list[Missing]]:
     shown = perturbed_studies(records)
     judged = {(results.study.base, results.study.dataset) for results, _ in shown}
     plain = [r for r in records.studies if (r.study.base, r.study.dataset) not in judged]
-    for results, variation in (*shown, *((r, None) for r in plain)):
-        there, lost = arms_there(results, ARMS if variation else (*ARMS, CONTROL), PANEL)
+    for results, sweep in (*shown, *((r, None) for r in plain)):
+        there, lost = arms_there(results, ARMS if sweep else (*ARMS, CONTROL), PANEL)
         missing += lost
         kept += [(results, there)] if set(ARMS) <= set(there) else []
     return kept, missing
 
 
-def perturbations(variation: Variation) -> list[Perturbed]:
-    """The perturbations of a variation of which a drop of H can be paired for IMP or for LRR, as the runs say them."""
+def perturbations(sweep: Sweep) -> list[Perturbed]:
+    """The perturbations of a sweep of which a drop of H can be paired for IMP or for LRR, as the runs say them."""
     found = []
-    for results in variation.studies:
+    for results in sweep.studies:
         run = next((results.arms[arm] for arm in ARMS[2:] if arm in results.arms), None)
         if run and measures.high_sparsity_levels(results) and _shown(results):
             config = run.config
@@ -125,7 +125,7 @@ def _shown(results: StudyResults) -> list[str]:
     return [rule for rule, arms in _DROPS.items() if measures.shared_seeds(results, arms)]
 
 
-def _absent_values(variation: Variation) -> list[Missing]:
+def _absent_values(sweep: Sweep) -> list[Missing]:
     """The arms that a value lacks, each value by the name of its study."""
     return [
         Missing(
@@ -134,20 +134,20 @@ def _absent_values(variation: Variation) -> list[Missing]:
             train_command(results.study, ()),
             ", ".join(style.arm_style(arm).label for arm in absent),
         )
-        for results in variation.studies
+        for results in sweep.studies
         if (absent := [arm for arm in ARMS if not measures.seeds_of(results, arm)[0]])
     ]
 
 
-def _absent_variations(records: Records, varied: Sequence[tuple]) -> list[Missing]:
+def _absent_sweeps(records: Records, varied: Sequence[tuple]) -> list[Missing]:
     """The presets of which the share and the level have not been varied."""
-    there = {(variation.preset, variation.dataset) for variation, _ in varied}
-    plain = {(r.study.base, r.study.dataset): r.study for r in records.studies if not r.study.changed}
+    there = {(sweep.preset, sweep.dataset) for sweep, _ in varied}
+    plain = {(r.study.base, r.study.dataset): r.study for r in records.studies if not r.study.overrides}
     return [
         Missing(
             f"cost over the share, {panel_name(study)}",
             "the share and the level have not been varied",
-            f"paper_repro.py train --preset {preset} --vary perturbation",
+            f"paper_repro.py train --preset {preset} --sweep perturbation",
         )
         for (preset, dataset), study in plain.items()
         if (preset, dataset) not in there
@@ -161,7 +161,7 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
     plotted = {"curves": draw_curves(axes[0], results, there), "perturbed": _described(where)}
     _mark_start(axes, where)
     study = results.study
-    name = f"{dataset_name(study.dataset)}, {study.model}" if study.varied else panel_name(study)
+    name = f"{dataset_name(study.dataset)}, {study.model}" if study.swept else panel_name(study)
     sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}; {_words(where)}.", 52)
     costs = {rule: arms for rule, arms in _DROPS.items() if rule in _shown(results)}
     missing = [item for rule in _DROPS if rule not in costs for item in unpaired(results, tuple(_DROPS[rule]), PANEL)]
@@ -203,7 +203,7 @@ def _described(where: Perturbed) -> dict:
     return {"share": where.share, "level": where.level, "scope": where.scope, "study": where.results.study.study}
 
 
-def _variation_row(sheet: FigureBuilder, axes, variation: Variation, found: Sequence[Perturbed]) -> dict:
+def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturbed]) -> dict:
     """Cost of H over the share at the usual level; at the right the other levels and scopes at one share."""
     usual = Counter(where.place for where in found).most_common(1)[0][0]
     over_share = [where for where in found if where.place == usual]
@@ -212,8 +212,8 @@ def _variation_row(sheet: FigureBuilder, axes, variation: Variation, found: Sequ
     by_place = [where for where in found if where.share == share]
     by_place.sort(key=lambda where: (where.scope, where.level))
     plotted = {"usual": {"level": usual[0], "scope": usual[1]}}
-    name = f"{dataset_name(variation.dataset)}, {variation.studies[0].study.model}"
-    seeds = format_sweep_seeds(variation, ARMS)
+    name = f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
+    seeds = format_sweep_seeds(sweep, ARMS)
     where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
     plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)
     axes[0].set(xlabel="share of the signs that is flipped", xlim=(0, None), ylabel="H lost")

@@ -100,13 +100,13 @@ def _shares(results, arm, seed, levels, layers, reading) -> list[list[float | No
     found = [measures.level(results, arm, seed, number).layers for number in levels]
     if any(layer not in at or at[layer]["flips"].get(reading) is None for at in found for layer in layers):
         return None
-    share = lambda one: one["flips"][reading] / one["kept"] if one["kept"] else None  # noqa: E731
+    share = lambda one: one["flips"][reading] / one["n_kept"] if one["n_kept"] else None  # noqa: E731
     return [[share(at[layer]) for at in found] for layer in layers]
 
 
 def _survivors(results, arm, seed, levels, layers) -> list[list[int]]:
     found = [measures.level(results, arm, seed, number).layers for number in levels]
-    return [[at[layer]["kept"] for at in found] for layer in layers]
+    return [[at[layer]["n_kept"] for at in found] for layer in layers]
 
 
 def _less(one, other) -> list[list[float | None]]:

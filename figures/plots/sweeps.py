@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from figures.analysis import sweeps
 from figures.analysis.statistics import Interval
-from figures.analysis.sweeps import ARMS, CHANCE, Value, Variation, format_value, variations, vary_command
+from figures.analysis.sweeps import ARMS, CHANCE, Sweep, Value, find_sweeps, format_value, sweep_command
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS
 from figures.plots.captions import format_sweep, heading
@@ -38,12 +38,12 @@ _FEW = 5  # columns: under more of them a long label of the x axis does not fit
 
 @dataclass(frozen=True)
 class Plan:
-    """What a figure says of its variation: its name, the question, what its values are called, and remarks.
+    """What a figure says of its sweep: its name, the question, what its values are called, and remarks.
 
     `sizes`: the caption lists the networks' weights; `growth`: and the lead's growth from the first to the last value.
     """
 
-    variation: str
+    sweep: str
     question: str
     values: str
     remarks: str = ""
@@ -77,19 +77,19 @@ def figure_width(records: Records) -> Drawing:
 
 
 def draw(records: Records, plan: Plan) -> Drawing:
-    """One block of panels for each preset and data set of which a value of the variation has been run."""
-    found = variations(records, plan.variation)
-    missing = [lost for variation in found for lost in _absent(variation, plan)]
-    blocks = [(variation, sweeps.values_of(variation)) for variation in found]
-    kept = [(variation, values) for variation, values in blocks if any(value.drawable for value in values)]
+    """One block of panels for each preset and data set of which a value of the sweep has been run."""
+    found = find_sweeps(records, plan.sweep)
+    missing = [lost for sweep in found for lost in _absent(sweep, plan)]
+    blocks = [(sweep, sweeps.values_of(sweep)) for sweep in found]
+    kept = [(sweep, values) for sweep, values in blocks if any(value.drawable for value in values)]
     if not kept:
-        raise NothingToDraw(missing or [Missing(plan.values, "nothing has been run", vary_command(plan.variation))])
+        raise NothingToDraw(missing or [Missing(plan.values, "nothing has been run", sweep_command(plan.sweep))])
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 4.15 * len(kept) + 0.3), {}
     shown: list = []
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
-    for part, (variation, values) in zip(parts, kept, strict=True):
-        shown += _block(sheet, part, variation, plan, values)
-        plotted[variation.place] = sweeps.plotted(values, plan.growth)
+    for part, (sweep, values) in zip(parts, kept, strict=True):
+        shown += _block(sheet, part, sweep, plan, values)
+        plotted[sweep.place] = sweeps.plotted(values, plan.growth)
     legend_below(sheet, shown, 3)
     caption = join_caption(
         plan.question,
@@ -107,37 +107,37 @@ def draw(records: Records, plan: Plan) -> Drawing:
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def _absent(variation: Variation, plan: Plan) -> list[Missing]:
+def _absent(sweep: Sweep, plan: Plan) -> list[Missing]:
     """Values of which an arm has no complete seed; one that diverged is none, since another run would not mend it."""
-    panel, lost = f"{plan.values}, {variation.place}", []
-    for value in sweeps.values_of(variation):
+    panel, lost = f"{plan.values}, {sweep.place}", []
+    for value in sweeps.values_of(sweep):
         for arm in ARMS:
             if not value.complete[arm] and not value.diverged[arm]:
                 what = f"{style.arm_style(arm).label} at {format_value(value.x)}"
                 why = f"{arm} has no complete seed at {format_value(value.x)}"
-                lost.append(Missing(panel, why, variation.command, what))
-    if not variation.has_base:
-        lost.append(Missing(panel, "the common settings have not been run", variation.command, "the common settings"))
+                lost.append(Missing(panel, why, sweep.command, what))
+    if not sweep.has_base:
+        lost.append(Missing(panel, "the common settings have not been run", sweep.command, "the common settings"))
     return lost
 
 
-def _block(sheet: FigureBuilder, part, variation: Variation, plan: Plan, values: Sequence[Value]) -> list:
+def _block(sheet: FigureBuilder, part, sweep: Sweep, plan: Plan, values: Sequence[Value]) -> list:
     """The panels of one preset and data set: a column a value, H and lead below them. Returns the axes of curves."""
-    part.suptitle(heading(variation), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
+    part.suptitle(heading(sweep), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     grid = part.add_gridspec(3, len(values), height_ratios=[1.3, 1.1, 1.3])
     first = part.add_subplot(grid[0, 0])
     panels = [first, *(part.add_subplot(grid[0, k], sharey=first) for k in range(1, len(values)))]
     below = [part.add_subplot(grid[row, :]) for row in (1, 2)]
-    letter = sheet.add_panel_label(first, _words(variation, values[0]), characters=_characters(values))
+    letter = sheet.add_panel_label(first, _words(sweep, values[0]), characters=_characters(values))
     for axes, value in zip(panels[1:], values[1:], strict=True):
-        axes.set_title(textwrap.fill(_words(variation, value), _characters(values)), loc="left")
+        axes.set_title(textwrap.fill(_words(sweep, value), _characters(values)), loc="left")
     _curves(panels, values)
     _heights(below[0], values)
     _leads(below[1], values)
     below[1].set_xlabel(plan.values)
     sheet.add_panel_label(below[0], "accuracy at high sparsity")
     last = sheet.add_panel_label(below[1], "lead of LRR over IMP")
-    sheet.captions.append(f"({letter}-{last}) {format_sweep(variation, values, plan.sizes)}")
+    sheet.captions.append(f"({letter}-{last}) {format_sweep(sweep, values, plan.sizes)}")
     if plan.growth:
         sheet.captions.append(_growth(values))
     return panels
@@ -164,10 +164,10 @@ def _title(value: Value, values: Sequence[Value]) -> str:
     return textwrap.fill(format_value(value.x), _characters(values))
 
 
-def _words(variation: Variation, value: Value) -> str:
+def _words(sweep: Sweep, value: Value) -> str:
     """What a panel shows: the value, and what it is a value of where it is a bare number."""
     bare = isinstance(value.x, (int, float))
-    return f"{variation.name.replace('-', ' ')} " * bare + format_value(value.x)
+    return f"{sweep.name.replace('-', ' ')} " * bare + format_value(value.x)
 
 
 def _curves(panels: Sequence, values: Sequence[Value]) -> None:
@@ -265,7 +265,7 @@ def _places(axes, values: Sequence[Value]) -> None:
     axes.grid(axis="y")
 
 
-# A figure of another variation: one entry here, one function above, one line in the catalogue.
+# A figure of another sweep: one entry here, one function above, one line in the catalogue.
 PLANS: dict[str, Plan] = {
     "11": Plan(
         "criterion",

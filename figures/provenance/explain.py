@@ -141,9 +141,9 @@ def _conditions(made: Mapping) -> str:
 
 def _against(sidecar: Mapping) -> list[str]:
     """Lines on the second set of results of a comparison, and what it differs in."""
-    if "against" not in sidecar:
+    if "reference" not in sidecar:
         return []
-    lines = ["Compared with:", *(f"  {line}" for line in runs(sidecar["against"]) if line)]
+    lines = ["Compared with:", *(f"  {line}" for line in runs(sidecar["reference"]) if line)]
     return [*lines, *sidecar.get("summary", []), ""]
 
 

@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from figures.results.fields import SECONDS, TABLE, TEXT, Check, ResultError, or_null, parse_json, require, validate
+from figures.results.fields import (
+    SCHEMA,
+    SCHEMA_IS,
+    SECONDS,
+    TABLE,
+    TEXT,
+    Check,
+    ResultError,
+    or_null,
+    parse_json,
+    require,
+    validate,
+)
 from figures.results.folders import FILE, kind
 
 KINDS = ("figure", "claims", "comparison")
@@ -30,7 +42,7 @@ _RUN = {"run": _TEXT, "seeds": _SEEDS, "diverged": _SEEDS, "missing": _SEEDS, "p
 _MAY_HAVE = {
     "id": _TEXT, "title": _TEXT, "caption": _TEXT, "command": or_null(_TEXT), "code_sha256": _TEXT, "outputs": TABLE,
     "theory": TABLE, "studies": TABLE, "inputs": LISTS, "missing": LISTS, "provenance": TABLE, "plotted": TABLE,
-    "claims": LISTS, "problems": LISTS, "against": TABLE, "summary": _TEXTS, "seconds": SECONDS,
+    "claims": LISTS, "problems": LISTS, "reference": TABLE, "summary": _TEXTS, "seconds": SECONDS,
 }  # fmt: skip
 
 
@@ -93,7 +105,7 @@ def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
     ------
     ResultError : which field is not.
     """
-    validate(found, {"kind": _KIND}, file)
+    validate(found, {"schema": SCHEMA_IS, "kind": _KIND}, file)
     present = {name: check for name, check in _MAY_HAVE.items() if name in found}
     validate(found, present, file)
     for name, parts in (("inputs", _SOURCE), ("missing", _MISSING)):
@@ -106,6 +118,6 @@ def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
             validate(run, _RUN, file, f"studies.{name}.arms.{arm}")
     for name, digest in found.get("outputs", {}).items():
         require(TEXT.test(digest), file, f"outputs.{name}", digest, "a SHA-256")
-    if "against" in found:
-        check_sidecar({"kind": "figure", **found["against"]}, f"{file}, against")
+    if "reference" in found:
+        check_sidecar({"schema": SCHEMA, "kind": "figure", **found["reference"]}, f"{file}, reference")
     return dict(found)

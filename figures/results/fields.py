@@ -10,7 +10,7 @@ from typing import Any
 
 from figures.results.names import MOST_DIGITS
 
-SCHEMA = 1
+SCHEMA = 2
 READINGS = ("level_start", "initial", "previous")
 
 
@@ -48,10 +48,11 @@ class ClosedFolder(ResultError):
 
 @dataclass(frozen=True)
 class Check:
-    """One condition on a field and the words for it."""
+    """One condition on a field, the words for it, and what to do where it does not hold, if that is not usual."""
 
     test: Callable[[Any], bool]
     says: str
+    do: str = ""
 
 
 def _number(value) -> bool:
@@ -65,6 +66,13 @@ def _counts(value) -> bool:
 def exactly(wanted) -> Check:
     """Check for one value."""
     return Check(lambda v: type(v) is type(wanted) and v == wanted, repr(wanted))
+
+
+SCHEMA_IS = Check(
+    lambda v: type(v) is int and v == SCHEMA,
+    f"{SCHEMA}, which this version reads and writes",
+    "run the command that made it again with another --results folder, or go on with the version that wrote it",
+)
 
 
 def or_null(check: Check) -> Check:
@@ -111,7 +119,7 @@ def validate(data: Any, checks: Mapping[str, Check], file: str, within: str = ""
         if name not in data:
             raise ResultError(file, where, "nothing", f"{check.says} (the field is missing)")
         if not check.test(data[name]):
-            raise ResultError(file, where, data[name], check.says)
+            raise ResultError(file, where, data[name], check.says, check.do)
     return {name: data[name] for name in checks}
 
 
@@ -141,14 +149,15 @@ def parse_json(text: bytes, file: str) -> dict:
     return take_object(data, file)
 
 
-def check_seal(data: dict, file: str) -> None:
-    """Refuse a record that no longer says what it said when it was sealed: `seal` is the SHA-256 of all the rest.
+def verify_checksum(data: dict, file: str) -> None:
+    """Refuse a record that no longer says what it said: `checksum` is the SHA-256 of all the rest.
 
-    A record without a seal is read as it is.
+    A record without one is read as it is.
     """
-    rest = {name: value for name, value in data.items() if name != "seal"}
-    seal = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-    require(data.get("seal", seal) == seal, file, "seal", data.get("seal"), f"{seal[:12]}..., that of its content")
+    rest = {name: value for name, value in data.items() if name != "checksum"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    got = data.get("checksum", digest)
+    require(got == digest, file, "checksum", got, f"{digest[:12]}..., that of its content")
 
 
 def take_object(data: Any, file: str) -> dict:

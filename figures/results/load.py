@@ -61,7 +61,7 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
         studies += [study] if study else []
     once = tuple(dict.fromkeys(problems))  # two studies may share a run
     ordered = sorted(studies, key=_order)
-    plain, varied = (tuple(s for s in ordered if bool(s.study.varied) is which) for which in (False, True))
+    plain, varied = (tuple(s for s in ordered if bool(s.study.swept) is which) for which in (False, True))
     return Records(plain, theory, once, tuple(left_out), varied)
 
 

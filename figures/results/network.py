@@ -20,18 +20,18 @@ from figures.results.fields import (
     POSITIVE,
     RATE,
     READINGS,
-    SCHEMA,
+    SCHEMA_IS,
     SECONDS,
     SEEDS,
     TABLE,
     TEXT,
     WHOLE,
     Check,
-    check_seal,
     exactly,
     or_null,
     require,
     validate,
+    verify_checksum,
 )
 
 
@@ -47,9 +47,9 @@ class Source:
 class Study:
     """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of.
 
-    `base` is the preset, `changed` what was changed in it. `varied` names the variation that the study is one value of
-    (`base`: a value of every one), if it is, and `common` those of `changed` that hold at all of its values; such a
-    study is judged as a value of its variation alone.
+    `base` is the preset, `overrides` what was changed in it. `swept` names the sweep of which the study is one value (or
+    is `base`: a value of every sweep), None for the preset's own, and `shared_overrides` those of `overrides` that hold
+    at all of its values; such a study is judged as a value of its sweep alone.
     """
 
     study: str
@@ -63,10 +63,10 @@ class Study:
     levels: int
     prune_rate: float
     command: str
-    varied: str | None = None
+    swept: str | None = None
     base: str = ""
-    changed: Mapping[str, Any] = field(default_factory=dict)
-    common: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    shared_overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def scope(self) -> str:
@@ -80,11 +80,11 @@ class Study:
 
 
 @dataclass(frozen=True)
-class MaskTaken:
-    """The mask that pruning would take after `epoch` of a level: weights `kept`, and those `shared` with the end's."""
+class MaskSnapshot:
+    """The mask that pruning would take after `epoch` of a level: `n_kept` weights, of which the end's has `shared`."""
 
     epoch: int
-    kept: int
+    n_kept: int
     shared: int
 
 
@@ -92,7 +92,7 @@ class MaskTaken:
 class LevelRecord:
     """One level of one seed; losses and accuracies (fractions) are None where it diverged.
 
-    `mask_epochs` holds the masks that were taken on the way, by epoch; empty where none was. `seconds`: time spent.
+    `mask_snapshots` holds the masks that were taken on the way, by epoch; empty where none was. `seconds`: time spent.
     """
 
     level: int
@@ -106,7 +106,7 @@ class LevelRecord:
     epochs: int | None
     layers: Mapping[str, Mapping]
     provenance: Mapping
-    mask_epochs: tuple[MaskTaken, ...] = ()
+    mask_snapshots: tuple[MaskSnapshot, ...] = ()
     seconds: float = 0.0
 
 
@@ -204,39 +204,39 @@ class TheoryResult:
 class Records:
     """Everything in a results folder that could be read, and the problems with what could not.
 
-    `variations` are the studies in which one thing of a preset is varied, apart from `studies`, the presets' own.
+    `sweeps` are the studies in which one thing of a preset is varied, apart from `studies`, the presets' own.
     """
 
     studies: tuple[StudyResults, ...] = ()
     theory: Mapping[str, TheoryResult] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     left_out: tuple[str, ...] = ()
-    variations: tuple[StudyResults, ...] = ()
+    sweeps: tuple[StudyResults, ...] = ()
 
 
 _STUDY = {
-    "schema": exactly(SCHEMA), "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,
+    "schema": SCHEMA_IS, "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,
     "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": LEVEL_COUNT,
     "prune_rate": RATE, "command": TEXT,
 }  # fmt: skip
-_PLACE = {"varied": or_null(NAME), "base": LABEL, "changed": TABLE, "common": TABLE}
+_PLACE = {"swept": or_null(NAME), "base": LABEL, "overrides": TABLE, "shared_overrides": TABLE}
 _RUN = {
-    "schema": exactly(SCHEMA), "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
+    "schema": SCHEMA_IS, "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
     "dense_run": or_null(NAME),
 }  # fmt: skip
 _LEVEL = {
-    "schema": exactly(SCHEMA), "kind": exactly("level"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE, "level": WHOLE,
+    "schema": SCHEMA_IS, "kind": exactly("level"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE, "level": WHOLE,
     "status": Check(lambda v: v in ("complete", "diverged"), "'complete' or 'diverged'"),
     "reason": or_null(TEXT), "provenance": TABLE,
 }  # fmt: skip
 _COMPLETE = {
-    "density": FRACTION, "kept": POSITIVE, "total": POSITIVE, "epochs": WHOLE, "train_loss": NUMBER,
+    "density": FRACTION, "n_kept": POSITIVE, "total": POSITIVE, "epochs": WHOLE, "train_loss": NUMBER,
     "train_accuracy": FRACTION, "test_loss": NUMBER, "test_accuracy": FRACTION, "layers": TABLE,
 }  # fmt: skip
-_TAKEN = {"epoch": POSITIVE, "kept": POSITIVE, "shared": WHOLE}
-_LAYER = {"size": POSITIVE, "kept": WHOLE, "flips": TABLE}
+_TAKEN = {"epoch": POSITIVE, "n_kept": POSITIVE, "shared": WHOLE}
+_LAYER = {"size": POSITIVE, "n_kept": WHOLE, "flips": TABLE}
 _SIGNS = {
-    "schema": exactly(SCHEMA), "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE,
+    "schema": SCHEMA_IS, "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE,
     "levels": COUNTS, "layers": TABLE,
 }  # fmt: skip
 _SIGNS_LAYER = {
@@ -253,7 +253,7 @@ def parse_study(data: dict, file: str) -> Study:
     found = validate(data, _STUDY, file)
     for arm, run in found["arms"].items():
         validate({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
-    place = {"varied": None, "base": found["preset"], "changed": {}, "common": {}}
+    place = {"swept": None, "base": found["preset"], "overrides": {}, "shared_overrides": {}}
     place = validate({name: data.get(name, absent) for name, absent in place.items()}, _PLACE, file)
     return Study(
         **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
@@ -271,7 +271,7 @@ def parse_run(data: dict, file: str, run: str) -> Mapping:
 
 def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> LevelRecord:
     """A level.json's record; what the folder's place says must be what the file says."""
-    check_seal(data, file)
+    verify_checksum(data, file)
     found = validate(data, _LEVEL, file)
     for name, place in (("run", run), ("seed", seed), ("level", level)):
         require(found[name] == place, file, name, found[name], f"{place!r}, as the folder says")
@@ -280,17 +280,17 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
         empty |= {"layers": {}, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
         return LevelRecord(level, "diverged", found["reason"], 0.0, **empty)
     numbers = validate(data, _COMPLETE, file)
-    kept, total = numbers.pop("kept"), numbers.pop("total")
+    n_kept, total = numbers.pop("n_kept"), numbers.pop("total")
     require(
-        math.isclose(numbers["density"], kept / total, rel_tol=1e-9),
+        math.isclose(numbers["density"], n_kept / total, rel_tol=1e-9),
         file,
         "density",
         numbers["density"],
-        f"kept / total = {kept / total}",
+        f"n_kept / total = {n_kept / total}",
     )
-    _check_layers(numbers["layers"], file, kept, total)
-    taken = _masks_taken(data.get("mask_epochs", []), file, kept, numbers["epochs"])
-    numbers |= {"mask_epochs": taken, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
+    _check_layers(numbers["layers"], file, n_kept, total)
+    taken = _masks_taken(data.get("mask_snapshots", []), file, n_kept, numbers["epochs"])
+    numbers |= {"mask_snapshots": taken, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
     return LevelRecord(level, "complete", found["reason"], **numbers)
 
 
@@ -299,33 +299,35 @@ def seconds_of(data: Mapping, file: str) -> float:
     return validate({"seconds": data.get("seconds", 0.0)}, {"seconds": SECONDS}, file)["seconds"]
 
 
-def _masks_taken(listed: Any, file: str, alive: int, epochs: int) -> tuple[MaskTaken, ...]:
+def _masks_taken(listed: Any, file: str, alive: int, epochs: int) -> tuple[MaskSnapshot, ...]:
     """The masks taken in a level of `alive` survivors; levels without any may leave the field out."""
-    require(isinstance(listed, list), file, "mask_epochs", listed, "a list of epochs with what their masks keep")
-    found = [MaskTaken(**validate(entry, _TAKEN, file, f"mask_epochs.{i}")) for i, entry in enumerate(listed)]
+    require(isinstance(listed, list), file, "mask_snapshots", listed, "a list of epochs with what their masks keep")
+    found = [MaskSnapshot(**validate(entry, _TAKEN, file, f"mask_snapshots.{i}")) for i, entry in enumerate(listed)]
     for i, mask in enumerate(found):
-        where, before = f"mask_epochs.{i}", found[i - 1].epoch if i else 0
+        where, before = f"mask_snapshots.{i}", found[i - 1].epoch if i else 0
         require(before < mask.epoch <= epochs, file, f"{where}.epoch", mask.epoch, f"above {before}, at most {epochs}")
-        require(mask.kept <= alive, file, f"{where}.kept", mask.kept, f"at most the {alive} survivors")
-        require(mask.shared <= mask.kept, file, f"{where}.shared", mask.shared, f"at most the {mask.kept} kept")
+        require(mask.n_kept <= alive, file, f"{where}.n_kept", mask.n_kept, f"at most the {alive} survivors")
+        require(mask.shared <= mask.n_kept, file, f"{where}.shared", mask.shared, f"at most the {mask.n_kept} kept")
     return tuple(found)
 
 
-def _check_layers(layers: Mapping, file: str, kept: int, total: int) -> None:
+def _check_layers(layers: Mapping, file: str, n_kept: int, total: int) -> None:
     for name, layer in layers.items():
         found = validate(layer, _LAYER, file, f"layers.{name}")
-        require(found["kept"] <= found["size"], file, f"layers.{name}.kept", found["kept"], f"at most {found['size']}")
+        require(
+            found["n_kept"] <= found["size"], file, f"layers.{name}.n_kept", found["n_kept"], f"at most {found['size']}"
+        )
         flips = validate(found["flips"], dict.fromkeys(READINGS, or_null(WHOLE)), file, f"layers.{name}.flips")
         for reading, count in flips.items():
             where = f"layers.{name}.flips.{reading}"
-            require((count or 0) <= found["kept"], file, where, count, f"at most the {found['kept']} kept")
-    require(sum(v["kept"] for v in layers.values()) == kept, file, "kept", kept, "the sum over the layers")
+            require((count or 0) <= found["n_kept"], file, where, count, f"at most the {found['n_kept']} kept")
+    require(sum(v["n_kept"] for v in layers.values()) == n_kept, file, "n_kept", n_kept, "the sum over the layers")
     require(sum(v["size"] for v in layers.values()) == total, file, "total", total, "the sum over the layers")
 
 
 def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
     """A signs.json's record, its counts checked against the number of survivors and summed over layers."""
-    check_seal(data, file)
+    verify_checksum(data, file)
     found = validate(data, _SIGNS, file)
     require(
         (found["run"], found["seed"]) == (run, seed),

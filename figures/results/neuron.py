@@ -13,7 +13,7 @@ from figures.results.fields import (
     NAME,
     NUMBER,
     POSITIVE,
-    SCHEMA,
+    SCHEMA_IS,
     SIGNED_FRACTION,
     TABLE,
     TEXT,
@@ -178,7 +178,7 @@ def check_hidden(values: Mapping, arrays: Mapping, file: str) -> None:
 
 
 def _ends(content: Mapping, levels: int, file: str, within: str) -> None:
-    counts = {"successes": WHOLE, "trials": POSITIVE, "as_predicted": WHOLE, "learned_against": WHOLE}
+    counts = {"successes": WHOLE, "trials": POSITIVE, "n_as_predicted": WHOLE, "n_contradicting": WHOLE}
     shares = dict.fromkeys(("low", "high", "heuristic"), FRACTION)
     found = validate(content, counts | shares | dict.fromkeys(ENDS, COUNTS), file, within)
     sums = [sum(level) for level in zip(*(found[name] for name in ENDS), strict=False)]
@@ -192,7 +192,7 @@ PHASES = ("dense", "imp", "lrr")
 EFFECTS = ("signs", "magnitudes", "interaction")
 _COUNT_LIST = Check(lambda v: isinstance(v, list) and v and all(map(WHOLE.test, v)), "a list of whole numbers >= 0")
 _HEAD = {
-    "schema": exactly(SCHEMA),
+    "schema": SCHEMA_IS,
     "kind": exactly("theory"),
     "experiment": NAME,
     "params": TABLE,

@@ -13,7 +13,7 @@ def results_of(folder: RunFolder) -> dict:
     tensors = {
         path.relative_to(folder.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
     }
-    volatile = {"seal", "seconds", "images_per_s", "provenance", "files", "metrics_sha256"}
+    volatile = {"checksum", "seconds", "images_per_s", "provenance", "files", "metrics_sha256"}
     strip = lambda record: {name: value for name, value in record.items() if name not in volatile}  # noqa: E731
     records = [strip(json.loads(path.read_text())) for path in sorted(folder.path.rglob("level.json"))]
     lines = [strip(json.loads(line)) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]

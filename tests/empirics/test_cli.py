@@ -21,8 +21,8 @@ def test_a_recorded_command_makes_the_same_runs_again_in_another_folder(tmp_path
     assert found[0].tasks[0].config.epochs == 2
 
 
-def test_one_value_of_a_variation_is_made_again_without_the_others(tmp_path):
-    asked = Train(results=tmp_path, vary=("width",), seeds=(0,))
+def test_one_value_of_a_sweep_is_made_again_without_the_others(tmp_path):
+    asked = Train(results=tmp_path, sweep=("width",), seeds=(0,))
     every = {plan.record["study"]: plan.record["command"] for plan in plans(asked)}
     assert len(every) > 2
     study, command = next(iter(every.items()))
@@ -49,7 +49,7 @@ def test_every_setting_that_the_command_line_takes_is_an_option():
 
 
 def test_the_runs_of_all_studies_of_a_command_are_one_sweep_each_once_after_what_it_needs(tmp_path):
-    found = plans(Train(results=tmp_path, vary=("criterion", "schedule"), seeds=(0, 1), workers=2))
+    found = plans(Train(results=tmp_path, sweep=("criterion", "schedule"), seeds=(0, 1), workers=2))
     ((place, tasks),) = joined(found).items()
     assert place == (found[0].source, 2)
     keys = [task.key for task in tasks]
@@ -67,7 +67,7 @@ def test_plans_on_other_data_are_another_sweep(tmp_path):
 
 def test_studies_that_share_their_runs_are_all_recorded_and_counted(tmp_path):
     tiny = dict(epochs=1, levels=3, batch_size=256, warmup_epochs=0)
-    asked = Train(results=tmp_path, vary=("schedule", "model"), arms=("imp",), seeds=(0,), workers=1, **tiny)
+    asked = Train(results=tmp_path, sweep=("schedule", "model"), arms=("imp",), seeds=(0,), workers=1, **tiny)
     wanted = [plan for plan in plans(asked) if plan.record["model"] == "resnet8"]
     runs = {task.key for plan in wanted for task in plan.tasks}
     assert train(wanted, asked) == (0, len(runs)) and len(runs) < sum(len(plan.tasks) for plan in wanted)
@@ -78,7 +78,7 @@ def test_studies_that_share_their_runs_are_all_recorded_and_counted(tmp_path):
 
 
 def test_a_forecast_counts_what_studies_share_once(tmp_path):
-    found = plans(Train(results=tmp_path, vary=("criterion", "schedule"), seeds=(0,)))
+    found = plans(Train(results=tmp_path, sweep=("criterion", "schedule"), seeds=(0,)))
     said = forecasts(found, Train(results=tmp_path))
     runs = [int(line.split()[2]) for line in said.splitlines() if line.startswith("preset")]
     assert sum(runs) == sum(map(len, joined(found).values())) and 0 in runs

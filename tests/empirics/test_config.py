@@ -12,7 +12,7 @@ CHANGED = dict(
     lr=0.05, schedule="constant", milestones=(0.5,), warmup_epochs=2, momentum=0.8, weight_decay=1e-4, prune_rate=0.2,
     levels=9, criterion="random", densities="uniform", rewind="lrr", rewind_epoch=3, bn_rewind=False,
     mask_source="random", mask_run="lrr-x", cycles="level + 1", first_level=2, validation_per_class=5, image_size=64,
-    precision="bfloat16", micro_batch=32, mask_epochs=(2, 4), pruning="one-shot", scores_from="initialisation",
+    precision="bfloat16", micro_batch=32, mask_snapshot_epochs=(2, 4), pruning="one-shot", scores_from="initialisation",
     perturb_rate=0.1, perturb_level=3, perturb_scope="layerwise",
 )  # fmt: skip
 NEEDS = {

@@ -24,7 +24,7 @@ from tests.support.processes import PIPE, end, fork, start, status
 def whole(tmp_path_factory, tiny_digits):
     root = tmp_path_factory.mktemp("doctor")
     setup = setup_in(root / "results", tiny_digits)
-    return root, run_arms(["imp", "lrr-without-warmup"], setup, epochs=2, warmup_epochs=1, mask_epochs=(1,))
+    return root, run_arms(["imp", "lrr-without-warmup"], setup, epochs=2, warmup_epochs=1, mask_snapshot_epochs=(1,))
 
 
 @pytest.fixture

@@ -184,12 +184,12 @@ def check_ties(tmp_path, dataset) -> None:
     total = total_weights(dataset)
     for level in (1, 2):
         kept = m.count(saved_masks(folder, level, dataset))
-        assert kept == folder.level_record(level)["kept"] == round(total * 0.5**level)
+        assert kept == folder.level_record(level)["n_kept"] == round(total * 0.5**level)
 
 
 def check_nothing_to_prune(tmp_path, dataset) -> None:
     folder = runs(tmp_path, dataset, "imp", prune_rate=1e-5, levels=2)["imp"]
-    assert folder.level_record(1)["kept"] == total_weights(dataset), "a rate that rounds to no weight removes none"
+    assert folder.level_record(1)["n_kept"] == total_weights(dataset), "a rate that rounds to no weight removes none"
 
 
 def threshold_pruning(monkeypatch, at_least: int = 0) -> None:
@@ -212,9 +212,9 @@ def check_sparsity_of_masks(tmp_path, dataset) -> None:
             folder.load_tensors(level, WEIGHTS),
         )
         assert any((state[name][mask] == 0).any() for name, mask in masks.items()), "some survivors are zero"
-        assert record["kept"] == m.count(masks) == round(total * 0.95**level)
-        assert record["density"] == record["kept"] / total
-        assert {n: layer["kept"] for n, layer in record["layers"].items()} == {
+        assert record["n_kept"] == m.count(masks) == round(total * 0.95**level)
+        assert record["density"] == record["n_kept"] / total
+        assert {n: layer["n_kept"] for n, layer in record["layers"].items()} == {
             n: int(v.sum()) for n, v in masks.items()
         }
 
@@ -224,7 +224,7 @@ def count_weights_that_are_not_zero(monkeypatch) -> None:
 
     def counting(folder, record, tensors):
         kept = sum(int(tensors[WEIGHTS][name].count_nonzero()) for name in record["layers"])
-        return save(folder, {**record, "kept": kept, "density": kept / record["total"]}, tensors)
+        return save(folder, {**record, "n_kept": kept, "density": kept / record["total"]}, tensors)
 
     monkeypatch.setattr(run_folder.RunFolder, "save_level", counting)
 
@@ -249,8 +249,8 @@ def check_fractions(tmp_path, dataset) -> None:
         with pytest.raises(ConfigError, match=r"must lie in .*, 1.*got 20"):
             RunConfig(**{name: 20})
     record = runs(tmp_path, dataset, "imp", prune_rate=0.2, levels=2)["imp"].level_record(1)
-    assert record["kept"] == round(total_weights(dataset) * 0.8)
-    assert record["density"] == record["kept"] / record["total"] < 1
+    assert record["n_kept"] == round(total_weights(dataset) * 0.8)
+    assert record["density"] == record["n_kept"] / record["total"] < 1
 
 
 def take_any_number(monkeypatch) -> None:

@@ -17,7 +17,7 @@ TINY = dict(model="resnet8", width=4, epochs=2, warmup_epochs=0, batch_size=32, 
 def level_record(run: str, level: int = 0, **changes) -> dict:
     """The smallest `level.json` that is one, without its seal."""
     head = {"run": run, "seed": 0, "level": level, "status": "complete", "files": {}, "layers": {}}
-    return {**head, "lineage": [], "built_on": {}, "provenance": {}, **changes}
+    return {**head, "environments": [], "depends_on": {}, "provenance": {}, **changes}
 
 
 def clip(dataset: InMemory, n_train: int = 160, n_test: int = 100) -> InMemory:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from figures.results.network import ArmRun, MaskTaken, Records, StudyResults
+from figures.results.network import ArmRun, MaskSnapshot, Records, StudyResults
 from tests.figures import synthetic
 
 SEEDS = range(6)
@@ -17,7 +17,7 @@ LEADS = {
 EVERY_LEAD = LEADS | {
     "imp-perturbed": -5.0, "lrr-perturbed": 2.0, "imp-without-warmup": 0.4, "lrr-without-warmup": 1.9,
 }  # fmt: skip
-# variation -> settings of each of its values, and the lead of LRR there
+# sweep -> settings of each of its values, and the lead of LRR there
 VALUES = {
     "criterion": {"magnitude": 3.0, "random": 2.0, "snip": 1.0, "synflow": 4.0},
     "model": {"resnet8": 3.0, "vgg11": 5.0},
@@ -80,7 +80,7 @@ def _whole(results: StudyResults) -> StudyResults:
 
 
 def varied(name, seeds=SEEDS, noise=0.1, leads=None, seed=0, top=90, dataset="digits") -> list[StudyResults]:
-    """The studies of one variation of `quick` on ResNet8; the value of the common settings is called `base`."""
+    """The studies of one sweep of `quick` on ResNet8; the value of the common settings is called `base`."""
     leads = leads or VALUES[name]
     return [
         _value(name, x, lead, seeds, noise, (seed, place), top, dataset)
@@ -96,9 +96,10 @@ def _value(name, x, lead, seeds, noise, seed, top, dataset) -> StudyResults:
     base, setting = x == BASE[name], name.replace("-", "_")
     changed = _COMMON if base else _COMMON | {setting: x}
     place = {
-        "study": f"quick-{name}-{x}-{dataset}", "varied": "base" if base else name, "base": "quick", "common": _COMMON,
-        "changed": changed, "preset": ", ".join(["quick", *(f"{k}={v}" for k, v in changed.items())]),
-        "command": f"paper_repro.py train --preset quick --vary {name}",
+        "study": f"quick-{name}-{x}-{dataset}", "swept": "base" if base else name, "base": "quick",
+        "shared_overrides": _COMMON, "overrides": changed,
+        "preset": ", ".join(["quick", *(f"{k}={v}" for k, v in changed.items())]),
+        "command": f"paper_repro.py train --preset quick --sweep {name}",
         "model": x if name == "model" else "resnet8", "width": x if name == "width" else 8,
     }  # fmt: skip
     arms = {
@@ -119,8 +120,8 @@ def mask_study(shares, seeds=SEEDS, late=0.999, cycles=4, epochs=16) -> StudyRes
 
     def with_masks(record, share):
         found = {epochs: 0.6, whole - epochs: share, whole - epochs // 4: late, whole: 1.0}
-        masks = tuple(MaskTaken(epoch, kept, round(kept * part)) for epoch, part in found.items())
-        return replace(record, epochs=whole, mask_epochs=masks)
+        masks = tuple(MaskSnapshot(epoch, kept, round(kept * part)) for epoch, part in found.items())
+        return replace(record, epochs=whole, mask_snapshots=masks)
 
     def with_all(run, of_seed):
         config = run.config | {"epochs": epochs, "cycles": str(cycles)}
@@ -134,17 +135,17 @@ def mask_study(shares, seeds=SEEDS, late=0.999, cycles=4, epochs=16) -> StudyRes
     first = arms["imp"]
     level_0 = {s: replace(r, levels={0: replace(r.levels[1], level=0)}) for s, r in first.seeds.items()}
     dense = ArmRun("dense", "dense", first.config, level_0, ())
-    changed, command = _COMMON | {"cycles": "4"}, "paper_repro.py train --vary mask-convergence"
-    place = {"study": "quick-masks", "varied": "mask-convergence", "base": "quick", "common": _COMMON,
-             "changed": changed, "command": command}  # fmt: skip
+    changed, command = _COMMON | {"cycles": "4"}, "paper_repro.py train --sweep mask-convergence"
+    place = {"study": "quick-masks", "swept": "mask-convergence", "base": "quick", "shared_overrides": _COMMON,
+             "overrides": changed, "command": command}  # fmt: skip
     return replace(results, study=replace(results.study, **place), arms=arms, dense=dense)
 
 
 def every_record(seeds=SEEDS, noise=0.1, share=0.995) -> Records:
     """Records in which every claim on networks is reproduced."""
     studies = [value for name in VALUES for value in varied(name, seeds, noise)]
-    names = {value.study.study: value for value in studies if value.study.varied != "base"}
-    base = next(value for value in studies if value.study.varied == "base")
+    names = {value.study.study: value for value in studies if value.study.swept != "base"}
+    base = next(value for value in studies if value.study.swept == "base")
     rng = np.random.default_rng(5)
     shares = {arm: {s: share + rng.normal(0, 0.001) for s in seeds} for arm in ("imp", "lrr")}
     return Records((study(seeds=seeds, noise=noise),), {}, (), (), (base, *names.values(), mask_study(shares, seeds)))
@@ -167,6 +168,4 @@ def dealt(results: StudyResults, deal) -> StudyResults:
 
 def on_every_study(records: Records, change) -> Records:
     """The records with every study changed."""
-    return replace(
-        records, studies=tuple(map(change, records.studies)), variations=tuple(map(change, records.variations))
-    )
+    return replace(records, studies=tuple(map(change, records.studies)), sweeps=tuple(map(change, records.sweeps)))

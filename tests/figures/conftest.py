@@ -1,7 +1,7 @@
 import pytest
 
 from tests.figures import synthetic as made_up
-from tests.figures import synthetic_variations
+from tests.figures import synthetic_sweeps
 
 
 @pytest.fixture(scope="session")
@@ -12,11 +12,11 @@ def synthetic():
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """A results folder: theory, one complete study on digits, and its variations; tests must not write into it."""
+    """A results folder: theory, one complete study on digits, and its sweeps; tests must not write into it."""
     root = tmp_path_factory.mktemp("results")
     made_up.theory(root)
     made_up.study(root)
-    synthetic_variations.everything(root)
+    synthetic_sweeps.everything(root)
     return root
 
 

@@ -26,7 +26,7 @@ def accuracy(cost, seeds=(0, 1, 2, 3)):
 
 
 def varied(synthetic, values=VALUES, seeds=(0, 1, 2, 3), arms=RULES):
-    """Records of the variation `perturbation`, built without a disk, with a plain study beside it."""
+    """Records of the sweep `perturbation`, built without a disk, with a plain study beside it."""
     studies = []
     for share, level, scope in values:
         made = {arm: by for arm, by in accuracy(share * (1 - level / 10), seeds).items() if arm in arms}
@@ -34,9 +34,9 @@ def varied(synthetic, values=VALUES, seeds=(0, 1, 2, 3), arms=RULES):
         config = {"first_level": 1, "perturb_rate": share, "perturb_level": level, "perturb_scope": scope}
         name = f"quick-model-resnet8-{share}-{level}-{scope}"
         changed = {"model": "resnet8", "perturb_rate": share}
-        study = replace(results.study, study=name, preset=f"quick, {name}", model="resnet8", varied="perturbation",
-                        base="quick", changed=changed, common={"model": "resnet8"},
-                        command="paper_repro.py train --preset quick --vary perturbation")  # fmt: skip
+        study = replace(results.study, study=name, preset=f"quick, {name}", model="resnet8", swept="perturbation",
+                        base="quick", overrides=changed, shared_overrides={"model": "resnet8"},
+                        command="paper_repro.py train --preset quick --sweep perturbation")  # fmt: skip
         runs = {arm: replace(run, config=config) for arm, run in results.arms.items()}
         studies.append(replace(results, study=study, arms=runs))
     return studies
@@ -49,6 +49,6 @@ def plain(synthetic):
     return replace(results, study=study, arms={arm: replace(run, config=config) for arm, run in results.arms.items()})
 
 
-def draw(*studies, variations=()):
+def draw(*studies, sweeps=()):
     with drawing_style():
-        return FIGURES["6"].draw(Records(tuple(studies), {}, (), (), tuple(variations)))
+        return FIGURES["6"].draw(Records(tuple(studies), {}, (), (), tuple(sweeps)))

@@ -67,7 +67,7 @@ def study(
         root,
         f"studies/{preset}-{dataset}.json",
         {
-            "schema": 1,
+            "schema": 2,
             "kind": "study",
             "study": f"{preset}-{dataset}",
             "preset": preset,
@@ -101,7 +101,7 @@ def _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead, early, noi
     write(
         root,
         f"runs/{run}/config.json",
-        {"schema": 1, "kind": "run", "run": run, "arm": arm, "config": config, "dense_run": origin, "mask_run": None},
+        {"schema": 2, "kind": "run", "run": run, "arm": arm, "config": config, "dense_run": origin, "mask_run": None},
     )
     for s in seeds:
         for level in range(first, last):
@@ -130,13 +130,13 @@ def _level(run, arm, s, level, density, points, early):
     layers = {
         name: {
             "size": size,
-            "kept": kept[name],
+            "n_kept": kept[name],
             "flips": _flips(place, level, kept[name], early),
         }
         for place, (name, size) in enumerate(TOTAL.items())
     }
     return {
-        "schema": 1,
+        "schema": 2,
         "kind": "level",
         "run": run,
         "arm": arm,
@@ -145,7 +145,7 @@ def _level(run, arm, s, level, density, points, early):
         "status": "complete",
         "reason": None,
         "density": sum(kept.values()) / sum(TOTAL.values()),
-        "kept": sum(kept.values()),
+        "n_kept": sum(kept.values()),
         "total": sum(TOTAL.values()),
         "epochs": 16,
         "train_loss": max(3 * (1 - accuracy), 1e-4),
@@ -182,7 +182,7 @@ def signs(run, arm, s, levels, rng, early):
             "switches": np.bincount(flips.sum(1), minlength=levels + 1).tolist(),
         }
     return {
-        "schema": 1,
+        "schema": 2,
         "kind": "signs",
         "run": run,
         "arm": arm,
@@ -233,7 +233,7 @@ def _theory_file(root, experiment, params, values, arrays):
         root,
         f"theory/{stem}.json",
         {
-            "schema": 1,
+            "schema": 2,
             "kind": "theory",
             "experiment": experiment,
             "params": params,
@@ -492,8 +492,8 @@ def hidden(rng, trials):
                     "low": min(low, count / trials),
                     "high": max(high, count / trials),
                     "heuristic": heuristic,
-                    "as_predicted": trials - 2,
-                    "learned_against": 1,
+                    "n_as_predicted": trials - 2,
+                    "n_contradicting": 1,
                 }
             lead = (cell["lrr"]["successes"] - cell["imp"]["successes"]) / trials
             cell["difference"] = {"lrr - imp": _near(lead, 0.04)}

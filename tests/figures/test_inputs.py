@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from figures.analysis.sweeps import variations
+from figures.analysis.sweeps import find_sweeps
 from figures.catalogue import FIGURES
 from figures.claims.registry import evaluate
 from figures.inputs import figure_inputs, figure_problems, studies_used
@@ -17,7 +17,7 @@ from figures.results.load import load
 from figures.results.network import Problem
 
 LOOKED_AT = ["3", "16", "18", "claims"]
-OF_VARIATIONS = [name for name, spec in FIGURES.items() if spec.variations]
+OF_SWEEPS = [name for name, spec in FIGURES.items() if spec.sweeps]
 
 
 def make(results, out, ids, writer):
@@ -58,7 +58,7 @@ def level_of(root, study, arm="lrr", seed=1, level=2):
 
 
 def studies(records, name):
-    return {r.study.varied: r.study.study for r in records.variations if r.study.varied in (name, "base")}
+    return {r.study.swept: r.study.study for r in records.sweeps if r.study.swept in (name, "base")}
 
 
 def statuses(copies, writer):
@@ -90,10 +90,10 @@ def test_a_file_that_no_claim_reads_leaves_the_claims_alone(copies, records, wri
 
 
 @pytest.mark.parametrize("name", ["16", "claims"])
-def test_a_sidecar_lists_the_studies_of_its_variations_and_every_file(drawn, folder, records, name):
+def test_a_sidecar_lists_the_studies_of_its_sweeps_and_every_file(drawn, folder, records, name):
     sidecar = json.loads((drawn / f"figures/fig{name}.json").read_text())
-    varied = {*FIGURES[name].variations, "base"}
-    wanted = {r.study.study for r in records.variations if r.study.varied in varied}
+    varied = {*FIGURES[name].sweeps, "base"}
+    wanted = {r.study.study for r in records.sweeps if r.study.swept in varied}
     assert wanted and wanted <= set(sidecar["studies"])
     paths = {item["path"] for item in sidecar["inputs"]}
     for study in wanted:
@@ -104,7 +104,7 @@ def test_a_sidecar_lists_the_studies_of_its_variations_and_every_file(drawn, fol
         assert hashlib.sha256((folder / item["path"]).read_bytes()).hexdigest() == item["sha256"]
 
 
-def test_a_corrupt_file_of_a_variation_is_signalled_by_the_figures_that_read_it(copies, records, writer):
+def test_a_corrupt_file_of_a_sweep_is_signalled_by_the_figures_that_read_it(copies, records, writer):
     path = level_of(copies[0], studies(records, "model")["model"])
     spoil(path)
     name = path.relative_to(copies[0]).as_posix()
@@ -135,7 +135,7 @@ def test_without_results_the_tables_are_written_and_the_picture_is_left_out(tmp_
     (tmp_path / "results").mkdir()
     outcome = make(tmp_path / "results", tmp_path / "out", ["claims"], writer)["claims"]
     assert outcome.status == "drawn" and set(outcome.files) == {"claims.json", "CLAIMS.md"}
-    assert "paper_repro.py train --preset quick --vary width" in outcome.commands
+    assert "paper_repro.py train --preset quick --sweep width" in outcome.commands
     assert outcome.message.startswith("no results for this figure: run ")
 
 
@@ -143,15 +143,15 @@ def test_the_claims_read_what_the_catalogue_says_and_nothing_else(records):
     spec = FIGURES["claims"]
 
     def kept(results):
-        varied = spec.variations.get(results.study.varied, ("imp", "lrr"))
-        arms = (*spec.arms, *spec.more) if results.study.varied is None else varied
+        varied = spec.sweeps.get(results.study.swept, ("imp", "lrr"))
+        arms = (*spec.arms, *spec.more) if results.study.swept is None else varied
         return replace(results, arms={arm: run for arm, run in results.arms.items() if arm in arms})
 
     less = replace(
         records,
         studies=tuple(map(kept, records.studies)),
         theory={name: records.theory[name] for name in spec.theory},
-        variations=tuple(kept(r) for r in records.variations if r.study.varied in (*spec.variations, "base")),
+        sweeps=tuple(kept(r) for r in records.sweeps if r.study.swept in (*spec.sweeps, "base")),
     )
     assert [(v.id, v.verdict, v.rows) for v in evaluate(less)] == [(v.id, v.verdict, v.rows) for v in evaluate(records)]
     for arm in (*spec.arms, *spec.more):
@@ -159,32 +159,32 @@ def test_the_claims_read_what_the_catalogue_says_and_nothing_else(records):
         assert evaluate(replace(records, studies=(without,))) != evaluate(records), arm
 
 
-@pytest.mark.parametrize("name", OF_VARIATIONS)
+@pytest.mark.parametrize("name", OF_SWEEPS)
 def test_inputs_problems_and_studies_are_of_the_arms_that_the_figure_reads(records, name):
     spec = FIGURES[name]
     paths = [item.path.split("/") for item in figure_inputs(spec, records) if item.path.startswith("runs/")]
     runs = {path[1].split("-digits")[0] for path in paths}
-    arms = {*spec.arms, *spec.more, *(arm for read in spec.variations.values() for arm in read)}
+    arms = {*spec.arms, *spec.more, *(arm for read in spec.sweeps.values() for arm in read)}
     assert {run for run in runs if not run.startswith("dense")} <= arms
     assert figure_problems(spec, records) == []
     assert {arm for study in studies_used(spec, records).values() for arm in study["arms"]} <= arms
 
 
-@pytest.mark.parametrize("name", OF_VARIATIONS)
+@pytest.mark.parametrize("name", OF_SWEEPS)
 def test_a_study_file_that_cannot_be_trusted_may_have_been_a_value(records, name):
     lost = Problem("studies", "studies/x.json", "studies/x.json: broken")
     assert figure_problems(FIGURES[name], replace(records, problems=(lost,))) == [lost]
     assert figure_problems(FIGURES["basins"], replace(records, problems=(lost,))) == []
 
 
-def test_a_folder_is_loaded_with_its_variations(folder):
-    assert len(load(folder).variations) > 10
+def test_a_folder_is_loaded_with_its_sweeps(folder):
+    assert len(load(folder).sweeps) > 10
 
 
-def test_a_variation_that_a_figure_draws_where_it_stands_is_an_input_that_nobody_is_asked_to_run(records):
+def test_a_sweep_that_a_figure_draws_where_it_stands_is_an_input_that_nobody_is_asked_to_run(records):
     spec = FIGURES["10"]
-    variation = next(v for v in variations(records, "width"))
+    sweep = next(v for v in find_sweeps(records, "width"))
     drawn = replace(spec, also={"width": ("imp", "lrr")})
     read = {source.path for source in figure_inputs(drawn, records)}
-    assert {source.path for results in variation.studies for source in results.files} <= read
-    assert spec.also == {"warm-up": ("imp", "lrr")} and "warm-up" not in spec.variations
+    assert {source.path for results in sweep.studies for source in results.files} <= read
+    assert spec.also == {"warm-up": ("imp", "lrr")} and "warm-up" not in spec.sweeps

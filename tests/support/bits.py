@@ -26,7 +26,17 @@ from tests import ROOT
 RECORD = ROOT / "tests/golden/bits.json"
 PARTS = ("theory", "empirics")
 # what differs from run to run, or says where and by which code a level was made
-VOLATILE = {"schema", "seal", "seconds", "images_per_s", "provenance", "files", "metrics_sha256", "lineage", "built_on"}
+VOLATILE = {
+    "schema",
+    "checksum",
+    "seconds",
+    "images_per_s",
+    "provenance",
+    "files",
+    "metrics_sha256",
+    "environments",
+    "depends_on",
+}
 TINY = {"epochs": 3, "warmup_epochs": 1, "levels": 3}
 # settings that no arm has: each is one run of IMP
 SETTINGS = {
@@ -38,7 +48,7 @@ SETTINGS = {
     "step": {"schedule": "step", "milestones": (0.5,)},
     "triangular": {"schedule": "triangular"},
     "constant": {"schedule": "constant"},
-    "snapshots": {"mask_epochs": (1, 2), "micro_batch": 8},
+    "snapshots": {"mask_snapshot_epochs": (1, 2), "micro_batch": 8},
     "vgg11": {"model": "vgg11", "width": 4},
     "resnet18": {"model": "resnet18", "width": 64, "epochs": 1, "warmup_epochs": 0, "levels": 2},
 }

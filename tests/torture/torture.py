@@ -46,7 +46,7 @@ MEMORY = 64  # MB that a process of 200 resumes may grow: allocators keep what t
 
 def results_of(folder: RunFolder) -> dict:
     """What must not depend on kills: tensors bit for bit; metrics and records but for times."""
-    volatile = {"seal", "seconds", "images_per_s", "provenance", "files", "metrics_sha256"}
+    volatile = {"checksum", "seconds", "images_per_s", "provenance", "files", "metrics_sha256"}
     strip = lambda record: {name: value for name, value in record.items() if name not in volatile}  # noqa: E731
     levels_ = sorted(folder.path.glob("level-*/*.safetensors"))
     return {

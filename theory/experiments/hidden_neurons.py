@@ -65,8 +65,8 @@ def _cell(d: int, k: int, trials: int, horizon: float, seed: int) -> dict[str, A
         cell[rule] = {
             **_counts(levels[rule]),
             "heuristic": 1 - (1 - quarter) ** k,
-            "as_predicted": int((learned[rule] == right[rule]).sum()),
-            "learned_against": int((learned[rule] & ~right[rule]).sum()),
+            "n_as_predicted": int((learned[rule] == right[rule]).sum()),
+            "n_contradicting": int((learned[rule] & ~right[rule]).sum()),
         }
     cell["difference"] = {"lrr - imp": paired_interval(learned["lrr"].astype(float) - learned["imp"])}
     return cell | ({"against_exact": _against_exact(a0, w0, survivors, learned)} if k == 1 else {})

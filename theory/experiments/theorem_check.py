@@ -101,7 +101,7 @@ def against_theorem(groups: list[Starts], runs: int, horizon: float) -> dict[str
             "runs": verdict.size,
             **{word: int((verdict == word).sum()) for word in ("learns", "fails", "undecided")},
             "contradictions": int(np.concatenate(against).sum()),
-            "said_to_fail": int(fails.sum()),
+            "n_predicted_failures": int(fails.sum()),
             "invariant": INVARIANT,
             "invariant_held": int((held & fails).sum()),
             "until": [_watched(g.w0.shape[1], horizon) for g in groups],  # a time for each d

@@ -98,7 +98,10 @@ def test_an_archive_that_is_not_the_published_one_is_refused(tmp_path):
     file = tmp_path / "d" / "tiny.tar.gz"
     whole = file.read_bytes()
     for damaged, message in [
-        (whole[:-1], r"tiny.tar.gz has \d+ bytes, the published archive \d+: delete it and run .*data fetch cifar10"),
+        (
+            whole[:-1],
+            r"tiny.tar.gz has \d+ bytes, the published archive \d+: delete it and run .*data download cifar10",
+        ),
         (whole[:-9] + b"x" + whole[-8:], "tiny.tar.gz has MD5 .*, the published archive .*: delete it"),
     ]:
         file.write_bytes(damaged)
@@ -145,7 +148,7 @@ def test_a_folder_of_something_else_is_refused_with_what_to_do(tmp_path):
     for folder in (fill_folder(tmp_path / "pictures"), tmp_path / "nowhere"):
         for read in (lambda: load(CIFAR10, folder, "", None), lambda: content_hash(CIFAR10, folder)):  # noqa: B023
             with pytest.raises(
-                DataError, match="cifar-10-binary.tar.gz.*data fetch cifar10.*images give it a name: --data"
+                DataError, match="cifar-10-binary.tar.gz.*data download cifar10.*images give it a name: --data"
             ):
                 read()
 

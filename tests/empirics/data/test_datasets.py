@@ -159,7 +159,7 @@ def test_what_cannot_be_read_as_asked_is_refused_with_what_to_do(folder, tmp_pat
     for name, request, message in [
         ("digit", {"folder": None}, "did you mean 'digits'.*--data-dir: expected DIR/train/CLASS/IMAGE"),
         ("cifar10", {"folder": None}, "'cifar10' is read from a folder: give it with --data-dir"),
-        ("cifar10", {"folder": folder}, "does not hold cifar10: .*images give it a name: --data-label NAME"),
+        ("cifar10", {"folder": folder}, "does not hold cifar10: .*images give it a name: --dataset-name NAME"),
         ("cifar100", {"folder": folder}, "does not hold cifar100: expected cifar-100-binary.tar.gz"),
         ("tiny-imagenet", {"folder": folder}, "has no 'wnids.txt'"),
         ("imagenet", {"folder": folder}, r"imagenet does not fit into memory: give --image-size \(224"),

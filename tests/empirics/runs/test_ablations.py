@@ -22,7 +22,7 @@ from empirics.storage.run_folder import INITIAL, WEIGHTS, RunFolder, StoreError
 from empirics.studies import presets
 from empirics.studies.arms import ARMS as REGISTRY
 from empirics.studies.arms import differs, resolve
-from empirics.studies.sweeps import VARIATIONS
+from empirics.studies.sweeps import SWEEPS
 from tests.empirics.tiny_runs import TINY, arm, run_arms, setup_in
 
 ARMS = ["imp", "lrr", "imp-perturbed", "lrr-perturbed", "imp-perturbed-at-start", "one-shot", "one-shot-trained",
@@ -175,9 +175,9 @@ def test_a_perturbation_may_be_drawn_in_each_layer(study, tiny_digits, tmp_path)
         (dict(rewind="sign-transfer"), "takes masks and signs of a run"),
         (dict(cycles="0"), "cycles must be a whole number"),
         (dict(cycles="4x"), "cycles must be a whole number"),
-        (dict(mask_epochs=(3, 2)), "mask_epochs must be whole numbers that rise"),
-        (dict(mask_epochs=(17,)), r"mask_epochs must lie in \[1, 16\]"),
-        (dict(mask_epochs=(2,), mask_source="random"), "masks of the run's own"),
+        (dict(mask_snapshot_epochs=(3, 2)), "mask_snapshot_epochs must be whole numbers that rise"),
+        (dict(mask_snapshot_epochs=(17,)), r"mask_snapshot_epochs must lie in \[1, 16\]"),
+        (dict(mask_snapshot_epochs=(2,), mask_source="random"), "masks of the run's own"),
         (dict(precision="float16"), "did you mean 'bfloat16'"),
         (dict(validation_per_class=-1), "validation_per_class must be 0 or more"),
         (dict(image_size=-1), "image_size must be 0 or more"),
@@ -297,7 +297,7 @@ def test_a_fresh_network_has_no_readings_against_the_dense_runs_initialisation(s
 
 def test_the_dense_control_goes_on_from_level_to_level_and_prunes_nothing(study):
     record = folder(study, "dense-long").level_record(4)
-    assert record["density"] == 1.0 and record["kept"] == record["total"] == record["overlap_before"]
+    assert record["density"] == 1.0 and record["n_kept"] == record["total"] == record["overlap_with_previous_level"]
     begun = start_signs(study, "dense-long", 3)
     ended = signs.sign_bits(trained(study, "dense-long", 2), list(begun))
     assert all(torch.equal(begun[n], ended[n]) for n in begun)
@@ -320,26 +320,26 @@ def test_the_final_rate_of_a_step_schedule_is_that_of_its_last_step():
 
 
 def test_masks_taken_at_several_epochs_are_held_against_the_one_at_the_end(tiny_digits, tmp_path):
-    settings_ = dict(levels=2, epochs=2, cycles="2", mask_epochs=(1, 2, 4))
+    settings_ = dict(levels=2, epochs=2, cycles="2", mask_snapshot_epochs=(1, 2, 4))
     setup = setup_in(tmp_path, tiny_digits)
     config = run_arms(["lrr"], setup, **settings_)["lrr"]
-    assert config.dense.cycles == "2" and config.dense.mask_epochs == (1, 2, 4)
+    assert config.dense.cycles == "2" and config.dense.mask_snapshot_epochs == (1, 2, 4)
     for run, level in ((config.dense, 0), (config, 1)):
         record = RunFolder(tmp_path, run.name, 0).level_record(level)
-        assert record["epochs"] == 4 and [row["epoch"] for row in record["mask_epochs"]] == [1, 2, 4]
-        assert all(row["kept"] == kept_weights(record["total"], 0.5, level + 1) for row in record["mask_epochs"])
-        shared = [row["shared"] for row in record["mask_epochs"]]
-        assert shared[-1] == record["mask_epochs"][-1]["kept"], "the last epoch's mask is the end's"
+        assert record["epochs"] == 4 and [row["epoch"] for row in record["mask_snapshots"]] == [1, 2, 4]
+        assert all(row["n_kept"] == kept_weights(record["total"], 0.5, level + 1) for row in record["mask_snapshots"])
+        shared = [row["shared"] for row in record["mask_snapshots"]]
+        assert shared[-1] == record["mask_snapshots"][-1]["n_kept"], "the last epoch's mask is the end's"
         assert 0 < shared[0] < shared[-1]
     layers = models.prunable_weights(initial_network(config, 0, tiny_digits))
     taken = load_masks(RunFolder(tmp_path, config.name, 0), 1, layers)
-    assert m.count(taken) == RunFolder(tmp_path, config.dense.name, 0).level_record(0)["mask_epochs"][-1]["kept"]
+    assert m.count(taken) == RunFolder(tmp_path, config.dense.name, 0).level_record(0)["mask_snapshots"][-1]["n_kept"]
 
 
 def test_taking_masks_on_the_way_changes_no_weight(tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     plain = run_arms(["lrr"], setup, levels=2)["lrr"]
-    watched = run_arms(["lrr"], setup, levels=2, mask_epochs=(1, 2))["lrr"]
+    watched = run_arms(["lrr"], setup, levels=2, mask_snapshot_epochs=(1, 2))["lrr"]
     one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHTS) for c in (plain, watched))
     assert plain.name != watched.name and all(torch.equal(one[name], two[name]) for name in two)
 
@@ -351,7 +351,9 @@ def test_every_level_records_norms_and_the_overlap_with_the_level_before(study):
     for name, level in (("imp", 1), ("lrr", 3), ("one-shot", 2)):
         record, kept = folder(study, name).level_record(level), masks(study, name, level)
         before = masks(study, "dense" if level == 1 else name, level - 1)
-        assert record["overlap_before"] == m.overlap(kept, before) and record["kept_before"] == m.count(before)
+        assert record["overlap_with_previous_level"] == m.overlap(kept, before) and record[
+            "n_kept_previous_level"
+        ] == m.count(before)
         weights = trained(study, name, level)
         for layer, row in record["layers"].items():
             assert row["norm"] == pytest.approx(float(weights[layer].norm()), rel=1e-5)
@@ -359,8 +361,8 @@ def test_every_level_records_norms_and_the_overlap_with_the_level_before(study):
     layers = folder(study, "lrr").level_record(3)["layers"]
     for layer, row in layers.items():
         moved = float((trained(study, "lrr", 3)[layer] - start[layer]).norm())
-        assert row["moved"] == pytest.approx(moved, rel=1e-5)
-    assert folder(study, "dense").level_record(0)["overlap_before"] is None
+        assert row["weight_change_norm"] == pytest.approx(moved, rel=1e-5)
+    assert folder(study, "dense").level_record(0)["overlap_with_previous_level"] is None
 
 
 def test_a_validation_split_is_measured_and_never_trained_on(tiny_digits, tmp_path):
@@ -423,20 +425,20 @@ def test_a_mask_run_that_does_not_reach_the_last_level_is_refused_before_trainin
     assert not list(RunFolder(tmp_path, config.name, 0).path.glob("level-*")), "nothing was trained"
 
 
-@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("sweep", SWEEPS)
 @pytest.mark.parametrize("preset", presets.PRESETS)
-def test_every_value_of_every_variation_is_a_valid_study(preset, variation):
-    spec, base = VARIATIONS[variation], presets.PRESETS[preset].settings
+def test_every_value_of_every_sweep_is_a_valid_study(preset, sweep):
+    spec, base = SWEEPS[sweep], presets.PRESETS[preset].settings
     for settings_ in (base, {**base, "epochs": 3, "warmup_epochs": 1}):
         values = spec.values(settings_)
         configs = [resolve(spec.arms[-1], {**settings_, **value}) for value in values]
         assert len({config.name for config in configs}) == len(values) >= 1
 
 
-def test_every_network_of_every_preset_and_variation_can_be_built():
+def test_every_network_of_every_preset_and_sweep_can_be_built():
     wanted = set()
     for preset in presets.PRESETS.values():
-        for value in [{}, *VARIATIONS["width"].values(preset.settings), *VARIATIONS["model"].values(preset.settings)]:
+        for value in [{}, *SWEEPS["width"].values(preset.settings), *SWEEPS["model"].values(preset.settings)]:
             settings_ = {**preset.settings, **value}
             wanted.add((settings_["model"], settings_["width"], preset.image_shape, preset.classes))
     assert len(wanted) > 10
@@ -445,17 +447,17 @@ def test_every_network_of_every_preset_and_variation_can_be_built():
             assert models.prunable_weights(models.create(model, width, shape, classes, generator(0, "x")))
 
 
-def test_every_arm_is_in_a_preset_or_a_variation():
-    reached = {arm for spec in (*presets.PRESETS.values(), *VARIATIONS.values()) for arm in spec.arms}
+def test_every_arm_is_in_a_preset_or_a_sweep():
+    reached = {arm for spec in (*presets.PRESETS.values(), *SWEEPS.values()) for arm in spec.arms}
     assert reached == set(REGISTRY)
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS)
 def test_masks_of_longer_levels_are_taken_at_the_end_of_every_cycle(preset):
-    (value,) = VARIATIONS["mask-convergence"].values(presets.PRESETS[preset].settings)
+    (value,) = SWEEPS["mask-convergence"].values(presets.PRESETS[preset].settings)
     epochs = presets.PRESETS[preset].settings["epochs"]
     ends = {cycle * epochs for cycle in range(1, 1 + int(value["cycles"]))}
-    assert len(ends) > 1 and ends <= set(value["mask_epochs"]) and len(value["mask_epochs"]) == 4 * len(ends)
+    assert len(ends) > 1 and ends <= set(value["mask_snapshots"]) and len(value["mask_snapshots"]) == 4 * len(ends)
 
 
 def test_a_perturbation_says_nothing_to_arms_that_are_not_perturbed():
@@ -509,11 +511,11 @@ def test_gradients_of_parts_add_up_to_that_of_the_batch(tiny_digits):
     assert steps[0][2] == steps[1][2]
 
 
-def test_prune_rates_of_a_variation_end_at_about_the_same_density():
+def test_prune_rates_of_a_sweep_end_at_about_the_same_density():
     for preset in presets.PRESETS.values():
-        settings_ = {**preset.settings, **preset.vary_on}
+        settings_ = {**preset.settings, **preset.sweep_on}
         target = (1 - settings_["prune_rate"]) ** (settings_["levels"] - 1)
-        values = VARIATIONS["prune-rate"].values(settings_)
+        values = SWEEPS["prune-rate"].values(settings_)
         assert {settings_["prune_rate"]} < {value["prune_rate"] for value in values}, "the preset's, and others"
         for value in values:
             last = (1 - value["prune_rate"]) ** (value["levels"] - 1)

@@ -60,7 +60,7 @@ def test_every_saved_level_keeps_the_exact_count_and_zeros_elsewhere(study, name
         total = sum(mask.numel() for mask in kept.values())
         record = folder(study, name).level_record(level)
         rate = 0.0 if name == "dense-long" else 0.5
-        assert m.count(kept) == record["kept"] == kept_weights(total, rate, level)
+        assert m.count(kept) == record["n_kept"] == kept_weights(total, rate, level)
         assert record["density"] == m.density(kept) and record["status"] == "complete"
         for layer, mask in kept.items():
             assert (state[layer][~mask] == 0).all() and (state[layer][mask] != 0).any()
@@ -385,9 +385,9 @@ def test_global_pruning_that_empties_layers_is_trained_and_recorded(tiny_digits,
     config = run_arms(["imp"], setup, prune_rate=0.998, levels=2)["imp"]
     notes = levels.run(config, 0, setup)
     record = RunFolder(tmp_path, config.name, 0).level_record(1)
-    empty = [name for name, layer in record["layers"].items() if layer["kept"] == 0]
+    empty = [name for name, layer in record["layers"].items() if layer["n_kept"] == 0]
     assert empty and record["status"] == "complete"
-    assert record["kept"] == sum(layer["kept"] for layer in record["layers"].values())
+    assert record["n_kept"] == sum(layer["n_kept"] for layer in record["layers"].values())
     assert notes == [f"from level 1 on pruning left layers without a weight: {', '.join(empty)}"]
 
 

@@ -37,7 +37,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-ROW = ["file", "sha256", "bytes", "level", "epoch", "config", "settings", "lineage", "built_on", "metrics"]
+ROW = ["file", "sha256", "bytes", "level", "epoch", "config", "settings", "environments", "depends_on", "metrics"]
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -56,8 +56,8 @@ def manifest(folder: Path, data: bytes, **changes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "level-01-epoch-00001.safetensors").write_bytes(data)
     row = {"file": "level-01-epoch-00001.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
-           "level": 1, "epoch": 1, "config": "hash", "settings": {}, "lineage": [], "built_on": {}, "metrics": "",
-           **changes}  # fmt: skip
+           "level": 1, "epoch": 1, "config": "hash", "settings": {}, "environments": [], "depends_on": {},
+           "metrics": "", **changes}  # fmt: skip
     (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.with_checksum(row)) + "\n")
 
 
@@ -204,7 +204,7 @@ def without(record, path):
 def stopped(tmp_path_factory, tiny_digits):
     """Real results: a run stopped in its last level, with the dense run that it builds on, and a study of them."""
     setup = setup_in(tmp_path_factory.mktemp("stopped"), tiny_digits)
-    config = arm("lrr", levels=3, epochs=2, mask_epochs=(1,))
+    config = arm("lrr", levels=3, epochs=2, mask_snapshot_epochs=(1,))
     levels.run(config.dense, 0, setup)
     with pytest.raises(Interrupted):
         levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(16)))
@@ -248,7 +248,7 @@ def test_a_record_of_ours_with_one_place_changed_is_used_or_refused_by_a_typed_e
         shutil.copytree(setup.results, results)
         file = RECORDS[which](RunFolder(results, config.name, 0), results)
         lines = file.read_bytes().splitlines() if file.suffix == ".jsonl" else [file.read_bytes()]
-        record = {k: v for k, v in json.loads(lines[0]).items() if k != "seal"}
+        record = {k: v for k, v in json.loads(lines[0]).items() if k != "checksum"}
         path = data.draw(st.sampled_from(list(places(record))))
         if path and data.draw(st.booleans()):
             changed = without(record, path)
@@ -389,7 +389,7 @@ def test_a_folder_of_an_odd_level_is_no_traceback(copied):
 def test_an_epoch_beyond_its_level_is_refused_before_anything_is_counted(copied, epoch):
     setup, config, _, run = copied
     file = run.checkpoints / checkpoints.MANIFEST
-    row = {k: v for k, v in json.loads(file.read_bytes().splitlines()[-1]).items() if k != "seal"}
+    row = {k: v for k, v in json.loads(file.read_bytes().splitlines()[-1]).items() if k != "checksum"}
     old, new = run.checkpoints / row["file"], f"level-02-epoch-{epoch:05d}.safetensors"
     if len(new) < 200:
         old.rename(run.checkpoints / new)
@@ -450,7 +450,7 @@ def test_bits_of_a_level_that_are_another_networks_are_a_typed_error(copied, fil
     dense = RunFolder(setup.results, config.dense.name, 0)
     levels.run(config, 0, setup)
     for folder, level in ((dense, 0), (run, 1)):
-        record = {k: v for k, v in folder.level_record(level, verify=False).items() if k != "seal"}
+        record = {k: v for k, v in folder.level_record(level, verify=False).items() if k != "checksum"}
         data = disk.tensor_bytes(edit(folder.load_tensors(level, file)))
         (folder.level_path(level) / file).write_bytes(data)
         record["files"][file] = hashlib.sha256(data).hexdigest()

@@ -81,10 +81,10 @@ def test_writer_and_readers_agree_on_levels_places_and_checkpoints(tmp_path, lev
     assert names.level_of(name) == figures.results.names.level_of(name) == level
     assert names.parse_level_id(folder.level_id(level)) == (folder.run, level)
     folder.level_path(level).mkdir(parents=True)
-    record = level_record(folder.run, level, status="diverged", seed=3, built_on={folder.level_id(level): "0" * 64})
+    record = level_record(folder.run, level, status="diverged", seed=3, depends_on={folder.level_id(level): "0" * 64})
     (folder.level_path(level) / "level.json").write_bytes(json_bytes(with_checksum(record)))
     assert folder.levels_there() == [level] and folder.diverged_at() == level
-    assert folder.level_record(level, verify=False)["built_on"] == {folder.level_id(level): "0" * 64}
+    assert folder.level_record(level, verify=False)["depends_on"] == {folder.level_id(level): "0" * 64}
     file = names.checkpoint_file(level, 123456)
     others = [names.is_checkpoint_of(file, other) for other in (level, 10 * level + 1, level // 10 + 1000)]
     assert others == [True, False, False] and not names.is_checkpoint_of(file + ".tmp", level)
@@ -133,8 +133,9 @@ def test_runs_with_large_seeds_are_trained_examined_and_read_by_the_figures(tmp_
         assert folder.is_complete(configs["imp"])
         assert checkpoints.rows(folder.checkpoints) == []
     record = {
-        "study": "quick-digits", "preset": "quick", "base": "quick", "changed": {}, "common": {}, "varied": None,
-        "dataset": "digits", "data_hash": "", "model": "resnet8", "width": 4, "levels": 2,
+        "study": "quick-digits", "preset": "quick", "base": "quick", "overrides": {},
+        "shared_overrides": {}, "swept": None, "dataset": "digits",
+        "data_hash": "", "model": "resnet8", "width": 4, "levels": 2,
         "prune_rate": configs["imp"].prune_rate, "command": "paper_repro.py train", "seeds": list(seeds),
         "dense_run": configs["imp"].dense.name, "arms": {"imp": configs["imp"].name},
     }  # fmt: skip
@@ -202,7 +203,7 @@ def test_a_run_whose_name_could_not_be_read_again_is_refused():
     with pytest.raises(ConfigError, match="arm must have at most 60 letters"):
         RunConfig(arm="a" * 61)
     with pytest.raises(ConfigError, match="at most 100 letters"):
-        study.data_source(study.Study(data_label="d" * 101), {"dataset": "digits"})
+        study.data_source(study.Study(dataset_name="d" * 101), {"dataset": "digits"})
 
 
 def test_as_many_levels_as_the_figures_read_can_be_trained_and_no_more():

@@ -160,7 +160,7 @@ def test_an_edited_number_in_a_record_is_found(tmp_path):
     text = file.read_text()
     file.write_text(text.replace("0.9123456789", "0.9923456789"))
     assert folder.level_record(0) is None
-    file.write_text("\n".join(line for line in text.splitlines() if "seal" not in line).replace("},\n}", "}\n}"))
+    file.write_text("\n".join(line for line in text.splitlines() if "checksum" not in line).replace("},\n}", "}\n}"))
     assert folder.level_record(0) is None, "a record without a seal is none of ours"
     folder.save_signs({"run": folder.run, "seed": 0, "layers": {"a": 1}})
     signs = folder.path / "signs.json"
@@ -260,10 +260,10 @@ def test_sign_statistics_of_before_are_gone_when_a_level_is_trained_anew(tmp_pat
 
 
 def test_a_study_that_several_commands_make_keeps_the_first(tmp_path):
-    """A figure is drawn anew where its study's file changes: the base of all variations must not."""
+    """A figure is drawn anew where its study's file changes: the base of all sweeps must not."""
     record = {"study": "s", "data_hash": "", "dense_run": "dense-1", "arms": {"imp": "imp-1"}, "seeds": [0]}
-    first = records.write_study(tmp_path, {**record, "command": "train --vary width"})
-    again = records.write_study(tmp_path, {**record, "command": "train --vary schedule"})
-    assert again == first and again["command"] == "train --vary width"
-    more = records.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "command": "train --vary schedule"})
-    assert more["command"] == "train --vary schedule" and set(more["arms"]) == {"imp", "lrr"}
+    first = records.write_study(tmp_path, {**record, "command": "train --sweep width"})
+    again = records.write_study(tmp_path, {**record, "command": "train --sweep schedule"})
+    assert again == first and again["command"] == "train --sweep width"
+    more = records.write_study(tmp_path, {**record, "arms": {"lrr": "lrr-1"}, "command": "train --sweep schedule"})
+    assert more["command"] == "train --sweep schedule" and set(more["arms"]) == {"imp", "lrr"}

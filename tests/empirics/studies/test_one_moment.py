@@ -31,7 +31,7 @@ from theory.results import Result, hashed_name, record_files
 
 AT_ONCE = 6
 RECORD = {
-    "study": "quick-digits", "preset": "quick", "base": "quick", "changed": {}, "dataset": "digits", "data_hash": "",
+    "study": "quick-digits", "preset": "quick", "base": "quick", "overrides": {}, "dataset": "digits", "data_hash": "",
     "model": "resnet8", "width": 8, "dense_run": "dense-digits-resnet8-0000cafe", "levels": 3, "prune_rate": 0.5,
     "arms": {"imp": "imp-digits-resnet8-0000cafe"}, "seeds": [0], "command": "paper_repro.py train",
 }  # fmt: skip

@@ -46,12 +46,12 @@ def test_overlaps_equal_a_count_over_unpacked_masks_and_signs(study):
             both = {n: masks[0][n] & masks[1][n] for n in layers}
             assert found["shared"][k] == m.count(both)
             assert found["same_sign"][k] == sum(int((both[n] & (ends[0][n] == ends[1][n])).sum()) for n in layers)
-            assert [found["kept"][0][k], found["kept"][1][k]] == [m.count(mask) for mask in masks]
+            assert [found["n_kept"][0][k], found["n_kept"][1][k]] == [m.count(mask) for mask in masks]
 
 
 def test_an_arm_on_borrowed_masks_shares_all_of_them_with_their_source(study):
     found = row(record(study), "imp-on-lrr-mask", "lrr")
-    assert found["levels"] == [1, 2] and found["shared"] == found["kept"][0] == found["kept"][1]
+    assert found["levels"] == [1, 2] and found["shared"] == found["n_kept"][0] == found["n_kept"][1]
     assert row(record(study), "lrr-on-random-mask", "imp")["shared"] != found["shared"]
 
 

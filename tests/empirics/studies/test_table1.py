@@ -24,11 +24,11 @@ def test_every_entry_is_the_presets_own_and_has_a_source():
             assert found[name, setting].value == value
             assert found[name, setting].source == preset.sources.get(setting, "ours")
         assert found[name, "seeds"].value == tuple(preset.seeds) and found[name, "arms"].value == tuple(preset.arms)
-        assert found[name, "vary_on"].value == dict(preset.vary_on)
+        assert found[name, "sweep_on"].value == dict(preset.sweep_on)
     assert all(SOURCE.fullmatch(cell.source) for cell in found.values())
     assert found["quick", "momentum"].value == RunConfig().momentum
     said = "model resnet8, width 16, prune_rate 0.75, levels 4"
-    assert found["quick", "vary_on"].text == said and found["cifar10", "vary_on"].text == "-"
+    assert found["quick", "sweep_on"].text == said and found["cifar10", "sweep_on"].text == "-"
 
 
 def test_every_preset_has_every_row():

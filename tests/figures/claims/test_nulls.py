@@ -3,7 +3,7 @@
 Measured here, with 8 seeds (PRINT=1 prints the rates of each claim):
 
 - Arms dealt anew among all arms within each seed, 1,000 nulls: no claim is falsely reproduced in more than 3.0 %; on
-  variations, 200 nulls, in none more than 2.0 %.
+  sweeps, 200 nulls, in none more than 2.0 %.
 - The arms of a strong effect exchanged in each seed or not, in all 256 ways: 9 of 256, 3.5 %, at most.
 - Verdicts of the neuron drawn with the wrong probability, 1,000 nulls: 2.8 % at most. Masks that keep just .98: 3.1 %.
 - With 4 seeds, the fewest that are judged, a strong effect with its arms exchanged at random is called reproduced in 1
@@ -94,7 +94,7 @@ def only(records, claims, pairs):
     arms = {*itertools.chain(*pairs), "lrr", "imp-long"}
     study = records.studies[0]
     kept = replace(study, arms={arm: run for arm, run in study.arms.items() if arm in arms})
-    return replace(records, studies=(kept,), variations=())
+    return replace(records, studies=(kept,), sweeps=())
 
 
 def test_every_claim_on_networks_is_reproduced_before_its_arms_are_dealt_anew(networks):
@@ -137,13 +137,13 @@ def false_claims(real, nulls, rng):
     return rates(false, nulls)
 
 
-@pytest.mark.parametrize(("nulls", "of_variations"), [(NULLS, False), (FEWER, True)], ids=["studies", "variations"])
-def test_arms_dealt_anew_within_seeds_are_rarely_called_reproduced(theory, nulls, of_variations):
+@pytest.mark.parametrize(("nulls", "of_sweeps"), [(NULLS, False), (FEWER, True)], ids=["studies", "sweeps"])
+def test_arms_dealt_anew_within_seeds_are_rarely_called_reproduced(theory, nulls, of_sweeps):
     real = [replace(made.every_record(EIGHT, noise), theory=theory) for noise in (0.1, 1.5)]
-    left = {"studies": ()} if of_variations else {"variations": ()}
+    left = {"studies": ()} if of_sweeps else {"sweeps": ()}
     found = false_claims([replace(records, **left) for records in real], nulls, np.random.default_rng(11))
     # a true rate of 5 % would give more than 66 of 1,000, or 18 of 200, in one draw of a hundred: none is needed
-    assert max(found.values()) <= MOST and (of_variations or min(found[n] for n in ("5", "6", "7", "9")) > 0)
+    assert max(found.values()) <= MOST and (of_sweeps or min(found[n] for n in ("5", "6", "7", "9")) > 0)
 
 
 def every_exchange(records, claims, n):
@@ -184,7 +184,7 @@ def test_a_mask_that_changes_is_rarely_called_converged():
     rng, false, nulls = np.random.default_rng(13), 0, 1000
     for _ in range(nulls):
         shares = {arm: dict(zip(EIGHT, rng.normal(0.98, 0.004, 8), strict=True)) for arm in ("imp",)}
-        records = Records(variations=(made.mask_study({"imp": shares["imp"], "lrr": dict.fromkeys(EIGHT, 1.0)}),))
+        records = Records(sweeps=(made.mask_study({"imp": shares["imp"], "lrr": dict.fromkeys(EIGHT, 1.0)}),))
         false += verdicts(records)[MASKS] == REPRODUCED
     assert 0 < rates({MASKS: false}, nulls)[MASKS] <= MOST
 
@@ -253,8 +253,8 @@ def inputs(records, rng):
 )  # fmt: skip
 def test_verdicts_drawn_with_the_wrong_probability_are_rarely_called_reproduced(records, networks, claims, null):
     rng, false = np.random.default_rng(17), dict.fromkeys(claims, 0)
-    widths = [study for study in networks.variations if study.study.varied in ("base", "width")]
-    plain = replace(records, studies=(), variations=tuple(widths) * ("13" in claims))
+    widths = [study for study in networks.sweeps if study.study.swept in ("base", "width")]
+    plain = replace(records, studies=(), sweeps=tuple(widths) * ("13" in claims))
     assert all(verdicts(plain)[number] == REPRODUCED for number in claims)
     for _ in range(NULLS):
         found = verdicts(null(plain, rng))
@@ -266,7 +266,7 @@ def test_verdicts_drawn_with_the_wrong_probability_are_rarely_called_reproduced(
 def test_equal_probabilities_are_rarely_called_a_difference_on_the_neuron(records):
     rng, false = np.random.default_rng(19), 0
     for _ in range(NULLS):
-        changed = probabilities(0.25, 0.25)(replace(records, studies=(), variations=()), rng)
+        changed = probabilities(0.25, 0.25)(replace(records, studies=(), sweeps=()), rng)
         row = next(v for v in evaluate(changed) if v.id == "3").rows[0]
         false += row.verdict == REPRODUCED
     assert 0 < rates({"3": false}, NULLS)["3"] <= MOST

@@ -202,7 +202,7 @@ def test_the_standing_figure_is_found_in_its_folder_and_no_other_record_passes(d
 @pytest.mark.parametrize(
     ("name", "value"),
     [("kind", "run"), ("studies", []), ("inputs", [1]), ("outputs", {"a": 1}), ("plotted", None), ("summary", [1]),
-     ("studies", {"s": {"scope": "", "command": "", "arms": {"imp": {"run": "r"}}}}), ("against", {"studies": 3})],
+     ("studies", {"s": {"scope": "", "command": "", "arms": {"imp": {"run": "r"}}}}), ("reference", {"studies": 3})],
 )  # fmt: skip
 def test_a_record_with_a_field_of_another_kind_is_refused_by_name(drawn, tmp_path, name, value):
     (tmp_path / "fig3.json").write_text(json.dumps(sidecar(drawn, "3") | {name: value}))
@@ -279,8 +279,8 @@ def test_a_comparison_says_what_differs_where_and_who_made_the_other(folder, mov
     largest = three["differences"]["largest"]
     assert largest["difference"] == pytest.approx(0.01, rel=0.05) and "lrr" in largest["path"]
     assert three["differences"]["numbers"] > 100 and "7 curves in 2 panels" in three["caption"]
-    run = three["against"]["studies"]["quick-digits"]["arms"]["lrr"]
-    assert run["provenance"][0]["hardware"]["cpu"] == "synthetic" and len(three["against"]["inputs"]) > 10
+    run = three["reference"]["studies"]["quick-digits"]["arms"]["lrr"]
+    assert run["provenance"][0]["hardware"]["cpu"] == "synthetic" and len(three["reference"]["inputs"]) > 10
     assert three["plotted"] != three["plotted_against"]
     for name, digest in three["outputs"].items():
         assert hashlib.sha256((tmp_path / "compare" / name).read_bytes()).hexdigest() == digest

@@ -1,4 +1,4 @@
-"""Figures 6, 7, 9, 10 and 12, beyond the numbers of one study: variations, marks, lines that guide the eye."""
+"""Figures 6, 7, 9, 10 and 12, beyond the numbers of one study: sweeps, marks, lines that guide the eye."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from figures.plots.sign_flips import FEW, figure_12
 from figures.plots.style import ARMS, drawing_style
 from figures.results.load import load
 from figures.results.network import Records
-from tests.figures import perturbed, synthetic_variations
+from tests.figures import perturbed, synthetic_sweeps
 
 SEEDS, EPOCHS = (0, 1, 2, 3), (0, 1, 4)
 PLACE = "warm-up: quick, model=resnet8, digits"
@@ -21,11 +21,11 @@ PLACE = "warm-up: quick, model=resnet8, digits"
 
 @pytest.fixture(scope="module")
 def warm_up(tmp_path_factory):
-    """Records of a study on digits and three values of the variation `warm-up`: leads of 1, 3 and 5 points."""
+    """Records of a study on digits and three values of the sweep `warm-up`: leads of 1, 3 and 5 points."""
     root = tmp_path_factory.mktemp("warm-up")
-    synthetic_variations.base(root)
+    synthetic_sweeps.base(root)
     for epochs, lead in ((0, 1.0), (4, 5.0)):
-        synthetic_variations.study(root, "warm-up", {"warmup_epochs": epochs}, lead)
+        synthetic_sweeps.study(root, "warm-up", {"warmup_epochs": epochs}, lead)
     return load(root)
 
 
@@ -35,12 +35,12 @@ def h_of(results, arm):
     return np.array([np.mean([of_seed[k].test_accuracy for k in (6, 7)]) for of_seed in levels])
 
 
-def test_the_variation_of_warm_up_is_drawn_by_its_epochs_with_the_lead_paired_by_seed(warm_up):
+def test_the_sweep_of_warm_up_is_drawn_by_its_epochs_with_the_lead_paired_by_seed(warm_up):
     with drawing_style():
         drawing = figure_10(warm_up)
     plotted = drawing.plotted[PLACE]
     assert plotted["warmup_epochs"] == list(EPOCHS)
-    by_epochs = {r.arms["imp"].config["warmup_epochs"]: r for r in warm_up.variations}
+    by_epochs = {r.arms["imp"].config["warmup_epochs"]: r for r in warm_up.sweeps}
     for place, epochs in enumerate(EPOCHS):
         imp, lrr = (h_of(by_epochs[epochs], arm) for arm in ("imp", "lrr"))
         assert plotted["imp"]["mean"][place] == pytest.approx(imp.mean())
@@ -53,11 +53,11 @@ def test_the_variation_of_warm_up_is_drawn_by_its_epochs_with_the_lead_paired_by
     np.testing.assert_allclose(line.get_xdata(orig=False), EPOCHS)
 
 
-def test_the_variation_stands_below_the_study_and_one_seed_gives_no_interval(records, warm_up):
+def test_the_sweep_stands_below_the_study_and_one_seed_gives_no_interval(records, warm_up):
     (results,) = records.studies
-    varied = tuple(replace(r, study=replace(r.study, seeds=(2,))) for r in warm_up.variations)
+    varied = tuple(replace(r, study=replace(r.study, seeds=(2,))) for r in warm_up.sweeps)
     with drawing_style():
-        drawing = figure_10(Records((results,), variations=varied))
+        drawing = figure_10(Records((results,), sweeps=varied))
     assert list(drawing.plotted) == ["quick-digits", PLACE]
     assert [bool(axes.axison) for axes in drawing.figure.axes] == [True] * 5 + [False]
     assert drawing.plotted[PLACE]["lrr"]["low"] == [None] * 3 and "n = 1 seed, no intervals" in drawing.caption
@@ -73,14 +73,14 @@ def test_every_panel_has_its_lines_across_however_many_curves_it_shows(records, 
 
 def test_the_legend_of_figure_6_shows_the_rules_with_their_lines(records):
     with drawing_style():
-        drawing = figure_6(Records(records.studies, variations=tuple(perturbed.varied(synthetic_variations.synthetic))))
+        drawing = figure_6(Records(records.studies, sweeps=tuple(perturbed.swept(synthetic_sweeps.synthetic))))
     (legend,) = drawing.figure.legends
     joined = {line.get_color() for line in legend.findobj(Line2D) if line.get_linestyle() == "-"}
     assert {ARMS["imp"].colour, ARMS["lrr"].colour} <= joined
 
 
 def test_no_loss_at_all_is_in_sight_where_every_loss_is_large():
-    drawing = perturbed.draw(variations=perturbed.varied(synthetic_variations.synthetic))
+    drawing = perturbed.draw(sweeps=perturbed.swept(synthetic_sweeps.synthetic))
     costs = [axes for axes in drawing.figure.axes if "lost" in axes.get_ylabel()]
     assert len(costs) == 3
     for axes in costs:
@@ -96,7 +96,7 @@ def test_differences_of_flips_have_paired_intervals_and_purple_where_lrr_flips_m
 
     def flips(arm):
         layers = [results.arms[arm].seeds[s].levels[3].layers["conv1"] for s in SEEDS]
-        return np.array([layer["flips"]["initial"] / layer["kept"] for layer in layers])
+        return np.array([layer["flips"]["initial"] / layer["n_kept"] for layer in layers])
 
     row, column = found["layers"].index("conv1"), found["levels"].index(3)
     gap = flips("lrr") - flips("imp")

@@ -65,7 +65,7 @@ def test_every_claim_has_its_line_with_its_verdict_as_a_word(full, records):
     verdicts = evaluate(replace(made.every_record(), theory=records.theory))
     assert {v.id for v in verdicts} == set(CLAIMS)
     for verdict in verdicts:
-        start = verdict.short if verdict.variation and verdict.id != "13" else f"{verdict.id}  "
+        start = verdict.short if verdict.sweep and verdict.id != "13" else f"{verdict.id}  "
         assert line_of(full, start)[-1] == verdict.verdict
     shown = sum(row.role != "beside" for verdict in verdicts for row in verdict.rows)
     assert len(marks(full)) == shown
@@ -122,10 +122,10 @@ def test_claims_that_are_not_run_are_listed_as_such_without_a_mark_and_with_thei
     drawing = drawn(synthetic.in_memory(made.accuracy()))
     assert line_of(drawing, "Lead under every criterion") == ["Lead under every criterion", NOT_RUN]
     commands = {item.command for item in drawing.missing}
-    assert "paper_repro.py train --preset quick --vary criterion" in commands
+    assert "paper_repro.py train --preset quick --sweep criterion" in commands
     assert "paper_repro.py theory factorial" in commands
     assert "paper_repro.py train --preset cifar10 --data-dir DIR" in commands
-    assert "claims criteria (`paper_repro.py train --preset quick --vary criterion`)" in drawing.caption
+    assert "claims criteria (`paper_repro.py train --preset quick --sweep criterion`)" in drawing.caption
     rows = [row for group in drawing.plotted.values() for verdict in group for row in verdict["rows"]]
     assert len(marks(drawing)) == sum(row["effect"] is not None for row in rows) < len(rows)
 
@@ -139,15 +139,15 @@ def test_data_sets_stand_under_headings_of_their_own(records, synthetic):
     headings = [t.get_text() for t in from_above(drawing) if t.get_weight() == "bold"]
     wanted = ["One neuron: theory", "digits: preset quick", "CIFAR-10: preset cifar10-small"]
     assert [h for h in headings if h in wanted] == wanted
-    assert "digits: variations of preset quick, model=resnet8" in headings
+    assert "digits: sweeps of preset quick, model=resnet8" in headings
     assert "CIFAR-10 (preset cifar10-small" in drawing.caption and "n = 4 seeds" in drawing.caption
 
 
-def test_the_caption_says_what_holds_in_all_variations():
+def test_the_caption_says_what_holds_in_all_sweeps():
     made_up = made.every_record()
-    assert "Variations (digits, preset quick) run with model=resnet8, unless that is varied." in drawn(made_up).caption
-    own = tuple(replace(r, study=replace(r.study, common={})) for r in made_up.variations)
-    assert "Variations (" not in drawn(replace(made_up, variations=own)).caption
+    assert "Sweeps (digits, preset quick) run with model=resnet8, unless that is varied." in drawn(made_up).caption
+    own = tuple(replace(r, study=replace(r.study, shared_overrides={})) for r in made_up.sweeps)
+    assert "Sweeps (" not in drawn(replace(made_up, sweeps=own)).caption
 
 
 @pytest.mark.parametrize("case", ["full", "wild", "long", "few"])
@@ -184,7 +184,7 @@ def test_an_effect_of_one_seed_has_no_interval(synthetic):
 def test_without_any_result_there_is_nothing_to_draw():
     with pytest.raises(NothingToDraw) as nothing:
         drawn(Records())
-    assert any("--vary width" in item.command for item in nothing.value.missing)
+    assert any("--sweep width" in item.command for item in nothing.value.missing)
 
 
 def test_what_is_plotted_is_json_with_scope_seeds_and_p(full):

@@ -8,8 +8,8 @@ from figures.plots.panels import NothingToDraw
 from figures.plots.style import drawing_style
 from figures.results.fields import ResultError
 from figures.results.load import load
-from figures.results.network import MaskTaken, Records, parse_level
-from tests.figures import synthetic_variations as made_up
+from figures.results.network import MaskSnapshot, Records, parse_level
+from tests.figures import synthetic_sweeps as made_up
 
 NAME = "mask-convergence"
 
@@ -26,13 +26,13 @@ def only(plotted):
 
 def shares(root, arm, level):
     """(epochs, seeds x epochs of shared / kept), straight from the files."""
-    (study,) = (root / "studies").glob("*mask-epochs*.json")
+    (study,) = (root / "studies").glob("*mask-snapshot-epochs*.json")
     record = json.loads(study.read_text())
     run, rows = record["arms"][arm] if level else record["dense_run"], []
     for seed in record["seeds"]:
         path = root / f"runs/{run}/seed-{seed}/level-{level:02d}/level.json"
-        taken = json.loads(path.read_text())["mask_epochs"]
-        rows.append([entry["shared"] / entry["kept"] for entry in taken])
+        taken = json.loads(path.read_text())["mask_snapshots"]
+        rows.append([entry["shared"] / entry["n_kept"] for entry in taken])
     return [entry["epoch"] for entry in taken], np.array(rows)
 
 
@@ -66,7 +66,7 @@ def test_the_caption_names_what_is_plotted_and_what_the_last_cycle_replaced(draw
     caption = drawings[NAME].caption
     assert "which the mask taken after that many epochs keeps too" in caption
     assert "n = 4 seeds (0 1 2 3); levels of 4 cycles of 16 epochs" in caption
-    assert "model=resnet8 in place of resnet20" in caption and "mask_epochs" not in caption
+    assert "model=resnet8 in place of resnet20" in caption and "mask_snapshots" not in caption
     replaced = [1 - shares(folder, "lrr", k)[1].mean(0)[made_up.MASK_EPOCHS.index(48)] for k in range(4)]
     assert f"{min(replaced):.3f} to {max(replaced):.3f} for LRR" in caption
     assert any(list(line.get_ydata()) == [0.5, 0.5] for line in drawings[NAME].figure.axes[0].lines)
@@ -86,13 +86,13 @@ def test_without_results_the_command_that_makes_them_is_named():
     with pytest.raises(NothingToDraw) as nothing:
         FIGURES[NAME].draw(Records())
     assert [item.command for item in nothing.value.missing] == [
-        "paper_repro.py train --preset quick --vary mask-convergence"
+        "paper_repro.py train --preset quick --sweep mask-convergence"
     ]
 
 
 def test_two_presets_give_two_rows(tmp_path):
     made_up.convergence(tmp_path, seeds=(0, 1))
-    made_up.convergence(tmp_path, seeds=(0, 1), preset="cifar10", dataset="cifar10", common={})
+    made_up.convergence(tmp_path, seeds=(0, 1), preset="cifar10", dataset="cifar10", shared_overrides={})
     drawing = draw(tmp_path)
     assert len(drawing.plotted) == 2 and len(drawing.figure.axes) == 6 and "(d-f)" in drawing.caption
 
@@ -111,7 +111,7 @@ def test_a_rule_that_diverged_is_said_and_the_other_is_drawn(tmp_path):
 @pytest.fixture
 def level(folder):
     every = (json.loads(path.read_text()) for path in folder.glob("runs/lrr-*/seed-0/level-01/level.json"))
-    return next(data for data in every if data.get("mask_epochs"))
+    return next(data for data in every if data.get("mask_snapshots"))
 
 
 def parsed(data):
@@ -119,28 +119,28 @@ def parsed(data):
 
 
 def test_masks_taken_on_the_way_are_read_and_may_be_left_out(level):
-    first = level["mask_epochs"][0]
-    assert parsed(level).mask_epochs[0] == MaskTaken(first["epoch"], first["kept"], first["shared"])
-    assert parsed({name: v for name, v in level.items() if name != "mask_epochs"}).mask_epochs == ()
-    assert parsed(level | {"mask_epochs": []}).mask_epochs == ()
+    first = level["mask_snapshots"][0]
+    assert parsed(level).mask_snapshots[0] == MaskSnapshot(first["epoch"], first["n_kept"], first["shared"])
+    assert parsed({name: v for name, v in level.items() if name != "mask_snapshots"}).mask_snapshots == ()
+    assert parsed(level | {"mask_snapshots": []}).mask_snapshots == ()
 
 
 @pytest.mark.parametrize(
     "change, field",
     [
-        (lambda taken: "4", "mask_epochs"),
-        (lambda taken: [4], "mask_epochs.0"),
-        (lambda taken: [{"epoch": 4, "kept": 3}], "mask_epochs.0.shared"),
-        (lambda taken: [taken[0] | {"shared": taken[0]["kept"] + 1}], "mask_epochs.0.shared"),
-        (lambda taken: [taken[0] | {"shared": 0.5}], "mask_epochs.0.shared"),
-        (lambda taken: [taken[0] | {"kept": 10**6}], "mask_epochs.0.kept"),
-        (lambda taken: [taken[0] | {"kept": 0}], "mask_epochs.0.kept"),
-        (lambda taken: [taken[0] | {"epoch": 65}], "mask_epochs.0.epoch"),
-        (lambda taken: [taken[1], taken[0]], "mask_epochs.1.epoch"),
-        (lambda taken: [taken[0], taken[0]], "mask_epochs.1.epoch"),
+        (lambda taken: "4", "mask_snapshots"),
+        (lambda taken: [4], "mask_snapshots.0"),
+        (lambda taken: [{"epoch": 4, "n_kept": 3}], "mask_snapshots.0.shared"),
+        (lambda taken: [taken[0] | {"shared": taken[0]["n_kept"] + 1}], "mask_snapshots.0.shared"),
+        (lambda taken: [taken[0] | {"shared": 0.5}], "mask_snapshots.0.shared"),
+        (lambda taken: [taken[0] | {"n_kept": 10**6}], "mask_snapshots.0.n_kept"),
+        (lambda taken: [taken[0] | {"n_kept": 0}], "mask_snapshots.0.n_kept"),
+        (lambda taken: [taken[0] | {"epoch": 65}], "mask_snapshots.0.epoch"),
+        (lambda taken: [taken[1], taken[0]], "mask_snapshots.1.epoch"),
+        (lambda taken: [taken[0], taken[0]], "mask_snapshots.1.epoch"),
     ],
 )
 def test_masks_that_cannot_be_are_refused_by_field(level, change, field):
     with pytest.raises(ResultError) as error:
-        parsed(level | {"mask_epochs": change(level["mask_epochs"])})
+        parsed(level | {"mask_snapshots": change(level["mask_snapshots"])})
     assert error.value.field == field

@@ -125,7 +125,7 @@ def test_flips_by_layer_and_level_are_those_of_the_files(folder, drawn):
             for row, layer in enumerate(found["layers"]):
                 for column, level in enumerate(found["levels"]):
                     ours = [raw(folder, arm, s, level)["layers"][layer] for s in SEEDS]
-                    expected = np.mean([one["flips"][reading] / one["kept"] for one in ours])
+                    expected = np.mean([one["flips"][reading] / one["n_kept"] for one in ours])
                     assert found[arm][row][column] == pytest.approx(expected, abs=1e-12)
         gap = np.subtract(found["lrr"], found["imp"])
         np.testing.assert_allclose(np.array(found["lrr - imp"], float), gap, atol=1e-12)
@@ -136,7 +136,7 @@ def test_a_layer_without_a_weight_left_has_no_share_and_no_zero(records):
     run = results.arms["imp"]
     last = run.seeds[2].levels[7]
     dead = {
-        name: {**layer, "kept": 0, "flips": dict.fromkeys(layer["flips"], 0)} for name, layer in last.layers.items()
+        name: {**layer, "n_kept": 0, "flips": dict.fromkeys(layer["flips"], 0)} for name, layer in last.layers.items()
     }
     seeds = {**run.seeds, 2: replace(run.seeds[2], levels={**run.seeds[2].levels, 7: replace(last, layers=dead)})}
     spoilt = Records((replace(results, arms={**results.arms, "imp": replace(run, seeds=seeds)}),))

@@ -232,9 +232,9 @@ def test_the_neuron_supports_claim_13_from_balanced_starts_and_a_width_sweep_is_
     assert neuron.verdict == REPRODUCED and neuron.decides and "balanced" in neuron.name and neuron.n == 20_000
     assert neuron.effect == pytest.approx(0.25) and neuron.low < 0.25 < neuron.high
     assert normal.role == "beside" and "N(0, 1/d)" in normal.name and normal.verdict == "above 0"
-    alone = judged(dataclasses.replace(records, variations=()))["13"]
+    alone = judged(dataclasses.replace(records, sweeps=()))["13"]
     networks = next(row for row in alone.rows if row.name.startswith("networks"))
-    assert networks.verdict == NOT_RUN and networks.decides and "--vary width" in networks.command
+    assert networks.verdict == NOT_RUN and networks.decides and "--sweep width" in networks.command
     assert alone.verdict == NOT_RUN  # a conjunction needs every part
 
 

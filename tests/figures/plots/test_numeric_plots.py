@@ -141,7 +141,7 @@ def test_the_caption_counts_what_is_undecided_and_what_goes_against_the_heuristi
 
     def wrong(values):
         values["cells"][0]["against_exact"]["imp"]["contradictions"] = 5
-        values["cells"][1]["imp"]["learned_against"] += 2
+        values["cells"][1]["imp"]["n_contradicting"] += 2
 
     changed = drawn("hidden-neurons", records, wrong).caption
     assert (

@@ -15,7 +15,7 @@ H_LEVELS = (6, 7)
 
 @pytest.fixture(scope="module")
 def drawing(synthetic):
-    return draw(plain(synthetic), variations=varied(synthetic))
+    return draw(plain(synthetic), sweeps=varied(synthetic))
 
 
 def cost(results, rule, levels):
@@ -78,13 +78,13 @@ def test_the_caption_says_share_level_seeds_and_the_claims_effect(drawing, synth
     assert [item.what for item in drawing.missing] == ["IMP, LRR's epochs"], "the control, which was not made up"
 
 
-def test_without_the_variation_the_plain_study_is_drawn_and_the_command_named(synthetic):
+def test_without_the_sweep_the_plain_study_is_drawn_and_the_command_named(synthetic):
     found = draw(plain(synthetic))
     assert len(found.figure.axes) == 2
     assert [item.command for item in found.missing if "share" in item.panel] == [
-        "paper_repro.py train --preset quick --vary perturbation"
+        "paper_repro.py train --preset quick --sweep perturbation"
     ]
-    assert "`paper_repro.py train --preset quick --vary perturbation`" in found.caption
+    assert "`paper_repro.py train --preset quick --sweep perturbation`" in found.caption
 
 
 def test_a_study_without_perturbed_arms_is_left_out_and_said(synthetic):
@@ -92,14 +92,14 @@ def test_a_study_without_perturbed_arms_is_left_out_and_said(synthetic):
     arms = {arm: run for arm, run in bare.arms.items() if not arm.endswith("-perturbed")}
     with pytest.raises(NothingToDraw, match="--arms imp-perturbed lrr-perturbed"):
         draw(replace(bare, arms=arms, study=replace(bare.study, arms={arm: run.run for arm, run in arms.items()})))
-    found = draw(bare, variations=varied(synthetic, arms=("imp", "imp-perturbed")))
+    found = draw(bare, sweeps=varied(synthetic, arms=("imp", "imp-perturbed")))
     plotted = found.plotted["quick, model=resnet8, digits"]
     assert plotted["over share"]["lrr"]["mean"] == [] and len(plotted["over share"]["imp"]["mean"]) == 3
     assert any("lrr-perturbed" in item.why for item in found.missing)
 
 
 def test_one_seed_gives_no_interval(synthetic):
-    found = draw(variations=varied(synthetic, seeds=(0,)))
+    found = draw(sweeps=varied(synthetic, seeds=(0,)))
     plotted = found.plotted["quick, model=resnet8, digits"]
     for part in ("over share", "by level and scope"):
         assert set(plotted[part]["imp"]["low"]) == {None} and plotted[part]["imp"]["mean"]
@@ -107,7 +107,7 @@ def test_one_seed_gives_no_interval(synthetic):
 
 
 def test_one_perturbation_alone_needs_no_panel_of_others(synthetic):
-    found = draw(variations=varied(synthetic, values=VALUES[:1]))
+    found = draw(sweeps=varied(synthetic, values=VALUES[:1]))
     assert "by level and scope" not in found.plotted["quick, model=resnet8, digits"]
     assert not found.figure.axes[1].axison
 
@@ -117,36 +117,36 @@ def without_perturbed_arms(results):
     return replace(results, arms=arms, study=replace(results.study, arms={arm: run.run for arm, run in arms.items()}))
 
 
-def test_where_only_the_variation_has_perturbed_signs_its_usual_value_is_drawn_and_judged(synthetic):
+def test_where_only_the_sweep_has_perturbed_signs_its_usual_value_is_drawn_and_judged(synthetic):
     from figures.claims.registry import evaluate
 
     study, values = without_perturbed_arms(plain(synthetic)), varied(synthetic)
     usual = values[1]
-    found = draw(study, variations=values)
+    found = draw(study, sweeps=values)
     assert list(found.plotted) == [usual.study.study, "quick, model=resnet8, digits"]
     assert found.plotted[usual.study.study]["perturbed"]["share"] == 0.2 and not found.missing
-    (verdict,) = [v for v in evaluate(Records((study,), variations=tuple(values))) if v.id == "11"]
+    (verdict,) = [v for v in evaluate(Records((study,), sweeps=tuple(values))) if v.id == "11"]
     effect = np.mean(cost(usual, "imp", H_LEVELS)) - np.mean(cost(usual, "lrr", H_LEVELS))
     assert verdict.rows[0].effect == pytest.approx(100 * effect) and verdict.study is None
-    assert (verdict.preset, verdict.variation, verdict.common) == ("quick", "perturbation", "model=resnet8")
+    assert (verdict.preset, verdict.sweep, verdict.shared_overrides) == ("quick", "perturbation", "model=resnet8")
     assert "resnet8" in verdict.scope and "resnet20" not in verdict.scope
 
 
-def test_a_presets_own_perturbed_arms_are_judged_rather_than_the_variation(synthetic):
+def test_a_presets_own_perturbed_arms_are_judged_rather_than_the_sweep(synthetic):
     from figures.claims.registry import evaluate
 
-    records = Records((plain(synthetic),), variations=tuple(varied(synthetic)))
+    records = Records((plain(synthetic),), sweeps=tuple(varied(synthetic)))
     (verdict,) = [v for v in evaluate(records) if v.id == "11"]
-    assert verdict.study == "quick-digits" and verdict.variation is None
+    assert verdict.study == "quick-digits" and verdict.sweep is None
 
 
 def test_claim_11_is_not_run_where_its_share_and_level_are_not_among_the_values(synthetic):
     from figures.claims.registry import evaluate
 
     others = tuple(value for k, value in enumerate(varied(synthetic)) if k != 1)
-    (verdict,) = [v for v in evaluate(Records((), variations=others)) if v.id == "11"]
+    (verdict,) = [v for v in evaluate(Records((), sweeps=others)) if v.id == "11"]
     assert verdict.verdict == "not run"
-    assert verdict.rows[0].command == "paper_repro.py train --preset quick --vary perturbation"
+    assert verdict.rows[0].command == "paper_repro.py train --preset quick --sweep perturbation"
 
 
 def test_claim_11_is_not_judged_on_networks_at_chance(synthetic):
@@ -163,12 +163,12 @@ def test_claim_11_is_not_judged_on_networks_at_chance(synthetic):
         return replace(run, seeds={s: at(record) for s, record in run.seeds.items()})
 
     lost = replace(usual, arms={arm: guessing(run) for arm, run in usual.arms.items()})
-    (verdict,) = [v for v in evaluate(Records((), variations=(lost,))) if v.id == "11"]
+    (verdict,) = [v for v in evaluate(Records((), sweeps=(lost,))) if v.id == "11"]
     assert verdict.verdict == AT_CHANCE
 
 
 @pytest.mark.parametrize("change", ["another share", "an arm missing", "no complete seed"])
-def test_perturbed_arms_that_are_not_those_of_claim_11_do_not_stand_in_for_the_variation(synthetic, change):
+def test_perturbed_arms_that_are_not_those_of_claim_11_do_not_stand_in_for_the_sweep(synthetic, change):
     from figures.analysis.sweeps import perturbed_studies
 
     own, values = plain(synthetic), varied(synthetic)
@@ -179,8 +179,8 @@ def test_perturbed_arms_that_are_not_those_of_claim_11_do_not_stand_in_for_the_v
         del arms["lrr-perturbed"]
     else:
         arms["imp-perturbed"] = replace(arms["imp-perturbed"], seeds={})
-    ((found, variation),) = perturbed_studies(Records((replace(own, arms=arms),), variations=tuple(values)))
-    assert found is values[1] and variation.name == "perturbation"
+    ((found, sweep),) = perturbed_studies(Records((replace(own, arms=arms),), sweeps=tuple(values)))
+    assert found is values[1] and sweep.name == "perturbation"
 
 
 def test_a_study_without_perturbed_signs_keeps_its_place_among_the_claims(synthetic):
@@ -188,18 +188,18 @@ def test_a_study_without_perturbed_signs_keeps_its_place_among_the_claims(synthe
 
     study, values = without_perturbed_arms(plain(synthetic)), varied(synthetic)
     cifar = replace(study, study=replace(study.study, study="cifar10", base="cifar10", dataset="cifar10"))
-    found = {v.dataset: v for v in evaluate(Records((study, cifar), variations=tuple(values))) if v.id == "11"}
-    assert found["digits"].variation == "perturbation" and found["cifar10"].verdict == "not run"
+    found = {v.dataset: v for v in evaluate(Records((study, cifar), sweeps=tuple(values))) if v.id == "11"}
+    assert found["digits"].sweep == "perturbation" and found["cifar10"].verdict == "not run"
     assert "--arms imp-perturbed lrr-perturbed" in found["cifar10"].rows[0].command
 
 
-def test_a_study_that_the_variation_stands_in_for_is_no_input_of_figure_6(synthetic):
+def test_a_study_that_the_sweep_stands_in_for_is_no_input_of_figure_6(synthetic):
     from figures.inputs import studies_read
 
     own, values = plain(synthetic), tuple(varied(synthetic))
 
-    def read(study, variations):
-        found = studies_read(FIGURES["6"], Records((study,), variations=variations))
+    def read(study, sweeps):
+        found = studies_read(FIGURES["6"], Records((study,), sweeps=sweeps))
         return {arm for results, arms in found if results.study.study == "quick-digits" for arm in arms}
 
     assert read(without_perturbed_arms(own), values) == set()

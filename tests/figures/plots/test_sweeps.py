@@ -11,7 +11,7 @@ from figures.plots.style import drawing_style
 from figures.plots.sweeps import PLANS
 from figures.results.load import load
 from figures.results.network import Records
-from tests.figures import synthetic_variations as made_up
+from tests.figures import synthetic_sweeps as made_up
 
 NAMES = list(PLANS)
 PLACE = "quick, model=resnet8, digits"
@@ -166,12 +166,12 @@ def test_without_results_the_command_that_makes_them_is_named(name):
     with pytest.raises(NothingToDraw) as nothing:
         FIGURES[name].draw(Records())
     (item,) = nothing.value.missing
-    assert item.command == f"paper_repro.py train --preset quick --vary {PLANS[name].variation}"
-    assert tuple(FIGURES[name].variations) == (PLANS[name].variation,)
+    assert item.command == f"paper_repro.py train --preset quick --sweep {PLANS[name].sweep}"
+    assert tuple(FIGURES[name].sweeps) == (PLANS[name].sweep,)
 
 
 def test_two_presets_give_two_blocks_with_letters_of_their_own(tmp_path):
-    for kwargs in ({}, {"preset": "cifar10", "dataset": "cifar10", "common": {}}):
+    for kwargs in ({}, {"preset": "cifar10", "dataset": "cifar10", "shared_overrides": {}}):
         made_up.study(tmp_path, None if kwargs else "base", {}, 3.0, **kwargs)
         made_up.study(tmp_path, "schedule", {"schedule": "constant"}, 1.0, **kwargs)
     drawing = draw("17", tmp_path)
@@ -198,13 +198,13 @@ def test_diverged_and_absent_seeds_are_counted_and_named_and_their_values_stay(t
     assert "LRR at grasp, seeds 0 1 2 3 (diverged)" in caption and "LRR at snip, seed 1 (diverged)" in caption
     assert "n = 3 seeds (0 2 3) at snip" in caption
     (item,) = drawing.missing
-    assert item.what == "IMP at random" and item.command.endswith("--vary criterion")
+    assert item.what == "IMP at random" and item.command.endswith("--sweep criterion")
 
 
 def test_the_presets_own_value_is_asked_for_where_it_has_not_been_run(tmp_path):
     made_up.study(tmp_path, "width", {"width": 2}, 1.0)
     (item,) = draw("width", tmp_path).missing
-    assert item.command == "paper_repro.py train --preset quick --vary width"
+    assert item.command == "paper_repro.py train --preset quick --sweep width"
 
 
 def test_widths_list_their_weights_and_the_growth_of_the_lead(drawings, folder):

@@ -21,7 +21,7 @@ PROVENANCE = {"versions": {"python": "3.11"}, "git": {"commit": "c" * 40, "dirty
 SOME = ("1", "3", "5", "14", "claims")
 EVIL = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>"
 TABLE = {
-    "schema": 1,
+    "schema": 2,
     "kind": "table1",
     "note": "a note",
     "settings": ["lr", "milestones"],

@@ -53,12 +53,12 @@ def test_every_file_read_is_listed_with_its_sha256(folder, records):
 LEVEL_FAULTS = {
     "test_accuracy": 97.0,
     "density": 0.5,
-    "kept": "many",
+    "n_kept": "many",
     "status": "done",
     "seed": 2,
     "run": "another",
     "level": True,
-    "schema": 2,
+    "schema": 1,
     "train_loss": None,
     "test_loss": 10**400,
 }
@@ -76,7 +76,7 @@ def test_a_bad_field_of_a_level_is_named_with_file_value_and_remedy(copy, field)
 @pytest.mark.parametrize(
     ("path", "content"),
     [
-        (LEVEL, b'{"schema": 1, "kind"'),
+        (LEVEL, b'{"schema": 2, "kind"'),
         (LEVEL, b""),
         (LEVEL, b"[1, 2]"),
         (LEVEL, b'{"a": NaN}'),
@@ -85,7 +85,7 @@ def test_a_bad_field_of_a_level_is_named_with_file_value_and_remedy(copy, field)
         (LEVEL, b"[" * 100_000),
         (SIGNS, b"{}"),
         (f"{RUN}/config.json", b"null"),
-        (STUDY, b'{"schema": 1}'),
+        (STUDY, b'{"schema": 2}'),
         ("theory/quadrants-0000cafe.json", b"{}"),
     ],
 )
@@ -153,7 +153,7 @@ def test_the_golden_run_of_the_networks_can_be_read():
         assert sorted(seed.levels) == [1, 2] and seed.signs.levels == (0, 1, 2) and not seed.diverged
         for level in seed.levels.values():
             assert level.density == pytest.approx(study.study.density(level.level), rel=1e-2)
-            assert sum(layer["kept"] for layer in level.layers.values()) >= seed.signs.survivors
+            assert sum(layer["n_kept"] for layer in level.layers.values()) >= seed.signs.survivors
 
 
 def test_counts_that_do_not_add_up_are_refused(copy):
@@ -166,7 +166,7 @@ def test_counts_that_do_not_add_up_are_refused(copy):
 
 def test_more_flips_than_survivors_are_refused(copy):
     def change(data):
-        data["layers"]["linear"]["flips"]["initial"] = data["layers"]["linear"]["kept"] + 1
+        data["layers"]["linear"]["flips"]["initial"] = data["layers"]["linear"]["n_kept"] + 1
 
     edit(copy, LEVEL, change)
     assert "flips.initial" in load(copy).problems[0].message
@@ -273,8 +273,8 @@ def test_an_arm_that_changes_level_0_is_read_with_a_dense_run_of_its_own(copy):
 def test_the_control_that_is_never_pruned_may_keep_its_density(copy):
     def whole(data):
         for layer in data["layers"].values():
-            layer["kept"] = layer["size"]
-        data.update(density=1.0, kept=data["total"])
+            layer["n_kept"] = layer["size"]
+        data.update(density=1.0, n_kept=data["total"])
 
     edit(copy, LEVEL, whole)
     assert any("prune_rate" in problem.message for problem in load(copy).problems)
@@ -282,18 +282,18 @@ def test_the_control_that_is_never_pruned_may_keep_its_density(copy):
     assert load(copy).problems == ()
 
 
-def test_the_studies_of_a_variation_are_kept_apart_from_those_that_claims_speak_of(copy):
-    for file in copy.glob("studies/*model*.json"):  # those of the made-up variations
+def test_the_studies_of_a_sweep_are_kept_apart_from_those_that_claims_speak_of(copy):
+    for file in copy.glob("studies/*model*.json"):  # those of the made-up sweeps
         file.unlink()
     data = json.loads((copy / STUDY).read_text())
     (copy / "studies/quick-width-2-digits.json").write_text(
-        json.dumps({**data, "study": "quick-width-2-digits", "varied": "width"})
+        json.dumps({**data, "study": "quick-width-2-digits", "swept": "width"})
     )
     found = load(copy)
     assert [results.study.study for results in found.studies] == ["quick-digits"]
-    assert [(r.study.study, r.study.varied) for r in found.variations] == [("quick-width-2-digits", "width")]
-    edit(copy, "studies/quick-width-2-digits.json", lambda d: d.update(varied=3))
-    assert "varied" in load(copy).problems[0].message
+    assert [(r.study.study, r.study.swept) for r in found.sweeps] == [("quick-width-2-digits", "width")]
+    edit(copy, "studies/quick-width-2-digits.json", lambda d: d.update(swept=3))
+    assert "swept" in load(copy).problems[0].message
 
 
 def test_a_record_that_was_edited_after_it_was_sealed_is_refused():
@@ -302,6 +302,6 @@ def test_a_record_that_was_edited_after_it_was_sealed_is_refused():
     file = next(golden.rglob("level-01/level.json"))
     data = json.loads(file.read_text())
     place = (data["run"], data["seed"], data["level"])
-    assert parse_level(data, "level.json", *place).test_accuracy == data["test_accuracy"] and "seal" in data
-    with pytest.raises(ResultError, match="seal"):
+    assert parse_level(data, "level.json", *place).test_accuracy == data["test_accuracy"] and "checksum" in data
+    with pytest.raises(ResultError, match="checksum"):
         parse_level({**data, "test_accuracy": data["test_accuracy"] + 0.01}, "level.json", *place)

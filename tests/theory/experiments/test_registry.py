@@ -49,7 +49,7 @@ def test_files_have_the_agreed_layout(name):
     record = json.loads(out[f"{stem}.json"])
     fields = ["schema", "kind", "experiment", "params", "values", "arrays", "seconds", "command", "provenance"]
     assert list(record) == fields and list(out)[-1] == f"{stem}.json"
-    assert (record["schema"], record["kind"], record["experiment"]) == (1, "theory", name)
+    assert (record["schema"], record["kind"], record["experiment"]) == (2, "theory", name)
     assert record["params"] == {**EXPERIMENTS[name].params, **SMALL.get(name, {})}
     if record["arrays"] is None:
         assert len(out) == 1
@@ -144,7 +144,7 @@ def test_no_start_contradicts_claims_1_and_2():
         assert claim["starts"] == 2000 and claim["contradictions"] == 0 and claim["symbolic"] and claim["high"] < 0.01
         seen = claim["integrated"]
         assert seen["runs"] == seen["learns"] + seen["fails"] + seen["undecided"] == 8 and seen["contradictions"] == 0
-        assert 0 < seen["said_to_fail"] == seen["invariant_held"] and len(seen["until"]) == len(claim["d"])
+        assert 0 < seen["n_predicted_failures"] == seen["invariant_held"] and len(seen["until"]) == len(claim["d"])
     assert [claim["d"] for claim in made("theorem-check").values["claims"].values()] == [[1], [2, 3, 5, 10]]
 
 

@@ -29,15 +29,21 @@ def test_integrated_runs_bear_witness_on_both_halves_of_lemma_2_2(d):
     a0, w0 = starts(d)
     seen = integrated(a0, w0, a0 > 0, 300.0)
     assert seen["contradictions"] == 0 and seen["until"] == [300.0]
-    assert seen["invariant_held"] == seen["said_to_fail"] == (a0 < 0).sum() > 10
+    assert seen["invariant_held"] == seen["n_predicted_failures"] == (a0 < 0).sum() > 10
     assert seen["learns"] >= 0.8 * (a0 > 0).sum()
 
 
 def test_integrated_runs_bear_witness_on_the_separatrix_of_one_input():
     a0, w0 = starts(1)
     seen = integrated(a0, w0, (a0 > 0) & (w0[:, 0] > 0), 300.0)
-    assert seen["contradictions"] == 0 and seen["invariant_held"] == seen["said_to_fail"] and seen["until"] == [20.0]
-    assert seen["fails"] < seen["said_to_fail"]  # no verdict on the separatrix: the invariant alone speaks there
+    assert (
+        seen["contradictions"] == 0
+        and seen["invariant_held"] == seen["n_predicted_failures"]
+        and seen["until"] == [20.0]
+    )
+    assert (
+        seen["fails"] < seen["n_predicted_failures"]
+    )  # no verdict on the separatrix: the invariant alone speaks there
 
 
 @pytest.mark.parametrize("horizon", [60.0, 300.0])
@@ -45,7 +51,7 @@ def test_a_false_lemma_without_balance_is_contradicted_by_every_run(horizon):
     a0, w0 = starts(3)
     negative = a0 < 0
     seen = integrated(0.5 * a0[negative], w0[negative], a0[negative] > 0, horizon)
-    assert seen["contradictions"] == seen["runs"] == seen["said_to_fail"] and seen["invariant_held"] == 0
+    assert seen["contradictions"] == seen["runs"] == seen["n_predicted_failures"] and seen["invariant_held"] == 0
 
 
 def test_a_false_rule_is_contradicted_before_any_run_has_a_verdict():
@@ -62,7 +68,7 @@ def test_a_start_that_learns_after_the_watched_time_contradicts_too():
 
 def test_a_run_that_fails_contradicts_a_rule_that_says_it_learns():
     seen = integrated([0.7, -0.7], [[-0.7], [-0.7]], [True, True], 60.0)
-    assert seen["fails"] == seen["contradictions"] == 2 and seen["said_to_fail"] == 0 == seen["invariant_held"]
+    assert seen["fails"] == seen["contradictions"] == 2 and seen["n_predicted_failures"] == 0 == seen["invariant_held"]
 
 
 def test_a_reversed_rule_is_contradicted():
@@ -77,7 +83,7 @@ def test_a_run_cut_short_neither_holds_the_invariant_nor_contradicts(monkeypatch
     a0, w0 = starts(2)
     monkeypatch.setattr(claims, "integrate", short)
     seen = integrated(-abs(a0), w0, a0 > np.inf, 300.0)
-    assert seen["said_to_fail"] == 40 and seen["invariant_held"] == 0 == seen["contradictions"]
+    assert seen["n_predicted_failures"] == 40 and seen["invariant_held"] == 0 == seen["contradictions"]
 
 
 def test_a_flow_that_lifts_a_is_noticed(monkeypatch):

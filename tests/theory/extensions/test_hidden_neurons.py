@@ -264,9 +264,9 @@ def test_the_cells_add_up_and_are_paired(sweep):
 
 def test_signs_decide_lrr_and_are_enough_for_imp(sweep):
     for cell in sweep["cells"]:
-        assert (cell["lrr"]["as_predicted"], cell["lrr"]["learned_against"]) == (120, 0)
-        assert cell["imp"]["as_predicted"] + cell["imp"]["learned_against"] == 120, "no such neuron fails"
-    assert sum(cell["imp"]["learned_against"] for cell in sweep["cells"]) > 0, "but for IMP they are not needed"
+        assert (cell["lrr"]["n_as_predicted"], cell["lrr"]["n_contradicting"]) == (120, 0)
+        assert cell["imp"]["n_as_predicted"] + cell["imp"]["n_contradicting"] == 120, "no such neuron fails"
+    assert sum(cell["imp"]["n_contradicting"] for cell in sweep["cells"]) > 0, "but for IMP they are not needed"
 
 
 def test_a_condition_more_changes_no_other(sweep):

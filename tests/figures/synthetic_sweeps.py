@@ -1,6 +1,6 @@
-"""Made-up variation studies with known effects: a test fixture, never evidence. Everything comes from a seed.
+"""Made-up sweep studies with known effects: a test fixture, never evidence. Everything comes from a seed.
 
-Each value of a variation is a study file with the fields that `empirics/studies/plan.py` writes, and its runs.
+Each value of a sweep is a study file with the fields that `empirics/studies/plan.py` writes, and its runs.
 """
 
 import zlib
@@ -10,13 +10,13 @@ import numpy as np
 
 from tests.figures import synthetic
 
-BASE_LEAD = 3.0  # points of LRR over IMP at the lowest density, at the settings that all variations have in common
+BASE_LEAD = 3.0  # points of LRR over IMP at the lowest density, at the settings that all sweeps have in common
 COMMON = {"model": "resnet8"}
 SETTINGS = {"model": "resnet20", "width": 8, "criterion": "magnitude", "schedule": "cosine", "epochs": 16,
-            "warmup_epochs": 1, "prune_rate": 0.5, "levels": 8, "cycles": "1", "mask_epochs": []}  # fmt: skip
+            "warmup_epochs": 1, "prune_rate": 0.5, "levels": 8, "cycles": "1", "mask_snapshot_epochs": []}  # fmt: skip
 CHANCE = "chance"  # in place of a lead: neither rule learns anything
 
-# variation -> (what is changed beside COMMON, lead of LRR over IMP in points at the lowest density)
+# sweep -> (what is changed beside COMMON, lead of LRR over IMP in points at the lowest density)
 VALUES = {
     "criterion": [
         ({"criterion": "magnitude-layerwise"}, 2.0),
@@ -34,7 +34,7 @@ MASK_EPOCHS = [4 * k for k in range(1, 17)]
 
 
 def everything(root: Path, **kwargs) -> None:
-    """Every value of every variation, the one that they have in common among them, and masks within levels."""
+    """Every value of every sweep, the one that they have in common among them, and masks within levels."""
     base(root, **kwargs)
     for name, values in VALUES.items():
         for changes, lead in values:
@@ -43,13 +43,13 @@ def everything(root: Path, **kwargs) -> None:
 
 
 def base(root: Path, **kwargs) -> str:
-    """The study at the common settings: a value of every variation."""
+    """The study at the common settings: a value of every sweep."""
     return study(root, "base", {}, BASE_LEAD, **kwargs)
 
 
 def convergence(root: Path, **kwargs) -> str:
     """Levels of four cycles, whose masks are taken on the way."""
-    changes = {"cycles": "4", "mask_epochs": MASK_EPOCHS, "levels": 4}
+    changes = {"cycles": "4", "mask_snapshot_epochs": MASK_EPOCHS, "levels": 4}
     return study(root, "mask-convergence", changes, BASE_LEAD, **kwargs)
 
 
@@ -62,7 +62,7 @@ def study(
     seeds=(0, 1, 2, 3),
     preset="quick",
     dataset="digits",
-    common=COMMON,
+    shared_overrides=COMMON,
     noise=0.3,
     diverged=(),
     left_out=(),
@@ -71,18 +71,18 @@ def study(
 
     `diverged` and `left_out` list (arm, seed) whose last level diverged, or is not there.
     """
-    changed = {**common, **changes}
+    changed = {**shared_overrides, **changes}
     settings = {**SETTINGS, **changed}
     label = ", ".join([preset, *(f"{name}={_label(value)}" for name, value in changed.items())])
     name = "-".join(part for part in "".join(c if c.isalnum() or c == "." else " " for c in label).split())
     name = f"{name}-{dataset}"
     stem = f"{dataset}-{settings['model']}-{zlib.crc32(name.encode()):08x}"
     runs = {arm: f"{arm}-{stem}" for arm in ("imp", "lrr")}
-    record = {"schema": 1, "kind": "study", "study": name, "preset": label, "base": preset, "changed": changed,
+    record = {"schema": 2, "kind": "study", "study": name, "preset": label, "base": preset, "overrides": changed,
               "dataset": dataset, "data_hash": "", "model": settings["model"], "width": settings["width"],
               "dense_run": f"dense-{stem}", "arms": runs, "seeds": list(seeds), "levels": settings["levels"],
-              "prune_rate": settings["prune_rate"], "varied": varied, "common": common,
-              "command": f"paper_repro.py train --preset {preset}{f' --vary {varied}' if varied else ''}"}  # fmt: skip
+              "prune_rate": settings["prune_rate"], "swept": varied, "shared_overrides": shared_overrides,
+              "command": f"paper_repro.py train --preset {preset}{f' --sweep {varied}' if varied else ''}"}  # fmt: skip
     synthetic.write(root, f"studies/{name}.json", record)
     rng = np.random.default_rng([17, zlib.crc32(name.encode())])
     effects = {seed: rng.normal(0, 2 * noise) for seed in seeds}
@@ -98,7 +98,7 @@ def _label(value) -> str:
 def _run(root, run, arm, settings, seeds, lead, effects, rng, noise, dense, diverged, left_out):
     of_dense = arm == "dense"
     config = {**settings, "dataset": "made up", "first_level": 1, "levels": 1 if of_dense else settings["levels"]}
-    head = {"schema": 1, "kind": "run", "run": run, "arm": arm, "config": config,
+    head = {"schema": 2, "kind": "run", "run": run, "arm": arm, "config": config,
             "dense_run": None if of_dense else dense, "mask_run": None}  # fmt: skip
     synthetic.write(root, f"runs/{run}/config.json", head)
     last = settings["levels"] - 1
@@ -128,17 +128,17 @@ def _level(run, arm, seed, level, settings, points) -> dict:
     for name, size in synthetic.TOTAL.items():
         kept = max(1, round(size * factor * density))
         flips = dict.fromkeys(("level_start", "initial", "previous"), kept // 4)
-        layers[name] = {"size": max(1, round(size * factor)), "kept": kept, "flips": flips}
-    kept, total = (sum(layer[name] for layer in layers.values()) for name in ("kept", "size"))
+        layers[name] = {"size": max(1, round(size * factor)), "n_kept": kept, "flips": flips}
+    kept, total = (sum(layer[name] for layer in layers.values()) for name in ("n_kept", "size"))
     later = round(kept * (1 - settings["prune_rate"]))
-    taken = [{"epoch": e, "kept": later, "shared": round(later * share(arm, seed, level, e))}
-             for e in settings["mask_epochs"]]  # fmt: skip
+    taken = [{"epoch": e, "n_kept": later, "shared": round(later * share(arm, seed, level, e))}
+             for e in settings["mask_snapshot_epochs"]]  # fmt: skip
     accuracy = float(np.clip(points / 100, 0, 1))
-    return {"schema": 1, "kind": "level", "run": run, "arm": arm, "seed": seed, "level": level, "status": "complete",
-            "reason": None, "density": kept / total, "kept": kept, "total": total,
+    return {"schema": 2, "kind": "level", "run": run, "arm": arm, "seed": seed, "level": level, "status": "complete",
+            "reason": None, "density": kept / total, "n_kept": kept, "total": total,
             "epochs": int(settings["cycles"]) * settings["epochs"], "train_loss": 0.1, "train_accuracy": accuracy,
             "test_loss": 0.2, "test_accuracy": accuracy, "seconds": 1.0, "images_per_s": 3000.0, "layers": layers,
-            "mask_epochs": taken, "files": {}, "provenance": synthetic.PROVENANCE}  # fmt: skip
+            "mask_snapshots": taken, "files": {}, "provenance": synthetic.PROVENANCE}  # fmt: skip
 
 
 def share(arm: str, seed: int, level: int, epoch: int) -> float:

@@ -11,7 +11,7 @@ from empirics import provenance
 from empirics.execution.tasks import plan_tasks, unfinished
 from empirics.runs import level_record, levels
 from empirics.runs.resume import Interrupted
-from empirics.storage import checkpoints, lineage
+from empirics.storage import checkpoints, environments
 from empirics.storage.files import StoreError, json_bytes, with_checksum
 from empirics.storage.run_folder import RunFolder
 from tests.empirics.interrupted_runs import begin, flip_a_bit, results_of, stopping_after
@@ -50,16 +50,20 @@ def exact(setup):
 
 
 def test_everything_that_may_change_the_last_bits_counts_and_nothing_else():
-    then = lineage.conditions(HERE)
-    assert lineage.changed([then], then) is None and set(then) == set(lineage.NAMES) and None not in (then["cpu"],)
+    then = environments.conditions(HERE)
+    assert (
+        environments.changed([then], then) is None
+        and set(then) == set(environments.NAMES)
+        and None not in (then["cpu"],)
+    )
     for change in (
         {"threads": 2}, {"code": "another"}, {"versions": {**HERE["versions"], "torch": "0.1"}},
         {"hardware": {**HERE["hardware"], "cpu": "another"}}, {"hardware": {**HERE["hardware"], "accelerator": "GPU"}},
     ):  # fmt: skip
-        assert lineage.changed([then], lineage.conditions({**HERE, **change})), change
+        assert environments.changed([then], environments.conditions({**HERE, **change})), change
     for change in ({"git": {}}, {"hardware": {**HERE["hardware"], "cores": 99}}):
-        assert lineage.changed([then], lineage.conditions({**HERE, **change})) is None, change
-    assert lineage.changed([{}], then), "a record that does not say is not one of the same"
+        assert environments.changed([then], environments.conditions({**HERE, **change})) is None, change
+    assert environments.changed([{}], then), "a record that does not say is not one of the same"
 
 
 def test_bit_exact_does_not_forget_where_an_earlier_level_was_made(tiny_digits, tmp_path, monkeypatch):
@@ -71,7 +75,7 @@ def test_bit_exact_does_not_forget_where_an_earlier_level_was_made(tiny_digits, 
         levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(5 * 2 + 1)))  # level 2, made here
     for level, made in ((1, {7, 1}), (2, {7, 1})):
         record = RunFolder(tmp_path, config.name, 0).level_record(level)
-        assert {one["threads"] for one in record["lineage"]} == made
+        assert {one["threads"] for one in record["environments"]} == made
     with pytest.raises(StoreError, match="level 3: threads 7 then, 1 now: --bit-exact refuses"):
         levels.run(config, 0, exact(setup))
     notes = levels.run(config, 0, setup)
@@ -86,7 +90,7 @@ def test_a_checkpoint_carries_every_condition_that_it_was_made_under(tiny_digits
     with pytest.raises(Interrupted):
         levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(6)))  # and one here
     (row,) = checkpoints.rows(RunFolder(tmp_path, config.name, 0).checkpoints)[-1:]
-    assert row["epoch"] == 2 and [one["threads"] for one in row["lineage"]] == [1, 7]
+    assert row["epoch"] == 2 and [one["threads"] for one in row["environments"]] == [1, 7]
     with pytest.raises(StoreError, match="threads 7 then"):
         levels.run(config, 0, exact(setup))
 
@@ -102,7 +106,7 @@ def test_bit_exact_looks_at_the_dense_run_and_at_the_run_of_the_masks(tiny_digit
         levels.run(config, 0, exact(setup))
     assert any("under other conditions" in warn for warn in levels.run(config, 0, setup))
     last = RunFolder(tmp_path, config.name, 0).level_record(3)
-    assert {one["threads"] for one in last["lineage"]} == {1, 7}, "to the last level, not only the first"
+    assert {one["threads"] for one in last["environments"]} == {1, 7}, "to the last level, not only the first"
 
 
 def test_bit_exact_trains_where_everything_was_made_here(straight, tiny_digits, tmp_path):
@@ -121,7 +125,7 @@ def retrained_with_other_bits(folder: RunFolder, level: int) -> None:
     name = next(name for name, value in weights.items() if value.is_floating_point() and value.ndim > 1)
     weights[name] *= 1.001
     files = {file: folder.load_tensors(level, file) for file in record["files"] if file != "weights.safetensors"}
-    folder.save_level({k: v for k, v in record.items() if k != "seal"}, {"weights.safetensors": weights, **files})
+    folder.save_level({k: v for k, v in record.items() if k != "checksum"}, {"weights.safetensors": weights, **files})
 
 
 @pytest.fixture
@@ -213,5 +217,5 @@ def test_a_place_of_a_stranger_cannot_lead_out_of_the_results(copied):
     file = folder.level_path(2) / "level.json"
     record = json.loads(file.read_text())
     for place in ("../x/level-01", "/etc/level-01", "x", "x/level-1x", "a/b/level-01"):
-        file.write_bytes(json_bytes(with_checksum({**record, "built_on": {place: "0"}})))
+        file.write_bytes(json_bytes(with_checksum({**record, "depends_on": {place: "0"}})))
         assert folder.level_record(2) is None, place

@@ -16,18 +16,18 @@ def conditions(provenance: Mapping[str, Any]) -> Conditions:
     return {name: facts.get(name) for name in NAMES}
 
 
-def joined(*lineages: Iterable[Conditions]) -> list[Conditions]:
+def joined(*environment_lists: Iterable[Conditions]) -> list[Conditions]:
     """Every distinct condition, in the order in which they first appear."""
     found: list[Conditions] = []
-    for lineage in lineages:
-        found += [one for one in lineage if one not in found]
+    for environments in environment_lists:
+        found += [one for one in environments if one not in found]
     return found
 
 
-def changed(lineage: Iterable[Mapping[str, Any]], now: Conditions) -> str | None:
-    """What is other now than where any of `lineage` was made, in words; None where nothing is."""
+def changed(environments: Iterable[Mapping[str, Any]], now: Conditions) -> str | None:
+    """What is other now than where any of `environments` was made, in words; None where nothing is."""
     words: dict[str, None] = {}
-    for then in lineage:
+    for then in environments:
         for name, value in now.items():
             if then.get(name) != value:
                 words[f"{name} {_shown(then.get(name))} then, {_shown(value)} now"] = None
