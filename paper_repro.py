@@ -19,7 +19,7 @@ if __name__ == "__main__":
 from empirics import commands
 from empirics.choices import check_choice
 from empirics.cli import Claims, Data, Doctor, Explain, Figures, List, Study, Table1, Theory, Train, Verify
-from empirics.commands import FAILED, say
+from empirics.commands import EXIT_FAILED, say
 from empirics.studies.plan import Plan, forecasts
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _experiments(specs: Sequence["FigureSpec"], whole: bool) -> tuple[str, ...] 
 
 def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures, whole: bool) -> int:
     _run_experiments(_experiments(specs, whole), command.results)
-    return FAILED if commands.run_plans(plans, command) else 0
+    return EXIT_FAILED if commands.run_plans(plans, command) else 0
 
 
 def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list["Outcome"]:
@@ -118,7 +118,7 @@ def _drawing(line: str) -> dict:
 
 
 def _code(outcomes: Sequence["Outcome"]) -> int:
-    return FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
+    return EXIT_FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
 def run_claims(command: Claims, line: str) -> int:
@@ -143,7 +143,7 @@ def run_theory(command: Theory, line: str) -> int:
     code = 0
     for row, right in check_table():
         print(row, flush=True)
-        code = code if right else FAILED
+        code = code if right else EXIT_FAILED
     return code
 
 
@@ -220,12 +220,12 @@ def run_verify(command: Verify, line: str) -> int:
         _run_experiments(tuple(standing.get("theory", {})), kept.results)
         if failures := commands.run_plans(plans, kept):
             say(f"figure {name} cannot be made again: {failures} runs failed")
-            return FAILED
+            return EXIT_FAILED
         draw([name], kept.results, folder / "out", line)
         made = standing_figure(name, folder / "out/figures")
     verdict = verify(standing, made, set(shown) - wanted, command.tolerance)
     print("\n".join(verdict.lines))
-    return 0 if verdict.agrees else FAILED
+    return 0 if verdict.agrees else EXIT_FAILED
 
 
 RUN = {

@@ -17,7 +17,7 @@ from empirics.execution import interrupts
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
 
-FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
 ABOUT = (
     'Reproduce "Masks, Signs, And Learning Rate Rewinding": run the experiments, draw the figures, judge the claims.'
 )
@@ -53,24 +53,24 @@ def exit_code(command: Callable[[], int]) -> int:
                 return code
         except KeyboardInterrupt as stop:
             say("interrupted: results stay up to the last epoch; the same command goes on from there")
-            return getattr(stop, "code", INTERRUPTED)
+            return getattr(stop, "code", EXIT_INTERRUPTED)
         except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
-            return FAILED
+            return EXIT_FAILED
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not _has_current_folder():
                 say("error: the folder that this was started in is gone: go to one that is there (cd), and try again")
-                return REFUSED
+                return EXIT_REFUSED
             # what commands write they write with messages of their own: what is left is the output
             if error.filename is not None or error.errno not in CANNOT_WRITE:
                 raise
             say(f"error: the output cannot be written: {error.strerror}")
-            return FAILED
+            return EXIT_FAILED
         except (ValueError, RuntimeError, ArithmeticError) as error:
             # ours carry a message for the user; anything else is a defect, and its traceback is what helps
             if type(error).__module__.partition(".")[0] not in ("empirics", "theory", "figures"):
                 raise
             say(f"error: {error}")
-            return REFUSED
+            return EXIT_REFUSED
 
 
 def _has_current_folder() -> bool:
@@ -145,8 +145,8 @@ def _studies(command: Study, figures: Sequence[Figure], every_arm: bool) -> list
 
     small = command.preset in PRESETS and PRESETS[command.preset].sweep_on
     own = [figure for figure in figures if not figure.presets or command.preset in figure.presets]
-    asked = [figure for figure in own if not (small and figure.reads_sweeps_alone)]
-    arms = () if every_arm else tuple({arm: None for figure in asked for arm in figure.arms})
+    requested = [figure for figure in own if not (small and figure.reads_sweeps_alone)]
+    arms = () if every_arm else tuple({arm: None for figure in requested for arm in figure.arms})
     found = [plan_study(command, arms, {})] if every_arm or arms else []
     varied: dict[str, dict[str, None]] = {}
     for figure in figures if small or not every_arm else ():
@@ -204,7 +204,7 @@ def run_train(command: Train, line: str) -> int:
     if command.dry_run:
         print(forecasts(wanted, command))
         return 0
-    return FAILED if is_written(wanted, (), command.results) and run_plans(wanted, command) else 0
+    return EXIT_FAILED if is_written(wanted, (), command.results) and run_plans(wanted, command) else 0
 
 
 # --- folders ------------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def run_doctor(command: Doctor, line: str) -> int:
     code = 0
     for finding in examine(command.results, command.data_dir):
         print(("PROBLEM  " if finding.bad else "ok       ") + finding.text, flush=True)
-        code = FAILED if finding.bad else code
+        code = EXIT_FAILED if finding.bad else code
     return code
 
 
@@ -277,9 +277,9 @@ def run_table1(command: Table1, line: str) -> int:
 def write_tables(out: Path) -> None:
     """Write Table 1 in every format, where it has changed."""
     from empirics.storage.files import write_atomic
-    from empirics.studies.table1 import FORMATS, table1
+    from empirics.studies.table1 import TABLE_FORMATS, table1
 
-    for form, (ending, _) in FORMATS.items():
+    for form, (ending, _) in TABLE_FORMATS.items():
         file, text = out / f"table1.{ending}", f"{table1(form)}\n".encode()
         if not file.is_file() or file.read_bytes() != text:
             write_atomic(file, text)

@@ -31,7 +31,7 @@ READS_OTHERWISE = (
 LOOK_CLOSELY = ("--no-replace-objects", "-c", "core.trustctime=true", "-c", "core.checkStat=default")
 # of SHA-1 and of SHA-256; a notice or a trace among what git prints is no commit
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-SECONDS = 10
+GIT_SECONDS = 10
 
 
 def commit_of(file: Path) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _git(folder: Path, *arguments: str) -> bytes:
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=folder, env=environment, process_group=0, **pipes) as git:
         try:
-            printed, _ = git.communicate(timeout=SECONDS)
+            printed, _ = git.communicate(timeout=GIT_SECONDS)
         except BaseException:  # Ctrl-C too, which a group of its own does not hear
             with contextlib.suppress(OSError):
                 os.killpg(git.pid, signal.SIGKILL)

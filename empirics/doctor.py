@@ -17,7 +17,7 @@ from empirics.names import level_folder, level_of, seed_of
 from empirics.storage import checkpoints, folders, layout
 from empirics.storage.data_files import is_being_written, is_temporary
 from empirics.storage.files import StoreError, names_in, read_limited, read_record, sha256
-from empirics.storage.locks import SECONDS
+from empirics.storage.locks import LOCK_SECONDS
 from empirics.storage.run_folder import RunFolder
 from empirics.studies.records import theory_result_stands
 
@@ -82,14 +82,14 @@ def _data_sets(data: Path) -> Iterator[Finding]:
 def _results(results: Path) -> Iterator[Finding]:
     whole = 0
     for run in _visible(results / "runs"):
-        name, folder = _shown(run), results / "runs" / run
+        name, folder = _printable_name(run), results / "runs" / run
         config, problem = _config_of(folder)
         if problem:
             yield Finding(f"run {name}: {problem}", bad=True)
         for seed in (name for name in _visible(folder) if name.lower().startswith("seed")):
             number = seed_of(seed)
             if number is None:
-                yield Finding(f"run {name}: {_shown(seed)} is no folder of ours", bad=True)
+                yield Finding(f"run {name}: {_printable_name(seed)} is no folder of ours", bad=True)
                 continue
             for text in _seed_problems(RunFolder(results, run, number), config):
                 yield Finding(f"run {name}, {seed}: {text}", bad=True)
@@ -132,17 +132,17 @@ def _strays(results: Path) -> Iterator[Finding]:
     there = [entry for entry in there if entry not in elsewhere]
     there += [entry for linked in elsewhere for entry in folders.walk(linked.path, closed.append)]
     for name, why in {os.path.relpath(error.filename, results): error.strerror for error in closed}.items():
-        where = "the results folder" if name == "." else _shown(name)
+        where = "the results folder" if name == "." else _printable_name(name)
         yield Finding(f"{where} cannot be listed: {why}: what is in it is not known", bad=True)
     for entry in there:
         if not entry.is_symlink():
             text = layout.wrong(Path(entry.path).relative_to(results).parts, folders.kind_of_entry(entry))
             if text is not None:
                 yield Finding(text, bad=True)
-    for name in (_shown(entry.name) for entry in there if entry.is_symlink()):
+    for name in (_printable_name(entry.name) for entry in there if entry.is_symlink()):
         yield Finding(f"{name} is a symbolic link, which could lead anywhere: put a copy there", bad=True)
-    left = [entry for entry in there if is_temporary(entry.name) and not is_being_written(entry.path, SECONDS)]
-    for name in (_shown(entry.name) for entry in left):
+    left = [entry for entry in there if is_temporary(entry.name) and not is_being_written(entry.path, LOCK_SECONDS)]
+    for name in (_printable_name(entry.name) for entry in left):
         yield Finding(f"{name} was left by a process that was killed: delete it", bad=True)
 
 
@@ -159,11 +159,11 @@ def _records(results: Path) -> Iterator[Finding]:
     for file in theory:
         try:
             if not theory_result_stands(file.parent, file.stem):
-                yield Finding(f"theory result {_shown(file.stem)} is damaged: delete it", bad=True)
+                yield Finding(f"theory result {_printable_name(file.stem)} is damaged: delete it", bad=True)
         except StoreError as error:
-            yield Finding(f"theory result {_shown(file.stem)}: {error}", bad=True)
+            yield Finding(f"theory result {_printable_name(file.stem)}: {error}", bad=True)
     for file in [*studies, *overlaps]:
-        where = f"{file.parent.name}/{_shown(file.name)}"
+        where = f"{file.parent.name}/{_printable_name(file.name)}"
         try:
             if read_record(file) is None:
                 yield Finding(f"{where} is not what was written: delete it, the same command makes it again", bad=True)
@@ -180,7 +180,7 @@ def _seed_problems(folder: RunFolder, config: RunConfig | None) -> Iterator[str]
     for level in (name for name in _visible(folder.path) if name.lower().startswith("level-")):
         number = level_of(level)
         if number is None:
-            yield f"{_shown(level)} is no folder of ours"
+            yield f"{_printable_name(level)} is no folder of ours"
             continue
         there.append(number)
         try:
@@ -199,7 +199,7 @@ def _seed_problems(folder: RunFolder, config: RunConfig | None) -> Iterator[str]
     except StoreError as error:
         yield str(error)
     except OSError as error:  # its text names folders
-        yield f"{_shown(Path(error.filename or folder.path).name)} cannot be read: {error.strerror}"
+        yield f"{_printable_name(Path(error.filename or folder.path).name)} cannot be read: {error.strerror}"
 
 
 def _log_problems(folder: RunFolder) -> Iterator[str]:
@@ -217,14 +217,14 @@ def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
     names = (name for name in names_in(folder.checkpoints) if name.endswith(".safetensors"))
     for file in (folder.checkpoints / name for name in names):
         if file.name not in named:
-            yield f"checkpoint {_shown(file.name)} is not named in its manifest: it is not used"
+            yield f"checkpoint {_printable_name(file.name)} is not named in its manifest: it is not used"
         elif not folder.run.endswith(f"-{named[file.name]['config']}"):
             yield f"checkpoint {file.name} belongs to another run: delete it"
         elif not file.is_file() or sha256(file) != named[file.name]["sha256"]:
             yield f"checkpoint {file.name} is damaged: the one before is taken"
 
 
-def _shown(name: str) -> str:
+def _printable_name(name: str) -> str:
     """A file's name as it can be printed: a stranger's may hold control characters or no text at all."""
     return name if name.isascii() and name.isprintable() else ascii(name)
 
@@ -235,7 +235,7 @@ def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
     What is no folder, or no file, in its place is `_strays`' to name.
     """
     try:
-        found = folders.kind(folder / layout.CONFIG)
+        found = folders.kind(folder / layout.CONFIG_FILE)
         if found is None and folders.kind(folder) == folders.FOLDER:
             begins = _is_beginning(folder)
             return None, None if begins else "config.json is not there: the same command writes it, or delete the run"
@@ -261,7 +261,7 @@ def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
 def _is_beginning(folder: Path) -> bool:
     """Whether a run is just beginning, and has no `config.json` yet: there is nothing but seeds without a level."""
     names = _visible(folder)
-    levels = (folder / seed / level / layout.LEVEL for seed in names for level in _visible(folder / seed))
+    levels = (folder / seed / level / layout.LEVEL_FILE for seed in names for level in _visible(folder / seed))
     return all(seed_of(name) is not None for name in names) and not any(map(os.path.lexists, levels))
 
 

@@ -19,7 +19,7 @@ from figures.claims.tables import claims_json, claims_markdown
 from figures.claims.verdicts import NOT_RUN, ClaimVerdict
 from figures.inputs import figure_inputs, figure_problems, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw
-from figures.plots.style import FORMATS
+from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.explain import explain
 from figures.results.fields import SCHEMA
 from figures.results.folders import is_clutter
@@ -28,8 +28,10 @@ from figures.results.network import Problem, Records, Source
 
 __all__ = ["Outcome", "code_hash", "explain", "figure_inputs", "regenerate"]
 
-DRAWN, CURRENT, MISSING, FAILED = "drawn", "current", "missing", "failed"
-CLAIMS = "claims"  # the figure that has tables beside it, and shows a claim whose file cannot be trusted as not run
+DRAWN, CURRENT, MISSING, FAILED_TO_DRAW = "drawn", "current", "missing", "failed"
+CLAIMS_FIGURE = (
+    "claims"  # the figure that has tables beside it, and shows a claim whose file cannot be trusted as not run
+)
 _LIBRARIES = ("matplotlib", "numpy", "scipy")
 
 
@@ -104,7 +106,7 @@ def regenerate(
     outcomes = []
     for figure_id in wanted:
         start = time.perf_counter()
-        make = _claims if figure_id == CLAIMS else _figure
+        make = _claims if figure_id == CLAIMS_FIGURE else _figure
         outcome = make(figure_id, context, start)
         log(f"{outcome.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
         outcomes.append(outcome)
@@ -113,8 +115,8 @@ def regenerate(
 
 def with_claims(ids: Sequence[str], out_dir: Path) -> list[str] | None:
     """Figures to draw where some are asked for, None for all: with claims that stand, which the report shows too."""
-    stands = (out_dir / "claims.json").exists() and CLAIMS not in ids
-    return [*ids, *([CLAIMS] if stands else [])] if ids else None
+    stands = (out_dir / "claims.json").exists() and CLAIMS_FIGURE not in ids
+    return [*ids, *([CLAIMS_FIGURE] if stands else [])] if ids else None
 
 
 def _check_id(figure_id: str) -> None:
@@ -141,7 +143,7 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
 
     def outcome(status, message="", files=(), commands=()):
         if (
-            status in (MISSING, FAILED)
+            status in (MISSING, FAILED_TO_DRAW)
             and not files
             and os.path.exists(context.out_dir / f"figures/fig{figure_id}.json")
         ):
@@ -149,11 +151,11 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
 
     why = "; ".join(problem.message for problem in problems)
-    if figure_id != CLAIMS and any(problem.owner in spec.theory for problem in problems):
-        return outcome(FAILED, why)
+    if figure_id != CLAIMS_FIGURE and any(problem.owner in spec.theory for problem in problems):
+        return outcome(FAILED_TO_DRAW, why)
     key, names = (
         _key(spec, inputs, problems, context.code),
-        [f"figures/fig{figure_id}.{fmt}" for fmt in (*FORMATS, "json")],
+        [f"figures/fig{figure_id}.{fmt}" for fmt in (*PICTURE_FORMATS, "json")],
     )
     kept = _sidecar(context.out_dir / names[-1])
     if kept and kept.get("key") == key and _outputs_intact(kept, context.out_dir / "figures"):
@@ -163,9 +165,11 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
         drawing, pictures = _draw(spec, context.records)
     except NothingToDraw as nothing:
         commands = dict.fromkeys(item.command for item in nothing.missing)
-        return outcome(FAILED if problems else MISSING, why or str(nothing), (), commands)
+        return outcome(FAILED_TO_DRAW if problems else MISSING, why or str(nothing), (), commands)
     except Exception as error:  # checked records that a plot still cannot draw: report it, and go on with the others
-        return outcome(FAILED, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code")
+        return outcome(
+            FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code"
+        )
     sidecar = _describe(spec, context, drawing, inputs, key, pictures, time.perf_counter() - start)
     for fmt, data in pictures.items():
         context.write(context.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
@@ -179,7 +183,7 @@ def _status(status: str, why: str, commands: Iterable[str]) -> tuple[str, str]:
     left_out = _left_out(commands)
     if not why:
         return status, left_out
-    return FAILED, f"drawn without what cannot be trusted: {why}" + (f"; {left_out}" if left_out else "")
+    return FAILED_TO_DRAW, f"drawn without what cannot be trusted: {why}" + (f"; {left_out}" if left_out else "")
 
 
 def _left_out(commands: Iterable[str]) -> str:
@@ -192,7 +196,7 @@ def _draw(spec: FigureSpec, records: Records) -> tuple[Drawing, dict[str, bytes]
 
     with drawing_style():
         drawing = spec.draw(records)
-        return drawing, {fmt: render(drawing.figure, fmt) for fmt in FORMATS}
+        return drawing, {fmt: render(drawing.figure, fmt) for fmt in PICTURE_FORMATS}
 
 
 def _key(spec: FigureSpec, inputs: Sequence[Source], problems: Sequence[Problem], code: str) -> str:
@@ -211,7 +215,7 @@ def _sidecar(path: Path) -> dict | None:
 
 def _outputs_intact(sidecar: dict, folder: Path) -> bool:
     outputs = sidecar.get("outputs")
-    if not isinstance(outputs, dict) or len(outputs) != len(FORMATS):
+    if not isinstance(outputs, dict) or len(outputs) != len(PICTURE_FORMATS):
         return False
     return all(_sha256_of(folder / Path(str(name)).name) == digest for name, digest in outputs.items())
 
@@ -247,9 +251,15 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     drawn, problems = _figure(figure_id, context, start), context.records.problems
     verdicts = evaluate(context.records)
     written = _write_tables(verdicts, context)
-    status = FAILED if problems or drawn.status == FAILED else DRAWN if DRAWN in (drawn.status, written) else CURRENT
+    status = (
+        FAILED_TO_DRAW
+        if problems or drawn.status == FAILED_TO_DRAW
+        else DRAWN
+        if DRAWN in (drawn.status, written)
+        else CURRENT
+    )
     commands = dict.fromkeys(row.command for v in verdicts for row in v.rows if row.verdict == NOT_RUN)
-    undrawn = [drawn.message] if drawn.status in (MISSING, FAILED) else []
+    undrawn = [drawn.message] if drawn.status in (MISSING, FAILED_TO_DRAW) else []
     why = [problem.message for problem in problems] or undrawn
     files, seconds = (*drawn.files, "claims.json", "CLAIMS.md"), time.perf_counter() - start
     return Outcome(figure_id, status, "; ".join(why), files, tuple(commands), seconds)
@@ -257,7 +267,7 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
 
 def _write_tables(verdicts: list[ClaimVerdict], context: BuildContext) -> str:
     """Write the verdicts as data and as a table for people; whether that was needed."""
-    problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS], context.records)
+    problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS_FIGURE], context.records)
     extra = {
         "command": context.command, "code_sha256": context.code, "problems": [asdict(problem) for problem in problems],
         "inputs": [asdict(source) for source in inputs], "provenance": dict(context.provenance),

@@ -389,3 +389,46 @@ def test_tests_start_processes_and_wait_by_the_helpers_that_end_them_and_know_ho
     assert not starts_a_process(tree), f"{name}: use run, start or fork of tests/support/processes.py"
     if path.stem != "torture":  # kills at random moments is what it is for
         assert not waits_blindly(tree), f"{name}: use wait_for of tests/support/waiting.py, or finish of processes.py"
+
+
+# Words that mean one thing in both packages that have them, with what each of these has of it.
+ONE_IDEA = {
+    "REWINDS": "the registry of rewind rules: functions of the neuron's weights, and of a network's",
+}
+
+
+def constants(name: str, tree: ast.Module) -> Iterator[tuple[str, object]]:
+    """Public constants that a module gives a value, without the letters of a proof."""
+    module = import_module(name)
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in [part for one in targets if one for part in ast.walk(one) if isinstance(part, ast.Name)]:
+            value = getattr(module, target.id, None)
+            if target.id.isupper() and not target.id.startswith("_") and not hasattr(value, "free_symbols"):
+                yield target.id, value
+
+
+def homonyms(found: list[tuple[str, str, object]]) -> list[str]:
+    """Constants of one name and different values, from (module, name, value)."""
+    by_name: dict[str, list[tuple[str, object]]] = {}
+    for module, name, value in found:
+        by_name.setdefault(name, []).append((module, value))
+    return [
+        f"{name} in {', '.join(module for module, _ in there)}"
+        for name, there in by_name.items()
+        if len({f"{type(value).__name__} {value!r}" for _, value in there}) > 1 and name not in ONE_IDEA
+    ]
+
+
+def test_no_constant_has_the_name_of_another_one():
+    found = []
+    for package in PACKAGES:
+        for path in sources(package):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found += [(name, *one) for one in constants(name, ast.parse(path.read_text()))]
+    assert len(found) > 300 and homonyms(found) == []
+
+
+def test_two_constants_of_one_name_are_seen():
+    found = [("a", "LEVELS", 3), ("b", "LEVELS", "levels"), ("c", "SAME", (1, 2)), ("d", "SAME", (1, 2))]
+    assert homonyms(found) == ["LEVELS in a, b"]

@@ -87,7 +87,7 @@ def test_a_run_started_with_nohup_outlives_its_terminal(tmp_path):
 
 
 def handlers() -> list:
-    return [signal.getsignal(number) for number in interrupts.ENDS]
+    return [signal.getsignal(number) for number in interrupts.ENDING_SIGNALS]
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def own_handlers():
     """Handlers of a program that calls ours, all different; its former ones return."""
     before = handlers()
     ours = [lambda number, frame, place=place: None for place in range(len(before))]
-    for number, handler in zip(interrupts.ENDS, ours, strict=True):
+    for number, handler in zip(interrupts.ENDING_SIGNALS, ours, strict=True):
         signal.signal(number, handler)
     yield ours
-    for number, handler in zip(interrupts.ENDS, before, strict=True):
+    for number, handler in zip(interrupts.ENDING_SIGNALS, before, strict=True):
         signal.signal(number, handler)
 
 
@@ -127,7 +127,7 @@ def test_a_hang_up_that_is_ignored_stays_ignored(own_handlers):
 
 
 def test_a_hang_up_is_no_second_interrupt_and_alone_it_is_heard(own_handlers):
-    for first in interrupts.ENDS:
+    for first in interrupts.ENDING_SIGNALS:
         with interrupts.raised(), workers._heard_interrupts() as pressed:
             with pytest.raises(interrupts.Ended) as ended:
                 signal.raise_signal(first)

@@ -13,7 +13,7 @@ from theory.pruning import REWINDS, prune
 from theory.sampling import STARTS, Init, blocks, clopper_pearson, generator, scales
 from theory.validation import Array, finite, known, scalar, whole
 
-RULES = ("dense", *REWINDS)
+DENSE_AND_REWINDS = ("dense", *REWINDS)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def success_by_level(
     >>> [level.exact for level in success_by_level("imp", 10, "balanced", 100, 0, [5, 1])]
     [0.5, 0.5, 0.25]
     """
-    known("rule", rule, RULES)
+    known("rule", rule, DENSE_AND_REWINDS)
     survivors = [whole("survivors", n, 1) for n in np.ravel(*finite(survivors=survivors))]
     if rule == "dense" and survivors:
         raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or take a rule")
@@ -184,7 +184,7 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
     >>> [success_probability_exact(rule, "balanced", d=10) for rule in ("imp", "lrr")]
     [0.25, 0.5]
     """
-    known("rule", rule, RULES)
+    known("rule", rule, DENSE_AND_REWINDS)
     known("init", init, tuple(STARTS))
     d = whole("d", d, 1)
     survivors = whole(f"survivors of d = {d} inputs", survivors, 1, d)

@@ -18,7 +18,7 @@ from theory.validation import Array, finite, known, neuron, share, whole
 
 # A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide what comes next, so trained()
 # leaves it at this share of the living: no sum with a living weight feels it, and its sign and order survive.
-DYING = 1e-60
+NEXT_TO_AXIS = 1e-60
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ def trained(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
     a, w, _ = limits(a0, w0)
     along, across, _ = split(w0)
     living = np.maximum(abs(a), abs(w[..., 0]))
-    faint = DYING * np.where(living > 0, living, 1.0)
+    faint = NEXT_TO_AXIS * np.where(living > 0, living, 1.0)
     side = np.where((across > 0) | (along < 0), -1.0, np.where(a == 0, np.sign(along), 0.0))
     w[..., 0] = np.where(w[..., 0] == 0, side * faint, w[..., 0])
     direction = w0[..., 1:] / np.where(across > 0, across, 1.0)[..., None]
-    w[..., 1:] = direction * (DYING * abs(w[..., 0]))[..., None]
+    w[..., 1:] = direction * (NEXT_TO_AXIS * abs(w[..., 0]))[..., None]
     return np.where(a == 0, np.sign(a0) * faint, a), w
 
 

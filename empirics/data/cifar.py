@@ -81,7 +81,7 @@ ARCHIVES = {
 }
 
 
-PIXELS = 3 * 32 * 32
+BYTES_AN_IMAGE = 3 * 32 * 32
 SHIFT = 4
 
 
@@ -117,7 +117,7 @@ class Cifar:
     @property
     def record(self) -> int:
         """Bytes of a record."""
-        return self.label_bytes + PIXELS
+        return self.label_bytes + BYTES_AN_IMAGE
 
     @property
     def layout(self) -> str:

@@ -16,7 +16,7 @@ from empirics.storage.data_files import DataError, replacing
 
 SCHEMES = ("https", "http")
 TIMEOUT = 30  # seconds without a byte
-CHUNK = 2**20
+BYTES_A_READ = 2**20
 
 Progress = Callable[[str], None]
 
@@ -101,7 +101,7 @@ def _receive(response: BinaryIO, file: BinaryIO, archive: Archive, progress: Pro
 
 def _chunks(response: BinaryIO, archive: Archive) -> Iterator[bytes]:
     try:
-        while chunk := response.read(CHUNK):
+        while chunk := response.read(BYTES_A_READ):
             yield chunk
     except (OSError, http.client.HTTPException) as error:
         raise DataError(f"the transfer of {archive.file} broke off: {error}: fetch it again") from None

@@ -8,7 +8,7 @@ from empirics.data import images, shards
 from empirics.data.images import ImageSet
 from empirics.storage.data_files import DataError, printable
 
-LAYOUT = f"expected train/WNID/IMAGE and val/WNID/IMAGE, or shards: {shards.LAYOUT}"
+IMAGENET_LAYOUT = f"expected train/WNID/IMAGE and val/WNID/IMAGE, or shards: {shards.SHARD_LAYOUT}"
 # of the training images in [0, 1], as every published network is normalised
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -19,14 +19,14 @@ def find(folder: Path, cache: Path | None = None) -> ImageSet:
     Raises:
         DataError: neither is there, or something is missing or damaged.
     """
-    images.check_folder(folder, LAYOUT)
+    images.check_folder(folder, IMAGENET_LAYOUT)
     if shards.shard_names(folder)["train"]:
         return shards.find(folder, cache)
     if loose := images.image_names(folder, "val", within=True):
         raise DataError(
-            f"{printable(loose[0])} is in no class folder: move the validation images to val/WNID/: {LAYOUT}"
+            f"{printable(loose[0])} is in no class folder: move the validation images to val/WNID/: {IMAGENET_LAYOUT}"
         )
-    return images.class_folders(folder, ("val",), LAYOUT)
+    return images.class_folders(folder, ("val",), IMAGENET_LAYOUT)
 
 
 def moments() -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # 64 million pixels: ten times the largest photograph of ImageNet, and below the limit at which Pillow warns
 MAX_PIXELS = 2**26
-CHUNK = 256
+PIXEL_TASK = 256
 RESIZE = "--image-size N streams and resizes them"
 
 
@@ -94,14 +94,14 @@ def decode(images: Images, shape: tuple[int, int, int], out: np.ndarray, threads
     """
 
     def fill(start: int) -> None:
-        for place in range(start, min(start + CHUNK, len(out))):
+        for place in range(start, min(start + PIXEL_TASK, len(out))):
             image = read_image(images, place)
             _check_size(images, place, (3, image.height, image.width), shape)
             out[place] = np.asarray(image).transpose(2, 0, 1)
 
     pool = ThreadPoolExecutor(threads)
     try:
-        for _ in pool.map(fill, range(0, len(out), CHUNK)):
+        for _ in pool.map(fill, range(0, len(out), PIXEL_TASK)):
             pass
     finally:
         pool.shutdown(cancel_futures=True)

@@ -27,7 +27,7 @@ from empirics.storage.data_files import DamagedData, DataError, kind_in, listed,
 from empirics.storage.folders import is_clutter
 from empirics.storage.run_folder import StoreError, write_atomic
 
-LAYOUT = "expected (uncompressed) *.tar files with 'train' or 'val' in their names, or in train/ and val/"
+SHARD_LAYOUT = "expected (uncompressed) *.tar files with 'train' or 'val' in their names, or in train/ and val/"
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_SAMPLES = 20_000_000
 CLASS_TEXT = re.compile(rb"\s*([0-9]{1,5})\s*")
@@ -39,10 +39,10 @@ COMPRESSED = r".*\.(tar\.(gz|bz2|xz|zst|zstd|lz4|lzma|z|br|lz|lzo)|tgz|tbz2?|txz
 PART_OF_ONE = re.compile(r".*\.tar\.(part|partial|crdownload|download|tmp|[0-9]{1,4}|a[a-z])", re.DOTALL)
 NOT_WHOLE = re.compile(f"{COMPRESSED}|{PART_OF_ONE.pattern}", re.DOTALL)
 # the published archives hold images, or archives of them, and no samples
-PUBLISHED = re.compile(r"ilsvrc2012_img_(train|train_t3|val|test|test_v[0-9]+)\.tar")
+PUBLISHED_ARCHIVE = re.compile(r"ilsvrc2012_img_(train|train_t3|val|test|test_v[0-9]+)\.tar")
 PART = 2**20
 INDEX = 3  # of indices that are kept: another number, and they are made anew
-COLUMNS = ("keys", "shard", "offsets", "lengths", "labels")
+INDEX_COLUMNS = ("keys", "shard", "offsets", "lengths", "labels")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
     names = _by_split(folder, SHARD)
     if any(names.values()) and (odd := _called_like_shards(folder)):
         raise DataError(
-            f"{printable(odd[0])} is a folder, and called like a shard: rename it, or take it out: {LAYOUT}"
+            f"{printable(odd[0])} is a folder, and called like a shard: rename it, or take it out: {SHARD_LAYOUT}"
         )
     every = [name for found in names.values() for name in found]
     refuse_twice(folder, every, lambda name: f"shard {printable(name)!r}")
@@ -108,7 +108,7 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
     if len(missing) == 1:
         there = next(name for found in names.values() for name in found)
         raise DataError(
-            f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {LAYOUT}; take "
+            f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {SHARD_LAYOUT}; take "
             f"{printable(there)!r} out if it is no shard"
         )
     if not missing:
@@ -121,10 +121,10 @@ def _refuse_beside(folder: Path) -> None:
     if odd := [name for found in _by_split(folder, NOT_WHOLE).values() for name in found]:
         partial = PART_OF_ONE.fullmatch(odd[0].lower())
         what = "a part or a copy of one: make it whole" if partial else "compressed: unpack it"
-        raise DataError(f"shard {printable(odd[0])!r} is {what}, or take it away: {LAYOUT}")
+        raise DataError(f"shard {printable(odd[0])!r} is {what}, or take it away: {SHARD_LAYOUT}")
     for name in _ending(folder, "", SHARD):
         if not _names_a_split(name) and "test" not in name.lower():
-            raise DataError(f"shard {printable(name)!r} names no split: rename it, or take it out: {LAYOUT}")
+            raise DataError(f"shard {printable(name)!r} names no split: rename it, or take it out: {SHARD_LAYOUT}")
     for split in ("train", "val"):
         if kind_in(folder, split) == folders.FOLDER:
             _refuse_within(folder, split)
@@ -170,7 +170,9 @@ def _refuse_in_other_folders(folder: Path) -> None:
         there = [name for name in _ending(folder, within, SHARD) if of_a_split or _names_a_split(name[len(within) :])]
         if there:
             path = printable(there[0])
-            raise DataError(f"shard {path!r} is not read there: move it to train/ or val/, or take it out: {LAYOUT}")
+            raise DataError(
+                f"shard {path!r} is not read there: move it to train/ or val/, or take it out: {SHARD_LAYOUT}"
+            )
 
 
 def _names_a_split(name: str) -> bool:
@@ -193,7 +195,7 @@ def _place(folder: Path, name: str) -> tuple[int, int]:
 
 
 def _is_named(name: str, pattern: re.Pattern[str]) -> bool:
-    return pattern.fullmatch(name.lower()) is not None and not PUBLISHED.fullmatch(name.lower())
+    return pattern.fullmatch(name.lower()) is not None and not PUBLISHED_ARCHIVE.fullmatch(name.lower())
 
 
 def _by_split(folder: Path, pattern: re.Pattern[str]) -> dict[str, list[str]]:
@@ -204,7 +206,7 @@ def _by_split(folder: Path, pattern: re.Pattern[str]) -> dict[str, list[str]]:
         within, _, _ = name.rpartition("/")
         splits = [split for split in names if split == within or split in name[len(within) :].lower()]
         if len(splits) == 2:
-            raise DataError(f"shard {printable(name)!r} names both splits: rename it, or take it out: {LAYOUT}")
+            raise DataError(f"shard {printable(name)!r} names both splits: rename it, or take it out: {SHARD_LAYOUT}")
         for split in splits:
             names[split].append(name)
     return names
@@ -242,7 +244,7 @@ def find(folder: Path, index_folder: Path | None = None) -> ImageSet:
     train, test = (_kept(folder, names[split], index_folder) for split in names)
     for split, found in zip(names, (train, test), strict=True):
         if not len(found.labels):
-            raise DataError(f"the shards of {split} hold no sample, an image and its class (.cls): {LAYOUT}")
+            raise DataError(f"the shards of {split} hold no sample, an image and its class (.cls): {SHARD_LAYOUT}")
     classes = [str(label) for label in range(max(train.labels.max(initial=-1), test.labels.max(initial=-1)) + 1)]
     check_classes(train.labels, test.labels, classes, "classes are numbered from 0 without gaps")
     return ImageSet(classes, train, test)
@@ -255,10 +257,10 @@ def _kept(folder: Path, shards: Sequence[str], index_folder: Path | None) -> Sha
     file = index_folder / f"shards-{_stamp(folder, shards)[:16]}.npz"
     try:
         with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
-            return ShardImages(folder, shards, *(arrays[name] for name in COLUMNS))
+            return ShardImages(folder, shards, *(arrays[name] for name in INDEX_COLUMNS))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         images, data = index(folder, shards), io.BytesIO()
-        np.savez(data, allow_pickle=False, **{name: getattr(images, name) for name in COLUMNS})
+        np.savez(data, allow_pickle=False, **{name: getattr(images, name) for name in INDEX_COLUMNS})
         with contextlib.suppress(StoreError):  # someone else's results, that may be read alone: read the headers again
             write_atomic(file, data.getvalue())
         return images
@@ -338,7 +340,11 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
     if odd:
         lacks = "class (.cls)" if odd[0] in images else "image"
         of_another = others.get(odd[0]) if lacks == "image" else None
-        hint = LAYOUT if of_another is None else f"{printable(of_another)!r} is of a kind that is not read: convert it"
+        hint = (
+            SHARD_LAYOUT
+            if of_another is None
+            else f"{printable(of_another)!r} is of a kind that is not read: convert it"
+        )
         raise DataError(f"{where}: sample {printable(odd[0])!r} has no {lacks}: {hint}")
     for key, member in others.items():
         if key not in whole and (key in labels or _first_key(key) not in whole):

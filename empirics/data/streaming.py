@@ -19,7 +19,7 @@ from empirics.data.pixels import first_of_each_class, read_image
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SCALE = (0.08, 1.0)
+CROP_SCALE = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
 ATTEMPTS = 10
 # of the shorter side: where it is resized to 256 pixels, 224 are seen
@@ -63,7 +63,7 @@ def random_box(width: int, height: int, generator: np.random.Generator) -> Box:
         generator: of this image alone.
     """
     for _ in range(ATTEMPTS):
-        area = width * height * generator.uniform(*SCALE)
+        area = width * height * generator.uniform(*CROP_SCALE)
         ratio = math.exp(generator.uniform(*map(math.log, RATIO)))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
@@ -80,8 +80,8 @@ def _centred_box(width: int, height: int) -> Box:
 
 
 AHEAD = 2  # batches that are decoded while one is used
-CHUNK = 8  # images that a thread takes at a time
-PIXELS = 2**23  # of an evaluation batch
+IMAGES_A_TASK = 8  # images that a thread takes at a time
+PIXELS_A_BATCH = 2**23  # of an evaluation batch
 SAMPLE = 2048  # images that mean and deviation are taken from
 
 # places in a split, and a seed for each training view; no seeds for evaluation views
@@ -161,7 +161,7 @@ class Stream:
     def batches(self, split: str) -> Iterator[Batch]:
         """Every image of a split once, in order: the centre of each."""
         data = getattr(self, split)
-        size = max(1, min(512, PIXELS // self.size**2))
+        size = max(1, min(512, PIXELS_A_BATCH // self.size**2))
         return self._stream(data, ((places, None) for places in torch.arange(len(data)).split(size)))
 
     def images_at(self, split: str, index: Tensor) -> Batch:
@@ -213,10 +213,10 @@ def _submit(pool: ThreadPoolExecutor, split: StreamSplit, plan: Plan, size: int)
     view = _viewer(size, None if seeds is None else seeds.tolist())
 
     def fill(start: int) -> None:
-        for i in range(start, min(start + CHUNK, len(places))):
+        for i in range(start, min(start + IMAGES_A_TASK, len(places))):
             images[i] = view(read_image(split.images, places[i]), i)
 
-    return images, [pool.submit(fill, start) for start in range(0, len(places), CHUNK)]
+    return images, [pool.submit(fill, start) for start in range(0, len(places), IMAGES_A_TASK)]
 
 
 def _viewer(size: int, seeds: list[int] | None) -> Callable[..., np.ndarray]:

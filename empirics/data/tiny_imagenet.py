@@ -26,8 +26,10 @@ from empirics.data.images import (
 from empirics.storage import folders
 from empirics.storage.data_files import DataError, kind_in, listed, printable, read_file
 
-LAYOUT = "expected wnids.txt, train/WNID/images/IMAGE, val/images/IMAGE and val/val_annotations.txt in the folder"
-CLASSES, ANNOTATIONS = "wnids.txt", "val/val_annotations.txt"
+TINY_IMAGENET_LAYOUT = (
+    "expected wnids.txt, train/WNID/images/IMAGE, val/images/IMAGE and val/val_annotations.txt in the folder"
+)
+CLASSES_FILE, ANNOTATIONS_FILE = "wnids.txt", "val/val_annotations.txt"
 
 
 def find(folder: Path) -> ImageSet:
@@ -37,21 +39,21 @@ def find(folder: Path) -> ImageSet:
         DataError: a file or folder is missing, or is another one too; the annotations and the images do not agree;
             one image in two classes or splits by a link.
     """
-    check_folder(folder, LAYOUT)
-    for path in (CLASSES, "train", "val/images", ANNOTATIONS):
+    check_folder(folder, TINY_IMAGENET_LAYOUT)
+    for path in (CLASSES_FILE, "train", "val/images", ANNOTATIONS_FILE):
         if kind_in(folder, path) is None:
-            raise DataError(f"data folder {folder.name!r} has no {path!r}: {LAYOUT}")
-    classes = sorted(set(_lines(folder, CLASSES)))
+            raise DataError(f"data folder {folder.name!r} has no {path!r}: {TINY_IMAGENET_LAYOUT}")
+    classes = sorted(set(_lines(folder, CLASSES_FILE)))
     if not classes:
-        raise DataError(f"{CLASSES} names no class: {LAYOUT}")
+        raise DataError(f"{CLASSES_FILE} names no class: {TINY_IMAGENET_LAYOUT}")
     _check_known(folder, classes)
     there = [path for name in classes if kind_in(folder, path := f"train/{name}/images") == folders.FOLDER]
     refuse_twice(folder, [*there, "val/images"])
     train = list_images(folder, [f"train/{name}/images" for name in classes])
     test = _annotated(folder, classes)
-    check_classes(train.labels, test.labels, classes, LAYOUT)
+    check_classes(train.labels, test.labels, classes, TINY_IMAGENET_LAYOUT)
     refuse_shared(train, test)
-    return ImageSet(classes, train, test, (CLASSES, ANNOTATIONS))
+    return ImageSet(classes, train, test, (CLASSES_FILE, ANNOTATIONS_FILE))
 
 
 def _lines(folder: Path, name: str) -> list[str]:
@@ -66,20 +68,20 @@ def _lines(folder: Path, name: str) -> list[str]:
 def _check_known(folder: Path, classes: list[str]) -> None:
     """Refuse classes without a plain name, folders that are no class, and whatever lies beside a folder of images."""
     if odd := [name for name in classes if "/" in name or "\0" in name or name in (".", "..")]:
-        raise DataError(f"{CLASSES} names {ascii(odd[0])}, which is no name of a folder")
+        raise DataError(f"{CLASSES_FILE} names {ascii(odd[0])}, which is no name of a folder")
     for path in (*(f"train/{name}" for name in classes), "val"):
         _check_beside(folder, path)
     if odd := sorted(set(class_names(folder, "train")) - set(classes)):
-        raise DataError(f"train/{printable(odd[0])} is no class: {CLASSES} does not name it")
+        raise DataError(f"train/{printable(odd[0])} is no class: {CLASSES_FILE} does not name it")
 
 
 def _check_beside(folder: Path, path: str) -> None:
     """Refuse what lies beside the folder `images`, in it or in other folders: it would be left out."""
     if kind_in(folder, path) != folders.FOLDER:
         return
-    wrong = f"is not in {printable(path)}/images: move it there, or take it out: {LAYOUT}"
+    wrong = f"is not in {printable(path)}/images: move it there, or take it out: {TINY_IMAGENET_LAYOUT}"
     for name, kind in listed(folder, path, spare=is_note):
-        if name == "images" or f"{path}/{name}" == ANNOTATIONS:
+        if name == "images" or f"{path}/{name}" == ANNOTATIONS_FILE:
             continue
         if kind == folders.FOLDER:
             refuse_within(folder, f"{path}/{name}", wrong)
@@ -92,9 +94,9 @@ def _annotated(folder: Path, classes: list[str]) -> ImageFiles:
     labels = _annotations(folder, classes)
     there = {name.rpartition("/")[2] for name in list_images(folder, ["val/images"]).names}
     if missing := sorted(set(labels) - there):
-        raise DataError(f"{ANNOTATIONS} names {printable(missing[0])!r}, which is not in val/images")
+        raise DataError(f"{ANNOTATIONS_FILE} names {printable(missing[0])!r}, which is not in val/images")
     if missing := sorted(there - set(labels)):
-        raise DataError(f"val/images/{printable(missing[0])} has no class: {ANNOTATIONS} does not name it")
+        raise DataError(f"val/images/{printable(missing[0])} has no class: {ANNOTATIONS_FILE} does not name it")
     order = sorted(labels, key=lambda name: (labels[name], name))
     places = np.array([labels[name] for name in order], np.int64)
     return ImageFiles(folder, [f"val/images/{name}" for name in order], places)
@@ -104,17 +106,17 @@ def _annotations(folder: Path, classes: list[str]) -> dict[str, int]:
     """The label of every validation image, by name."""
     known = {name: label for label, name in enumerate(classes)}
     labels: dict[str, int] = {}
-    for number, line in enumerate(_lines(folder, ANNOTATIONS), 1):
+    for number, line in enumerate(_lines(folder, ANNOTATIONS_FILE), 1):
         file, _, rest = line.partition("\t")
         file = file.strip()
         wnid = rest.partition("\t")[0].strip()
-        where = f"{ANNOTATIONS}, line {number}"
+        where = f"{ANNOTATIONS_FILE}, line {number}"
         if "\t" not in line:
             raise DataError(
                 f"{where} has no tab, got {printable(line)[:60]!r}: expected file and class, a tab between them"
             )
         if wnid not in known:
-            raise DataError(f"{where}: {printable(wnid)!r} is no class: {CLASSES} does not name it")
+            raise DataError(f"{where}: {printable(wnid)!r} is no class: {CLASSES_FILE} does not name it")
         if labels.setdefault(file, known[wnid]) != known[wnid]:
             raise DataError(f"{where}: {printable(file)!r} has two classes")
     return labels

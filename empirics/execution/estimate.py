@@ -53,8 +53,8 @@ def _check_counts(config: RunConfig, shapes: dict[str, tuple[int, ...]], last: i
 
 
 # as many pixels as one measured batch may hold: large images are measured in small batches and scaled
-PIXELS = 2**17
-STEPS, SECONDS = 12, 2
+MEASURED_PIXELS = 2**17
+MEASURED_STEPS, MEASURED_SECONDS = 12, 2
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Estimate:
 def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, classes: int) -> Dataset:
     """Noise of the right shape, for estimates made before the data are there."""
     draw = torch.Generator().manual_seed(0)
-    n = max(1, min(n_train, PIXELS // (shape[1] * shape[2])))
+    n = max(1, min(n_train, MEASURED_PIXELS // (shape[1] * shape[2])))
     images = torch.randint(0, 256, (n, *shape), generator=draw, dtype=torch.uint8)
     labels = torch.randint(0, classes, (n,), generator=draw)
     return build("random", Split(images, labels), Split(images, labels), classes, 1, False)
@@ -87,7 +87,7 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     """Throughput of the config's network on the data set's device, from a few steps of the real training loop."""
     pixels, n = dataset.shape[1] * dataset.shape[2], len(dataset.labels("train"))
     device = next(_steps(dataset, 1, 1).batches("train"))[0].device
-    room = n if device.type == "cuda" else PIXELS // pixels  # a GPU is slow on parts of its batch
+    room = n if device.type == "cuda" else MEASURED_PIXELS // pixels  # a GPU is slow on parts of its batch
     batch = max(2, min(config.batch_size, n, room))
     one = _steps(dataset, batch, 1)
     model = initial_network(config, 0, dataset).to(device)
@@ -104,7 +104,7 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
         return time.perf_counter() - started
 
     seconds(one)  # the first step of all is slow
-    steps = max(1, min(STEPS, int(SECONDS / seconds(one))))
+    steps = max(1, min(MEASURED_STEPS, int(MEASURED_SECONDS / seconds(one))))
     few = _steps(dataset, batch, steps)
     training = batch * steps / min(seconds(few) for _ in range(2))
     started = time.perf_counter()

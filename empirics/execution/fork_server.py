@@ -6,9 +6,9 @@ handlers of their own.
 
 import signal
 
-from empirics.execution.interrupts import ENDS
+from empirics.execution.interrupts import ENDING_SIGNALS
 
-for number in ENDS:
+for number in ENDING_SIGNALS:
     signal.signal(number, signal.SIG_IGN)
 
 import torch  # noqa: E402

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 HANG_UP = getattr(signal, "SIGHUP", None)
-ENDS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None)
+ENDING_SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANG_UP) if number is not None)
 
 
 class Ended(KeyboardInterrupt):
@@ -32,8 +32,8 @@ def raised() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in ENDS}
-    heard = [number for number in ENDS if number != HANG_UP or before[number] is not signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    heard = [number for number in ENDING_SIGNALS if number != HANG_UP or before[number] is not signal.SIG_IGN]
     try:
         for number in heard:
             signal.signal(number, _end)

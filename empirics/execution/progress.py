@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from empirics.execution.tasks import Key, Task
-from empirics.execution.workers import Event
+from empirics.execution.workers import TaskEvent
 
 
 def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
@@ -20,7 +20,7 @@ def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
     return Bars(tasks) if stream.isatty() else Lines(tasks, stream)
 
 
-def _last_epoch_of_level(event: Event) -> bool:
+def _last_epoch_of_level(event: TaskEvent) -> bool:
     config, metrics = event.task.config, event.epoch
     return metrics.epoch + 1 == config.cycles_at(metrics.level) * config.epochs
 
@@ -42,7 +42,7 @@ class Lines:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: TaskEvent) -> None:
         """Print what is worth a line."""
         self._done += event.kind == "finished"
         if event.kind == "epoch" and _last_epoch_of_level(event):
@@ -93,7 +93,7 @@ class Bars:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: TaskEvent) -> None:
         """Move the bars."""
         key = event.task.key
         if event.kind == "started":

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirics.config import RunConfig, RunOptions
-from empirics.execution.interrupts import ENDS, HANG_UP
+from empirics.execution.interrupts import ENDING_SIGNALS, HANG_UP
 from empirics.execution.tasks import Key, Schedule, Task
 from empirics.storage.data_files import reason
 
@@ -70,7 +70,7 @@ def part_of(dataset: "Dataset", config: RunConfig) -> "Dataset":
 
 
 @dataclass(frozen=True)
-class Event:
+class TaskEvent:
     """What became of a task: `kind` is `started`, `epoch`, `warn`, `finished`, `failed`, `died` or `skipped`."""
 
     kind: str
@@ -92,9 +92,9 @@ def execute(
     *,
     device: str,
     workers: int,
-    on_event: Callable[[Event], None],
+    on_event: Callable[[TaskEvent], None],
     run_options: RunOptions | None = None,
-) -> list[Event]:
+) -> list[TaskEvent]:
     """Run every task in processes side by side; the events of those that failed or were skipped.
 
     A worker that dies, or is asked to end by another than this process, is started once more. An interrupt ends the
@@ -111,30 +111,30 @@ def execute(
     """
     schedule = Schedule(tasks, lambda task: task.epochs)
     pool = _Workers(workers, (source, results, device, run_options or RunOptions()))
-    failures: list[Event] = []
+    failures: list[TaskEvent] = []
     restarted: set[Key] = set()
 
     def start(task: Task) -> None:
         pool.start(task)
-        on_event(Event("started", task))
+        on_event(TaskEvent("started", task))
 
-    def finish(event: Event) -> None:
+    def finish(event: TaskEvent) -> None:
         if event.kind == "finished":
             schedule.finish(event.task.key)
             return
         lost = [
-            Event("skipped", t, message=f"it builds on {event.task.config.name}")
+            TaskEvent("skipped", t, message=f"it builds on {event.task.config.name}")
             for t in schedule.drop_dependents(event.task.key)
         ]
         for skipped in lost:
             on_event(skipped)
         failures.extend([event, *lost])
 
-    with deferred_interrupts() as pressed:
+    with deferred_interrupts() as signals_received:
         try:
             while len(schedule) or len(pool):
-                if pressed:  # raised where Python swallows it (a destructor, a callback), it must not be lost
-                    pressed[0]()
+                if signals_received:  # raised where Python swallows it (a destructor, a callback), it must not be lost
+                    signals_received[0]()
                 while len(pool) < workers and (task := schedule.next()) is not None:
                     start(task)
                 for event in pool.events():
@@ -178,7 +178,7 @@ class _Workers:
         child.close()
         self._running[connection] = (task, process, place)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[TaskEvent]:
         """Wait for what workers have to say; one that says its last word is gone before that is passed on."""
         for connection in wait(list(self._running)):
             task, process, _ = self._running[connection]
@@ -206,25 +206,25 @@ def deferred_interrupts() -> Iterator[list[Callable[[], None]]]:
     systems say it right after SIGTERM, or before: signals that come together are heard by number. Nobody means workers
     to be ended in the middle of an epoch by that.
     """
-    pressed: list[Callable[[], None]] = []
+    signals_received: list[Callable[[], None]] = []
     heard: list[int] = []
-    before = {number: signal.getsignal(number) for number in ENDS}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
 
-    def hear(number: int, frame: Any) -> None:
+    def on_signal(number: int, frame: Any) -> None:
         heard.append(number)
         if len(heard) > 1 and (number == HANG_UP or set(heard[:-1]) == {HANG_UP}):
             return
-        pressed.append(lambda: before[number](number, frame))
+        signals_received.append(lambda: before[number](number, frame))
         before[number](number, frame)
 
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield pressed
+        yield signals_received
         return
     ours = {number: handler for number, handler in before.items() if callable(handler)}
     for number in ours:
-        signal.signal(number, hear)
+        signal.signal(number, on_signal)
     try:
-        yield pressed
+        yield signals_received
     finally:
         for number, handler in ours.items():
             signal.signal(number, handler)
@@ -296,13 +296,13 @@ def _choose_temporary_folder() -> None:
     )
 
 
-def _receive(connection: Any, task: Task, process: Any) -> Event:
+def _receive(connection: Any, task: Task, process: Any) -> TaskEvent:
     try:
         kind, payload = connection.recv()
     except EOFError:
         process.join()
-        return Event("died", task, message=f"its process ended with code {process.exitcode} before it was done")
-    return Event(kind, task, epoch=payload) if kind == "epoch" else Event(kind, task, message=payload)
+        return TaskEvent("died", task, message=f"its process ended with code {process.exitcode} before it was done")
+    return TaskEvent(kind, task, epoch=payload) if kind == "epoch" else TaskEvent(kind, task, message=payload)
 
 
 def _work(
@@ -320,7 +320,7 @@ def _work(
     """
     asked: list[int] = []
     said: list[str] = []
-    for number in ENDS:
+    for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     threading.Thread(target=exit_with_parent, daemon=True).start()

@@ -13,7 +13,7 @@ from empirics.config import RunConfig, RunOptions
 from empirics.data.datasets import Dataset
 from empirics.seeding import generator
 from empirics.storage.files import check_same
-from empirics.storage.run_folder import INITIAL, RunFolder
+from empirics.storage.run_folder import INITIAL_TENSORS, RunFolder
 from empirics.train import EpochMetrics
 
 State = dict[str, Tensor]
@@ -95,7 +95,7 @@ class RunContext:
 
     def initial(self) -> State:
         """The network's state at initialisation, that of the dense run."""
-        return self.dense.load_tensors(0, INITIAL)
+        return self.dense.load_tensors(0, INITIAL_TENSORS)
 
     def load(self, state: State) -> None:
         """Put a state into the network, on the lab's device.

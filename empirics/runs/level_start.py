@@ -9,7 +9,7 @@ from empirics.runs.context import RunContext, State, initial_network, state_of
 from empirics.runs.mask_sources import load_bits, load_masks
 from empirics.runs.resume import Interrupted
 from empirics.seeding import generator
-from empirics.storage.run_folder import SIGNS, RunFolder
+from empirics.storage.run_folder import SIGN_TENSORS, RunFolder
 from empirics.train import train_cycle
 
 
@@ -89,4 +89,4 @@ def _stop_if_asked(context: RunContext) -> None:
 
 def load_signs(folder: RunFolder, level: int, moment: str, masks: m.Masks) -> signs.Signs:
     """Sign bits of a level at its `start` or `end`."""
-    return load_bits(folder, level, SIGNS, masks, f"{moment}/")
+    return load_bits(folder, level, SIGN_TENSORS, masks, f"{moment}/")

@@ -17,7 +17,7 @@ from empirics.runs.level_start import dense_start, level_start, load_signs, rewi
 from empirics.runs.mask_sources import level_masks, load_masks, own_masks
 from empirics.runs.resume import LevelProgress, ResumeState, resume_level
 from empirics.storage import checkpoints
-from empirics.storage.run_folder import INITIAL, MASKS, SIGNS, WEIGHTS, StoreError
+from empirics.storage.run_folder import INITIAL_TENSORS, MASK_TENSORS, SIGN_TENSORS, WEIGHT_TENSORS, StoreError
 from empirics.train import Diverged, evaluate, train_cycle
 
 
@@ -70,7 +70,7 @@ def _train_levels(context: RunContext) -> list[str]:
                 _check_mask_run(context, level)
                 point = rewind_point(context)
             folder, previous = context.source_level(level)
-            trained = folder.load_tensors(previous, WEIGHTS)
+            trained = folder.load_tensors(previous, WEIGHT_TENSORS)
             masks = level_masks(context, level, trained)
             start = level_start(context, level, point, trained, masks)
         if not train_level(context, level, start, masks, resume_state):
@@ -158,7 +158,9 @@ def train_level(context: RunContext, level: int, start: State, masks: m.Masks, r
         **made,
     }
     packed = {f"{moment}/{name}": value for moment in bits for name, value in signs.pack(bits[moment]).items()}
-    files = {WEIGHTS: end, MASKS: signs.pack(masks), SIGNS: packed} | ({INITIAL: start} if config.is_dense else {})
+    files = {WEIGHT_TENSORS: end, MASK_TENSORS: signs.pack(masks), SIGN_TENSORS: packed} | (
+        {INITIAL_TENSORS: start} if config.is_dense else {}
+    )
     folder.sync_metrics()  # a level that stands has its metrics
     described["metrics_sha256"] = folder.metrics_hash(level)
     folder.save_level(header | measured | described, files)

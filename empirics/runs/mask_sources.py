@@ -14,7 +14,7 @@ from empirics.runs.context import RunContext, State, load_state
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.files import check_same
-from empirics.storage.run_folder import MASKS, RunFolder
+from empirics.storage.run_folder import MASK_TENSORS, RunFolder
 
 # images that data-dependent criteria score: so many a class (Wang et al. 2020), and so many in all at most
 SCORED_PER_CLASS, SCORED_AT_MOST = 10, 1000
@@ -83,7 +83,7 @@ def load_masks(folder: RunFolder, level: int, layers: Mapping[str, Tensor]) -> m
     Raises:
         StoreError: the level is missing, or of another network.
     """
-    return load_bits(folder, level, MASKS, layers)
+    return load_bits(folder, level, MASK_TENSORS, layers)
 
 
 def load_bits(folder: RunFolder, level: int, file: str, layers: Mapping[str, Tensor], moment: str = "") -> signs.Signs:

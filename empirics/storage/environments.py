@@ -7,13 +7,13 @@ from typing import Any
 
 Conditions = dict[str, Any]
 # what may change the last bits; `code` is the project's own
-NAMES = ("python", "numpy", "torch", "cpu", "accelerator", "threads", "code")
+CONDITION_NAMES = ("python", "numpy", "torch", "cpu", "accelerator", "threads", "code")
 
 
 def conditions(provenance: Mapping[str, Any]) -> Conditions:
     """Of a process's provenance, what may change the last bits: versions, hardware, threads, the project's code."""
     facts = {**provenance["versions"], **provenance["hardware"], **provenance}
-    return {name: facts.get(name) for name in NAMES}
+    return {name: facts.get(name) for name in CONDITION_NAMES}
 
 
 def joined(*environment_lists: Iterable[Conditions]) -> list[Conditions]:
@@ -30,11 +30,11 @@ def changed(environments: Iterable[Mapping[str, Any]], now: Conditions) -> str |
     for then in environments:
         for name, value in now.items():
             if then.get(name) != value:
-                words[f"{name} {_shown(then.get(name))} then, {_shown(value)} now"] = None
+                words[f"{name} {_short_text(then.get(name))} then, {_short_text(value)} now"] = None
     return "; ".join(words) or None
 
 
-def _shown(value: object) -> str:
+def _short_text(value: object) -> str:
     return str(value)[:60]
 
 

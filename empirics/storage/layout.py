@@ -14,7 +14,13 @@ from empirics.storage import folders
 from empirics.storage.files import StoreError
 from empirics.storage.folders import FILE, FOLDER, OTHER
 
-LEASE, CONFIG, LEVEL, SIGNS, METRICS = ".lease", "config.json", "level.json", "signs.json", "metrics.jsonl"
+LEASE_FILE, CONFIG_FILE, LEVEL_FILE, SIGNS_FILE, METRICS_FILE = (
+    ".lease",
+    "config.json",
+    "level.json",
+    "signs.json",
+    "metrics.jsonl",
+)
 CHECKPOINTS, MANIFEST = "checkpoints", "manifest.jsonl"
 TENSORS = ".safetensors"
 _FOUND = {FILE: "a file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
@@ -26,7 +32,7 @@ def must_be(*parts: str) -> str | None:
     Args:
         parts: the name, from the results folder down, such as `"runs", "imp-digits-resnet20-0000cafe", "seed-0"`.
     """
-    if any(folders.is_of_the_system(part) and part != LEASE for part in parts):
+    if any(folders.is_of_the_system(part) and part != LEASE_FILE for part in parts):
         return None
     match parts:
         case ("theory" | "studies" | "overlaps" | "runs" | "cache",) | ("runs", _):
@@ -34,13 +40,13 @@ def must_be(*parts: str) -> str | None:
         case ("theory" | "studies" | "overlaps", name) if name.endswith((".json", ".npz")):
             return FILE
         case ("runs", _, name):
-            return FILE if name == CONFIG else FOLDER if seed_of(name) is not None else None
+            return FILE if name == CONFIG_FILE else FOLDER if seed_of(name) is not None else None
         case ("runs", _, seed, name) if seed_of(seed) is not None:
-            if name in (LEASE, METRICS, SIGNS):
+            if name in (LEASE_FILE, METRICS_FILE, SIGNS_FILE):
                 return FILE
             return FOLDER if name == CHECKPOINTS or level_of(name) is not None else None
         case ("runs", _, seed, folder, name) if seed_of(seed) is not None:
-            record = MANIFEST if folder == CHECKPOINTS else LEVEL if level_of(folder) is not None else None
+            record = MANIFEST if folder == CHECKPOINTS else LEVEL_FILE if level_of(folder) is not None else None
             return FILE if record and (name == record or name.endswith(TENSORS)) else None
     return None
 
@@ -77,7 +83,7 @@ def refuse_wrong_run(results: Path, run: str, seed: int) -> None:
     Raises:
         StoreError: naming the first that is wrong.
     """
-    refuse_wrong(results, "runs", run, CONFIG)
+    refuse_wrong(results, "runs", run, CONFIG_FILE)
     refuse_wrong(results, "runs", run, seed_folder(seed))
     for text in wrong_within(results, results / "runs" / run / seed_folder(seed)):
         raise StoreError(text)

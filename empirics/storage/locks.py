@@ -17,14 +17,14 @@ from empirics.storage.files import StoreError, make_folder
 if TYPE_CHECKING:
     from filelock import FileLock
 
-SECONDS = 60.0  # a record is written in milliseconds
+LOCK_SECONDS = 60.0  # a record is written in milliseconds
 HOURS = 3 * 3600.0  # for what is computed under a lock
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 @contextlib.contextmanager
 def locked(
-    file: Path, seconds: float = SECONDS, on_wait: Callable[[], object] = lambda: None, needed: bool = True
+    file: Path, seconds: float = LOCK_SECONDS, on_wait: Callable[[], object] = lambda: None, needed: bool = True
 ) -> Iterator[None]:
     """Hold a record, or a folder, for this process; not to be asked for again by its holder.
 

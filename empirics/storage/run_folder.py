@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,12 @@ __all__ = [
     "write_atomic",
 ]
 
-WEIGHTS, MASKS, SIGNS, INITIAL = "weights.safetensors", "masks.safetensors", "signs.safetensors", "initial.safetensors"
+WEIGHT_TENSORS, MASK_TENSORS, SIGN_TENSORS, INITIAL_TENSORS = (
+    "weights.safetensors",
+    "masks.safetensors",
+    "signs.safetensors",
+    "initial.safetensors",
+)
 
 
 LEASE_SECONDS = 5
@@ -167,7 +172,7 @@ class RunFolder:
     @property
     def has_config(self) -> bool:
         """Whether something has the place of `config.json`, without which nobody reads the run."""
-        return os.path.lexists(self.path.parent / layout.CONFIG)
+        return os.path.lexists(self.path.parent / layout.CONFIG_FILE)
 
     def level_record(self, level: int, verify: bool = True) -> dict[str, Any] | None:
         """`level.json` if the level stands: present, of this run, every file beside it matching its hash.
@@ -374,3 +379,16 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
             odd = first_difference(found["config"], expected["config"])
             return odd or "it cannot be read as one"
     return "it cannot be read as one"
+
+
+def disk_bytes(shapes: Mapping[str, Sequence[int]], prunable: Sequence[str]) -> int:
+    """Bytes that one level takes: float32 weights, and one bit a prunable weight for the mask and two sign moments."""
+    size = {name: int(_product(shape)) for name, shape in shapes.items()}
+    return 4 * sum(size.values()) + 3 * sum(size[name] for name in prunable) // 8 + 8192
+
+
+def _product(shape: Sequence[int]) -> int:
+    product = 1
+    for length in shape:
+        product *= length
+    return product

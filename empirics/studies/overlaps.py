@@ -12,7 +12,7 @@ import torch
 
 from empirics.config import SCHEMA
 from empirics.storage.files import check_same
-from empirics.storage.run_folder import MASKS, SIGNS, RunFolder
+from empirics.storage.run_folder import MASK_TENSORS, SIGN_TENSORS, RunFolder
 
 REFERENCES = ("imp", "lrr")  # every arm is held against these
 Bits = Mapping[str, np.ndarray]
@@ -63,7 +63,7 @@ def _level_bits(folder: RunFolder, level: int) -> tuple[Bits, Bits] | None:
     record = folder.level_record(level)
     if record is None or record["status"] != "complete":
         return None
-    masks, signs = folder.load_tensors(level, MASKS), folder.load_tensors(level, SIGNS)
+    masks, signs = folder.load_tensors(level, MASK_TENSORS), folder.load_tensors(level, SIGN_TENSORS)
     ends = {name.removeprefix("end/"): bits for name, bits in signs.items() if name.startswith("end/")}
     bits = {name: torch.empty(mask.shape, dtype=torch.uint8) for name, mask in masks.items()}
     for found in (masks, ends):

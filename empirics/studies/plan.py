@@ -14,7 +14,7 @@ from empirics import provenance
 from empirics.config import ConfigError, RunConfig, RunOptions, check_choice
 from empirics.cores import usable_cores
 from empirics.execution.tasks import Key, Task, plan_tasks, study_record, unfinished
-from empirics.execution.workers import DataSource, Event, execute, part_of
+from empirics.execution.workers import DataSource, TaskEvent, execute, part_of
 from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.storage.layout import refuse_wrong
 from empirics.studies import presets
@@ -178,10 +178,12 @@ def _workers(command: Study, source: DataSource) -> int:
 
 
 def _options(overrides: Mapping[str, Any]) -> str:
-    return "".join(f" --{name.replace('_', '-')} {_words(value)}" for name, value in overrides.items() if value != ())
+    return "".join(
+        f" --{name.replace('_', '-')} {_option_value(value)}" for name, value in overrides.items() if value != ()
+    )
 
 
-def _words(value: object) -> str:
+def _option_value(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -211,11 +213,11 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
     studies = StudyRecords([(plan.record, {task.key for task in plan.tasks}) for plan in plans], command.results)
     failed, together = 0, joined(plans)
     for (source, workers), tasks in together.items():
-        with reporter(tasks) as on_event:
+        with reporter(tasks) as show:
 
-            def hear(event: Event, show: Callable[[Event], None] = on_event) -> None:
+            def on_event(event: TaskEvent, show: Callable[[TaskEvent], None] = show) -> None:
                 show(event)
-                studies.hear(event)
+                studies.on_event(event)
 
             failures = execute(
                 tasks,
@@ -223,7 +225,7 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
                 command.results,
                 device=command.device,
                 workers=workers,
-                on_event=hear,
+                on_event=on_event,
                 run_options=run_options(command),
             )
         failed += len(failures)

@@ -8,7 +8,7 @@ from typing import Any
 
 from empirics.config import SCHEMA
 from empirics.execution.tasks import Key
-from empirics.execution.workers import Event
+from empirics.execution.workers import TaskEvent
 from empirics.names import MOST_DIGITS, is_name
 from empirics.storage.files import json_bytes, matches_schema, read_record, remove, sha256, with_checksum, write_atomic
 from empirics.storage.layout import refuse_wrong
@@ -142,7 +142,7 @@ class StudyRecords:
         for name in [name for name, left in self._left.items() if not left]:
             self._begin(name)
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: TaskEvent) -> None:
         """What became of a run."""
         for name in [name for name, left in self._left.items() if event.task.key in left]:
             if event.kind == "started" and name not in self._begun:

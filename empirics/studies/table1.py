@@ -71,12 +71,12 @@ def _cell(name: str, preset: Preset, setting: str) -> Cell:
 
 
 def table1(form: str = "markdown", presets: Mapping[str, Preset] = PRESETS) -> str:
-    """Table 1 in one of `FORMATS`.
+    """Table 1 in one of `TABLE_FORMATS`.
 
     Raises:
         ConfigError: an unknown format.
     """
-    return FORMATS[check_choice(form, FORMATS, "format")][1](cells(presets))
+    return TABLE_FORMATS[check_choice(form, TABLE_FORMATS, "format")][1](cells(presets))
 
 
 def _rows(entries: Sequence[Cell]) -> dict[str, list[Cell]]:
@@ -167,7 +167,7 @@ def latex_text(text: str) -> str:
 
 
 # format -> (ending of its file, what renders it). A new format: one function and one line.
-FORMATS: dict[str, tuple[str, Callable[[Sequence[Cell]], str]]] = {
+TABLE_FORMATS: dict[str, tuple[str, Callable[[Sequence[Cell]], str]]] = {
     "markdown": ("md", markdown),
     "latex": ("tex", latex),
     "json": ("json", as_json),

@@ -12,13 +12,20 @@ from figures.analysis.statistics import Interval, t_interval
 from figures.results.network import LevelRecord, StudyResults
 
 HIGH_SPARSITY = 0.03
-POINTS = 100.0
+PERCENT = 100.0
 # data set -> classes: a network that has learnt nothing is right once in as many guesses
-CLASSES = {"digits": 10, "cifar10": 10, "cifar10-jpeg": 10, "cifar100": 100, "tiny-imagenet": 200, "imagenet": 1000}
-AT_CHANCE = 1.5  # times that share of right guesses, at most: the network is no better than a guess
+NUMBER_OF_CLASSES = {
+    "digits": 10,
+    "cifar10": 10,
+    "cifar10-jpeg": 10,
+    "cifar100": 100,
+    "tiny-imagenet": 200,
+    "imagenet": 1000,
+}
+CHANCE_FACTOR = 1.5  # times that share of right guesses, at most: the network is no better than a guess
 LEAD = {"lrr": 1, "imp": -1}
 # The factorial, all four cells with batch norm rewound: effects as linear contrasts of arms.
-SIGNS = {"sign": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "magnitude": -0.5}
+SIGN_CONTRAST = {"sign": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "magnitude": -0.5}
 MAGNITUDES = {"magnitude": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "sign": -0.5}
 INTERACTION = {"lrr-bn-rewind": 1, "sign": -1, "magnitude": -1, "imp": 1}
 
@@ -106,7 +113,7 @@ def mean_accuracy(levels: Iterable[int]) -> Measure:
             records = [level(results, arm, seed, k) for k in levels]
             if not records or any(record is None for record in records):
                 return None
-            return POINTS * math.fsum(record.test_accuracy for record in records) / len(records)
+            return PERCENT * math.fsum(record.test_accuracy for record in records) / len(records)
 
         return measure(results, arm, of_seed)
 
@@ -178,8 +185,8 @@ def at_chance(dataset: str, accuracies: Iterable[float]) -> bool:
 
     No lead can be seen between such networks: pruning has left nothing of either.
     """
-    classes = CLASSES.get(dataset)
-    return classes is not None and all(value <= POINTS * AT_CHANCE / classes for value in accuracies)
+    classes = NUMBER_OF_CLASSES.get(dataset)
+    return classes is not None and all(value <= PERCENT * CHANCE_FACTOR / classes for value in accuracies)
 
 
 def mask_share(cycles_before_end: float) -> Measure:

@@ -9,7 +9,7 @@ from figures.analysis.statistics import t_interval
 from figures.results.network import TRAIN, Records, StudyResults
 
 BASE = "base"
-PERTURBED = ("imp-perturbed", "lrr-perturbed")
+PERTURBED_ARMS = ("imp-perturbed", "lrr-perturbed")
 USUAL_SHARE = 0.2  # of the surviving signs, flipped at the start of the middle level: what claim 11 is about
 _FIRST = ("imp", "lrr")  # other arms may change a setting themselves, as those without warm-up do
 
@@ -55,12 +55,12 @@ def find_sweeps(records: Records, name: str) -> list[Sweep]:
 
 
 def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
-    first, value = studies[0].study, VALUES.get(name, _study_name)
+    first, value = studies[0].study, VALUE_OF.get(name, _study_name)
     shared_overrides = dict(first.shared_overrides)
     wanted = name in WITH_BASE and (name == "model" or not any(map(_on_another_network, studies)))
-    base = _at(records, first.base, first.dataset, shared_overrides) if wanted else None
+    base = _study_with(records, first.base, first.dataset, shared_overrides) if wanted else None
     ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
-    own = _at(records, first.base, first.dataset, {})
+    own = _study_with(records, first.base, first.dataset, {})
     x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
     return Sweep(name, first.base, first.dataset, shared_overrides, x, tuple(ordered), first.command, own, has_base)
 
@@ -78,11 +78,11 @@ def perturbed_studies(records: Records) -> list[tuple[StudyResults, Sweep | None
 
 
 def _has_perturbed(results: StudyResults) -> bool:
-    return bool(measures.shared_seeds(results, (*_FIRST, *PERTURBED)))
+    return bool(measures.shared_seeds(results, (*_FIRST, *PERTURBED_ARMS)))
 
 
 def _is_usual(results: StudyResults) -> bool:
-    run = next((results.arms[arm] for arm in PERTURBED if arm in results.arms), None)
+    run = next((results.arms[arm] for arm in PERTURBED_ARMS if arm in results.arms), None)
     wanted = {"perturb_rate": USUAL_SHARE, "perturb_level": results.study.levels // 2, "perturb_scope": "global"}
     return run is not None and {name: run.config.get(name) for name in wanted} == wanted
 
@@ -121,7 +121,7 @@ def _group(results: StudyResults) -> tuple:
     return study.base, study.dataset, repr(sorted(study.shared_overrides.items()))
 
 
-def _at(records: Records, preset: str, dataset: str, changed: Mapping) -> StudyResults | None:
+def _study_with(records: Records, preset: str, dataset: str, changed: Mapping) -> StudyResults | None:
     """The study in which just `changed` differs from a preset: of the sweeps, or the preset's own."""
     there = (r for r in (*records.sweeps, *records.studies) if r.study.swept in (BASE, None))
     same = (r for r in there if (r.study.base, r.study.dataset) == (preset, dataset))
@@ -150,7 +150,7 @@ def _study_name(results: StudyResults) -> str:
 
 
 # sweep -> its value in a study
-VALUES: dict[str, Callable[[StudyResults], Any]] = {
+VALUE_OF: dict[str, Callable[[StudyResults], Any]] = {
     "criterion": _of("criterion"),
     "densities": _of("densities"),
     "model": lambda results: results.study.model,
@@ -164,7 +164,7 @@ VALUES: dict[str, Callable[[StudyResults], Any]] = {
 WITH_BASE = ("criterion", "densities", "model", "prune-rate", "schedule", "warm-up", "width")
 
 
-ARMS = ("imp", "lrr")
+IMP_AND_LRR = ("imp", "lrr")
 CHANCE = "chance"
 
 
@@ -173,7 +173,7 @@ class Value:
     """One value of a sweep.
 
     By arm: `curves` over density, `h` (a summary: mean and 95 % interval as fractions, n, and each seed's value), the
-    seeds that are `complete` and `diverged`, and how many complete ones are `at_chance` (`measures.AT_CHANCE`). `lead`
+    seeds that are `complete` and `diverged`, and how many complete ones are `at_chance` (`CHANCE_FACTOR`). `lead`
     is the summary of H(LRR) - H(IMP), paired by seed; where it has none `state` says why, and `nothing_left` says
     that there is none to see. `levels` are those of H, `weights` the network's prunable weights and those of them that
     the last level keeps.
@@ -195,7 +195,7 @@ class Value:
     @property
     def chance(self) -> float | None:
         """Test accuracy of a network that has learnt nothing; None for a data set of unknown classes."""
-        classes = measures.CLASSES.get(self.results.study.dataset)
+        classes = measures.NUMBER_OF_CLASSES.get(self.results.study.dataset)
         return 1 / classes if classes else None
 
     @property
@@ -211,32 +211,32 @@ def values_of(sweep: Sweep) -> list[Value]:
 
 def _value(x, results: StudyResults) -> Value:
     levels = measures.high_sparsity_levels(results)
-    h = {arm: summary(measures.mean_accuracy(levels)(results, arm).values) for arm in ARMS}
+    h = {arm: summary(measures.mean_accuracy(levels)(results, arm).values) for arm in IMP_AND_LRR}
     lead = summary(measures.combine(results, measures.LEAD, measures.mean_accuracy(levels)).values)
-    seeds = {arm: measures.seeds_of(results, arm) for arm in ARMS}
+    seeds = {arm: measures.seeds_of(results, arm) for arm in IMP_AND_LRR}
     return Value(
         x,
         results,
         levels,
-        {arm: measures.curve(results, arm) for arm in ARMS},
+        {arm: measures.curve(results, arm) for arm in IMP_AND_LRR},
         h,
         lead,
         {arm: found[0] for arm, found in seeds.items()},
         {arm: found[1] for arm, found in seeds.items()},
-        {arm: sum(_at_chance(results, [value]) for value in h[arm]["values"]) for arm in ARMS},
+        {arm: sum(_at_chance(results, [value]) for value in h[arm]["values"]) for arm in IMP_AND_LRR},
         _weights(results),
         _state(levels, lead, seeds),
-        bool(lead["n"]) and _at_chance(results, [h[arm]["mean"] for arm in ARMS]),
+        bool(lead["n"]) and _at_chance(results, [h[arm]["mean"] for arm in IMP_AND_LRR]),
     )
 
 
 def _at_chance(results: StudyResults, accuracies: Sequence[float]) -> bool:
-    return measures.at_chance(results.study.dataset, [measures.POINTS * value for value in accuracies])
+    return measures.at_chance(results.study.dataset, [measures.PERCENT * value for value in accuracies])
 
 
 def summary(points: Mapping[int, float]) -> dict:
     """Mean and Student-t interval of one number a seed, given in accuracy points, as fractions."""
-    out = {"seeds": list(points), "values": [value / measures.POINTS for value in points.values()]}
+    out = {"seeds": list(points), "values": [value / measures.PERCENT for value in points.values()]}
     if not points:
         return out | {"mean": None, "low": None, "high": None, "n": 0}
     found = t_interval(out["values"])
@@ -253,7 +253,7 @@ def _state(levels: Sequence[int], lead: dict, seeds: Mapping[str, tuple]) -> str
 
 def _weights(results: StudyResults) -> tuple[int, int] | None:
     last = results.study.levels - 1
-    for arm in ARMS:
+    for arm in IMP_AND_LRR:
         for seed in measures.seeds_of(results, arm)[0]:
             layers = measures.level(results, arm, seed, last).layers.values()
             if layers:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from figures.analysis.statistics import clopper_pearson
 from figures.claims.verdicts import (
-    FAILED,
     FEWEST_STARTS,
     INCONCLUSIVE,
+    NOT_REPRODUCED,
     PROBABILITY,
     REPRODUCED,
-    SMALLEST,
+    SMALLEST_EFFECT,
     Evidence,
     Row,
     format_start,
@@ -30,7 +30,7 @@ def theorem(number: str) -> Callable[[Evidence], list[Row]]:
         found = result.values["claims"][number]
         starts, against = found["starts"], found["contradictions"]
         verdict = REPRODUCED if starts >= FEWEST_STARTS else f"{INCONCLUSIVE} (n = {starts})"
-        verdict = FAILED if against or not found["symbolic"] else verdict
+        verdict = NOT_REPRODUCED if against or not found["symbolic"] else verdict
         low, high = clopper_pearson(against, starts)
         interval = {"value": against / starts, "low": low, "high": high}
         row = from_interval(name, interval, starts, PROBABILITY, result, verdict=verdict, against=0.0)
@@ -65,7 +65,7 @@ def claim_3(evidence: Evidence) -> list[Row]:
         cell = content[rule]
         low, high = clopper_pearson(cell["successes"], cell["trials"])
         interval = {"value": cell["successes"] / cell["trials"], "low": low, "high": high}
-        verdict = REPRODUCED if low <= value <= high else FAILED
+        verdict = REPRODUCED if low <= value <= high else NOT_REPRODUCED
         name = f"P({rule}): its interval holds {word}"
         row = from_interval(name, interval, cell["trials"], PROBABILITY, result, verdict=verdict, against=value)
         rows.append(replace(row, note=_TWO_INTERVALS, label=f"P({rule.upper()}) = {word}"))
@@ -85,8 +85,8 @@ def claim_4a(evidence: Evidence) -> list[Row]:
             continue
         found, trials = result.values["rules"][rule]["mask_recovered"][-1], result.values["trials"]
         low, high = clopper_pearson(found, trials)
-        least = 1 - SMALLEST[PROBABILITY]
-        verdict = REPRODUCED if low >= least else FAILED if high < least else INCONCLUSIVE
+        least = 1 - SMALLEST_EFFECT[PROBABILITY]
+        verdict = REPRODUCED if low >= least else NOT_REPRODUCED if high < least else INCONCLUSIVE
         interval = {"value": found / trials, "low": low, "high": high}
         row = from_interval(name, interval, trials, PROBABILITY, result, verdict=verdict, against=least)
         rows.append(replace(row, label=rule.upper()))

@@ -16,13 +16,13 @@ from figures.analysis.sweeps import find_sweeps, format_value, perturbed_studies
 from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
 from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, sweep_scope
 from figures.claims.verdicts import (
+    ACCURACY_POINTS,
     INCONCLUSIVE,
-    LEVELS,
     NOT_RUN,
-    POINTS,
+    NUMBER_OF_LEVELS,
+    NUMBER_OF_SWITCHES,
     REPRODUCED,
     SHARE,
-    SWITCHES,
     ClaimVerdict,
     Evidence,
     Row,
@@ -37,7 +37,7 @@ from figures.claims.verdicts import (
 )
 from figures.results.network import Records
 
-NETWORK, PERTURBED, THEORY = "network", "perturbed", "theory"
+ON_NETWORKS, ON_PERTURBED, ON_THEORY = "network", "perturbed", "theory"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def claim_8(evidence: Evidence) -> list[Row]:
 def claim_9(evidence: Evidence) -> list[Row]:
     """Mean settle level, IMP - LRR."""
     of_arm = measures.sign_measure(measures.settle_level)
-    return [contrast(evidence, "mean settle level, imp - lrr", {"imp": 1, "lrr": -1}, of_arm, LEVELS)]
+    return [contrast(evidence, "mean settle level, imp - lrr", {"imp": 1, "lrr": -1}, of_arm, NUMBER_OF_LEVELS)]
 
 
 def claim_10a(evidence: Evidence) -> list[Row]:
@@ -99,7 +99,7 @@ def claim_10a(evidence: Evidence) -> list[Row]:
     enough = evidence.results is None or evidence.results.study.levels > 3
     of_arm = measures.sign_measure(measures.early_switches) if enough else None
     name = "switches a last-level survivor in levels 1 to 3, lrr - imp (reading iii)"
-    return [contrast(evidence, name, {"lrr": 1, "imp": -1}, of_arm, SWITCHES)]
+    return [contrast(evidence, name, {"lrr": 1, "imp": -1}, of_arm, NUMBER_OF_SWITCHES)]
 
 
 def claim_10b(evidence: Evidence) -> list[Row]:
@@ -114,7 +114,7 @@ def claim_11(evidence: Evidence) -> list[Row]:
     name = "drop of H(imp) - drop of H(lrr), 20 % of the signs perturbed at the middle level"
     arms = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
     if evidence.results is None:
-        return [not_run(name, POINTS, "effect", "networks", sweep_command("perturbation"))]
+        return [not_run(name, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation"))]
     return [above_chance(contrast(evidence, name, arms, h_measure(evidence)), evidence)]
 
 
@@ -133,7 +133,7 @@ def claim_12(evidence: Evidence) -> list[Row]:
 def claim_14(evidence: Evidence) -> list[Row]:
     """The factorial, all four cells with BN rewind, and the neuron's beside it."""
     h = h_measure(evidence)
-    signs = contrast(evidence, "main effect of trained signs", measures.SIGNS, h)
+    signs = contrast(evidence, "main effect of trained signs", measures.SIGN_CONTRAST, h)
     magnitudes = contrast(evidence, "main effect of trained magnitudes", measures.MAGNITUDES, h, role="beside")
     interaction = contrast(evidence, "interaction of signs and magnitudes", measures.INTERACTION, h, role="beside")
     return [signs, magnitudes, interaction, _share(signs, magnitudes), *neuron_factorial(evidence)]
@@ -183,15 +183,15 @@ def evaluate(records: Records) -> list[ClaimVerdict]:
 
 def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Evidence]:
     """What a claim is judged on: one piece of evidence a verdict."""
-    if kind == NETWORK:
+    if kind == ON_NETWORKS:
         return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
-    if kind == PERTURBED:
+    if kind == ON_PERTURBED:
         there = perturbed_studies(records)
         judged = {(results.study.base, results.study.dataset) for results, _ in there}
         there += [(r, None) for r in records.studies if (r.study.base, r.study.dataset) not in judged]
         there = there or [(None, None)]
         return [Evidence(results, records.theory, problems, sweep) for results, sweep in there]
-    found = find_sweeps(records, kind) if kind != THEORY else []
+    found = find_sweeps(records, kind) if kind != ON_THEORY else []
     return [Evidence(None, records.theory, problems, sweep) for sweep in found or [None]]
 
 
@@ -230,36 +230,37 @@ _ASKED = "reviewers' question, ours"
 
 CLAIMS: dict[str, Claim] = {
     "1": Claim("One input: the neuron learns if and only if a(0) > 0 and w(0) > 0 (balanced)",
-               "One input: signs decide", "paper, Theorem 2.1", THEORY, theorem("1"), conjunction),
+               "One input: signs decide", "paper, Theorem 2.1", ON_THEORY, theorem("1"), conjunction),
     "2": Claim("Several inputs: a(0) > 0 learns whatever the sign of w_1(0), a(0) < 0 fails (balanced)",
-               "Several inputs: a(0) > 0 learns", "paper, Lemma 2.2 in our reading", THEORY, theorem("2"), conjunction),
+               "Several inputs: a(0) > 0 learns", "paper, Lemma 2.2 in our reading", ON_THEORY, theorem("2"),
+               conjunction),
     "3": Claim("After pruning to the correct mask LRR succeeds with probability 1/2, IMP with 1/4",
-               "LRR learns in 1/2, IMP in 1/4", "paper, Theorem 2.3 in our reading", THEORY, claim_3, conjunction),
+               "LRR learns in 1/2, IMP in 1/4", "paper, Theorem 2.3 in our reading", ON_THEORY, claim_3, conjunction),
     "4a": Claim("Both IMP and LRR find the neuron's mask (balanced, population)", "Both find the neuron's mask",
-                "paper, in our reading", THEORY, claim_4a, conjunction),
+                "paper, in our reading", ON_THEORY, claim_4a, conjunction),
     "4b": Claim("LRR finds the neuron's mask more often than IMP", "LRR finds the mask more often",
-                "paper, in our reading", THEORY, claim_4b, conjunction),
-    "5": Claim("LRR beats IMP at high sparsity", "LRR beats IMP at high sparsity", "paper", NETWORK, claim_5,
+                "paper, in our reading", ON_THEORY, claim_4b, conjunction),
+    "5": Claim("LRR beats IMP at high sparsity", "LRR beats IMP at high sparsity", "paper", ON_NETWORKS, claim_5,
                beside_control),
     "6": Claim("IMP improves with the mask that LRR learnt", "IMP improves with LRR's mask", "paper, figure 3",
-               NETWORK, claim_6, conjunction),
+               ON_NETWORKS, claim_6, conjunction),
     "7": Claim("LRR beats IMP on the mask that IMP learnt", "LRR beats IMP on IMP's mask", "paper, figure 4",
-               NETWORK, claim_7, beside_control),
+               ON_NETWORKS, claim_7, beside_control),
     "8": Claim("LRR beats IMP on random and on shuffled masks", "LRR beats IMP on other masks", "paper, figure 2",
-               NETWORK, claim_8, beside_control),
+               ON_NETWORKS, claim_8, beside_control),
     "9": Claim("LRR's signs settle at earlier levels than IMP's", "LRR's signs settle earlier", "paper, figure 5",
-               NETWORK, claim_9, conjunction),
+               ON_NETWORKS, claim_9, conjunction),
     "10a": Claim("LRR flips signs early: more often than IMP in levels 1 to 3", "LRR flips signs early",
-                 "paper, abstract", NETWORK, claim_10a, conjunction),
+                 "paper, abstract", ON_NETWORKS, claim_10a, conjunction),
     "10b": Claim("LRR's signs end further from initialisation than IMP's", "LRR's signs end further away", "ours",
-                 NETWORK, claim_10b, conjunction),
+                 ON_NETWORKS, claim_10b, conjunction),
     "11": Claim("LRR loses less than IMP when signs are perturbed", "LRR bears perturbed signs better",
-                "paper, abstract", PERTURBED, claim_11, conjunction),
+                "paper, abstract", ON_PERTURBED, claim_11, conjunction),
     "12": Claim("BN rewind and warm-up enlarge the lead of LRR", "What enlarges the lead of LRR", "paper, summary",
-                NETWORK, claim_12, conjunction),
+                ON_NETWORKS, claim_12, conjunction),
     "13": Claim("Overparametrisation helps LRR more than IMP", "Overparametrisation helps LRR", "paper, summary",
                 "width", claim_13, conjunction),
-    "14": Claim("Signs are what LRR carries over", "Signs are what LRR carries over", "ours", NETWORK, claim_14,
+    "14": Claim("Signs are what LRR carries over", "Signs are what LRR carries over", "ours", ON_NETWORKS, claim_14,
                 after_claim_5),
     "criteria": Claim("LRR's lead at high sparsity holds under every pruning criterion", "Lead under every criterion",
                       _ASKED, "criterion", at_every_value("criterion", "criterion"), conjunction),

@@ -3,7 +3,7 @@
 Pure: records in, rows out. What the rows have in common was fixed before the data (the network and the values that
 `quick` varies were not: those chosen first had ended near chance, and took too long):
 
-- A claim is judged once all values of its sweep stand (`VALUES` of them), so that no order of training decides it.
+- A claim is judged once all values of its sweep stand (`VALUES_NEEDED` of them): no order of training decides it.
 - The common settings are a value like the others: "at every value" includes them.
 - Where neither rule is clearly better than a guess (`measures.at_chance`) there is no lead to see: the row is
   `inconclusive (at chance)`, and so the claim is neither reproduced nor refuted by that value.
@@ -19,15 +19,15 @@ from figures.analysis.measures import LEAD, combine, high_sparsity_levels, mean_
 from figures.analysis.sweeps import BASE, Sweep, differing, format_value, setting, sweep_command
 from figures.claims.neuron import neuron_over_inputs
 from figures.claims.verdicts import (
+    ACCURACY_POINTS,
     AT_CHANCE,
-    FAILED,
     FEWEST_SEEDS,
     INCONCLUSIVE,
+    NOT_REPRODUCED,
     NOT_RUN,
-    POINTS,
     REPRODUCED,
     SHARE,
-    SMALLEST,
+    SMALLEST_EFFECT,
     Evidence,
     Row,
     arm_difference,
@@ -39,7 +39,7 @@ from figures.claims.verdicts import (
 from figures.results.network import StudyResults
 
 # sweep -> values that a preset has at least
-VALUES = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 3, "width": 3}
+VALUES_NEEDED = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 3, "width": 3}
 
 
 def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
@@ -49,7 +49,9 @@ def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
         sweep = evidence.sweep
         if sweep is None:
             return [
-                not_run(f"{what}: H(lrr) - H(imp) at each value", POINTS, "effect", "networks", sweep_command(name))
+                not_run(
+                    f"{what}: H(lrr) - H(imp) at each value", ACCURACY_POINTS, "effect", "networks", sweep_command(name)
+                )
             ]
         found = [
             replace(_lead_at(replace(evidence, results=results), f"{what} {format_value(x)}"), label=format_value(x))
@@ -65,7 +67,7 @@ def _lead_at(evidence: Evidence, value: str) -> Row:
     results, h = evidence.results, _h(evidence.results)
     base = ", the common settings" if results.study.swept in (BASE, None) else ""
     row = arm_difference(evidence, "lrr", "imp", f"{value}{base}: H(lrr) - H(imp)")
-    return above_chance(replace(row, note="; ".join(filter(None, (row.note, _words(h, value))))), evidence)
+    return above_chance(replace(row, note="; ".join(filter(None, (row.note, _accuracies_note(h, value))))), evidence)
 
 
 def above_chance(row: Row, evidence: Evidence) -> Row:
@@ -80,19 +82,19 @@ def _h(results: StudyResults) -> dict[str, float]:
     return measures.means(results, ("imp", "lrr"), high_sparsity_levels(results))
 
 
-def _words(h: dict[str, float], value: str) -> str:
+def _accuracies_note(h: dict[str, float], value: str) -> str:
     """H of both rules: a lead between networks that hardly work is another one than between good ones."""
     return f"H at {value}: " + ", ".join(f"{arm} {mean:.1f}" for arm, mean in h.items()) if h else ""
 
 
 def _too_few(sweep: Sweep, name: str) -> list[Row]:
     """A row that says so where not every value of a sweep stands."""
-    there, wanted = len(sweep.studies), VALUES[sweep.name]
+    there, wanted = len(sweep.studies), VALUES_NEEDED[sweep.name]
     if there >= wanted:
         return []
     note = f"{there} of {wanted} values stand"
     scope = sweep.studies[0].study.scope
-    return [replace(not_run(name, POINTS, "effect", scope, sweep.command, note), label="other values")]
+    return [replace(not_run(name, ACCURACY_POINTS, "effect", scope, sweep.command, note), label="other values")]
 
 
 def claim_13(evidence: Evidence) -> list[Row]:
@@ -110,7 +112,7 @@ _WIDER = "networks: the lead of lrr over imp at the largest width - at the small
 def _over_widths(evidence: Evidence) -> list[Row]:
     sweep = evidence.sweep
     if sweep is None:
-        row = not_run(_WIDER, POINTS, "effect", "networks", sweep_command("width"))
+        row = not_run(_WIDER, ACCURACY_POINTS, "effect", "networks", sweep_command("width"))
         return [replace(row, label="networks: widest less narrowest")]
     few = _too_few(sweep, _WIDER)
     if few:
@@ -133,10 +135,10 @@ def _difference(sweep: Sweep, widest: Row, narrowest: Row) -> Row:
     scope = f"{sweep_scope(sweep)}, {ends[0].study.model}, widths {smallest} and {largest}"
     absent = next((row for row in (widest, narrowest) if row.verdict == NOT_RUN), None)
     if absent:
-        return replace(not_run(_WIDER, POINTS, "effect", scope, absent.command, absent.note), label=label)
+        return replace(not_run(_WIDER, ACCURACY_POINTS, "effect", scope, absent.command, absent.note), label=label)
     leads = [combine(results, LEAD, mean_accuracy(high_sparsity_levels(results))) for results in ends]
     sample = measures.weigh([(1, leads[0]), (-1, leads[1])])
-    row = sample_row(_WIDER, sample, POINTS, "effect", scope, sweep.command, label)
+    row = sample_row(_WIDER, sample, ACCURACY_POINTS, "effect", scope, sweep.command, label)
     return replace(row, verdict=AT_CHANCE) if AT_CHANCE in (widest.verdict, narrowest.verdict) else row
 
 
@@ -146,7 +148,7 @@ def sweep_scope(sweep: Sweep) -> str:
     return f"preset {', '.join([sweep.preset, *changes])}, {sweep.dataset}"
 
 
-_LEAST = 1 - SMALLEST[SHARE]
+_LEAST = 1 - SMALLEST_EFFECT[SHARE]
 _EARLIER = {"effect": (1, "a cycle before the end"), "beside": (0.25, "a quarter of a cycle before the end")}
 
 
@@ -179,7 +181,7 @@ def _mask_row(evidence: Evidence, arm: str, role: str) -> Row:
     row = replace(row, scope=row.scope.replace(study.scope, short))  # which names every epoch of a mask
     if role == "beside" or row.n < FEWEST_SEEDS:
         return row
-    return replace(row, verdict=REPRODUCED if row.low > 0 else FAILED if row.high < 0 else INCONCLUSIVE)
+    return replace(row, verdict=REPRODUCED if row.low > 0 else NOT_REPRODUCED if row.high < 0 else INCONCLUSIVE)
 
 
 def _less(of_arm: measures.Measure) -> measures.Measure:

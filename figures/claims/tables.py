@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from html import escape
 from typing import Any
 
-from figures.claims.verdicts import NOT_RUN, POINTS, ClaimVerdict, Row
+from figures.claims.verdicts import ACCURACY_POINTS, NOT_RUN, ClaimVerdict, Row
 from figures.results.fields import NUMBER, SCHEMA, TRUTH, WHOLE, Check, or_null, validate
 
 
@@ -110,7 +110,7 @@ def effect_text(row: Row) -> str:
     """
     if row.effect is None:
         return ""
-    usual = 2 if row.unit == POINTS else 3
+    usual = 2 if row.unit == ACCURACY_POINTS else 3
     if row.low is None:
         return f"{_number(row.effect, usual, usual, row.signed)} {row.unit}"
     digits = usual
@@ -124,7 +124,7 @@ def effect_text(row: Row) -> str:
 
 def format_number(row: Row) -> str:
     """A row's effect alone, without interval and unit."""
-    usual = 2 if row.unit == POINTS else 3
+    usual = 2 if row.unit == ACCURACY_POINTS else 3
     return _number(row.effect, usual, usual, row.signed)
 
 
@@ -152,8 +152,8 @@ def _commands(verdicts: list[ClaimVerdict]) -> list[str]:
     return [f"- `{command}`: claims {', '.join(ids)}" for command, ids in wanted.items()]
 
 
-FILE = "claims.json"
-COLUMNS = ("claim", "source or role", "verdict", "effect [95 % interval]", "p (smallest)", "n", "scope")
+CLAIMS_FILE = "claims.json"
+TABLE_COLUMNS = ("claim", "source or role", "verdict", "effect [95 % interval]", "p (smallest)", "n", "scope")
 _TEXT = Check(lambda v: isinstance(v, str), "a text")
 _MAYBE, _NUMBER = or_null(_TEXT), or_null(NUMBER)
 _LIST = Check(lambda v: isinstance(v, list), "a list")
@@ -174,7 +174,8 @@ def verdicts_of(document: Mapping[str, Any]) -> list[ClaimVerdict]:
     ResultError : which field is not what it must be.
     """
     return [
-        _verdict(claim, f"claims.{i}") for i, claim in enumerate(validate(document, {"claims": _LIST}, FILE)["claims"])
+        _verdict(claim, f"claims.{i}")
+        for i, claim in enumerate(validate(document, {"claims": _LIST}, CLAIMS_FILE)["claims"])
     ]
 
 
@@ -186,8 +187,8 @@ def _verdict(claim: Mapping, within: str) -> ClaimVerdict:
 
 
 def _fields(data: Any, always: Mapping[str, Check], extra: Mapping[str, Check], within: str) -> dict:
-    found = validate(data, always, FILE, within)
-    return found | validate(data, {name: check for name, check in extra.items() if name in data}, FILE, within)
+    found = validate(data, always, CLAIMS_FILE, within)
+    return found | validate(data, {name: check for name, check in extra.items() if name in data}, CLAIMS_FILE, within)
 
 
 def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
@@ -202,7 +203,7 @@ def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
 def claims_tables(verdicts: Sequence[ClaimVerdict], grid: Callable[[Sequence[str], str], str]) -> str:
     """A table for each place that claims were judged on; `grid` makes one from its columns and rows."""
     return "".join(
-        f"<h3>{escape(place)}</h3>{grid(COLUMNS, ''.join(map(_claim_rows, group)))}"
+        f"<h3>{escape(place)}</h3>{grid(TABLE_COLUMNS, ''.join(map(_claim_rows, group)))}"
         for place, group in by_place(verdicts).items()
     )
 
@@ -211,10 +212,10 @@ def _claim_rows(verdict: ClaimVerdict) -> str:
     """A claim and its rows: the effects that decide it, its controls, and what stands beside it."""
     beside = f"; against training length: {verdict.control}" if verdict.control else ""
     head = [verdict.source, f"{verdict.verdict}{beside}", "", "", "", verdict.scope]
-    return _line(f"{verdict.id} {verdict.claim}", head, "claim") + "".join(map(_row, verdict.rows))
+    return _line(f"{verdict.id} {verdict.claim}", head, "claim") + "".join(map(_table_row, verdict.rows))
 
 
-def _row(row: Row) -> str:
+def _table_row(row: Row) -> str:
     p = "" if row.p is None else f"{row.p:.3g} ({row.p_min:.3g})" if row.p_min is not None else f"{row.p:.3g}"
     left_out = [f"{row.diverged} diverged, left out"] if row.diverged else []
     left_out += [f"seeds not complete: {' '.join(map(str, row.missing))}"] if row.missing else []

@@ -9,19 +9,25 @@ from figures.analysis.statistics import sign_flip_p, t_interval
 from figures.analysis.sweeps import Sweep
 from figures.results.network import TRAIN, StudyResults, TheoryResult, train_command
 
-REPRODUCED, FAILED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
+REPRODUCED, NOT_REPRODUCED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
 AT_CHANCE = f"{INCONCLUSIVE} (at chance)"
 FEWEST_SEEDS = 4
 FEWEST_STARTS = 10_000
-POINTS, PROBABILITY, SHARE, LEVELS, SWITCHES = (
+ACCURACY_POINTS, PROBABILITY, SHARE, NUMBER_OF_LEVELS, NUMBER_OF_SWITCHES = (
     "accuracy points",
     "probability",
     "share",
     "levels",
     "switches a weight",
 )
-SMALLEST = {POINTS: 0.2, PROBABILITY: 0.02, SHARE: 0.02, LEVELS: 0.02, SWITCHES: 0.02}
+SMALLEST_EFFECT = {
+    ACCURACY_POINTS: 0.2,
+    PROBABILITY: 0.02,
+    SHARE: 0.02,
+    NUMBER_OF_LEVELS: 0.02,
+    NUMBER_OF_SWITCHES: 0.02,
+}
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def verdict_of(low: float | None, high: float | None, smallest: float, n: int, f
         return REPRODUCED
     if high < 0:
         return REVERSED
-    return FAILED if high < smallest else INCONCLUSIVE
+    return NOT_REPRODUCED if high < smallest else INCONCLUSIVE
 
 
 def words_beside(verdict: str, low: float | None, high: float | None) -> str:
@@ -128,8 +134,8 @@ def control_verdict(rows: list[Row]) -> str | None:
 def _every_part(verdicts: list[str]) -> str:
     if verdicts and all(verdict == REVERSED for verdict in verdicts):
         return REVERSED
-    if any(verdict in (FAILED, REVERSED) for verdict in verdicts):
-        return FAILED
+    if any(verdict in (NOT_REPRODUCED, REVERSED) for verdict in verdicts):
+        return NOT_REPRODUCED
     if NOT_RUN in verdicts or not verdicts:
         return NOT_RUN
     return next((verdict for verdict in verdicts if verdict != REPRODUCED), REPRODUCED)
@@ -149,7 +155,13 @@ def not_run(name, unit, role, scope, command, note="") -> Row:
 
 
 def contrast(
-    evidence: Evidence, name: str, arms: Mapping[str, float], of_arm, unit: str = POINTS, role: str = "effect", label=""
+    evidence: Evidence,
+    name: str,
+    arms: Mapping[str, float],
+    of_arm,
+    unit: str = ACCURACY_POINTS,
+    role: str = "effect",
+    label="",
 ) -> Row:
     """A row from a linear contrast of arms, paired by seed; `not run` where an arm is not there."""
     results = evidence.results
@@ -172,7 +184,7 @@ def sample_row(name: str, sample: Sample, unit: str, role: str, scope: str, comm
         verdict = f"{INCONCLUSIVE} (n = 0)" if sample.diverged else NOT_RUN
         return replace(row, verdict=verdict, diverged=len(sample.diverged), missing=sample.missing, label=label)
     interval, (p, p_min) = t_interval(values), sign_flip_p(values)
-    verdict = verdict_of(interval.low, interval.high, SMALLEST[unit], len(values))
+    verdict = verdict_of(interval.low, interval.high, SMALLEST_EFFECT[unit], len(values))
     verdict = words_beside(verdict, interval.low, interval.high) if role == "beside" else verdict
     return Row(
         name,
@@ -241,7 +253,7 @@ def from_interval(name, interval, n, unit, result, role="effect", verdict=None, 
     `against`: the value that it is held against where it is no difference.
     """
     value, low, high = interval["value"], interval["low"], interval["high"]
-    verdict = verdict or verdict_of(low, high, SMALLEST[unit], n)
+    verdict = verdict or verdict_of(low, high, SMALLEST_EFFECT[unit], n)
     verdict = words_beside(verdict, low, high) if role == "beside" else verdict
     row = Row(name, value, low, high, n, unit, None, None, verdict, 0, role, _scope(result), result.command)
     return replace(row, signed=against is None, against=against or 0.0, label=label)

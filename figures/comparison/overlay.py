@@ -15,16 +15,16 @@ from figures.comparison.overlay_drawing import Overlay, overlay
 from figures.comparison.verify import ABSENT, Comparison, compare, format_path
 from figures.inputs import figure_inputs, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw, join_caption
-from figures.plots.style import FORMATS, drawing_style, render
+from figures.plots.style import PICTURE_FORMATS, drawing_style, render
 from figures.provenance.sidecars import UnknownPicture, read_sidecar
-from figures.regenerate import DRAWN, FAILED, MISSING, Outcome, code_hash
+from figures.regenerate import DRAWN, FAILED_TO_DRAW, MISSING, Outcome, code_hash
 from figures.results.fields import SCHEMA, ClosedFolder, NoFolder
-from figures.results.folders import FOLDER as A_FOLDER
+from figures.results.folders import FOLDER
 from figures.results.folders import kind, names_in
 from figures.results.load import check_folder, load
 from figures.results.network import Records
 
-FOLDER = "compare"
+COMPARISON_FOLDER = "compare"
 _RESULTS = ("theory", "studies", "runs")
 _ALONE_SHOWN = 6
 
@@ -101,7 +101,7 @@ def _holds_results(folder: Path) -> bool:
     ClosedFolder : one of them may not be looked at.
     """
     try:
-        return A_FOLDER in [kind(folder / name) for name in _RESULTS]
+        return FOLDER in [kind(folder / name) for name in _RESULTS]
     except OSError as error:
         raise ClosedFolder(str(folder), error.strerror) from None
 
@@ -122,13 +122,13 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
             drawing = spec.draw(sides.first)
             other = _other(spec, sides)
             laid = overlay(drawing.figure, other.drawing.figure, sides.names) if other.drawing else None
-            pictures = {fmt: render(drawing.figure, fmt) for fmt in FORMATS}
+            pictures = {fmt: render(drawing.figure, fmt) for fmt in PICTURE_FORMATS}
     except NothingToDraw:
         return MISSING, f"{sides.names[0]} and {sides.names[1]} have no results for it in common", ()
     except UnknownPicture as error:
         return MISSING, str(error), ()
     except Exception as error:
-        return FAILED, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code", ()
+        return FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code", ()
     plotted = _json(drawing.plotted)
     found = compare(plotted, other.plotted)
     summary = _summary(found, sides.names)
@@ -143,8 +143,8 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
     }  # fmt: skip
     files = pictures | {"json": (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()}
     for ending, data in files.items():
-        write(out / FOLDER / f"fig{spec.id}.{ending}", data)
-    return DRAWN, " ".join(summary), tuple(f"{FOLDER}/fig{spec.id}.{ending}" for ending in files)
+        write(out / COMPARISON_FOLDER / f"fig{spec.id}.{ending}", data)
+    return DRAWN, " ".join(summary), tuple(f"{COMPARISON_FOLDER}/fig{spec.id}.{ending}" for ending in files)
 
 
 def _other(spec: FigureSpec, sides: Sides) -> _Other:

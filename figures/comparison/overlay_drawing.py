@@ -34,14 +34,14 @@ def overlay(first: Any, second: Any, names: Sequence[str]) -> Overlay:
     """
     drawn, panels, alone, cut = 0, 0, [], []
     pairs, unmatched = _matched(list(first.axes), list(second.axes))
-    alone += [f"{_words(title)}: {label}" for title, axes in unmatched for label, _ in _curves(axes)]
+    alone += [f"{_title_or_none(title)}: {label}" for title, axes in unmatched for label, _ in _labelled_curves(axes)]
     for title, axes, other in pairs:
         there, counterpart = dict(_numbered(axes)), dict(_numbered(other))
-        alone += [f"{_words(title)}: {label}" for label, _ in there.keys() ^ counterpart.keys()]
+        alone += [f"{_title_or_none(title)}: {label}" for label, _ in there.keys() ^ counterpart.keys()]
         shared = [key for key in counterpart if key in there]
         for key in shared:
             _copy(axes, counterpart[key])
-            cut += [f"{_words(title)}: {key[0]}"] * _runs_off(axes, counterpart[key])
+            cut += [f"{_title_or_none(title)}: {key[0]}"] * _runs_off(axes, counterpart[key])
         drawn, panels = drawn + len(shared), panels + bool(shared)
     if drawn:
         _legend(first, names)
@@ -89,7 +89,7 @@ def _once(entries: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     return {key: axes for key, axes in entries if names.count(key) == 1}
 
 
-def _curves(axes: Any) -> Iterator[tuple[str, Any]]:
+def _labelled_curves(axes: Any) -> Iterator[tuple[str, Any]]:
     """Labelled curves of a panel: lines, and the lines of error bars."""
     for line in axes.lines:
         if not line.get_label().startswith("_"):
@@ -103,7 +103,7 @@ def _curves(axes: Any) -> Iterator[tuple[str, Any]]:
 def _numbered(axes: Any) -> Iterator[tuple[tuple[str, int], Any]]:
     """Curves with points under their label and how many of that label came before."""
     seen: dict[str, int] = {}
-    for label, line in _curves(axes):
+    for label, line in _labelled_curves(axes):
         seen[label] = seen.get(label, -1) + 1
         if len(line.get_xdata()):
             yield (label, seen[label]), line
@@ -156,5 +156,5 @@ def _legend(figure: Any, names: Sequence[str]) -> None:
     figure.legend([full, pale], labels, loc="outside upper right", ncols=2, fontsize=style.SMALLEST_TYPE)
 
 
-def _words(title: str) -> str:
+def _title_or_none(title: str) -> str:
     return title or "a panel without a title"

@@ -61,7 +61,7 @@ class Difference:
         return abs(self.left - self.right) if _is_number(self.left) and _is_number(self.right) else None
 
     def __str__(self) -> str:
-        return f"{format_path(self.path)}: {_shown(self.left)} against {_shown(self.right)}"
+        return f"{format_path(self.path)}: {_short_value(self.left)} against {_short_value(self.right)}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def format_path(path: Path) -> str:
     return text.removeprefix(".") or "the whole"
 
 
-def _shown(value: Any) -> str:
+def _short_value(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, Mapping):
@@ -146,7 +146,7 @@ def _shown(value: Any) -> str:
     return str(value) if value is ABSENT else repr(value)[:60]
 
 
-THEORY = Tolerance(relative=1e-9, absolute=1e-12)
+THEORY_TOLERANCE = Tolerance(relative=1e-9, absolute=1e-12)
 OTHER_CONDITIONS = Tolerance(relative=0.05, absolute=0.05, skip=DERIVED)
 _SHOWN = 20
 # of a provenance, what may change the last bits of a network's training
@@ -173,9 +173,9 @@ def verify(
 ) -> Verification:
     """Hold the numbers of a figure made again against those of the figure that stands.
 
-    Numbers of the neuron agree within `THEORY`. Those of networks must be equal where both were made by the same
-    versions, processor and number of threads, and else agree within `OTHER_CONDITIONS`, since training amplifies the
-    last bit of a number.
+    Numbers of the neuron agree within `THEORY_TOLERANCE`. Those of networks must be equal where both were made by the
+    same versions, processor and number of threads, and else agree within `OTHER_CONDITIONS`, since training amplifies
+    the last bit of a number.
 
     Parameters
     ----------
@@ -190,9 +190,9 @@ def verify(
     of_networks = _network_paths(standing)
     old, dropped = _without(standing.get("plotted", {}), left_out)
     new, _ = _without(again.get("plotted", {}), left_out)
-    found = compare(old, new, lambda path: networks if of_networks(path) else THEORY)
+    found = compare(old, new, lambda path: networks if of_networks(path) else THEORY_TOLERANCE)
     lines = [f"figure {standing.get('id')}: {found.numbers} numbers compared with those of the figure that stands"]
-    lines += [f"numbers of the neuron must agree {THEORY.words}"] if standing.get("theory") else []
+    lines += [f"numbers of the neuron must agree {THEORY_TOLERANCE.words}"] if standing.get("theory") else []
     lines += [f"numbers of networks must agree {networks.words}"] if standing.get("studies") else []
     lines += [f"made otherwise: {text}" for text in (*conditions, *_remarks(standing, again, conditions))]
     lines += [f"not run again, so not compared: {', '.join(dropped)}"] if dropped else []

@@ -85,7 +85,7 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
     effects = any(_has_effect(results, there, ablation) for results, there in kept)
     grid = sheet.figure.subplots(rows, 2 + effects, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=False):
-        plotted[results.study.study], lost = _row(sheet, axes, results, there, ablation)
+        plotted[results.study.study], lost = _ablation_row(sheet, axes, results, there, ablation)
         missing += lost
     for axes, sweep in zip(grid[len(kept) :], varied, strict=True):
         plotted[f"{sweep.name}: {sweep.place}"] = _epochs_row(sheet, axes, sweep)
@@ -115,7 +115,9 @@ def _kept(records: Records, ablation: Ablation) -> tuple[list, list[Missing]]:
     return kept, missing
 
 
-def _row(sheet: FigureBuilder, axes, results: StudyResults, there, ablation: Ablation) -> tuple[dict, list[Missing]]:
+def _ablation_row(
+    sheet: FigureBuilder, axes, results: StudyResults, there, ablation: Ablation
+) -> tuple[dict, list[Missing]]:
     """Accuracy, the leads of LRR over IMP, and the difference of the first two leads."""
     name = panel_name(results.study)
     leads = {words: arms for words, arms in ablation.leads.items() if set(arms) <= set(there)}

@@ -35,7 +35,7 @@ from figures.results.network import Records, StudyResults, train_command
 CIFAR = ("cifar10", "cifar100")
 FEWEST_FOR_MARKS = 4
 EPOCHS = "LRR's weights have seen more epochs than IMP's at the same level."
-CONTROL = (
+CONTROL_NOTE = (
     "Grey: the training-length control, IMP's mask and initial values trained for as many epochs as LRR's weights have"
     " seen, at the levels where it was run."
 )
@@ -139,7 +139,7 @@ def figure_3(records: Records) -> Drawing:
         ("imp", "lrr", "imp-on-lrr-mask", "imp-long"),
         ("lrr", "imp-on-lrr-mask", "imp-long"),
         "accuracy over density",
-        f"{CONTROL} Follows the paper's figure 3; the panels of differences, the control and all settings are ours.",
+        f"{CONTROL_NOTE} Follows the paper's figure 3; panels of differences, the control and all settings are ours.",
     )
 
 
@@ -151,7 +151,7 @@ def figure_4(records: Records) -> Drawing:
         ("imp", "lrr", "lrr-on-imp-mask", "imp-long"),
         ("lrr-on-imp-mask", "imp-long"),
         "accuracy over density",
-        f"{CONTROL} Follows the paper's figure 4; the panels of differences, the control and all settings are ours.",
+        f"{CONTROL_NOTE} Follows the paper's figure 4; panels of differences, the control and all settings are ours.",
     )
 
 

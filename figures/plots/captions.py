@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from figures.analysis import measures
-from figures.analysis.sweeps import ARMS, Sweep, Value, differing, format_value
+from figures.analysis.sweeps import IMP_AND_LRR, Sweep, Value, differing, format_value
 from figures.claims.verdicts import FEWEST_SEEDS
 from figures.plots import style
 from figures.plots.panels import dataset_name
@@ -72,7 +72,7 @@ def _left_out(values: Sequence[Value]) -> str:
     """Seeds that are in no curve, each with its value and the reason."""
     parts = []
     for value in values:
-        for arm in ARMS:
+        for arm in IMP_AND_LRR:
             label, at = style.arm_style(arm).label, format_value(value.x)
             lost = set(value.results.study.seeds) - set(value.complete[arm]) - set(value.diverged[arm])
             for seeds, why in ((value.diverged[arm], "diverged"), (sorted(lost), "not complete")):
@@ -128,11 +128,11 @@ def _at_chance(values: Sequence[Value]) -> str:
     parts = []
     for value in values:
         arms = [f"{style.arm_style(arm).label} {value.at_chance[arm]} of {value.h[arm]['n']}"
-                for arm in ARMS if value.at_chance[arm]]  # fmt: skip
+                for arm in IMP_AND_LRR if value.at_chance[arm]]  # fmt: skip
         parts += [f"{', '.join(arms)} at {format_value(value.x)}"] if arms else []
     if not parts:
         return ""
-    limit = measures.AT_CHANCE * values[0].chance
+    limit = measures.CHANCE_FACTOR * values[0].chance
     return f"Unfilled: seeds that have learnt nothing, H of at most {limit:.3g} ({'; '.join(parts)})."
 
 

@@ -13,17 +13,17 @@ from typing import Any
 from figures.claims.registry import evaluate
 from figures.claims.tables import by_place, format_number
 from figures.claims.verdicts import (
-    FAILED,
+    ACCURACY_POINTS,
     INCONCLUSIVE,
-    LEVELS,
+    NOT_REPRODUCED,
     NOT_RUN,
-    POINTS,
+    NUMBER_OF_LEVELS,
+    NUMBER_OF_SWITCHES,
     PROBABILITY,
     REPRODUCED,
     REVERSED,
     SHARE,
-    SMALLEST,
-    SWITCHES,
+    SMALLEST_EFFECT,
     ClaimVerdict,
     Row,
 )
@@ -40,19 +40,25 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, StudyResults
 
-DATASETS = ("cifar10", "cifar100", "tiny-imagenet", "imagenet")
+PAPER_DATASETS = ("cifar10", "cifar100", "tiny-imagenet", "imagenet")
 # inches
 _LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 2.04, 0.16
 # columns of text at the right of the plot, inches from its left edge: where values start, n ends, verdicts start
 _VALUE, _N, _WORD = _PLOT + 0.08, _PLOT + 1.33, _PLOT + 1.42
-_UNITS = {POINTS: "points", PROBABILITY: "prob.", SHARE: "share", LEVELS: "levels", SWITCHES: "switches"}
+_UNITS = {
+    ACCURACY_POINTS: "points",
+    PROBABILITY: "prob.",
+    SHARE: "share",
+    NUMBER_OF_LEVELS: "levels",
+    NUMBER_OF_SWITCHES: "switches",
+}
 _OTHERS = "probability, share, levels or switches"
 _LONGEST = 25
 _GREEN, _RED, _GREY = style.LEARNS_DARK, style.FAILS_DARK, "#5A5A5A"
 # verdict -> colour, marker, filled
 _LOOKS = {
     REPRODUCED: (_GREEN, "o", True),
-    FAILED: (_RED, "X", True),
+    NOT_REPRODUCED: (_RED, "X", True),
     REVERSED: (_RED, "<", True),
     INCONCLUSIVE: (_GREY, "o", False),
     NOT_RUN: (_GREY, "", False),
@@ -130,7 +136,7 @@ def _draw(lines: Sequence[_Line]):
 
 def _multiple(row: Row, value: float) -> float:
     """A value of a row in multiples of the smallest effect that matters, from what it is held against."""
-    return (value - row.against) / SMALLEST[row.unit]
+    return (value - row.against) / SMALLEST_EFFECT[row.unit]
 
 
 def _scales(axes, lines: Sequence[_Line]) -> None:
@@ -142,10 +148,10 @@ def _scales(axes, lines: Sequence[_Line]) -> None:
     axes.axvspan(0, 1, color="#EFEFEF", linewidth=0, zorder=0)
     axes.axvline(0, color=style.INK, linewidth=0.7, zorder=1)
     upper, (linear, ticks) = axes.twiny(), _ticks(*limits)
-    for each, unit, label in ((axes, POINTS, "effect, accuracy points"), (upper, SHARE, f"effect, {_OTHERS}")):
+    for each, unit, label in ((axes, ACCURACY_POINTS, "effect, accuracy points"), (upper, SHARE, f"effect, {_OTHERS}")):
         each.set_xscale("symlog", linthresh=1, linscale=linear)
         each.set(xlim=limits, ylim=(len(lines) - 0.5, -0.5), xlabel=label)
-        each.set_xticks(ticks, [f"{tick * SMALLEST[unit]:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+        each.set_xticks(ticks, [f"{tick * SMALLEST_EFFECT[unit]:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
         each.minorticks_off()
         each.set_yticks([])
         each.spines[["left", "right"]].set_visible(False)
@@ -173,7 +179,7 @@ def _text(axes, place: int, line: _Line) -> None:
         _write(axes, place, -_LEFT + 0.04, text, weight="bold", bbox=behind | {"pad": 0.6})
         axes.axhline(place + 0.42, color="#CFCFCF", linewidth=0.5, zorder=0)
         if place == 0:
-            _columns(axes)
+            _write_column_heads(axes)
         return
     _write(axes, place, -_LEFT + 0.04 + indent, line.text)
     row = line.row
@@ -185,7 +191,7 @@ def _text(axes, place: int, line: _Line) -> None:
     _write(axes, place, _WORD, _word(line.verdict), color=colour, weight=weight)
 
 
-def _columns(axes) -> None:
+def _write_column_heads(axes) -> None:
     _write(axes, 0, _VALUE, "effect")
     _write(axes, 0, _N, "n", ha="right")
     _write(axes, 0, _WORD, "verdict")
@@ -238,7 +244,7 @@ def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing
             if row.verdict == NOT_RUN and row.role != "beside":
                 wanted.setdefault(row.command, []).append(verdict.id)
     found = [Missing(f"claims {', '.join(dict.fromkeys(ids))}", "not run", command) for command, ids in wanted.items()]
-    return [*found, *absent_datasets(records, DATASETS, "claims")]
+    return [*found, *absent_datasets(records, PAPER_DATASETS, "claims")]
 
 
 def _caption(records: Records, missing: Sequence[Missing]) -> str:

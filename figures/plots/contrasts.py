@@ -26,14 +26,14 @@ def contrast_curve(results: StudyResults, coefficients: Coefficients) -> dict[st
     seeds, first = measures.shared_seeds(results, coefficients), next(iter(coefficients))
     out = {key: [] for key in ("level", "density", "mean", "low", "high", "n", "values")}
     for number in sorted(set.intersection(*levels)) if seeds else ():
-        values = [_at(results, coefficients, seed, number) for seed in seeds]
+        values = [_contrast_at_level(results, coefficients, seed, number) for seed in seeds]
         density = measures.level(results, first, seeds[0], number).density
         add_row(out, (number, density), t_interval(values))
         out["values"].append(values)
     return out | {"seeds": seeds}
 
 
-def _at(results: StudyResults, coefficients: Coefficients, seed: int, number: int) -> float:
+def _contrast_at_level(results: StudyResults, coefficients: Coefficients, seed: int, number: int) -> float:
     accuracy = {arm: measures.level(results, arm, seed, number).test_accuracy for arm in coefficients}
     return math.fsum(factor * accuracy[arm] for arm, factor in coefficients.items())
 
@@ -49,13 +49,13 @@ def h_contrast(results: StudyResults, coefficients: Coefficients) -> Interval | 
     """The same contrast of H, the mean accuracy over the levels of density <= .03; None without a shared seed."""
     of_arm = measures.mean_accuracy(measures.high_sparsity_levels(results))
     values = measures.combine(results, coefficients, of_arm).values.values()
-    return t_interval([value / measures.POINTS for value in values]) if values else None
+    return t_interval([value / measures.PERCENT for value in values]) if values else None
 
 
 def format_points(interval: Interval) -> str:
     """An effect in accuracy points with its interval: `+1.63 [-1.00, +4.25] points`."""
-    ends = [f"{measures.POINTS * end:+.2f}" for end in (interval.low, interval.high) if end is not None]
-    return f"{measures.POINTS * interval.mean:+.2f}{' [' * bool(ends)}{', '.join(ends)}{']' * bool(ends)} points"
+    ends = [f"{measures.PERCENT * end:+.2f}" for end in (interval.low, interval.high) if end is not None]
+    return f"{measures.PERCENT * interval.mean:+.2f}{' [' * bool(ends)}{', '.join(ends)}{']' * bool(ends)} points"
 
 
 def format_high_sparsity_accuracy(results: StudyResults, coefficients: Coefficients) -> str:

@@ -22,12 +22,12 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, StudyResults, TheoryResult
 
-CELLS = ("imp", "magnitude", "sign", "lrr-bn-rewind")
+FACTORIAL_ARMS = ("imp", "magnitude", "sign", "lrr-bn-rewind")
 _NEURON = {"imp": "imp", "magnitude": "magnitude", "sign": "sign", "lrr-bn-rewind": "lrr"}
 _PLACE = {"imp": 0, "magnitude": 0, "sign": 1, "lrr-bn-rewind": 1}
 _SHIFT = {"imp": -0.07, "magnitude": 0.07, "sign": -0.07, "lrr-bn-rewind": 0.07}
 _SHORT = {"magnitude": "magn.", "sign": "sign", "lrr-bn-rewind": "LRR, BN\nrewound", "imp-long": "long"}
-_EFFECTS = {"signs": measures.SIGNS, "magnitudes": measures.MAGNITUDES, "interaction": measures.INTERACTION}
+_EFFECTS = {"signs": measures.SIGN_CONTRAST, "magnitudes": measures.MAGNITUDES, "interaction": measures.INTERACTION}
 
 
 def figure_factorial(records: Records) -> Drawing:
@@ -35,11 +35,11 @@ def figure_factorial(records: Records) -> Drawing:
     neuron, missing, kept = records.theory.get("factorial"), [], []
     missing += [] if neuron else [theory_missing("factorial", "signs x magnitudes on the neuron")]
     for results in records.studies:
-        there, lost = arms_there(results, (*CELLS, "imp-long"), "signs x magnitudes")
+        there, lost = arms_there(results, (*FACTORIAL_ARMS, "imp-long"), "signs x magnitudes")
         missing += lost
-        if not set(CELLS) <= set(there) or not measures.high_sparsity_levels(results):
+        if not set(FACTORIAL_ARMS) <= set(there) or not measures.high_sparsity_levels(results):
             continue
-        if measures.shared_seeds(results, CELLS):
+        if measures.shared_seeds(results, FACTORIAL_ARMS):
             kept.append((results, there))
         else:
             place = f"signs x magnitudes, {panel_name(results.study)}"
@@ -126,9 +126,9 @@ def _neuron_cell(cell: dict) -> tuple:
 
 def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> dict:
     name, levels = panel_name(results.study), measures.high_sparsity_levels(results)
-    cells = {arm: _network_cell(results, arm, levels) for arm in CELLS}
+    cells = {arm: _network_cell(results, arm, levels) for arm in FACTORIAL_ARMS}
     _interaction_plot(axes[0], cells)
-    fit_height(axes[0], [_columns(cells.values())], least=0.0, most=1.005)
+    fit_height(axes[0], [_interval_columns(cells.values())], least=0.0, most=1.005)
     axes[0].set_ylabel("test accuracy H")
     first = sheet.add_panel_label(axes[0], f"{name}, accuracy", characters=30)
     plotted = {"levels": list(levels), "cells": {arm: list(cell) for arm, cell in cells.items()}}
@@ -136,38 +136,38 @@ def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> di
     effects = {}
     for effect, arms in _EFFECTS.items():
         values = measures.combine(results, arms, measures.mean_accuracy(levels)).values
-        interval = t_interval([value / measures.POINTS for value in values.values()])
+        interval = t_interval([value / measures.PERCENT for value in values.values()])
         effects[effect] = (interval.mean, interval.low, interval.high)
     _effects_plot(axes[2], {"network": effects}, "difference of accuracy")
     last = sheet.add_panel_label(axes[2], f"{name}, effects", characters=30)
     sheet.captions.append(
-        f"({first}-{last}) {format_seeds(results, CELLS)}: H, the mean test accuracy over the levels of density <= .03"
-        f" ({', '.join(map(str, levels))}), all four cells with batch norm rewound; Student-t 95 % intervals, effects"
-        " paired by seed. Magnitude rewind and LRR have seen more epochs than IMP and sign rewind: beside them"
-        " imp-long, IMP's mask and initial values trained for as many epochs as LRR's weights have seen."
+        f"({first}-{last}) {format_seeds(results, FACTORIAL_ARMS)}: H, the mean test accuracy over the levels of"
+        f" density <= .03 ({', '.join(map(str, levels))}), all four cells with batch norm rewound; Student-t 95 %"
+        " intervals, effects paired by seed. Magnitude rewind and LRR have seen more epochs than IMP and sign rewind:"
+        " beside them imp-long, IMP's mask and initial values trained for as many epochs as LRR's weights have seen."
     )
     return plotted | {"effects": {effect: list(value) for effect, value in effects.items()}}
 
 
-def _columns(triples) -> dict:
+def _interval_columns(triples) -> dict:
     return {name: [triple[i] for triple in triples] for i, name in enumerate(("mean", "low", "high"))}
 
 
 def _network_cell(results, arm, levels) -> tuple:
     values = measures.mean_accuracy(levels)(results, arm).values.values()
-    interval = t_interval([value / measures.POINTS for value in values])
+    interval = t_interval([value / measures.PERCENT for value in values])
     return interval.mean, interval.low, interval.high
 
 
 def _control_panel(sheet: FigureBuilder, axes, results, there) -> dict:
     """The cells' leads over IMP, paired by seed, over the levels that imp-long has, and imp-long's own."""
-    has_long = "imp-long" in there and bool(measures.shared_seeds(results, ("imp-long", *CELLS)))
+    has_long = "imp-long" in there and bool(measures.shared_seeds(results, ("imp-long", *FACTORIAL_ARMS)))
     levels = measures.expected_levels(results, "imp-long") if has_long else measures.high_sparsity_levels(results)
-    arms = (*CELLS[1:], *(("imp-long",) if has_long else ()))
+    arms = (*FACTORIAL_ARMS[1:], *(("imp-long",) if has_long else ()))
     plotted = {"levels": list(levels)}
     for place, arm in enumerate(arms):
         values = measures.combine(results, {arm: 1, "imp": -1}, measures.mean_accuracy(levels)).values
-        interval = t_interval([value / measures.POINTS for value in values.values()])
+        interval = t_interval([value / measures.PERCENT for value in values.values()])
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
         bars = error_bar_lengths([interval.mean], [interval.low], [interval.high])
         axes.errorbar([place], [interval.mean], yerr=bars, elinewidth=0.9, markersize=5.5, **look)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from figures.analysis import measures
 from figures.analysis.statistics import t_interval
 from figures.plots import style
-from figures.plots.accuracy import CONTROL, EPOCHS
+from figures.plots.accuracy import CONTROL_NOTE, EPOCHS
 from figures.plots.contrasts import add_row, unpaired
 from figures.plots.panels import (
     Drawing,
@@ -28,25 +28,25 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, StudyResults
 
-PANEL = "training loss"
-ARMS = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")
-SMALLEST = 1e-12  # a loss of 0 has no logarithm
+LOSS_PANEL = "training loss"
+LOSS_ARMS = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")
+SMALLEST_LOSS = 1e-12  # a loss of 0 has no logarithm
 
 
 def figure_13(records: Records) -> Drawing:
     """Figure 13: training loss over sparsity, and its ratio to IMP's."""
     kept, missing = [], []
     for results in records.studies:
-        there, lost = arms_there(results, ARMS, PANEL)
+        there, lost = arms_there(results, LOSS_ARMS, LOSS_PANEL)
         missing += lost
         if {"imp", "lrr"} <= set(there):
             kept.append((results, there))
     if not kept:
-        raise NothingToDraw(missing or [not_run(PANEL, "digits")])
+        raise NothingToDraw(missing or [not_run(LOSS_PANEL, "digits")])
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.5), {}
     grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=True):
-        plotted[results.study.study], lost = _row(sheet, axes, results, there)
+        plotted[results.study.study], lost = _loss_row(sheet, axes, results, there)
         missing += lost
     legend_below(sheet, grid.ravel(), 3)
     caption = join_caption(
@@ -57,14 +57,14 @@ def figure_13(records: Records) -> Drawing:
         " logarithm.",
         format_cut(sheet.figure),
         EPOCHS,
-        CONTROL,
+        CONTROL_NOTE,
         "Ours: the layout and all settings.",
         format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def _row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
+def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
     """A study's losses, and their ratios to IMP's."""
     losses = {arm: loss_curve(results, {arm: 1}) for arm in there}
     paired = [arm for arm in there if arm != "imp" and measures.shared_seeds(results, (arm, "imp"))]
@@ -78,7 +78,9 @@ def _row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]
     else:
         axes[1].set_axis_off()
     alone = [arm for arm in there if arm != "imp" and arm not in paired]
-    return {"loss": losses, "ratio": ratios}, [lost for arm in alone for lost in unpaired(results, (arm, "imp"), PANEL)]
+    return {"loss": losses, "ratio": ratios}, [
+        lost for arm in alone for lost in unpaired(results, (arm, "imp"), LOSS_PANEL)
+    ]
 
 
 def loss_curve(results: StudyResults, powers: Mapping[str, int]) -> dict[str, list]:
@@ -102,7 +104,7 @@ def loss_curve(results: StudyResults, powers: Mapping[str, int]) -> dict[str, li
 
 def _log(results: StudyResults, powers: Mapping[str, int], seed: int, number: int) -> float:
     losses = {arm: measures.level(results, arm, seed, number).train_loss for arm in powers}
-    return math.fsum(power * math.log10(max(losses[arm], SMALLEST)) for arm, power in powers.items())
+    return math.fsum(power * math.log10(max(losses[arm], SMALLEST_LOSS)) for arm, power in powers.items())
 
 
 def _draw(axes, curves: Mapping[str, dict], label: str) -> None:

@@ -24,7 +24,7 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, StudyResults
 
-ARMS = ("imp", "lrr")
+IMP_AND_LRR = ("imp", "lrr")
 _PANEL = "masks within a level"
 _SHADES = (1.0, 0.8, 0.62, 0.48)  # of an arm's colour, from level 1 on; the dense level is black
 _PATTERNS = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (1, 1.2)))
@@ -48,8 +48,8 @@ def figure_mask_convergence(records: Records) -> Drawing:
     found, kept, missing = find_sweeps(records, "mask-convergence"), [], []
     for sweep in found:
         for results in sweep.studies:
-            there = [arm for arm in ARMS if overlaps(results, arm)]
-            lost = [arm for arm in ARMS if arm not in there]
+            there = [arm for arm in IMP_AND_LRR if overlaps(results, arm)]
+            lost = [arm for arm in IMP_AND_LRR if arm not in there]
             missing += [_missing(sweep, results, arm) for arm in lost]
             kept += [(sweep, results, there)] if there else []
     if not kept:
@@ -138,7 +138,7 @@ def _block(sheet: FigureBuilder, part, sweep: Sweep, results: StudyResults, ther
     axes[0].set_ylabel("share of the last mask")
     every = [curve for curves in found.values() for curve in curves.values()]
     fit_height(axes[0], [*every, {"mean": [chance], "low": [], "high": []}], least=0.0, most=1.02)
-    sheet.captions.append(_words(sweep, results, letters, cycles, ends))
+    sheet.captions.append(_mask_caption(sweep, results, letters, cycles, ends))
     return [axes[-1]], {"curves": found, "ends": ends, "chance": chance, "cycle_ends": cycles.ends}
 
 
@@ -184,8 +184,10 @@ def _over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycles) 
     wanted = {"last but one": ends[-2], "first": ends[0]} if len(ends) > 1 else {}
     for side, (arm, levels) in zip((-1, 1), found.items(), strict=False):
         for name, epoch in wanted.items():
-            rows = {number: _at(curve, epoch) for number, curve in levels.items() if epoch in curve["epoch"]}
-            out.setdefault(arm, {})[name] = {"epoch": epoch, "level": list(rows), **_columns(rows.values())}
+            rows = {
+                number: _values_at_epoch(curve, epoch) for number, curve in levels.items() if epoch in curve["epoch"]
+            }
+            out.setdefault(arm, {})[name] = {"epoch": epoch, "level": list(rows), **_summary_columns(rows.values())}
             face = {} if name != "first" else {"markerfacecolor": "white"}
             label = f"{style.arm_style(arm).label}, end of cycle {epoch // cycles.epochs} of {cycles.count}"
             look = style.arm_style(arm).line_kwargs() | {"linestyle": "none", "label": label} | face
@@ -204,17 +206,17 @@ def _over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycles) 
     return out
 
 
-def _at(curve: Mapping, epoch: int) -> dict:
+def _values_at_epoch(curve: Mapping, epoch: int) -> dict:
     place = curve["epoch"].index(epoch)
     return {name: curve[name][place] for name in ("mean", "low", "high", "n", "values")}
 
 
-def _columns(rows) -> dict:
+def _summary_columns(rows) -> dict:
     rows = list(rows)
     return {name: [row[name] for row in rows] for name in ("mean", "low", "high", "n", "values")}
 
 
-def _words(sweep: Sweep, results: StudyResults, letters: Sequence[str], cycles: Cycles, ends: dict) -> str:
+def _mask_caption(sweep: Sweep, results: StudyResults, letters: Sequence[str], cycles: Cycles, ends: dict) -> str:
     """Seeds, cycles, and what the last cycle replaced."""
     study, changed = results.study, []
     for arm, of_cycle in ends.items():
@@ -224,7 +226,7 @@ def _words(sweep: Sweep, results: StudyResults, letters: Sequence[str], cycles: 
             between = least if least == most else f"{least} to {most}"
             changed.append(f"{between} for {style.arm_style(arm).label}")
     last = f"Of the last mask the last cycle put in, over levels: {'; '.join(changed)}." if changed else ""
-    words = format_seeds(results, ARMS).replace(f"preset {study.preset}", f"preset {format_preset(sweep)}")
+    words = format_seeds(results, IMP_AND_LRR).replace(f"preset {study.preset}", f"preset {format_preset(sweep)}")
     return join_caption(
         f"({letters[0]}-{letters[-1]}) {words}; levels of {cycles.count} cycles of {cycles.epochs} epochs.",
         f"Dotted: what two masks of random order would share, {1 - study.prune_rate:g}.",

@@ -203,7 +203,7 @@ def _stable_region(axes, pushed: Mapping) -> dict:
     top = 1.2 * max(abs(minimum["balance"]) for minimum in pushed["minima"])
     step = np.linspace(min(ends), 2, 200)
     edge = np.sqrt(np.maximum(16 / step**2 - 4, 0))
-    axes.fill_between(step, -edge, edge, color=style.LEARNS, linewidth=0, zorder=0)
+    axes.fill_between(step, -edge, edge, color=style.LEARNS_COLOUR, linewidth=0, zorder=0)
     for side in (1, -1):
         axes.plot(step, side * edge, color=style.INK, linewidth=0.8, zorder=1)
     axes.set(xlim=(min(ends) - 0.04, max(ends) + 0.04), ylim=(-top, top), xlabel="step size", ylabel="c at the end")

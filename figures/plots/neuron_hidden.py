@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from figures.plots import style
 from figures.plots.neuron_descent import DASHED, short
-from figures.plots.neuron_phase_plane import RULES, theory_missing
+from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
 from figures.plots.neuron_sweeps import shares_axis
 from figures.plots.panels import (
     Drawing,
@@ -47,7 +47,7 @@ def _cells(result: TheoryResult, d: int) -> list[Mapping]:
 def _over_neurons(sheet: FigureBuilder, axes, result: TheoryResult, d: int) -> dict:
     cells, plotted = _cells(result, d), {}
     k = [cell["k"] for cell in cells]
-    for rule, side in zip(RULES, (-1, 1), strict=True):
+    for rule, side in zip(RULE_NAMES, (-1, 1), strict=True):
         look, found = style.arm_style(rule), [cell[rule] for cell in cells]
         share = [one["successes"] / one["trials"] for one in found]
         heuristic = [one["heuristic"] for one in found]
@@ -110,14 +110,14 @@ def _outcome_words(result: TheoryResult) -> str:
     """What the heuristic says and where it fails, what stayed undecided, and one neuron against its exact limits."""
     cells = result.values["cells"]
     total = sum(cell["imp"]["trials"] for cell in cells)
-    late = {rule: sum(cell[rule]["undecided"][-1] for cell in cells) for rule in RULES}
+    late = {rule: sum(cell[rule]["undecided"][-1] for cell in cells) for rule in RULE_NAMES}
     words = (
         "Dashed, a heuristic of ours and no theorem: some neuron has the right signs, a_i(0) > 0 and, for IMP, w_i1(0)"
         f" > 0. Start by start, of {total:,}: {_against('lrr', cells)}; {_against('imp', cells)}."
         " LRR's line is an upper bound: from these starts a_i² >= |w_i|² at every level, so no a_i changes its sign."
         f" Undecided at the last level, counted as not learning: {late['imp']} (IMP), {late['lrr']} (LRR)."
     )
-    alone = [cell["against_exact"][rule] for cell in cells if "against_exact" in cell for rule in RULES]
+    alone = [cell["against_exact"][rule] for cell in cells if "against_exact" in cell for rule in RULE_NAMES]
     if alone:
         wrong = sum(one["contradictions"] for one in alone)
         words += f" At k = 1 the lines are exact (1/4 and 1/2); {wrong} trials there contradict the exact limits."
@@ -128,4 +128,4 @@ def _against(rule: str, cells: Sequence[Mapping]) -> str:
     found = [cell[rule] for cell in cells]
     more = sum(one["n_contradicting"] for one in found)
     fewer = sum(one["trials"] - one["n_as_predicted"] - one["n_contradicting"] for one in found)
-    return f"{RULES[rule]} learns in {more:,} without such a neuron and fails in {fewer:,} with one"
+    return f"{RULE_NAMES[rule]} learns in {more:,} without such a neuron and fails in {fewer:,} with one"

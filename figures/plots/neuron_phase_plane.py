@@ -6,7 +6,7 @@ from figures.plots import style
 from figures.plots.panels import Drawing, FigureBuilder, Missing, NothingToDraw, format_missing, join_caption, new_sheet
 from figures.results.network import Records, TheoryResult
 
-RULES = {"imp": "IMP", "lrr": "LRR"}
+RULE_NAMES = {"imp": "IMP", "lrr": "LRR"}
 
 
 def theory_missing(experiment: str, panel: str) -> Missing:
@@ -26,7 +26,7 @@ def figure_1(records: Records) -> Drawing:
     grid = sheet.figure.add_gridspec(2, len(widths), width_ratios=widths, height_ratios=[1.25, 1])
     if quadrants:
         plotted["quadrants"] = draw_quadrants(sheet, sheet.figure.add_subplot(grid[:, 0]), quadrants)
-    for column, rule in enumerate(RULES if stories else (), start=len(widths) - 2):
+    for column, rule in enumerate(RULE_NAMES if stories else (), start=len(widths) - 2):
         axes = [sheet.figure.add_subplot(grid[row, column]) for row in (0, 1)]
         plotted[f"story {rule}"] = draw_story(sheet, axes, stories, rule)
     caption = join_caption(
@@ -58,7 +58,7 @@ def draw_quadrants(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     axes.axvline(0, color=style.INK, linewidth=0.5)
     _lines(axes, arrays, a, w)
     plotted["trajectories"] = [_trajectory(axes, arrays, i) for i in range(len(arrays["trajectories"]))]
-    _words(axes, a, w)
+    _name_regions(axes, a, w)
     axes.set(xlim=(a[0], a[-1]), ylim=(w[0], w[-1]), xlabel="a, outer weight", ylabel="w, inner weight")
     axes.set(xticks=[-2, -1, 0, 1, 2], yticks=[-2, -1, 0, 1, 2])
     axes.set_aspect("equal", anchor="N")
@@ -84,8 +84,8 @@ def shade_basin(axes, arrays) -> dict:
     line = line[np.argsort(line[:, 1])]
     inside = line[(line[:, 0] >= a[0]) & (line[:, 1] <= w[-1]) & (line[:, 1] >= 0)]
     region = np.concatenate([inside, [[inside[-1, 0], w[-1]], [a[-1], w[-1]], [a[-1], 0.0]]])
-    axes.set_facecolor(style.FAILS)
-    axes.fill(region[:, 0], region[:, 1], color=style.LEARNS, linewidth=0, zorder=1)
+    axes.set_facecolor(style.FAILS_COLOUR)
+    axes.fill(region[:, 0], region[:, 1], color=style.LEARNS_COLOUR, linewidth=0, zorder=1)
     return {"learns": region.tolist()}
 
 
@@ -128,7 +128,7 @@ def _trajectory(axes, arrays, index: int) -> dict:
     return {"start": path[0].tolist(), "end": path[-1].tolist(), "learns": learns}
 
 
-def _words(axes, a, w):
+def _name_regions(axes, a, w):
     box = {"boxstyle": "round,pad=0.18", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
     for x, y, word, colour in ((0.79, 0.95, "learns", style.LEARNS_DARK), (0.26, 0.05, "fails", style.FAILS_DARK)):
         axes.text(
@@ -170,8 +170,8 @@ def draw_story(sheet: FigureBuilder, axes, result: TheoryResult, rule: str) -> d
         axes[0],
         title,
         (
-            f"two inputs, {RULES[rule]}: the dense flow (grey) reaches w₁ > 0 from w₁(0) < 0; {words}; the masked flow"
-            f" (w₂ = 0) {verdict}. Below: its limit against the target."
+            f"two inputs, {RULE_NAMES[rule]}: the dense flow (grey) reaches w₁ > 0 from w₁(0) < 0; {words}; the masked"
+            f" flow (w₂ = 0) {verdict}. Below: its limit against the target."
         ),
     )
     return plotted
@@ -181,8 +181,8 @@ def _plane(axes, dense, masked, end, look, rule):
     both = np.concatenate([dense, masked])
     left, right = min(-0.35, both[:, 0].min()) - 0.3, max(1.0, both[:, 0].max()) + 0.3
     top = max(0.5, both[:, 1].max()) + 0.28
-    axes.axvspan(left, 0, color=style.FAILS, alpha=0.55, linewidth=0, zorder=0)
-    axes.axvspan(0, right, color=style.LEARNS, alpha=0.8, linewidth=0, zorder=0)
+    axes.axvspan(left, 0, color=style.FAILS_COLOUR, alpha=0.55, linewidth=0, zorder=0)
+    axes.axvspan(0, right, color=style.LEARNS_COLOUR, alpha=0.8, linewidth=0, zorder=0)
     axes.axhline(0, color=style.INK, linewidth=0.6, zorder=1)
     axes.plot(dense[:, 0], dense[:, 1], color=style.GREY, linewidth=1.6, zorder=2)
     _arrow_on(axes, dense, style.GREY)
@@ -269,7 +269,7 @@ def draw_iterations(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     """Figure 2 (a): success over pruning iterations against the exact probabilities."""
     values = result.values
     levels, plotted = np.arange(len(values["survivors"])), {}
-    for shift, (rule, label) in zip((-0.09, 0.09), RULES.items(), strict=True):
+    for shift, (rule, label) in zip((-0.09, 0.09), RULE_NAMES.items(), strict=True):
         cell, look = values["rules"][rule], style.arm_style(rule)
         share = np.array(cell["successes"]) / values["trials"]
         error_bar_lengths = np.abs(np.array([cell["low"], cell["high"]]) - share)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from figures.plots import style
-from figures.plots.neuron_phase_plane import RULES, theory_missing
+from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
 from figures.plots.neuron_sweeps import log_axis, shares_axis
 from figures.plots.panels import (
     Drawing,
@@ -52,7 +52,7 @@ def _panel(sheet: FigureBuilder, axes, result: TheoryResult, key: str, title: st
     values, plotted = result.values, {}
     for place, noise in enumerate(values["noises"]):
         cells = sorted((cell for cell in values["cells"] if cell["noise"] == noise), key=lambda cell: cell["ratio"])
-        for rule in RULES:
+        for rule in RULE_NAMES:
             plotted[f"{rule}, noise {noise:g}"] = _curve(axes, rule, place, noise, cells, key)
     ends = [cell["ratio"] for cell in values["cells"]]
     log_axis(axes, ends, sorted(values["ratios"]), "n / d (log scale)")
@@ -60,7 +60,7 @@ def _panel(sheet: FigureBuilder, axes, result: TheoryResult, key: str, title: st
     axes.set_ylabel("share of trials")
     if key == "learns":
         plotted["population"] = dict(values["population"])
-        for rule in RULES:
+        for rule in RULE_NAMES:
             axes.axhline(values["population"][rule], color=style.arm_style(rule).colour, linewidth=3.2, alpha=0.3)
     levels = " to ".join(map(str, values["survivors"]))
     sheet.add_panel_label(axes, title, f"{words.format(levels=levels)}, d = {values['d']}. {_trials(values['cells'])}")
@@ -94,7 +94,7 @@ def _trials(cells: Sequence[dict]) -> str:
     """The trials of a panel's markers: the number that most have, and the markers that have another."""
     found: dict[tuple[int, ...], list[dict]] = {}
     for cell in cells:
-        found.setdefault(tuple(cell[rule]["trials"] for rule in RULES), []).append(cell)
+        found.setdefault(tuple(cell[rule]["trials"] for rule in RULE_NAMES), []).append(cell)
     usual, *others = sorted(found, key=lambda trials: -len(found[trials]))
     words = [f"each marker: {_number(usual)} trials"]
     for trials in others:
@@ -108,11 +108,11 @@ def _number(trials: Sequence[int]) -> str:
     """How many trials both rules have; a number each where they differ."""
     if len(set(trials)) == 1:
         return f"{trials[0]:,}"
-    return ", ".join(f"{n:,} ({style.arm_style(rule).label})" for n, rule in zip(trials, RULES, strict=True))
+    return ", ".join(f"{n:,} ({style.arm_style(rule).label})" for n, rule in zip(trials, RULE_NAMES, strict=True))
 
 
 def _how_counted(results: Sequence[TheoryResult]) -> str:
-    late = sum(cell[rule]["unsettled"] for result in results for cell in result.values["cells"] for rule in RULES)
+    late = sum(cell[rule]["unsettled"] for result in results for cell in result.values["cells"] for rule in RULE_NAMES)
     words = (
         "A trial: one data set of n samples and one start, the same for IMP and LRR. Bars: Clopper-Pearson 95 %"
         " intervals over trials; several inputs by numerical integration until the flow rests, one input by"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from figures.plots import style
-from figures.plots.neuron_phase_plane import RULES, shade_basin, theory_missing
+from figures.plots.neuron_phase_plane import RULE_NAMES, shade_basin, theory_missing
 from figures.plots.panels import (
     Drawing,
     FigureBuilder,
@@ -15,7 +15,7 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, TheoryResult
 
-INITS = {"balanced": "balanced", "normal": "N(0, 1/d)"}
+INIT_NAMES = {"balanced": "balanced", "normal": "N(0, 1/d)"}
 _INIT_LOOK = {"balanced": ("black", "o"), "normal": (style.GREY, "D")}
 _SHIFT = {"imp": 0.965, "lrr": 1.035, "balanced": 0.965, "normal": 1.035}  # sideways, on a log axis
 _PALE = {"linewidth": 3.2, "alpha": 0.3, "zorder": 2, "solid_capstyle": "butt"}
@@ -34,7 +34,7 @@ def figure_14(records: Records) -> Drawing:
         raise NothingToDraw([theory_missing("dimension", "success over the number of inputs")])
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.5), {}
     left, middle, right = sheet.figure.subplots(1, 3)
-    for axes, (init, name) in zip((left, middle), INITS.items(), strict=True):
+    for axes, (init, name) in zip((left, middle), INIT_NAMES.items(), strict=True):
         plotted[init] = _success_over_inputs(sheet, axes, result, init, name)
     plotted["switches"] = _switches(sheet, right, result)
     legend_below(sheet, [left, middle, right], 4)
@@ -61,7 +61,7 @@ def _interval_words(cells: Sequence[dict]) -> str:
 
 def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init: str, name: str) -> dict:
     content, plotted = result.values["inits"][init], {}
-    for rule in RULES:
+    for rule in RULE_NAMES:
         plotted[rule] = _points(axes, result, content[rule], style.arm_style(rule).line_kwargs(), _SHIFT[rule])
     _inputs_axis(axes, result, 1.05)
     axes.set_ylabel("share that learns")
@@ -79,7 +79,7 @@ def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init:
 
 def _switches(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     plotted = {}
-    for init, name in INITS.items():
+    for init, name in INIT_NAMES.items():
         colour, marker = _INIT_LOOK[init]
         look = {"color": colour, "marker": marker, "markerfacecolor": colour, "label": f"sign switches, {name}"}
         plotted[init] = _points(axes, result, result.values["inits"][init]["switches"], look, _SHIFT[init])
@@ -192,7 +192,7 @@ def _witness_words(result: TheoryResult, panel: str) -> str:
 def _success_over_ratios(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     values, plotted, cells = result.values, {}, []
     for place, d in enumerate(values["dimensions"]):
-        for rule in RULES if d > 1 else ("imp",):  # with one input there is nothing to prune: LRR is IMP
+        for rule in RULE_NAMES if d > 1 else ("imp",):  # with one input there is nothing to prune: LRR is IMP
             plotted[f"{rule}, d = {d}"] = _over_ratios(axes, result, rule, place)
             cells += values["success"][rule][place]
     log_axis(axes, values["ratios"], (0.1, 0.3, 1, 3, 10), "s_w / s_a (log scale)")

@@ -10,8 +10,8 @@ from figures.analysis import measures
 from figures.plots import style
 from figures.results.network import Records, Study, StudyResults, train_command
 
-PRESETS = {"digits": "quick"}
-NAMES = {
+USUAL_PRESETS = {"digits": "quick"}
+DATASET_NAMES = {
     "digits": "digits",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
@@ -97,13 +97,13 @@ def new_sheet(width: float, height: float) -> FigureBuilder:
 
 def dataset_name(name: str) -> str:
     """A data set's name as people write it."""
-    return NAMES.get(name, name)
+    return DATASET_NAMES.get(name, name)
 
 
 def panel_name(study: Study) -> str:
     """What a study's panels are called: its data set, with the preset where that is not the data set's own."""
     name = dataset_name(study.dataset)
-    if study.preset == PRESETS.get(study.dataset, study.dataset):
+    if study.preset == USUAL_PRESETS.get(study.dataset, study.dataset):
         return name
     preset, *changes = study.preset.split(", ")
     return f"{name} ({preset}{', changed' if changes else ''})"
@@ -111,7 +111,7 @@ def panel_name(study: Study) -> str:
 
 def not_run(panel: str, dataset: str) -> Missing:
     """A panel whose data set has not been run."""
-    command = f"paper_repro.py train --preset {PRESETS.get(dataset, dataset)}"
+    command = f"paper_repro.py train --preset {USUAL_PRESETS.get(dataset, dataset)}"
     command += "" if dataset == "digits" else " --data-dir DIR"
     return Missing(panel, f"{dataset_name(dataset)} has not been run", command)
 
@@ -119,7 +119,7 @@ def not_run(panel: str, dataset: str) -> Missing:
 def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list[Missing]:
     """The data sets of the paper's figure whose own preset has not been run (a small preset does not stand for it)."""
     there = {(results.study.dataset, results.study.preset) for results in records.studies}
-    lost = [name for name in wanted if (name, PRESETS.get(name, name)) not in there]
+    lost = [name for name in wanted if (name, USUAL_PRESETS.get(name, name)) not in there]
     return [not_run(f"{panel}, {dataset_name(name)}", name) for name in lost]
 
 

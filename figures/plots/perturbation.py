@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from figures.analysis import measures
-from figures.analysis.sweeps import PERTURBED, Sweep, find_sweeps, perturbed_studies
+from figures.analysis.sweeps import PERTURBED_ARMS, Sweep, find_sweeps, perturbed_studies
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
 from figures.plots.contrasts import (
@@ -36,9 +36,9 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, StudyResults, train_command
 
-PANEL = "perturbed signs"
-ARMS = ("imp", "lrr", *PERTURBED)
-CONTROL = "imp-long"
+PERTURBATION_PANEL = "perturbed signs"
+PERTURBATION_ARMS = ("imp", "lrr", *PERTURBED_ARMS)
+CONTROL_ARM = "imp-long"
 _DROPS = {"imp": {"imp": 1, "imp-perturbed": -1}, "lrr": {"lrr": 1, "lrr-perturbed": -1}}
 _EXCESS = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
 _SCOPES = {"global": "", "layerwise": ", within layers"}
@@ -67,7 +67,7 @@ def figure_6(records: Records) -> Drawing:
     varied = [(sweep, found) for sweep, found in varied if found]
     missing += _absent_sweeps(records, varied)
     if not kept and not varied:
-        raise NothingToDraw([*([] if records.studies else [not_run(PANEL, "digits")]), *missing])
+        raise NothingToDraw([*([] if records.studies else [not_run(PERTURBATION_PANEL, "digits")]), *missing])
     rows = len(kept) + len(varied)
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.55), {}
     grid = sheet.figure.subplots(rows, 2, squeeze=False)
@@ -88,7 +88,7 @@ def figure_6(records: Records) -> Drawing:
         "Dashed upright line: between the levels before and after it." if kept else "",
         EPOCHS,
         "Grey: IMP's rewinding, unperturbed, trained for as many epochs as LRR's weights have seen, where it was run."
-        if any(CONTROL in there for _, there in kept)
+        if any(CONTROL_ARM in there for _, there in kept)
         else "",
         "Ours: the layout and all settings.",
         format_missing(missing),
@@ -103,9 +103,11 @@ def _kept(records: Records) -> tuple[list, list[Missing]]:
     judged = {(results.study.base, results.study.dataset) for results, _ in shown}
     plain = [r for r in records.studies if (r.study.base, r.study.dataset) not in judged]
     for results, sweep in (*shown, *((r, None) for r in plain)):
-        there, lost = arms_there(results, ARMS if sweep else (*ARMS, CONTROL), PANEL)
+        there, lost = arms_there(
+            results, PERTURBATION_ARMS if sweep else (*PERTURBATION_ARMS, CONTROL_ARM), PERTURBATION_PANEL
+        )
         missing += lost
-        kept += [(results, there)] if set(ARMS) <= set(there) else []
+        kept += [(results, there)] if set(PERTURBATION_ARMS) <= set(there) else []
     return kept, missing
 
 
@@ -113,15 +115,15 @@ def perturbations(sweep: Sweep) -> list[Perturbed]:
     """The perturbations of a sweep of which a drop of H can be paired for IMP or for LRR, as the runs say them."""
     found = []
     for results in sweep.studies:
-        run = next((results.arms[arm] for arm in ARMS[2:] if arm in results.arms), None)
-        if run and measures.high_sparsity_levels(results) and _shown(results):
+        run = next((results.arms[arm] for arm in PERTURBATION_ARMS[2:] if arm in results.arms), None)
+        if run and measures.high_sparsity_levels(results) and _rules_with_drops(results):
             config = run.config
             share, level, scope = (config.get(f"perturb_{name}") for name in ("rate", "level", "scope"))
             found.append(Perturbed(share, level, scope or "global", results))
     return sorted(found, key=lambda p: (p.share, p.level, p.scope))
 
 
-def _shown(results: StudyResults) -> list[str]:
+def _rules_with_drops(results: StudyResults) -> list[str]:
     return [rule for rule, arms in _DROPS.items() if measures.shared_seeds(results, arms)]
 
 
@@ -135,7 +137,7 @@ def _absent_values(sweep: Sweep) -> list[Missing]:
             ", ".join(style.arm_style(arm).label for arm in absent),
         )
         for results in sweep.studies
-        if (absent := [arm for arm in ARMS if not measures.seeds_of(results, arm)[0]])
+        if (absent := [arm for arm in PERTURBATION_ARMS if not measures.seeds_of(results, arm)[0]])
     ]
 
 
@@ -162,9 +164,14 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
     _mark_start(axes, where)
     study = results.study
     name = f"{dataset_name(study.dataset)}, {study.model}" if study.swept else panel_name(study)
-    sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}; {_words(where)}.", 52)
-    costs = {rule: arms for rule, arms in _DROPS.items() if rule in _shown(results)}
-    missing = [item for rule in _DROPS if rule not in costs for item in unpaired(results, tuple(_DROPS[rule]), PANEL)]
+    sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}; {_perturbation_in_words(where)}.", 52)
+    costs = {rule: arms for rule, arms in _DROPS.items() if rule in _rules_with_drops(results)}
+    missing = [
+        item
+        for rule in _DROPS
+        if rule not in costs
+        for item in unpaired(results, tuple(_DROPS[rule]), PERTURBATION_PANEL)
+    ]
     if costs:
         shown = [(style.arm_style(rule), arms) for rule, arms in costs.items()]
         curves = draw_contrasts(axes[1], results, shown)
@@ -177,7 +184,7 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
         )
         excess = (
             f", IMP's less LRR's{format_high_sparsity_accuracy(results, _EXCESS)}"
-            if measures.shared_seeds(results, ARMS)
+            if measures.shared_seeds(results, PERTURBATION_ARMS)
             else ""
         )
         sheet.add_panel_label(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", 52)
@@ -194,7 +201,7 @@ def _mark_start(axes, where: Perturbed) -> None:
             axis.axvline(edge, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
 
 
-def _words(where: Perturbed) -> str:
+def _perturbation_in_words(where: Perturbed) -> str:
     scope = "" if where.scope == "global" else " within each layer"
     return f"a share of {where.share:g} of the surviving signs{scope} flipped at the start of level {where.level}"
 
@@ -213,7 +220,7 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
     by_place.sort(key=lambda where: (where.scope, where.level))
     plotted = {"usual": {"level": usual[0], "scope": usual[1]}}
     name = f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
-    seeds = format_sweep_seeds(sweep, ARMS)
+    seeds = format_sweep_seeds(sweep, PERTURBATION_ARMS)
     where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
     plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)
     axes[0].set(xlabel="share of the signs that is flipped", xlim=(0, None), ylabel="H lost")

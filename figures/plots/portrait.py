@@ -114,7 +114,7 @@ def _drawn(plane, colour: str, levels: bool, tracks: list, columns: int) -> Figu
     axes = figure.add_subplot()
     keys = _shading(axes, plane, colour)
     _stream(axes, plane)
-    keys += _curves(axes, plane, levels) + _equilibria(axes, plane) + _paths(axes, tracks)
+    keys += _draw_curves(axes, plane, levels) + _equilibria(axes, plane) + _paths(axes, tracks)
     _frame(axes, plane)
     _legend(figure, keys, columns)
     figure.set_size_inches(*_size(len(keys), columns, axes.get_aspect() == 1, bool(axes.child_axes)))
@@ -134,7 +134,7 @@ def _size(keys: int, columns: int, square: bool, bar: bool) -> tuple[float, floa
     return style.ONE_COLUMN, (3.38 - 0.53 * bar if square else 3.1) + 0.15 * -(-keys // 2)
 
 
-def _words(text: str) -> str:
+def _with_symbols(text: str) -> str:
     for plain, sign in _SIGNS.items():
         text = text.replace(plain, sign)
     return text
@@ -145,16 +145,16 @@ def _words(text: str) -> str:
 
 def _shading(axes, plane, colour: str) -> list:
     x, y = plane.x, plane.y
-    axes.fill(x[[0, -1, -1, 0]], y[[0, 0, -1, -1]], color=style.FAILS, linewidth=0, zorder=0.5)
+    axes.fill(x[[0, -1, -1, 0]], y[[0, 0, -1, -1]], color=style.FAILS_COLOUR, linewidth=0, zorder=0.5)
     basins = [curve.points for curve in plane.curves if curve.kind == "basin"]
     for points in basins:
-        axes.fill(*points.T, color=style.LEARNS, linewidth=0, zorder=1)
+        axes.fill(*points.T, color=style.LEARNS_COLOUR, linewidth=0, zorder=1)
     timed = colour == "time" and basins and (plane.time_to_learn > 0).any()
     if timed:
         colour_by_time(axes, plane, basins)
     fails = not basins or (plane.verdict[1:-1, 1:-1] != LEARNS).any()  # more than an edge of the plane
-    keys = [Patch(color=style.LEARNS, label="learns")] if basins and not timed else []
-    return keys + ([Patch(color=style.FAILS, label="fails")] if fails else [])
+    keys = [Patch(color=style.LEARNS_COLOUR, label="learns")] if basins and not timed else []
+    return keys + ([Patch(color=style.FAILS_COLOUR, label="fails")] if fails else [])
 
 
 def _stream(axes, plane) -> None:
@@ -176,7 +176,7 @@ def _stream(axes, plane) -> None:
 # --- what stands on it
 
 
-def _curves(axes, plane, levels: bool) -> list:
+def _draw_curves(axes, plane, levels: bool) -> list:
     looks = {f"{name}' = 0": look for name, look in zip(plane.coordinates, _NULLCLINES, strict=True)}
     keys: dict[str, dict] = {}
     for curve in plane.curves:
@@ -208,8 +208,8 @@ def _from_rest(points: np.ndarray, plane) -> np.ndarray:
 
 def _label(kind: str, names: list[str]) -> str:
     if kind == "level":
-        return f"c = {_words(', '.join(name.removeprefix('c = ') for name in names))}"
-    return f"{kind} {_words(', '.join(names))}"
+        return f"c = {_with_symbols(', '.join(name.removeprefix('c = ') for name in names))}"
+    return f"{kind} {_with_symbols(', '.join(names))}"
 
 
 def _equilibria(axes, plane) -> list:
@@ -253,10 +253,10 @@ def _frame(axes, plane) -> None:
                 for tick in axis.get_major_locator().tick_values(*values[[0, -1]])
                 if values[0] <= tick <= values[-1]
             ]
-            axis.set_ticks(ticks, labels=[_words(f"{tick:.6g}") for tick in ticks])
+            axis.set_ticks(ticks, labels=[_with_symbols(f"{tick:.6g}") for tick in ticks])
     if plane.coordinates == ("a", "w"):
         axes.set_aspect("equal")
-    axes.set_title(_words(plane.about), loc="left")
+    axes.set_title(_with_symbols(plane.about), loc="left")
 
 
 def _legend(figure: Figure, keys: list, columns: int) -> None:

@@ -23,8 +23,8 @@ from figures.plots.style import ArmStyle
 from figures.results.network import Records
 
 SOURCE = "Renda, Frankle and Carbin, Comparing Rewinding and Fine-tuning in Neural Network Pruning, ICLR 2020"
-DENSITIES = (0.8, 0.512, 0.328, 0.21, 0.134, 0.107)
-OURS = ("imp", "wr", "lrr")
+PUBLISHED_DENSITIES = (0.8, 0.512, 0.328, 0.21, 0.134, 0.107)
+OUR_ARMS = ("imp", "wr", "lrr")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Published:
     """Median test accuracies of others, in percent as they print them: iterative pruning, 20 % of the weights a level.
 
     `late`: weights rewound to a late epoch; `lrr`: learning rate rewinding; `initial`: rewound to initialisation, at
-    the last of `DENSITIES` alone; `dense`: unpruned. `preset`: ours of the same network and data.
+    the last of `PUBLISHED_DENSITIES` alone; `dense`: unpruned. `preset`: ours of the same network and data.
     """
 
     title: str
@@ -83,16 +83,16 @@ def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -
         "lrr": [value / 100 for value in published.lrr],
         "initial": published.initial / 100,
     }
-    axes.plot(DENSITIES, theirs["wr late"], **_LATE.line_kwargs())
-    axes.plot(DENSITIES, theirs["lrr"], **_LRR.line_kwargs())
-    axes.plot(DENSITIES[-1:], [theirs["initial"]], **_INITIAL.line_kwargs())
+    axes.plot(PUBLISHED_DENSITIES, theirs["wr late"], **_LATE.line_kwargs())
+    axes.plot(PUBLISHED_DENSITIES, theirs["lrr"], **_LRR.line_kwargs())
+    axes.plot(PUBLISHED_DENSITIES[-1:], [theirs["initial"]], **_INITIAL.line_kwargs())
     axes.axhline(theirs["dense"], color=style.MUTED, linewidth=0.8, linestyle=":", label="theirs: dense")
     ours, words, missing, densities = _ours(axes, published, records)
-    density_axis(axes, [*DENSITIES, *densities])
+    density_axis(axes, [*PUBLISHED_DENSITIES, *densities])
     axes.set_ylabel("test accuracy")
     axes.grid(axis="y")
     sheet.add_panel_label(axes, published.title, f"{published.title}: {words or 'published medians alone'}.", 44)
-    return {"density": list(DENSITIES), "theirs": theirs, "ours": ours}, missing
+    return {"density": list(PUBLISHED_DENSITIES), "theirs": theirs, "ours": ours}, missing
 
 
 def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list[Missing], list[float]]:
@@ -100,7 +100,7 @@ def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list
     results = next((r for r in records.studies if r.study.preset == published.preset), None)
     if results is None:
         return {}, "", [not_run(published.title, published.preset)], []
-    there, missing = arms_there(results, OURS, published.title)
+    there, missing = arms_there(results, OUR_ARMS, published.title)
     curves = {arm: curve(results, arm) for arm in there}
     for arm, found in curves.items():
         plot_curve(axes, arm, found)

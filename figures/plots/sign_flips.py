@@ -20,9 +20,9 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, StudyResults, train_command
 
-PANEL, ARMS = "sign flips by layer", ("imp", "lrr")
+SIGN_FLIPS_PANEL, IMP_AND_LRR = "sign flips by layer", ("imp", "lrr")
 # reading -> what it says; the two in which IMP and LRR can differ by more than where a level starts
-READINGS = {
+READING_NAMES = {
     "previous": "(iii), from the end of the level before to the end of this one",
     "initial": "(ii), from initialisation to the end of the level",
 }
@@ -34,24 +34,24 @@ def figure_12(records: Records) -> Drawing:
     """Figure 12: the share of a layer's surviving signs that flip, by layer and level."""
     kept, missing = [], []
     for results in records.studies:
-        if any(_mean_shares(results, reading) for reading in READINGS):
+        if any(_mean_shares(results, reading) for reading in READING_NAMES):
             kept.append(results)
         else:
-            why, command = "imp and lrr have no flips by layer", train_command(results.study, ARMS)
-            missing.append(Missing(f"{PANEL}, {panel_name(results.study)}", why, command))
+            why, command = "imp and lrr have no flips by layer", train_command(results.study, IMP_AND_LRR)
+            missing.append(Missing(f"{SIGN_FLIPS_PANEL}, {panel_name(results.study)}", why, command))
     if not kept:
-        raise NothingToDraw(missing or [not_run(PANEL, "digits")])
-    heights = [_height(results) for results in kept for _ in READINGS]
+        raise NothingToDraw(missing or [not_run(SIGN_FLIPS_PANEL, "digits")])
+    heights = [_height(results) for results in kept for _ in READING_NAMES]
     sheet, plotted, scales = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3), {}, []
     rows = sheet.figure.add_gridspec(len(heights), 1, height_ratios=heights)
     for number, results in enumerate(kept):
-        for place, reading in enumerate(READINGS):
+        for place, reading in enumerate(READING_NAMES):
             found = _mean_shares(results, reading)
             if found:
-                cell = rows[number * len(READINGS) + place].subgridspec(1, 3)
+                cell = rows[number * len(READING_NAMES) + place].subgridspec(1, 3)
                 axes = [sheet.figure.add_subplot(cell[part]) for part in range(3)]
                 plotted.setdefault(results.study.study, {})[reading] = found
-                scales.append(_row(sheet, axes, results, reading, found))
+                scales.append(_flip_maps_row(sheet, axes, results, reading, found))
     caption = join_caption(
         "In which layers, and at which levels, do the signs of IMP and LRR flip? Shares of the weights of a layer that"
         " survive the level; means over seeds, differences paired by seed: orange where IMP flips more, purple where"
@@ -80,18 +80,18 @@ def _mean_shares(results: StudyResults, reading: str) -> dict:
     `low` and `high` the ends of their Student-t 95 % intervals (None for one seed); `survivors` holds by arm the mean
     number of weights that each share is of.
     """
-    seeds = measures.shared_seeds(results, ARMS)
-    levels = sorted(set.intersection(*({*measures.expected_levels(results, arm)} for arm in ARMS)))
+    seeds = measures.shared_seeds(results, IMP_AND_LRR)
+    levels = sorted(set.intersection(*({*measures.expected_levels(results, arm)} for arm in IMP_AND_LRR)))
     if not seeds or not levels:
         return {}
     layers = list(measures.level(results, "imp", seeds[0], levels[0]).layers)
-    by_seed = {arm: {s: _shares(results, arm, s, levels, layers, reading) for s in seeds} for arm in ARMS}
-    if any(grid is None for arm in ARMS for grid in by_seed[arm].values()):
+    by_seed = {arm: {s: _shares(results, arm, s, levels, layers, reading) for s in seeds} for arm in IMP_AND_LRR}
+    if any(grid is None for arm in IMP_AND_LRR for grid in by_seed[arm].values()):
         return {}
-    grids = {arm: _mean([by_seed[arm][s] for s in seeds]) for arm in ARMS}
+    grids = {arm: _mean([by_seed[arm][s] for s in seeds]) for arm in IMP_AND_LRR}
     intervals = _intervals([_less(by_seed["lrr"][s], by_seed["imp"][s]) for s in seeds])
     grids |= {name: [[getattr(cell, key) for cell in row] for row in intervals] for name, key in _DIFFERENCE.items()}
-    survivors = {arm: _mean([_survivors(results, arm, s, levels, layers) for s in seeds]) for arm in ARMS}
+    survivors = {arm: _mean([_survivors(results, arm, s, levels, layers) for s in seeds]) for arm in IMP_AND_LRR}
     return {"layers": layers, "levels": levels, "seeds": seeds, "survivors": survivors, **grids}
 
 
@@ -126,24 +126,26 @@ def _intervals(grids: Sequence) -> list[list[Interval]]:
     return [[_NOTHING if None in values else t_interval(values) for values in row] for row in cells]
 
 
-def _row(sheet: FigureBuilder, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
+def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
     """IMP, LRR (one scale for both) and LRR - IMP (a scale about 0) as maps of layers and levels.
 
     Returns the letter of LRR - IMP, and where its scale ends.
     """
-    most = max((v for arm in ARMS for row in found[arm] for v in row if v is not None), default=1.0) or 1.0
+    most = max((v for arm in IMP_AND_LRR for row in found[arm] for v in row if v is not None), default=1.0) or 1.0
     gap = max((abs(v) for row in found["lrr - imp"] for v in row if v is not None), default=0.01) or 0.01
-    name, roman = panel_name(results.study), READINGS[reading].split(",")[0]
+    name, roman = panel_name(results.study), READING_NAMES[reading].split(",")[0]
     titles = {"imp": f"{name}: IMP, reading {roman}", "lrr": "LRR", "lrr - imp": "LRR - IMP"}
     described = {
-        "imp": f"IMP, reading {READINGS[reading]}; {format_seeds(results, ARMS)}.",
+        "imp": f"IMP, reading {READING_NAMES[reading]}; {format_seeds(results, IMP_AND_LRR)}.",
         "lrr": f"LRR, reading {roman}, on IMP's scale: both from 0 to {most:.3g}.",
         "lrr - imp": f"LRR - IMP, reading {roman}, on a scale about 0: to {gap:.3g} either way.",
     }
     for axis, (key, title) in zip(axes, titles.items(), strict=True):
         scale = {"cmap": "PuOr", "vmin": -gap, "vmax": gap} if key == "lrr - imp" else _SHARES | {"vmax": most}
         mesh = _map(axis, found, found[key], scale)
-        _mark_few(axis, found[key], [found["survivors"][arm] for arm in (ARMS if key == "lrr - imp" else (key,))])
+        _mark_few(
+            axis, found[key], [found["survivors"][arm] for arm in (IMP_AND_LRR if key == "lrr - imp" else (key,))]
+        )
         letter = sheet.add_panel_label(axis, title, described[key], 34)
         if key != "imp":
             axis.set_yticklabels([])

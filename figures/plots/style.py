@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 SMALLEST_TYPE = 7.0
-FORMATS = ("pdf", "png", "svg")
+PICTURE_FORMATS = ("pdf", "png", "svg")
 ON_SCREEN = 200  # dots an inch in a notebook
-LEARNS, FAILS = "#FFF3B0", "#F2B8A0"
+LEARNS_COLOUR, FAILS_COLOUR = "#FFF3B0", "#F2B8A0"
 LEARNS_DARK, FAILS_DARK = "#00664B", "#B03A00"
 INK, MUTED = "#222222", "#777777"
 
@@ -97,9 +97,9 @@ _PATTERNS = ("-", _LONG, _SHORT, _DASH_DOT, _DOT)
 
 
 def arm_style(arm: str) -> ArmStyle:
-    """The style of an arm; an arm that `ARMS` does not know gets a grey one that depends on its name only."""
-    if arm in ARMS:
-        return ARMS[arm]
+    """The style of an arm; an arm that `ARM_STYLES` does not know gets a grey one that depends on its name only."""
+    if arm in ARM_STYLES:
+        return ARM_STYLES[arm]
     seed = zlib.crc32(arm.encode())
     greys, markers = ("#444444", "#777777", "#999999"), "1234x+|_"
     return ArmStyle(arm, greys[seed % 3], markers[seed // 3 % len(markers)], _PATTERNS[seed // 24 % len(_PATTERNS)])
@@ -138,8 +138,8 @@ def render(figure, fmt: str, **options) -> bytes:
 
     options : as in `matplotlib.figure.Figure.savefig`
     """
-    if fmt not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {fmt!r}")
+    if fmt not in PICTURE_FORMATS:
+        raise ValueError(f"format must be one of {', '.join(PICTURE_FORMATS)}, got {fmt!r}")
     buffer = io.BytesIO()
     with drawing_style():
         figure.savefig(buffer, format=fmt, metadata=_METADATA[fmt], **options)
@@ -154,7 +154,7 @@ def shown(figure) -> bytes:
 ORANGE, VERMILLION, PURPLE, PINK = "#E69F00", "#D55E00", "#6A3D9A", "#CC79A7"
 SKY, BLUE, GREEN, GREY = "#56B4E9", "#0072B2", "#009E73", "#666666"
 
-ARMS: dict[str, ArmStyle] = {
+ARM_STYLES: dict[str, ArmStyle] = {
     "dense": ArmStyle("dense", "#000000", "*", "-"),
     "imp": ArmStyle("IMP", ORANGE, "o", "-"),
     "lrr": ArmStyle("LRR", PURPLE, "s", "-"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from figures.analysis import sweeps
 from figures.analysis.statistics import Interval
-from figures.analysis.sweeps import ARMS, CHANCE, Sweep, Value, find_sweeps, format_value, sweep_command
+from figures.analysis.sweeps import CHANCE, IMP_AND_LRR, Sweep, Value, find_sweeps, format_value, sweep_command
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS
 from figures.plots.captions import format_sweep, heading
@@ -37,7 +37,7 @@ _FEW = 5  # columns: under more of them a long label of the x axis does not fit
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepFigure:
     """What a figure says of its sweep: its name, the question, what its values are called, and remarks.
 
     `sizes`: the caption lists the networks' weights; `growth`: and the lead's growth from the first to the last value.
@@ -76,7 +76,7 @@ def figure_width(records: Records) -> Drawing:
     return draw(records, PLANS["width"])
 
 
-def draw(records: Records, plan: Plan) -> Drawing:
+def draw(records: Records, plan: SweepFigure) -> Drawing:
     """One block of panels for each preset and data set of which a value of the sweep has been run."""
     found = find_sweeps(records, plan.sweep)
     missing = [lost for sweep in found for lost in _absent(sweep, plan)]
@@ -107,11 +107,11 @@ def draw(records: Records, plan: Plan) -> Drawing:
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
 
 
-def _absent(sweep: Sweep, plan: Plan) -> list[Missing]:
+def _absent(sweep: Sweep, plan: SweepFigure) -> list[Missing]:
     """Values of which an arm has no complete seed; one that diverged is none, since another run would not mend it."""
     panel, lost = f"{plan.values}, {sweep.place}", []
     for value in sweeps.values_of(sweep):
-        for arm in ARMS:
+        for arm in IMP_AND_LRR:
             if not value.complete[arm] and not value.diverged[arm]:
                 what = f"{style.arm_style(arm).label} at {format_value(value.x)}"
                 why = f"{arm} has no complete seed at {format_value(value.x)}"
@@ -121,17 +121,17 @@ def _absent(sweep: Sweep, plan: Plan) -> list[Missing]:
     return lost
 
 
-def _block(sheet: FigureBuilder, part, sweep: Sweep, plan: Plan, values: Sequence[Value]) -> list:
+def _block(sheet: FigureBuilder, part, sweep: Sweep, plan: SweepFigure, values: Sequence[Value]) -> list:
     """The panels of one preset and data set: a column a value, H and lead below them. Returns the axes of curves."""
     part.suptitle(heading(sweep), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     grid = part.add_gridspec(3, len(values), height_ratios=[1.3, 1.1, 1.3])
     first = part.add_subplot(grid[0, 0])
     panels = [first, *(part.add_subplot(grid[0, k], sharey=first) for k in range(1, len(values)))]
     below = [part.add_subplot(grid[row, :]) for row in (1, 2)]
-    letter = sheet.add_panel_label(first, _words(sweep, values[0]), characters=_characters(values))
+    letter = sheet.add_panel_label(first, _panel_title(sweep, values[0]), characters=_characters(values))
     for axes, value in zip(panels[1:], values[1:], strict=True):
-        axes.set_title(textwrap.fill(_words(sweep, value), _characters(values)), loc="left")
-    _curves(panels, values)
+        axes.set_title(textwrap.fill(_panel_title(sweep, value), _characters(values)), loc="left")
+    _draw_accuracies(panels, values)
     _heights(below[0], values)
     _leads(below[1], values)
     below[1].set_xlabel(plan.values)
@@ -164,18 +164,18 @@ def _title(value: Value, values: Sequence[Value]) -> str:
     return textwrap.fill(format_value(value.x), _characters(values))
 
 
-def _words(sweep: Sweep, value: Value) -> str:
+def _panel_title(sweep: Sweep, value: Value) -> str:
     """What a panel shows: the value, and what it is a value of where it is a bare number."""
     bare = isinstance(value.x, (int, float))
     return f"{sweep.name.replace('-', ' ')} " * bare + format_value(value.x)
 
 
-def _curves(panels: Sequence, values: Sequence[Value]) -> None:
+def _draw_accuracies(panels: Sequence, values: Sequence[Value]) -> None:
     """Accuracy over density, one panel a value, on the same axes."""
     every = [curve for value in values for curve in value.curves.values() if curve["mean"]]
     densities = [density for curve in every for density in curve["density"]] or [1.0, 0.01]
     for k, (axes, value) in enumerate(zip(panels, values, strict=True)):
-        for shift, arm in zip(dodge(len(ARMS)), ARMS, strict=True):
+        for shift, arm in zip(dodge(len(IMP_AND_LRR)), IMP_AND_LRR, strict=True):
             if value.curves[arm]["mean"]:
                 plot_curve(axes, arm, value.curves[arm], shift)
                 axes.containers[-1].lines[0].set_markersize(4.2 if len(values) < 4 else 3.0)
@@ -195,7 +195,7 @@ def _curves(panels: Sequence, values: Sequence[Value]) -> None:
 def _lost(value: Value) -> str:
     """What a value's panel says of the seeds that are not in its curves."""
     lines = []
-    for arm in ARMS:
+    for arm in IMP_AND_LRR:
         of, label = len(value.results.study.seeds), style.arm_style(arm).label
         if value.diverged[arm]:
             lines.append(f"{label}: {len(value.diverged[arm])} of\n{of} diverged")
@@ -220,8 +220,8 @@ def _heights(axes, values: Sequence[Value]) -> None:
         for place, value in enumerate(values):
             face = {"markerfacecolor": "white"} if value.at_chance[arm] else {}
             _point(axes, place + shift, value.h[arm], **(look | face))
-    found = [value.h[arm] for value in values for arm in ARMS]
-    fit_height(axes, _columns(found), least=0.0, most=1.03)
+    found = [value.h[arm] for value in values for arm in IMP_AND_LRR]
+    fit_height(axes, _estimate_columns(found), least=0.0, most=1.03)
     _chance([axes], values, [h["mean"] for h in found if h["n"]])
     axes.set_ylabel("H")
     _places(axes, values)
@@ -241,7 +241,9 @@ def _leads(axes, values: Sequence[Value]) -> None:
                       fontsize=style.SMALLEST_TYPE)  # fmt: skip
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     seeds = [{"mean": value.lead["values"], "low": [], "high": []} for value in values]
-    fit_height(axes, [*_columns([value.lead for value in values]), *seeds, {"mean": [0.0], "low": [], "high": []}])
+    fit_height(
+        axes, [*_estimate_columns([value.lead for value in values]), *seeds, {"mean": [0.0], "low": [], "high": []}]
+    )
     axes.set_ylabel("H(LRR) - H(IMP)")
     _places(axes, values)
 
@@ -252,7 +254,7 @@ def _point(axes, x: float, summary: dict, **look) -> None:
         axes.errorbar([x], [summary["mean"]], yerr=bars, elinewidth=0.9, markersize=4.6, **look)
 
 
-def _columns(summaries: Sequence[dict]) -> list[dict]:
+def _estimate_columns(summaries: Sequence[dict]) -> list[dict]:
     return [{name: [s[name]] for name in ("mean", "low", "high")} for s in summaries if s["n"]]
 
 
@@ -266,34 +268,34 @@ def _places(axes, values: Sequence[Value]) -> None:
 
 
 # A figure of another sweep: one entry here, one function above, one line in the catalogue.
-PLANS: dict[str, Plan] = {
-    "11": Plan(
+PLANS: dict[str, SweepFigure] = {
+    "11": SweepFigure(
         "criterion",
         "Does LRR's lead hold under other pruning criteria? Both rules prune by the criterion that is named, which"
         " scores the weights at each level's end.",
         "pruning criterion",
         "Random and layerwise criteria fix the density of each layer, the others choose it.",
     ),
-    "16": Plan(
+    "16": SweepFigure(
         "prune-rate",
         "Does LRR's lead hold at other prune rates?",
         "prune rate (fraction of the surviving weights removed between two levels)",
         "H is over a rate's own levels, each of density <= .03, by when LRR's weights have been trained for more epochs"
         " at smaller rates.",
     ),
-    "17": Plan(
+    "17": SweepFigure(
         "schedule",
         "Does LRR's lead hold under other learning-rate schedules?",
         "learning-rate schedule of every level",
     ),
-    "18": Plan(
+    "18": SweepFigure(
         "model",
         "Does LRR's lead hold on another architecture?",
         "network",
         "At one density the networks keep different numbers of weights.",
         sizes=True,
     ),
-    "width": Plan(
+    "width": SweepFigure(
         "width",
         "Does LRR's lead over IMP grow with overparametrisation?",
         "width of the network (channels of the first stage)",

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from figures.catalogue import FIGURES
-from figures.plots.style import FORMATS
+from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.sidecars import UnknownPicture, is_file, read_sidecar
 from figures.results.folders import FOLDER, kind
 
 __all__ = ["UnknownPicture", "explain", "locate"]
 
 _FILES_SHOWN, _CHANGED_SHOWN = 12, 40
-CLAIMS = "claims"
+CLAIMS_FIGURE = "claims"
 
 
 def explain(what: Path | str, results: Path | str | None = None, out: Path | str = "out") -> str:
@@ -46,15 +46,15 @@ def locate(what: Path | str, out: Path | str) -> Path:
     UnknownPicture : there is no such file, or it is of another kind.
     """
     name = str(what)
-    if name == CLAIMS or name in FIGURES:
-        path = Path(out) / ("claims.json" if name == CLAIMS else f"figures/fig{name}.json")
+    if name == CLAIMS_FIGURE or name in FIGURES:
+        path = Path(out) / ("claims.json" if name == CLAIMS_FIGURE else f"figures/fig{name}.json")
         if not is_file(path):
-            title = "the claims have" if name == CLAIMS else f"figure {name} has"
+            title = "the claims have" if name == CLAIMS_FIGURE else f"figure {name} has"
             raise UnknownPicture(f"{title} not been made in {path.parent}: run `paper_repro.py figures {name}`")
         return path
     path = Path(what)
-    if path.suffix.lstrip(".") not in (*FORMATS, "json"):
-        known = ", ".join([*FIGURES, CLAIMS])
+    if path.suffix.lstrip(".") not in (*PICTURE_FORMATS, "json"):
+        known = ", ".join([*FIGURES, CLAIMS_FIGURE])
         raise UnknownPicture(
             f"explain needs a .pdf, .png, .svg or .json file, or a figure ({known}), got {path.name!r}"
         )

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from figures.results.fields import (
+    DURATION,
     SCHEMA,
     SCHEMA_IS,
-    SECONDS,
     TABLE,
     TEXT,
     Check,
@@ -22,7 +22,7 @@ from figures.results.fields import (
 )
 from figures.results.folders import FILE, kind
 
-KINDS = ("figure", "claims", "comparison")
+SIDECAR_KINDS = ("figure", "claims", "comparison")
 
 
 class UnknownPicture(ValueError):
@@ -32,7 +32,7 @@ class UnknownPicture(ValueError):
 LISTS = Check(lambda v: isinstance(v, list) and all(isinstance(item, dict) for item in v), "a list of objects")
 _TEXT = Check(lambda v: isinstance(v, str), "a text")
 _TEXTS = Check(lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v), "a list of texts")
-_KIND = Check(lambda v: v in KINDS, f"one of {', '.join(KINDS)}")
+_KIND = Check(lambda v: v in SIDECAR_KINDS, f"one of {', '.join(SIDECAR_KINDS)}")
 _SEEDS = Check(lambda v: isinstance(v, list) and all(type(seed) is int for seed in v), "a list of seeds")
 _SOURCE = {"path": _TEXT, "sha256": _TEXT}
 _MISSING = {"panel": _TEXT, "why": _TEXT, "command": _TEXT}
@@ -42,7 +42,7 @@ _RUN = {"run": _TEXT, "seeds": _SEEDS, "diverged": _SEEDS, "missing": _SEEDS, "p
 _MAY_HAVE = {
     "id": _TEXT, "title": _TEXT, "caption": _TEXT, "command": or_null(_TEXT), "code_sha256": _TEXT, "outputs": TABLE,
     "theory": TABLE, "studies": TABLE, "inputs": LISTS, "missing": LISTS, "provenance": TABLE, "plotted": TABLE,
-    "claims": LISTS, "problems": LISTS, "reference": TABLE, "summary": _TEXTS, "seconds": SECONDS,
+    "claims": LISTS, "problems": LISTS, "reference": TABLE, "summary": _TEXTS, "seconds": DURATION,
 }  # fmt: skip
 
 

@@ -96,7 +96,7 @@ WHOLE = Check(lambda v: type(v) is int and 0 <= v < 2**63, "a whole number >= 0"
 POSITIVE = Check(lambda v: type(v) is int and 0 < v < 2**63, "a whole number > 0")
 LEVEL_COUNT = Check(lambda v: type(v) is int and 0 < v <= 9999, "a whole number from 1 to 9999")
 NUMBER = Check(_number, "a finite number")
-SECONDS = Check(lambda v: _number(v) and v >= 0, "a number of seconds >= 0")
+DURATION = Check(lambda v: _number(v) and v >= 0, "a number of seconds >= 0")
 FRACTION = Check(lambda v: _number(v) and 0 <= v <= 1, "a fraction in [0, 1]")
 SIGNED_FRACTION = Check(lambda v: _number(v) and -2 <= v <= 2, "a difference of probabilities in [-2, 2]")
 RATE = Check(lambda v: _number(v) and 0 < v < 1, "a fraction in (0, 1): 20 % is written 0.2")

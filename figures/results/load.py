@@ -33,7 +33,7 @@ from figures.results.neuron import check_values, parse_arrays, parse_theory
 LARGEST_FILE = 256 * 2**20
 _AGAIN = "run the command that made it again"
 _WORDS = {FILE: "a regular file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
-DATASETS = ("cifar10", "cifar10-jpeg", "cifar100", "tiny-imagenet", "imagenet", "digits")
+DATASET_ORDER = ("cifar10", "cifar10-jpeg", "cifar100", "tiny-imagenet", "imagenet", "digits")
 
 
 def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Records:
@@ -96,7 +96,11 @@ def _part(root: Path, name: str) -> list[Path]:
 
 def _order(results: StudyResults) -> tuple:
     dataset = results.study.dataset
-    return DATASETS.index(dataset) if dataset in DATASETS else len(DATASETS), dataset, results.study.study
+    return (
+        DATASET_ORDER.index(dataset) if dataset in DATASET_ORDER else len(DATASET_ORDER),
+        dataset,
+        results.study.study,
+    )
 
 
 def _guarded(problems: list, owner: str, path: Path, root: Path, read: Callable, **lost):

@@ -11,6 +11,7 @@ from typing import Any
 
 from figures.results.fields import (
     COUNTS,
+    DURATION,
     FRACTION,
     LABEL,
     LEVEL_COUNT,
@@ -21,7 +22,6 @@ from figures.results.fields import (
     RATE,
     READINGS,
     SCHEMA_IS,
-    SECONDS,
     SEEDS,
     TABLE,
     TEXT,
@@ -47,9 +47,9 @@ class Source:
 class Study:
     """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of.
 
-    `base` is the preset, `overrides` what was changed in it. `swept` names the sweep of which the study is one value (or
-    is `base`: a value of every sweep), None for the preset's own, and `shared_overrides` those of `overrides` that hold
-    at all of its values; such a study is judged as a value of its sweep alone.
+    `base` is the preset, `overrides` what was changed in it. `swept` names the sweep of which the study is one value
+    (or is `base`: a value of every sweep), None for the preset's own, and `shared_overrides` those of `overrides` that
+    hold at all of its values; such a study is judged as a value of its sweep alone.
     """
 
     study: str
@@ -296,7 +296,7 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
 
 def seconds_of(data: Mapping, file: str) -> float:
     """The time that a result took; 0 where it does not say."""
-    return validate({"seconds": data.get("seconds", 0.0)}, {"seconds": SECONDS}, file)["seconds"]
+    return validate({"seconds": data.get("seconds", 0.0)}, {"seconds": DURATION}, file)["seconds"]
 
 
 def _masks_taken(listed: Any, file: str, alive: int, epochs: int) -> tuple[MaskSnapshot, ...]:

@@ -30,9 +30,9 @@ from figures.results.fields import (
 RULES = ("imp", "lrr")
 INITS = ("balanced", "normal")
 LIST = Check(lambda v: isinstance(v, list) and len(v) > 0, "a list")
-INPUTS = Check(lambda v: isinstance(v, list) and v and all(map(POSITIVE.test, v)), "a list of whole numbers > 0")
-RATIOS = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r > 0 for r in v), "numbers > 0")
-LEVELS = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r >= 0 for r in v), "numbers >= 0")
+INPUT_LIST = Check(lambda v: isinstance(v, list) and v and all(map(POSITIVE.test, v)), "a list of whole numbers > 0")
+RATIO_LIST = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r > 0 for r in v), "numbers > 0")
+LEVEL_LIST = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r >= 0 for r in v), "numbers >= 0")
 INTERVAL = {"value": SIGNED_FRACTION, "low": SIGNED_FRACTION, "high": SIGNED_FRACTION}
 SUCCESS = {"successes": WHOLE, "trials": POSITIVE, "low": FRACTION, "high": FRACTION, "exact": FRACTION}
 WORDS = Check(lambda v: isinstance(v, list) and v and all(isinstance(w, str) for w in v), "a list of words")
@@ -41,7 +41,7 @@ WITNESSES = {"starts": POSITIVE, "learns": WHOLE, "fails": WHOLE, "undecided": W
 
 def check_dimension(values: Mapping, arrays: Mapping, file: str) -> None:
     """`dimension`: counts with intervals over d for both kinds of start, paired differences, claim 13's effect."""
-    head = {"dimensions": INPUTS, "trials": POSITIVE, "compared": INPUTS, "inits": TABLE}
+    head = {"dimensions": INPUT_LIST, "trials": POSITIVE, "compared": INPUT_LIST, "inits": TABLE}
     found = validate(values, head, file, "values")
     for init in validate(found["inits"], dict.fromkeys(INITS, TABLE), file, "values.inits"):
         content, within = found["inits"][init], f"values.inits.{init}"
@@ -55,13 +55,13 @@ def check_dimension(values: Mapping, arrays: Mapping, file: str) -> None:
 
 def check_basins(values: Mapping, arrays: Mapping, file: str) -> None:
     """`basins`: the separatrix, computed witnesses with their counts, success over s_w / s_a and its exact curves."""
-    head = {"dimensions": INPUTS, "ratios": RATIOS, "trials": POSITIVE, "witnesses": TABLE, "success": TABLE}
+    head = {"dimensions": INPUT_LIST, "ratios": RATIO_LIST, "trials": POSITIVE, "witnesses": TABLE, "success": TABLE}
     found = validate(values, head, file, "values")
     for panel in validate(found["witnesses"], {"one": TABLE, "several": TABLE}, file, "values.witnesses"):
         counts = validate(found["witnesses"][panel], WITNESSES, file, f"values.witnesses.{panel}")
         shaped(arrays, f"{panel}_start", (counts["starts"], 2), file)
         shaped(arrays, f"{panel}_verdict", (counts["starts"],), file)
-    validate(found["witnesses"]["several"], {"d": INPUTS}, file, "values.witnesses.several")
+    validate(found["witnesses"]["several"], {"d": INPUT_LIST}, file, "values.witnesses.several")
     rows = len(found["dimensions"])
     for rule, lists in validate(found["success"], dict.fromkeys(RULES, LIST), file, "values.success").items():
         require(len(lists) == rows, file, f"values.success.{rule}", len(lists), f"{rows} lists, one a dimension")
@@ -75,7 +75,14 @@ def check_basins(values: Mapping, arrays: Mapping, file: str) -> None:
 
 def check_finite(values: Mapping, arrays: Mapping, file: str) -> None:
     """`sample-size` and `mask-recovery`: a cell of counts and paired differences for each sample size and noise."""
-    head = {"d": POSITIVE, "survivors": INPUTS, "trials": POSITIVE, "ratios": RATIOS, "noises": LEVELS, "cells": LIST}
+    head = {
+        "d": POSITIVE,
+        "survivors": INPUT_LIST,
+        "trials": POSITIVE,
+        "ratios": RATIO_LIST,
+        "noises": LEVEL_LIST,
+        "cells": LIST,
+    }
     found = validate(values, {**head, "population": TABLE}, file, "values")
     validate(found["population"], dict.fromkeys(RULES, FRACTION), file, "values.population")
     wanted = {(ratio, noise) for ratio in found["ratios"] for noise in found["noises"]}
@@ -122,12 +129,12 @@ def shaped(arrays: Mapping, name: str, shape: Sequence[int | None], file: str) -
 # --- numerical sweeps: `large-steps`, `hidden-neurons`
 
 DESCENT = {"status": WORDS, "steps": COUNTS, "least_loss": LIST, "c": LIST}
-ENDS = ("learned", "stationary", "undecided")
+HIDDEN_STATUSES = ("learned", "stationary", "undecided")
 
 
 def check_large_steps(values: Mapping, arrays: Mapping, file: str) -> None:
     """`large-steps`: runs over the step for each angle and in d = 1, runs kept step by step, runs after a push."""
-    head = {"step": RATIOS, "learned_below": NUMBER, "starts": LIST, "d1": TABLE, "shown": LIST, "pushed": TABLE}
+    head = {"step": RATIO_LIST, "learned_below": NUMBER, "starts": LIST, "d1": TABLE, "shown": LIST, "pushed": TABLE}
     found = validate(values, head, file, "values")
     number = len(found["step"])
     for start in found["starts"]:
@@ -145,7 +152,7 @@ def check_large_steps(values: Mapping, arrays: Mapping, file: str) -> None:
     ]
     for minimum in minima:
         got = validate(
-            minimum, {"balance": NUMBER, "limit": NUMBER, "step": RATIOS, "left": LIST}, file, "values.pushed"
+            minimum, {"balance": NUMBER, "limit": NUMBER, "step": RATIO_LIST, "left": LIST}, file, "values.pushed"
         )
         require(len(got["left"]) == len(got["step"]), file, "values.pushed.left", got["left"], "one a step")
         _descents(minimum, len(got["step"]), file, "values.pushed")
@@ -160,12 +167,14 @@ def _descents(content: Mapping, number: int, file: str, within: str) -> None:
 
 def check_hidden(values: Mapping, arrays: Mapping, file: str) -> None:
     """`hidden-neurons`: for each d and k counts by level and status, heuristic, agreement and paired difference."""
-    head = {"dimensions": INPUTS, "neurons": INPUTS, "trials": POSITIVE, "prune_rate": NUMBER, "cells": LIST}
+    head = {"dimensions": INPUT_LIST, "neurons": INPUT_LIST, "trials": POSITIVE, "prune_rate": NUMBER, "cells": LIST}
     found = validate(values, head | {"criterion": TABLE}, file, "values")
     validate(found["criterion"], {"learned": NUMBER, "stationary": NUMBER}, file, "values.criterion")
     wanted = {(d, k) for d in found["dimensions"] for k in found["neurons"]}
     for cell in found["cells"]:
-        fields = {"d": POSITIVE, "k": POSITIVE, "survivors": INPUTS, "difference": TABLE} | dict.fromkeys(RULES, TABLE)
+        fields = {"d": POSITIVE, "k": POSITIVE, "survivors": INPUT_LIST, "difference": TABLE} | dict.fromkeys(
+            RULES, TABLE
+        )
         got = validate(cell, fields, file, "values.cells")
         for rule in RULES:
             _ends(got[rule], len(got["survivors"]), file, f"values.cells.{rule}")
@@ -180,8 +189,8 @@ def check_hidden(values: Mapping, arrays: Mapping, file: str) -> None:
 def _ends(content: Mapping, levels: int, file: str, within: str) -> None:
     counts = {"successes": WHOLE, "trials": POSITIVE, "n_as_predicted": WHOLE, "n_contradicting": WHOLE}
     shares = dict.fromkeys(("low", "high", "heuristic"), FRACTION)
-    found = validate(content, counts | shares | dict.fromkeys(ENDS, COUNTS), file, within)
-    sums = [sum(level) for level in zip(*(found[name] for name in ENDS), strict=False)]
+    found = validate(content, counts | shares | dict.fromkeys(HIDDEN_STATUSES, COUNTS), file, within)
+    sums = [sum(level) for level in zip(*(found[name] for name in HIDDEN_STATUSES), strict=False)]
     require(sums == [found["trials"]] * levels, file, within, sums, f"{levels} levels of {found['trials']} trials")
     last = found["learned"][-1]
     require(found["successes"] == last, file, f"{within}.successes", found["successes"], f"{last}, the last level's")

@@ -198,7 +198,7 @@ def test_what_git_has_started_ends_with_git_where_it_takes_too_long(tmp_path, mo
         file.write_text("x = 2\n")
     limits = iter(range(1, 30))  # seconds: the hook must have begun, however busy the machine is
     while not (tmp_path / "number").exists():
-        monkeypatch.setattr(module, "SECONDS", next(limits))
+        monkeypatch.setattr(module, "GIT_SECONDS", next(limits))
         assert commit_of(file) == NOBODY
     number = int((tmp_path / "number").read_text())
     wait_for(lambda: not alive(number), "the end of what git has started")

@@ -14,7 +14,7 @@ from empirics.storage import checkpoints, run_folder
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.data_files import is_being_written, temporary_beside
 from empirics.storage.files import json_bytes, with_checksum, write_atomic
-from empirics.storage.run_folder import WEIGHTS, RunFolder
+from empirics.storage.run_folder import WEIGHT_TENSORS, RunFolder
 from empirics.studies.records import sealed_json
 from tests.empirics.tiny_runs import run_arms, setup_in
 from tests.support.processes import PIPE, end, fork, start, status
@@ -57,7 +57,7 @@ def test_every_config_is_read_back_to_the_run_that_it_was(whole, name):
 
 
 def damage_weights(results, config):
-    path = RunFolder(results, config.name, 0).level_path(2) / WEIGHTS
+    path = RunFolder(results, config.name, 0).level_path(2) / WEIGHT_TENSORS
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
 

@@ -28,7 +28,7 @@ from empirics.runs import level_start, levels, mask_sources
 from empirics.runs.context import initial_network, new_context, state_of
 from empirics.runs.mask_sources import load_masks
 from empirics.storage import run_folder
-from empirics.storage.run_folder import INITIAL, WEIGHTS, RunFolder, StoreError
+from empirics.storage.run_folder import INITIAL_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
 from tests.empirics.tiny_runs import arm, run_arms, setup_in
 
 LOUD = (AssertionError, pytest.fail.Exception)
@@ -108,7 +108,7 @@ def check_every_step(tmp_path, dataset, weight_decay: float, gradients: bool) ->
 def check_saved_state(tmp_path, dataset) -> None:
     folder = runs(tmp_path, dataset, "lrr")["lrr"]
     for level in (1, 2):
-        masks, state = saved_masks(folder, level, dataset), folder.load_tensors(level, WEIGHTS)
+        masks, state = saved_masks(folder, level, dataset), folder.load_tensors(level, WEIGHT_TENSORS)
         assert all((~mask).any() and not state[name][~mask].any() for name, mask in masks.items())
 
 
@@ -209,7 +209,7 @@ def check_sparsity_of_masks(tmp_path, dataset) -> None:
         record, masks, state = (
             folder.level_record(level),
             saved_masks(folder, level, dataset),
-            folder.load_tensors(level, WEIGHTS),
+            folder.load_tensors(level, WEIGHT_TENSORS),
         )
         assert any((state[name][mask] == 0).any() for name, mask in masks.items()), "some survivors are zero"
         assert record["n_kept"] == m.count(masks) == round(total * 0.95**level)
@@ -223,7 +223,7 @@ def count_weights_that_are_not_zero(monkeypatch) -> None:
     save = RunFolder.save_level
 
     def counting(folder, record, tensors):
-        kept = sum(int(tensors[WEIGHTS][name].count_nonzero()) for name in record["layers"])
+        kept = sum(int(tensors[WEIGHT_TENSORS][name].count_nonzero()) for name in record["layers"])
         return save(folder, {**record, "n_kept": kept, "density": kept / record["total"]}, tensors)
 
     monkeypatch.setattr(run_folder.RunFolder, "save_level", counting)
@@ -307,9 +307,9 @@ def count_milestones_from_the_warm_up(monkeypatch, shrunk: bool) -> None:
 def check_rewound_weights(tmp_path, dataset) -> None:
     """Where nothing is learnt, IMP ends a level with its masked initial weights."""
     folders = runs(tmp_path, dataset, "imp", lr=0.0, weight_decay=0.0)
-    initial = folders["dense"].load_tensors(0, INITIAL)
+    initial = folders["dense"].load_tensors(0, INITIAL_TENSORS)
     for level in (1, 2):
-        masks, end = saved_masks(folders["imp"], level, dataset), folders["imp"].load_tensors(level, WEIGHTS)
+        masks, end = saved_masks(folders["imp"], level, dataset), folders["imp"].load_tensors(level, WEIGHT_TENSORS)
         assert all(torch.equal(end[name], initial[name] * mask) for name, mask in masks.items())
 
 
@@ -334,7 +334,9 @@ def check_weight_rewinding(tmp_path, dataset) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(levels, "train_level", watched)
         folder = runs(tmp_path / "wr", dataset, "wr", epochs=2, schedule="constant")["wr"]
-    point = runs(tmp_path / "short", dataset, "imp", schedule="constant", levels=2)["dense"].load_tensors(0, WEIGHTS)
+    point = runs(tmp_path / "short", dataset, "imp", schedule="constant", levels=2)["dense"].load_tensors(
+        0, WEIGHT_TENSORS
+    )
     for level in (1, 2):
         masks, start = saved_masks(folder, level, dataset), begun["wr", level]
         assert all(torch.equal(start[name], point[name] * mask) for name, mask in masks.items())
@@ -460,7 +462,13 @@ def check_generators(tmp_path, dataset) -> None:
             folders = runs(tmp_path / str(state), dataset, "lrr-on-random-mask", levels=2)
             assert torch.equal(torch.get_rng_state(), before)
             dense, run = folders["dense"], folders["lrr-on-random-mask"]
-            ends.append([dense.load_tensors(0, INITIAL), dense.load_tensors(0, WEIGHTS), run.load_tensors(1, WEIGHTS)])
+            ends.append(
+                [
+                    dense.load_tensors(0, INITIAL_TENSORS),
+                    dense.load_tensors(0, WEIGHT_TENSORS),
+                    run.load_tensors(1, WEIGHT_TENSORS),
+                ]
+            )
     assert all(same(one, other) for one, other in zip(*ends, strict=True))
 
 
@@ -562,7 +570,7 @@ FAULTS: dict[str, Fault] = {
         check_rewound_weights, (redraw_a_layer_of_the_masked_network,)
     ),
     "WR without its rewind checkpoint": Fault(
-        check_weight_rewinding, (partial(rewind_to, file=INITIAL), partial(rewind_to, file=WEIGHTS))
+        check_weight_rewinding, (partial(rewind_to, file=INITIAL_TENSORS), partial(rewind_to, file=WEIGHT_TENSORS))
     ),
     "sparsity computed from zero values and not from masks": Fault(
         check_sparsity_of_masks, (count_weights_that_are_not_zero,)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from empirics.data.cifar import PIXELS, Archive, Cifar
+from empirics.data.cifar import BYTES_AN_IMAGE, Archive, Cifar
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -76,7 +76,7 @@ def cifar_files(cifar: Cifar) -> dict[str, bytes]:
     """Content of its files: labels 0, 1, 2, 0, ... and noise; coarse labels, where there are, are 99."""
     rng, files = np.random.default_rng(1), {}
     for name, count in {**cifar.train, **cifar.test}.items():
-        records = rng.integers(0, 256, (count, cifar.label_bytes + PIXELS)).astype(np.uint8)
+        records = rng.integers(0, 256, (count, cifar.label_bytes + BYTES_AN_IMAGE)).astype(np.uint8)
         records[:, 0], records[:, cifar.label_bytes - 1] = 99, np.arange(count) % cifar.classes
         files[name] = records.tobytes()
     return files

@@ -11,7 +11,7 @@ from figures.catalogue import FIGURES
 from figures.claims.registry import evaluate
 from figures.inputs import figure_inputs, figure_problems, studies_used
 from figures.plots.panels import Drawing
-from figures.plots.style import FORMATS
+from figures.plots.style import PICTURE_FORMATS
 from figures.regenerate import regenerate
 from figures.results.load import load
 from figures.results.network import Problem
@@ -35,7 +35,7 @@ def drawn(folder, tmp_path_factory, writer):
 
 def sketch(spec, records):
     """In place of drawing, which takes most of the time: what is drawn again is asked here, not how."""
-    return Drawing(None, {}, "a caption"), dict.fromkeys(FORMATS, spec.id.encode())
+    return Drawing(None, {}, "a caption"), dict.fromkeys(PICTURE_FORMATS, spec.id.encode())
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from theory import Population, integrate, learns, prune, success_by_level, success_probability, switch_probability
 from theory import sampling as sampling_module
-from theory.probability import RULES, Success, success_probability_exact, switch_probability_exact, switches
+from theory.probability import DENSE_AND_REWINDS, Success, success_probability_exact, switch_probability_exact, switches
 from theory.sampling import blocks, clopper_pearson, difference_interval, generator, paired_interval, scaled_starts
 
 TRIALS = 20_000
@@ -20,7 +20,7 @@ def surely_holds(found, value):
 
 @pytest.mark.parametrize("init", INITS, ids=str)
 @pytest.mark.parametrize("d", [1, 2, 6])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", DENSE_AND_REWINDS)
 def test_the_counted_share_holds_the_exact_probability_and_no_wrong_one(rule, d, init):
     found = success_probability(rule, d, init, TRIALS, seed=1)
     assert surely_holds(found, found.exact) and not surely_holds(found, found.exact + 0.03)
@@ -28,14 +28,14 @@ def test_the_counted_share_holds_the_exact_probability_and_no_wrong_one(rule, d,
 
 
 def test_balanced_probabilities_are_a_quarter_for_imp_and_magnitude_and_a_half_for_lrr_and_sign():
-    exact = {rule: success_probability(rule, 5, "balanced", 10, seed=0).exact for rule in RULES}
+    exact = {rule: success_probability(rule, 5, "balanced", 10, seed=0).exact for rule in DENSE_AND_REWINDS}
     assert exact == {"dense": 0.5, "imp": 0.25, "sign": 0.5, "magnitude": 0.25, "lrr": 0.5}
 
 
 @pytest.mark.parametrize("init", INITS, ids=str)
 def test_with_one_input_no_rule_beats_imp(init):
-    counts = {success_probability(rule, 1, init, 3000, seed=2).successes for rule in RULES}
-    exact = {success_probability(rule, 1, init, 10, seed=2).exact for rule in RULES}
+    counts = {success_probability(rule, 1, init, 3000, seed=2).successes for rule in DENSE_AND_REWINDS}
+    exact = {success_probability(rule, 1, init, 10, seed=2).exact for rule in DENSE_AND_REWINDS}
     assert len(counts) == len(exact) == 1
 
 

@@ -14,7 +14,7 @@ from numba import njit
 
 import theory
 from theory.flow.batch import STATUSES
-from theory.flow.integrate import DOUBTFUL, METHODS
+from theory.flow.integrate import DOUBTFUL_NOTE, METHODS
 
 TIMES = np.array([0.5, 3.0, 60.0])
 AGREE = 1e-6  # losses that differ by less, as a share of the larger of those at the start and at a = 0, are one
@@ -91,7 +91,7 @@ def followed(one: Drawn, method: str, rtol: float = 1e-9) -> tuple[str, np.ndarr
     losses = np.full(len(TIMES), run.loss[-1] if run.status == "dead" else np.nan)
     kept = np.isin(TIMES, run.t)
     losses[kept] = run.loss[np.isin(run.t, TIMES)]
-    return "doubtful" if DOUBTFUL in run.message else run.status, losses
+    return "doubtful" if DOUBTFUL_NOTE in run.message else run.status, losses
 
 
 def batched(one: Drawn) -> tuple[str, np.ndarray]:

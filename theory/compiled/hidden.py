@@ -22,14 +22,14 @@ from theory.compiled.compiler import strict
 from theory.compiled.descent import sin_minus_x_cos
 
 LEARNED, STATIONARY, UNDECIDED = range(3)
-DEAD = 100.0  # times the absolute tolerance: a neuron of several weights that is pushed down below this |w| dies,
-DYING = 1e-7  # and below this share of its |w| at the start: by then its direction has settled
-MAX_STEPS = 50_000
+DIES_BELOW = 100.0  # times the absolute tolerance: a neuron of several weights that is pushed down below this |w| dies,
+SETTLED_BELOW = 1e-7  # and below this share of its |w| at the start: by then its direction has settled
+STEP_LIMIT = 50_000
 LANDED = 1e-13  # a lone weight this far beyond 0, as a share of the neuron's size, has landed on it
 BALANCED = 1e-12  # theory.exact.limits.BAND: |w| is rounded
 
 # Dormand and Prince, RK5(4)7M: https://doi.org/10.1016/0771-050X(80)90013-3
-STAGES = np.array([
+TABLEAU = np.array([
     [1 / 5, 0, 0, 0, 0, 0],
     [3 / 40, 9 / 40, 0, 0, 0, 0],
     [44 / 45, -56 / 15, 32 / 9, 0, 0, 0],
@@ -189,7 +189,7 @@ def try_step(y, h, neurons, work, rtol, floor):
         for i in range(y.size):
             move = 0.0
             for j in range(s + 1):
-                move += STAGES[s, j] * slopes[j, i]
+                move += TABLEAU[s, j] * slopes[j, i]
             stage[i] = y[i] + h * move
         loss = velocity(stage, neurons, work, slopes[s + 1])
     worst = 0.0
@@ -320,7 +320,7 @@ def flow(y, mask, horizon, learned, still, tolerances):
     unit[k, 0] = 1.0
     polar(y[k:].reshape(k, d), lone, side, unit, size)
     balance, held = balances(y[:k], size, side)
-    radius = np.minimum(DEAD * tolerances[1], DYING * size[:k])
+    radius = np.minimum(DIES_BELOW * tolerances[1], SETTLED_BELOW * size[:k])
     neurons, work, floor = (lone, side, mask, held), (unit, size, slopes, stage), np.empty(y.size)
     loss = velocity(y, neurons, work, slopes[0])
     t, h, steps, moved = 0.0, 0.01, 0, True
@@ -331,7 +331,7 @@ def flow(y, mask, horizon, learned, still, tolerances):
             if at_rest(y, neurons, work, balance, still):
                 return STATIONARY, t, loss, length(slopes[0]), steps
             floors(y, neurons, work, tolerances, floor)
-        if t >= horizon or steps == MAX_STEPS:
+        if t >= horizon or steps == STEP_LIMIT:
             return UNDECIDED, t, loss, length(slopes[0]), steps
         h = min(h, horizon - t)
         new_loss, error = try_step(y, h, neurons, work, tolerances[0], floor)

@@ -25,7 +25,7 @@ from theory.compiled.compiler import compiled, inlined
 
 FINISHED, DEAD, FAILED, _GOES_ON = range(4)
 LANES = 120  # trajectories in a block: its rows stay in the fastest cache, and none lies 4096 bytes from another
-TRIES = 20_000  # steps, refused ones included, before a trajectory counts as failed
+STEP_BUDGET = 20_000  # steps, refused ones included, before a trajectory counts as failed
 ARRIVED = 1e-6  # so near to the target the flow is linear: the square of it is left out
 NEGLIGIBLE = 1e-12  # the share that the asymptotic form of a dying neuron leaves out
 
@@ -35,7 +35,7 @@ _SIN = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in _TERMS)
 _G = tuple((-1.0) ** k * 2 * (k + 1) / math.factorial(2 * k + 3) for k in _TERMS)
 
 STAGES = 12
-A, B, E3, E5 = (np.ascontiguousarray(part) for part in (DOP853.A, DOP853.B, DOP853.E3, DOP853.E5))
+TABLEAU_A, TABLEAU_B, E3, E5 = (np.ascontiguousarray(part) for part in (DOP853.A, DOP853.B, DOP853.E3, DOP853.E5))
 
 # Rows of a block, its columns being the lanes; in one array the compiler sees that rows do not overlap. Trajectory, how
 # many of its times are saved, steps tried; state q, angle, side, conserved c; the step to try, the natural step, the
@@ -113,8 +113,8 @@ def _stage(n, b, weights, stages, share, slope):
 def _attempt(n, b, share, slope, rtol):
     """Try one step of the first n lanes."""
     for s in range(1, STAGES):
-        _stage(n, b, A[s], s, share, slope)
-    _stage(n, b, B, STAGES, share, slope)
+        _stage(n, b, TABLEAU_A[s], s, share, slope)
+    _stage(n, b, TABLEAU_B, STAGES, share, slope)
     _weighted(n, b, _Q3, E3, STAGES)
     _weighted(n, b, _Q5, E5, STAGES)
     for i in range(n):
@@ -195,7 +195,7 @@ def _advance(n, b):
         left, kept = b[_LAND, i] - b[_T, i], b[_KEPT, i]
         b[_H, i] = left if kept >= left else min(kept, 0.5 * left)
         near = b[_P, i] < ARRIVED and (b[_SIDE, i] == 0 or abs(b[_Q, i] - 1) < ARRIVED)
-        b[_CALLS, i] = 1.0 if near or left <= 0 or b[_TRIES, i] >= TRIES or not kept > 1e-300 else 0.0
+        b[_CALLS, i] = 1.0 if near or left <= 0 or b[_TRIES, i] >= STEP_BUDGET or not kept > 1e-300 else 0.0
 
 
 @inlined
@@ -242,7 +242,7 @@ def _attend(b, i, times, slope, q, angle):
             return FINISHED
         _aim(b, i, times[saved + 1])
     how = _settled(b, i, slope)
-    if how == _GOES_ON and (b[_TRIES, i] >= TRIES or not b[_KEPT, i] > 1e-300):
+    if how == _GOES_ON and (b[_TRIES, i] >= STEP_BUDGET or not b[_KEPT, i] > 1e-300):
         how = FAILED
     if how != _GOES_ON:
         _conclude(how, b, i, slope, times, q, angle)

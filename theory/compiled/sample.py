@@ -32,23 +32,36 @@ from theory.compiled.activation_pattern import (
     room,
     start,
 )
-from theory.compiled.population import DEAD, E3, E5, FAILED, FINISHED, STAGES, A, B, compiled, estimate, growth, sizes
+from theory.compiled.population import (
+    DEAD,
+    E3,
+    E5,
+    FAILED,
+    FINISHED,
+    STAGES,
+    TABLEAU_A,
+    TABLEAU_B,
+    compiled,
+    estimate,
+    growth,
+    sizes,
+)
 from theory.compiled.zero import DIES, GROWS, leave
 
-UNDECIDED = 3  # w reached 0, where the flow may go on in several directions
+UNDECIDED_AT_ZERO = 3  # w reached 0, where the flow may go on in several directions
 DOUBTFUL = 4  # the flow came to a kink, which it may have left to either side
 DOUBT = 0.25  # as in `theory.losses.regions`
 # |w| below this share of |a| and of what fits the data with it (for c = 0: of the start) is next to 0, if its direction
 # has come to rest there,
-GONE = 1e-9
-LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
+DIRECTION_AT_REST = 1e-9
+NEXT_TO_ZERO, LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
 # times what fits the data: |q| has no digits below rtol times this. `fit` counts every row as if w lay along it, and is
 # some sqrt(d) too small; an error of 1e-7 of it changes a loss that is least in q by its square
 ROOMY = 100.0
 HELD = 1e-6  # the direction rests where what turns it is at most this share of the force
 STIFF = 1e3  # a flow that would relax by more than e^-1000 in the time left is stiff
 STABLE = 5.0  # times 1 / rate: the step at which the method still damps what relaxes fastest (6 at most)
-TRIES = 10_000  # steps, refused ones included, before a trajectory counts as failed
+SAMPLE_TRIES = 10_000  # steps, refused ones included, before a trajectory counts as failed
 _GOES_ON, _AT_ZERO = -1, -2
 
 
@@ -71,7 +84,7 @@ def _attempt(state, h, c, rtol, small, pattern, force, k, new):
     small : beside which q = a |w| may be 0, for c < 0 (`_small`): the errors of q and n are relative to |q| + small, 1
     """
     for s in range(1, STAGES + 1):
-        weights = A[s] if s < STAGES else B
+        weights = TABLEAU_A[s] if s < STAGES else TABLEAU_B
         for v in range(len(new)):
             new[v] = state[v]
         for j in range(s):
@@ -182,11 +195,13 @@ def _end(state, c, size, most, fit, tolerance, data, pattern, force, factors):
     if fit > 0:  # the size of w that fits the data, if that is less
         size = min(size, math.sqrt(fit))
     if c == 0:
-        if r <= LOST[1] * size or (held and r <= GONE * size and _slides_on(state, data, pattern, force, factors)):
+        if r <= LOST * size or (
+            held and r <= DIRECTION_AT_REST * size and _slides_on(state, data, pattern, force, factors)
+        ):
             return DEAD, 0.0
         return _GOES_ON, gradient
     beside = min(abs(a), fit / abs(a)) if fit > 0 else abs(a)
-    if r <= LOST[0] * beside or (held and r <= GONE * beside):
+    if r <= NEXT_TO_ZERO * beside or (held and r <= DIRECTION_AT_REST * beside):
         return _AT_ZERO, gradient
     return _GOES_ON, gradient
 
@@ -220,7 +235,7 @@ def _leave(state, c, z, data, pattern, force, factors, found):
     speed = abs(a * dot(n, force))
     how = leave(math.copysign(1.0, a), n, data, found)
     if how != GROWS:
-        return (DEAD if how == DIES else UNDECIDED), r / speed
+        return (DEAD if how == DIES else UNDECIDED_AT_ZERO), r / speed
     for j in range(len(n)):
         n[j] = found[j]
     start(0.0, math.copysign(1.0, a), n, z, data, pattern, force, factors)
@@ -228,9 +243,9 @@ def _leave(state, c, z, data, pattern, force, factors, found):
     for j in range(len(n)):
         for i in range(len(n)):
             spread = max(spread, abs(pattern[1][j, i]))
-    grown = GONE * abs(a)
+    grown = DIRECTION_AT_REST * abs(a)
     if abs(a) * spread * abs(a) > pull:
-        grown = GONE * pull / (abs(a) * spread)
+        grown = DIRECTION_AT_REST * pull / (abs(a) * spread)
     state[0] = a * grown
     put_force(state[0], n, pattern, force)
     put_factors(data, pattern, factors)
@@ -253,7 +268,7 @@ def _write(how, state, c, rows, a, w):
     """Write the state into rows of a and w: at rest, or NaN where it is unknown; a dead w keeps its last direction."""
     now, r = _point(state[0], c)
     for j in rows:
-        if how == FAILED or how == UNDECIDED:
+        if how == FAILED or how == UNDECIDED_AT_ZERO:
             now, r = np.nan, np.nan
         a[j] = now
         for v in range(w.shape[1]):
@@ -313,7 +328,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, small, force), np.inf, False
     how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
-    for _ in range(TRIES):
+    for _ in range(SAMPLE_TRIES):
         if how == _AT_ZERO:
             how, takes = _leave(state, c, z, data, pattern, force, factors, found)
             gradient = 0.0 if how == DEAD else gradient

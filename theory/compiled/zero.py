@@ -19,8 +19,8 @@ GROWS, DIES, DIFFERS = range(3)
 _STAYS = 3  # of a polygon: it ends in a cell without a force, beside 0
 MOST = 12  # kinks that meet in one direction: with more, their 2^k cells are not looked at
 ARRIVALS = 128  # directions along which the flow may come to 0 again, of which more are not looked at
-CELLS = 2**10  # that are followed from there in all, some seconds at most: with more, nothing is decided
-SAME = 1e-6  # directions that differ by no more are one
+MOST_CELLS = 2**10  # that are followed from there in all, some seconds at most: with more, nothing is decided
+SAME_DIRECTION = 1e-6  # directions that differ by no more are one
 
 
 @compiled
@@ -85,7 +85,7 @@ def leave(sign, n, data, end):
     while done < many:
         outcome, many, rests, meet = _leave_along(sign, arrivals[done], data, outcome, end, arrivals, many)
         cells += 1 << meet
-        if done + 1 < many and cells > CELLS:
+        if done + 1 < many and cells > MOST_CELLS:
             return DIFFERS
         stays |= rests
         if outcome == DIFFERS or (outcome == GROWS and stays):
@@ -156,4 +156,4 @@ def _same(one, other):
     apart = 0.0
     for j in range(len(one)):
         apart = max(apart, abs(one[j] - other[j]))
-    return apart <= SAME
+    return apart <= SAME_DIRECTION

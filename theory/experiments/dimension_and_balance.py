@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from theory.exact.closed_form import closed_form
 from theory.exact.limits import FAILS, LEARNS, verdicts
-from theory.flow.integrate import LEARNED, Event, integrate
+from theory.flow.integrate import LEARNED_BELOW, Event, integrate
 from theory.losses.formulas import loss_1d
 from theory.losses.losses import Population
 from theory.probability import Success, success_probability_exact, switch_probability_exact, switches
@@ -192,7 +192,7 @@ def one_input(rng: np.random.Generator, starts: int) -> Result:
     """
     a0, w0 = rng.uniform(-EXTENT, EXTENT, size=(2, whole("starts", starts, 1)))
     late = loss_1d(*closed_form(a0, w0, LATE))
-    seen = np.select([late < LEARNED, late >= 0.25 - SLACK], [LEARNS, FAILS], UNDECIDED)
+    seen = np.select([late < LEARNED_BELOW, late >= 0.25 - SLACK], [LEARNS, FAILS], UNDECIDED)
     return _witnesses("one", np.stack([a0, w0], axis=1), seen, verdicts(a0, w0))
 
 
@@ -222,7 +222,7 @@ def several_inputs(rng: np.random.Generator, starts: int, dimensions: Sequence[i
 
 def _integrated(a0: float, w0: Array, horizon: float) -> int:
     loss = Population(len(w0))
-    near = Event("learned", lambda _, a, w: float(loss.loss(a, w)) - LEARNED / 2, direction=-1)
+    near = Event("learned", lambda _, a, w: float(loss.loss(a, w)) - LEARNED_BELOW / 2, direction=-1)
     return WITNESS_WORDS.index(integrate(loss, a0, w0, horizon, rtol=1e-7, atol=1e-10, events=[near]).verdict)
 
 

@@ -12,7 +12,7 @@ from theory.losses.losses import Population
 from theory.results import Result
 from theory.validation import Array
 
-SIGNS = {"++": (1, 1), "+-": (1, -1), "-+": (-1, 1), "--": (-1, -1)}  # sign of a0, then of w0
+QUADRANTS = {"++": (1, 1), "+-": (1, -1), "-+": (-1, 1), "--": (-1, -1)}  # sign of a0, then of w0
 
 
 def quadrants(grid: int, extent: float, horizon: float, starts: int, seed: int) -> Result:
@@ -34,17 +34,17 @@ def quadrants(grid: int, extent: float, horizon: float, starts: int, seed: int) 
         "trajectory_verdict": verdicts(a0, w0),
         "balanced": balanced,
     }
-    sizes = abs(np.random.default_rng(seed).normal(size=(len(SIGNS), starts)))
+    sizes = abs(np.random.default_rng(seed).normal(size=(len(QUADRANTS), starts)))
     counts = {
         key: {"starts": starts, "learns": int((verdicts(sa * size, sw * size) == LEARNS).sum())}
-        for (key, (sa, sw)), size in zip(SIGNS.items(), sizes, strict=True)
+        for (key, (sa, sw)), size in zip(QUADRANTS.items(), sizes, strict=True)
     }
     return Result({"quadrants": counts, "verdicts": list(VERDICTS)}, arrays)
 
 
 def _quadrant_starts(extent: float) -> tuple[Array, Array, np.ndarray]:
     balanced = [
-        (sa * size, sw * size) for sa, sw in SIGNS.values() for size in (0.15 * extent, 0.4 * extent, 0.8 * extent)
+        (sa * size, sw * size) for sa, sw in QUADRANTS.values() for size in (0.15 * extent, 0.4 * extent, 0.8 * extent)
     ]
     others = np.array(
         [(-0.2, 0.9), (-0.45, 0.7), (-0.9, 0.6), (-0.7, 0.25), (0.9, -0.4), (0.3, -0.9), (0.05, 0.8), (0.8, 0.05)]

@@ -9,10 +9,10 @@ import numpy as np
 
 from theory.extensions.hidden_neurons import (
     GRADIENT_BELOW,
+    HIDDEN_STATUSES,
     LEARNED,
     LOSS_BELOW,
     RULES,
-    STATUSES,
     HiddenLevels,
     hidden_schedule,
     hidden_starts,
@@ -46,7 +46,7 @@ def hidden_neurons(dimensions: Sequence[int], neurons: Sequence[int], trials: in
         "neurons": list(neurons),
         "trials": trials,
         "prune_rate": PRUNE_RATE,
-        "statuses": list(STATUSES),
+        "statuses": list(HIDDEN_STATUSES),
         "criterion": {"learned": LOSS_BELOW, "stationary": GRADIENT_BELOW},
         "cells": cells,
     }
@@ -75,7 +75,7 @@ def _cell(d: int, k: int, trials: int, horizon: float, seed: int) -> dict[str, A
 def _counts(levels: HiddenLevels) -> dict[str, Any]:
     """Return the number of trials of each status level by level, and the successes of the last level."""
     trials = levels.status.shape[1]
-    counts = {word: (levels.status == code).sum(axis=1).tolist() for code, word in enumerate(STATUSES)}
+    counts = {word: (levels.status == code).sum(axis=1).tolist() for code, word in enumerate(HIDDEN_STATUSES)}
     successes = counts["learned"][-1]
     low, high = clopper_pearson(successes, trials)
     return {**counts, "successes": successes, "trials": trials, "low": low, "high": high}

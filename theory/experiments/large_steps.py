@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.extensions.gradient_descent import LOSS_BELOW, STATUSES, Descent, descend, step_limit
+from theory.extensions.gradient_descent import DESCENT_STATUSES, LOSS_BELOW, Descent, descend, step_limit
 from theory.results import Result
 from theory.validation import Array, whole
 
@@ -45,13 +45,13 @@ def large_steps(
     steps = np.geomspace(smallest, largest, whole("grid", grid, 2))
     runs = {angle: [_balanced_run(2, angle, step, max_steps) for step in steps] for angle in angles}
     twins = [_balanced_run(1, 0.0, step, max_steps) for step in steps]
-    kept, arrays = _shown(shown, angles[0], max_steps)
+    kept, arrays = _runs_to_draw(shown, angles[0], max_steps)
     values = {
-        "statuses": list(STATUSES),
+        "statuses": list(DESCENT_STATUSES),
         "learned_below": LOSS_BELOW,
         "step": steps.tolist(),
-        "starts": [{"angle": angle, **_columns(found)} for angle, found in runs.items()],
-        "d1": {**_columns(twins), "largest_c": max(float(abs(run.c).max()) for run in twins)},
+        "starts": [{"angle": angle, **_run_columns(found)} for angle, found in runs.items()],
+        "d1": {**_run_columns(twins), "largest_c": max(float(abs(run.c).max()) for run in twins)},
         "shown": kept,
         "pushed": {"push": PUSH, "left": LEFT, "minima": [_pushed(c) for c in balances]},
     }
@@ -69,7 +69,7 @@ def _log_spaced(max_steps: int, points: int = 240) -> Array:
     return np.unique([0, *np.round(np.geomspace(1, max_steps, points))])
 
 
-def _columns(runs: list[Descent]) -> dict[str, list]:
+def _run_columns(runs: list[Descent]) -> dict[str, list]:
     return {
         "status": [run.status for run in runs],
         "steps": [run.steps for run in runs],
@@ -82,7 +82,9 @@ def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _shown(steps: Sequence[float], angle: float, max_steps: int) -> tuple[list[dict[str, Any]], dict[str, Array]]:
+def _runs_to_draw(
+    steps: Sequence[float], angle: float, max_steps: int
+) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     """Return the runs whose loss and c are drawn over steps: what became of each, and their arrays by number."""
     found, arrays = [], {}
     for step in steps:
@@ -107,5 +109,5 @@ def _pushed(c: float) -> dict[str, Any]:
         "limit": float(step_limit(c)),
         "step": PUSHED_BY.tolist(),
         "left": left,
-        **_columns(runs),
+        **_run_columns(runs),
     }

@@ -13,7 +13,7 @@ import numpy as np
 
 from theory.exact.closed_form import closed_form
 from theory.exact.limits import learns
-from theory.flow.integrate import LEARNED, Event, Trajectory, integrate
+from theory.flow.integrate import LEARNED_BELOW, Event, Trajectory, integrate
 from theory.losses.formulas import loss_1d
 from theory.losses.losses import Population
 from theory.results import Result
@@ -71,7 +71,7 @@ class Starts:
 
 def _line(a0: Array, w0: Array) -> Starts:
     said = (a0 > 0) & (w0[:, 0] > 0)
-    late = loss_1d(*closed_form(a0, w0[:, 0], 1e9)) < LEARNED
+    late = loss_1d(*closed_form(a0, w0[:, 0], 1e9)) < LEARNED_BELOW
     return Starts(a0, w0, said, (learns(a0, w0) != said) | (late != said))
 
 
@@ -130,7 +130,7 @@ def _integrated(group: Starts, share: int, horizon: float) -> _Seen:
 def _run(a0: float, w0: Array, horizon: float, until: float) -> Trajectory:
     loss = Population(len(w0))
     times = np.unique([*np.linspace(0, until, 101), horizon])
-    near = Event("learned", lambda _, a, w: float(loss.loss(a, w)) - LEARNED / 2, direction=-1)
+    near = Event("learned", lambda _, a, w: float(loss.loss(a, w)) - LEARNED_BELOW / 2, direction=-1)
     return integrate(loss, a0, w0, times, rtol=1e-7, atol=1e-10, events=[near], exact_balance=False)
 
 

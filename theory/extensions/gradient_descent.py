@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from theory.losses.losses import Loss
 
 LOSS_BELOW = 1e-6  # learned
-STATUSES = ("learned", "stationary", "diverged", "max_steps")
+DESCENT_STATUSES = ("learned", "stationary", "diverged", "max_steps")
 SMALL = "pass a small positive number"
 
 
@@ -128,7 +128,7 @@ def descend(
     kept = [*at[:saved]] if saved and at[saved - 1] == steps else [*at[:saved], steps]
     m, kept = len(kept), np.array(kept, np.int64)
     a, w, losses = a[:m] * units.size, w[:m] * units.size, losses[:m] * (units.clock * units.size**2)
-    return Descent(STATUSES[code], steps, kept, a, w, losses)
+    return Descent(DESCENT_STATUSES[code], steps, kept, a, w, losses)
 
 
 def _start(loss: Loss, a0: float, w0: ArrayLike) -> tuple[float, Array]:

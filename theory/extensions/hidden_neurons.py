@@ -16,7 +16,7 @@ from theory.pruning import REWINDS, weakest_pruned
 from theory.sampling import balanced_starts
 from theory.validation import Array, bits, finite, known, positive, share, whole
 
-STATUSES = ("learned", "stationary", "undecided")
+HIDDEN_STATUSES = ("learned", "stationary", "undecided")
 LEARNED, STATIONARY, UNDECIDED = range(3)
 RULES = ("imp", "lrr")
 # Learned; stationary. A pair that cancels near -e_1 has 1e-6, and learns later. The target is 1 here, so that a loss

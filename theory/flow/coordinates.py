@@ -88,7 +88,7 @@ def _sin(psi: Array) -> Array:
     return np.sin(np.minimum(psi, np.pi - psi))  # exactly 0 at pi: theta = 0 is invariant
 
 
-NEAR = 0.5  # b is integrated in the place of a where |b| is at most this share of |w|
+SMALL_BALANCE = 0.5  # b is integrated in the place of a where |b| is at most this share of |w|
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Chart:
         """Return the chart of a start; balanced is up to a relative 1e-12, |w0| being rounded."""
         r0 = float(np.hypot.reduce(w0))
         b0, sigma = abs(a0) - r0, float(np.sign(a0))
-        if r0 == 0 or abs(b0) > NEAR * r0:
+        if r0 == 0 or abs(b0) > SMALL_BALANCE * r0:
             return cls.plain(a0)
         return cls(sigma, abs(b0) <= BAND * r0, sigma * b0)
 

@@ -28,10 +28,10 @@ from theory.validation import Array
 State = tuple[float, Array]
 INSIDE = np.array([1e-3, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1 - 1e-3, 1.0])  # nodes for edges, of a step
 LOOKS = np.array([0.02, 0.25, 0.5, 0.75, 0.98, 1.0])  # nodes for events
-ROUNDED = 8 * np.finfo(float).eps  # by this share rounding moves a time that has been found, and the neuron there
+ROUNDING = 8 * np.finfo(float).eps  # by this share rounding moves a time that has been found, and the neuron there
 CORNER = 0.5  # the same for events, which may have corners
 FINER, SMOOTH = 6, 0.05  # how often nodes are doubled, while a cubic misses one by this share of the values' range
-NEAR = 0.1  # a parabola whose least value is below this share of its bend may hide one below 0
+NEAR_MISS = 0.1  # a parabola whose least value is below this share of its bend may hide one below 0
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,11 @@ class Watch:
         found.sort()
         stop = next((t for t, i, wanted in found if wanted and self.events[i].terminal), np.inf)
         fired = [(t, i) for t, i, wanted in found if wanted and t <= stop]
-        seen = {i for t, i, _ in found if stop * (1 - ROUNDED) <= t <= stop}
+        seen = {i for t, i, _ in found if stop * (1 - ROUNDING) <= t <= stop}
         for t, i, wanted in found:
             if t > stop and i not in seen:
                 seen.add(i)  # a later one is another moment
-                if wanted and (t <= stop * (1 + ROUNDED) or self._is_0(self.events[i], stop, at(stop))):
+                if wanted and (t <= stop * (1 + ROUNDING) or self._is_0(self.events[i], stop, at(stop))):
                     fired.append((stop, i))
         return [(t, self.events[i]) for t, i in sorted(fired)]
 
@@ -182,9 +182,9 @@ class Watch:
 
     def _is_0(self, event: Event, t: float, point: State) -> bool:
         """Say whether the value at a moment is 0 up to the rounding of the time and of the neuron."""
-        (a, w), more = point, 1 + ROUNDED
+        (a, w), more = point, 1 + ROUNDING
         moved = [(t * more, a, w), (t, a * more, w)]
-        moved += [(t, a, w + ROUNDED * w[j] * unit) for j, unit in enumerate(np.eye(len(w)))]
+        moved += [(t, a, w + ROUNDING * w[j] * unit) for j, unit in enumerate(np.eye(len(w)))]
         value = number_of(event, t, a, w)
         return abs(value) <= _change(event, value, moved)
 
@@ -241,7 +241,7 @@ def _first(value: Callable[[float], float], low: float, high: float, before: flo
     return high
 
 
-def dips(times: Array, values: Array, near: float = NEAR) -> list[int]:
+def dips(times: Array, values: Array, near: float = NEAR_MISS) -> list[int]:
     """Return the inner nodes, of times and values (n,), at which |value| is least of three and may hide a 0."""
     before, here, after = np.abs(values[:-2]), np.abs(values[1:-1]), np.abs(values[2:])
     first, second = np.diff(times)[:-1], np.diff(times)[1:]

@@ -25,16 +25,18 @@ from theory.validation import Array, finite, known, scalar, whole
 
 SOLVERS = {solver.__name__: solver for solver in (DOP853, RK45, RK23, Radau, BDF, LSODA)}
 METHODS = tuple(SOLVERS)
-LEARNED = 1e-6  # a loss within this share of the loss at a = 0 of the goal has learned; for a population, of 4 times it
+LEARNED_BELOW = (
+    1e-6  # a loss within this share of the loss at a = 0 of the goal has learned; for a population, of 4 times it
+)
 DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2 is not trusted
 KINK = "kink"
 DIED = "w died: it tends to 0 and a to +-sqrt(c)"
-DOUBTFUL = "the flow came to a kink, which it may have left to either side"
+DOUBTFUL_NOTE = "the flow came to a kink, which it may have left to either side"
 KINKS_OF_OTHERS = "; a loss of your own counts as smooth: where it has kinks, give it a cell (theory.losses.regions)"
 KNOWN = (Line, Population, Independent, Sample)
 SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below what its tolerance is made for
 # With c > 0, |w| below this share of |a| and of what fits the data with it is 0: its direction has had time to rest.
-GONE = 1e-13
+NEXT_TO_ZERO = 1e-13
 ASLEEP = 1e-10  # of a balanced neuron: |w| below this share of the start, still falling along a ray, never returns
 LOST = 1e-150  # and below this share in any case: its squares underflow
 AT_ONE_TIME = 200  # kinks met without a step in time, before a run gives up
@@ -408,7 +410,7 @@ class _Follower:
             size = min(self.size0, np.sqrt(cell.sample.kinks.fit) or np.inf)
             asleep = radius <= ASLEEP * size and cell.keeps_direction(v)
             return Ended("dead", DIED) if asleep or radius <= LOST * size else None
-        return cell.through_zero(a, v)[2] if radius <= GONE * cell.sample.kinks.near_zero(a) else None
+        return cell.through_zero(a, v)[2] if radius <= NEXT_TO_ZERO * cell.sample.kinks.near_zero(a) else None
 
 
 def _with_length(function: Callable, least: float | None) -> Callable:
@@ -436,7 +438,7 @@ def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
     w = np.array([row[2] for row in rows]) * units.size
     ended = track.ended or Ended("finished", "reached the last time")
     if track.doubtful:
-        ended = replace(ended, message=f"{ended.message}; {DOUBTFUL}")
+        ended = replace(ended, message=f"{ended.message}; {DOUBTFUL_NOTE}")
     events = tuple((name, float(time / units.clock)) for name, time in track.events)
     seen = Trajectory(t, a, w, loss.loss(a, w), ended.status, ended.message, _drift(track.rows), events, "undecided")
     return replace(seen, verdict=_verdict(loss, run, track, seen))
@@ -464,7 +466,7 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
     exact = exact_verdict(a0, w0, run.loss)
     if exact and run.chart.balanced and isinstance(loss, Population | Line) and a0 * np.sign(aim) < 0:
         return exact  # a = -|w| holds exactly all the way: a never changes sign
-    if aim and seen.loss[-1] < loss.goal + learned_within(loss, LEARNED) and seen.w[-1, 0] > 0:
+    if aim and seen.loss[-1] < loss.goal + learned_within(loss, LEARNED_BELOW) and seen.w[-1, 0] > 0:
         return exact or "learns"  # a loss so near to the goal may be that of a = 0, where w < 0 fits better
     if not _lost(run, track) or _lost_by_solver(run, w0):
         return "undecided"

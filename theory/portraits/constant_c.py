@@ -7,7 +7,7 @@ import numpy as np
 from theory.exact.limits import verdicts
 from theory.extensions.learning_times import time_to_learn
 from theory.flow.coordinates import Slice
-from theory.portraits.curves import POINTS, Curve, EquilibriumSet, PhasePlane, span, within
+from theory.portraits.curves import CURVE_POINTS, Curve, EquilibriumSet, PhasePlane, span, within
 from theory.validation import Array, number, sign_of
 
 SIDE = "it says whether to look at a > 0 or at a < 0"
@@ -51,7 +51,7 @@ def _plane(name: str, extent: float, grid: int, tolerance: float, flow: Slice, p
         verdict=verdicts(a, w),
         time_to_learn=time_to_learn(a, w, tolerance),
         tolerance=float(tolerance),
-        curves=tuple(_curves(flow, first, low, extent)),
+        curves=tuple(_slice_curves(flow, first, low, extent)),
         equilibria=within((_target(flow, first) if _learns(flow) else []) + _origin(flow), low, extent),
     )
 
@@ -68,14 +68,14 @@ def _about(flow: Slice) -> str:
     return f"d > 1 inputs, balanced, {sheet}" if flow.c == 0 else f"d > 1 inputs, c = {flow.c:g}, {sheet}"
 
 
-def _curves(flow: Slice, first: str, low: float, extent: float) -> list[Curve]:
+def _slice_curves(flow: Slice, first: str, low: float, extent: float) -> list[Curve]:
     x, theta = span(low, extent), span(0, np.pi)
     edges = {"theta = 0": _upright(x, 0.0), "theta = pi": _upright(x, np.pi)}
     past = slice(1, None) if flow.c > 0 else slice(None)  # at r = 0 theta has no speed
     curves = [Curve("theta' = 0", "nullcline", edge[past]) for edge in edges.values()]
     curves += [Curve(f"{first}' = 0", "nullcline", stretch) for stretch in _still(flow, theta, extent)]
     if flow.c < 0:
-        line = np.stack([np.zeros(POINTS), theta], axis=1)
+        line = np.stack([np.zeros(CURVE_POINTS), theta], axis=1)
         curves += [Curve("theta' = 0", "nullcline", line), Curve("a = 0", "switching", line)]
     curves += [
         Curve("w_1 = 0", "switching", _upright(x, np.pi / 2)),
@@ -99,7 +99,7 @@ def _still(flow: Slice, theta: Array, extent: float) -> list[Array]:
         x = flow.nullcline(np.pi - theta)  # it falls as theta grows
         stretches.append(np.stack([x, theta], axis=1)[x <= extent])
     if flow.c == 0:
-        stretches.append(np.stack([np.zeros(POINTS), theta], axis=1))
+        stretches.append(np.stack([np.zeros(CURVE_POINTS), theta], axis=1))
     return [stretch for stretch in stretches if len(stretch)]
 
 
@@ -124,7 +124,7 @@ def _origin(flow: Slice) -> list[EquilibriumSet]:
             EquilibriumSet("origin along e_1", ends[:1], names, rates, "saddle"),
             EquilibriumSet("origin along -e_1", ends[1:], names, np.zeros((1, 2)), corner),
         ]
-    edge = np.stack([np.zeros(POINTS), span(0, np.pi)], axis=1)[:-1]
+    edge = np.stack([np.zeros(CURVE_POINTS), span(0, np.pi)], axis=1)[:-1]
     speed = np.full((len(edge), 1), np.nan)
     return [
         EquilibriumSet("w = 0", edge, ("from r > 0",), speed, "unstable" if sign > 0 else "stable"),

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from theory.losses.formulas import split
 from theory.validation import Array, finite, neuron
 
-KINDS = ("nullcline", "separatrix", "kink", "switching", "invariant", "basin", "level")
+CURVE_KINDS = ("nullcline", "separatrix", "kink", "switching", "invariant", "basin", "level")
 STABILITIES = ("stable", "half-stable", "saddle", "unstable")
-POINTS = 201  # of a curve
+CURVE_POINTS = 201  # of a curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class PhasePlane:
         return np.stack([all_of_them[name] for name in self.coordinates], axis=1)
 
 
-def span(low: float, high: float, count: int = POINTS) -> Array:
+def span(low: float, high: float, count: int = CURVE_POINTS) -> Array:
     """Return evenly spaced values from low to high; those of an axis around 0 are exact negatives of one another."""
     half = np.linspace(low, high, count)
     return (half - half[::-1]) / 2 if low == -high else half

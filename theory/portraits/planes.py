@@ -18,7 +18,7 @@ from theory.exact.limits import verdicts
 from theory.extensions.learning_times import TOLERANCE, time_to_learn
 from theory.losses.formulas import gradient_1d
 from theory.portraits.constant_c import balanced, slice_at
-from theory.portraits.curves import POINTS, Curve, EquilibriumSet, PhasePlane, span, within
+from theory.portraits.curves import CURVE_POINTS, Curve, EquilibriumSet, PhasePlane, span, within
 from theory.validation import Array, finite, known, moment, positive, whole
 
 
@@ -153,7 +153,7 @@ def line(
 
 
 def _line_curves(extent: float) -> list[Curve]:
-    all_along, positive, zero = span(-extent, extent), span(0, extent), np.zeros(POINTS)
+    all_along, positive, zero = span(-extent, extent), span(0, extent), np.zeros(CURVE_POINTS)
     rays = {"a = 0, w > 0": (zero, positive), "a = 0, w < 0": (zero, -positive), "w = 0": (all_along, zero)}
     rays = {name: np.stack(columns, axis=1) for name, columns in rays.items()}
     both = [_hyperbola(extent), rays["w = 0"], rays["a = 0, w < 0"]]
@@ -171,7 +171,7 @@ def _line_curves(extent: float) -> list[Curve]:
 
 def _hyperbola(extent: float) -> Array:
     """Return the part of a w = 1, a > 0, in the square; it is empty for extent < 1."""
-    a = np.geomspace(1 / extent, extent, POINTS) if extent > 1 else np.ones(int(extent == 1))
+    a = np.geomspace(1 / extent, extent, CURVE_POINTS) if extent > 1 else np.ones(int(extent == 1))
     return np.clip(np.stack([a, 1 / a], axis=1), 0, extent)
 
 

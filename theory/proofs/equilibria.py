@@ -97,12 +97,16 @@ def observe_equilibria(rng: np.random.Generator) -> SimpleNamespace:
     """Return slopes and eigenvalues by finite differences: on e_1 with several a r, and on -e_1 with a = 0."""
     sizes = np.exp(rng.normal(size=(2, 3)) / 2)
     return SimpleNamespace(
-        curve=[_at(a, output / a, d, output) for d, a in zip((2, 3, 5), sizes[0], strict=True) for output in (1, 0.5)],
-        ray=[_at(0.0, -r, d, 0) for d, r in zip((2, 3, 5), sizes[1], strict=True)],
+        curve=[
+            _point_on_axis(a, output / a, d, output)
+            for d, a in zip((2, 3, 5), sizes[0], strict=True)
+            for output in (1, 0.5)
+        ],
+        ray=[_point_on_axis(0.0, -r, d, 0) for d, r in zip((2, 3, 5), sizes[1], strict=True)],
     )
 
 
-def _at(a: float, along: float, d: int, output: float) -> SimpleNamespace:
+def _point_on_axis(a: float, along: float, d: int, output: float) -> SimpleNamespace:
     point, h = np.append(a, along * np.eye(1, d)[0]), 1e-6
     up, down = (_gradient(point + s * np.eye(d + 1)) for s in (h, -h))
     values, slope = np.linalg.eigvalsh((up - down) / (2 * h)), abs(_gradient(point[None])).max()

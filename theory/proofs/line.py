@@ -21,9 +21,9 @@ from theory.validation import Array
 
 SIZE = sp.Symbol("m", positive=True)
 MORE, LESS = sp.Symbol("n", positive=True), sp.Symbol("n", nonnegative=True)  # strictly and weakly past an edge
-LEARNED = 1e-12
+LEARNED_WITHIN = 1e-12
 RATIOS = [sp.Rational(k, 4) for k in (-6, -4, -3, -1, 0, 1, 6)]  # starts that a wrong edge gets wrong
-SIGNS = {"+": 1, "-": -1}
+SIGN_OF = {"+": 1, "-": -1}
 
 
 # --- what the steps decide of a start
@@ -91,7 +91,7 @@ def derive_quadrants(claim: Claim) -> Steps:
     """Decide each sign pattern (of a, of w) at each admitted ratio |a0| / |w0|."""
     steps = {"a = -w is invariant": vanishes(sum(symbols.line_flow(1)).subs(A, -W[1]))}
     for pattern, ratio in product(("++", "-+", "+-", "--"), claim.ratios):
-        a0, w0 = SIGNS[pattern[0]] * sp.nsimplify(ratio) * SIZE, SIGNS[pattern[1]] * SIZE
+        a0, w0 = SIGN_OF[pattern[0]] * sp.nsimplify(ratio) * SIZE, SIGN_OF[pattern[1]] * SIZE
         said = "learns" if pattern in claim.learns else "fails"
         steps[f"{pattern} at |a0| = {ratio} |w0| {said}"] = line_verdict(a0, w0) == said
     return steps
@@ -100,7 +100,7 @@ def derive_quadrants(claim: Claim) -> Steps:
 def observe_quadrants(rng: np.random.Generator) -> dict[tuple[str, float], SimpleNamespace]:
     """Return for each pattern and ratio the late loss of `closed_form`, the verdicts, and a few integrated runs."""
     return {
-        (pattern, ratio): _witnesses(rng, ratio * SIGNS[pattern[0]], SIGNS[pattern[1]], 400, 2)
+        (pattern, ratio): _witnesses(rng, ratio * SIGN_OF[pattern[0]], SIGN_OF[pattern[1]], 400, 2)
         for pattern in ("++", "-+", "+-", "--")
         for ratio in (1, 0.5)
     }
@@ -129,7 +129,7 @@ def compare_quadrants(seen: dict[tuple[str, float], SimpleNamespace], claim: Cla
         if ratio in claim.ratios:
             learns = pattern in claim.learns
             steps[f"{pattern} at |a0| = {ratio} |w0|"] = bool(
-                ((found.late < LEARNED) == learns).all()
+                ((found.late < LEARNED_WITHIN) == learns).all()
                 and ((found.codes == LEARNS) == learns).all()
                 and ((found.runs < 1e-3) == learns).all()
             )
@@ -168,7 +168,7 @@ def compare_basin(seen: SimpleNamespace, claim: Claim) -> Steps:
     said = (seen.a0 > -claim.edge * abs(seen.w0)) & np.isin(np.sign(seen.w0), claim.sides)
     runs = len(seen.runs)
     return {
-        "late losses": bool(((seen.late < LEARNED) == said).all()),
+        "late losses": bool(((seen.late < LEARNED_WITHIN) == said).all()),
         "exact verdicts": bool(((seen.codes == LEARNS) == said).all()),
         "runs said to learn come near 0, the others stay above 1/4": bool(
             (seen.runs[said[:runs]] < 1e-2).all() and (seen.runs[~said[:runs]] >= 0.25 - 1e-9).all()

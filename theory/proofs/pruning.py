@@ -37,8 +37,8 @@ from theory.validation import Array
 MORE, SIZE, INPUTS = sp.symbols("n m d", positive=True)
 WEAK = sp.Symbol("k", nonnegative=True)
 TRIALS = 20_000
-LEVEL = 1 - 1e-6  # of the intervals: a false alarm in a million
-SIGNS = tuple(product((1, -1), repeat=2))  # of a(0) and of w_1(0)
+CONFIDENCE = 1 - 1e-6  # of the intervals: a false alarm in a million
+SIGN_PAIRS = tuple(product((1, -1), repeat=2))  # of a(0) and of w_1(0)
 
 
 # --- where the dense run ends
@@ -99,8 +99,8 @@ def derive_pruned(claim: Claim) -> Steps:
     steps["|a(0)| = |w(0)| > |w_1(0)| means c = |w_perp(0)|^2 > 0"] = positive((SIZE + MORE) ** 2 - SIZE**2)
     sizes = [SIZE + MORE] if claim.balanced else [SIZE + MORE, SIZE / 2]  # |a(0)| beside |w_1(0)| = m
     for size in sizes:
-        learned = {(a, w): line_verdict(a * size, w * SIZE) == "learns" for a, w in SIGNS}
-        decided = all(line_verdict(a * size, w * SIZE) != "undecided" for a, w in SIGNS)
+        learned = {(a, w): line_verdict(a * size, w * SIZE) == "learns" for a, w in SIGN_PAIRS}
+        decided = all(line_verdict(a * size, w * SIZE) != "undecided" for a, w in SIGN_PAIRS)
         steps[f"IMP, |a(0)| = {size}: learns iff a(0) > 0 and w_1(0) > 0"] = decided and [
             pattern for pattern, yes in learned.items() if yes
         ] == [(1, 1)]
@@ -114,7 +114,7 @@ def derive_pruned(claim: Claim) -> Steps:
 def observe_pruned(rng: np.random.Generator) -> SimpleNamespace:
     """Return which random starts learn after pruning to one input, by exact limits (several d) and by integration."""
     exact = [pruned_starts(rng, d, balanced) for d in (1, 2, 3, 10) for balanced in (True, False)]
-    return SimpleNamespace(exact=exact, runs=[_integrated(rng.normal(size=3), *signs) for signs in SIGNS * 2])
+    return SimpleNamespace(exact=exact, runs=[_integrated(rng.normal(size=3), *signs) for signs in SIGN_PAIRS * 2])
 
 
 def _integrated(w0: Array, a_sign: int, w_sign: int) -> SimpleNamespace:
@@ -144,7 +144,7 @@ def pruned_starts(rng: np.random.Generator, d: int, balanced: bool, ratio: float
 
 def within(hits: np.ndarray, chance: float) -> bool:
     """Say whether the Clopper-Pearson interval of a share holds a probability."""
-    low, high = clopper_pearson(int(hits.sum()), hits.size, LEVEL)
+    low, high = clopper_pearson(int(hits.sum()), hits.size, CONFIDENCE)
     return bool(low <= chance <= high)
 
 
@@ -222,9 +222,9 @@ def _restarts(rule: str) -> tuple[dict[tuple[int, int], Start], list[Start]]:
     a, w = sp.symbols("a_0 w_0", positive=True)  # sizes that nothing relates
     if rule == "magnitude":
         ends = {(1, side): (a, w) for side in (1, -1)} | {(-1, side): (SIZE, SIZE + MORE) for side in (1, -1)}
-        learned = {(one, other): (one * ends[one, other][0], other * ends[one, other][1]) for one, other in SIGNS}
+        learned = {(one, other): (one * ends[one, other][0], other * ends[one, other][1]) for one, other in SIGN_PAIRS}
         return learned, [(-SIZE - WEAK, side * SIZE) for side in (1, -1)]
-    return {pattern: (a, w) for pattern in SIGNS}, [(-a, -w)]  # sign and LRR: the trained signs
+    return {pattern: (a, w) for pattern in SIGN_PAIRS}, [(-a, -w)]  # sign and LRR: the trained signs
 
 
 def observe_factorial(rng: np.random.Generator) -> list[SimpleNamespace]:

@@ -49,7 +49,7 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url(monkeypatch):
-    monkeypatch.setattr(fetching, "CHUNK", 1000)
+    monkeypatch.setattr(fetching, "BYTES_A_READ", 1000)
     monkeypatch.setenv("no_proxy", "*")
     Server.asked.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:

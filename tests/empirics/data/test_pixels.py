@@ -38,7 +38,7 @@ def bomb() -> bytes:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_image_is_decoded_into_its_place(folder, monkeypatch, threads):
-    monkeypatch.setattr(pixels, "CHUNK", 5)
+    monkeypatch.setattr(pixels, "PIXEL_TASK", 5)
     expected = np.stack([np.asarray(picture(i)).transpose(2, 0, 1) for i in range(12)])
     assert np.array_equal(pixels_of(folder, threads), expected)
 

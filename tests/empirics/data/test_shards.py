@@ -190,7 +190,7 @@ def test_the_index_is_kept_until_a_shard_changes(pair, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(shards, "index", None)
         found = shards.find(pair, kept)
-    for name in shards.COLUMNS:
+    for name in shards.INDEX_COLUMNS:
         assert np.array_equal(getattr(found.train, name), getattr(made.train, name))
     for file in kept.iterdir():
         file.write_bytes(file.read_bytes()[:-200])

@@ -73,7 +73,7 @@ def test_training_batches_equal_a_loop_over_images(folder, data):
 
 
 def test_evaluation_is_the_centre_of_every_image_in_order(folder, data, monkeypatch):
-    monkeypatch.setattr(streaming, "PIXELS", 4 * SIZE**2)
+    monkeypatch.setattr(streaming, "PIXELS_A_BATCH", 4 * SIZE**2)
     images = class_folders(folder).test
     batches = list(data.batches("test"))
     assert [len(y) for _, y in batches] == [4, 2]

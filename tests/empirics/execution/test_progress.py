@@ -10,19 +10,19 @@ from empirics.studies import presets
 CONFIG = presets.arm_config("quick", "imp-long")
 
 
-def events() -> list[workers.Event]:
+def events() -> list[workers.TaskEvent]:
     """A run of the control that dies once, starts again, and ends with a remark that looks like markup."""
     task = Task(CONFIG, 2, ())
     epochs = [
-        workers.Event(
+        workers.TaskEvent(
             "epoch", task, epoch=SimpleNamespace(level=level, epoch=epoch, test_accuracy=0.5, images_per_s=10.0)
         )
         for level in (6, 7)
         for epoch in range(16 * (level + 1))
     ]
-    died = workers.Event("died", task, message="its process ended with code -9")
-    last = workers.Event("finished", task, message="a remark with [/brackets]")
-    return [workers.Event("started", task), epochs[0], died, workers.Event("started", task), *epochs, last]
+    died = workers.TaskEvent("died", task, message="its process ended with code -9")
+    last = workers.TaskEvent("finished", task, message="a remark with [/brackets]")
+    return [workers.TaskEvent("started", task), epochs[0], died, workers.TaskEvent("started", task), *epochs, last]
 
 
 def test_off_a_terminal_there_is_one_line_a_level_and_one_a_remark():

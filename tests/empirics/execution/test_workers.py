@@ -24,8 +24,8 @@ def configs(*arms: str, **settings) -> list[RunConfig]:
     return [presets.arm_config("quick", a, **{**ONE_EPOCH, **settings}) for a in presets.needed_arms(arms)]
 
 
-def execute(tasks, results: Path, workers: int = 2) -> tuple[list[pool.Event], list[pool.Event]]:
-    told: list[pool.Event] = []
+def execute(tasks, results: Path, workers: int = 2) -> tuple[list[pool.TaskEvent], list[pool.TaskEvent]]:
+    told: list[pool.TaskEvent] = []
     source = pool.DataSource("digits")
     failures = pool.execute(tasks, source, results, device="cpu", workers=workers, on_event=told.append)
     return failures, told
@@ -107,7 +107,7 @@ def test_a_worker_that_is_killed_or_asked_to_end_is_started_once_more(tmp_path, 
     tasks = plan_tasks(configs("imp"), (0,))
     told, killed = [], []
 
-    def kill_once(event: pool.Event) -> None:
+    def kill_once(event: pool.TaskEvent) -> None:
         told.append(event.kind)
         if event.kind == "epoch" and event.task.config.arm == "imp" and not killed:
             killed.append(multiprocessing.active_children()[0].pid)
@@ -137,7 +137,7 @@ def test_an_interrupt_that_python_swallows_stops_the_sweep_all_the_same(tmp_path
     handlers = {signal.SIGTERM: terminate, signal.SIGINT: signal.default_int_handler}  # ignored in the background
     former = {sent: signal.signal(sent, handler) for sent, handler in handlers.items()}
 
-    def swallow(event: pool.Event) -> None:
+    def swallow(event: pool.TaskEvent) -> None:
         told.append(event.kind)
         if told.count("epoch") == 1:
             with contextlib.suppress(KeyboardInterrupt):  # as in a destructor, where Python can only print it

@@ -18,7 +18,7 @@ from empirics.runs.context import initial_network, load_state, new_context, stat
 from empirics.runs.mask_sources import load_masks, scored_images
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
-from empirics.storage.run_folder import INITIAL, WEIGHTS, RunFolder, StoreError
+from empirics.storage.run_folder import INITIAL_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
 from empirics.studies import presets
 from empirics.studies.arms import ARMS as REGISTRY
 from empirics.studies.arms import differs, resolve
@@ -56,11 +56,11 @@ def start_signs(study, name: str, level: int) -> signs.Signs:
 
 
 def initial(study, name: str = "dense") -> dict[str, torch.Tensor]:
-    return folder(study, name).load_tensors(0, INITIAL)
+    return folder(study, name).load_tensors(0, INITIAL_TENSORS)
 
 
 def trained(study, name: str, level: int) -> dict[str, torch.Tensor]:
-    return folder(study, "dense" if level == 0 else name).load_tensors(level, WEIGHTS)
+    return folder(study, "dense" if level == 0 else name).load_tensors(level, WEIGHT_TENSORS)
 
 
 # --- perturbed signs ----------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_a_perturbation_at_initialisation_has_a_dense_run_of_its_own(study):
     setup, configs = study
     config = configs["imp-perturbed-at-start"]
     assert config.dense.name != configs["imp"].dense.name and config.dense.perturb_rate == 0.2
-    own = RunFolder(setup.results, config.dense.name, 0).load_tensors(0, INITIAL)
+    own = RunFolder(setup.results, config.dense.name, 0).load_tensors(0, INITIAL_TENSORS)
     plain = initial(study)
     weights = list(models.prunable_weights(network(study)))
     turned = {n: own[n] == -plain[n] for n in weights}
@@ -238,7 +238,7 @@ def test_scoring_leaves_the_network_of_the_run_and_its_data_order_untouched(tiny
     own = run_arms(["imp"], setup, levels=2, epochs=1, criterion="snip")["imp"]
     given_ = dataclasses.replace(arm("imp", levels=2, epochs=1), mask_source="run", mask_run=own.name)
     levels.run(given_, 0, setup)
-    one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHTS) for c in (own, given_))
+    one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHT_TENSORS) for c in (own, given_))
     assert all(torch.equal(one[name], two[name]) for name in two)
 
 
@@ -340,7 +340,7 @@ def test_taking_masks_on_the_way_changes_no_weight(tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     plain = run_arms(["lrr"], setup, levels=2)["lrr"]
     watched = run_arms(["lrr"], setup, levels=2, mask_snapshot_epochs=(1, 2))["lrr"]
-    one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHTS) for c in (plain, watched))
+    one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHT_TENSORS) for c in (plain, watched))
     assert plain.name != watched.name and all(torch.equal(one[name], two[name]) for name in two)
 
 
@@ -389,9 +389,9 @@ def test_without_a_validation_split_its_numbers_are_null(study):
 def test_bfloat16_trains_in_autocast_and_keeps_float32_weights(tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     config = run_arms(["lrr"], setup, levels=2, precision="bfloat16")["lrr"]
-    weights = RunFolder(tmp_path, config.name, 0).load_tensors(1, WEIGHTS)
+    weights = RunFolder(tmp_path, config.name, 0).load_tensors(1, WEIGHT_TENSORS)
     plain = run_arms(["lrr"], setup, levels=2)["lrr"]
-    other = RunFolder(tmp_path, plain.name, 0).load_tensors(1, WEIGHTS)
+    other = RunFolder(tmp_path, plain.name, 0).load_tensors(1, WEIGHT_TENSORS)
     assert all(value.dtype == other[name].dtype for name, value in weights.items())
     assert any(not torch.equal(weights[name], other[name]) for name in other)
 
@@ -488,7 +488,7 @@ def test_an_arm_that_is_another_under_the_settings_is_refused_or_left_out():
 def test_images_in_parts_are_another_run_and_a_part_that_does_not_divide_is_refused(tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     whole, parts = (run_arms(["lrr"], setup, levels=2, epochs=1, micro_batch=n)["lrr"] for n in (0, 16))
-    one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHTS) for c in (whole, parts))
+    one, two = (RunFolder(tmp_path, c.name, 0).load_tensors(1, WEIGHT_TENSORS) for c in (whole, parts))
     assert whole.name != parts.name and any(not torch.equal(one[name], two[name]) for name in one)
     with pytest.raises(ConfigError, match="micro_batch must divide batch_size = 32"):
         arm("lrr", micro_batch=5)

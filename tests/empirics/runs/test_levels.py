@@ -17,7 +17,7 @@ from empirics.runs.context import RunContext, initial_network
 from empirics.runs.mask_sources import load_masks, random_masks
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
-from empirics.storage.run_folder import INITIAL, MASKS, WEIGHTS, RunFolder, StoreError
+from empirics.storage.run_folder import INITIAL_TENSORS, MASK_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
 from empirics.studies.arms import ARMS, differs
 from tests import ROOT
 from tests.empirics.tiny_runs import TINY, arm, run_arms, setup_in
@@ -42,7 +42,7 @@ def folder(study, name: str) -> RunFolder:
 
 
 def weights(study, name: str, level: int) -> dict[str, torch.Tensor]:
-    return folder(study, name).load_tensors(level, WEIGHTS)
+    return folder(study, name).load_tensors(level, WEIGHT_TENSORS)
 
 
 def masks(study, name: str, level: int) -> m.Masks:
@@ -104,7 +104,7 @@ def test_both_arms_on_shuffled_and_on_random_masks_share_them(study):
 def test_the_signs_at_the_start_of_a_level_follow_the_rewinding_rule(study, name):
     """Recomputed from the saved weights: what the run restarted from is what the rule says."""
     initial, trained, kept = (
-        folder(study, "dense").load_tensors(0, INITIAL),
+        folder(study, "dense").load_tensors(0, INITIAL_TENSORS),
         weights(study, name, 1),
         masks(study, name, 2),
     )
@@ -227,9 +227,9 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
         seen[metrics.epoch] = {name: value.clone() for name, value in model.state_dict().items()}
 
     train.train_cycle(model, tiny_digits, whole, config, seed=0, level=0, on_epoch=keep)
-    dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHTS)
+    dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHT_TENSORS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"
-    dense_initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL)
+    dense_initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL_TENSORS)
     point = level_start.rewind_point(RunContext(config, 0, setup, model))
     assert all(torch.equal(seen[1][name], point[name]) for name in point), "epochs 0 and 1 are behind it"
     levels.run(config, 0, setup)
@@ -251,11 +251,11 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
 def test_the_same_run_twice_gives_the_same_bits_and_another_seed_does_not(study, tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     configs = run_arms(["lrr"], setup, levels=4)
-    again = RunFolder(tmp_path, configs["lrr"].name, 0).load_tensors(3, WEIGHTS)
+    again = RunFolder(tmp_path, configs["lrr"].name, 0).load_tensors(3, WEIGHT_TENSORS)
     first = weights(study, "lrr", 3)
     assert all(torch.equal(first[name], again[name]) for name in first)
     run_arms(["lrr"], setup, seed=1, levels=2)
-    other = RunFolder(tmp_path, arm("lrr", levels=2).name, 1).load_tensors(1, WEIGHTS)
+    other = RunFolder(tmp_path, arm("lrr", levels=2).name, 1).load_tensors(1, WEIGHT_TENSORS)
     assert any(not torch.equal(weights(study, "lrr", 1)[name], other[name]) for name in first)
 
 
@@ -264,16 +264,16 @@ def test_a_run_that_lost_levels_goes_on_to_the_same_bits(study, tiny_digits, tmp
     results = tmp_path / "copy"
     shutil.copytree(setup.results, results)
     run = RunFolder(results, configs["lrr"].name, 0)
-    expected = run.load_tensors(3, WEIGHTS)
+    expected = run.load_tensors(3, WEIGHT_TENSORS)
     metrics = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
-    (run.level_path(2) / MASKS).write_bytes(b"torn")
+    (run.level_path(2) / MASK_TENSORS).write_bytes(b"torn")
     (run.path / "signs.json").unlink()
     with open(run.path / "metrics.jsonl", "a") as file:
         file.write('{"level": 3, "torn')
     shutil.rmtree(run.level_path(3))
     assert run.next_level(configs["lrr"]) == 2 and not run.is_complete(configs["lrr"])
     levels.run(configs["lrr"], 0, setup_in(results, tiny_digits))
-    again = run.load_tensors(3, WEIGHTS)
+    again = run.load_tensors(3, WEIGHT_TENSORS)
     assert all(torch.equal(expected[name], again[name]) for name in expected)
     assert run.signs_record() == folder(study, "lrr").signs_record()
     lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
@@ -298,7 +298,7 @@ def test_the_last_epoch_is_reported_and_not_the_best(study):
 
 def test_sign_statistics_of_the_run_agree_with_its_saved_weights(study):
     last = masks(study, "lrr", 3)
-    history = [folder(study, "dense").load_tensors(0, INITIAL), weights(study, "dense", 0)]
+    history = [folder(study, "dense").load_tensors(0, INITIAL_TENSORS), weights(study, "dense", 0)]
     history += [weights(study, "lrr", level) for level in (1, 2, 3)]
     for layer, counts in folder(study, "lrr").signs_record()["layers"].items():
         negative = torch.stack([(state[layer] < 0)[last[layer]] for state in history])
@@ -314,7 +314,7 @@ def test_a_loss_that_is_not_finite_marks_the_run_and_those_that_build_on_it(tiny
     record = dense.level_record(0)
     assert "is the first tensor that is not finite" in record["reason"]
     assert record["status"] == "diverged" and "epoch 0, step" in record["reason"] and record["test_accuracy"] is None
-    assert not (dense.level_path(0) / WEIGHTS).exists()
+    assert not (dense.level_path(0) / WEIGHT_TENSORS).exists()
     for config in configs.values():
         run = RunFolder(tmp_path, config.name, 0)
         assert run.is_complete(config) and run.diverged_at() == 1
@@ -350,7 +350,7 @@ def test_repairing_a_level_keeps_the_metrics_of_the_levels_behind_it(study, tiny
     results = tmp_path / "copy"
     shutil.copytree(setup.results, results)
     run = RunFolder(results, configs["lrr"].name, 0)
-    with open(run.level_path(1) / WEIGHTS, "ab") as file:
+    with open(run.level_path(1) / WEIGHT_TENSORS, "ab") as file:
         file.write(b"x")
     levels.run(configs["lrr"], 0, setup_in(results, tiny_digits))
     lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]

@@ -53,7 +53,7 @@ def test_everything_that_may_change_the_last_bits_counts_and_nothing_else():
     then = environments.conditions(HERE)
     assert (
         environments.changed([then], then) is None
-        and set(then) == set(environments.NAMES)
+        and set(then) == set(environments.CONDITION_NAMES)
         and None not in (then["cpu"],)
     )
     for change in (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from empirics.execution.tasks import Task
-from empirics.execution.workers import Event
+from empirics.execution.workers import TaskEvent
 from empirics.storage import files as disk
 from empirics.storage.data_files import replacing
 from empirics.storage.files import StoreError, read_record, write_atomic
@@ -291,9 +291,9 @@ def test_overlaps_are_counted_over_what_other_commands_have_added_meanwhile(trai
         seed: StudyRecords([({**record, "seeds": [seed]}, {task.key})], results) for seed, task in tasks.items()
     }
     for seed in (0, 1):
-        commands[seed].hear(Event("started", tasks[seed]))
+        commands[seed].on_event(TaskEvent("started", tasks[seed]))
     for seed in (1, 0):  # the one that began first ends last
-        commands[seed].hear(Event("finished", tasks[seed]))
+        commands[seed].on_event(TaskEvent("finished", tasks[seed]))
     found = read_record(overlaps_file(results, "quick-digits"))
     assert found["of_seeds"] == [0, 1] and {row["seed"] for row in found["pairs"]} == {0, 1}
 

@@ -10,7 +10,7 @@ import pytest
 from empirics.choices import ConfigError
 from empirics.config import RunConfig
 from empirics.studies.presets import PRESETS
-from empirics.studies.table1 import FORMATS, Cell, cells, latex, latex_text, markdown, table1
+from empirics.studies.table1 import TABLE_FORMATS, Cell, cells, latex, latex_text, markdown, table1
 from tests.support.processes import run
 
 SOURCE = re.compile(r"summary|ours|code: .+")
@@ -55,7 +55,7 @@ def test_json_holds_value_and_source_of_every_preset_and_setting():
 def test_a_changed_preset_changes_every_format():
     quick = PRESETS["quick"]
     changed = {"quick": dataclasses.replace(quick, settings={**quick.settings, "lr": 0.123456})}
-    for form in FORMATS:
+    for form in TABLE_FORMATS:
         assert "0.123456" in table1(form, changed) and "0.123456" not in table1(form)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from figures.analysis.sweeps import VALUES, WITH_BASE, differing, find_sweeps, format_value, setting, sweep_command
+from figures.analysis.sweeps import VALUE_OF, WITH_BASE, differing, find_sweeps, format_value, setting, sweep_command
 from figures.results.load import load
 from tests.figures import synthetic_sweeps as made_up
 
@@ -90,4 +90,4 @@ def test_values_are_written_without_needless_zeros():
 
 
 def test_what_has_a_base_has_a_value():
-    assert set(WITH_BASE) <= set(VALUES)
+    assert set(WITH_BASE) <= set(VALUE_OF)

@@ -5,7 +5,7 @@ import pytest
 
 from figures.claims.registry import evaluate
 from figures.claims.tables import claims_markdown
-from figures.claims.verdicts import FAILED, REPRODUCED
+from figures.claims.verdicts import NOT_REPRODUCED, REPRODUCED
 
 
 def judged(records):
@@ -28,7 +28,11 @@ def altered(records, experiment, change):
 
 @pytest.mark.parametrize(
     ("field", "value", "verdict"),
-    [("contradictions", 1, FAILED), ("symbolic", False, FAILED), ("starts", 9_999, "inconclusive (n = 9999)")],
+    [
+        ("contradictions", 1, NOT_REPRODUCED),
+        ("symbolic", False, NOT_REPRODUCED),
+        ("starts", 9_999, "inconclusive (n = 9999)"),
+    ],
 )
 def test_a_theorem_needs_ten_thousand_starts_no_contradiction_and_its_symbolic_check(records, field, value, verdict):
     changed = altered(records, "theorem-check", lambda v: v["claims"]["1"].update({field: value}))
@@ -38,14 +42,14 @@ def test_a_theorem_needs_ten_thousand_starts_no_contradiction_and_its_symbolic_c
 
 def test_claim_3_fails_where_an_interval_misses_its_value(records):
     changed = altered(records, "factorial", lambda v: v["inits"]["balanced"]["imp"].update(successes=6000))
-    assert judged(changed)["3"].verdict == FAILED
+    assert judged(changed)["3"].verdict == NOT_REPRODUCED
 
 
 def test_claim_4a_fails_where_a_rule_loses_the_mask(records):
     changed = altered(
         records, "pruning-iterations", lambda v: v["rules"]["imp"]["mask_recovered"].__setitem__(-1, 9000)
     )
-    assert judged(changed)["4a"].verdict == FAILED
+    assert judged(changed)["4a"].verdict == NOT_REPRODUCED
 
 
 def test_theorem_rows_say_how_many_starts_and_how_many_runs_stayed_undecided(records):

@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 
 from figures.analysis.statistics import sign_flip_p, t_interval
-from figures.claims.registry import CLAIMS, THEORY, evaluate
-from figures.claims.verdicts import FAILED, INCONCLUSIVE, REPRODUCED, REVERSED
+from figures.claims.registry import CLAIMS, ON_THEORY, evaluate
+from figures.claims.verdicts import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, REVERSED
 from figures.results.network import Records
 from tests.figures import claim_records as made
 from theory.sampling import difference_interval, paired_interval, paired_shares_interval
 
 EIGHT, NULLS, FEWER, MOST = range(8), 1000, 200, 0.05
 MASKS = "mask-convergence"  # says nothing of IMP against LRR
-ON_NETWORKS = [number for number, claim in CLAIMS.items() if claim.kind != THEORY and number != MASKS]
+ON_NETWORKS = [number for number, claim in CLAIMS.items() if claim.kind != ON_THEORY and number != MASKS]
 _RULES = [("imp", "lrr"), ("imp-perturbed", "lrr-perturbed"), ("imp-without-warmup", "lrr-without-warmup")]
 _MASKS = [(f"imp-on-{kind}-mask", f"lrr-on-{kind}-mask") for kind in ("random", "shuffled")]
 FAMILIES = [*_RULES, *_MASKS, ("imp-on-lrr-mask", "lrr-on-imp-mask"), ("imp-bn-kept", "lrr-bn-rewind"),
@@ -113,7 +113,7 @@ def test_no_claim_survives_swapped_families(networks, pairs):
             continue  # an interaction of two rules is its own mirror image when both are swapped
         if pairs is WITHIN_BN and number not in ("5", "12", "14"):
             continue  # other claims do not speak of these arms
-        assert found[number] in (FAILED, REVERSED) or found[number].startswith(INCONCLUSIVE), number
+        assert found[number] in (NOT_REPRODUCED, REVERSED) or found[number].startswith(INCONCLUSIVE), number
     assert found["5"] == REVERSED
 
 
@@ -122,7 +122,7 @@ def test_the_opposite_effect_is_called_reversed(networks, claims):
     found = verdicts(exchanged(networks, PAIRS[claims]))
     for number in set(claims) - {"13", "14"}:
         assert found[number] == REVERSED, number
-    assert found["13"] == (FAILED if "13" in claims else found["13"]), "its theory part still holds"
+    assert found["13"] == (NOT_REPRODUCED if "13" in claims else found["13"]), "its theory part still holds"
     assert found["14"].startswith(("not", INCONCLUSIVE)) or "14" not in claims
 
 

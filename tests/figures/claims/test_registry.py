@@ -5,17 +5,17 @@ import pytest
 from figures.claims.registry import CLAIMS, evaluate
 from figures.claims.tables import claims_markdown
 from figures.claims.verdicts import (
-    FAILED,
+    ACCURACY_POINTS,
     INCONCLUSIVE,
-    LEVELS,
+    NOT_REPRODUCED,
     NOT_RUN,
-    POINTS,
+    NUMBER_OF_LEVELS,
+    NUMBER_OF_SWITCHES,
     PROBABILITY,
     REPRODUCED,
     REVERSED,
     SHARE,
-    SMALLEST,
-    SWITCHES,
+    SMALLEST_EFFECT,
 )
 from figures.results.network import Problem, Records, train_command
 from tests.figures.claim_records import LEADS, SEEDS, accuracy, signs
@@ -73,7 +73,13 @@ def test_claim_10a_counts_reading_iii_in_levels_1_to_3_and_10b_reading_ii_at_the
 
 
 def test_the_smallest_effects_are_those_fixed_before_the_data(synthetic):
-    assert SMALLEST == {POINTS: 0.2, PROBABILITY: 0.02, SHARE: 0.02, LEVELS: 0.02, SWITCHES: 0.02}
+    assert SMALLEST_EFFECT == {
+        ACCURACY_POINTS: 0.2,
+        PROBABILITY: 0.02,
+        SHARE: 0.02,
+        NUMBER_OF_LEVELS: 0.02,
+        NUMBER_OF_SWITCHES: 0.02,
+    }
     imp = {s: 0.9 for s in SEEDS}
     coarse = {s: 0.9 + 0.008 * (-1) ** s for s in SEEDS}  # interval -.9 to .9 points: too wide to refute .2
     assert judged(synthetic.in_memory({"imp": imp, "imp-on-lrr-mask": coarse}))["6"].verdict == INCONCLUSIVE
@@ -123,7 +129,7 @@ def test_three_seeds_give_no_verdict(synthetic):
 
 def test_no_effect_measured_finely_is_not_reproduced_and_coarsely_inconclusive(synthetic):
     flat = dict.fromkeys(LEADS, 0.0)
-    assert judged(synthetic.in_memory(accuracy(flat, range(8), noise=0.02)))["6"].verdict == FAILED
+    assert judged(synthetic.in_memory(accuracy(flat, range(8), noise=0.02)))["6"].verdict == NOT_REPRODUCED
     assert judged(synthetic.in_memory(accuracy(flat, range(8), noise=3)))["6"].verdict == INCONCLUSIVE
 
 
@@ -170,7 +176,7 @@ def test_each_study_has_its_own_verdict(synthetic):
     flat = synthetic.in_memory(accuracy(dict.fromkeys(LEADS, 0.0), noise=0.02), dataset="cifar10").studies[0]
     other = dataclasses.replace(flat, study=dataclasses.replace(flat.study, study="c"))
     verdicts = [v for v in evaluate(Records((digits, other))) if v.id == "5"]
-    assert [v.verdict for v in verdicts] == [REPRODUCED, FAILED]
+    assert [v.verdict for v in verdicts] == [REPRODUCED, NOT_REPRODUCED]
     assert "digits" in verdicts[0].scope and "cifar10" in verdicts[1].scope
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from figures.claims.registry import evaluate
 from figures.claims.tables import claims_json, claims_markdown, effect_text
-from figures.claims.verdicts import POINTS, PROBABILITY, REPRODUCED, REVERSED, SHARE, Row
+from figures.claims.verdicts import ACCURACY_POINTS, PROBABILITY, REPRODUCED, REVERSED, SHARE, Row
 from tests.figures.claim_records import LEADS, accuracy, signs
 
 
@@ -54,9 +54,9 @@ def test_json_and_table_hold_every_row(records):
         (0.25, 0.243, 0.257, PROBABILITY, True, "+0.250 [+0.243, +0.257] probability"),
         (0.25, 0.243, 0.257, PROBABILITY, False, "0.250 [0.243, 0.257] probability"),
         (0.03, 0.018, 0.042, SHARE, True, "+0.030 [+0.018, +0.042] share"),
-        (0.15, 0.0012, 0.3, POINTS, True, "+0.1500 [+0.0012, +0.3000] accuracy points"),
-        (0.0, 0.0, 0.0, POINTS, True, "+0.00 [+0.00, +0.00] accuracy points"),
-        (1.5, None, None, POINTS, True, "+1.50 accuracy points"),
+        (0.15, 0.0012, 0.3, ACCURACY_POINTS, True, "+0.1500 [+0.0012, +0.3000] accuracy points"),
+        (0.0, 0.0, 0.0, ACCURACY_POINTS, True, "+0.00 [+0.00, +0.00] accuracy points"),
+        (1.5, None, None, ACCURACY_POINTS, True, "+1.50 accuracy points"),
     ],
 )
 def test_an_interval_is_never_printed_as_a_point_and_a_difference_always_has_a_sign(

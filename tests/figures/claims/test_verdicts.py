@@ -1,8 +1,8 @@
 import pytest
 
 from figures.claims.verdicts import (
-    FAILED,
     INCONCLUSIVE,
+    NOT_REPRODUCED,
     NOT_RUN,
     REPRODUCED,
     REVERSED,
@@ -18,8 +18,8 @@ from figures.claims.verdicts import (
     [
         (0.01, 0.1, 4, REPRODUCED),
         (0.1, 3.0, 4, REPRODUCED),
-        (-0.1, 0.1, 4, FAILED),
-        (0.0, 0.0, 4, FAILED),
+        (-0.1, 0.1, 4, NOT_REPRODUCED),
+        (0.0, 0.0, 4, NOT_REPRODUCED),
         (-0.3, -0.1, 4, REVERSED),
         (-0.1, 0.3, 4, INCONCLUSIVE),
         (0.0, 0.2, 4, INCONCLUSIVE),
@@ -41,9 +41,9 @@ def row(verdict, role="effect"):
         ([REPRODUCED, REPRODUCED], REPRODUCED),
         ([REPRODUCED, INCONCLUSIVE], INCONCLUSIVE),
         ([REPRODUCED, NOT_RUN], NOT_RUN),
-        ([REPRODUCED, FAILED], FAILED),
-        ([NOT_RUN, FAILED], FAILED),
-        ([REVERSED, REPRODUCED], FAILED),
+        ([REPRODUCED, NOT_REPRODUCED], NOT_REPRODUCED),
+        ([NOT_RUN, NOT_REPRODUCED], NOT_REPRODUCED),
+        ([REVERSED, REPRODUCED], NOT_REPRODUCED),
         ([REVERSED, REVERSED], REVERSED),
         ([REPRODUCED, "inconclusive (n = 3)"], "inconclusive (n = 3)"),
     ],
@@ -53,10 +53,10 @@ def test_a_conjunction_needs_every_part(parts, verdict):
 
 
 def test_rows_beside_and_controls_do_not_decide():
-    assert conjunction([row(REPRODUCED), row(FAILED, "control"), row(FAILED, "beside")]) == REPRODUCED
+    assert conjunction([row(REPRODUCED), row(NOT_REPRODUCED, "control"), row(NOT_REPRODUCED, "beside")]) == REPRODUCED
 
 
 def test_reproduced_is_printed_only_beside_a_control_that_was_run():
     assert beside_control([row(REPRODUCED), row(NOT_RUN, "control")]) == "inconclusive (control not run)"
-    assert beside_control([row(REPRODUCED), row(FAILED, "control")]) == REPRODUCED
-    assert beside_control([row(FAILED), row(NOT_RUN, "control")]) == FAILED
+    assert beside_control([row(REPRODUCED), row(NOT_REPRODUCED, "control")]) == REPRODUCED
+    assert beside_control([row(NOT_REPRODUCED), row(NOT_RUN, "control")]) == NOT_REPRODUCED

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from figures.catalogue import FIGURES
 from figures.comparison.overlay import compare_results
 from figures.comparison.overlay_drawing import overlay
-from figures.comparison.verify import ABSENT, THEORY, Tolerance, compare, format_path, verify
+from figures.comparison.verify import ABSENT, THEORY_TOLERANCE, Tolerance, compare, format_path, verify
 from figures.plots.style import drawing_style
 from figures.provenance.sidecars import UnknownPicture, check_sidecar, read_sidecar, standing_figure
 from figures.regenerate import regenerate
@@ -70,9 +70,9 @@ def test_a_tolerance_is_relative_plus_absolute_and_is_chosen_by_path():
     wide = Tolerance(relative=0.01)
     found = compare(left, right, lambda path: wide if path[0] == "a" else Tolerance())
     assert [d.path for d in found.differences] == [("b", "x")] and found.numbers == 2
-    assert not compare({"x": 0.0}, {"x": 1e-13}, lambda path: THEORY).differences
-    assert compare({"x": 1.0}, {"x": 1.0 + 1e-8}, lambda path: THEORY).differences
-    assert not compare({"x": 1e6}, {"x": 1e6 + 1e-4}, lambda path: THEORY).differences
+    assert not compare({"x": 0.0}, {"x": 1e-13}, lambda path: THEORY_TOLERANCE).differences
+    assert compare({"x": 1.0}, {"x": 1.0 + 1e-8}, lambda path: THEORY_TOLERANCE).differences
+    assert not compare({"x": 1e6}, {"x": 1e6 + 1e-4}, lambda path: THEORY_TOLERANCE).differences
 
 
 def test_what_a_tolerance_skips_is_counted_and_nothing_else_is_skipped():

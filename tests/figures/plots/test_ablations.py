@@ -10,7 +10,7 @@ from scipy import stats
 from figures.plots.ablations import figure_7, figure_9, figure_10
 from figures.plots.perturbation import figure_6
 from figures.plots.sign_flips import FEW, figure_12
-from figures.plots.style import ARMS, drawing_style
+from figures.plots.style import ARM_STYLES, drawing_style
 from figures.results.load import load
 from figures.results.network import Records
 from tests.figures import perturbed, synthetic_sweeps
@@ -76,7 +76,7 @@ def test_the_legend_of_figure_6_shows_the_rules_with_their_lines(records):
         drawing = figure_6(Records(records.studies, sweeps=tuple(perturbed.swept(synthetic_sweeps.synthetic))))
     (legend,) = drawing.figure.legends
     joined = {line.get_color() for line in legend.findobj(Line2D) if line.get_linestyle() == "-"}
-    assert {ARMS["imp"].colour, ARMS["lrr"].colour} <= joined
+    assert {ARM_STYLES["imp"].colour, ARM_STYLES["lrr"].colour} <= joined
 
 
 def test_no_loss_at_all_is_in_sight_where_every_loss_is_large():

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from figures.claims.registry import CLAIMS, evaluate
-from figures.claims.verdicts import FAILED, NOT_RUN, REPRODUCED, REVERSED, SMALLEST
+from figures.claims.verdicts import NOT_REPRODUCED, NOT_RUN, REPRODUCED, REVERSED, SMALLEST_EFFECT
 from figures.plots.claims import figure_claims
 from figures.plots.panels import NothingToDraw
 from figures.plots.style import drawing_style
@@ -76,7 +76,7 @@ def test_a_mark_stands_at_the_effect_in_multiples_of_the_smallest_that_matters(f
     rows = [row for group in full.plotted.values() for verdict in group for row in verdict["rows"]]
     assert len(found) == len(rows)
     for mark, row in zip(found, rows, strict=True):
-        scale = SMALLEST[row["unit"]]
+        scale = SMALLEST_EFFECT[row["unit"]]
         assert mark["mark"][0] == pytest.approx((row["effect"] - row["against"]) / scale)
         ends = [(row[key] - row["against"]) / scale for key in ("low", "high")]
         assert mark["ends"] == pytest.approx(ends)
@@ -106,10 +106,10 @@ def test_colour_marker_and_word_say_the_same(synthetic):
     for start in ("5  ", "6  ", "7  "):
         word = max((t for t in texts(drawing) if t.get_position()[1] == place_of(drawing, start)), key=at)
         looks[word.get_text()] = (to_hex(word.get_color()), *marks(drawing)[place_of(drawing, start)]["mark"][1:])
-    assert list(looks) == [REVERSED, REPRODUCED, FAILED]
+    assert list(looks) == [REVERSED, REPRODUCED, NOT_REPRODUCED]
     assert all(word == mark for word, mark, _ in looks.values())
     assert len({marker for _, _, marker in looks.values()}) == 3
-    assert looks[REPRODUCED][0] != looks[FAILED][0] == looks[REVERSED][0]
+    assert looks[REPRODUCED][0] != looks[NOT_REPRODUCED][0] == looks[REVERSED][0]
 
 
 def test_a_control_stands_right_under_its_claim(full):

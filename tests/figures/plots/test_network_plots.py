@@ -91,7 +91,7 @@ def test_published_medians_are_drawn_as_theirs_and_ours_as_not_run(drawn):
     }
     for published in PUBLISHED:
         theirs = drawing.plotted[published.preset]["theirs"]
-        assert len(theirs["lrr"]) == len(theirs["wr late"]) == len(published_plot.DENSITIES)
+        assert len(theirs["lrr"]) == len(theirs["wr late"]) == len(published_plot.PUBLISHED_DENSITIES)
         assert all(
             0.6 < value < 1 for value in (*theirs["lrr"], *theirs["wr late"], theirs["dense"], theirs["initial"])
         )
@@ -118,7 +118,7 @@ def test_results_on_digits_are_no_input_of_the_figure_of_imagenet(records):
 
 
 def test_flips_by_layer_and_level_are_those_of_the_files(folder, drawn):
-    for reading in sign_flips.READINGS:
+    for reading in sign_flips.READING_NAMES:
         found = drawn["12"].plotted["quick-digits"][reading]
         assert found["levels"] == list(LEVELS) and found["layers"] == list(raw(folder, "imp", 0, 1)["layers"])
         for arm in ("imp", "lrr"):
@@ -193,7 +193,7 @@ def test_a_loss_of_zero_is_drawn_and_one_seed_has_no_interval(records):
     seeds = {**run.seeds, 0: replace(run.seeds[0], levels={**run.seeds[0].levels, 7: last})}
     one = Records((replace(results, arms={**results.arms, "lrr": replace(run, seeds=seeds)}),))
     loss = figure_13(one).plotted["quick-digits"]["loss"]["lrr"]
-    assert loss["mean"][-1] == pytest.approx(loss_plot.SMALLEST) and loss["low"] == [None] * len(loss["mean"])
+    assert loss["mean"][-1] == pytest.approx(loss_plot.SMALLEST_LOSS) and loss["low"] == [None] * len(loss["mean"])
 
 
 def test_an_arm_that_is_missing_is_named_with_its_command(records):

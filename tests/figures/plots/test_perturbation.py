@@ -6,7 +6,7 @@ import pytest
 from figures.analysis.statistics import t_interval
 from figures.catalogue import FIGURES
 from figures.plots.panels import NothingToDraw
-from figures.plots.style import ARMS
+from figures.plots.style import ARM_STYLES
 from figures.results.network import Records
 from tests.figures.perturbed import RULES, VALUES, draw, plain, varied
 
@@ -38,7 +38,7 @@ def test_the_cost_over_density_is_unperturbed_less_perturbed_paired_by_seed(draw
     assert curve["level"] == list(range(1, 8))
     for key in ("mean", "low", "high"):
         np.testing.assert_allclose(curve[key], [getattr(e, key) for e in expected])
-    drawn = line_of(drawing.figure.axes[1], ARMS[rule].label).get_ydata(orig=False)
+    drawn = line_of(drawing.figure.axes[1], ARM_STYLES[rule].label).get_ydata(orig=False)
     np.testing.assert_allclose(drawn, curve["mean"])
 
 
@@ -51,7 +51,7 @@ def test_the_cost_of_h_over_the_share_is_that_of_the_records_at_the_usual_level(
     expected = [t_interval(cost(studies[i], rule, H_LEVELS)) for i in (0, 1, 2)]
     for key in ("mean", "low", "high"):
         np.testing.assert_allclose(curve[key], [getattr(e, key) for e in expected])
-    line = line_of(drawing.figure.axes[2], ARMS[rule].label)
+    line = line_of(drawing.figure.axes[2], ARM_STYLES[rule].label)
     np.testing.assert_allclose(line.get_ydata(orig=False), curve["mean"])
     np.testing.assert_allclose(line.get_xdata(orig=False), [0.1, 0.2, 0.5], atol=0.01)
 

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from figures.analysis import measures
 from figures.catalogue import FIGURES
 from figures.plots.panels import NothingToDraw
-from figures.plots.style import ARMS, FORMATS, SMALLEST_TYPE, arm_style, drawing_style, render
+from figures.plots.style import ARM_STYLES, PICTURE_FORMATS, SMALLEST_TYPE, arm_style, drawing_style, render
 from figures.results.load import load
 from figures.results.network import Records
 
@@ -87,7 +87,7 @@ def test_the_figure_fits_the_columns_of_the_page(drawn, name):
     assert drawn[name][0].figure.get_size_inches()[0] <= 6.9
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", PICTURE_FORMATS)
 def test_the_same_results_give_the_same_bytes(records, fmt):
     with drawing_style():
         first, second = (render(FIGURES["3"].draw(records).figure, fmt) for _ in range(2))
@@ -125,7 +125,7 @@ def test_sidecar_numbers_are_those_on_the_axes(drawings, records, name, arms):
         found = containers(axes)
         for arm in arms if part == "curves" else arms[1:]:
             if arm in plotted[part]:
-                line, _, (bars,) = found[ARMS[arm].label]
+                line, _, (bars,) = found[ARM_STYLES[arm].label]
                 numbers = plotted[part][arm]
                 np.testing.assert_allclose(line.get_ydata(orig=False), numbers["mean"])
                 np.testing.assert_allclose([s[0][1] for s in bars.get_segments()], numbers["low"])
@@ -145,7 +145,7 @@ def test_a_difference_curve_is_the_arm_less_imp_as_the_records_have_them(drawing
 
     for arm in arms:
         curve = drawings[name].plotted["quick-digits"]["differences"][arm]
-        line = containers(drawings[name].figure.axes[1])[ARMS[arm].label][0]
+        line = containers(drawings[name].figure.axes[1])[ARM_STYLES[arm].label][0]
         expected = [np.mean(accuracy(arm, k) - accuracy("imp", k)) for k in curve["level"]]
         np.testing.assert_allclose(line.get_ydata(orig=False), expected)
         assert max(expected) > 0.002, "the sign can be told"
@@ -166,7 +166,7 @@ def test_differences_are_paired_by_seed(drawings):
 def test_figure_2_neuron_numbers_and_exact_lines_are_on_the_axes(drawings):
     axes, plotted = drawings["2"].figure.axes[0], drawings["2"].plotted["neuron"]
     for rule in ("imp", "lrr"):
-        line = containers(axes)[ARMS[rule].label][0]
+        line = containers(axes)[ARM_STYLES[rule].label][0]
         np.testing.assert_allclose(line.get_ydata(orig=False), plotted[rule]["share"])
     assert any(list(line.get_ydata()) == plotted["imp"]["exact"] for line in axes.lines)
 
@@ -219,9 +219,9 @@ def test_the_factorial_shows_the_effects_that_claim_14_judges(drawings, records)
 
 
 def test_each_arm_has_its_own_look_in_colour_and_in_black_and_white():
-    looks = [(look.marker, str(look.line), look.filled) for look in ARMS.values()]
+    looks = [(look.marker, str(look.line), look.filled) for look in ARM_STYLES.values()]
     assert len(set(looks)) == len(looks)
-    assert len({look.label for look in ARMS.values()}) == len(ARMS)
+    assert len({look.label for look in ARM_STYLES.values()}) == len(ARM_STYLES)
 
 
 def lightness(colour):
@@ -233,13 +233,13 @@ def lightness(colour):
 
 
 def test_imp_is_orange_lrr_purple_and_far_apart_in_lightness():
-    assert ARMS["imp"].colour == "#E69F00"
-    assert lightness(ARMS["imp"].colour) - lightness(ARMS["lrr"].colour) > 30
+    assert ARM_STYLES["imp"].colour == "#E69F00"
+    assert lightness(ARM_STYLES["imp"].colour) - lightness(ARM_STYLES["lrr"].colour) > 30
 
 
 def test_an_unknown_arm_gets_a_grey_look_that_depends_on_its_name_only():
     assert arm_style("new-rule") == arm_style("new-rule") and arm_style("new-rule").label == "new-rule"
-    assert arm_style("imp") is ARMS["imp"]
+    assert arm_style("imp") is ARM_STYLES["imp"]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "8"])  # which shows what others have published
@@ -321,7 +321,7 @@ def test_arms_that_a_study_lacks_are_asked_for_by_name_once_and_by_their_labels_
     wanted = "imp-on-shuffled-mask lrr-on-shuffled-mask imp-long imp-long-on-shuffled-mask imp-long-on-random-mask"
     command = f"paper_repro.py train --preset quick --arms {wanted}"
     assert words.count(f"`{command}`") == 1 and "planned" not in words
-    labels = ", ".join(f'"{ARMS[arm].label}"' for arm in wanted.split())
+    labels = ", ".join(f'"{ARM_STYLES[arm].label}"' for arm in wanted.split())
     assert f"mask randomisation, digits: {labels} (`{command}`)" in words
     commands = [part.split("`")[0] for part in words.split("(`")[1:]]
     assert len(commands) == len(set(commands))
@@ -334,7 +334,7 @@ def test_the_training_length_control_is_drawn_in_figures_2_and_3_where_it_was_ru
         for arm in arms:
             seeds = records.studies[0].arms[arm].seeds.values()
             expected = [np.mean([seed.levels[k].test_accuracy for seed in seeds]) for k in (6, 7)]
-            np.testing.assert_allclose(containers(axes)[ARMS[arm].label][0].get_ydata(orig=False), expected)
+            np.testing.assert_allclose(containers(axes)[ARM_STYLES[arm].label][0].get_ydata(orig=False), expected)
     for name in ("2", "3"):
         assert (
             set(FIGURES[name].arms) & set(controls) and "as many epochs as LRR's weights have" in drawings[name].caption

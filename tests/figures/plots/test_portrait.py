@@ -16,7 +16,7 @@ import figures.plots.portrait
 from figures import phase_portrait
 from figures.plots import style
 from figures.plots.portrait_time import _power, _ticks, _widened
-from figures.plots.style import FORMATS, SMALLEST_TYPE, render
+from figures.plots.style import PICTURE_FORMATS, SMALLEST_TYPE, render
 from theory import closed_form, phase_plane
 
 VIEWS = {
@@ -127,7 +127,7 @@ def test_a_check_of_overlaps_can_fail(planes):
 # --- bytes
 
 
-@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("fmt", PICTURE_FORMATS)
 @pytest.mark.parametrize("colour", ["verdict", "time"])
 def test_the_same_plane_gives_the_same_bytes(planes, fmt, colour):
     figure, again = (phase_portrait(planes["balanced, a > 0"], colour=colour) for _ in range(2))
@@ -227,11 +227,11 @@ def test_a_curve_along_equilibria_is_left_to_them(planes, portraits):
 
 def test_shading_is_the_basin_polygon(planes, portraits):
     axes = portraits["uneven line", "verdict"][0].axes[0]
-    (learns,) = (p for p in axes.patches if p.get_facecolor() == matplotlib.colors.to_rgba(style.LEARNS))
+    (learns,) = (p for p in axes.patches if p.get_facecolor() == matplotlib.colors.to_rgba(style.LEARNS_COLOUR))
     (basin,) = (c.points for c in planes["uneven line"].curves if c.kind == "basin")
     np.testing.assert_array_equal(learns.get_xy()[:-1], basin)
     failing = portraits["balanced, a < 0", "verdict"][0].axes[0]
-    assert not [p for p in failing.patches if p.get_facecolor() == matplotlib.colors.to_rgba(style.LEARNS)]
+    assert not [p for p in failing.patches if p.get_facecolor() == matplotlib.colors.to_rgba(style.LEARNS_COLOUR)]
 
 
 @pytest.mark.parametrize(

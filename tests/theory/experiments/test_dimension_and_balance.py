@@ -157,7 +157,7 @@ def test_adding_a_ratio_or_a_dimension_changes_no_other_number():
 
 
 @pytest.mark.parametrize(
-    ("overrides", "message"),
+    ("changed", "message"),
     [
         ({"dimensions": [1]}, "basins needs a dimension above 1 and a ratio"),
         ({"ratios": []}, "basins needs a dimension above 1 and a ratio"),

@@ -6,7 +6,7 @@ import pytest
 import theory
 from tests.torture import flows
 from theory.flow.batch import STATUSES
-from theory.flow.integrate import DOUBTFUL, METHODS
+from theory.flow.integrate import DOUBTFUL_NOTE, METHODS
 from theory.losses.kinks import Kinks, leave_zero
 
 
@@ -364,7 +364,7 @@ def test_a_push_that_may_be_an_error_carries_no_flow_off_a_repelling_kink_withou
     one, a0, w0 = theory.Sample([[1, 0], [-1, 0], [-push, 1]], [0, -1, -2]), -1.0, np.array([push / 100, 1.0])
     (_, loss), (found, of_batch) = ends(one, a0, w0, 5.0)
     run = theory.integrate(one, a0, w0, 5.0)
-    assert found == status and (DOUBTFUL in run.message) == (status == "doubtful")
+    assert found == status and (DOUBTFUL_NOTE in run.message) == (status == "doubtful")
     assert run.w[-1, 0] < -0.6  # it did leave to the other side
     assert status == "doubtful" or loss == pytest.approx(of_batch, abs=1e-8)
 

@@ -23,7 +23,7 @@ from theory import (
     train_hidden,
     verdicts,
 )
-from theory.extensions.hidden_neurons import LEARNED, STATIONARY, STATUSES, UNDECIDED
+from theory.extensions.hidden_neurons import HIDDEN_STATUSES, LEARNED, STATIONARY, UNDECIDED
 from theory.losses.samples import learned_within
 
 AXIS = np.array([0.6, 0.8])
@@ -336,4 +336,8 @@ def test_the_time_to_learn_of_one_input_scales_with_its_moment():
 
 
 def test_the_statuses_are_the_words_that_these_tests_mean():
-    assert [STATUSES[code] for code in (LEARNED, STATIONARY, UNDECIDED)] == ["learned", "stationary", "undecided"]
+    assert [HIDDEN_STATUSES[code] for code in (LEARNED, STATIONARY, UNDECIDED)] == [
+        "learned",
+        "stationary",
+        "undecided",
+    ]

@@ -10,10 +10,10 @@ from theory.exact.closed_form import closed_form
 from theory.exact.limits import LEARNS, limits, verdicts
 from theory.extensions.learning_times import TOLERANCE, time_to_learn
 from theory.flow.coordinates import Slice, polar_descent, polar_loss
-from theory.flow.integrate import LEARNED, Event, integrate
+from theory.flow.integrate import LEARNED_BELOW, Event, integrate
 from theory.losses.losses import Line, Population
 from theory.losses.samples import Sample
-from theory.portraits.curves import KINDS, STABILITIES
+from theory.portraits.curves import CURVE_KINDS, STABILITIES
 from theory.portraits.planes import PLANES, level_sets, phase_plane
 
 SIDEWAYS = np.array([0.6, -0.8])  # the direction of w_perp: any will do
@@ -349,7 +349,7 @@ def test_the_slow_manifold_of_the_dead_point_repels_as_the_fifth_power_of_psi():
 
 
 def test_the_default_tolerance_is_that_of_integrate():
-    assert TOLERANCE == LEARNED
+    assert TOLERANCE == LEARNED_BELOW
 
 
 @each_view
@@ -524,7 +524,7 @@ def test_every_plane_of_the_registry_is_whole(name):
     assert plane.name == name and json.loads(json.dumps(plane.parameters, allow_nan=False)) == plane.parameters
     for part in (plane.field_x, plane.field_y, plane.verdict, plane.time_to_learn):
         assert part.shape == (7, 7)
-    assert {curve.kind for curve in plane.curves} <= set(KINDS) and plane.equilibria
+    assert {curve.kind for curve in plane.curves} <= set(CURVE_KINDS) and plane.equilibria
     assert {found.stability for found in plane.equilibria} <= set(STABILITIES)
     for part in (*plane.curves, *plane.equilibria):
         low, high = np.array([plane.x[0], plane.y[0]]), np.array([plane.x[-1], plane.y[-1]])
