@@ -108,7 +108,7 @@ def claim_4b(evidence: Evidence) -> list[Row]:
             continue
         words = f"{name}, n = {cell['n']:,}, label noise {cell['noise']:g}"
         interval, trials = cell["lrr - imp, recovered"], cell["imp"]["trials"]
-        row = from_interval(words, interval, trials, PROBABILITY, result, "effect" if all(alike) else "beside")
+        row = from_interval(words, interval, trials, PROBABILITY, result, "effect" if all(alike) else "secondary")
         scope = f"theory, one neuron, d = {result.values['d']}, {trials:,} samples of n = {cell['n']:,}"
         rows.append(replace(row, scope=scope, note=_recovered(cell)))
     return sorted(rows, key=lambda row: not row.decides)
@@ -135,7 +135,7 @@ def neuron_over_inputs(evidence: Evidence) -> list[Row]:
         note = f"the result compares d = {result.values['compared']}"
         return [replace(not_run(name, PROBABILITY, "effect", "theory", result.command, note), label=label)]
     rows, trials = [], result.values["trials"]
-    for init, role in (("balanced", "effect"), ("normal", "beside")):
+    for init, role in (("balanced", "effect"), ("normal", "secondary")):
         interval = result.values["inits"][init]["overparametrisation"]
         row = from_interval(effect.format(format_start(init)), interval, trials, PROBABILITY, result, role, label=label)
         rows.append(replace(row, scope=f"theory, one neuron, {trials:,} trials at each d"))
@@ -146,7 +146,7 @@ def neuron_factorial(evidence: Evidence) -> list[Row]:
     """Claim 14 beside its networks: the neuron's main effects and interaction, for both kinds of start."""
     result, command = evidence.theory.get("factorial"), "paper_repro.py theory factorial"
     if result is None:
-        return [not_run("neuron: main effect of trained signs", PROBABILITY, "beside", "theory", command)]
+        return [not_run("neuron: main effect of trained signs", PROBABILITY, "secondary", "theory", command)]
     names = {
         "signs": "main effect of trained signs",
         "magnitudes": "main effect of trained magnitudes",
@@ -159,7 +159,7 @@ def neuron_factorial(evidence: Evidence) -> list[Row]:
             content["imp"]["trials"],
             PROBABILITY,
             result,
-            "beside",
+            "secondary",
         )
         for init, content in result.values["inits"].items()
         for effect, words in names.items()

@@ -62,8 +62,8 @@ def claim_5(evidence: Evidence) -> list[Row]:
     return [
         arm_difference(evidence, "lrr", "imp"),
         against_length(evidence, "lrr", "imp-long"),
-        arm_difference(evidence, "lrr-bn-rewind", "imp", "both rewind BN: H(lrr-bn-rewind) - H(imp)", "beside"),
-        arm_difference(evidence, "lrr", "imp-bn-kept", "both keep BN: H(lrr) - H(imp-bn-kept)", "beside"),
+        arm_difference(evidence, "lrr-bn-rewind", "imp", "both rewind BN: H(lrr-bn-rewind) - H(imp)", "secondary"),
+        arm_difference(evidence, "lrr", "imp-bn-kept", "both keep BN: H(lrr) - H(imp-bn-kept)", "secondary"),
     ]
 
 
@@ -126,7 +126,7 @@ def claim_12(evidence: Evidence) -> list[Row]:
     return [
         contrast(evidence, bn_name, batch_norm, h, label="BN rewind"),
         contrast(evidence, "warm-up: (lrr - imp with) - (lrr - imp without)", warm_up, h, label="warm-up"),
-        arm_difference(evidence, "lrr-bn-rewind", "lrr", role="beside"),
+        arm_difference(evidence, "lrr-bn-rewind", "lrr", role="secondary"),
     ]
 
 
@@ -134,8 +134,8 @@ def claim_14(evidence: Evidence) -> list[Row]:
     """The factorial, all four cells with BN rewind, and the neuron's beside it."""
     h = h_measure(evidence)
     signs = contrast(evidence, "main effect of trained signs", measures.SIGN_CONTRAST, h)
-    magnitudes = contrast(evidence, "main effect of trained magnitudes", measures.MAGNITUDES, h, role="beside")
-    interaction = contrast(evidence, "interaction of signs and magnitudes", measures.INTERACTION, h, role="beside")
+    magnitudes = contrast(evidence, "main effect of trained magnitudes", measures.MAGNITUDES, h, role="secondary")
+    interaction = contrast(evidence, "interaction of signs and magnitudes", measures.INTERACTION, h, role="secondary")
     return [signs, magnitudes, interaction, _share(signs, magnitudes), *neuron_factorial(evidence)]
 
 
@@ -155,7 +155,7 @@ def _share(signs: Row, magnitudes: Row) -> Row:
         p=None,
         p_min=None,
         verdict=verdict,
-        role="beside",
+        role="secondary",
         signed=False,
     )
 

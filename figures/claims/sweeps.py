@@ -34,7 +34,7 @@ from figures.claims.verdicts import (
     contrast,
     not_run,
     sample_row,
-    words_beside,
+    secondary_words,
 )
 from figures.results.network import StudyResults
 
@@ -124,7 +124,9 @@ def _over_widths(evidence: Evidence) -> list[Row]:
 
 def _beside(row: Row) -> Row:
     judged = row.verdict not in (NOT_RUN, AT_CHANCE)
-    return replace(row, role="beside", verdict=words_beside(row.verdict, row.low, row.high) if judged else row.verdict)
+    return replace(
+        row, role="secondary", verdict=secondary_words(row.verdict, row.low, row.high) if judged else row.verdict
+    )
 
 
 def _difference(sweep: Sweep, widest: Row, narrowest: Row) -> Row:
@@ -149,7 +151,7 @@ def sweep_scope(sweep: Sweep) -> str:
 
 
 _LEAST = 1 - SMALLEST_EFFECT[SHARE]
-_EARLIER = {"effect": (1, "a cycle before the end"), "beside": (0.25, "a quarter of a cycle before the end")}
+_EARLIER = {"effect": (1, "a cycle before the end"), "secondary": (0.25, "a quarter of a cycle before the end")}
 
 
 def mask_converges(evidence: Evidence) -> list[Row]:
@@ -179,7 +181,7 @@ def _mask_row(evidence: Evidence, arm: str, role: str) -> Row:
     study, sweep = evidence.results.study, evidence.sweep
     short = f"{sweep_scope(sweep)}, {setting(evidence.results, 'cycles')} cycles a level, {study.levels} levels"
     row = replace(row, scope=row.scope.replace(study.scope, short))  # which names every epoch of a mask
-    if role == "beside" or row.n < FEWEST_SEEDS:
+    if role == "secondary" or row.n < FEWEST_SEEDS:
         return row
     return replace(row, verdict=REPRODUCED if row.low > 0 else NOT_REPRODUCED if row.high < 0 else INCONCLUSIVE)
 

@@ -90,7 +90,7 @@ def _head(verdict: ClaimVerdict, deciding: list[Row]) -> str:
 
 
 def _under(row: Row) -> str:
-    role = {"effect": "part", "control": "control", "beside": "beside"}[row.role]
+    role = {"effect": "part", "control": "control", "secondary": "secondary"}[row.role]
     return f"| &nbsp;&nbsp;{row.name} | {role} | {row.verdict} {_cells(row)}"
 
 

@@ -113,7 +113,7 @@ def verdict_of(low: float | None, high: float | None, smallest: float, n: int, f
     return NOT_REPRODUCED if high < smallest else INCONCLUSIVE
 
 
-def words_beside(verdict: str, low: float | None, high: float | None) -> str:
+def secondary_words(verdict: str, low: float | None, high: float | None) -> str:
     """What a row beside a claim says: where its interval lies; it confirms and refutes no sentence."""
     if low is None or high is None or verdict.startswith(f"{INCONCLUSIVE} (n"):
         return verdict
@@ -185,7 +185,7 @@ def sample_row(name: str, sample: Sample, unit: str, role: str, scope: str, comm
         return replace(row, verdict=verdict, diverged=len(sample.diverged), missing=sample.missing, label=label)
     interval, (p, p_min) = t_interval(values), sign_flip_p(values)
     verdict = verdict_of(interval.low, interval.high, SMALLEST_EFFECT[unit], len(values))
-    verdict = words_beside(verdict, interval.low, interval.high) if role == "beside" else verdict
+    verdict = secondary_words(verdict, interval.low, interval.high) if role == "secondary" else verdict
     return Row(
         name,
         interval.mean,
@@ -254,7 +254,7 @@ def from_interval(name, interval, n, unit, result, role="effect", verdict=None, 
     """
     value, low, high = interval["value"], interval["low"], interval["high"]
     verdict = verdict or verdict_of(low, high, SMALLEST_EFFECT[unit], n)
-    verdict = words_beside(verdict, low, high) if role == "beside" else verdict
+    verdict = secondary_words(verdict, low, high) if role == "secondary" else verdict
     row = Row(name, value, low, high, n, unit, None, None, verdict, 0, role, _scope(result), result.command)
     return replace(row, signed=against is None, against=against or 0.0, label=label)
 

@@ -19,8 +19,7 @@ from figures.plots.style import PICTURE_FORMATS, drawing_style, render
 from figures.provenance.sidecars import UnknownPicture, read_sidecar
 from figures.regenerate import DRAWN, FAILED_TO_DRAW, MISSING, Outcome, code_hash
 from figures.results.fields import SCHEMA, ClosedFolder, NoFolder
-from figures.results.folders import FOLDER
-from figures.results.folders import kind, names_in
+from figures.results.folders import FOLDER, kind, names_in
 from figures.results.load import check_folder, load
 from figures.results.network import Records
 

@@ -81,7 +81,7 @@ class _Line:
 def figure_claims(records: Records) -> Drawing:
     """Every claim's deciding effects and training-length controls, by what they were judged on."""
     verdicts = evaluate(records)
-    rows = [row for verdict in verdicts for row in verdict.rows if row.role != "beside"]
+    rows = [row for verdict in verdicts for row in verdict.rows if row.role != "secondary"]
     missing = _missing(verdicts, records)
     if all(row.effect is None for row in rows):
         raise NothingToDraw(missing)
@@ -101,7 +101,7 @@ def _places(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
 def _group(title: str, verdicts: Sequence[ClaimVerdict]) -> list[_Line]:
     lines = [_Line(_heading(title, verdicts[0]), "heading")]
     for verdict in verdicts:
-        shown = [row for row in verdict.rows if row.role != "beside"]
+        shown = [row for row in verdict.rows if row.role != "secondary"]
         deciding = [row for row in shown if row.decides]
         parts = len(deciding) > 1
         head, asked = f"{verdict.id}  {verdict.short}", not verdict.id[0].isdigit()
@@ -228,7 +228,7 @@ def _numbers(verdict: ClaimVerdict) -> dict:
     """What is drawn of a verdict: for each row value, interval and both in multiples of the smallest that matters."""
     rows = []
     for row in verdict.rows:
-        if row.role != "beside":
+        if row.role != "secondary":
             drawn = {key: None if row.effect is None else getattr(row, key) for key in ("effect", "low", "high")}
             multiples = {key: None if end is None else _multiple(row, end) for key, end in drawn.items()}
             rows.append(asdict(row) | {"multiples": multiples})
@@ -241,7 +241,7 @@ def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing
     wanted: dict[str, list[str]] = {}
     for verdict in verdicts:
         for row in verdict.rows:
-            if row.verdict == NOT_RUN and row.role != "beside":
+            if row.verdict == NOT_RUN and row.role != "secondary":
                 wanted.setdefault(row.command, []).append(verdict.id)
     found = [Missing(f"claims {', '.join(dict.fromkeys(ids))}", "not run", command) for command, ids in wanted.items()]
     return [*found, *absent_datasets(records, PAPER_DATASETS, "claims")]

@@ -283,9 +283,9 @@ def test_other_masks_are_refused_in_words():
 )
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda loss: pickle.loads(pickle.dumps(loss))])
 def test_a_copied_loss_is_the_same_loss_and_as_read_only(loss, duplicate):
-    before = loss.goal, loss.loss(0.5, [1.0, 0.3])  # what is kept once computed is not copied
+    before = loss.target_fit_loss, loss.loss(0.5, [1.0, 0.3])  # what is kept once computed is not copied
     again = duplicate(loss)
-    assert type(again) is type(loss) and before == (again.goal, again.loss(0.5, [1.0, 0.3]))
+    assert type(again) is type(loss) and before == (again.target_fit_loss, again.loss(0.5, [1.0, 0.3]))
     held = [again.mask, getattr(again.inner, "x", again.mask)] if isinstance(again, Masked) else [again.x, again.y]
     for array in held:
         with pytest.raises(ValueError, match="read-only"):

@@ -31,7 +31,7 @@ SMALL = "pass a small positive number"
 class Descent:
     """A run of gradient descent.
 
-    status : `learned` (the loss came within `learned` of the loss's goal), `stationary` (a step changed no bit, so
+    status : `learned` (the loss came within `learned` of `target_fit_loss`), `stationary` (a step changed no bit, so
         none ever will), `diverged` (an entry would exceed 1e100 in units of the data: its cube may be no float) or
         `max_steps` (none of these yet)
     steps : int, steps taken
@@ -83,8 +83,8 @@ def descend(
     w0 : array_like, shape (d,)
     step : float above 0, the learning rate
     max_steps : int, at least 1
-    learned : float above 0: success is a loss below loss.goal + learned for the target relu(x_1); for other targets
-        and for data, `learned` is a share of 4 times the loss at a = 0, for a `Sample` of the loss at a = 0
+    learned : float above 0: success is a loss below target_fit_loss + learned for the target relu(x_1); for other
+        targets and for data, `learned` is a share of 4 times the loss at a = 0, for a `Sample` of the loss at a = 0
     at : array_like of int, increasing, from 0: steps whose states are kept, besides the last one
 
     Returns
@@ -121,7 +121,7 @@ def descend(
     max_steps = whole("max_steps", max_steps, 1)
     at = _increasing(at)
     loss, units = canonical(loss, a0, w0)
-    learned = loss.goal + learned_within(loss, learned)
+    learned = loss.target_fit_loss + learned_within(loss, learned)
     run = _compiled if loss.line(w0) is not None or _is_plain(loss) else _in_python
     start, stops = (a0 / units.size, w0 / units.size, step * units.clock), np.append(at, 2**62)
     code, steps, saved, (a, w, losses) = run(loss, *start, max_steps, learned, stops)

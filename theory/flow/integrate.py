@@ -25,9 +25,8 @@ from theory.validation import Array, finite, known, scalar, whole
 
 SOLVERS = {solver.__name__: solver for solver in (DOP853, RK45, RK23, Radau, BDF, LSODA)}
 METHODS = tuple(SOLVERS)
-LEARNED_BELOW = (
-    1e-6  # a loss within this share of the loss at a = 0 of the goal has learned; for a population, of 4 times it
-)
+# A loss that exceeds `target_fit_loss` by at most this share of that at a = 0 has learned (population: 4 times it).
+LEARNED_BELOW = 1e-6
 DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2 is not trusted
 KINK = "kink"
 DIED = "w died: it tends to 0 and a to +-sqrt(c)"
@@ -55,7 +54,7 @@ class Trajectory:
     drift : float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
     events : tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or
         the end of a slide along it
-    verdict : `learns` (the loss came down to the loss's `goal`, with w_1 > 0), `fails`, `separatrix` (d = 1, balanced,
+    verdict : `learns` (the loss came down to `target_fit_loss`, with w_1 > 0), `fails`, `separatrix` (d = 1, balanced,
         a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the exact one,
         which a run with an exact limit never contradicts
     """
@@ -262,7 +261,7 @@ class _Follower:
         self.size0 = max(abs(a0), r0)
         # a leaky unit is pushed through 0, to where it fits with w < 0
         relu = isinstance(run.loss, Population) and run.loss.slope == 0
-        self.may_die = relu and a0 * np.sign(run.loss.aim) < 0 and abs(a0) > r0
+        self.may_die = relu and a0 * np.sign(run.loss.required_sign_of_a) < 0 and abs(a0) > r0
         # small beside the tolerance, and beside the w that would fit with so large an a
         self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
@@ -455,7 +454,7 @@ def _drift(rows: list[tuple[float, float, Array]]) -> float:
 
 def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
     """Say what the run shows, `undecided` where its own errors could have decided it."""
-    (_, a0, w0), aim = track.rows[0], run.loss.aim
+    (_, a0, w0), required_sign_of_a = track.rows[0], run.loss.required_sign_of_a
     if (
         seen.status in ("failed", "undecided")
         or track.doubtful
@@ -464,10 +463,14 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
     ):
         return "undecided"
     exact = exact_verdict(a0, w0, run.loss)
-    if exact and run.chart.balanced and isinstance(loss, Population | Line) and a0 * np.sign(aim) < 0:
+    if exact and run.chart.balanced and isinstance(loss, Population | Line) and a0 * np.sign(required_sign_of_a) < 0:
         return exact  # a = -|w| holds exactly all the way: a never changes sign
-    if aim and seen.loss[-1] < loss.goal + learned_within(loss, LEARNED_BELOW) and seen.w[-1, 0] > 0:
-        return exact or "learns"  # a loss so near to the goal may be that of a = 0, where w < 0 fits better
+    if (
+        required_sign_of_a
+        and seen.loss[-1] < loss.target_fit_loss + learned_within(loss, LEARNED_BELOW)
+        and seen.w[-1, 0] > 0
+    ):
+        return exact or "learns"  # a loss so near to it may be that of a = 0, where w < 0 fits better
     if not _lost(run, track) or _lost_by_solver(run, w0):
         return "undecided"
     return "undecided" if exact == "learns" else exact or "fails"  # at rest because a gradient underflows
@@ -485,7 +488,12 @@ def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
     """Say whether round-off alone could carry a run that does not know of the separatrix over it."""
     r0, below = float(np.hypot.reduce(w0)), run.loss.line(w0) is not None and w0[0] <= 0
     trusted = 1e3 * (run.options["rtol"] * r0 + run.options["atol"])
-    return not run.chart.sigma and not below and a0 * np.sign(run.loss.aim) < 0 and abs(abs(a0) - r0) <= trusted
+    return (
+        not run.chart.sigma
+        and not below
+        and a0 * np.sign(run.loss.required_sign_of_a) < 0
+        and abs(abs(a0) - r0) <= trusted
+    )
 
 
 def _lost(run: _Run, track: _Track) -> bool:

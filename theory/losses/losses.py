@@ -5,15 +5,16 @@ Every loss is half the mean squared error and has
     d                  number of inputs
     loss(a, w)         shape (...), of a (...) and w (..., d)
     gradient(a, w)     (dL/da, dL/dw); the flow is its negative
-    goal               the loss of the best fit with the mask and signs of the target: a run that reaches it has learned
-    aim                a number with the sign that a must have for that fit; 0 where there is nothing to learn
+    target_fit_loss    the loss of the best fit by input 1 alone with w_1 > 0: a run that reaches it has learned
+    required_sign_of_a the sign, -1.0 or 1.0, that a must have for that fit; 0.0 where there is nothing to learn
     line(w)            the `Line` on which the flow from w stays, or None: there everything is exact
     cell(a, w)         the smooth piece of the loss that holds (a, w): see `theory.losses.regions`
 
-A loss of your own needs d, loss and gradient; goal and aim (default 0: no verdict `learns`), line (None) and cell (it
-is smooth) are taken where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need not hold: it is checked.
-A class that overrides part of another one must say these four anew: what it inherits speaks of the other loss, and is
-left out. So a class made of `Line`, `Population`, ... with a loss or gradient of its own is a loss of your own.
+A loss of your own needs d, loss and gradient; target_fit_loss and required_sign_of_a (default 0: no verdict `learns`),
+line (None) and cell (it is smooth) are taken where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need
+not hold: it is checked. A class that overrides part of another one must say these four anew: what it inherits speaks of
+the other loss, and is left out. So a class made of `Line`, `Population`, ... with a loss or gradient of its own is a
+loss of your own.
 
 Methods take NaN as it comes, since they run in the inner loop of `integrate`.
 """
@@ -35,8 +36,8 @@ class Loss(Protocol):
     """What `theory.integrate` and `theory.limit` take; the members are described at the head of this file."""
 
     d: int
-    goal: float
-    aim: float
+    target_fit_loss: float
+    required_sign_of_a: float
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
@@ -56,7 +57,8 @@ class Known:
 
 
 NEEDED = ("d", "loss", "gradient")
-SAID = ("goal", "aim", "line", "cell")  # what a loss of the user's own may say of itself
+SAID = ("target_fit_loss", "required_sign_of_a", "line", "cell")  # what a loss of the user's own may say of itself
+RENAMED = {"goal": "target_fit_loss", "aim": "required_sign_of_a"}
 
 
 def completed(loss: Loss) -> Loss:
@@ -108,9 +110,14 @@ class Own:
             if not callable(getattr(inner, name)):
                 raise ValueError(f"{_NEEDS}, got {name} = {getattr(inner, name)!r:.60}: it must be a function")
         self.inner, self.d = inner, whole("d of a loss", inner.d, 1)
+        for old, new in RENAMED.items():
+            if hasattr(inner, old):
+                raise ValueError(f"{old} of a loss is called {new} now: rename it")
         self.says = {name for name in SAID if _says(inner, name)}
-        self.goal = number("goal of a loss", inner.goal) if "goal" in self.says else 0.0
-        self.aim = number("aim of a loss", inner.aim) if "aim" in self.says else 0.0
+        self.target_fit_loss, sign = (
+            number(f"{name} of a loss", getattr(inner, name)) if name in self.says else 0.0 for name in SAID[:2]
+        )
+        self.required_sign_of_a = float(np.sign(sign))
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
@@ -206,14 +213,14 @@ class Line(Known):
         return self.c_plus, self.c_minus, self.k_plus, self.k_minus
 
     @property
-    def goal(self) -> float:
+    def target_fit_loss(self) -> float:
         """The loss where a w = k_plus, w > 0."""
         return self.c_minus * self.k_minus**2 / 2
 
     @property
-    def aim(self) -> float:
-        """The fit on w > 0 times what it weighs, C+ k+; 0 where there is nothing to learn."""
-        return self.c_plus * self.k_plus
+    def required_sign_of_a(self) -> float:
+        """The sign of the fit on w > 0; 0 where there is nothing to learn."""
+        return float(np.sign(self.c_plus * self.k_plus))
 
     def side(self, sign: int) -> tuple[float, float]:
         """Return (second moment, fit) of the side w > 0 (sign 1) or w < 0 (sign -1)."""
@@ -257,12 +264,12 @@ class Population(Known):
     d: int
     target: float = 1.0
     slope: float = 0.0
-    goal = 0.0
+    target_fit_loss = 0.0
 
     @property
-    def aim(self) -> float:
-        """The factor of the target."""
-        return self.target
+    def required_sign_of_a(self) -> float:
+        """The sign of the target."""
+        return float(np.sign(self.target))
 
     def __post_init__(self):
         """Refuse a dimension that is no whole number of inputs, a target 0 and a slope that is none."""
@@ -311,7 +318,7 @@ class Independent(Known):
 
     d: int
     target: float = 1.0
-    goal, aim = 0.0, 0.0
+    target_fit_loss, required_sign_of_a = 0.0, 0.0
 
     def __post_init__(self):
         """Refuse a dimension that is no whole number of inputs and a target 0."""

@@ -33,7 +33,7 @@ class Sample(Known):
     slope : float in [0, 1), the slope of phi for w.x < 0; 0 is relu
 
     Raises ValueError for shapes that do not match, NaN, or a slope out of range. Both arrays are copied and read-only.
-    Source: section 2; slope and `goal` are ours.
+    Source: section 2; slope and `target_fit_loss` are ours.
 
     Examples
     --------
@@ -65,12 +65,12 @@ class Sample(Known):
         return self.x.shape[1]
 
     @property
-    def aim(self) -> float:
-        """The fit along input 1, where it is active."""
-        return float(np.maximum(self.x[:, 0], 0) @ self.y)
+    def required_sign_of_a(self) -> float:
+        """The sign of the fit along input 1, where that is active."""
+        return float(np.sign(np.maximum(self.x[:, 0], 0) @ self.y))
 
     @cached_property
-    def goal(self) -> float:
+    def target_fit_loss(self) -> float:
         """The loss of the best fit by input 1 alone, w_1 > 0: 0 without noise."""
         z = self._factors(self.x[:, 0]) * self.x[:, 0]
         square = float(z @ z)
@@ -188,14 +188,14 @@ class Masked(Known):
         return Independent(int(self.mask.sum()), self.inner.target)
 
     @property
-    def goal(self) -> float:
-        """The goal of the surviving inputs' loss."""
-        return self.survivors.goal
+    def target_fit_loss(self) -> float:
+        """That of the surviving inputs' loss."""
+        return self.survivors.target_fit_loss
 
     @property
-    def aim(self) -> float:
-        """The aim of the surviving inputs' loss; 0 without input 1: nothing is left to learn."""
-        return self.survivors.aim if self.mask[0] else 0.0
+    def required_sign_of_a(self) -> float:
+        """That of the surviving inputs' loss; 0 without input 1: nothing is left to learn."""
+        return self.survivors.required_sign_of_a if self.mask[0] else 0.0
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d); pruned entries of w are not read."""
@@ -221,7 +221,7 @@ class Restricted(Own):
 
     def __init__(self, inner: Own, kept: NDArray[np.bool_]):
         self.inner, self.kept, self.d = inner, kept, int(kept.sum())
-        self.goal, self.aim = inner.goal, inner.aim
+        self.target_fit_loss, self.required_sign_of_a = inner.target_fit_loss, inner.required_sign_of_a
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
@@ -251,7 +251,7 @@ def _settings(loss: Population | Independent) -> tuple[float, ...]:
 
 
 def learned_within(loss: Loss, share: float) -> float:
-    """Return by how much the loss of a run that has learned may exceed the goal: `share` for the target relu(x_1).
+    """Return by how much the loss of a run that has learned may exceed `target_fit_loss`: `share` for relu(x_1).
 
     It scales with the data as losses do: `share` of the loss at a = 0 for a sample, and of 4 times that elsewhere,
     which is 1 for Line() and the population with the target relu(x_1).

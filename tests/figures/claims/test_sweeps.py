@@ -91,7 +91,7 @@ def test_claim_13_is_the_lead_at_the_largest_width_less_that_at_the_smallest_pai
         return 100 * (values[0] - values[1])
 
     assert network.effect == pytest.approx(sum(arm_difference(h[16], s) - arm_difference(h[4], s) for s in SIX) / 6)
-    assert [row.role for row in leads] == ["beside"] * 3 and not network.note
+    assert [row.role for row in leads] == ["secondary"] * 3 and not network.note
     assert network.label == "networks: width 16 less 4" and "widths 4 and 16" in network.scope
 
 
@@ -142,7 +142,7 @@ def test_a_mask_converges_where_a_further_cycle_changes_less_than_two_hundredths
     of_lrr = (imp + 3 * lrr) / 4  # level 0 is common to both
     effects = [row.effect for row in found.rows]
     assert effects == pytest.approx([imp - 0.98, of_lrr - 0.98, 0.019, 0.019], abs=1e-9)
-    assert [row.role for row in found.rows] == ["effect", "effect", "beside", "beside"]
+    assert [row.role for row in found.rows] == ["effect", "effect", "secondary", "secondary"]
 
 
 def test_the_share_of_a_mask_is_averaged_over_levels_level_0_among_them():

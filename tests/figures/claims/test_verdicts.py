@@ -53,7 +53,9 @@ def test_a_conjunction_needs_every_part(parts, verdict):
 
 
 def test_rows_beside_and_controls_do_not_decide():
-    assert conjunction([row(REPRODUCED), row(NOT_REPRODUCED, "control"), row(NOT_REPRODUCED, "beside")]) == REPRODUCED
+    assert (
+        conjunction([row(REPRODUCED), row(NOT_REPRODUCED, "control"), row(NOT_REPRODUCED, "secondary")]) == REPRODUCED
+    )
 
 
 def test_reproduced_is_printed_only_beside_a_control_that_was_run():

@@ -67,7 +67,7 @@ def test_every_claim_has_its_line_with_its_verdict_as_a_word(full, records):
     for verdict in verdicts:
         start = verdict.short if verdict.sweep and verdict.id != "13" else f"{verdict.id}  "
         assert line_of(full, start)[-1] == verdict.verdict
-    shown = sum(row.role != "beside" for verdict in verdicts for row in verdict.rows)
+    shown = sum(row.role != "secondary" for verdict in verdicts for row in verdict.rows)
     assert len(marks(full)) == shown
 
 

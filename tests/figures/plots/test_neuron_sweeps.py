@@ -231,7 +231,7 @@ def test_the_neuron_supports_claim_13_from_balanced_starts_and_a_width_sweep_is_
     neuron, normal = neuron_rows(records)
     assert neuron.verdict == REPRODUCED and neuron.decides and "balanced" in neuron.name and neuron.n == 20_000
     assert neuron.effect == pytest.approx(0.25) and neuron.low < 0.25 < neuron.high
-    assert normal.role == "beside" and "N(0, 1/d)" in normal.name and normal.verdict == "above 0"
+    assert normal.role == "secondary" and "N(0, 1/d)" in normal.name and normal.verdict == "above 0"
     alone = judged(dataclasses.replace(records, sweeps=()))["13"]
     networks = next(row for row in alone.rows if row.name.startswith("networks"))
     assert networks.verdict == NOT_RUN and networks.decides and "--sweep width" in networks.command
@@ -279,7 +279,7 @@ def test_without_the_sweep_claim_13_names_the_command_that_makes_it():
 
 def test_claim_14_shows_both_main_effects_and_the_interaction_of_the_neuron_beside(records):
     rows = [row for row in judged(records)["14"].rows if row.name.startswith("neuron")]
-    assert len(rows) == 6 and all(row.role == "beside" for row in rows)
+    assert len(rows) == 6 and all(row.role == "secondary" for row in rows)
     effects = records.theory["factorial"].values["inits"]
     assert [row.effect for row in rows] == [
         effects[init]["effects"][name]["value"]

@@ -209,7 +209,7 @@ def test_without_input_1_nothing_is_learned_however_well_another_input_fits():
     masked = theory.Masked(theory.Sample(x, np.maximum(x[:, 1], 0)), [0, 1])
     run = theory.integrate(masked, 1.0, [0.3, 0.4], 60.0)
     assert run.loss[-1] < 1e-9 and run.verdict == "fails" and theory.limit(1.0, [0.3, 0.4], masked).verdict == "fails"
-    assert masked.aim == 0
+    assert masked.required_sign_of_a == 0
 
 
 @pytest.mark.parametrize("a0", [1e3, 1e5, 1e7, -1e3, -1e5, -1e7])

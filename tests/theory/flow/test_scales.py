@@ -151,7 +151,7 @@ def ends_at_an_edge(run, loss):
     a, w = run.a, run.w
     moved = np.hypot.reduce(np.diff(w, axis=0), axis=1)
     r = np.hypot.reduce(w, axis=1)
-    return (np.minimum(r[1:], r[:-1]) <= 2 * moved) & (a[:-1] * loss.aim <= 0)
+    return (np.minimum(r[1:], r[:-1]) <= 2 * moved) & (a[:-1] * loss.required_sign_of_a <= 0)
 
 
 LOSSES = [Line(), Line(1.3, 0.2, 0.7, -0.4), Line(0.2, 3.0, 2.0, -5.0), Line(c_minus=0.0), Population(1)]
@@ -163,7 +163,8 @@ def test_below_a_step_of_one_over_the_curvature_descent_never_raises_the_loss_bu
     rng, steps, edges = np.random.default_rng(5), 0, 0
     n = 60 if loss.line(np.ones(loss.d)) else 12  # others run in Python
     a, w = starts(rng, n, loss.d, 1e-12, 1e8)
-    near = rng.normal(size=(n, 1 + loss.d)) * np.sqrt(abs(loss.aim) + 1)  # these come to w = 0 most often
+    fit = loss.c_plus * loss.k_plus if isinstance(loss, Line) else loss.target
+    near = rng.normal(size=(n, 1 + loss.d)) * np.sqrt(abs(fit) + 1)  # these come to w = 0 most often
     for a0, w0 in [*zip(a, w, strict=True), *((row[0], row[1:]) for row in near)]:
         step = rng.uniform(0.1, 1) / curvature(loss, a0, w0)
         run = descend(loss, a0, w0, step, max_steps=300, learned=1e-12, at=range(300))

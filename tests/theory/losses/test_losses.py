@@ -293,14 +293,17 @@ def test_a_sample_without_an_active_input_is_at_rest_and_fails():
 
 
 def test_the_goal_is_the_best_fit_by_input_1_alone():
-    assert sample().goal < 1e-30
+    assert sample().target_fit_loss < 1e-30
     for target in (1.0, -1.0):
         noisy = sample(60, 3, 0.5, 7, target=target)
         line = Masked(noisy, [1, 0, 0])
         end = limit(target, [0.9, 0, 0], line)
-        assert noisy.goal == pytest.approx(line.loss(end.a, end.w), abs=1e-12) and noisy.aim * target > 0
+        assert (
+            noisy.target_fit_loss == pytest.approx(line.loss(end.a, end.w), abs=1e-12)
+            and noisy.required_sign_of_a * target > 0
+        )
         run = integrate(noisy, target, [0.9, 0.1, -0.1], 60.0)
-        assert run.verdict == "learns" and run.loss[-1] < noisy.goal  # more inputs fit the noise, too
+        assert run.verdict == "learns" and run.loss[-1] < noisy.target_fit_loss  # more inputs fit the noise, too
         assert integrate(noisy, -target, [0.9, 0.1, -0.1], 60.0).verdict != "learns"
 
 

@@ -22,7 +22,7 @@ class Bowl:
 
 
 class FullBowl(Bowl):
-    goal, aim = 0.0, 1.0
+    target_fit_loss, required_sign_of_a = 0.0, 1.0
 
     def line(self, w):
         return None
@@ -87,8 +87,9 @@ WRONG = [
     ({"d": None}, "d of a loss must be a whole number, at least 1, got None"),
     ({"loss": None}, "got loss = None: it must be a function"),
     ({"gradient": 3.0}, "got gradient = 3.0: it must be a function"),
-    ({"goal": None}, "goal of a loss must be one finite number, got None"),
-    ({"aim": "up"}, "aim of a loss must be one finite number, got 'up'"),
+    ({"target_fit_loss": None}, "target_fit_loss of a loss must be one finite number, got None"),
+    ({"required_sign_of_a": "up"}, "required_sign_of_a of a loss must be one finite number, got 'up'"),
+    ({"aim": 1.0}, "aim of a loss is called required_sign_of_a now"),
     ({"gradient": lambda s, a, w: None}, PAIR + "None"),
     ({"gradient": lambda s, a, w: np.array([a, *w])}, PAIR + "array"),
     ({"gradient": lambda s, a, w: (a, w[0])}, r"dL/dw of gradient\(a, w\) must have shape \(2,\) of a .*, got \(\)"),
@@ -175,7 +176,7 @@ def test_a_class_made_of_a_loss_of_theory_is_followed_with_its_own_gradient(loss
 
 def test_what_a_class_says_of_itself_is_used_and_what_it_inherits_of_another_loss_is_not():
     class Half(Bowl):  # all of it its own
-        goal, aim = 0.25, 1.0
+        target_fit_loss, required_sign_of_a = 0.25, 1.0
 
     class Other(Half):
         def loss(self, a, w):
@@ -185,7 +186,7 @@ def test_what_a_class_says_of_itself_is_used_and_what_it_inherits_of_another_los
         def line(self, w):
             return Line()
 
-    assert (Masked(Half(), [1, 0]).goal, Masked(Other(), [1, 0]).goal) == (0.25, 0.0)
+    assert (Masked(Half(), [1, 0]).target_fit_loss, Masked(Other(), [1, 0]).target_fit_loss) == (0.25, 0.0)
     assert integrate(Lined(), 1.0, [0.5], 3.0).a[-1] == integrate(Line(), 1.0, [0.5], 3.0).a[-1]
 
 
