@@ -100,7 +100,7 @@ def measure(results: StudyResults, arm: str, of_seed: Callable[[int], float | No
 
 
 def high_sparsity_levels(results: StudyResults) -> tuple[int, ...]:
-    """Levels of nominal density <= .03: those that H averages over."""
+    """Levels of nominal density <= .03: those that high-sparsity accuracy averages over."""
     return tuple(k for k in range(results.study.levels) if results.study.density(k) <= HIGH_SPARSITY + 1e-12)
 
 

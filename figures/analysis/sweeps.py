@@ -174,9 +174,9 @@ class Value:
 
     By arm: `curves` over density, `h` (a summary: mean and 95 % interval as fractions, n, and each seed's value), the
     seeds that are `complete` and `diverged`, and how many complete ones are `at_chance` (`CHANCE_FACTOR`). `lead`
-    is the summary of H(LRR) - H(IMP), paired by seed; where it has none `state` says why, and `nothing_left` says
-    that there is none to see. `levels` are those of H, `weights` the network's prunable weights and those of them that
-    the last level keeps.
+    is the summary of high-sparsity accuracy, LRR - IMP, paired by seed; where it has none `state` says why, and
+    `nothing_left` says that there is none to see. `levels` are those of high-sparsity accuracy, `weights` the network's
+    prunable weights and those of them that the last level keeps.
     """
 
     x: object

@@ -43,30 +43,34 @@ VALUES_NEEDED = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 3, "wi
 
 
 def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
-    """The rows of "the lead holds at every value": H(lrr) - H(imp) at each value, paired by seed, all needed."""
+    """The rows of "the lead holds at every value": LRR's lead at each value, paired by seed, all needed."""
 
     def rows(evidence: Evidence) -> list[Row]:
         sweep = evidence.sweep
         if sweep is None:
             return [
                 not_run(
-                    f"{what}: H(lrr) - H(imp) at each value", ACCURACY_POINTS, "effect", "networks", sweep_command(name)
+                    f"{what}: high-sparsity accuracy, lrr - imp at each value",
+                    ACCURACY_POINTS,
+                    "effect",
+                    "networks",
+                    sweep_command(name),
                 )
             ]
         found = [
             replace(_lead_at(replace(evidence, results=results), f"{what} {format_value(x)}"), label=format_value(x))
             for x, results in zip(sweep.x, sweep.studies, strict=True)
         ]
-        return [*found, *_too_few(sweep, f"{what}: H(lrr) - H(imp) at the other values")]
+        return [*found, *_too_few(sweep, f"{what}: high-sparsity accuracy, lrr - imp at the other values")]
 
     return rows
 
 
 def _lead_at(evidence: Evidence, value: str) -> Row:
-    """H(lrr) - H(imp) in one study; not judged where neither of its networks is better than a guess."""
+    """LRR's lead over IMP in one study; not judged where neither of its networks is better than a guess."""
     results, h = evidence.results, _h(evidence.results)
     base = ", the common settings" if results.study.swept in (BASE, None) else ""
-    row = arm_difference(evidence, "lrr", "imp", f"{value}{base}: H(lrr) - H(imp)")
+    row = arm_difference(evidence, "lrr", "imp", f"{value}{base}: high-sparsity accuracy, lrr - imp")
     return above_chance(replace(row, note="; ".join(filter(None, (row.note, _accuracies_note(h, value))))), evidence)
 
 
@@ -83,8 +87,10 @@ def _h(results: StudyResults) -> dict[str, float]:
 
 
 def _accuracies_note(h: dict[str, float], value: str) -> str:
-    """H of both rules: a lead between networks that hardly work is another one than between good ones."""
-    return f"H at {value}: " + ", ".join(f"{arm} {mean:.1f}" for arm, mean in h.items()) if h else ""
+    """The accuracy of both rules: a lead between networks that hardly work is another one than between good ones."""
+    return (
+        f"high-sparsity accuracy at {value}: " + ", ".join(f"{arm} {mean:.1f}" for arm, mean in h.items()) if h else ""
+    )
 
 
 def _too_few(sweep: Sweep, name: str) -> list[Row]:

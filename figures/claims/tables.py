@@ -57,13 +57,13 @@ _INTRODUCTION = """# Claims and verdicts
 Verdict: *reproduced* where the 95 % interval lies wholly above 0; *not reproduced* where it lies wholly below the
 smallest effect that matters (.2 accuracy points; .02 for probabilities, shares, levels and switches), *(reversed)*
 where wholly below 0; otherwise *inconclusive*. No verdict under 4 seeds. Network effects are paired by seed
-(Student-t); p is the exact sign-flip permutation p, in brackets the smallest that this n can reach. H: mean test
-accuracy over the levels of density at most .03. A verdict holds for its scope only: a small data set says nothing
-about a large one. Rows marked "control" compare with IMP's rewinding trained for as many epochs as LRR's weights
-have seen; the sweeps have no such control. A claim on a sweep needs every value of it; a value at which neither
-rule is clearly better than a guess (at most 1.5 times the share of right guesses) is *inconclusive (at chance)*. An
-effect held against a threshold (the mask's .98) has no reverse. With 4 seeds a strong effect whose arms are exchanged
-at random is called reproduced in 1 of 16 (6.2 %), with 8 seeds in 3.5 %."""
+(Student-t); p is the exact sign-flip permutation p, in brackets the smallest that this n can reach. High-sparsity
+accuracy: mean test accuracy over the levels of density at most .03. A verdict holds for its scope only: a small data
+set says nothing about a large one. Rows marked "control" compare with IMP's rewinding trained for as many epochs as
+LRR's weights have seen; the sweeps have no such control. A claim on a sweep needs every value of it; a value at which
+neither rule is clearly better than a guess (at most 1.5 times the share of right guesses) is *inconclusive (at
+chance)*. An effect held against a threshold (the mask's .98) has no reverse. With 4 seeds a strong effect whose arms
+are exchanged at random is called reproduced in 1 of 16 (6.2 %), with 8 seeds in 3.5 %."""
 
 _COLUMNS = (
     "| claim | source | verdict | effect [95 % interval] | p (smallest) | n | scope |\n|---|---|---|---|---|---|---|"

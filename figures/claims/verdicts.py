@@ -215,7 +215,7 @@ def _why_absent(evidence: Evidence, absent: list[str]) -> str:
 
 
 def h_measure(evidence: Evidence):
-    """H as a measure, or None where the study has no level of density <= .03."""
+    """High-sparsity accuracy as a measure, or None where the study has no level of density <= .03."""
     levels = measures.high_sparsity_levels(evidence.results) if evidence.results else ()
     return measures.mean_accuracy(levels) if levels else None
 
@@ -232,8 +232,8 @@ def against_length(evidence: Evidence, arm: str, control: str, label: str = "aga
 def arm_difference(
     evidence: Evidence, first: str, second: str, name: str = "", role: str = "effect", label: str = ""
 ) -> Row:
-    """A row H(first) - H(second), paired by seed."""
-    name, arms = name or f"H({first}) - H({second})", {first: 1, second: -1}
+    """A row of high-sparsity accuracy, first - second, paired by seed."""
+    name, arms = name or f"high-sparsity accuracy, {first} - {second}", {first: 1, second: -1}
     return contrast(evidence, name, arms, h_measure(evidence), role=role, label=label)
 
 

@@ -175,7 +175,7 @@ def _lead(results: StudyResults) -> bool:
 
 
 def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
-    """H of IMP and LRR, and their paired difference, over the epochs of warm-up."""
+    """High-sparsity accuracy of IMP and LRR, and their paired difference, over the epochs of warm-up."""
     pairs = [(x, results) for x, results in zip(sweep.x, sweep.studies, strict=True) if _lead(results)]
     numbers, plotted = [x for x, _ in pairs], {}
     for shift, arm in zip(dodge(2, 0.12), ("imp", "lrr"), strict=True):
@@ -186,16 +186,16 @@ def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
     plot_intervals(axes[1], look, numbers, plotted["lrr - imp"])
     fit_height(axes[0], [plotted["imp"], plotted["lrr"]], least=0.0, most=1.005)
     fit_height(axes[1], [plotted["lrr - imp"]])
-    for axis, label in zip(axes, ("test accuracy H", "H, LRR - IMP"), strict=False):
+    for axis, label in zip(axes, ("high-sparsity accuracy", "high-sparsity accuracy, LRR - IMP"), strict=False):
         axis.set(xlabel="epochs of warm-up", ylabel=label)
         axis.set_xticks(numbers)
     for axis in axes[2:]:
         axis.set_axis_off()
     name = f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
-    words = f"H over the epochs of warm-up, {format_sweep_seeds(sweep, ('imp', 'lrr'))}"
+    words = f"high-sparsity accuracy over the epochs of warm-up, {format_sweep_seeds(sweep, ('imp', 'lrr'))}"
     first = sheet.add_panel_label(axes[0], name, characters=36)
     last = sheet.add_panel_label(axes[1], "lead of LRR over IMP", characters=36)
-    sheet.captions.append(f"({first}, {last}) {words}: H is the mean accuracy over the levels of density <= .03.")
+    sheet.captions.append(f"({first}, {last}) {words}: the mean test accuracy over the levels of density <= .03.")
     return plotted | {"warmup_epochs": numbers}
 
 
@@ -208,7 +208,7 @@ _CONTROL = (
     "Grey diamonds: the training-length control, IMP's rewinding on the same masks trained for as many epochs as LRR's"
     " weights have seen, at the levels where it was run."
 )
-_H = "H: mean accuracy over the levels of density <= .03."
+_HIGH_SPARSITY = "High-sparsity accuracy: mean test accuracy over the levels of density <= .03."
 
 RANDOM_MASKS = Ablation(
     "IMP and LRR on random masks, which neither of them learnt, with batch norm rewound and kept.",
@@ -221,8 +221,8 @@ RANDOM_MASKS = Ablation(
         AS_DEFINED.label: {"lrr-on-random-mask": 1, "imp-on-random-mask": -1},
     },
     "lead with BN rewind - lead without",
-    ("Masks: random, nested, layer densities from ERK; as defined, IMP rewinds batch norm and LRR keeps it.", _H,
-     _CONTROL),
+    ("Masks: random, nested, layer densities from ERK; as defined, IMP rewinds batch norm and LRR keeps it.",
+     _HIGH_SPARSITY, _CONTROL),
 )  # fmt: skip
 BN_REWIND = Ablation(
     "Does rewinding batch norm enlarge the lead of LRR over IMP?",
@@ -234,7 +234,7 @@ BN_REWIND = Ablation(
         "LRR - IMP, both keep BN": {"lrr": 1, "imp-bn-kept": -1},
     },
     "lead with BN rewind - lead without",
-    ("IMP as defined rewinds batch norm, LRR keeps it.", _H, _CONTROL),
+    ("IMP as defined rewinds batch norm, LRR keeps it.", _HIGH_SPARSITY, _CONTROL),
 )
 WARM_UP = Ablation(
     "Does warm-up enlarge the lead of LRR over IMP?",
@@ -246,5 +246,5 @@ WARM_UP = Ablation(
         "LRR - IMP, without warm-up": {"lrr-without-warmup": 1, "imp-without-warmup": -1},
     },
     "lead with warm-up - lead without",
-    ("The arms without warm-up start from dense networks trained without it.", _H, _CONTROL),
+    ("The arms without warm-up start from dense networks trained without it.", _HIGH_SPARSITY, _CONTROL),
 )

@@ -88,7 +88,7 @@ def _levels(values: Sequence[Value]) -> str:
         number = f"{len(levels)} level{'s' * (len(levels) != 1)}"
         which = f" ({levels[0]} to {levels[-1]})" if len(levels) > 1 else f" ({levels[0]})" if levels else ""
         parts.append(f"{number}{which}{f' at {names}' if len(groups) > 1 else ''}")
-    return f"H is over {'; '.join(parts)}."
+    return f"High-sparsity accuracy is over {'; '.join(parts)}."
 
 
 def _own_value(sweep: Sweep, values: Sequence[Value]) -> str:
@@ -133,7 +133,9 @@ def _at_chance(values: Sequence[Value]) -> str:
     if not parts:
         return ""
     limit = measures.CHANCE_FACTOR * values[0].chance
-    return f"Unfilled: seeds that have learnt nothing, H of at most {limit:.3g} ({'; '.join(parts)})."
+    return (
+        f"Unfilled: seeds that have learnt nothing, high-sparsity accuracy of at most {limit:.3g} ({'; '.join(parts)})."
+    )
 
 
 def _sizes(values: Sequence[Value]) -> str:

@@ -46,22 +46,24 @@ def add_row(out: dict[str, list], place: tuple, interval: Interval) -> None:
 
 
 def h_contrast(results: StudyResults, coefficients: Coefficients) -> Interval | None:
-    """The same contrast of H, the mean accuracy over the levels of density <= .03; None without a shared seed."""
+    """The same contrast of high-sparsity accuracy; None without a shared seed."""
     of_arm = measures.mean_accuracy(measures.high_sparsity_levels(results))
     values = measures.combine(results, coefficients, of_arm).values.values()
     return t_interval([value / measures.PERCENT for value in values]) if values else None
 
 
 def format_points(interval: Interval) -> str:
-    """An effect in accuracy points with its interval: `+1.63 [-1.00, +4.25] points`."""
+    """An effect in accuracy points with its interval: `+1.63 [-1.00, +4.25] accuracy points`."""
     ends = [f"{measures.PERCENT * end:+.2f}" for end in (interval.low, interval.high) if end is not None]
-    return f"{measures.PERCENT * interval.mean:+.2f}{' [' * bool(ends)}{', '.join(ends)}{']' * bool(ends)} points"
+    return (
+        f"{measures.PERCENT * interval.mean:+.2f}{' [' * bool(ends)}{', '.join(ends)}{']' * bool(ends)} accuracy points"
+    )
 
 
 def format_high_sparsity_accuracy(results: StudyResults, coefficients: Coefficients) -> str:
-    """The contrast of H for a caption, ` (H: +1.63 [-1.00, +4.25] points)`; nothing where no level is sparse enough."""
+    """The contrast of high-sparsity accuracy for a caption; nothing where no level is sparse enough."""
     found = h_contrast(results, coefficients) if measures.high_sparsity_levels(results) else None
-    return f" (H: {format_points(found)})" if found else ""
+    return f" (high-sparsity: {format_points(found)})" if found else ""
 
 
 def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str, list], line: bool = True) -> None:

@@ -31,7 +31,7 @@ _EFFECTS = {"signs": measures.SIGN_CONTRAST, "magnitudes": measures.MAGNITUDES, 
 
 
 def figure_factorial(records: Records) -> Drawing:
-    """Signs x magnitudes: success of the neuron (two kinds of start), accuracy H of networks, and main effects."""
+    """Signs x magnitudes: success of the neuron (two kinds of start), accuracy of networks, and main effects."""
     neuron, missing, kept = records.theory.get("factorial"), [], []
     missing += [] if neuron else [theory_missing("factorial", "signs x magnitudes on the neuron")]
     for results in records.studies:
@@ -129,7 +129,7 @@ def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> di
     cells = {arm: _network_cell(results, arm, levels) for arm in FACTORIAL_ARMS}
     _interaction_plot(axes[0], cells)
     fit_height(axes[0], [_interval_columns(cells.values())], least=0.0, most=1.005)
-    axes[0].set_ylabel("test accuracy H")
+    axes[0].set_ylabel("high-sparsity accuracy")
     first = sheet.add_panel_label(axes[0], f"{name}, accuracy", characters=30)
     plotted = {"levels": list(levels), "cells": {arm: list(cell) for arm, cell in cells.items()}}
     plotted["control"] = _control_panel(sheet, axes[1], results, there)
@@ -141,10 +141,11 @@ def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> di
     _effects_plot(axes[2], {"network": effects}, "difference of accuracy")
     last = sheet.add_panel_label(axes[2], f"{name}, effects", characters=30)
     sheet.captions.append(
-        f"({first}-{last}) {format_seeds(results, FACTORIAL_ARMS)}: H, the mean test accuracy over the levels of"
-        f" density <= .03 ({', '.join(map(str, levels))}), all four cells with batch norm rewound; Student-t 95 %"
-        " intervals, effects paired by seed. Magnitude rewind and LRR have seen more epochs than IMP and sign rewind:"
-        " beside them imp-long, IMP's mask and initial values trained for as many epochs as LRR's weights have seen."
+        f"({first}-{last}) {format_seeds(results, FACTORIAL_ARMS)}: high-sparsity accuracy, the mean test accuracy"
+        f" over the levels of density <= .03 ({', '.join(map(str, levels))}), all four cells with batch norm rewound;"
+        " Student-t 95 % intervals, effects paired by seed. Magnitude rewind and LRR have seen more epochs than IMP"
+        " and sign rewind: beside them imp-long, IMP's mask and initial values trained for as many epochs as LRR's"
+        " weights have seen."
     )
     return plotted | {"effects": {effect: list(value) for effect, value in effects.items()}}
 

@@ -81,8 +81,8 @@ def figure_6(records: Records) -> Drawing:
         "What do flipped signs cost IMP and LRR?",
         MEANS,
         *sheet.captions,
-        "Cost: accuracy without the perturbation less accuracy with it, paired by seed; H: mean accuracy over the"
-        " levels of density <= .03.",
+        "Cost: accuracy without the perturbation less accuracy with it, paired by seed; high-sparsity accuracy: mean"
+        " test accuracy over the levels of density <= .03.",
         format_cut(sheet.figure),
         "The flip is written into the values that IMP rewinds to as well.",
         "Dashed upright line: between the levels before and after it." if kept else "",
@@ -112,7 +112,7 @@ def _kept(records: Records) -> tuple[list, list[Missing]]:
 
 
 def perturbations(sweep: Sweep) -> list[Perturbed]:
-    """The perturbations of a sweep of which a drop of H can be paired for IMP or for LRR, as the runs say them."""
+    """The perturbations of a sweep whose drop of accuracy can be paired for IMP or for LRR, as the runs say them."""
     found = []
     for results in sweep.studies:
         run = next((results.arms[arm] for arm in PERTURBATION_ARMS[2:] if arm in results.arms), None)
@@ -211,7 +211,7 @@ def _described(where: Perturbed) -> dict:
 
 
 def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturbed]) -> dict:
-    """Cost of H over the share at the usual level; at the right the other levels and scopes at one share."""
+    """Cost over the share at the usual level; at the right the other levels and scopes at one share."""
     usual = Counter(where.place for where in found).most_common(1)[0][0]
     over_share = [where for where in found if where.place == usual]
     others = [where for where in found if where.place != usual]
@@ -223,25 +223,34 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
     seeds = format_sweep_seeds(sweep, PERTURBATION_ARMS)
     where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
     plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)
-    axes[0].set(xlabel="share of the signs that is flipped", xlim=(0, None), ylabel="H lost")
+    axes[0].set(xlabel="share of the signs that is flipped", xlim=(0, None), ylabel="high-sparsity accuracy lost")
     axes[0].set_xticks([p.share for p in over_share])
-    sheet.add_panel_label(axes[0], f"{name}: over the share", f"cost of H over the share, {seeds}; signs {where}.", 52)
+    sheet.add_panel_label(
+        axes[0],
+        f"{name}: over the share",
+        f"cost of high-sparsity accuracy over the share, {seeds}; signs {where}.",
+        52,
+    )
     if not others:
         axes[1].set_axis_off()
         return plotted
     plotted["by level and scope"] = _costs(axes[1], by_place, list(range(len(by_place))), 0.16, lines=False)
     labels = [f"level {p.level}" + ("\nin layers" if p.scope == "layerwise" else "") for p in by_place]
     axes[1].set_xticks(range(len(by_place)), labels)
-    axes[1].set(xlabel="flipped at the start of", ylabel="H lost", xlim=(-0.5, len(by_place) - 0.5))
+    axes[1].set(
+        xlabel="flipped at the start of", ylabel="high-sparsity accuracy lost", xlim=(-0.5, len(by_place) - 0.5)
+    )
     layers = any(p.scope == "layerwise" for p in by_place)
     words = f"by level{', and drawn within layers' * layers}; a share of {share:g}"
     title = f"{name}: level{' and scope' * layers}, share {share:g}"
-    sheet.add_panel_label(axes[1], title, f"cost of H {words}; a level sees what is flipped before it.", 52)
+    sheet.add_panel_label(
+        axes[1], title, f"cost of high-sparsity accuracy {words}; a level sees what is flipped before it.", 52
+    )
     return plotted
 
 
 def _costs(axes, found: Sequence[Perturbed], x: Sequence[float], step: float, lines: bool = True) -> dict:
-    """The cost of H of each rule at `x`; perturbations without a pair of a rule are not among that rule's."""
+    """The cost for each rule at `x`; perturbations without a pair of a rule are not among that rule's."""
     plotted = {}
     for shift, (rule, arms) in zip(dodge(2, step), _DROPS.items(), strict=True):
         pairs = [(p, place, h_contrast(p.results, arms)) for p, place in zip(found, x, strict=True)]

@@ -1,6 +1,7 @@
 """Figures 11, 16, 17, 18 and `width`: does LRR's lead over IMP hold when one thing of a preset is varied? Ours.
 
-One column a value: accuracy over density, below it H of both rules and LRR's lead in H, paired by seed.
+One column a value: accuracy over density, below it the high-sparsity accuracy of both rules and LRR's lead in it,
+paired by seed.
 """
 
 import textwrap
@@ -94,10 +95,10 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
     caption = join_caption(
         plan.question,
         *sheet.captions,
-        "Top: test accuracy of the last epoch. H: its mean over the levels of density <= .03. Points: means over seeds;"
-        " bars: Student-t 95 % intervals, of the lead H(LRR) - H(IMP) paired by seed and not adjusted for the number of"
-        " values; dots: the lead of each seed.",
-        "Axes: accuracies, H and leads are fractions; .01 of them is 1 accuracy point.",
+        "Top: test accuracy of the last epoch. High-sparsity accuracy: its mean over the levels of density <= .03."
+        " Points: means over seeds; bars: Student-t 95 % intervals, of the lead of LRR over IMP in it, paired by"
+        " seed, and not adjusted for the number of values; dots: the lead of each seed.",
+        "Axes: accuracies and leads are fractions; .01 of them is 1 accuracy point.",
         format_cut(sheet.figure),
         plan.remarks,
         EPOCHS,
@@ -122,7 +123,7 @@ def _absent(sweep: Sweep, plan: SweepFigure) -> list[Missing]:
 
 
 def _block(sheet: FigureBuilder, part, sweep: Sweep, plan: SweepFigure, values: Sequence[Value]) -> list:
-    """The panels of one preset and data set: a column a value, H and lead below them. Returns the axes of curves."""
+    """The panels of one preset and data set, a column a value: accuracies, and the lead. Returns the axes of curves."""
     part.suptitle(heading(sweep), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     grid = part.add_gridspec(3, len(values), height_ratios=[1.3, 1.1, 1.3])
     first = part.add_subplot(grid[0, 0])
@@ -213,7 +214,7 @@ def _chance(panels: Sequence, values: Sequence[Value], means: Sequence[float]) -
 
 
 def _heights(axes, values: Sequence[Value]) -> None:
-    """H of each rule at each value; unfilled where a seed is at chance."""
+    """High-sparsity accuracy of each rule at each value; unfilled where a seed is at chance."""
     beside = 0.014 * len(values)  # the same on paper for any number of columns
     for shift, arm in ((-beside, "imp"), (beside, "lrr")):
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
@@ -223,13 +224,13 @@ def _heights(axes, values: Sequence[Value]) -> None:
     found = [value.h[arm] for value in values for arm in IMP_AND_LRR]
     fit_height(axes, _estimate_columns(found), least=0.0, most=1.03)
     _chance([axes], values, [h["mean"] for h in found if h["n"]])
-    axes.set_ylabel("H")
+    axes.set_ylabel("high-sparsity accuracy")
     _places(axes, values)
     axes.tick_params(labelbottom=False)
 
 
 def _leads(axes, values: Sequence[Value]) -> None:
-    """H(LRR) - H(IMP) at each value, with its seeds; what has no lead says why."""
+    """The lead in high-sparsity accuracy, LRR - IMP, at each value, with its seeds; what has no lead says why."""
     for place, value in enumerate(values):
         face = "white" if any(value.at_chance.values()) else "black"
         look = {"marker": "D", "color": "black", "markerfacecolor": face, "linestyle": "none", "zorder": 4}
@@ -244,7 +245,7 @@ def _leads(axes, values: Sequence[Value]) -> None:
     fit_height(
         axes, [*_estimate_columns([value.lead for value in values]), *seeds, {"mean": [0.0], "low": [], "high": []}]
     )
-    axes.set_ylabel("H(LRR) - H(IMP)")
+    axes.set_ylabel("high-sparsity accuracy,\nLRR - IMP")
     _places(axes, values)
 
 
@@ -280,8 +281,8 @@ PLANS: dict[str, SweepFigure] = {
         "prune-rate",
         "Does LRR's lead hold at other prune rates?",
         "prune rate (fraction of the surviving weights removed between two levels)",
-        "H is over a rate's own levels, each of density <= .03, by when LRR's weights have been trained for more epochs"
-        " at smaller rates.",
+        "High-sparsity accuracy is over a rate's own levels, each of density <= .03, by when LRR's weights have been"
+        " trained for more epochs at smaller rates.",
     ),
     "17": SweepFigure(
         "schedule",

@@ -88,9 +88,9 @@ def test_the_smallest_effects_are_those_fixed_before_the_data(synthetic):
 def test_claim_8_has_both_kinds_of_mask_each_beside_the_control_on_its_own_masks(synthetic):
     rows = judged(synthetic.in_memory(accuracy(noise=0.001)))["8"].rows
     expected = {
-        "H(lrr-on-random-mask) - H(imp-on-random-mask)": 3.0,
+        "high-sparsity accuracy, lrr-on-random-mask - imp-on-random-mask": 3.0,
         "against training length: lrr-on-random-mask - imp-long-on-random-mask": 2.0,
-        "H(lrr-on-shuffled-mask) - H(imp-on-shuffled-mask)": 2.5,
+        "high-sparsity accuracy, lrr-on-shuffled-mask - imp-on-shuffled-mask": 2.5,
         "against training length: lrr-on-shuffled-mask - imp-long-on-shuffled-mask": 1.5,
     }
     assert [(r.name, r.role) for r in rows] == list(zip(expected, ["effect", "control"] * 2, strict=True))

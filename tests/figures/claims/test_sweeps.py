@@ -70,7 +70,10 @@ def test_a_lead_over_networks_at_chance_is_a_lead():
     usual = made.swept("criterion")
     found = judged(usual[0], made.swept("criterion", leads={"random": 30.0}, top=10)[0], *usual[2:])["criteria"]
     assert found.verdict == REPRODUCED
-    assert next(row for row in found.rows if row.label == "random").note == "H at criterion random: imp 10.1, lrr 40.0"
+    assert (
+        next(row for row in found.rows if row.label == "random").note
+        == "high-sparsity accuracy at criterion random: imp 10.1, lrr 40.0"
+    )
 
 
 def test_a_data_set_of_unknown_classes_is_never_at_chance():
@@ -196,7 +199,10 @@ def test_the_table_and_the_json_hold_the_sweeps_with_their_scope():
 
     verdicts = evaluate(made.every_record())
     table = claims_markdown(verdicts)
-    assert "criterion random: H(lrr) - H(imp)" in table and "width 16: H(lrr) - H(imp)" in table
+    assert (
+        "criterion random: high-sparsity accuracy, lrr - imp" in table
+        and "width 16: high-sparsity accuracy, lrr - imp" in table
+    )
     found = {claim["id"]: claim for claim in json.loads(claims_json(verdicts))["claims"]}
     assert (found["criteria"]["dataset"], found["criteria"]["preset"]) == ("digits", "quick")
     assert found["criteria"]["rows"][0]["seeds"] == list(SIX)

@@ -88,7 +88,7 @@ def test_what_is_no_difference_is_held_against_its_value(full):
     assert rows["P(lrr): its interval holds 1/2"]["against"] == 0.5
     assert rows["P(imp): its interval holds 1/4"]["against"] == 0.25
     assert rows["share of trials in which imp finds the mask"]["against"] == 0.98
-    assert rows["H(lrr) - H(imp)"]["against"] == 0
+    assert rows["high-sparsity accuracy, lrr - imp"]["against"] == 0
 
 
 def test_both_scales_have_zero_and_the_smallest_effect_at_the_same_place(full):

@@ -14,6 +14,7 @@ from figures.results.network import Records
 from tests.figures import synthetic_sweeps as made_up
 
 NAMES = list(PLANS)
+LEAD = "high-sparsity accuracy,\nLRR - IMP"
 PLACE = "quick, model=resnet8, digits"
 
 
@@ -62,7 +63,7 @@ def points(axes):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_leads_on_the_paper_are_those_of_the_files_with_students_intervals(drawings, folder, name):
     drawing = drawings[name]
-    (axes,), values = axes_with(drawing, "H(LRR) - H(IMP)"), drawing.plotted[PLACE]["values"]
+    (axes,), values = axes_with(drawing, LEAD), drawing.plotted[PLACE]["values"]
     drawn = points(axes)
     assert len(drawn) == len(values)
     for (x, y, low, high, _), place, value in zip(drawn, range(len(values)), values, strict=True):
@@ -75,7 +76,7 @@ def test_the_leads_on_the_paper_are_those_of_the_files_with_students_intervals(d
 @pytest.mark.parametrize("name", NAMES)
 def test_h_of_both_rules_and_the_curves_are_those_of_the_files(drawings, folder, name):
     drawing = drawings[name]
-    (axes,), values = axes_with(drawing, "H"), drawing.plotted[PLACE]["values"]
+    (axes,), values = axes_with(drawing, "high-sparsity accuracy"), drawing.plotted[PLACE]["values"]
     drawn = iter(points(axes))
     for arm in ("imp", "lrr"):
         for value in values:
@@ -94,7 +95,7 @@ def test_h_of_both_rules_and_the_curves_are_those_of_the_files(drawings, folder,
 @pytest.mark.parametrize("name", NAMES)
 def test_a_zero_line_runs_through_the_leads_and_each_value_has_a_panel(drawings, name):
     drawing = drawings[name]
-    (axes,), values = axes_with(drawing, "H(LRR) - H(IMP)"), drawing.plotted[PLACE]["values"]
+    (axes,), values = axes_with(drawing, LEAD), drawing.plotted[PLACE]["values"]
     assert any(list(line.get_ydata()) == [0, 0] for line in axes.lines)
     low, high = axes.get_ylim()
     assert low < 0 < high
@@ -134,11 +135,11 @@ def test_h_of_rates_differs_in_its_levels_and_each_has_a_density_of_at_most_3_pe
 
 def test_a_collapsed_value_is_drawn_unfilled_on_a_line_of_chance_and_said(drawings):
     drawing = drawings["11"]
-    (h,), (lead,) = axes_with(drawing, "H"), axes_with(drawing, "H(LRR) - H(IMP)")
+    (h,), (lead,) = axes_with(drawing, "high-sparsity accuracy"), axes_with(drawing, LEAD)
     assert [filled for *_, filled in points(lead)] == [True, True, True, False, True, True]
     assert sum(not filled for *_, filled in points(h)) == 2
     assert any(list(line.get_ydata()) == [0.1, 0.1] for line in h.lines)
-    assert "H of at most 0.15 (IMP 4 of 4, LRR 4 of 4 at random)" in drawing.caption
+    assert "high-sparsity accuracy of at most 0.15 (IMP 4 of 4, LRR 4 of 4 at random)" in drawing.caption
     assert "Unfilled" not in drawings["17"].caption
 
 
@@ -146,7 +147,7 @@ def test_an_unknown_value_is_drawn_too(tmp_path):
     made_up.base(tmp_path)
     made_up.study(tmp_path, "schedule", {"schedule": "one-that-nobody-knows"}, 2.0)
     drawing = draw("17", tmp_path)
-    (axes,) = axes_with(drawing, "H(LRR) - H(IMP)")
+    (axes,) = axes_with(drawing, LEAD)
     assert [label.get_text() for label in axes.get_xticklabels()] == ["cosine", "one-that-nobody-knows"]
     assert len(points(axes)) == 2
 
@@ -155,7 +156,7 @@ def test_one_seed_gives_no_interval_and_no_verdict(tmp_path):
     made_up.base(tmp_path, seeds=(3,))
     made_up.study(tmp_path, "width", {"width": 2}, 2.0, seeds=(3,))
     drawing = draw("width", tmp_path)
-    for label in ("H", "H(LRR) - H(IMP)"):
+    for label in ("high-sparsity accuracy", LEAD):
         assert all(math.isnan(low) and math.isnan(high) for _, _, low, high, _ in points(axes_with(drawing, label)[0]))
     assert "n = 1 seed, no intervals (3)" in drawing.caption and "interval above 0" not in drawing.caption
     assert drawing.plotted[PLACE]["values"][0]["lead"]["low"] is None
@@ -176,7 +177,7 @@ def test_two_presets_give_two_blocks_with_letters_of_their_own(tmp_path):
         made_up.study(tmp_path, "schedule", {"schedule": "constant"}, 1.0, **kwargs)
     drawing = draw("17", tmp_path)
     assert set(drawing.plotted) == {PLACE, "cifar10, cifar10"}
-    assert len(axes_with(drawing, "H(LRR) - H(IMP)")) == 2
+    assert len(axes_with(drawing, LEAD)) == 2
     assert "(a-c) CIFAR-10, preset cifar10;" in drawing.caption
     assert "(d-f) digits, preset quick with model=resnet8;" in drawing.caption
 
@@ -187,7 +188,7 @@ def test_diverged_and_absent_seeds_are_counted_and_named_and_their_values_stay(t
     made_up.study(tmp_path, "criterion", {"criterion": "grasp"}, 2.0, diverged=[("lrr", s) for s in range(4)])
     made_up.study(tmp_path, "criterion", {"criterion": "random"}, 2.0, left_out=[("imp", s) for s in range(4)])
     drawing = draw("11", tmp_path)
-    (axes,) = axes_with(drawing, "H(LRR) - H(IMP)")
+    (axes,) = axes_with(drawing, LEAD)
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels == ["grasp", "magnitude", "random", "snip\nn = 3"]
     assert {text.get_text(): text.get_position()[0] for text in axes.texts} == {"diverged": 0, "not complete": 2}
@@ -221,7 +222,7 @@ def test_widths_list_their_weights_and_the_growth_of_the_lead(drawings, folder):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_caption_says_what_a_point_is_on_axes_of_fractions(drawings, name):
-    assert "H and leads are fractions; .01 of them is 1 accuracy point." in drawings[name].caption
+    assert "Axes: accuracies and leads are fractions; .01 of them is 1 accuracy point." in drawings[name].caption
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -242,6 +243,6 @@ def test_growth_from_networks_that_have_learnt_nothing_is_said_to_be_none_to_see
 def test_no_level_sparse_enough_leaves_the_curves_and_says_why(tmp_path):
     made_up.study(tmp_path, "schedule", {"schedule": "constant", "levels": 3}, 1.0)
     drawing = draw("17", tmp_path)
-    (axes,) = axes_with(drawing, "H(LRR) - H(IMP)")
+    (axes,) = axes_with(drawing, LEAD)
     assert [text.get_text() for text in axes.texts] == ["no level of\ndensity <= .03"]
     assert drawing.figure.axes[0].containers
