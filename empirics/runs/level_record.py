@@ -95,10 +95,10 @@ def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> di
 
 def made(setup: "RunSetup", environments: Sequence[Mapping[str, Any]], depends_on: Mapping[str, str]) -> dict[str, Any]:
     """What made a level: the levels that it builds on, the conditions of all of it, and this process."""
-    return {"depends_on": dict(depends_on), "environments": list(environments), "provenance": origin(setup)}
+    return {"depends_on": dict(depends_on), "environments": list(environments), "provenance": provenance_of(setup)}
 
 
-def origin(setup: "RunSetup") -> dict[str, Any]:
+def provenance_of(setup: "RunSetup") -> dict[str, Any]:
     """Versions, commit, hardware and threads of this process."""
     if setup.device.type != "cuda":
         return provenance(setup.threads)

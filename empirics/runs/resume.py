@@ -56,7 +56,7 @@ def resume_level(context: RunContext, level: int) -> ResumeState:
     behind = environments.joined(
         *(record["environments"] for record in sources.values()), resumed.environments if resumed else []
     )
-    now = environments.conditions(level_record.origin(context.setup))
+    now = environments.conditions(level_record.provenance_of(context.setup))
     changed = environments.changed(behind, now)
     if changed and context.setup.bit_exact:
         raise StoreError(f"run {context.config.name}, level {level}: {changed}: --bit-exact refuses to go on")

@@ -43,7 +43,7 @@ class _Other:
     """What the second set has for a figure: its numbers and where they are from, and the drawing if there is one."""
 
     plotted: Mapping
-    origin: Mapping
+    provenance: Mapping
     drawing: Drawing | None
 
 
@@ -136,8 +136,8 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
         "caption": join_caption(drawing.caption, _overlay_words(laid, sides), *summary),
         "missing": [asdict(item) for item in drawing.missing], "command": made[1], "code_sha256": code_hash(),
         "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
-        **_origin(spec, sides.first), "provenance": dict(made[0]), "reference": dict(other.origin), "summary": summary,
-        "differences": _differences(found), "overlay": asdict(laid) if laid else None,
+        **_provenance_of(spec, sides.first), "provenance": dict(made[0]), "reference": dict(other.provenance),
+        "summary": summary, "differences": _differences(found), "overlay": asdict(laid) if laid else None,
         "plotted": plotted, "plotted_against": other.plotted,
     }  # fmt: skip
     files = pictures | {"json": (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()}
@@ -149,11 +149,11 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
 def _other(spec: FigureSpec, sides: Sides) -> _Other:
     if sides.second is None:
         sidecar = read_sidecar(sides.folder / f"fig{spec.id}.json")
-        origin = {name: sidecar.get(name, {}) for name in ("theory", "studies", "inputs", "provenance")}
-        return _Other(sidecar.get("plotted", {}), origin, None)
+        provenance = {name: sidecar.get(name, {}) for name in ("theory", "studies", "inputs", "provenance")}
+        return _Other(sidecar.get("plotted", {}), provenance, None)
     records = _in_common(sides.second, sides.first)
     drawing = spec.draw(records)
-    return _Other(_json(drawing.plotted), _origin(spec, records), drawing)
+    return _Other(_json(drawing.plotted), _provenance_of(spec, records), drawing)
 
 
 def _in_common(records: Records, other: Records) -> Records:
@@ -167,7 +167,7 @@ def _in_common(records: Records, other: Records) -> Records:
     return replace(records, studies=kept[0], sweeps=kept[1], theory=theory)
 
 
-def _origin(spec: FigureSpec, records: Records) -> dict:
+def _provenance_of(spec: FigureSpec, records: Records) -> dict:
     return {
         "theory": theory_used(spec, records),
         "studies": studies_used(spec, records),

@@ -242,11 +242,11 @@ def duration(seconds: float) -> str:
 def _provenance(pictures: Sequence[Picture], claims: Mapping | None) -> str:
     blocks = [(picture.name, picture.sidecar) for picture in pictures if picture.sidecar]
     blocks += [("Claims", claims)] if claims else []
-    text = "".join(f"<h3>{_text(name)}</h3><pre>{_text(_origin(sidecar))}</pre>" for name, sidecar in blocks)
+    text = "".join(f"<h3>{_text(name)}</h3><pre>{_text(_provenance_of(sidecar))}</pre>" for name, sidecar in blocks)
     note = "<p>The hash of every file that was read stands in the .json beside each picture.</p>"
     return f'<section id="provenance" class="page"><h2>Provenance</h2>{note}{text}</section>'
 
 
-def _origin(sidecar: Mapping) -> str:
+def _provenance_of(sidecar: Mapping) -> str:
     files = f"Read {len(sidecar.get('inputs', []))} result files"
     return "\n".join([*made_by(sidecar), *runs(sidecar), *missing(sidecar), files])

@@ -35,6 +35,9 @@ def test_golden_run_names_of_the_quick_preset():
         "imp-long": "imp-long-digits-resnet20-80ec5939",
     }
     assert presets.arm_config("quick", "lrr").dense.name == "dense-digits-resnet20-b194bbfa"
+    watched = RunConfig(arm="lrr", rewind="lrr", bn_rewind=False, mask_snapshot_epochs=(4, 8))
+    assert watched.name == "lrr-digits-resnet20-10814e75", "the field was called mask_epochs, and its runs stay"
+    assert watched.dense.name == "dense-digits-resnet20-bcbdf54f"
 
 
 def test_every_field_that_can_change_a_result_changes_the_hash():

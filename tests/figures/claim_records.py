@@ -79,7 +79,7 @@ def _whole(results: StudyResults) -> StudyResults:
     return replace(results, arms=arms)
 
 
-def varied(name, seeds=SEEDS, noise=0.1, leads=None, seed=0, top=90, dataset="digits") -> list[StudyResults]:
+def swept(name, seeds=SEEDS, noise=0.1, leads=None, seed=0, top=90, dataset="digits") -> list[StudyResults]:
     """The studies of one sweep of `quick` on ResNet8; the value of the common settings is called `base`."""
     leads = leads or VALUES[name]
     return [
@@ -143,7 +143,7 @@ def mask_study(shares, seeds=SEEDS, late=0.999, cycles=4, epochs=16) -> StudyRes
 
 def every_record(seeds=SEEDS, noise=0.1, share=0.995) -> Records:
     """Records in which every claim on networks is reproduced."""
-    studies = [value for name in VALUES for value in varied(name, seeds, noise)]
+    studies = [value for name in VALUES for value in swept(name, seeds, noise)]
     names = {value.study.study: value for value in studies if value.study.swept != "base"}
     base = next(value for value in studies if value.study.swept == "base")
     rng = np.random.default_rng(5)

@@ -25,7 +25,7 @@ def accuracy(cost, seeds=(0, 1, 2, 3)):
     return out
 
 
-def varied(synthetic, values=VALUES, seeds=(0, 1, 2, 3), arms=RULES):
+def swept(synthetic, values=VALUES, seeds=(0, 1, 2, 3), arms=RULES):
     """Records of the sweep `perturbation`, built without a disk, with a plain study beside it."""
     studies = []
     for share, level, scope in values:

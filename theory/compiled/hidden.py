@@ -286,9 +286,9 @@ def rests(i, y, neurons, work, balance, still):
         return push == 0
     if lone[i] >= 0 and balance[i] > 0:  # it reaches 0, and goes on where the other side lets it grow
         unit[i] *= -1
-        beyond = pushes(i, y, neurons, work, pull)
+        next_region = pushes(i, y, neurons, work, pull)
         unit[i] *= -1
-        return y[i] * beyond <= 0
+        return y[i] * next_region <= 0
     return True
 
 

@@ -68,7 +68,7 @@ def _quadrant_curves(extent: float) -> dict[str, np.ndarray]:
     }
 
 
-def stories(angle: float, size: float, horizon: float, points: int) -> Result:
+def imp_lrr_example(angle: float, size: float, horizon: float, points: int) -> Result:
     """Figure 1 (b, c), d = 2: the dense flow turns w_1 positive; rewound (IMP) it dies, kept (LRR) it learns."""
     loss, times, mask = Population(2), np.linspace(0, horizon, points), np.array([1.0, 0.0])
     w0 = size * np.array([np.cos(angle), np.sin(angle)])

@@ -76,7 +76,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "stories": Experiment(
         "stories",
-        "figure_1:stories",
+        "figure_1:imp_lrr_example",
         {"angle": 2.4, "size": 0.8, "horizon": 12.0, "points": 401},
         "d = 2: on the correct mask IMP starts with the wrong sign, LRR with the trained one (figure 1 b, c)",
     ),

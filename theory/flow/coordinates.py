@@ -92,7 +92,7 @@ SMALL_BALANCE = 0.5  # b is integrated in the place of a where |b| is at most th
 
 
 @dataclass(frozen=True)
-class Chart:
+class Coordinates:
     """State y = w (balanced), (b, w) (nearly balanced) or (a, w); a = b + sigma |w|.
 
     sigma : sign of a0 where the start is balanced or nearly so, else 0
@@ -105,7 +105,7 @@ class Chart:
     b0: float
 
     @classmethod
-    def of(cls, a0: float, w0: Array) -> Chart:
+    def of(cls, a0: float, w0: Array) -> Coordinates:
         """Return the chart of a start; balanced is up to a relative 1e-12, |w0| being rounded."""
         r0 = float(np.hypot.reduce(w0))
         b0, sigma = abs(a0) - r0, float(np.sign(a0))
@@ -114,7 +114,7 @@ class Chart:
         return cls(sigma, abs(b0) <= BAND * r0, sigma * b0)
 
     @classmethod
-    def plain(cls, a0: float) -> Chart:
+    def plain(cls, a0: float) -> Coordinates:
         """Return the chart y = (a, w), which knows of no balance."""
         return cls(0.0, False, a0)
 

@@ -1,4 +1,4 @@
-"""Moments that a run looks for: events of the user's, and the edges of cells.
+"""Moments that a run looks for: events of the user's, and the edges of regions.
 
 An event fires when its value, nonzero before, first becomes 0 or changes sign, and again only after it has been
 nonzero. Its direction is that of the sign before. Between the ends of a step values are looked at on the solver's own
@@ -263,21 +263,21 @@ def least(value: Callable[[float], float], low: float, high: float, sign: float)
 
 
 class Edges:
-    """The edges of a cell, from where the flow enters it: one is met where its margin is below 0 by more than rounding.
+    """The edges of a region, from where the flow enters it: one is met where its margin is below 0 beyond rounding.
 
     A margin that rounding does not move is met at 0, once it has been more.
     """
 
-    def __init__(self, margins: Callable[[Array, Array], Array], noise: Callable, a: float, v: Array):
-        self.margins, self.noise = margins, noise
-        self.last = margins(np.array([a]), v[None])[0]
+    def __init__(self, edge_margins: Callable[[Array, Array], Array], noise: Callable, a: float, v: Array):
+        self.edge_margins, self.noise = edge_margins, noise
+        self.last = edge_margins(np.array([a]), v[None])[0]
         self.armed: NDArray[np.bool_] = self.last > noise(v)
 
     def first(self, times: Array, a: Array, v: Array, state: Callable[[float], State]) -> tuple[float, int] | None:
         """Return when an edge is met, and which; times (n,), a (n,), v (n, m), of which the first were seen before."""
         if len(self.last) == 0:
             return None
-        rows = np.vstack([self.last, self.margins(a[1:], v[1:])])
+        rows = np.vstack([self.last, self.edge_margins(a[1:], v[1:])])
         self.last, armed = rows[-1], self.armed
         odd = ~armed | (rows[1:] <= 0).any(axis=0)
         valley = (rows[1:-1] <= rows[:-2]) & (rows[1:-1] <= rows[2:])
@@ -293,19 +293,19 @@ class Edges:
     def _met(self, edge: int, times: Array, values: Array, v: Array, state) -> float | None:
         def value(t: float, more: float = 0.0) -> float:
             a, at = state(t)
-            return float(self.margins(np.array([a]), at[None])[0, edge]) + more
+            return float(self.edge_margins(np.array([a]), at[None])[0, edge]) + more
 
         lows = set(dips(times, values))
         for j in range(1, len(times)):
             here, armed = values[j], self.armed[edge]
             noise = float(np.broadcast_to(self.noise(v[j]), self.armed.shape)[edge])
-            beyond = lambda t, more=noise: value(t, more)  # noqa: E731
+            next_region = lambda t, more=noise: value(t, more)  # noqa: E731
             if here <= -noise and (armed or noise > 0):
-                return _root(beyond, times[j - 1], times[j])
+                return _root(next_region, times[j - 1], times[j])
             if armed and j in lows:
-                at = least(beyond, times[j - 1], times[j + 1], 1.0)
+                at = least(next_region, times[j - 1], times[j + 1], 1.0)
                 if at is not None:
-                    return _root(beyond, times[j - 1], at)
+                    return _root(next_region, times[j - 1], at)
             self.armed[edge] |= here > noise
         return None
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import BDF, DOP853, LSODA, RK23, RK45, Radau
 
 from theory.exact.limits import exact_verdict
-from theory.flow.coordinates import Chart
+from theory.flow.coordinates import Coordinates
 from theory.flow.events import INSIDE, Edges, Event, Watch, checked
 from theory.flow.units import Units, canonical
 from theory.losses.losses import Independent, Line, Loss, Own, Population, completed
@@ -31,7 +31,7 @@ DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2
 KINK = "kink"
 DIED = "w died: it tends to 0 and a to +-sqrt(c)"
 DOUBTFUL_NOTE = "the flow came to a kink, which it may have left to either side"
-KINKS_OF_OTHERS = "; a loss of your own counts as smooth: where it has kinks, give it a cell (theory.losses.regions)"
+KINKS_OF_OTHERS = "; a loss of your own counts as smooth: where it has kinks, give it a region (theory.losses.regions)"
 KNOWN = (Line, Population, Independent, Sample)
 SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below what its tolerance is made for
 # With c > 0, |w| below this share of |a| and of what fits the data with it is 0: its direction has had time to rest.
@@ -77,7 +77,7 @@ class _Track:
     rows: list[tuple[float, float, Array]]
     events: list[tuple[str, float]] = field(default_factory=list)
     ended: Ended | None = None
-    cell: Region | None = None
+    region: Region | None = None
     doubtful: bool = False
 
 
@@ -156,12 +156,14 @@ def integrate(
     least = _least_tolerance(inner, a0, w0, float(np.max(times)))
     options = {"rtol": rtol, "atol": max(min(atol, rtol * size), least), "least": least}
     balances = exact_balance and _is_balanced(inner, a0, w0)
-    run = _Run(inner, units, SOLVERS[method], Chart.of(a0, w0) if balances else Chart.plain(a0), times, options)
+    run = _Run(
+        inner, units, SOLVERS[method], Coordinates.of(a0, w0) if balances else Coordinates.plain(a0), times, options
+    )
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what scipy warns of ends in status and message
         track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
         if balances and not all(_is_balanced(inner, a, w) for _, a, w in track.rows):
-            run = replace(run, chart=Chart.plain(a0))
+            run = replace(run, coordinates=Coordinates.plain(a0))
             track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
         return _trajectory(loss, run, track)
 
@@ -244,13 +246,13 @@ class _Run:
     loss: Loss
     units: Units
     solver: type
-    chart: Chart
+    coordinates: Coordinates
     times: Array
     options: dict
 
 
 class _Follower:
-    """Follow the flow from cell to cell to the last time, a terminal event, a failure or its death."""
+    """Follow the flow from region to region to the last time, a terminal event, a failure or its death."""
 
     def __init__(self, run: _Run, events: Sequence[Event], guard: _Guard):
         self.run, self.events, self.guard = run, events, guard
@@ -266,12 +268,12 @@ class _Follower:
         self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
         self.watch = Watch([self._in_units(event) for event in self.events], a0, w0, self._kinks())
-        cell, now, a, w = self._start_cell(a0, w0), 0.0, a0, w0
+        region, now, a, w = self._start_cell(a0, w0), 0.0, a0, w0
         end, met = float(np.max(run.times)), 0
         while track.ended is None and now < end:
-            later, a, w, after = self._piece(cell, now, a, w, end)
+            later, a, w, after = self._piece(region, now, a, w, end)
             met = 0 if later > now else met + 1
-            track.cell, now = cell, later
+            track.region, now = region, later
             if isinstance(after, SampleRegion) and not w.any():
                 takes, off = after.off_zero(a)
                 now, w = now + takes, off
@@ -280,7 +282,7 @@ class _Follower:
             elif met > AT_ONE_TIME:
                 track.ended = Ended("failed", f"more than {AT_ONE_TIME} kinks met at one time")
             elif after is not None:
-                cell, track.doubtful = after, track.doubtful or getattr(after, "doubtful", False)
+                region, track.doubtful = after, track.doubtful or getattr(after, "doubtful", False)
         return track
 
     def _start_cell(self, a0: float, w0: Array) -> Region:
@@ -289,7 +291,7 @@ class _Follower:
             return Equilibrium()  # relu'(0) = 0; a loss of the user's own has the gradient that it says
         if line is not None:
             return LineSide.at(line, 1 if w0[0] > 0 else -1, a0, len(w0))
-        return self.run.loss.cell(a0, w0)
+        return self.run.loss.region(a0, w0)
 
     def _kinks(self) -> Callable[[Array], Array] | None:
         """Return what gives the normals of a sample's kinks on which w lies."""
@@ -304,17 +306,17 @@ class _Follower:
             return event
         return replace(event, value=lambda t, a, w: value(t / units.clock, a * units.size, w * units.size))
 
-    def _piece(self, cell: Region, now: float, a: float, w: Array, end: float):
-        """Follow one cell: return (time, a, w) where it was left, and the next cell, None or what ended the run."""
-        run, chart, v = self.run, self.run.chart, cell.inner(w)
+    def _piece(self, region: Region, now: float, a: float, w: Array, end: float):
+        """Follow one region: return (time, a, w) where it was left, and the next region, None or what ended the run."""
+        run, coordinates, v = self.run, self.run.coordinates, region.inner(w)
         radius = float(np.hypot.reduce(v))
-        if (died := self._dies(cell, a, v)) is not None:
+        if (died := self._dies(region, a, v)) is not None:
             return now, a, (np.zeros_like(w) if isinstance(died, SampleRegion) else w), died
-        y0 = chart.state(a, v)
-        tolerance = chart.tolerance(**run.options, size=len(y0), radius=radius)
-        fun = self.guard.watched(lambda y: chart.velocity(y, *cell.gradient(*chart.point(y))))
-        least = self._least_radius(cell, radius)
-        edges = Edges(_with_length(cell.margins, least), _with_length(cell.noise, least), a, v)
+        y0 = coordinates.state(a, v)
+        tolerance = coordinates.tolerance(**run.options, size=len(y0), radius=radius)
+        fun = self.guard.watched(lambda y: coordinates.velocity(y, *region.gradient(*coordinates.point(y))))
+        least = self._least_radius(region, radius)
+        edges = Edges(_with_length(region.edge_margins, least), _with_length(region.noise, least), a, v)
         own = len(edges.last) - (least is not None)
         try:
             solver = run.solver(fun, 0.0, y0, end - now, rtol=run.options["rtol"], atol=tolerance)
@@ -322,47 +324,47 @@ class _Follower:
                 message = solver.step()
                 if solver.status == "failed":
                     raise _Stop(f"the solver stopped: {message}")
-                left = self._step(cell, edges, own, solver, now, end)
+                left = self._step(region, edges, own, solver, now, end)
                 if left is not None:
                     return left
         except (_Stop, ArithmeticError, np.linalg.LinAlgError) as stop:
             return now, a, w, Ended("failed", f"{stop}{KINKS_OF_OTHERS if isinstance(run.loss, Own) else ''}")
         return end, *self.track.rows[-1][1:], None
 
-    def _step(self, cell: Region, edges: Edges, own: int, solver, now: float, end: float):
-        """Look at a step of the solver: add its rows and events; return where the cell is left, if it is."""
-        chart, track, start, stop = self.run.chart, self.track, solver.t_old, solver.t
+    def _step(self, region: Region, edges: Edges, own: int, solver, now: float, end: float):
+        """Look at a step of the solver: add its rows and events; return where the region is left, if it is."""
+        coordinates, track, start, stop = self.run.coordinates, self.track, solver.t_old, solver.t
         dense = None
 
         def point(t: float) -> tuple[float, Array]:
             nonlocal dense
             if t == stop:
-                return chart.point(solver.y)
+                return coordinates.point(solver.y)
             dense = solver.dense_output() if dense is None else dense
-            return chart.point(dense(t))
+            return coordinates.point(dense(t))
 
         def state(t: float) -> tuple[float, Array]:
             a, v = point(t)
-            return a, cell.outer(v)
+            return a, region.outer(v)
 
         met, landed = None, None
-        if len(edges.last):  # a cell without edges needs no look inside the step
+        if len(edges.last):  # a region without edges needs no look inside the step
             times = start + (stop - start) * np.concatenate([[0.0], INSIDE])
             times[-1] = stop
             dense = solver.dense_output()
             met = edges.first(
-                times, *chart.points(np.concatenate([dense(times[:-1]), solver.y[:, None]], axis=1)), point
+                times, *coordinates.points(np.concatenate([dense(times[:-1]), solver.y[:, None]], axis=1)), point
             )
         until = stop if met is None else met[0]
         a, v = point(until)
-        w, after, name = cell.outer(v), None, None
+        w, after, name = region.outer(v), None, None
         if met is not None and met[1] < own:
-            a, w, after = cell.beyond(met[1], a, v)
+            a, w, after = region.next_region(met[1], a, v)
             name, landed = KINK, (a, w)
         elif met is not None:
-            after = replace(cell, start=v) if isinstance(cell, SampleRegion) else Ended("dead", DIED)
+            after = replace(region, start=v) if isinstance(region, SampleRegion) else Ended("dead", DIED)
         last = end if until == solver.t_bound else now + until
-        slides, lands = isinstance(cell, SampleRegion) and len(cell.sliding) > 0, landed is not None
+        slides, lands = isinstance(region, SampleRegion) and len(region.sliding) > 0, landed is not None
         fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), slides, lands)
         halted = next((one for one in fired if one[1].terminal), None)
         ending = halted[0] if halted else last
@@ -388,43 +390,43 @@ class _Follower:
                     rows.append((t, *state(t - now)))
         rows.append((end, *(at_last if end == last else state(end - now))))
 
-    def _least_radius(self, cell: Region, radius: float) -> float | None:
+    def _least_radius(self, region: Region, radius: float) -> float | None:
         """Return |w| at which a piece ends: a population's neuron dies there, a sample's needs a finer tolerance."""
         rtol, atol = self.run.options["rtol"], self.run.options["atol"]
-        if isinstance(cell, SampleRegion) and cell.radial is None and radius > 0:
+        if isinstance(region, SampleRegion) and region.radial is None and radius > 0:
             return SHRUNK * min(radius, atol / rtol)
-        return self.dead_radius if isinstance(cell, SmoothRegion) and self.may_die else None
+        return self.dead_radius if isinstance(region, SmoothRegion) and self.may_die else None
 
-    def _dies(self, cell: Region, a: float, v: Array) -> Region | Ended | None:
+    def _dies(self, region: Region, a: float, v: Array) -> Region | Ended | None:
         """Say what ends a run before its next piece, where w is next to 0."""
         radius = float(np.hypot.reduce(v))
-        if isinstance(cell, SmoothRegion) and self.may_die and radius <= self.dead_radius:
+        if isinstance(region, SmoothRegion) and self.may_die and radius <= self.dead_radius:
             return Ended("dead", DIED)
-        if not isinstance(cell, SampleRegion) or radius == 0:
+        if not isinstance(region, SampleRegion) or radius == 0:
             return None
-        da, dv = cell.gradient(a, v)
+        da, dv = region.gradient(a, v)
         if v @ dv <= 0:
             return None  # w grows
-        if self.run.chart.balanced:
-            size = min(self.size0, np.sqrt(cell.sample.kinks.fit) or np.inf)
-            asleep = radius <= ASLEEP * size and cell.keeps_direction(v)
+        if self.run.coordinates.balanced:
+            size = min(self.size0, np.sqrt(region.sample.kinks.fit) or np.inf)
+            asleep = radius <= ASLEEP * size and region.keeps_direction(v)
             return Ended("dead", DIED) if asleep or radius <= LOST * size else None
-        return cell.through_zero(a, v)[2] if radius <= NEXT_TO_ZERO * cell.sample.kinks.near_zero(a) else None
+        return region.through_zero(a, v)[2] if radius <= NEXT_TO_ZERO * region.sample.kinks.near_zero(a) else None
 
 
 def _with_length(function: Callable, least: float | None) -> Callable:
-    """Return the margins of a cell (or their noise) with that of |w| over `least` as the last one, if there is one."""
+    """Return the margins of a region (or their noise), with that of |w| over `least` as the last, if there is one."""
     if least is None:
         return function
 
-    def margins(a: Array, v: Array) -> Array:
+    def edge_margins(a: Array, v: Array) -> Array:
         length = np.sqrt(np.einsum("...i,...i", v, v)) - least
         return np.concatenate([function(a, v), length[..., None]], axis=-1)
 
     def noise(v: Array) -> Array:
         return np.append(function(v), 0.0)
 
-    return margins if function.__name__ == "margins" else noise
+    return edge_margins if function.__name__ == "edge_margins" else noise
 
 
 def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
@@ -463,7 +465,12 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
     ):
         return "undecided"
     exact = exact_verdict(a0, w0, run.loss)
-    if exact and run.chart.balanced and isinstance(loss, Population | Line) and a0 * np.sign(required_sign_of_a) < 0:
+    if (
+        exact
+        and run.coordinates.balanced
+        and isinstance(loss, Population | Line)
+        and a0 * np.sign(required_sign_of_a) < 0
+    ):
         return exact  # a = -|w| holds exactly all the way: a never changes sign
     if (
         required_sign_of_a
@@ -489,7 +496,7 @@ def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
     r0, below = float(np.hypot.reduce(w0)), run.loss.line(w0) is not None and w0[0] <= 0
     trusted = 1e3 * (run.options["rtol"] * r0 + run.options["atol"])
     return (
-        not run.chart.sigma
+        not run.coordinates.sigma
         and not below
         and a0 * np.sign(run.loss.required_sign_of_a) < 0
         and abs(abs(a0) - r0) <= trusted
@@ -501,9 +508,9 @@ def _lost(run: _Run, track: _Track) -> bool:
     if track.ended and track.ended.status == "dead":
         return isinstance(run.loss, Population)
     line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]
-    if track.cell is None or (isinstance(track.cell, Equilibrium) and track.cell.up_to_rounding):
+    if track.region is None or (isinstance(track.region, Equilibrium) and track.region.up_to_rounding):
         return False
-    da, dw = track.cell.gradient(a, track.cell.inner(w))
+    da, dw = track.region.gradient(a, track.region.inner(w))
     if da == 0 and not np.any(dw):  # at rest, or no input is active
         return True
     return (

@@ -144,9 +144,9 @@ class Kinks:
         while slides.sum() > 0 and len(hold) > 1:
             pushes = (self.normal[hold] * self.jump[hold, None]).T
             alone = -np.linalg.pinv(pushes[:, slides]) @ (force + pushes[:, ~slides] @ theta[~slides])
-            beyond = np.maximum(-alone, alone - 1)
-            worst = int(beyond.argmax())
-            if beyond[worst] <= AT_BOUND:
+            next_region = np.maximum(-alone, alone - 1)
+            worst = int(next_region.argmax())
+            if next_region[worst] <= AT_BOUND:
                 break
             let_go = np.flatnonzero(slides)[worst]
             theta[let_go], slides[let_go] = float(alone[worst] > 0.5), False
@@ -206,9 +206,9 @@ def leave_zero(kinks: Kinks, sign: float, u: Array) -> tuple[str, Array]:
     sign : of a, 1 or -1
     u : ndarray, shape (d,), of length 1
 
-    Returns (`grows`, the direction in which w grows), or (`dies`, ...) where every neighbouring cell of u leads back to
-    0 or to where nothing moves w, or (`differs`, ...) where they lead to different ends. Source: the limit of gradient
-    descent; ours.
+    Returns (`grows`, the direction in which w grows), or (`dies`, ...) where every neighbouring region of u leads back
+    to 0 or to where nothing moves w, or (`differs`, ...) where they lead to different ends. Source: the limit of
+    gradient descent; ours.
     """
     from theory.compiled.zero import leave
 

@@ -8,10 +8,10 @@ Every loss is half the mean squared error and has
     target_fit_loss    the loss of the best fit by input 1 alone with w_1 > 0: a run that reaches it has learned
     required_sign_of_a the sign, -1.0 or 1.0, that a must have for that fit; 0.0 where there is nothing to learn
     line(w)            the `Line` on which the flow from w stays, or None: there everything is exact
-    cell(a, w)         the smooth piece of the loss that holds (a, w): see `theory.losses.regions`
+    region(a, w)         the smooth piece of the loss that holds (a, w): see `theory.losses.regions`
 
 A loss of your own needs d, loss and gradient; target_fit_loss and required_sign_of_a (default 0: no verdict `learns`),
-line (None) and cell (it is smooth) are taken where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need
+line (None) and region (it is smooth) are taken where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need
 not hold: it is checked. A class that overrides part of another one must say these four anew: what it inherits speaks of
 the other loss, and is left out. So a class made of `Line`, `Population`, ... with a loss or gradient of its own is a
 loss of your own.
@@ -48,7 +48,7 @@ class Loss(Protocol):
     def line(self, w: Array) -> Line | None:
         """Return the `Line` on which the flow from w, shape (d,), stays; None where there is none."""
 
-    def cell(self, a: float, w: Array) -> Region:
+    def region(self, a: float, w: Array) -> Region:
         """Return the smooth piece that holds (a, w)."""
 
 
@@ -57,8 +57,8 @@ class Known:
 
 
 NEEDED = ("d", "loss", "gradient")
-SAID = ("target_fit_loss", "required_sign_of_a", "line", "cell")  # what a loss of the user's own may say of itself
-RENAMED = {"goal": "target_fit_loss", "aim": "required_sign_of_a"}
+SAID = ("target_fit_loss", "required_sign_of_a", "line", "region")  # what a loss of the user's own may say of itself
+RENAMED = {"goal": "target_fit_loss", "aim": "required_sign_of_a", "cell": "region"}
 
 
 def completed(loss: Loss) -> Loss:
@@ -139,12 +139,12 @@ class Own:
             raise ValueError(f"line(w) must give a theory.Line or None, got {found!r:.60}: leave it out, if in doubt")
         return found
 
-    def cell(self, a: float, w: Array) -> Region:
+    def region(self, a: float, w: Array) -> Region:
         """Return the loss's own, or the whole space."""
-        found = self.inner.cell(a, w) if "cell" in self.says else SmoothRegion(self)
+        found = self.inner.region(a, w) if "region" in self.says else SmoothRegion(self)
         if not isinstance(found, Region):
             raise ValueError(
-                f"cell(a, w) must give a Cell of theory.losses.regions, got {found!r:.60}: smooth losses need none"
+                f"region(a, w) must give a Region of theory.losses.regions, got {found!r:.60}: smooth losses need none"
             )
         return SmoothRegion(self) if type(found) is SmoothRegion and found.loss is self.inner else found
 
@@ -239,7 +239,7 @@ class Line(Known):
         """Return this loss."""
         return self
 
-    def cell(self, a: float, w: Array) -> Region:
+    def region(self, a: float, w: Array) -> Region:
         """Return the side that w, shape (1,), lies on; w = 0 belongs to w < 0."""
         return LineSide.at(self, 1 if w[0] > 0 else -1, a)
 
@@ -300,7 +300,7 @@ class Population(Known):
         """Return the loss on the w_1 axis if w, shape (d,), lies on it: it never leaves."""
         return None if w[1:].any() else Line.leaky(self.slope, target=self.target)
 
-    def cell(self, a: float, w: Array) -> Region:
+    def region(self, a: float, w: Array) -> Region:
         """Return the whole space off the w_1 axis: there the loss is smooth."""
         return SmoothRegion(self)
 
@@ -340,7 +340,7 @@ class Independent(Known):
     def line(self, w: Array) -> None:
         """Return None: w keeps its direction, but it has no side of its own."""
 
-    def cell(self, a: float, w: Array) -> Region:
+    def region(self, a: float, w: Array) -> Region:
         """Return the whole space."""
         return SmoothRegion(self)
 

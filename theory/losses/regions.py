@@ -1,9 +1,9 @@
 """Smooth pieces of a loss: `theory.integrate` follows each on its own smooth extension up to its edge, and lands on it.
 
-A cell has coordinates v of its own, so that what must hold in it (w on the axis, w on the kinks along which it slides)
-holds exactly: `inner` gives v of w, `outer` w of v, |v| = |w|. It gives the gradient of its extension in (a, v);
-`margins` are positive inside and one of them falls to 0 at the edge; `beyond` says where the flow lands and how it goes
-on. What a kink of a sample does is decided in `theory.losses.kinks`.
+A region has coordinates v of its own, so that what must hold in it (w on the axis, w on the kinks along which it
+slides) holds exactly: `inner` gives v of w, `outer` w of v, |v| = |w|. It gives the gradient of its extension in (a,
+v); `edge_margins` are positive inside and one of them falls to 0 at the edge; `next_region` says where the flow lands
+and how it goes on. What a kink of a sample does is decided in `theory.losses.kinks`.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ class Region(Protocol):
     def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return (dL/da, dL/dv), continued smoothly across the edge."""
 
-    def margins(self, a: Array, v: Array) -> Array:
+    def edge_margins(self, a: Array, v: Array) -> Array:
         """Return how far inside (a, v) lies, shape (..., edges), for a (...) and v (..., m): 0 at an edge."""
         return np.zeros((*np.shape(a), 0))
 
     def noise(self, v: Array) -> Array:
         """Return by how much rounding may move each margin, shape (edges,): so near to 0 its sign says nothing."""
-        return np.zeros(self.margins(np.zeros(1), v[None]).shape[-1])
+        return np.zeros(self.edge_margins(np.zeros(1), v[None]).shape[-1])
 
-    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
-        """Return (a, w) landed on an edge exactly, and the cell in which the flow goes on, or that it has ended."""
+    def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
+        """Return (a, w) landed on an edge exactly, and the region in which the flow goes on, or that it has ended."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,11 @@ class LineSide(Region):
         da, dw = side_gradient(self.sign, a, v[0], *self.line.side(self.sign))
         return da, np.array([dw])
 
-    def margins(self, a: Array, v: Array) -> Array:
+    def edge_margins(self, a: Array, v: Array) -> Array:
         """Return |w| with the sign of being inside."""
         return self.sign * v if self.pushed else np.zeros((*np.shape(a), 0))
 
-    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region]:
+    def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region]:
         """Land on w = 0; the other side carries on where it pushes w away from 0, else the flow rests."""
         c, k = self.line.side(-self.sign)
         on = LineSide.at(self.line, -self.sign, a, self.d) if np.sign(c) * np.sign(k) * a > 0 else Equilibrium()
@@ -164,7 +164,7 @@ class SampleRegion(Region):
         near: NDArray[np.intp] | None = None,
         doubtful: bool = False,
     ) -> tuple[float, Array, Region]:
-        """Return (a, w) put on the kinks along which the flow slides from there, and its cell.
+        """Return (a, w) put on the kinks along which the flow slides from there, and its region.
 
         on, near : the sides that the flow comes from, and the kinks on which w lies; as (a, w) has them if not given
         """
@@ -181,8 +181,8 @@ class SampleRegion(Region):
             sign = float(np.sign(w @ kinks.force(a, w, sides)))
         basis = _across(kinks.normal[list(sliding)])
         v = w if basis is None else w @ basis
-        cell = cls(sample, sides, sliding, sign, v, doubtful or (faint and not starts))
-        return a, cell.outer(v), cell
+        region = cls(sample, sides, sliding, sign, v, doubtful or (faint and not starts))
+        return a, region.outer(v), region
 
     @cached_property
     def basis(self) -> Array | None:
@@ -250,7 +250,7 @@ class SampleRegion(Region):
         )
         return -turn @ (kinks.pull[side, every] @ kinks.normal), -(turn @ (kinks.normal.T @ spread)).T
 
-    def margins(self, a: Array, v: Array) -> Array:
+    def edge_margins(self, a: Array, v: Array) -> Array:
         """Return the distances to the kinks, of theta of the sliding ones to 0 and 1, and of a to 0 while it slides.
 
         Where w can only shrink along a ray, its length stands for all kinks.
@@ -274,7 +274,7 @@ class SampleRegion(Region):
         """Say whether w, falling along a ray, keeps to it for ever: its slides last while a |w| falls to 0."""
         return self.radial is not None and bool(((self._theta[0] > 0) & (self._theta[0] < 1)).all())
 
-    def beyond(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
+    def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
         """Land on a kink, leave one, or go through w = 0; kinks that meet are decided together."""
         walls, s, w = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding), self.outer(v)
         if edge < walls and self.radial is not None:

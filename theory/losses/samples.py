@@ -100,7 +100,7 @@ class Sample(Known):
         """The hyperplanes w.x_i = 0 on which the loss bends, repeated and collinear rows joined."""
         return Kinks.of(self.x, self.y, self.slope)
 
-    def cell(self, a: float, w: Array) -> Region:
+    def region(self, a: float, w: Array) -> Region:
         """Return the activation pattern at w."""
         return SampleRegion.at(self, a, w)[2]
 
@@ -235,7 +235,7 @@ class Restricted(Own):
     def line(self, w: Array) -> None:
         """Return None: nothing is known of it."""
 
-    def cell(self, a: float, w: Array) -> Region:
+    def region(self, a: float, w: Array) -> Region:
         """Return the whole space."""
         return SmoothRegion(self)
 

@@ -131,6 +131,34 @@ def test_an_edited_config_is_refused_with_the_difference_shown(tmp_path):
         folder.write_config(CONFIG)
 
 
+@pytest.mark.parametrize("file", ["level", "config", "study", "signs"])
+def test_what_another_version_has_written_is_refused_and_never_replaced(tmp_path, file):
+    """Its fields have other names: it would count as damaged, and be trained anew."""
+    folder = RunFolder(tmp_path, CONFIG.name, 0)
+    folder.write_config(CONFIG)
+    level(folder)
+    study = {"study": "s", "arms": {"imp": "imp-1"}, "seeds": [2]}
+    records.write_study(tmp_path, study)
+    paths = {
+        "level": folder.level_path(0) / "level.json",
+        "config": folder.path.parent / "config.json",
+        "study": tmp_path / "studies/s.json",
+        "signs": folder.path / "signs.json",
+    }
+    old = {"schema": 1, "kind": file, "run": folder.run, "seed": 0, "config": {"mask_epochs": []}, "seal": "0" * 64}
+    paths[file].write_text(json.dumps(old))
+    read = {
+        "level": lambda: folder.level_record(0),
+        "config": lambda: folder.write_config(CONFIG),
+        "study": lambda: records.write_study(tmp_path, study),
+        "signs": folder.signs_record,
+    }
+    wanted = f"{paths[file].name} is of schema 1, this version reads and writes 2: choose another --results folder"
+    with pytest.raises(StoreError, match=wanted):
+        read[file]()
+    assert json.loads(paths[file].read_text()) == old
+
+
 def test_two_processes_never_share_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(run_folder, "LEASE_SECONDS", 0)
     folder = RunFolder(tmp_path, CONFIG.name, 0)

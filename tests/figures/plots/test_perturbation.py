@@ -8,14 +8,14 @@ from figures.catalogue import FIGURES
 from figures.plots.panels import NothingToDraw
 from figures.plots.style import ARM_STYLES
 from figures.results.network import Records
-from tests.figures.perturbed import RULES, VALUES, draw, plain, varied
+from tests.figures.perturbed import RULES, VALUES, draw, plain, swept
 
 H_LEVELS = (6, 7)
 
 
 @pytest.fixture(scope="module")
 def drawing(synthetic):
-    return draw(plain(synthetic), sweeps=varied(synthetic))
+    return draw(plain(synthetic), sweeps=swept(synthetic))
 
 
 def cost(results, rule, levels):
@@ -45,7 +45,7 @@ def test_the_cost_over_density_is_unperturbed_less_perturbed_paired_by_seed(draw
 @pytest.mark.parametrize("rule", ["imp", "lrr"])
 def test_the_cost_of_h_over_the_share_is_that_of_the_records_at_the_usual_level(drawing, synthetic, rule):
     plotted = drawing.plotted["quick, model=resnet8, digits"]
-    curve, studies = plotted["over share"][rule], varied(synthetic)
+    curve, studies = plotted["over share"][rule], swept(synthetic)
     assert [p["share"] for p in curve["perturbed"]] == [0.1, 0.2, 0.5]
     assert {(p["level"], p["scope"]) for p in curve["perturbed"]} == {(4, "global")}
     expected = [t_interval(cost(studies[i], rule, H_LEVELS)) for i in (0, 1, 2)]
@@ -57,7 +57,7 @@ def test_the_cost_of_h_over_the_share_is_that_of_the_records_at_the_usual_level(
 
 
 def test_other_levels_and_scopes_stand_apart_at_one_share(drawing, synthetic):
-    plotted, studies = drawing.plotted["quick, model=resnet8, digits"], varied(synthetic)
+    plotted, studies = drawing.plotted["quick, model=resnet8, digits"], swept(synthetic)
     places = {(p["level"], p["scope"]): i for i, p in enumerate(plotted["by level and scope"]["imp"]["perturbed"])}
     assert set(places) == {(1, "global"), (4, "global"), (7, "global"), (4, "layerwise")}
     assert {p["share"] for p in plotted["by level and scope"]["imp"]["perturbed"]} == {0.2}
@@ -92,14 +92,14 @@ def test_a_study_without_perturbed_arms_is_left_out_and_said(synthetic):
     arms = {arm: run for arm, run in bare.arms.items() if not arm.endswith("-perturbed")}
     with pytest.raises(NothingToDraw, match="--arms imp-perturbed lrr-perturbed"):
         draw(replace(bare, arms=arms, study=replace(bare.study, arms={arm: run.run for arm, run in arms.items()})))
-    found = draw(bare, sweeps=varied(synthetic, arms=("imp", "imp-perturbed")))
+    found = draw(bare, sweeps=swept(synthetic, arms=("imp", "imp-perturbed")))
     plotted = found.plotted["quick, model=resnet8, digits"]
     assert plotted["over share"]["lrr"]["mean"] == [] and len(plotted["over share"]["imp"]["mean"]) == 3
     assert any("lrr-perturbed" in item.why for item in found.missing)
 
 
 def test_one_seed_gives_no_interval(synthetic):
-    found = draw(sweeps=varied(synthetic, seeds=(0,)))
+    found = draw(sweeps=swept(synthetic, seeds=(0,)))
     plotted = found.plotted["quick, model=resnet8, digits"]
     for part in ("over share", "by level and scope"):
         assert set(plotted[part]["imp"]["low"]) == {None} and plotted[part]["imp"]["mean"]
@@ -107,7 +107,7 @@ def test_one_seed_gives_no_interval(synthetic):
 
 
 def test_one_perturbation_alone_needs_no_panel_of_others(synthetic):
-    found = draw(sweeps=varied(synthetic, values=VALUES[:1]))
+    found = draw(sweeps=swept(synthetic, values=VALUES[:1]))
     assert "by level and scope" not in found.plotted["quick, model=resnet8, digits"]
     assert not found.figure.axes[1].axison
 
@@ -120,7 +120,7 @@ def without_perturbed_arms(results):
 def test_where_only_the_sweep_has_perturbed_signs_its_usual_value_is_drawn_and_judged(synthetic):
     from figures.claims.registry import evaluate
 
-    study, values = without_perturbed_arms(plain(synthetic)), varied(synthetic)
+    study, values = without_perturbed_arms(plain(synthetic)), swept(synthetic)
     usual = values[1]
     found = draw(study, sweeps=values)
     assert list(found.plotted) == [usual.study.study, "quick, model=resnet8, digits"]
@@ -135,7 +135,7 @@ def test_where_only_the_sweep_has_perturbed_signs_its_usual_value_is_drawn_and_j
 def test_a_presets_own_perturbed_arms_are_judged_rather_than_the_sweep(synthetic):
     from figures.claims.registry import evaluate
 
-    records = Records((plain(synthetic),), sweeps=tuple(varied(synthetic)))
+    records = Records((plain(synthetic),), sweeps=tuple(swept(synthetic)))
     (verdict,) = [v for v in evaluate(records) if v.id == "11"]
     assert verdict.study == "quick-digits" and verdict.sweep is None
 
@@ -143,7 +143,7 @@ def test_a_presets_own_perturbed_arms_are_judged_rather_than_the_sweep(synthetic
 def test_claim_11_is_not_run_where_its_share_and_level_are_not_among_the_values(synthetic):
     from figures.claims.registry import evaluate
 
-    others = tuple(value for k, value in enumerate(varied(synthetic)) if k != 1)
+    others = tuple(value for k, value in enumerate(swept(synthetic)) if k != 1)
     (verdict,) = [v for v in evaluate(Records((), sweeps=others)) if v.id == "11"]
     assert verdict.verdict == "not run"
     assert verdict.rows[0].command == "paper_repro.py train --preset quick --sweep perturbation"
@@ -153,7 +153,7 @@ def test_claim_11_is_not_judged_on_networks_at_chance(synthetic):
     from figures.claims.registry import evaluate
     from figures.claims.verdicts import AT_CHANCE
 
-    usual = varied(synthetic)[1]
+    usual = swept(synthetic)[1]
 
     def guessing(run):
         def at(record):
@@ -171,7 +171,7 @@ def test_claim_11_is_not_judged_on_networks_at_chance(synthetic):
 def test_perturbed_arms_that_are_not_those_of_claim_11_do_not_stand_in_for_the_sweep(synthetic, change):
     from figures.analysis.sweeps import perturbed_studies
 
-    own, values = plain(synthetic), varied(synthetic)
+    own, values = plain(synthetic), swept(synthetic)
     arms = dict(own.arms)
     if change == "another share":
         arms = {arm: replace(run, config=run.config | {"perturb_rate": 0.5}) for arm, run in arms.items()}
@@ -186,7 +186,7 @@ def test_perturbed_arms_that_are_not_those_of_claim_11_do_not_stand_in_for_the_s
 def test_a_study_without_perturbed_signs_keeps_its_place_among_the_claims(synthetic):
     from figures.claims.registry import evaluate
 
-    study, values = without_perturbed_arms(plain(synthetic)), varied(synthetic)
+    study, values = without_perturbed_arms(plain(synthetic)), swept(synthetic)
     cifar = replace(study, study=replace(study.study, study="cifar10", base="cifar10", dataset="cifar10"))
     found = {v.dataset: v for v in evaluate(Records((study, cifar), sweeps=tuple(values))) if v.id == "11"}
     assert found["digits"].sweep == "perturbation" and found["cifar10"].verdict == "not run"
@@ -196,7 +196,7 @@ def test_a_study_without_perturbed_signs_keeps_its_place_among_the_claims(synthe
 def test_a_study_that_the_sweep_stands_in_for_is_no_input_of_figure_6(synthetic):
     from figures.inputs import studies_read
 
-    own, values = plain(synthetic), tuple(varied(synthetic))
+    own, values = plain(synthetic), tuple(swept(synthetic))
 
     def read(study, sweeps):
         found = studies_read(FIGURES["6"], Records((study,), sweeps=sweeps))

@@ -216,7 +216,7 @@ def test_widths_list_their_weights_and_the_growth_of_the_lead(drawings, folder):
     assert (growth["low"], growth["high"]) == pytest.approx(t_ends(leads[-1] - leads[0]))
     assert "1,100 (9) at 2; 4,400 (34) at 4; 17,600 (137) at 8; 70,400 (550) at 16" in drawing.caption
     points = [f"{100 * growth[key]:+.2f}" for key in ("mean", "low", "high")]
-    assert f"the lead at 16 less that at 2 is {points[0]} [{points[1]}, {points[2]}] points" in drawing.caption
+    assert f"the lead at 16 less that at 2 is {points[0]} [{points[1]}, {points[2]}] accuracy points" in drawing.caption
     assert growth["low"] > 0, "the made-up lead grows"
 
 

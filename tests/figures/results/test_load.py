@@ -296,6 +296,14 @@ def test_the_studies_of_a_sweep_are_kept_apart_from_those_that_claims_speak_of(c
     assert "swept" in load(copy).problems[0].message
 
 
+@pytest.mark.parametrize("path", [LEVEL, SIGNS, STUDY, f"{RUN}/config.json"])
+def test_results_of_another_version_say_what_to_do(copy, path):
+    edit(copy, path, lambda data: data.update(schema=1))
+    (problem,) = load(copy).problems
+    assert "schema must be 2, which this version reads and writes, got 1" in problem.message
+    assert "with another --results folder, or go on with the version that wrote it" in problem.message
+
+
 def test_a_record_that_was_edited_after_it_was_sealed_is_refused():
     """Sealed by `empirics`, read here: the golden run."""
     golden = ROOT / "tests" / "golden" / "results"

@@ -27,7 +27,7 @@ class FullBowl(Bowl):
     def line(self, w):
         return None
 
-    def cell(self, a, w):
+    def region(self, a, w):
         return SmoothRegion(self)
 
 
@@ -99,7 +99,7 @@ WRONG = [
     ({"loss": lambda s, a, w: 0.5}, r"loss\(a, w\) must have shape \(2,\) of a \(2,\) and w \(2, 2\), got \(\)"),
     ({"loss": lambda s, a, w: None}, r"loss\(a, w\) must be a number or an array of numbers, got None"),
     ({"line": lambda s, w: 3}, r"line\(w\) must give a theory.Line or None, got 3"),
-    ({"cell": lambda s, a, w: None}, r"cell\(a, w\) must give a Cell of theory.losses.regions, got None"),
+    ({"region": lambda s, a, w: None}, r"region\(a, w\) must give a Region of theory.losses.regions, got None"),
 ]
 
 
