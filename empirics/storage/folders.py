@@ -107,7 +107,7 @@ def entries(folder: Path | str) -> "list[os.DirEntry[str]]":
 def walk(folder: Path | str, on_error: Callable[[OSError], object] | None = None) -> "Iterator[os.DirEntry[str]]":
     """Everything in a folder and the folders in it, links not followed; what vanishes meanwhile is left out.
 
-    A `lost+found` is not gone into.
+    Folders of the system's are not gone into, such as `lost+found` or the bin of a disk: many are closed to all but it.
 
     Args:
         folder: where to begin.
@@ -127,5 +127,5 @@ def walk(folder: Path | str, on_error: Callable[[OSError], object] | None = None
         return
     for entry in found:
         yield entry
-        if entry.is_dir(follow_symlinks=False) and entry.name != LOST_AND_FOUND:
+        if entry.is_dir(follow_symlinks=False) and not is_of_the_system(entry.name):
             yield from walk(entry.path, on_error)

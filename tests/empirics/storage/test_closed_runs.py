@@ -257,10 +257,11 @@ PLACES_OF_A_DISK = [".", "runs", "studies", "theory", "overlaps", "run", "seed",
 
 @pytest.mark.parametrize("where", PLACES_OF_A_DISK)
 @pytest.mark.parametrize("mode", [0, 0o755])
-def test_the_lost_and_found_of_a_disk_is_passed_over_in_results(trained, where, mode):
+@pytest.mark.parametrize("name", ["lost+found", ".Trash-1000", "System Volume Information"])
+def test_what_the_system_has_on_a_disk_is_passed_over_in_results(trained, where, mode, name):
     setup, config = trained
     folder = places(setup, config).get(where, setup.results / where)
-    place, drawn = folder / "lost+found", results_of_figures(setup.results)
+    place, drawn = folder / name, results_of_figures(setup.results)
     place.mkdir()
     try:
         with closed(place, mode=mode):
@@ -272,11 +273,12 @@ def test_the_lost_and_found_of_a_disk_is_passed_over_in_results(trained, where, 
         place.rmdir()
 
 
-def test_a_run_with_a_closed_lost_and_found_in_it_can_be_held(trained):
+@pytest.mark.parametrize("name", ["lost+found", ".Trash-1000"])
+def test_a_run_with_a_closed_folder_of_the_system_in_it_can_be_held(trained, name):
     _, config = trained
     with open_folder() as results:
         run = RunFolder(results, config.name, 0)
-        (run.path / "lost+found").mkdir(parents=True)
+        (run.path / name).mkdir(parents=True)
         run.path.chmod(0o777)
-        with closed(run.path / "lost+found"), run.lease():
+        with closed(run.path / name), run.lease():
             assert (run.path / ".lease").is_file()
