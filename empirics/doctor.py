@@ -19,7 +19,7 @@ from empirics.storage.data_files import is_being_written, is_temporary
 from empirics.storage.files import StoreError, names_in, read_limited, read_record, sha256
 from empirics.storage.locks import LOCK_SECONDS
 from empirics.storage.run_folder import RunFolder
-from empirics.studies.records import theory_result_stands
+from empirics.studies.records import names_folders, theory_result_stands
 
 _CHANGES = {True: ", with changes", False: "", None: ", perhaps with changes"}
 
@@ -95,6 +95,7 @@ def _results(results: Path) -> Iterator[Finding]:
                 yield Finding(f"run {name}, {seed}: {text}", bad=True)
             whole += sum(os.path.exists(folder / seed / level / "level.json") for level in _visible(folder / seed))
     yield from _records(results)
+    yield from _unlisted(results)
     yield from _strays(results)
     yield Finding(
         f"results: {whole} levels, their checkpoints, logs and sign statistics, and the records of studies and of the "
@@ -165,10 +166,41 @@ def _records(results: Path) -> Iterator[Finding]:
     for file in [*studies, *overlaps]:
         where = f"{file.parent.name}/{_printable_name(file.name)}"
         try:
-            if read_record(file) is None:
+            if (record := read_record(file)) is None:
                 yield Finding(f"{where} is not what was written: delete it, the same command makes it again", bad=True)
+            elif record.get("study") != file.stem:
+                study = _shown(str(record.get("study")))
+                todo = "give it that name, or delete it"
+                yield Finding(f"{where} is the record of {study}, and not read under another name: {todo}", bad=True)
         except StoreError as error:
             yield Finding(f"{where}: {error}", bad=True)
+
+
+def _unlisted(results: Path) -> Iterator[Finding]:
+    """Trained seeds that no study's record lists, as where one results folder is copied over another.
+
+    Nothing is wrong with them, and no figure reads them. Level 0 is listed by the arms that start from it.
+    """
+    listed: dict[str, set[int]] = {}
+    for file in _json_files(results / "studies"):
+        try:
+            record = read_record(file, {"study": str, "arms": dict, "seeds": list})
+        except StoreError:
+            record = None
+        if record is None or not names_folders(record):  # what it lists is not known
+            return
+        for run in record["arms"].values() if record["study"] == file.stem else ():
+            listed.setdefault(run, set()).update(record["seeds"])
+    for run in (name for name in _visible(results / "runs") if not name.startswith("dense-")):
+        folder = results / "runs" / run
+        there = {number: name for name in _visible(folder) if (number := seed_of(name)) is not None}
+        seeds = sorted(there.keys() - listed.get(run, set()))
+        if seeds := [seed for seed in seeds if any(folder.glob(f"{there[seed]}/level-*/{layout.LEVEL}"))]:
+            shown = ", ".join(map(str, seeds))
+            yield Finding(
+                f"run {_shown(run)}: no study's record lists its seeds {shown}, and no figure reads them: "
+                "`train` with the options of its study and these --seeds lists them"
+            )
 
 
 def _json_files(folder: Path) -> list[Path]:

@@ -103,6 +103,12 @@ def regenerate(
     context = BuildContext(load(results_dir, prefer), Path(out_dir), write, provenance, command, code_hash())
     if context.records.left_out:
         log(f"theory files not used, others of the same experiments stand: {', '.join(context.records.left_out)}")
+    if unlisted := context.records.unlisted:
+        more = f" and {len(unlisted) - 3} more" if len(unlisted) > 3 else ""
+        log(
+            f"trained, and not used since no study's record lists them: {'; '.join(unlisted[:3])}{more}: "
+            "`train` with the options of their study and these --seeds lists them"
+        )
     outcomes = []
     for figure_id in wanted:
         start = time.perf_counter()

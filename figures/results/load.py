@@ -6,7 +6,7 @@ What may not be looked at is not missing: it is a `Problem` too, and an error wh
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from figures.results.fields import ClosedFolder, NoFolder, ResultError, parse_json, require
@@ -62,7 +62,8 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
     once = tuple(dict.fromkeys(problems))  # two studies may share a run
     ordered = sorted(studies, key=_order)
     plain, varied = (tuple(s for s in ordered if bool(s.study.swept) is which) for which in (False, True))
-    return Records(plain, theory, once, tuple(left_out), varied)
+    unlisted = () if any(problem.owner == "studies" for problem in once) else tuple(_unlisted(studies, root))
+    return Records(plain, theory, once, tuple(left_out), varied, unlisted)
 
 
 def check_folder(root: Path) -> None:
@@ -242,6 +243,30 @@ def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
             seeds[number], sources = found
             files += sources
     return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files), tuple(unreadable), head["dense_run"])
+
+
+def _unlisted(studies: Sequence[StudyResults], root: Path) -> Iterator[str]:
+    """Runs with trained seeds that no study lists, as where one results folder was copied over another.
+
+    Level 0 is listed by the arms that start from it. Of a run that nobody lists and that may not be looked at, nothing
+    is said.
+    """
+    listed: dict[str, set[int]] = {}
+    for study in (results.study for results in studies):
+        for run in study.arms.values():
+            listed.setdefault(run, set()).update(study.seeds)
+    for run in (name for name in names_in(root / "runs") if not name.startswith("dense-")):
+        try:
+            others = (seed for seed in _numbered(root / "runs" / run, seed_of) if seed[0] not in listed.get(run, ()))
+            seeds = [number for number, path in others if _is_trained(path, root)]
+        except (OSError, ResultError):
+            continue
+        if seeds:
+            yield f"{ascii(run)[1:-1]}, seeds {' '.join(map(str, seeds))}"
+
+
+def _is_trained(seed: Path, root: Path) -> bool:
+    return any(_is_there(path / "level.json", root) for _, path in _levels_of(seed, root))
 
 
 def _numbered(folder: Path, number_of: Callable[[str], int | None]) -> list[tuple[int, Path]]:

@@ -205,6 +205,7 @@ class Records:
     """Everything in a results folder that could be read, and the problems with what could not.
 
     `sweeps` are the studies in which one thing of a preset is varied, apart from `studies`, the presets' own.
+    `left_out` names theory files that are not used, `unlisted` runs with their trained seeds that no study lists.
     """
 
     studies: tuple[StudyResults, ...] = ()
@@ -212,6 +213,7 @@ class Records:
     problems: tuple[Problem, ...] = ()
     left_out: tuple[str, ...] = ()
     sweeps: tuple[StudyResults, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
 
 _STUDY = {

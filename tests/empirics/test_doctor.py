@@ -153,6 +153,34 @@ def test_an_edited_record_of_a_study_is_named(copy, kind):
         assert found == f"{kind}/x.json is not what was written: delete it, the same command makes it again"
 
 
+@pytest.mark.parametrize("kind", ["studies", "overlaps"])
+def test_a_record_of_a_study_under_another_name_is_named_as_the_figures_name_it(copy, kind):
+    results, _ = copy
+    (results / kind).mkdir()
+    (results / kind / "x copy.json").write_bytes(json_bytes(sealed({"study": "x", "arms": {}, "seeds": [0]})))
+    assert problems(results) == [
+        f"{kind}/x copy.json is the record of x, and not read under another name: give it that name, or delete it"
+    ]
+
+
+def test_trained_seeds_that_no_study_lists_are_named_and_are_no_problem(copy):
+    results, configs = copy
+    arms = {name: config.name for name, config in configs.items()}
+
+    def unlisted(**listed) -> list[str]:
+        write_atomic(results / "studies/x.json", json_bytes(sealed({"study": "x", **listed})))
+        found = [f for f in doctor.examine(results, results / "no-data") if "no study's record lists" in f.text]
+        assert not any(finding.bad for finding in found)
+        return [finding.text.partition(":")[0] for finding in found]
+
+    assert unlisted(arms=arms, seeds=[0]) == []
+    assert unlisted(arms=arms, seeds=[1]) == [f"run {name}" for name in sorted(arms.values())]
+    del arms["imp"]
+    assert unlisted(arms=arms, seeds=[0, 1]) == [f"run {configs['imp'].name}"]
+    (results / "studies/y.json").write_text("{")
+    assert unlisted(arms=arms, seeds=[1]) == [], "what a damaged record lists is not known"
+
+
 def test_an_edited_result_of_the_neuron_is_named(copy):
     results, _ = copy
     (results / "theory").mkdir()

@@ -154,6 +154,14 @@ def test_theory_files_that_are_not_used_are_logged(folder, tmp_path, writer):
     assert "factorial-0000beef" in lines[0]
 
 
+def test_trained_seeds_that_no_study_lists_are_logged(folder, tmp_path, writer):
+    copy, lines = tmp_path / "results", []
+    shutil.copytree(folder, copy)
+    (copy / "studies/quick-digits.json").unlink()
+    make(copy, tmp_path / "out", ["1"], writer, log=lines.append)
+    assert "no study's record lists them" in lines[0] and " seeds 0 1 2 3" in lines[0] and " more: " in lines[0]
+
+
 def test_a_figure_that_can_no_longer_be_drawn_says_that_the_old_one_still_stands(first, folder, tmp_path, writer):
     out = tmp_path / "out"
     shutil.copytree(first[0], out)

@@ -211,6 +211,19 @@ def test_of_several_parameter_sets_the_one_with_most_trials_is_taken_unless_one_
     assert load(copy, {"factorial": "factorial-0000beef"}).theory["factorial"].name == "factorial-0000beef"
 
 
+def test_trained_seeds_that_no_study_lists_are_named(copy, records):
+    """As where one results folder was copied over another, and of two records of a study one is left."""
+    assert records.unlisted == () and load(copy).unlisted == ()
+    edit(copy, STUDY, lambda data: data.update(seeds=[0, 2]))
+    arms = sorted(set(json.loads((copy / STUDY).read_text())["arms"].values()))
+    found = load(copy)
+    assert found.problems == () and found.unlisted == tuple(f"{run}, seeds 1 3" for run in arms)
+    (copy / STUDY).write_text("{")
+    assert load(copy).unlisted == (), "what a damaged record lists is not known"
+    (copy / STUDY).unlink()
+    assert f"{RUN.partition('/')[2]}, seeds 0 1 2 3" in load(copy).unlisted
+
+
 def test_an_absent_folder_is_a_named_error(tmp_path):
     with pytest.raises(ResultError, match=r"results folder .*none does not exist: run paper_repro.py first"):
         load(tmp_path / "none")
