@@ -202,13 +202,13 @@ def _end(state, c, size, most, fit, tolerance, data, pattern, force, factors):
         return _GOES_ON, gradient
     beside = min(abs(a), fit / abs(a)) if fit > 0 else abs(a)
     if r <= NEXT_TO_ZERO * beside or (held and r <= DIRECTION_AT_REST * beside):
-        return _AT_ZERO, gradient
+        return (DEAD, 0.0) if _only_decays(state, most, pattern, force) else (_AT_ZERO, gradient)
     return _GOES_ON, gradient
 
 
 @compiled
 def _only_decays(state, most, pattern, force):
-    """Say whether a decays to 0 along the sliding kinks and never passes it: nothing but rounding moves it there."""
+    """Say whether a, or w, decays to 0 as q does and never comes to it: nothing but rounding moves it there."""
     put_force(0.0, state[1:], pattern, force)
     radial = dot(state[1:], force)
     put_force(state[0], state[1:], pattern, force)

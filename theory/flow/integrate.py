@@ -19,7 +19,7 @@ from theory.flow.coordinates import Coordinates
 from theory.flow.events import INSIDE, Edges, Event, Watch, checked
 from theory.flow.units import Units, canonical
 from theory.losses.losses import Independent, Line, Loss, Own, Population, completed
-from theory.losses.regions import Ended, Equilibrium, LineSide, Region, SampleRegion, SmoothRegion
+from theory.losses.regions import DIED, Ended, Equilibrium, LineSide, Region, SampleRegion, SmoothRegion
 from theory.losses.samples import Masked, Sample, learned_within
 from theory.validation import Array, finite, known, scalar, whole
 
@@ -29,7 +29,6 @@ METHODS = tuple(SOLVERS)
 LEARNED_BELOW = 1e-6
 DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2 is not trusted
 KINK = "kink"
-DIED = "w died: it tends to 0 and a to +-sqrt(c)"
 DOUBTFUL_NOTE = "the flow came to a kink, which it may have left to either side"
 KINKS_OF_OTHERS = "; a loss of your own counts as smooth: where it has kinks, give it a region (theory.losses.regions)"
 KNOWN = (Line, Population, Independent, Sample)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # the phase of its steps, however small: measured on their chatter, z -> z + k theta for z <= 0 and z + k (theta - 1)
 # for z > 0, with k falling by 1 a step from hundreds through 0.
 DOUBT = 0.25
+DIED = "w died: it tends to 0 and a to +-sqrt(c)"
 OFF_ZERO = 1e-9  # |w| at which a solver takes over from w = 0, as a share of |a| or of what fits the data
 
 
@@ -304,7 +305,10 @@ class SampleRegion(Region):
         """Arrive at w = 0 from the direction `along`, shape (m,), and go on where the flow grows from there."""
         from theory.losses.kinks import leave_zero
 
-        u, zero = self.outer(along / np.hypot.reduce(along)), np.zeros(self.sample.d)
+        length, zero = np.hypot.reduce(along), np.zeros(self.sample.d)
+        if abs(along @ self._force[0]) <= QUIET * self.sample.kinks.most * length:  # w only decays
+            return a, zero, Ended("dead", DIED)
+        u = self.outer(along / length)
         how, grows = leave_zero(self.sample.kinks, self.sign, u)
         if how != "grows":
             return a, zero, Ended(*AT_ZERO[how])

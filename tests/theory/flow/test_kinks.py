@@ -321,6 +321,17 @@ def test_w_that_decays_where_opposite_rows_leave_no_force_is_followed():
         assert status in ("finished", "dead") and found == pytest.approx(15 / 14, rel=1e-9)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_w_that_only_decays_along_a_kink_never_comes_to_0_and_so_does_not_leave_it(method):
+    # along the slide on the kink of (2, -1) the pulls cancel, and beside it one of them would carry w away from 0
+    x = [[-1, -2], [1, -2], [0, 0], [2, -1], [-2, -2], [-2, 1], [2, 0], [-2, 0], [2, 2], [-2, 1], [0, 2]]
+    loss = theory.Sample(x, [-2, 0, -2, 0, 1, -1, 1, -2, -1, -1, 1])
+    for t in (30.0, 60.0, 200.0):
+        for status, found in ends(loss, 1.0, [-0.4, 0.7], t, method):
+            assert status in ("finished", "dead") and found == pytest.approx(9 / 11, rel=1e-9)
+    assert descent(loss, 1.0, np.array([-0.4, 0.7]), 1.25e-4) == pytest.approx(9 / 11, rel=1e-9)
+
+
 def test_where_w_leaves_0_its_size_is_next_to_0_in_what_is_decided_there():
     one = flows.drawn(100_027)  # rows and their opposites: w = 0 is left along two kinks
     for status, found in ends(one.sample, one.a0, one.w0):
