@@ -189,7 +189,7 @@ class Verify:
 
 
 # What options were called before: the old word is answered with the new one.
-RENAMED = {
+RENAMED_OPTIONS = {
     "--vary": "--sweep",
     "--everything": "--all",
     "--into": "--output-dir",

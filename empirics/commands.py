@@ -12,7 +12,7 @@ from typing import Protocol
 import tyro
 
 from empirics.choices import ConfigError, check_choice
-from empirics.cli import COMMANDS, RENAMED, Data, Doctor, Study, Table1, Train, plans, plans_again
+from empirics.cli import COMMANDS, RENAMED_OPTIONS, Data, Doctor, Study, Table1, Train, plans, plans_again
 from empirics.execution import interrupts
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
@@ -100,9 +100,11 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
         if given and not given[0].startswith("-"):
             check_choice(given[0], list(dict.fromkeys([*COMMANDS, *figures()])), "command or figure")
         given.insert(0, "figures")
-    if renamed := [word for word in given if word.split("=")[0].replace("_", "-") in RENAMED]:
+    if renamed := [word for word in given if word.split("=")[0].replace("_", "-") in RENAMED_OPTIONS]:
         old = renamed[0].split("=")[0].replace("_", "-")
-        raise ConfigError(f"{old} is called {RENAMED[old]} now: write {RENAMED[old]}{renamed[0][len(old) :]}")
+        raise ConfigError(
+            f"{old} is called {RENAMED_OPTIONS[old]} now: write {RENAMED_OPTIONS[old]}{renamed[0][len(old) :]}"
+        )
     try:
         return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=given, prog=name, description=ABOUT, config=config)
     except SystemExit:

@@ -169,7 +169,7 @@ def _records(results: Path) -> Iterator[Finding]:
             if (record := read_record(file)) is None:
                 yield Finding(f"{where} is not what was written: delete it, the same command makes it again", bad=True)
             elif record.get("study") != file.stem:
-                study = _shown(str(record.get("study")))
+                study = _printable_name(str(record.get("study")))
                 todo = "give it that name, or delete it"
                 yield Finding(f"{where} is the record of {study}, and not read under another name: {todo}", bad=True)
         except StoreError as error:
@@ -195,10 +195,10 @@ def _unlisted(results: Path) -> Iterator[Finding]:
         folder = results / "runs" / run
         there = {number: name for name in _visible(folder) if (number := seed_of(name)) is not None}
         seeds = sorted(there.keys() - listed.get(run, set()))
-        if seeds := [seed for seed in seeds if any(folder.glob(f"{there[seed]}/level-*/{layout.LEVEL}"))]:
+        if seeds := [seed for seed in seeds if any(folder.glob(f"{there[seed]}/level-*/{layout.LEVEL_FILE}"))]:
             shown = ", ".join(map(str, seeds))
             yield Finding(
-                f"run {_shown(run)}: no study's record lists its seeds {shown}, and no figure reads them: "
+                f"run {_printable_name(run)}: no study's record lists its seeds {shown}, and no figure reads them: "
                 "`train` with the options of its study and these --seeds lists them"
             )
 

@@ -224,7 +224,7 @@ def _heights(axes, values: Sequence[Value]) -> None:
     found = [value.h[arm] for value in values for arm in IMP_AND_LRR]
     fit_height(axes, _estimate_columns(found), least=0.0, most=1.03)
     _chance([axes], values, [h["mean"] for h in found if h["n"]])
-    axes.set_ylabel("high-sparsity accuracy")
+    axes.set_ylabel("high-sparsity\naccuracy")
     _places(axes, values)
     axes.tick_params(labelbottom=False)
 
@@ -245,7 +245,7 @@ def _leads(axes, values: Sequence[Value]) -> None:
     fit_height(
         axes, [*_estimate_columns([value.lead for value in values]), *seeds, {"mean": [0.0], "low": [], "high": []}]
     )
-    axes.set_ylabel("high-sparsity accuracy,\nLRR - IMP")
+    axes.set_ylabel("LRR - IMP,\nhigh-sparsity")
     _places(axes, values)
 
 

@@ -157,7 +157,7 @@ def test_an_edited_record_of_a_study_is_named(copy, kind):
 def test_a_record_of_a_study_under_another_name_is_named_as_the_figures_name_it(copy, kind):
     results, _ = copy
     (results / kind).mkdir()
-    (results / kind / "x copy.json").write_bytes(json_bytes(sealed({"study": "x", "arms": {}, "seeds": [0]})))
+    (results / kind / "x copy.json").write_bytes(json_bytes(with_checksum({"study": "x", "arms": {}, "seeds": [0]})))
     assert problems(results) == [
         f"{kind}/x copy.json is the record of x, and not read under another name: give it that name, or delete it"
     ]
@@ -168,7 +168,7 @@ def test_trained_seeds_that_no_study_lists_are_named_and_are_no_problem(copy):
     arms = {name: config.name for name, config in configs.items()}
 
     def unlisted(**listed) -> list[str]:
-        write_atomic(results / "studies/x.json", json_bytes(sealed({"study": "x", **listed})))
+        write_atomic(results / "studies/x.json", json_bytes(with_checksum({"study": "x", **listed})))
         found = [f for f in doctor.examine(results, results / "no-data") if "no study's record lists" in f.text]
         assert not any(finding.bad for finding in found)
         return [finding.text.partition(":")[0] for finding in found]

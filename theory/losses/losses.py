@@ -58,7 +58,7 @@ class Known:
 
 NEEDED = ("d", "loss", "gradient")
 SAID = ("target_fit_loss", "required_sign_of_a", "line", "region")  # what a loss of the user's own may say of itself
-RENAMED = {"goal": "target_fit_loss", "aim": "required_sign_of_a", "cell": "region"}
+RENAMED_MEMBERS = {"goal": "target_fit_loss", "aim": "required_sign_of_a", "cell": "region"}
 
 
 def completed(loss: Loss) -> Loss:
@@ -110,7 +110,7 @@ class Own:
             if not callable(getattr(inner, name)):
                 raise ValueError(f"{_NEEDS}, got {name} = {getattr(inner, name)!r:.60}: it must be a function")
         self.inner, self.d = inner, whole("d of a loss", inner.d, 1)
-        for old, new in RENAMED.items():
+        for old, new in RENAMED_MEMBERS.items():
             if hasattr(inner, old):
                 raise ValueError(f"{old} of a loss is called {new} now: rename it")
         self.says = {name for name in SAID if _says(inner, name)}

@@ -14,7 +14,7 @@ from figures.results.network import Records
 from tests.figures import synthetic_sweeps as made_up
 
 NAMES = list(PLANS)
-LEAD = "high-sparsity accuracy,\nLRR - IMP"
+LEAD, ACCURACY = "LRR - IMP,\nhigh-sparsity", "high-sparsity\naccuracy"
 PLACE = "quick, model=resnet8, digits"
 
 
@@ -76,7 +76,7 @@ def test_the_leads_on_the_paper_are_those_of_the_files_with_students_intervals(d
 @pytest.mark.parametrize("name", NAMES)
 def test_h_of_both_rules_and_the_curves_are_those_of_the_files(drawings, folder, name):
     drawing = drawings[name]
-    (axes,), values = axes_with(drawing, "high-sparsity accuracy"), drawing.plotted[PLACE]["values"]
+    (axes,), values = axes_with(drawing, ACCURACY), drawing.plotted[PLACE]["values"]
     drawn = iter(points(axes))
     for arm in ("imp", "lrr"):
         for value in values:
@@ -135,7 +135,7 @@ def test_h_of_rates_differs_in_its_levels_and_each_has_a_density_of_at_most_3_pe
 
 def test_a_collapsed_value_is_drawn_unfilled_on_a_line_of_chance_and_said(drawings):
     drawing = drawings["11"]
-    (h,), (lead,) = axes_with(drawing, "high-sparsity accuracy"), axes_with(drawing, LEAD)
+    (h,), (lead,) = axes_with(drawing, ACCURACY), axes_with(drawing, LEAD)
     assert [filled for *_, filled in points(lead)] == [True, True, True, False, True, True]
     assert sum(not filled for *_, filled in points(h)) == 2
     assert any(list(line.get_ydata()) == [0.1, 0.1] for line in h.lines)
@@ -156,7 +156,7 @@ def test_one_seed_gives_no_interval_and_no_verdict(tmp_path):
     made_up.base(tmp_path, seeds=(3,))
     made_up.study(tmp_path, "width", {"width": 2}, 2.0, seeds=(3,))
     drawing = draw("width", tmp_path)
-    for label in ("high-sparsity accuracy", LEAD):
+    for label in (ACCURACY, LEAD):
         assert all(math.isnan(low) and math.isnan(high) for _, _, low, high, _ in points(axes_with(drawing, label)[0]))
     assert "n = 1 seed, no intervals (3)" in drawing.caption and "interval above 0" not in drawing.caption
     assert drawing.plotted[PLACE]["values"][0]["lead"]["low"] is None
