@@ -232,11 +232,11 @@ def _sum(seconds: Iterable[float | None]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, in two figures or three."""
-    for unit, size in (("hours", 3600), ("minutes", 60)):
+    """Seconds, minutes, hours or days, in two figures or three."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} seconds"
+    return f"{seconds:.3g} seconds"
 
 
 def _provenance(pictures: Sequence[Picture], claims: Mapping | None) -> str:

@@ -6,14 +6,25 @@
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 
 FILE, FOLDER, OTHER = "file", "folder", "other"
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-# whatever the letters' case: of Windows, of a Mac's icons and archives, of network disks
-_CLUTTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "icon\r",
-            "__macosx", "@eadir")  # fmt: skip
+# whatever the letters' case: of Windows, of a Mac's icons and archives, of network disks, of Python
+_CLUTTER = (
+    "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "$recycle.bin",
+    "system volume information", "icon\r", "desktop db", "desktop df", "network trash folder", "temporary items",
+    "__macosx", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "__pycache__",
+)  # fmt: skip
+_RECYCLER = "RECYCLER"  # in small letters a class may be called so
+# what copies of a Windows disk hold beside a file NAME, as NAME:STREAM
+_STREAMS = (
+    "zone.identifier", "encryptable", "smartscreen", "com.dropbox.attrs", "com.dropbox.attributes", "afp_afpinfo",
+    "afp_resource",
+)  # fmt: skip
+_FOUND = re.compile(r"found\.[0-9]{3}")  # of a check of a Windows disk
 
 
 class BrokenLink(OSError):
@@ -24,9 +35,16 @@ def is_clutter(name: str) -> bool:
     """Whether a name is of what systems leave in folders, and so of nothing that anyone put there.
 
     Hidden files are, among them a Mac's `.DS_Store` and its `._NAME` beside every NAME; so are `Thumbs.db` and the
-    like.
+    like, the bins of network disks, the locks `~$NAME` of open documents.
     """
-    return name.startswith(".") or name.lower() in _CLUTTER
+    small = name.lower().replace("\uf03a", ":")  # how a colon is written where it may not be
+    return (
+        name.startswith((".", "~$"))
+        or small in _CLUTTER
+        or name == _RECYCLER
+        or _FOUND.fullmatch(small) is not None
+        or (":" in small and small.rpartition(":")[2] in _STREAMS)
+    )
 
 
 def kind(path: Path | str) -> str | None:

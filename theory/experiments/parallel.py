@@ -82,5 +82,7 @@ def _begin() -> None:
 
 def exit_with_parent() -> None:
     """End this process when its parent has ended, however that ended."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -268,7 +268,7 @@ def test_the_claims_document_gives_the_verdicts_back(out, records):
 
 
 def test_times_are_said_in_units_that_people_use():
-    assert [duration(s) for s in (0.5, 119, 130, 8000)] == ["0.5 seconds", "119.0 seconds", "2.2 minutes", "2.2 hours"]
+    assert [duration(s) for s in (0.5, 119, 130, 8000)] == ["0.5 seconds", "119 seconds", "2.2 minutes", "2.2 hours"]
 
 
 # --- in a browser, where there is one -------------------------------------------------------------------------------
