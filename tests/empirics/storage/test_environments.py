@@ -31,7 +31,7 @@ def straight(tmp_path_factory, tiny_digits):
 def elsewhere(monkeypatch, **changes):
     """Another machine, as far as results can say."""
     with monkeypatch.context() as patch:
-        patch.setattr(level_record, "origin", lambda setup: {**HERE, **changes})
+        patch.setattr(level_record, "provenance_of", lambda setup: {**HERE, **changes})
         yield
 
 
