@@ -1,4 +1,4 @@
-"""The neuron's flow: exact solutions, limits, theorems, and the numerical flow beside them.
+"""The neuron's flow: exact solutions, limits, theorems and numerical integration.
 
 Names are loaded when first used, so that `import theory` is light.
 """

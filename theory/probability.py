@@ -1,4 +1,7 @@
-"""Probabilities that a random start learns after pruning: exact, and counted over random starts with exact limits."""
+"""Probabilities that a random start learns after pruning: exact, and estimated from random starts.
+
+Random starts are decided by exact limits.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ class Success:
 
 
 def success_probability(rule: str, d: int, init: Init, trials: int, seed: int) -> Success:
-    """Count how often a random start learns after pruning d inputs to one, beside the exact probability.
+    """Count how often a random start learns after pruning d inputs to one.
+
+    The result also gives the exact probability where a closed form is known.
 
     Parameters
     ----------
@@ -50,17 +55,17 @@ def success_probability(rule: str, d: int, init: Init, trials: int, seed: int) -
     init : `balanced` (w_i ~ N(0, 1/d), a = +-|w|), `normal` (all N(0, 1/d)), or (s_a, s_w): a ~ N(0, s_a^2) and
         w_i ~ N(0, s_w^2)
     trials : int, at least 1
-    seed : int, at least 0: rules with the same d, init, trials and seed see the same starts
+    seed : int, at least 0: rules with the same d, init, trials and seed use the same starts
 
     Returns
     -------
-    Success : verdicts are those of exact limits (`theory.limits`), never of a long run, which would be biased low
+    Success : verdicts are those of exact limits (`theory.limits`), not of a long run, which would be biased low
 
     Raises
     ------
     ValueError: an unknown name, or a number out of range.
 
-    Source: balanced imp and lrr, Theorem 2.3 (our reading); the others ours.
+    Source: balanced imp and lrr, Theorem 2.3, as this project reads it; the others: this project.
 
     Examples
     --------
@@ -75,20 +80,20 @@ def success_probability(rule: str, d: int, init: Init, trials: int, seed: int) -
 def success_by_level(
     rule: str, d: int, init: Init, trials: int, seed: int, survivors: Sequence[int]
 ) -> tuple[Success, ...]:
-    """Count how often a random start learns at each level of pruning: the dense level, then one for each number left.
+    """Count how often a random start learns at each level of pruning, the dense level first.
 
     Parameters
     ----------
     rule, d, init, trials, seed : as in `success_probability`
-    survivors : inputs left at level 1, 2, ...: whole numbers that fall below d; none for `dense`
+    survivors : number of remaining inputs at level 1, 2, ...: whole numbers decreasing below d; none for `dense`
 
     Returns
     -------
-    tuple of Success, one a level, all over the same starts
+    tuple of Success, one for each level, all over the same starts
 
     Raises
     ------
-    ValueError: as in `success_probability`; survivors that do not fall from d to at least 1, or any for `dense`.
+    ValueError: as in `success_probability`; survivors that do not decrease from d to at least 1, or any for `dense`.
 
     Examples
     --------
@@ -98,7 +103,7 @@ def success_by_level(
     known("rule", rule, DENSE_AND_REWINDS)
     survivors = [whole("survivors", n, 1) for n in np.ravel(*finite(survivors=survivors))]
     if rule == "dense" and survivors:
-        raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or take a rule")
+        raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or choose another rule")
     by, d = ("imp" if rule == "dense" else rule), whole("d", d, 1)
     successes = _counted(lambda a0, w0: prune(by, a0, w0, survivors).learns, d, init, trials, seed)
     exact = [_exact(rule, init, d, left) for left in (d, *survivors)]
@@ -106,19 +111,23 @@ def success_by_level(
 
 
 def switches(a0: Array, w0: Array) -> NDArray[np.bool_]:
-    """Return whether w_1 switches from below 0 to above 0 on the dense flow, bool, shape (trials,), by its limit.
+    """Return whether w_1 changes from below 0 to above 0 on the dense flow, bool, shape (trials,).
+
+    The exact limit of the flow decides.
 
     A dying neuron (a0 < -|w0|) turns to -e_1 as it dies, but its w_1 tends to 0: no switch.
 
-    Parameters, shapes and errors as in `theory.prune`. Source: ours.
+    Parameters, shapes and errors as in `theory.prune`. Source: this project.
     """
     return (w0[:, 0] < 0) & (limits(a0, w0)[1][:, 0] > 0)
 
 
 def switch_probability(d: int, init: Init, trials: int, seed: int) -> Success:
-    """Count how often the dense flow carries w_1 from below 0 to above 0, beside the exact probability.
+    """Count how often w_1 changes from below 0 to above 0 on the dense flow.
 
-    Parameters, starts and errors (ValueError) as in `success_probability`. Source: ours.
+    The result also gives the exact probability where a closed form is known.
+
+    Parameters, starts and errors (ValueError) as in `success_probability`. Source: this project.
 
     Examples
     --------
@@ -131,10 +140,10 @@ def switch_probability(d: int, init: Init, trials: int, seed: int) -> Success:
 
 
 def switch_probability_exact(init: str, d: int, ratio: float = 1.0) -> float:
-    """Return the exact probability that the dense flow carries w_1 from below 0 to above 0.
+    """Return the exact probability that w_1 changes from below 0 to above 0 on the dense flow.
 
-    Half the dense probability for d > 1: a neuron that learns ends at w_1 > 0, and the sign of w_1(0) is independent of
-    a(0) and |w(0)|, which decide. 0 for d = 1: w never crosses 0.
+    It is half the dense probability for d > 1: a neuron that learns ends at w_1 > 0, and the sign of w_1(0) is
+    independent of a(0) and |w(0)|, which decide. It is 0 for d = 1: w never crosses 0.
 
     Parameters
     ----------
@@ -144,7 +153,7 @@ def switch_probability_exact(init: str, d: int, ratio: float = 1.0) -> float:
     ------
     ValueError: as in `success_probability_exact`.
 
-    Source: ours.
+    Source: this project.
 
     Examples
     --------
@@ -175,9 +184,9 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
     Raises
     ------
     ValueError: an unknown name, a number out of range, or `imp` from `normal` starts with 1 < survivors < d (no closed
-        form known to us).
+        form is known).
 
-    Source: balanced 1/2 and 1/4, Theorem 2.3 (our reading); the others ours.
+    Source: balanced 1/2 and 1/4, Theorem 2.3, as this project reads it; the others: this project.
 
     Examples
     --------
@@ -219,7 +228,10 @@ def _named(init: Init) -> tuple[str, float]:
 
 
 def _counted(seen: Callable[[Array, Array], NDArray[np.bool_]], d: int, init: Init, trials: int, seed: int) -> Array:
-    """Return how many starts show each of what `seen` (levels, trials) reports, shape (levels,)."""
+    """Return the number of starts for which `seen` is true, level by level, shape (levels,).
+
+    seen : (a0, w0) -> bool ndarray, shape (levels, trials)
+    """
     return sum(seen(a0, w0).sum(axis=1) for a0, w0 in blocks(init, generator(seed), trials, d))
 
 

@@ -1,6 +1,8 @@
-"""IMP, LRR, sign and magnitude rewind on the neuron: train to the exact limit, prune the weakest inputs, rewind, train.
+"""IMP, LRR, sign and magnitude rewind on the neuron.
 
-Pruned inputs are zeros of w: the flow keeps them at zero by itself, since w_perp keeps its direction.
+Each trains to the exact limit, prunes the weakest inputs, rewinds, and trains again.
+
+Pruned inputs are zeros of w: the flow keeps them at zero, since w_perp keeps its direction.
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ from theory.exact.limits import LEARNS, limits
 from theory.losses.formulas import split
 from theory.validation import Array, finite, known, neuron, share, whole
 
-# A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide what comes next, so trained()
-# leaves it at this share of the living: no sum with a living weight feels it, and its sign and order survive.
+# A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide the next level, so trained()
+# sets it to this share of the living weights: no sum with a living weight changes, and its sign and order are kept.
 NEXT_TO_AXIS = 1e-60
 
 
 @dataclass(frozen=True)
 class Levels:
-    """What pruning did, over levels and trials.
+    """The result of pruning, over levels and trials.
 
     survivors : tuple of int, inputs that survive at each level
     learns : bool ndarray, shape (levels, trials)
@@ -45,15 +47,16 @@ def trained(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
 
     Returns
     -------
-    a (...), w (..., d) : the limit, except that what is 0 in the limit but at no finite time keeps its last sign, its
-        order and 1e-60 of the living (1 if all die): w_1 < 0 where w dies (it turns to -e_1), w_perp another 1e-60
-        below w_1, in the direction of w_perp(0). What does reach 0 (w, for w0 on the ray e_1 and a0 < -|w0|) is 0.
+    a (...), w (..., d) : the limit, except that a value that is 0 in the limit but at no finite time keeps its last
+        sign, its order and a size of 1e-60 of the living weights (of 1 if all die): w_1 < 0 where w dies (it turns to
+        -e_1), w_perp another factor 1e-60 below w_1, in the direction of w_perp(0). A value that does reach 0 (w, for
+        w0 on the ray e_1 and a0 < -|w0|) is 0.
 
     Raises
     ------
     ValueError: as in `theory.exact.limits.verdicts`.
 
-    Source: ours (which weights die, and in which order, follows from `theory.exact.limits.limits`).
+    Source: this project (which weights die, and in which order, follows from `theory.exact.limits.limits`).
     """
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
     a, w, _ = limits(a0, w0)
@@ -68,15 +71,17 @@ def trained(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
 
 
 def weakest_pruned(mask: NDArray[np.bool_], w: Array, w0: Array, survivors: int) -> NDArray[np.bool_]:
-    """Return mask less its weakest inputs: exactly `survivors` of largest |w| stay, ties to the lower index.
+    """Return mask without its weakest inputs: exactly `survivors` of largest |w| stay.
+
+    Ties go to the lower index.
 
     Parameters
     ----------
     mask : bool ndarray, shape (..., d)
-    w, w0 : ndarray, shape (..., d), trained and initial weights; where w is all zero it cannot decide, and |w0| does
-    survivors : int, 1 to the inputs that mask has left
+    w, w0 : ndarray, shape (..., d), trained and initial weights; |w0| decides where w is all zero
+    survivors : int, 1 to the number of inputs that survive in mask
 
-    Source: section 2, magnitude pruning; the ties are ours.
+    Source: section 2, magnitude pruning; the rule for ties: this project.
     """
     alive = (w != 0).any(axis=-1, keepdims=True)
     score = np.where(mask, abs(np.where(alive, w, w0)), -1.0)
@@ -87,19 +92,23 @@ def weakest_pruned(mask: NDArray[np.bool_], w: Array, w0: Array, survivors: int)
 
 
 def signs_rewound(initial: Array, final: Array) -> Array:
-    """Return |initial| with the trained sign; where the trained value is 0, the initial sign. Arrays of one shape."""
+    """Return |initial| with the trained sign, or the initial sign where the trained value is 0.
+
+    The arrays have the same shape.
+    """
     return np.where(final == 0, initial, np.copysign(initial, final))
 
 
 def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) -> Levels:
-    """Train, prune to the next number of survivors, rewind, train, ... on many starts at once.
+    """Train, prune to the next number of survivors and rewind, level by level, on many starts at once.
 
     Parameters
     ----------
     rule : `imp`, `sign`, `magnitude` or `lrr`
     a0 : array_like, shape (trials,), |a0| at most 1e150
     w0 : array_like, shape (trials, d), entries at most 1e150 in size
-    survivors : inputs that survive at level 1, 2, ...: whole numbers falling below d. Level 0 is dense, always there.
+    survivors : inputs that survive at level 1, 2, ...: whole numbers decreasing below d. Level 0 is dense and always
+        included.
 
     Returns
     -------
@@ -107,9 +116,9 @@ def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) 
 
     Raises
     ------
-    ValueError: an unknown rule, NaN, shapes that do not match, or survivors that do not fall from d to at least 1.
+    ValueError: an unknown rule, NaN, shapes that do not match, or survivors that do not decrease from d to at least 1.
 
-    Source: imp and lrr, Theorem 2.3; `sign` and `magnitude`, which act on a as well as on w, are ours.
+    Source: imp and lrr, Theorem 2.3; `sign` and `magnitude`, which act on a as well as on w: this project.
     """
     known("rule", rule, tuple(REWINDS))
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
@@ -129,7 +138,9 @@ def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) 
 
 
 def schedule(d: int, prune_rate: float) -> list[int]:
-    """Return the survivors of each level that removes an input: the values of round(d (1 - prune_rate)^k), d to 1.
+    """Return the number of survivors at each level that removes an input, from d to 1.
+
+    These are the values of round(d (1 - prune_rate)^k).
 
     Parameters
     ----------
@@ -154,7 +165,7 @@ def schedule(d: int, prune_rate: float) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
-# (initial, trained) -> what the surviving weight restarts at
+# (initial, trained) -> the value at which a surviving weight restarts
 REWINDS: dict[str, Callable[[Array, Array], Array]] = {
     "imp": lambda initial, final: initial,
     "sign": signs_rewound,

@@ -1,4 +1,4 @@
-"""What a theory result is, and the bytes of its files: JSON, and an npz of the same stem."""
+"""Results of the theory, and the bytes of their files: JSON, and an npz of the same stem."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 SCHEMA = 2
-_HASHED_SCHEMA = 1  # in the names of results, which stay
+_HASHED_SCHEMA = 1  # part of the hashed names of results, which do not change
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an experiment found.
+    """The result of an experiment.
 
     values : dict that JSON can hold
     arrays : dict of float, int8 or bool ndarrays, by name
@@ -36,7 +36,9 @@ def hashed_name(name: str, params: dict[str, Any]) -> str:
 def record_files(
     name: str, result: Result, params: dict[str, Any], seconds: float, provenance: dict[str, Any], command: str
 ) -> dict[str, bytes]:
-    """Return file name -> bytes; the npz comes first, so that a JSON written after it is never without its arrays.
+    """Return file name -> bytes of a result.
+
+    The npz comes first, so that a JSON written after it is never without its arrays.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def _plain(value: Any) -> Any:
     """Return numpy's numbers and arrays, which users may pass as parameters, as Python's."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise TypeError(f"a record holds numbers, text and lists of them, got {value!r:.60}")
+    raise TypeError(f"a record can hold numbers, text and lists of them, got {value!r:.60}: convert it")
 
 
 def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:

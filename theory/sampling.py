@@ -1,4 +1,4 @@
-"""Random starts of the neuron, and intervals of what was counted over them."""
+"""Random starts of the neuron, and confidence intervals of counts and means over them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ BLOCK = 2**20  # numbers drawn at a time: 8 MiB, whatever d and the number of tr
 
 
 def generator(seed: int, *condition: float) -> np.random.Generator:
-    """Return the generator of one condition of an experiment: the same whatever other conditions there are.
+    """Return the random generator of one condition of an experiment.
+
+    It is the same whatever other conditions there are.
 
     Parameters
     ----------
@@ -23,7 +25,7 @@ def generator(seed: int, *condition: float) -> np.random.Generator:
 
     Raises
     ------
-    ValueError: a seed that is no whole number, at least 0.
+    ValueError: a seed that is no whole number, or is below 0.
     """
     words = np.array(condition, "<f8").view("<u4").tolist()
     return np.random.default_rng(np.random.SeedSequence(whole("seed", seed, 0), spawn_key=words))
@@ -66,7 +68,9 @@ def scales(init: Init) -> tuple[float, float]:
 
 
 def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
-    """Return a0 (trials,) and w0 (trials, d): w_i ~ N(0, 1/d), a0 = +-|w0| with either sign equally likely.
+    """Return balanced random starts a0 (trials,) and w0 (trials, d).
+
+    w_i ~ N(0, 1/d) and a0 = +-|w0|, either sign equally likely.
 
     Raises ValueError unless trials and d are whole numbers, at least 1. Source: section 2, balanced starts.
     """
@@ -78,7 +82,7 @@ def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Arra
 def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
     """Return a0 (trials,) and w0 (trials, d), all of them N(0, 1/d).
 
-    Raises ValueError unless trials and d are whole numbers, at least 1. Source: ours.
+    Raises ValueError unless trials and d are whole numbers, at least 1. Source: this project.
     """
     rng, (trials, d) = _generator(rng), _counts(trials, d)
     return rng.normal(size=trials) / np.sqrt(d), rng.normal(size=(trials, d)) / np.sqrt(d)
@@ -87,7 +91,7 @@ def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array,
 def scaled_starts(rng: np.random.Generator, trials: int, d: int, s_a: float, s_w: float) -> tuple[Array, Array]:
     """Return a0 (trials,), N(0, s_a^2), and w0 (trials, d), each N(0, s_w^2).
 
-    Raises ValueError unless trials and d are whole numbers, at least 1, and the scales above 0. Source: ours.
+    Raises ValueError unless trials and d are whole numbers, at least 1, and the scales above 0. Source: this project.
     """
     rng, (trials, d) = _generator(rng), _counts(trials, d)
     s_a, s_w = scales((s_a, s_w))
@@ -131,19 +135,23 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
 
 
 def paired_interval(samples: Array) -> dict[str, float]:
-    """Return {"value", "low", "high"}: the mean of per-trial differences (trials,), and its 95 % normal interval.
+    """Return the mean of per-trial differences (trials,), and its 95 % normal interval.
+
+    The result is {"value", "low", "high"}.
 
     Raises
     ------
     ValueError: fewer than two differences.
     """
     if len(samples) < 2:
-        raise ValueError(f"an interval needs two differences or more, got {len(samples)}: ask for more trials")
+        raise ValueError(f"an interval needs two differences or more, got {len(samples)}: use more trials")
     return _normal_interval(samples.mean(), samples.var(ddof=1) / len(samples))
 
 
 def paired_shares_interval(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, float]:
-    """Return {"value", "low", "high"}: share of second - share of first, paired by trial, with a 95 % interval.
+    """Return share of second - share of first, paired by trial, with a 95 % interval.
+
+    The result is {"value", "low", "high"}.
 
     Parameters
     ----------
@@ -166,7 +174,9 @@ def paired_shares_interval(first: NDArray[np.bool_], second: NDArray[np.bool_]) 
 
 
 def difference_interval(first: Array, second: Array) -> dict[str, float]:
-    """Return {"value", "low", "high"}: mean(first) - mean(second) of two independent samples, 95 % normal interval.
+    """Return mean(first) - mean(second) of two independent samples, with a 95 % normal interval.
+
+    The result is {"value", "low", "high"}.
 
     Parameters
     ----------
@@ -182,7 +192,7 @@ def difference_interval(first: Array, second: Array) -> dict[str, float]:
     {'value': 1.0, 'low': 1.0, 'high': 1.0}
     """
     if min(len(first), len(second)) < 2:
-        raise ValueError(f"an interval needs two or more of each, got {len(first)}, {len(second)}: ask for more trials")
+        raise ValueError(f"an interval needs two or more of each, got {len(first)}, {len(second)}: use more trials")
     variance = first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second)
     return _normal_interval(first.mean() - second.mean(), variance)
 

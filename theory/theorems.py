@@ -1,7 +1,9 @@
-"""The theorems: `check` decides each by algebra and by numbers, and refutes its mutants; `THEOREMS` lists them.
+"""The theorems: `check` decides each by algebra and by numbers, and refutes its mutants.
+
+`THEOREMS` lists them.
 
 A mutant drops a hypothesis or changes a constant. A check that accepts a mutant proves nothing, so `check` requires
-that each check rejects every mutant that it can see. Statements and checks stand together in `theory.proofs.*`.
+that each check rejects every mutant that it can detect. Statements and checks are in `theory.proofs.*`.
 """
 
 from __future__ import annotations
@@ -31,13 +33,13 @@ __all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `check` found.
+    """The result of `check`.
 
     holds : bool, symbolic and numeric and mutants_fail
     symbolic, numeric : bool, whether every step of that check holds
-    mutants_fail : bool, whether each check rejects every mutant that it can see
+    mutants_fail : bool, whether each check rejects every mutant that it can detect
     seconds : float, wall-clock
-    message : what failed; or how many steps hold, how many mutants fail, and what sympy does not decide
+    message : what failed; or how many steps hold, how many mutants fail, and which results are cited, not decided
     """
 
     holds: bool
@@ -62,7 +64,7 @@ def check(name: str, seed: int = 0) -> Verdict:
 
     Raises
     ------
-    ValueError: unknown name, the message lists the known ones; or a seed that is no whole number, at least 0.
+    ValueError: an unknown name (the message lists the known ones), or a seed that is no whole number or is below 0.
 
     Examples
     --------
@@ -84,7 +86,10 @@ def check(name: str, seed: int = 0) -> Verdict:
 
 
 def check_table() -> Iterator[tuple[str, bool]]:
-    """Yield a table of every theorem's checks: its head, and a row as each is done, with whether it is right."""
+    """Yield a table of the checks of all theorems: its head, and a row as each check ends.
+
+    Each item is (text, whether all checks of the row succeed).
+    """
     yield f"{'theorem':16} {'holds':6} {'symbolic':9} {'numeric':8} {'mutants fail':13} {'seconds':8}", True
     word = {True: "yes", False: "NO", None: "-"}
     for name in THEOREMS:
@@ -95,7 +100,7 @@ def check_table() -> Iterator[tuple[str, bool]]:
 
 
 def _accepting(theorem: Theorem, name: str, seen: object) -> list[str]:
-    """Return which of the checks that can see a mutant accept it."""
+    """Return which of the checks that can detect a mutant accept it."""
     mutant, accepting = theorem.mutants[name], []
     if mutant.symbolic and every(theorem.symbolic(name)):
         accepting.append("symbolic")

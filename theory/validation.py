@@ -1,4 +1,7 @@
-"""Checks of what users pass in: each returns the value as numpy needs it, or says what, got, and what to do."""
+"""Checks of user input: each returns the value as numpy needs it, or raises ValueError.
+
+The message says what is wrong, what was passed, and what to do.
+"""
 
 from __future__ import annotations
 
@@ -62,24 +65,24 @@ def real(name: str, value: ArrayLike) -> Array:
         found = np.asarray(value)
     except (TypeError, ValueError):
         raise ValueError(_no_numbers(name, value, "rows need one length")) from None
-    except RuntimeError as error:  # of a tensor that wants its gradient
+    except RuntimeError as error:  # of a tensor that requires its gradient
         raise ValueError(_no_numbers(name, value, f"{error}")) from None
     if wrong or found.dtype.kind not in "iuf":
         raise ValueError(_no_numbers(name, value, wrong or _KINDS[found.dtype.kind]))
     return found.astype(float, copy=False)
 
 
-# numpy would convert most of these without a word: what the letter of a dtype's kind means
+# numpy would convert most of these without a warning; the keys are the letters of a dtype's kind
 _KINDS = {
-    "b": "booleans are no numbers, pass 0.0 and 1.0",
-    "c": "complex numbers have no place here, pass their real part",
+    "b": "booleans are not numbers, pass 0.0 and 1.0",
+    "c": "complex numbers are not allowed, pass their real part",
     "m": "times have a unit, divide by it: t / np.timedelta64(1, 's')",
-    "M": "dates are no numbers, pass what has passed since the first: (t - t[0]) / np.timedelta64(1, 's')",
-    "U": "text is no number, pass float(...) of it",
-    "S": "text is no number, pass float(...) of it",
-    "O": "objects are no numbers, pass floats",
-    "T": "text is no number, pass float(...) of it",
-    "V": "records are no numbers, pass one of their fields",
+    "M": "dates are not numbers, pass the time since the first: (t - t[0]) / np.timedelta64(1, 's')",
+    "U": "text is not a number, pass float(...) of it",
+    "S": "text is not a number, pass float(...) of it",
+    "O": "objects are not numbers, pass floats",
+    "T": "text is not a number, pass float(...) of it",
+    "V": "records are not numbers, pass one of their fields",
     "ma": "entries that are masked have no value, pass x[~x.mask] or x.filled(0.0)",
 }
 
@@ -89,7 +92,10 @@ def _no_numbers(name: str, value: object, hint: str) -> str:
 
 
 def _masked_or_boolean(value: object) -> str:
-    """Return why a value, or one within lists, is refused that numpy would take for a number; empty where none is."""
+    """Return why a value, or one within lists, is rejected that numpy would convert to a number.
+
+    The result is empty where no value is rejected.
+    """
     if isinstance(value, np.ma.MaskedArray):
         return _KINDS["ma"]
     if isinstance(value, bool | np.bool_):
@@ -111,7 +117,10 @@ def _as_float(value: Real, name: str) -> float:
 
 
 def scalar(value: object) -> float | None:
-    """Return one real number: Python's, numpy's or an array without axes; None for all else, booleans too."""
+    """Return one real number, of Python, of numpy or an array without axes; None for all else.
+
+    Booleans are not numbers.
+    """
     if _is_real(value):
         return value
     if getattr(value, "shape", None) == () and not isinstance(value, np.ma.MaskedArray):
@@ -122,7 +131,7 @@ def scalar(value: object) -> float | None:
 
 
 def bits(value: ArrayLike) -> NDArray[np.bool_] | None:
-    """Return a mask, an array or lists of booleans or of 0 and 1, as bool; None where it is none."""
+    """Return a mask, an array or lists of booleans or of 0 and 1, as bool; None for anything else."""
     with contextlib.suppress(TypeError, ValueError, RuntimeError):
         found = np.array(value)
         masked = isinstance(value, np.ma.MaskedArray)
@@ -143,7 +152,7 @@ def together(*arrays: Array, names: tuple[str, ...]) -> tuple[Array, ...]:
 
 
 def _one(name: str, value: object) -> float:
-    """Return one real number as float, NaN for what is none."""
+    """Return one real number as float, NaN for anything else."""
     found = scalar(value)
     return np.nan if found is None else _as_float(found, name)
 
@@ -173,7 +182,10 @@ def positive(name: str, value: float, hint: str = "pass a positive number") -> f
 
 
 def share(name: str, value: float, hint: str) -> float:
-    """Return one number between 0 and 1 as float; raises ValueError unless it lies there, both ends excluded."""
+    """Return one number between 0 and 1 as float.
+
+    Raises ValueError unless it lies there, both ends excluded.
+    """
     found = _one(name, value)
     if not 0 < found < 1:
         raise ValueError(f"{name} must lie in (0, 1), got {value!r:.60}: {hint}")
@@ -198,7 +210,10 @@ def sign_of(name: str, value: int, hint: str) -> int:
 
 
 def four_numbers(c_plus: float, c_minus: float, k_plus: float, k_minus: float) -> tuple[float, float, float, float]:
-    """Return the two second moments and the two fits of d = 1 as floats; ValueError unless they can be such."""
+    """Return the two second moments and the two fits of d = 1 as floats.
+
+    Raises ValueError unless they are valid.
+    """
     return moment("c_plus", c_plus), moment("c_minus", c_minus), number("k_plus", k_plus), number("k_minus", k_minus)
 
 

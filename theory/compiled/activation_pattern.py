@@ -1,15 +1,17 @@
-"""The compiled activation pattern of a finite sample: the smooth piece of the loss that a step stays in.
+"""The compiled activation pattern of a finite sample.
+
+The pattern is the smooth piece of the loss that a step stays in.
 
 With w = |w| n and q = a |w|, the force of the kinks of `theory.losses.kinks` is
 
     F = sum_k (pull_k - q square_k z_k) n_k = pull - q square n,    z_k = n.n_k,
 
 its vector and matrix being fixed by the mode of each kink: OFF and ON (z_k below and above 0), or SLIDES (both sides
-push z_k to 0, and F loses its part along n_k). The rule is that of `theory.losses.kinks`. Source: ours.
+push z_k to 0, and F loses its part along n_k). The rule is that of `theory.losses.kinks`. Source: this project.
 
 Arguments of the functions: `data` = (normals n_k, their transpose, pull and square of both sides); `pattern` = (modes,
-square, pull, sliding kinks, how many there are, their orthonormal basis, their coordinates in it, parts of F along it).
-They are tuples, since numba cannot load what it has stored for a class once that class has changed.
+square, pull, sliding kinks, their number, their orthonormal basis, their coordinates in it, parts of F along it).
+They are tuples, since numba cannot load stored code that uses a class once that class has changed.
 """
 
 from __future__ import annotations
@@ -21,17 +23,17 @@ import numpy as np
 from theory.compiled.population import compiled
 
 OFF, ON, SLIDES = range(3)
-WIDTH = 1e-9  # how near to its kink n counts as on it; and theta to its bounds, where a step may end
-ROUNDED = 1e-12  # so near to a kink a start lies on it
-QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
-FAINT = 1e-6  # a push below this share that turns a kink which both sides push away from may be an error
+WIDTH = 1e-9  # n this near to a kink counts as on it; theta this near to its bounds is there, where a step may end
+ROUNDED = 1e-12  # a start this near to a kink lies on it
+QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and switches no kink
+FAINT = 1e-6  # a push below this share that switches a kink which both sides push away from may be an error
 EPS = float(np.finfo(float).eps)
-AT_BOUND = 1e-12  # theta so near to 0 or 1 is there: the kink lets go
+AT_BOUND = 1e-12  # theta this near to 0 or 1 counts as there: the slide ends
 
 
 @compiled
 def room(kinks, d):
-    """Return an empty pattern."""
+    """Return an empty pattern for `kinks` kinks and d inputs."""
     modes, slides, count = np.empty(kinks, np.int64), np.empty(d, np.int64), np.empty(1, np.int64)
     return modes, np.empty((d, d)), np.empty(d), slides, count, np.empty((d, d)), np.empty((d, d)), np.empty(d)
 
@@ -76,23 +78,28 @@ def put_force(q, n, pattern, force):
 
 @compiled
 def start(q, sign, n, z, data, pattern, force, factors):
-    """Set the pattern that holds the direction n, and z; on a kink n counts as on its side OFF: relu'(0) = 0."""
+    """Set the pattern that contains the direction n, and z.
+
+    If n lies on a kink, it counts as on the side OFF of that kink, since relu'(0) = 0.
+    """
     modes, square, pull, _, count = pattern[:5]
     square[:], pull[:], count[0] = 0.0, 0.0, 0
     inputs(n, data, z)
     for k in range(len(z)):
-        modes[k] = SLIDES  # until here it has no share of F
+        modes[k] = SLIDES  # so far it does not contribute to F
         _switch(k, ON if z[k] > ROUNDED else OFF, data, pattern)
     decide(q, sign, n, z, data, pattern, force, factors)
 
 
 @compiled
 def decide(q, sign, n, z, data, pattern, force, factors):
-    """Decide the modes of the kinks on which n lies, all together; put F, and theta of the sliding ones in `factors`.
+    """Decide jointly the modes of the kinks on which n lies.
+
+    Puts F into `force`, and theta of the sliding kinks into `factors`.
 
     sign : of a, or of what a becomes next
 
-    Returns whether a push that may be an error turned a kink which both sides push away from.
+    Returns whether a push that may be an error switched a kink which both sides push away from.
     """
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
@@ -128,7 +135,10 @@ def decide(q, sign, n, z, data, pattern, force, factors):
 
 @compiled
 def put_factors(data, pattern, factors):
-    """Put theta of the sliding kinks, as the last F needs them, into `factors`: between 0 and 1 while they slide."""
+    """Put theta of the sliding kinks, as the last F needs them, into `factors`.
+
+    They lie between 0 and 1 while the kinks slide.
+    """
     pulls = data[2]
     slides, count, mix, parts = pattern[3], pattern[4], pattern[6], pattern[7]
     for s in range(count[0] - 1, -1, -1):
@@ -143,7 +153,7 @@ def put_factors(data, pattern, factors):
 
 @compiled
 def _switch(k, mode, data, pattern):
-    """Give kink k another mode, and F its new share of it; a sliding kink has none."""
+    """Give kink k another mode and update its contribution to F; a sliding kink contributes nothing."""
     normal, _, pulls, squares = data
     modes, square, pull = pattern[:3]
     before, after = modes[k], mode
@@ -160,7 +170,10 @@ def _switch(k, mode, data, pattern):
 
 @compiled
 def _hold(k, data, pattern):
-    """Let kink k, which has no share of F, slide unless the sliding kinks hold it; return whether it does."""
+    """Let kink k slide unless the sliding kinks already keep n on it; return whether it slides.
+
+    Kink k must not contribute to F when this is called.
+    """
     normal = data[0]
     slides, count, basis, mix = pattern[3], pattern[4], pattern[5], pattern[6]
     s, d = count[0], normal.shape[1]
@@ -183,7 +196,7 @@ def _hold(k, data, pattern):
 
 @compiled
 def land(n, z, data, pattern):
-    """Put n on the sliding kinks exactly: what it is off them by would grow as |w| shrinks."""
+    """Put n on the sliding kinks exactly: the effect of a small offset would grow as |w| shrinks."""
     count, basis = pattern[4], pattern[5]
     for s in range(count[0]):
         off = dot(basis[s], n)
@@ -198,7 +211,10 @@ def land(n, z, data, pattern):
 
 @compiled
 def _sum_pull(data, pattern):
-    """Sum the pull anew, without what rounding leaves where its parts cancel: it would turn w more as |w| shrinks."""
+    """Sum the pull again, with 0 where the parts of an entry cancel up to rounding.
+
+    The rounding error would turn w more and more as |w| shrinks.
+    """
     modes, pull = pattern[0], pattern[2]
     for j in range(len(pull)):
         total, size = 0.0, 0.0
@@ -211,7 +227,10 @@ def _sum_pull(data, pattern):
 
 @compiled
 def _put_inside(near, n, z, data, pattern):
-    """Put n on the kinks that it lies beyond, along those that slide: it would be off them by more as |w| shrinks."""
+    """Move n back to the kinks that it has passed, along the sliding kinks.
+
+    The effect of the offset would grow as |w| shrinks.
+    """
     modes, count, basis, across = pattern[0], pattern[4], pattern[5], np.empty(len(n))
     for k in near:
         off = dot(data[0][k], n)
@@ -233,7 +252,7 @@ def _put_inside(near, n, z, data, pattern):
 
 @compiled
 def _near(sign, z, data, pattern, factors):
-    """Return the kinks on which n lies, none of them if they all slide and go on sliding."""
+    """Return the kinks on which n lies; none if all of them slide and continue to slide."""
     modes, slides, count, pulls = pattern[0], pattern[3], pattern[4], data[2]
     many, all_slide = 0, True
     for k in range(len(z)):
@@ -255,7 +274,10 @@ def _near(sign, z, data, pattern, factors):
 
 @compiled
 def _let_go(near, theta, sign, data, pattern):
-    """Take the kinks that both sides may push to out of F, theta kept; the others go to the side nearer to theta."""
+    """Release the kinks that both sides may push to: remove them from F and keep their theta.
+
+    The other sliding kinks are set to the side nearer to theta.
+    """
     modes, pulls = pattern[0], data[2]
     pattern[4][0] = 0
     for k in near:
@@ -269,7 +291,7 @@ def _let_go(near, theta, sign, data, pattern):
 
 @compiled
 def _least(near, theta, data, pattern, force):
-    """Choose theta of the kinks let go, from 0 to 1, such that |F| is least, one after the other."""
+    """Choose theta, from 0 to 1, of the released kinks such that |F| is least, one after the other."""
     normal, _, pulls, _ = data
     for k in near:
         for j in range(len(force)):
@@ -290,7 +312,9 @@ def _least(near, theta, data, pattern, force):
 
 @compiled
 def _turns(near, theta, quiet, sign, z, data, pattern, force):
-    """Turn the kink that is pushed through most, of those that n has reached and that do not slide.
+    """Switch the kink with the largest push through it.
+
+    Only kinks that n has reached and that do not slide are considered.
 
     Returns it and its push, -1 for none.
     """
@@ -308,7 +332,7 @@ def _turns(near, theta, quiet, sign, z, data, pattern, force):
 
 @compiled
 def _hold_again(near, theta, data, pattern):
-    """Give the kinks let go the modes that theta stands for."""
+    """Give the released kinks the modes that their theta imply: OFF at 0, ON at 1, else SLIDES."""
     for k in near:
         if pattern[0][k] == SLIDES:
             slides = AT_BOUND < theta[k] < 1 - AT_BOUND and _hold(k, data, pattern)

@@ -1,7 +1,9 @@
-"""How kernels are compiled: once, and stored where numba may write; where it may not, anew in every process.
+"""Compile kernels once and store them where numba may write.
 
-A package that may not be written, no home, a full disk, a stored file that is torn: none of them keeps a kernel from
-running, and none changes a bit of what it gives. Loaded when used: numba is heavy.
+Where numba may not write, every process compiles them again.
+
+A kernel runs, with bit-identical results, even if the package folder is read-only, there is no home folder, the disk is
+full or a stored file is corrupted. This module is loaded when first used, since importing numba is slow.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ from pathlib import Path
 
 from numba import njit
 
-_tidied: set[str] = set()  # folders of stored code that have been looked at
+_tidied: set[str] = set()  # folders of stored code that have been checked
 
 
 def compiler(**options) -> Callable[[Callable], Callable]:
-    """Return a decorator that compiles functions with the options of `numba.njit`, and stores them where that works."""
+    """Return a decorator that compiles functions with the options of `numba.njit`.
+
+    The compiled code is stored where that works.
+    """
 
     def decorate(function: Callable) -> Callable:
         try:
@@ -34,11 +39,14 @@ def compiler(**options) -> Callable[[Callable], Callable]:
 
 
 def _or_nothing(step: Callable) -> Callable:
-    """Make a step of numba's store return None where it fails: what was not loaded or stored is compiled again."""
+    """Make a step of numba's cache return None where it fails.
+
+    Code that could not be loaded or stored is compiled again.
+    """
 
     @functools.wraps(step)
     def attempt(*args):
-        # a full disk, a folder that is gone, a torn file: whatever unpickling says
+        # a full disk, a missing folder, a corrupted file: any error of unpickling
         with contextlib.suppress(Exception):
             return step(*args)
         return None
@@ -47,7 +55,10 @@ def _or_nothing(step: Callable) -> Callable:
 
 
 def _forget_stale_code(folder: str) -> None:
-    """Remove compiled code that is older than a kernel's source: numba looks at the file of the outermost call only."""
+    """Remove compiled code that is older than the source of a kernel.
+
+    numba itself checks the file of the outermost call only.
+    """
     if folder in _tidied:
         return
     _tidied.add(folder)

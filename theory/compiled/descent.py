@@ -16,7 +16,10 @@ TOO_LARGE = 1e100  # the next step cubes it
 
 @strict
 def sin_minus_x_cos(x):
-    """Return G(x) = sin x - x cos x for one 0 <= x <= pi, as `theory.losses.formulas.sin_minus_x_cos` does."""
+    """Return G(x) = sin x - x cos x for one 0 <= x <= pi.
+
+    The formula is that of `theory.losses.formulas.sin_minus_x_cos`.
+    """
     if x >= 0.25:
         return np.sin(x) - x * np.cos(x)
     y = x * x
@@ -26,9 +29,11 @@ def sin_minus_x_cos(x):
 
 @strict
 def population_at(a, u, v):
-    """Return (loss, dL/da, dL/du, dL/dv) of the population at w = u e_1 + v n, n a unit vector across e_1, v not 0.
+    """Return (loss, dL/da, dL/du, dL/dv) of the population at w = u e_1 + v n.
 
-    A step can carry v through 0: its sign stays with it, and only its size enters the angle.
+    n is a unit vector orthogonal to e_1, and v is not 0.
+
+    A step can carry v through 0: v keeps its sign, and only its size enters the angle.
     """
     across = abs(v)
     r = np.hypot(u, across)
@@ -41,7 +46,10 @@ def population_at(a, u, v):
 
 @strict
 def line_at(a, w, numbers):
-    """Return (loss, dL/da, dL/dw) in d = 1, as `theory.Line` has them; numbers: (c_plus, c_minus, k_plus, k_minus)."""
+    """Return (loss, dL/da, dL/dw) in d = 1, as in `theory.Line`.
+
+    numbers : (c_plus, c_minus, k_plus, k_minus)
+    """
     c_plus, c_minus, k_plus, k_minus = numbers
     if w > 0:
         off = a * w - k_plus
@@ -53,7 +61,10 @@ def line_at(a, w, numbers):
 
 @strict
 def at_point(a, u, v, numbers):
-    """Return (loss, dL/da, dL/du, dL/dv): the line's where v = 0, which never leaves it, else the population's."""
+    """Return (loss, dL/da, dL/du, dL/dv) of the line where v = 0, else of the population.
+
+    A run with v = 0 never leaves the line.
+    """
     if v != 0:
         return population_at(a, u, v)
     loss, da, du = line_at(a, u, numbers)
@@ -62,7 +73,9 @@ def at_point(a, u, v, numbers):
 
 @strict
 def run(start, numbers, step, max_steps, learned, at, rows):
-    """Take steps from start = (a, u, v) until the loss is below `learned`, no step changes anything, or it diverges.
+    """Take steps of gradient descent from start = (a, u, v).
+
+    The run ends when the loss is below `learned`, when a step changes nothing, when it diverges, or after max_steps.
 
     at : int64 array, increasing, the last of them beyond max_steps: steps whose state becomes a row (a, u, v, loss)
     rows : float64 array, shape (len(at), 4), filled here; the row after the last saved one is the final state

@@ -5,13 +5,14 @@ One trial is a (k,) and w (k, d), the target relu(x_1). Neuron i is its size r_i
     E relu(n.x) relu(m.x) = (sin f + (pi - f) cos f) / (2 pi) for unit vectors at the angle f.
 
 lone (k,): the index of the weight of a neuron that has one weight left, -1 for others. Its n is side[i] times that axis
-and r_i = side[i] w_i, which runs smoothly through 0: a step that ends beyond 0 is shortened to land on it.
+and r_i = side[i] w_i, which passes smoothly through 0: a step that ends beyond 0 is shortened to end on 0.
 side (k,): the sign of that weight; 0: the neuron is dead, contributes nothing and has no gradient, as relu'(0) = 0.
 balance (k,): a_i^2 - r_i^2, which the flow conserves, at the start; 0 for a_i = +-r_i up to a relative 1e-12.
-held (k,): the sign of a_i where the balance is 0, else 0: a_i = held[i] r_i then holds exactly all along.
+held (k,): the sign of a_i where the balance is 0, else 0: a_i = held[i] r_i then holds exactly at all times.
 
-Scales: the target fixes one, a r = 1. A neuron far below it grows or shrinks at a rate that its size does not enter, so
-that every threshold on a state is a share of the size of its neuron; only those on the loss and on time are not.
+Scales: the target fixes one, a r = 1. A neuron far below it grows or shrinks at a rate that does not depend on its
+size. So every threshold on a state is a share of the size of its neuron; only thresholds on the loss and on time are
+not.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ def sides(w, mask):
 
 @strict
 def polar(w, lone, side, unit, size):
-    """Write n_i and r_i of the living neurons into unit (k + 1, d) and size (k + 1,); the last row, e_1, stays."""
+    """Write n_i and r_i of the living neurons into unit (k + 1, d) and size (k + 1,).
+
+    The last row of both, the target e_1, is not changed.
+    """
     k, d = w.shape
     for i in range(k):
         if side[i] == 0:
@@ -98,7 +102,10 @@ def balances(a, size, side):
 
 @strict
 def angle(unit, i, m):
-    """Return (f, sin f, cos f) of rows i and m of unit (k + 1, d), to rounding near 0 and near pi as well."""
+    """Return the angle f between rows i and m of unit (k + 1, d), as (f, sin f, cos f).
+
+    All three are accurate to rounding, near 0 and near pi as well.
+    """
     apart, along = 0.0, 0.0
     for j in range(unit.shape[1]):
         apart += (unit[i, j] - unit[m, j]) ** 2
@@ -109,7 +116,9 @@ def angle(unit, i, m):
 
 @strict
 def gradient(a, side, mask, unit, size, da, dw):
-    """Return the loss of neurons in polar form; write its gradient into da (k,), dw (k, d), 0 where mask is 0.
+    """Return the loss of neurons in polar form, and write its gradient into da and dw.
+
+    da has the shape (k,) and dw the shape (k, d); dw is 0 where mask is 0.
 
     d/dn of E relu(n.x) relu(m.x) is ((pi - f) m + sin(f) n) / (2 pi). The target is neuron k: r = 1, n = e_1, outer
     weight -1.
@@ -121,7 +130,7 @@ def gradient(a, side, mask, unit, size, da, dw):
             continue
         loss += (a[i] * size[i]) ** 2 / 4
         da[i] += a[i] * size[i] ** 2 / 2
-        own = a[i] * size[i] / 2  # times n_i: what pulls along n_i
+        own = a[i] * size[i] / 2  # times n_i: the neuron's own pull along n_i
         for m in range(i + 1, k + 1):
             if m < k and side[m] == 0:
                 continue
@@ -149,7 +158,10 @@ def gradient(a, side, mask, unit, size, da, dw):
 
 @strict
 def velocity(y, neurons, work, out):
-    """Write minus the gradient at the state y (k + k d,) into out; return the loss. A balanced a_i is put on +-r_i."""
+    """Write minus the gradient at the state y (k + k d,) into out, and return the loss.
+
+    A balanced a_i is put on +-r_i exactly.
+    """
     (lone, side, mask, held), (unit, size, _, _) = neurons, work
     k, d = mask.shape
     polar(y[k:].reshape(k, d), lone, side, unit, size)
@@ -164,10 +176,10 @@ def velocity(y, neurons, work, out):
 
 @strict
 def floors(y, neurons, work, tolerances, floor):
-    """Write what the step's errors may be at the least into floor (k + k d,).
+    """Write the absolute error tolerance of each entry of y into floor (k + k d,).
 
-    That is the absolute tolerance, or less: the direction of w must keep its digits; a and a lone weight may pass 0,
-    and their errors are shares of the neuron's size and, times the other of the two, of a r = 1.
+    It is the given absolute tolerance, or less: the direction of w must keep its digits; a and a lone weight may pass
+    0, and their errors are shares of the neuron's size and, multiplied by the other of the two, of a r = 1.
     """
     (lone, _, mask, _), size, (rtol, atol) = neurons, work[1], tolerances
     k, d = mask.shape
@@ -180,9 +192,11 @@ def floors(y, neurons, work, tolerances, floor):
 
 @strict
 def try_step(y, h, neurons, work, rtol, floor):
-    """Take one step from y, whose velocity is in slopes[0]: write the state into stage and its velocity into slopes[6].
+    """Take one step from y: write the new state into stage and its velocity into slopes[6].
 
-    Returns (loss there, largest error in units of the tolerances: infinite for a step into what is no number).
+    The velocity at y must be in slopes[0].
+
+    Returns (loss at the new state, largest error in units of the tolerances: infinite if the new state is not finite).
     """
     (_, _, slopes, stage), loss = work, 0.0
     for s in range(6):
@@ -206,7 +220,7 @@ def try_step(y, h, neurons, work, rtol, floor):
 
 @strict
 def overshoot(y, stage, lone, side, d):
-    """Return which lone weight stands furthest beyond 0 after a step: (share of the step until 0, distance).
+    """Return how far the lone weights pass 0 in a step: (share of the step until 0, largest distance).
 
     The distance is a share of the neuron's size.
     """
@@ -223,7 +237,10 @@ def overshoot(y, stage, lone, side, d):
 
 @strict
 def pushes(i, y, neurons, work, pull):
-    """Return F, how all but itself push neuron i along w, |w|' = a (F - a |w| / 2); write its gradient into pull."""
+    """Return F, the push of the target and all other neurons on neuron i along w.
+
+    |w|' = a (F - a |w| / 2). The gradient of F is written into pull.
+    """
     (_, side, mask, _), (unit, size, _, _), push = neurons, work, 0.0
     k, d = mask.shape
     pull[:] = 0.0
@@ -241,9 +258,11 @@ def pushes(i, y, neurons, work, pull):
 
 @strict
 def land(y, neurons, work, balance, radius):
-    """Settle the lone weights that have landed on 0 and the neurons too small to follow; return whether there were any.
+    """Handle lone weights that have landed on 0, and neurons too small to follow.
 
-    A lone weight goes on to the other side where the gradient there carries it on, and is dead where it pushes back.
+    Returns whether there were any.
+
+    A lone weight continues on the other side of 0 where the gradient there pushes it away from 0; otherwise it is dead.
     The others die below their radius (k,) where they are pushed down; where a_i^2 < r_i^2 they cannot.
     """
     (lone, side, mask, _), slopes, found = neurons, work[2], False
@@ -264,12 +283,12 @@ def land(y, neurons, work, balance, radius):
 
 @strict
 def rests(i, y, neurons, work, balance, still):
-    """Say whether neuron i rests: it is where the pushes end, or it moves slowly and can but shrink.
+    """Return whether neuron i rests: its pushes are in balance, or it moves slowly and can only shrink.
 
     With F the push of `pushes`, V its gradient and G the part of V across w: r' = a (F - a r / 2), a' = r (F - a r / 2)
     and w turns by a G, towards a larger a F. These pushes have the scale of the target, whatever the neuron's size.
     Next to -e_1 they are small without a rest: G is pi V^2 / 2 there. A neuron that no longer turns shrinks for ever
-    where a F < 0 and a^2 >= r^2, and where F = 0; a lone weight may go on beyond 0. One with a F > 0 grows, one with
+    where a F < 0 and a^2 >= r^2, and where F = 0; a lone weight may continue beyond 0. One with a F > 0 grows, one with
     a^2 < r^2 grows once a has passed 0.
     """
     lone, unit, size, slopes = neurons[0], work[0], work[1], work[2]
@@ -284,7 +303,7 @@ def rests(i, y, neurons, work, balance, still):
         return False
     if push == 0 or balance[i] < 0:
         return push == 0
-    if lone[i] >= 0 and balance[i] > 0:  # it reaches 0, and goes on where the other side lets it grow
+    if lone[i] >= 0 and balance[i] > 0:  # it reaches 0, and continues where it grows on the other side
         unit[i] *= -1
         next_region = pushes(i, y, neurons, work, pull)
         unit[i] *= -1
@@ -294,7 +313,9 @@ def rests(i, y, neurons, work, balance, still):
 
 @strict
 def at_rest(y, neurons, work, balance, still):
-    """Say whether every neuron rests; where the gradient is not below `still`, or that share of a large state, none.
+    """Return whether every neuron rests.
+
+    None rests where the gradient is not below `still`, or below that share of the state if the state is large.
 
     size and unit are those of y, as after an accepted step.
     """
@@ -309,10 +330,12 @@ def at_rest(y, neurons, work, balance, still):
 
 @strict
 def flow(y, mask, horizon, learned, still, tolerances):
-    """Follow the gradient flow from y in place until it is decided; return (status, time, loss, gradient norm, steps).
+    """Follow the gradient flow from y, in place, until it is decided.
 
-    Decided: loss below `learned`, else at rest; `horizon` ends it undecided. The first step and the one after a landing
-    need no scale: a step that is too long is tried again, five times shorter.
+    Returns (status, time, loss, gradient norm, steps).
+
+    Decided means a loss below `learned`, else at rest; a run that reaches `horizon` is undecided. The first step and
+    the one after a landing need no scale: a step that is too long is tried again, five times shorter.
     """
     k, d = mask.shape
     lone, side = sides(y[k:].reshape(k, d), mask)
@@ -352,7 +375,10 @@ def flow(y, mask, horizon, learned, still, tolerances):
 
 @strict
 def flows(states, masks, horizon, learned, still, tolerances, out):
-    """Follow `flow` for each trial: states (trials, k + k d) in place, masks (trials, k, d), out (trials, 5)."""
+    """Run `flow` for each trial.
+
+    states (trials, k + k d) is changed in place; masks has the shape (trials, k, d); out (trials, 5) is filled.
+    """
     for i in range(len(states)):
         status, t, loss, norm, steps = flow(states[i], masks[i], horizon, learned, still, tolerances)
         out[i] = float(status), t, loss, norm, float(steps)

@@ -1,4 +1,6 @@
-"""The compiled flow of the Gaussian population, many trajectories in step. Loaded when used: numba is heavy.
+"""The compiled flow of the Gaussian population: many trajectories, step by step.
+
+Loaded when first used, since importing numba is slow.
 
 With q = a |w|, psi = pi - theta, c = a^2 - |w|^2 (conserved), M = a^2 + |w|^2 = sqrt(c^2 + 4 q^2) and
 G(x) = sin x - x cos x, every d and every balance obey, for the target relu(x_1),
@@ -7,11 +9,11 @@ G(x) = sin x - x cos x, every d and every balance obey, for the target relu(x_1)
 
 where a / |w| is (M + c) / (2 q) for c >= 0 and 2 q / (M - c) for c < 0: nothing cancels, c cannot drift, and a = -|w|
 (c = 0, q < 0) cannot be left. The angle is kept from the nearer end, psi on side 0 and theta on side 1, with all its
-digits at both. Source: ours, checked in tests/theory/flow/test_batch.py.
+digits at both. Source: this project, checked in tests/theory/flow/test_batch.py.
 
 A block of trajectories is advanced together, each with its own step and clock (order 8, DOP853's coefficients), so that
-the loops over the block compile to vector instructions; one that ends makes room for the next. Nothing is fused or
-reordered (no fastmath): a trajectory's bits depend on its own start and times only.
+the loops over the block compile to vector instructions; when one ends, the next takes its lane. Nothing is fused or
+reordered (no fastmath): the bits of a trajectory depend on its own start and times only.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from theory.compiled.compiler import compiled, inlined
 
 FINISHED, DEAD, FAILED, _GOES_ON = range(4)
 LANES = 120  # trajectories in a block: its rows stay in the fastest cache, and none lies 4096 bytes from another
-STEP_BUDGET = 20_000  # steps, refused ones included, before a trajectory counts as failed
-ARRIVED = 1e-6  # so near to the target the flow is linear: the square of it is left out
+STEP_BUDGET = 20_000  # steps, rejected ones included, before a trajectory counts as failed
+ARRIVED = 1e-6  # this near to the target the flow is taken as linear: the square of the distance is left out
 NEGLIGIBLE = 1e-12  # the share that the asymptotic form of a dying neuron leaves out
 
 # sin x = x (S_0 + S_1 x^2 + ...) and G(x) = x^3 (G_0 + ...) from the highest term: 3e-15 up to pi, without a branch
@@ -39,8 +41,8 @@ TABLEAU_A, TABLEAU_B, E3, E5 = (np.ascontiguousarray(part) for part in (DOP853.A
 
 # Rows of a block, its columns being the lanes; in one array the compiler sees that rows do not overlap. Trajectory, how
 # many of its times are saved, steps tried; state q, angle, side, conserved c; the step to try, the natural step, the
-# clock and where it stops next, whether it calls for attention there; what a step gives: state, error (at most 1 is
-# good), growth, sums of errors; slopes at 13 stages each.
+# clock and where it stops next, whether `_attend` must handle it there; the result of a step: state, error (at most 1
+# is accepted), growth, sums of errors; slopes at 13 stages each.
 _WHO, _SAVED, _TRIES, _Q, _P, _SIDE, _C, _H, _KEPT, _T, _LAND, _CALLS = range(12)
 _NEW_Q, _NEW_P, _ERROR, _GROW, _Q3, _P3, _Q5, _P5, _KQ = range(12, 21)
 _KP = _KQ + STAGES + 1
@@ -49,14 +51,20 @@ _ROWS = _KP + STAGES + 1
 
 @inlined
 def _polynomial(y, p):
-    """Return p[0] y^12 + ... + p[12]; written out, since a loop here would keep the lanes from being vectorised."""
+    """Return the polynomial p[0] y^12 + ... + p[12].
+
+    It is written out, since a loop here would prevent the compiler from vectorising over the lanes.
+    """
     high = (((((p[0] * y + p[1]) * y + p[2]) * y + p[3]) * y + p[4]) * y + p[5]) * y + p[6]
     return (((((high * y + p[7]) * y + p[8]) * y + p[9]) * y + p[10]) * y + p[11]) * y + p[12]
 
 
 @inlined
 def sizes(q, c):
-    """Return M = a^2 + |w|^2 and a / |w| from q = a |w| and c = a^2 - |w|^2, free of overflow and cancellation."""
+    """Return M = a^2 + |w|^2 and a / |w| from q = a |w| and c = a^2 - |w|^2.
+
+    Neither overflows, and no digits cancel.
+    """
     size, double = abs(c), abs(2 * q)
     high = max(size, double)
     thin = min(size, double) / high
@@ -98,7 +106,10 @@ def _weighted(n, b, row, weights, stages):
 
 @compiled
 def _stage(n, b, weights, stages, share, slope):
-    """Go from the state along the weighted slopes, and put the slopes found there into the next stage's rows."""
+    """Evaluate the next stage of a step: its state from the weighted slopes, and its slopes.
+
+    The slopes are written into the rows of that stage.
+    """
     _weighted(n, b, _NEW_Q, weights, stages)
     for i in range(n):
         q, angle = b[_Q, i] + b[_H, i] * b[_NEW_Q, i], b[_P, i] + b[_H, i] * b[_NEW_P, i]
@@ -129,11 +140,11 @@ def _attempt(n, b, share, slope, rtol):
 
 @inlined
 def _scales(q, new_q, angle, new_angle, side, c):
-    """Return what the errors of q and the angle are relative to.
+    """Return the sizes relative to which the errors of q and the angle are measured.
 
     a and |w| keep their digits: for c < 0, |w| is never small, and a may pass 0: its error is a share of |w| and, times
-    |w|, of the target, since the loss is (q - 1)^2 / 4 and more. So does the angle where the flow leaves 0; theta near
-    the target, which the flow comes to, need not.
+    |w|, of the target, since the loss is at least (q - 1)^2 / 4. The angle keeps its digits where the flow leaves 0;
+    theta near the target, which the flow approaches, need not.
     """
     for_q = max(abs(q), abs(new_q))
     return for_q if c >= 0 else for_q + min(-0.1 * c, 1.0), 1.0 if side > 0 and q > 0 else max(angle, new_angle)
@@ -200,7 +211,10 @@ def _advance(n, b):
 
 @inlined
 def _settled(b, i, slope):
-    """Say whether a closed form takes over in lane i: FINISHED near the target, DEAD for a dying neuron."""
+    """Return whether a closed form takes over in lane i.
+
+    FINISHED: near the target; DEAD: a dying neuron.
+    """
     q, angle, side, c = b[_Q, i], b[_P, i], b[_SIDE, i], b[_C, i]
     if side > 0 and angle < ARRIVED and abs(q - 1) < ARRIVED:
         return FINISHED
@@ -279,6 +293,6 @@ def follow(q0, angle0, c, times, share, slope, rtol, q, angle, status):
                 j, started, i = started, started + 1, i + 1
                 start = (q0[j], abs(angle0[j]), 1.0 if angle0[j] < 0 else 0.0, c[j])
                 _load(b, i - 1, j, start, times[0], share, slope)
-            else:  # or to the last lane, whose own step is then booked here
+            else:  # or to the last lane, whose own step is then recorded here
                 alive -= 1
                 b[:, i] = b[:, alive]

@@ -6,10 +6,10 @@ With w = |w| n, q = a |w| and c = a^2 - |w|^2 (conserved), M as in `theory.compi
     q' = M n.F,    n' = (a / |w|) (F - (n.F) n):
 
 kinks lie in n alone, c cannot drift, and a = -|w| cannot be left. A step keeps its pattern, so that a slope costs d^2
-operations; one that would leave it is shortened until it ends on the kink, where the modes are decided anew. So does
-one along kinks on which a passes 0: there every push turns round. With c > 0, w can reach 0; `theory.compiled.zero`
-says how the flow goes on. Nothing here has a unit: a flow scaled by powers of 4 takes the same steps.
-Source: ours, checked against `theory.integrate`.
+operations; one that would leave it is shortened until it ends on the kink, where the modes are decided again. So is
+one along kinks on which a passes 0: there every push changes its sign. With c > 0, w can reach 0;
+`theory.compiled.zero` decides how the flow continues. No quantity here has a unit: a flow scaled by powers of 4 takes
+the same steps. Source: this project, checked against `theory.integrate`.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ from theory.compiled.population import (
 )
 from theory.compiled.zero import DIES, GROWS, leave
 
-UNDECIDED_AT_ZERO = 3  # w reached 0, where the flow may go on in several directions
-DOUBTFUL = 4  # the flow came to a kink, which it may have left to either side
+UNDECIDED_AT_ZERO = 3  # w reached 0, where the flow may continue in several directions
+DOUBTFUL = 4  # the flow reached a kink, which it may have left to either side
 DOUBT = 0.25  # as in `theory.losses.regions`
-# |w| below this share of |a| and of what fits the data with it (for c = 0: of the start) is next to 0, if its direction
-# has come to rest there,
+# |w| counts as next to 0 below this share of |a| and of the |w| that fits the data with a (for c = 0: of the start), if
+# its direction is at rest there,
 DIRECTION_AT_REST = 1e-9
 NEXT_TO_ZERO, LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
-# times what fits the data: |q| has no digits below rtol times this. `fit` counts every row as if w lay along it, and is
-# some sqrt(d) too small; an error of 1e-7 of it changes a loss that is least in q by its square
+# times the |q| that fits the data: |q| has no digits below rtol times this. `fit` counts every row as if w lay along
+# it, and is about sqrt(d) too small; an error of 1e-7 of it changes a loss at its minimum in q by its square
 ROOMY = 100.0
-HELD = 1e-6  # the direction rests where what turns it is at most this share of the force
-STIFF = 1e3  # a flow that would relax by more than e^-1000 in the time left is stiff
+HELD = 1e-6  # the direction rests where the part of the force that turns it is at most this share of the force
+STIFF = 1e3  # a flow that would relax by more than e^-1000 in the remaining time is stiff
 STABLE = 5.0  # times 1 / rate: the step at which the method still damps what relaxes fastest (6 at most)
-SAMPLE_TRIES = 10_000  # steps, refused ones included, before a trajectory counts as failed
+SAMPLE_TRIES = 10_000  # steps, rejected ones included, before a trajectory counts as failed
 _GOES_ON, _AT_ZERO = -1, -2
 
 
@@ -79,9 +79,12 @@ def _slopes(state, c, pattern, force, out):
 
 @compiled
 def _attempt(state, h, c, rtol, small, pattern, force, k, new):
-    """Try a step of size h within the pattern: put its end into `new`; return its error (at most 1 is good).
+    """Try a step of size h within the pattern and put its end into `new`.
 
-    small : beside which q = a |w| may be 0, for c < 0 (`_small`): the errors of q and n are relative to |q| + small, 1
+    Returns its error; a step is accepted if that is at most 1.
+
+    small : the size relative to which q = a |w| may be 0, for c < 0 (`_small`); the errors are relative to |q| + small
+    for q and to 1 for n
     """
     for s in range(1, STAGES + 1):
         weights = TABLEAU_A[s] if s < STAGES else TABLEAU_B
@@ -106,7 +109,9 @@ def _attempt(state, h, c, rtol, small, pattern, force, k, new):
 
 @compiled
 def _share_within(state, new, z, ends, h, c, small, k, data, pattern, before, after):
-    """Return the share of a step to take: up to where it leaves its pattern or may have been outside, 1 if nowhere.
+    """Return the share of a step to take: 1, or up to where the step leaves its pattern.
+
+    A step that may have been outside its pattern on the way is shortened to that point too.
 
     state, new : (q, n) at its start and end; z, ends : n.n_k there
     h, k : its size, and the slopes of (q, n) at its stages, the first and the last being those of its ends
@@ -137,9 +142,11 @@ def _share_within(state, new, z, ends, h, c, small, k, data, pattern, before, af
 
 @compiled
 def _inside(z, end, rate, end_rate, width):
-    """Return the share of a step up to z = 0, or to a least z that may lie below; 1 if neither is on the way.
+    """Return the share of a step up to z = 0, or up to a minimum of z that may lie below 0.
 
-    The way is the cubic with the values z, end and the slopes rate, end_rate at its ends.
+    1 if neither is on the way.
+
+    z follows the cubic with the values z, end and the slopes rate, end_rate at its ends.
     """
     bend, twist = 3 * (end - z) - 2 * rate - end_rate, 2 * (z - end) + rate + end_rate
     if end < -width:
@@ -208,7 +215,7 @@ def _end(state, c, size, most, fit, tolerance, data, pattern, force, factors):
 
 @compiled
 def _only_decays(state, most, pattern, force):
-    """Say whether a, or w, decays to 0 as q does and never comes to it: nothing but rounding moves it there."""
+    """Return whether a, or w, decays to 0 like q and never reaches it, except by rounding."""
     put_force(0.0, state[1:], pattern, force)
     radial = dot(state[1:], force)
     put_force(state[0], state[1:], pattern, force)
@@ -217,7 +224,7 @@ def _only_decays(state, most, pattern, force):
 
 @compiled
 def _slides_on(state, data, pattern, force, factors):
-    """Say whether the sliding kinks go on sliding while q falls to 0, theta being linear in q."""
+    """Return whether the sliding kinks keep sliding while q falls to 0, theta being linear in q."""
     put_force(0.0, state[1:], pattern, force)
     put_factors(data, pattern, factors)
     goes_on = True
@@ -230,7 +237,10 @@ def _slides_on(state, data, pattern, force, factors):
 
 @compiled
 def _leave(state, c, z, data, pattern, force, factors, found):
-    """Go through w = 0: return (status, the time it takes), and start again in the direction in which w grows."""
+    """Pass through w = 0: return (status, the time it takes).
+
+    The flow restarts in the direction in which w grows.
+    """
     (a, r), n = _point(state[0], c), state[1:]
     speed = abs(a * dot(n, force))
     how = leave(math.copysign(1.0, a), n, data, found)
@@ -265,7 +275,10 @@ def _accept(state, new, z, ends):
 
 @compiled
 def _write(how, state, c, rows, a, w):
-    """Write the state into rows of a and w: at rest, or NaN where it is unknown; a dead w keeps its last direction."""
+    """Write the state at rest into rows of a and w, or NaN where it is unknown.
+
+    A dead w keeps its last direction.
+    """
     now, r = _point(state[0], c)
     for j in rows:
         if how == FAILED or how == UNDECIDED_AT_ZERO:
@@ -288,7 +301,7 @@ def _first_step(state, c, small, force):
 def _steady(state, c, left, pattern, power, work):
     """Return the largest step with which a stiff flow comes to rest; infinity for one that is not stiff.
 
-    Larger ones would be held back by their error alone, and leave a gradient of the size of the tolerance.
+    Larger ones would be limited by their error alone, and leave a gradient of the size of the tolerance.
     """
     square, (m, _) = pattern[1], sizes(state[0], c)
     d, trace = len(power), 0.0
@@ -341,7 +354,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         if how != _GOES_ON:
             break
         left = times[saved] - t
-        if tolerance < rtol:  # else it counts as at rest before its error could hold it up
+        if tolerance < rtol:  # else it counts as at rest before its error could slow it down
             kept = min(kept, _steady(state, c, left, pattern, found, after))
         h = min(left if kept >= left else min(kept, 0.5 * left), cut)
         error = _attempt(state, h, c, rtol, small, pattern, force, k, new)
@@ -388,7 +401,7 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
 def _scales(data, start):
     """Return the sum of all pulls, and a |w| that fits the data, up to a factor; 0 for no data.
 
-    start : a |w| at the start, which without any target is what pulls
+    start : a |w| at the start, the scale of the pulls where every target is 0
     """
     pull, square = 0.0, 0.0
     for k in range(data[2].shape[1]):
@@ -399,12 +412,13 @@ def _scales(data, start):
 
 @compiled
 def _small(q, c, fit):
-    """Return the size beside which q = a |w| may be 0 while a passes 0, c being below 0.
+    """Return the size relative to which q = a |w| may be 0 while a passes 0, for c < 0.
 
-    At most |c|, beside which a may be 0 next to |w|; but the loss has digits of q beside what fits the data only, which
-    is far less where |w| is large: an error of rtol |c| there would be many times the fit, and raise the loss.
+    It is at most |c|, since a may be 0 compared with |w|. But the loss resolves q only relative to the a |w| that fits
+    the data, which is far less where |w| is large: an error of rtol |c| there would be many times the fit, and raise
+    the loss.
 
-    q : at the start, which without any target is the scale
+    q : at the start, the scale where every target is 0
     """
     fits = ROOMY * fit if fit > 0 else abs(q)
     return min(-c, fits) if fits > 0 else -c
@@ -422,12 +436,13 @@ def _sign(state, z, data, pattern, force, factors):
 
 @compiled
 def follow_sample(normal, pull, square, many, a0, w0, r0, times, rtol, tolerance, a, w, status, gradient):
-    """Follow n starts, each on a sample of its own or all on one, to each of m times or to where they rest.
+    """Follow n starts, each on its own sample or all on one, to each of m times or until they rest.
 
-    normal, pull, square : float arrays, shape (n, K, d), (n, 2, K) and (n, 2, K), or 1 in the place of n; as in
+    normal, pull, square : float arrays, shape (n, K, d), (n, 2, K) and (n, 2, K), or 1 instead of n; as in
         `theory.losses.kinks.Kinks`
-    many : int array, shape (n,) or (1,), how many kinks each sample has; what follows them is not read
-    a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|; NaN for a start that no float can follow: FAILED
+    many : int array, shape (n,) or (1,), how many kinks each sample has; later entries are not read
+    a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|; NaN for a start that
+        floats cannot represent: FAILED
     times : float array, shape (n, m), each row above 0 and increasing
     rtol, tolerance : float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the sum
         of all pulls

@@ -1,9 +1,10 @@
-"""The compiled flow at w = 0 of a finite sample: where it goes on.
+"""The compiled flow of a finite sample at w = 0: in which direction it continues.
 
 Near w = 0 the force depends on the direction alone, w' = sign(a) F(w / |w|) up to a factor: it is constant in each
 cell, and w moves along a polygon, each corner being on a kink. Small steps that arrive at 0 along a direction land
 beyond 0 in the directions of the pushes of its neighbouring cells; from each of them the polygon leads to a direction
-in which w grows for ever (F = |F| w / |w|), or back to 0. Source: ours; the rule is the limit of gradient descent.
+in which w grows for ever (F = |F| w / |w|), or back to 0. Source: this project; the rule is the limit of gradient
+descent.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from theory.compiled.activation_pattern import OFF, ON, SLIDES, WIDTH, dot, room
 from theory.compiled.population import compiled
 
 GROWS, DIES, DIFFERS = range(3)
-_STAYS = 3  # of a polygon: it ends in a cell without a force, beside 0
-MOST = 12  # kinks that meet in one direction: with more, their 2^k cells are not looked at
-ARRIVALS = 128  # directions along which the flow may come to 0 again, of which more are not looked at
+_STAYS = 3  # of a polygon: it ends in a cell without a force, next to 0
+MOST = 12  # kinks that meet in one direction: with more, their 2^k cells are not examined
+ARRIVALS = 128  # directions along which the flow may reach 0 again; further ones are not examined
 MOST_CELLS = 2**10  # that are followed from there in all, some seconds at most: with more, nothing is decided
 SAME_DIRECTION = 1e-6  # directions that differ by no more are one
 
 
 @compiled
 def polygon(sign, w, data, end):
-    """Follow the homogeneous flow from w: it GROWS, DIES at 0, _STAYS where nothing moves it, or DIFFERS: none is seen.
+    """Follow the homogeneous flow from w and return how it ends.
+
+    GROWS: w grows for ever; DIES: w returns to 0; _STAYS: nothing moves w; DIFFERS: no end was found.
 
     end : filled with the direction in which it grows, or stays, or along which it comes to 0
     """
@@ -72,11 +75,13 @@ def _largest(data):
 
 @compiled
 def leave(sign, n, data, end):
-    """Say how the flow leaves w = 0 where it arrives along n; the direction in which it GROWS is put into `end`.
+    """Return how the flow leaves w = 0 where it arrives along n.
 
-    From cells that lead back to 0 it arrives there again, along another direction maybe, and is followed from there.
-    DIES where no cell leads away; DIFFERS where cells lead to several directions of growth, or some to growth and some
-    to where nothing moves w.
+    The direction of growth (GROWS) is put into `end`.
+
+    From cells that lead back to 0 the flow arrives there again, perhaps along another direction, and is followed from
+    there. DIES where no cell leads away; DIFFERS where cells lead to several directions of growth, or some to growth
+    and some to where nothing moves w.
     """
     if not _may_grow(sign, data):
         return DIES
@@ -96,7 +101,10 @@ def leave(sign, n, data, end):
 
 @compiled
 def _may_grow(sign, data):
-    """Say whether w can grow in any direction: |w|' is a sum of the pulls, each times the size of w.n on its side."""
+    """Return whether w can grow in any direction.
+
+    |w|' is a sum of the pulls, each times the size of w.n on its side.
+    """
     for k in range(data[2].shape[1]):
         if sign * data[2][ON, k] > 0 or sign * data[2][OFF, k] < 0:
             return True
@@ -105,7 +113,7 @@ def _may_grow(sign, data):
 
 @compiled
 def _leave_along(sign, n, data, outcome, end, arrivals, many):
-    """Follow the polygons from all cells beside n.
+    """Follow the polygons from all cells next to n.
 
     Return (outcome, how many directions of arrival are known, whether a cell leads to where nothing moves w, how many
     kinks meet in n).

@@ -1,6 +1,6 @@
 """Theorem A.1: the exact solution of the flow for d = 1, any balance.
 
-Our reading. With A = a0 + w0, B = a0 - w0, c = A B, D = sqrt(4 + c^2), S = 2 + D,
+As this project reads the theorem: with A = a0 + w0, B = a0 - w0, c = A B, D = sqrt(4 + c^2), S = 2 + D,
 e = exp(-C+ D t), f = 1 - e and k = c^2 / S, the flow on w > 0 is a + w = A sqrt(z), a - w = B / sqrt(z) with
 
     z = (S + B^2 f + k e) / (S e + A^2 f + k):
@@ -39,16 +39,16 @@ def closed_form(
     Returns
     -------
     a, w : ndarray of the broadcast shape. A start with a0 < -w0 < 0 reaches w = 0 in finite time and rests there,
-        unless the other side (k_minus < 0) carries it on. A start with w0 = 0 rests (relu'(0) = 0). Error for the
-        population: below 3e-14 max(|a|, |w|) + 1e-150, measured to 330 digits on 26,000 starts with |a0|, |w0| from
+        unless the other side (k_minus < 0) pushes it away from 0. A start with w0 = 0 rests (relu'(0) = 0). Error for
+        the population: below 3e-14 max(|a|, |w|) + 1e-150, measured to 330 digits on 26,000 starts with |a0|, |w0| from
         1e-75 to 1e75 and t up to 1e6; the worst is exp on the separatrix.
 
     Raises
     ------
-    ValueError: no numbers, NaN, a negative time, a moment that is negative or no number, a start beyond 1e150, or
-        shapes that do not broadcast.
+    ValueError: a value that is no number, NaN, a negative time, a negative moment, a start beyond 1e150, or shapes that
+        do not broadcast.
 
-    Source: Theorem A.1, our reading; other fits than 1 and 0 are ours.
+    Source: Theorem A.1, as this project reads it; fits other than 1 and 0: this project.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def closed_form(
     a0, w0, t = together(a0, w0, t, names=("a0", "w0", "t"))
     out = np.empty((2, a0.size))
     sides = ((1, c_plus, k_plus), (-1, c_minus, k_minus))
-    with np.errstate(all="ignore"):  # what over- and underflows has no weight there
+    with np.errstate(all="ignore"):  # terms that over- or underflow have no effect on the result
         for (sign, c, k), (_, c_other, k_other) in (sides, sides[::-1]):
             here = w0 > 0 if sign > 0 else w0 <= 0
             a, r, later = _on_side(a0[here], abs(w0[here]), t[here], c, k)
@@ -76,7 +76,10 @@ def closed_form(
 
 
 def _on_side(a0: Array, r0: Array, t: Array, c: float, k: float) -> tuple[Array, Array, Array]:
-    """Follow the flow of c / 2 (a r - k)^2, r = |w|: (a, r), and the time since it hit r = 0 (NaN if it has not)."""
+    """Follow the flow of the loss c / 2 (a r - k)^2, r = |w|, up to r = 0.
+
+    Returns (a, r, since): `since` is the time since the flow hit r = 0, NaN if it has not.
+    """
     if k == 0:
         return *_decaying(a0, r0, c * t), np.full(t.shape, np.nan)
     root, sign = np.sqrt(abs(k)), np.sign(k)
@@ -90,7 +93,7 @@ def _on_side(a0: Array, r0: Array, t: Array, c: float, k: float) -> tuple[Array,
 
 
 def _carried_on(a: Array, r: Array, sign: int, since: Array, c: float, k: float) -> tuple[Array, Array, Array]:
-    """Go on from r = 0 on the other side of the kink, where that side pushes away from it (k a > 0)."""
+    """Continue from r = 0 on the other side of the kink, where that side pushes away from it (k a > 0)."""
     over = ~np.isnan(since) & (c * k * a > 0)
     signs = np.where(over, -sign, sign)
     if over.any():
@@ -113,7 +116,7 @@ def refuse_large(**starts: Array) -> None:
         if (abs(start) > LARGEST).any():
             raise ValueError(
                 f"|{name}| must be at most {LARGEST:g}, got {abs(start).max():g}: its square overflows; "
-                "a verdict stays the same if a0 and w0 are divided by a common factor"
+                "divide a0 and w0 by a common factor, which leaves the verdict unchanged"
             )
 
 

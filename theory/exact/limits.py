@@ -1,4 +1,4 @@
-"""Where every start ends: exact verdicts, basins and limits, never by a long run."""
+"""Where every start ends: exact verdicts, basins and limits, without a long run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from theory.losses.losses import Loss
 
 FAILS, LEARNS, SEPARATRIX = 0, 1, 2
-_HIT = 3  # w = 0 is reached in finite time: what follows depends on the other side
+_HIT = 3  # w = 0 is reached in finite time: the other side decides what follows
 VERDICTS = ("fails", "learns", "separatrix")  # the word of each code
 BAND = 1e-12  # |w| is rounded, so "on the separatrix" is a relative band
 
@@ -55,16 +55,16 @@ def verdicts(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> NDArray[
 
     Raises
     ------
-    ValueError: no numbers, NaN, infinity, a start beyond 1e150, shapes that do not match, or a loss without exact
-        limits.
+    ValueError: a value that is no number, NaN, infinity, a start beyond 1e150, shapes that do not match, or a loss
+        without exact limits.
 
     Population: a start learns iff a0 > -|w0| and w0 is neither 0 nor on the ray -e_1, for any balance (target -relu:
-    the same of -a0). A start with a0 < 0 within a relative 1e-12 of -|w0| counts as balanced, |w0| being rounded: it is
-    `separatrix` for d = 1 and w0 > 0 (the stable manifold of the origin); for d > 1 it `fails` (Lemma 2.2: a never
-    changes sign, so L >= 1/4 for ever). On the ray -e_1 the verdict is always `fails`.
+    the same rule for -a0). A start with a0 < 0 within a relative 1e-12 of -|w0| counts as balanced, |w0| being rounded:
+    it is `separatrix` for d = 1 and w0 > 0 (the stable manifold of the origin); for d > 1 it `fails` (Lemma 2.2: a
+    never changes sign, so L >= 1/4 for ever). On the ray -e_1 the verdict is always `fails`.
     Line: it learns where a |w| tends to k_plus, with w > 0.
 
-    Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance is ours (`theory.check`: `basin`,
+    Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance: this project (`theory.check`: `basin`,
     `basin-1d`).
     """
     return limits(a0, w0, loss)[2]
@@ -102,7 +102,7 @@ def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
 
     loss = Population(d) if loss is None else loss
     if not hasattr(loss, "d"):
-        raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {loss!r:.60}: or none")
+        raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {loss!r:.60}: pass one")
     if loss.d != d:
         raise ValueError(f"w0 must have {loss.d} inputs for this loss, got {d}: shape (..., {loss.d})")
     kind, loss = type(loss).__name__, completed(loss)
@@ -115,7 +115,10 @@ def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
 
 
 def _solver(loss: Loss) -> Callable | None:
-    """Return the function (a0, w0) -> (a, w, codes) of a loss without a mask; None where no exact limit is known."""
+    """Return the function (a0, w0) -> (a, w, codes) of a loss without a mask.
+
+    None where no exact limit is known.
+    """
     from theory.losses.losses import Independent, Population
 
     line = loss.line(np.zeros(loss.d)) if loss.d == 1 else None
@@ -131,7 +134,8 @@ def _solver(loss: Loss) -> Callable | None:
 def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
     """Return the verdict of one start, w0 (d,), of any size; None where no exact limit is known.
 
-    loss : completed, without a mask; off one input it is asked for the line on which the flow from w0 stays
+    loss : completed (`theory.losses.losses.completed`), without a mask; where no exact limit of it is known, that of
+        `loss.line(w0)`, the line on which the flow from w0 stays
     """
     solve, line = _solver(loss), loss.line(w0)
     if solve is None and line is not None:
@@ -146,12 +150,15 @@ def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
 
 
 def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -> tuple[Array, Array, Array]:
-    """Return the limits of d = 1; sides: (c, k) of w > 0 and of w < 0."""
+    """Return the limits of d = 1.
+
+    sides : (c, k) of w > 0 and of w < 0
+    """
     a, w, codes = a0.copy(), w0[..., 0].copy(), np.full(a0.shape, FAILS)
     for sign, (c, k), other in ((1, *sides), (-1, *sides[::-1])):
         here = (sign * w0[..., 0] > 0) & (c > 0)
         end_a, end_r, how = _side_limits(a0[here], abs(w0[here, 0]), k)
-        # the other side carries it on from w = 0; by signs, since a product may underflow
+        # the other side pushes it away from w = 0; decided by signs, since a product may underflow
         over = (how == _HIT) & (np.sign(other[0]) * np.sign(other[1]) * end_a > 0)
         if over.any():
             end_a[over], on_r, _ = _side_limits(end_a[over], np.zeros(over.sum()), other[1])
@@ -183,7 +190,10 @@ def _independent_limits(a0: Array, w0: Array, target: float) -> tuple[Array, Arr
 
 
 def _side_limits(a0: Array, r0: Array, k: float) -> tuple[Array, Array, Array]:
-    """Return the limits (a, r) of c / 2 (a r - k)^2, and how: LEARNS (a r = k), SEPARATRIX (origin), _HIT or FAILS."""
+    """Return the limits (a, r) of the flow of the loss c / 2 (a r - k)^2, and how it ends.
+
+    The end is LEARNS (a r = k), SEPARATRIX (the origin), _HIT (r = 0 in finite time) or FAILS.
+    """
     against = k != 0 and np.sign(k) * a0 < 0
     balanced = against & (abs(abs(a0) - r0) <= BAND * r0) & (r0 > 0)
     difference = np.where(balanced, 0, abs(a0) - r0)
@@ -217,10 +227,10 @@ def limit(a0: float, w0: ArrayLike, loss: Loss | None = None) -> Limit:
 
     Raises
     ------
-    ValueError: a0 is no scalar, w0 no scalar or vector, one of them is no number, not finite or beyond
+    ValueError: a0 is not a scalar, w0 is neither a scalar nor a vector, one of them is no number, not finite or beyond
         1e150, or the loss has no exact limits.
 
-    Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance is ours.
+    Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance: this project.
 
     Examples
     --------
@@ -228,11 +238,11 @@ def limit(a0: float, w0: ArrayLike, loss: Loss | None = None) -> Limit:
     Limit(a=1.0, w=1.0, verdict='learns')
     >>> limit(-1.0, 1.0).verdict  # d = 1: on the stable manifold of the origin
     'separatrix'
-    >>> limit(0.5, [-0.3, 0.4]).verdict  # d > 1: the second input carries w over to the target's side
+    >>> limit(0.5, [-0.3, 0.4]).verdict  # d > 1: the second input lets w turn to the side of the target
     'learns'
     >>> from theory import Line, Population
     >>> from theory import Masked
-    >>> limit(-0.5, [0.3, 0.4], Population(2, target=-1.0)).verdict  # the target -relu wants a < 0
+    >>> limit(-0.5, [0.3, 0.4], Population(2, target=-1.0)).verdict  # the target -relu needs a < 0
     'learns'
     >>> limit(0.5, [-0.3, 0.4], Masked(Population(2), [1, 0])).verdict  # pruned: nothing turns w_1 round
     'fails'

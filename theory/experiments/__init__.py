@@ -1,1 +1,1 @@
-"""The neuron's experiments: what the figures show and the claims judge."""
+"""The neuron's experiments: the data of the figures and of the claims."""

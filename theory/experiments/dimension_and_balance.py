@@ -1,6 +1,8 @@
-"""Two sweeps of the neuron: success over input dimension (figure 14, claim 13), and basins over balance (`basins`).
+"""Two sweeps of the neuron: over the input dimension, and over the balance.
 
-Every condition draws from a generator of its own, so adding a dimension or a ratio changes no other number.
+`dimension` computes success over the input dimension (figure 14, claim 13), `basins` the basins over the balance.
+
+Every condition has its own random generator, so adding a dimension or a ratio changes no other number.
 """
 
 from __future__ import annotations
@@ -38,22 +40,24 @@ Hits = dict[str, NDArray[np.bool_]]
 
 
 def dimension(dimensions: Sequence[int], trials: int, seed: int) -> Result:
-    """Figure 14 and claim 13: IMP and LRR on the same starts, and sign switches, over the number of inputs d.
+    """Figure 14 and claim 13: IMP and LRR over the number of inputs d, on the same starts.
+
+    Sign switches are counted on these starts too.
 
     Parameters
     ----------
-    dimensions : different whole numbers, at least 1, that rise and hold 1 and 10 (claim 13 compares these)
-    trials : int, starts a dimension and kind of start, at least 2
+    dimensions : increasing whole numbers, at least 1, that include 1 and 10 (claim 13 compares these)
+    trials : int, starts for each dimension and kind of start, at least 2
     seed : int, at least 0
 
     Returns
     -------
-    Result : values["inits"][init], init `balanced` or `normal`, hold a list over d for each of `imp`, `lrr` and
+    Result : values["inits"][init], init `balanced` or `normal`, holds a list over d for each of `imp`, `lrr` and
         `switches` (counts, intervals, exact), `lrr - imp` paired by start, and `overparametrisation` (see below)
 
     Raises
     ------
-    ValueError: dimensions that do not rise or lack 1 or 10, or a number out of range.
+    ValueError: dimensions that do not increase or lack 1 or 10, or a number out of range.
     """
     _refuse_dimensions(dimensions)
     inits = {init: _over_dimensions(init, dimensions, trials, seed) for init in STARTS}
@@ -64,7 +68,7 @@ def _refuse_dimensions(dimensions: Sequence[int]) -> None:
     rising = [whole("dimensions", d, 1) for d in dimensions]
     if rising != sorted(set(rising)) or not set(COMPARED) <= set(rising):
         few, many = COMPARED
-        raise ValueError(f"dimensions must rise and hold {few} and {many} (for claim 13), got {list(dimensions)}")
+        raise ValueError(f"dimensions must increase and hold {few} and {many} (for claim 13), got {list(dimensions)}")
 
 
 def _over_dimensions(init: str, dimensions: Sequence[int], trials: int, seed: int) -> dict[str, Any]:
@@ -82,7 +86,9 @@ def _over_dimensions(init: str, dimensions: Sequence[int], trials: int, seed: in
 
 
 def outcomes(init: Init, rng: np.random.Generator, trials: int, d: int) -> Hits:
-    """Return whether each random start learns by `imp` and by `lrr`, pruned at once to one input, and `switches`.
+    """Return whether each random start learns by `imp` and by `lrr`, and whether it `switches`.
+
+    Starts are pruned at once to one input; `switches` as in `theory.probability.switches`.
 
     Parameters
     ----------
@@ -107,7 +113,7 @@ def overparametrisation(few: Hits, many: Hits) -> dict[str, float]:
     ----------
     few, many : outcomes with few and with many inputs, on independent starts; LRR and IMP are paired within each
 
-    Source: claim 13 (the effect is ours).
+    Source: claim 13; the effect is defined by this project.
     """
     return difference_interval(*(hits["lrr"].astype(float) - hits["imp"] for hits in (many, few)))
 
@@ -118,14 +124,16 @@ def overparametrisation(few: Hits, many: Hits) -> dict[str, float]:
 def basins(
     dimensions: Sequence[int], ratios: Sequence[float], trials: int, starts: int, horizon: float, seed: int
 ) -> Result:
-    """Figure `basins`: the exact basin for any balance with computed witnesses, and success over s_w / s_a.
+    """Figure `basins`: the exact basin for any balance, and success over s_w / s_a.
+
+    Witnesses, which are starts whose flow is computed, are compared with the exact basin.
 
     Parameters
     ----------
     dimensions : whole numbers, at least 1, at which success is counted; witnesses with d > 1 are shared among them
     ratios : numbers above 0, s_w / s_a (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2))
-    trials : int, starts a dimension and ratio
-    starts : int, witnesses a panel, each a random start whose flow is computed (`one_input`, `several_inputs`)
+    trials : int, starts for each dimension and ratio
+    starts : int, witnesses for each panel, each a random start whose flow is computed (`one_input`, `several_inputs`)
     horizon : float, the time that integrated runs end at
     seed : int, at least 0
 
@@ -197,7 +205,9 @@ def one_input(rng: np.random.Generator, starts: int) -> Result:
 
 
 def several_inputs(rng: np.random.Generator, starts: int, dimensions: Sequence[int], horizon: float) -> Result:
-    """Return random starts for d > 1 with the verdict of an integrated run each, which knows the gradient alone.
+    """Return random starts for d > 1, each with the verdict of an integrated run.
+
+    The run uses only the gradient.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figure 1: the phase plane of one input, and the story of IMP and LRR with two."""
+"""Figure 1: the phase plane of one input, and an example of IMP and LRR with two inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ QUADRANTS = {"++": (1, 1), "+-": (1, -1), "-+": (-1, 1), "--": (-1, -1)}  # sign
 
 
 def quadrants(grid: int, extent: float, horizon: float, starts: int, seed: int) -> Result:
-    """Figure 1 (a), d = 1: velocity and exact verdict on a grid, trajectories, balanced starts by quadrant."""
+    """Figure 1 (a), d = 1: velocity, verdicts and trajectories.
+
+    Velocity and exact verdict are given on a grid, balanced starts by quadrant.
+    """
     axis = np.linspace(-extent, extent, grid)
     a, w = np.meshgrid(axis, axis)  # rows follow w, columns a
     field_a, field_w = (-part for part in gradient_1d(a, w))
@@ -69,7 +72,10 @@ def _quadrant_curves(extent: float) -> dict[str, np.ndarray]:
 
 
 def imp_lrr_example(angle: float, size: float, horizon: float, points: int) -> Result:
-    """Figure 1 (b, c), d = 2: the dense flow turns w_1 positive; rewound (IMP) it dies, kept (LRR) it learns."""
+    """Figure 1 (b, c), d = 2: one start, trained dense and then as IMP and LRR prune it.
+
+    The dense flow turns w_1 positive. Rewound to its initial value (IMP) the neuron dies; kept (LRR) it learns.
+    """
     loss, times, mask = Population(2), np.linspace(0, horizon, points), np.array([1.0, 0.0])
     w0 = size * np.array([np.cos(angle), np.sin(angle)])
     a0 = float(np.hypot(*w0))

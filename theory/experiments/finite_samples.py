@@ -1,11 +1,11 @@
-"""Finite samples with label noise: does the neuron still find its mask and its sign? Two experiments.
+"""Two experiments on finite samples with label noise: does the neuron find its mask and its sign?
 
-Every trial has a data set of its own, the same for IMP and LRR, which start from the same weights. The dense and the
-masked flows of several inputs are integrated until they rest (`theory.flow.batch.settle_samples`); with one input left
-the sample is a line of its own four numbers, and its limit is exact.
+Every trial has its own data set, the same for IMP and LRR, which start from the same weights. The dense and the masked
+flows of several inputs are integrated until they rest (`theory.flow.batch.settle_samples`); with one remaining input
+the sample is a `theory.Line`, given by four numbers, and its limit is exact.
 
-Label noise, however little, gives the side w_1 < 0 a fit of its own, below 0 in half of the data sets; there it carries
-a > 0 through w_1 = 0, and IMP learns where the population's flow would not (balanced: 3/8 in the place of 1/4).
+Label noise, however small, gives the side w_1 < 0 its own fit, below 0 in half of the data sets; there the flow passes
+through w_1 = 0 with a > 0, and IMP learns where the population's flow would not (balanced: 3/8 instead of 1/4).
 """
 
 from __future__ import annotations
@@ -36,14 +36,16 @@ Found = dict[str, NDArray[np.bool_]]
 def sample_size(
     d: int, ratios: Sequence[float], noises: Sequence[float], trials: int, horizon: float, seed: int
 ) -> Result:
-    """Figure 15: success of IMP and LRR over sample size and label noise, balanced starts, pruned at once to one input.
+    """Figure 15: success of IMP and LRR over sample size and label noise.
+
+    Starts are balanced, and pruned at once to one input.
 
     Parameters
     ----------
     d : int, inputs, at least 2
     ratios : n / d, the sample size over the number of inputs, each at least 1 / d
     noises : standard deviations of the label noise, each at least 0; the target relu(x_1) has .58
-    trials : int, data sets (and starts) a condition, at least 2
+    trials : int, data sets (and starts) for each condition, at least 2
     horizon : float, the time at which flows that do not rest are stopped
     seed : int
 
@@ -72,7 +74,9 @@ def mask_recovery(
     horizon: float,
     seed: int,
 ) -> Result:
-    """Claim 4b: how often IMP and LRR find the mask from N(0, 1/d) starts on finite, noisy samples, level by level.
+    """Claim 4b: how often IMP and LRR find the mask on finite, noisy samples, level by level.
+
+    Starts are N(0, 1/d).
 
     Parameters
     ----------
@@ -87,7 +91,7 @@ def mask_recovery(
 
     Raises
     ------
-    ValueError: a number out of range, or a condition to decide that is none of the conditions.
+    ValueError: a number out of range, or a deciding condition that is none of the conditions.
     """
     (d, trials), deciding_trials = _counts(d, ratios, noises, trials), whole("deciding_trials", deciding_trials, 2)
     ratio, noise = decides
@@ -104,7 +108,7 @@ def _counts(d: int, ratios: Sequence[float], noises: Sequence[float], trials: in
     d, trials = whole("d", d, 2), whole("trials", trials, 2)
     for name, values, least in (("ratios", ratios, 1 / d), ("noises", noises, 0.0)):
         if not values or not all(least <= value < np.inf for value in values):
-            raise ValueError(f"{name} must be finite numbers, at least {least:g}, got {list(values)}: pass [10.0], say")
+            raise ValueError(f"{name} must be finite numbers, at least {least:g}, got {list(values)}: try [10.0]")
     return d, trials
 
 
@@ -177,14 +181,17 @@ def pruned_on_samples(
 
 
 def _rested(a: Array, w: Array, gradient: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Return (a, w, which flows came to rest); a flow that could not be followed counts as dead, and not as at rest."""
+    """Return (a, w, which flows came to rest).
+
+    A flow that could not be followed counts as dead, and as not at rest.
+    """
     failed = np.isnan(a)
     a, w = np.where(failed, 0.0, a), np.where(failed[:, None], 0.0, w)
     return a, w, ~failed & (gradient <= SETTLED)
 
 
 def _learns(x: Array, y: Array, a: float, w: Array, mask: NDArray[np.bool_]) -> bool:
-    """Say whether one surviving input learns: exact. Without input 1 there is nothing to learn."""
+    """Return whether one surviving input learns, exactly. Without input 1 there is nothing to learn."""
     return bool(mask[0] and limits(a, w, Masked(Sample(x, y), mask))[2] == LEARNS)
 
 

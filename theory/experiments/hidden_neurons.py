@@ -29,16 +29,18 @@ PRUNE_RATE = 0.5
 
 
 def hidden_neurons(dimensions: Sequence[int], neurons: Sequence[int], trials: int, horizon: float, seed: int) -> Result:
-    """Prune k d inner weights to k, half of the survivors a level, by IMP and by LRR from the same starts.
+    """Prune k d inner weights to k, half of the survivors at each level, by IMP and by LRR.
+
+    Both rules run on the same starts.
 
     Parameters
     ----------
     dimensions, neurons : numbers of inputs d and of hidden neurons k, each at least 1
-    trials : int, starts a cell (`theory.extensions.hidden_neurons.hidden_starts`), at least 2
-    horizon : float, the flow's time that ends an undecided run
-    seed : int; each (d, k) has a generator of its own
+    trials : int, starts for each (d, k) (`theory.extensions.hidden_neurons.hidden_starts`), at least 2
+    horizon : float, the time of the flow at which an undecided run ends
+    seed : int; each (d, k) has its own random generator
 
-    Raises ValueError for a number out of range. Source: ours.
+    Raises ValueError for a number out of range. Source: this project.
     """
     cells = [_cell(d, k, trials, horizon, seed) for d in dimensions for k in neurons]
     values = {
@@ -82,7 +84,10 @@ def _counts(levels: HiddenLevels) -> dict[str, Any]:
 
 
 def _against_exact(a0: Array, w0: Array, survivors: list[int], learned: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return, for one neuron, the exact probability and in how many trials the exact limits say otherwise."""
+    """Compare with the exact results for one neuron.
+
+    Returns the exact probability, and in how many trials the exact limits differ from the run.
+    """
     d = w0.shape[-1]
     return {
         rule: {

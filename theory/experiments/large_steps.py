@@ -1,4 +1,7 @@
-"""The sweep `large-steps`: gradient descent from balanced starts with a < 0, and past the stable step at a minimum."""
+"""The sweep `large-steps`: gradient descent over the step size.
+
+Runs begin at balanced starts with a < 0, and next to minima, with steps below and above the largest stable one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from theory.extensions.gradient_descent import DESCENT_STATUSES, LOSS_BELOW, Des
 from theory.results import Result
 from theory.validation import Array, whole
 
-# The target is 1 here: shares and losses of it
+# The target is 1 here; these are shares and losses relative to it
 PUSH = 1e-3  # of the length and of the angle of w
 LEFT = 100.0  # times the loss after the push: the run has left the minimum
 PUSHED_STEPS = 20_000
@@ -27,18 +30,20 @@ def large_steps(
     grid: int,
     max_steps: int,
 ) -> Result:
-    """Sweep the step size: d = 2 against d = 1 from balanced starts with a < 0, and runs pushed off a minimum.
+    """Sweep the step size: balanced starts with a < 0, d = 2 against d = 1, and pushed minima.
+
+    A pushed minimum is a run that starts next to a minimum.
 
     Parameters
     ----------
     angles : between w0 and e_1 in d = 2, one or more
-    shown : steps whose runs are kept, from the first of the angles and in d = 1
-    balances : c of the minima that a push tests
-    smallest, largest, grid : the ends of the logarithmic grid of steps, and how many it has, at least 2
-    max_steps : int, the horizon in steps, at least 1; what has not learned by then is counted as that
+    shown : steps whose runs are kept, for the first of the angles and for d = 1
+    balances : c of the minima that are pushed
+    smallest, largest, grid : the ends of the logarithmic grid of steps, and their number, at least 2
+    max_steps : int, the horizon in steps, at least 1; a run that has not learned by then is counted as such
 
-    Starts: |a0| = |w0| = 1, a0 < 0. d = 2 stands for every d > 1: only w_1 and |w_perp| enter. Raises ValueError for a
-    number out of range. Source: ours.
+    Starts: |a0| = |w0| = 1, a0 < 0. The results for d = 2 hold for every d > 1: only w_1 and |w_perp| enter. Raises
+    ValueError for a number out of range. Source: this project.
     """
     if not 0 < smallest < largest:
         raise ValueError(f"steps need 0 < smallest < largest, got {smallest} and {largest}: swap or change them")
@@ -85,7 +90,10 @@ def _or_none(value: float) -> float | None:
 def _runs_to_draw(
     steps: Sequence[float], angle: float, max_steps: int
 ) -> tuple[list[dict[str, Any]], dict[str, Array]]:
-    """Return the runs whose loss and c are drawn over steps: what became of each, and their arrays by number."""
+    """Return the runs whose loss and c are drawn over steps.
+
+    The result is how each run ended, and their arrays by number.
+    """
     found, arrays = [], {}
     for step in steps:
         for d, theta in ((2, angle), (1, 0.0)):
@@ -96,7 +104,7 @@ def _runs_to_draw(
 
 
 def _pushed(c: float) -> dict[str, Any]:
-    """Return what becomes of the minimum of balance c after a push, step by step."""
+    """Return what happens to the minimum of balance c after a push, for each step size."""
     from theory.losses.losses import Population
 
     a = np.sqrt((np.hypot(2.0, c) + c) / 2) if c > 0 else np.sqrt(2 / (np.hypot(2.0, c) - c))

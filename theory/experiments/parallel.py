@@ -1,4 +1,7 @@
-"""Experiments in processes side by side. A result depends on its parameters alone, so their number changes nothing."""
+"""Run experiments in parallel processes.
+
+A result depends on its parameters alone, so the number of processes changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from theory.results import Result
 
 
 class ExperimentError(RuntimeError):
-    """A process that ran an experiment was ended by another."""
+    """The process of an experiment was ended from outside."""
 
 
 def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Result, float]]:
-    """Run experiments with their default parameters; yield name, result and seconds as each is done.
+    """Run experiments with their default parameters; yield name, result and seconds as each finishes.
 
-    Those that are not slow are run in this process, first.
+    Experiments that are not slow run first, in this process.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Resu
 
     Raises
     ------
-    ExperimentError: a process was ended; what the others have done has been yielded or is run again next time.
+    ExperimentError: a process was ended; results of the others have been yielded or are computed again next time.
     """
     slow = [name for name in names if EXPERIMENTS[name].slow]
     here = names if workers == 1 or len(slow) < 2 else [name for name in names if name not in slow]
@@ -50,23 +53,26 @@ def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Resu
                 yield running[future], *future.result()
         except BrokenProcessPool:
             raise ExperimentError(
-                "a process that ran an experiment of the neuron was ended, by lack of memory perhaps: run it again"
+                "a process that ran an experiment of the neuron was ended, perhaps for lack of memory: run it again"
             ) from None
-        except BaseException:  # Ctrl-C waits for nothing: the executor itself would wait for the longest experiment
+        except BaseException:  # Ctrl-C ends the run at once: the executor itself would wait for the longest experiment
             for child in set(multiprocessing.active_children()) - set(others):
                 child.kill()
             raise
 
 
 def timed(name: str) -> tuple[Result, float]:
-    """The result of an experiment with its default parameters, and the seconds that it took."""
+    """Return the result of an experiment with its default parameters, and its run time in seconds."""
     experiment, started = EXPERIMENTS[name], time.perf_counter()
     return experiment.run(**experiment.params), time.perf_counter() - started
 
 
 @contextmanager
 def ignoring_interrupts() -> Iterator[None]:
-    """Processes that are started meanwhile never hear Ctrl-C or a hang-up, to which the parent alone answers."""
+    """Make processes started within this context ignore Ctrl-C and a hang-up.
+
+    Only the parent process handles these signals.
+    """
     resource_tracker.ensure_running()  # started with the first process, it would unblock the signal again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
@@ -76,7 +82,7 @@ def ignoring_interrupts() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Processes end with their parent, however it ends."""
+    """Make this process end when its parent ends, in whatever way that ends."""
     threading.Thread(target=exit_with_parent, daemon=True).start()
 
 

@@ -1,4 +1,7 @@
-"""IMP and LRR on the neuron from random starts: level by level (figure 2 a, claims 3 and 4a), and the 2x2 test (14)."""
+"""IMP and LRR on the neuron from random starts.
+
+Level by level (figure 2 a, claims 3 and 4a), and the 2x2 test of signs and magnitudes (claim 14).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from theory.validation import Array
 
 
 def pruning_iterations(d: int, trials: int, prune_rate: float, seed: int) -> Result:
-    """Figure 2 (a), claims 3 and 4a: IMP and LRR from balanced starts, input by input down to the mask {1}."""
+    """Figure 2 (a), claims 3 and 4a: IMP and LRR from balanced starts, level by level to the mask {1}."""
     a0, w0 = balanced_starts(np.random.default_rng(seed), trials, d)
     survivors = schedule(d, prune_rate)
     rules = {rule: _over_levels(rule, a0, w0, survivors) for rule in ("imp", "lrr")}
@@ -35,7 +38,10 @@ def _over_levels(rule: str, a0: Array, w0: Array, survivors: list[int]) -> dict[
 
 
 def factorial(d: int, trials: int, seed: int) -> Result:
-    """Claims 3 and 14: initial or trained signs times initial or trained magnitudes, pruned at once to the mask {1}."""
+    """Claims 3 and 14: initial or trained signs times initial or trained magnitudes.
+
+    The neuron is pruned at once to the mask {1}.
+    """
     generators = np.random.default_rng(seed).spawn(len(STARTS))
     inits = {
         init: _cells(init, *draw(rng, trials, d)) for (init, draw), rng in zip(STARTS.items(), generators, strict=True)

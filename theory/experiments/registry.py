@@ -1,6 +1,6 @@
-"""The experiments of the theory: named sweeps whose results become files that the figures read.
+"""The experiments of the theory: named sweeps whose result files are read by the figures.
 
-To add one: a function (parameters) -> Result in a room of its own, and one entry at the foot.
+To add one: write a function (parameters) -> Result in its own module, and add one entry at the end of this file.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from theory.validation import known
 class Experiment:
     """A sweep: its default parameters and a sentence on what it shows.
 
-    function : "module:name" within theory.experiments, imported when it is run, so that names cost nothing
-    slow : takes many times as long as a process takes to start
+    function : "module:name" within theory.experiments, imported only when it is run, so that listing the names is fast
+    slow : the experiment takes many times as long as the start of a process
     """
 
     name: str
@@ -116,7 +116,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "horizon": 2000.0,
             "seed": 0,
         },
-        "who learns, for any balance of a(0) and w(0); IMP and LRR over s_w / s_a (figure basins)",
+        "which starts learn, for any balance of a(0) and w(0); IMP and LRR over s_w / s_a (figure basins)",
         slow=True,
     ),
     "sample-size": Experiment(

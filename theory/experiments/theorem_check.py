@@ -1,7 +1,7 @@
-"""Claims 1 and 2: Theorem 2.1 and Lemma 2.2 against random starts, by three witnesses that know nothing of each other.
+"""Claims 1 and 2: Theorem 2.1 and Lemma 2.2 against random starts, by three independent witnesses.
 
-The exact limit knows only the start; the closed form (d = 1) only the formula; an integrated run only the gradient.
-A run cannot show that a start never learns, so there the run must keep the invariant on which the proof rests.
+The exact limit uses only the start; the closed form (d = 1) only the formula; an integrated run only the gradient.
+A run cannot show that a start never learns, so there the run must keep the invariant on which the proof depends.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from theory.validation import Array
 
 DIMENSIONS = {"1": (1,), "2": (2, 3, 5, 10)}  # the d that each claim is tried at
 INVARIANT = "the sign of a is that of a(0), and the loss is at least 1/4"
-SLACK = 1e-9  # a < 0 puts the loss above 1/4 exactly, so only rounding needs room
-# For d = 1 the starts (a < 0, w > 0) lie on a line that repels: round-off turns the sign of a between t = 36 and 60.
+SLACK = 1e-9  # a < 0 puts the loss above 1/4 exactly, so this only allows for rounding
+# For d = 1 the starts (a < 0, w > 0) lie on a line that repels: round-off changes the sign of a between t = 36 and 60.
 # For d > 1 it repels less and less, as w turns to -e_1: on 600 starts a + |w| was below 2e-8 |w| up to t = 300.
 WATCHED_1D = 20.0
 
@@ -33,18 +33,19 @@ def theorem_check(starts: int, runs: int, horizon: float, seed: int) -> Result:
     """Claims 1 and 2: balanced random starts against Theorem 2.1 (d = 1) and Lemma 2.2 (d = 2, 3, 5, 10).
 
     Every start is compared with its exact limit, for d = 1 also with the loss of the closed form at a late time. The
-    first `runs` starts of each claim are integrated as well, up to `horizon`: a start said to learn must not fail; one
-    said to fail must not learn, and must keep the invariant of the proof up to the time that `until` states for its d.
+    first `runs` starts of each claim are integrated as well, up to `horizon`: a start predicted to learn must not fail;
+    one predicted to fail must not learn, and must keep the invariant of the proof up to the time in `until` for its d.
 
     Parameters
     ----------
-    starts, runs : int, starts a claim and how many of them are integrated; shared equally among the d of the claim
-    horizon : float, the time that integrated runs end at
+    starts, runs : int, starts for each claim and how many of them are integrated, shared equally among the d of the
+        claim
+    horizon : float, the time at which integrated runs end
     seed : int
 
     Returns
     -------
-    Result : values["claims"][claim], claim `1` or `2`; `contradictions` counts starts, whatever contradicted them
+    Result : values["claims"][claim], claim `1` or `2`; `contradictions` counts starts that any witness contradicts
 
     Raises
     ------
@@ -61,7 +62,11 @@ def theorem_check(starts: int, runs: int, horizon: float, seed: int) -> Result:
 
 @dataclass(frozen=True)
 class Starts:
-    """Starts a0 (n,), w0 (n, d), whether the theorem says that each learns, whether anything exact contradicts it."""
+    """Starts a0 (n,) and w0 (n, d) with what the theorem and the exact results say of each.
+
+    `said` (n,) is whether the theorem predicts that the start learns, `wrong` (n,) whether an exact result contradicts
+    it.
+    """
 
     a0: Array
     w0: Array
@@ -80,7 +85,10 @@ def _plane(a0: Array, w0: Array) -> Starts:
 
 
 def against_theorem(groups: list[Starts], runs: int, horizon: float) -> dict[str, Any]:
-    """Return what contradicts the theorem among groups of starts, a group for each d, `runs` of them integrated."""
+    """Return what contradicts the theorem among groups of starts, one group for each d.
+
+    `runs` of the starts are integrated.
+    """
     share = runs // len(groups)
     found = [_integrated(group, share, horizon) for group in groups]
     against = [seen.against for seen in found]
@@ -111,7 +119,10 @@ def against_theorem(groups: list[Starts], runs: int, horizon: float) -> dict[str
 
 @dataclass(frozen=True)
 class _Seen:
-    """For each integrated start: the run's verdict, whether it held the invariant, whether it contradicts."""
+    """What the integrated runs show, for each start.
+
+    That is the verdict of the run, whether it kept the invariant, and whether it contradicts the theorem.
+    """
 
     verdict: np.ndarray
     held: np.ndarray

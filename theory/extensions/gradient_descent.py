@@ -1,8 +1,10 @@
-"""Discrete gradient descent on the neuron: a, w <- (a, w) - step * gradient, and what it does to c = a^2 - |w|^2.
+"""Gradient descent with a finite step on the neuron, and its effect on c = a^2 - |w|^2.
+
+One step is a, w <- (a, w) - step * gradient.
 
 The flow conserves c. A step does not: it changes c by step^2 (-c (dL/da)^2 / |w|^2 - T^2), where T is the part of
-dL/dw across w. So a balanced start with a < 0, which the flow never lets learn, drifts to c < 0 and learns in the end,
-if w is off the e_1 axis. On the axis, and so in d = 1, T = 0 and the flow's verdict stands.
+dL/dw orthogonal to w. So a balanced start with a < 0, which never learns in the flow, drifts to c < 0 and finally
+learns if w is off the e_1 axis. On the axis, and so in d = 1, T = 0 and the verdict of the flow remains valid.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ class Descent:
     """A run of gradient descent.
 
     status : `learned` (the loss came within `learned` of `target_fit_loss`), `stationary` (a step changed no bit, so
-        none ever will), `diverged` (an entry would exceed 1e100 in units of the data: its cube may be no float) or
-        `max_steps` (none of these yet)
+        none ever will), `diverged` (an entry would exceed 1e100 in units of the data: its cube may overflow) or
+        `max_steps` (none of these within max_steps)
     steps : int, steps taken
     at : int ndarray, shape (m,), the steps whose states follow; the last is `steps`
     a (m,), w (m, d), loss (m,) : ndarray
@@ -72,11 +74,13 @@ def descend(
     learned: float = LOSS_BELOW,
     at: ArrayLike = (0,),
 ) -> Descent:
-    """Run plain gradient descent from one start until it has learned, diverged, stopped moving, or used its steps up.
+    """Run plain gradient descent from one start.
+
+    The run ends when it has learned, when it diverges, when a step changes nothing, or after `max_steps`.
 
     Parameters
     ----------
-    loss : a loss of `theory`; Line and Population(d), and whatever stays on a line, run compiled (ten million or more
+    loss : a loss of `theory`; Line and Population(d), and starts that stay on a line, run compiled (ten million or more
         steps a second), others in Python; all in units of their data (`theory.flow.units`), so that scale does not
         matter
     a0 : float
@@ -85,7 +89,7 @@ def descend(
     max_steps : int, at least 1
     learned : float above 0: success is a loss below target_fit_loss + learned for the target relu(x_1); for other
         targets and for data, `learned` is a share of 4 times the loss at a = 0, for a `Sample` of the loss at a = 0
-    at : array_like of int, increasing, from 0: steps whose states are kept, besides the last one
+    at : array_like of int, increasing, from 0: steps whose states are kept, in addition to the last one
 
     Returns
     -------
@@ -95,9 +99,9 @@ def descend(
     ------
     ValueError: a number out of range, NaN, or a shape that does not match the loss.
 
-    Source: ours. In d = 1 the same roundings act on a and on w, so that a = -w holds bit for bit at every step. Below a
-    step of 1 / (largest curvature of the loss on the way) the loss never rises, but where a step passes w = 0 from a
-    side that pushes towards it: there the loss has an edge, and its curvature no bound.
+    Source: this project. In d = 1 the same rounding errors act on a and on w, so that a = -w holds bit for bit at every
+    step. With a step below 1 / (largest curvature of the loss on the way) the loss never rises, except where a step
+    passes w = 0 from a side that pushes towards it: there the loss has a kink, and its curvature no bound.
 
     Examples
     --------
@@ -154,7 +158,7 @@ def _is_plain(loss: Loss) -> bool:
 
 
 def _compiled(loss, a0, w0, step, max_steps, learned, at):
-    """Run the compiled loop in (a, w_1, |w_perp|): the direction of w_perp stays what it is."""
+    """Run the compiled loop in (a, w_1, |w_perp|): the direction of w_perp does not change."""
     from theory.compiled.descent import run
 
     line, (along, across, _) = loss.line(w0), split(w0)
@@ -167,7 +171,7 @@ def _compiled(loss, a0, w0, step, max_steps, learned, at):
 
 
 def _in_python(loss, a0, w0, step, max_steps, learned, at):
-    """Do what the compiled loop does, by the loss's own methods."""
+    """Run the same loop in Python, with the methods of the loss itself."""
     from theory.compiled.descent import DIVERGED, LEARNED, MAX_STEPS, STATIONARY, TOO_LARGE
 
     a, w, rows, code = np.float64(a0), w0, [], MAX_STEPS
@@ -191,13 +195,15 @@ def _in_python(loss, a0, w0, step, max_steps, learned, at):
 
 
 def step_limit(c: ArrayLike) -> Array:
-    """Return the largest stable step 4 / sqrt(4 + c^2) at the minimum of balance c (...), on the population.
+    """Return the largest stable step 4 / sqrt(4 + c^2) at the minimum of balance c, shape (...).
 
-    Gradient descent comes back to the minimum a |w| = 1, w on the ray e_1, a^2 - |w|^2 = c, after a small push iff
-    its step is below: the largest Hessian eigenvalue there is sqrt(4 + c^2) / 2, in d = 1 as in d > 1. No step above
-    2 is stable anywhere.
+    The loss is that of the population.
 
-    Raises ValueError for NaN or infinity. Source: ours.
+    Gradient descent returns to the minimum a |w| = 1, w on the ray e_1, a^2 - |w|^2 = c, after a small push iff
+    its step is below this limit: the largest Hessian eigenvalue there is sqrt(4 + c^2) / 2, in d = 1 as in d > 1. No
+    step above 2 is stable anywhere.
+
+    Raises ValueError for NaN or infinity. Source: this project.
 
     Examples
     --------
@@ -209,7 +215,9 @@ def step_limit(c: ArrayLike) -> Array:
 
 
 def balance_change(a: ArrayLike, w: ArrayLike, step: ArrayLike) -> Array:
-    """Return by how much one step changes c = a^2 - |w|^2 on the population: step^2 (-c (dL/da)^2 / r^2 - T^2).
+    """Return the change of c = a^2 - |w|^2 in one step on the population.
+
+    The change is step^2 (-c (dL/da)^2 / r^2 - T^2).
 
     Parameters
     ----------
@@ -217,10 +225,10 @@ def balance_change(a: ArrayLike, w: ArrayLike, step: ArrayLike) -> Array:
     w : array_like, shape (..., d), not 0
     step : array_like, broadcasts with a
 
-    T = a (pi - theta) sin(theta) / (2 pi) is the gradient across w, theta the angle between w and e_1, r = |w|. At
-    c >= 0 the change is at most 0.
+    T = a (pi - theta) sin(theta) / (2 pi) is the gradient orthogonal to w, theta the angle between w and e_1, r = |w|.
+    At c >= 0 the change is at most 0.
 
-    Raises ValueError for NaN, infinity, w = 0, or shapes that do not match. Source: ours.
+    Raises ValueError for NaN, infinity, w = 0, or shapes that do not match. Source: this project.
 
     Examples
     --------

@@ -1,8 +1,10 @@
-"""Several hidden neurons, f(x) = sum_i a_i relu(w_i.x): population loss, gradient flow, IMP and LRR. Numerical.
+"""Several hidden neurons: population loss, gradient flow, IMP and LRR. All results are numerical.
+
+The network is f(x) = sum_i a_i relu(w_i.x).
 
 With K(w, v) = E relu(w.x) relu(v.x) = |w||v| (sin f + (pi - f) cos f) / (2 pi), f the angle between w and v, and the
-target relu(x_1), the loss is sum_ij a_i a_j K(w_i, w_j) / 2 - sum_i a_i K(w_i, e_1) + 1/4. No exact basin is known to
-us: success is a loss below 1e-6 where the flow is stopped, and a run that nothing decides is counted as undecided.
+target relu(x_1), the loss is sum_ij a_i a_j K(w_i, w_j) / 2 - sum_i a_i K(w_i, e_1) + 1/4. No exact basin is known:
+success is a loss below 1e-6 where the flow is stopped, and a run that neither learns nor rests counts as undecided.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from theory.validation import Array, bits, finite, known, positive, share, whole
 HIDDEN_STATUSES = ("learned", "stationary", "undecided")
 LEARNED, STATIONARY, UNDECIDED = range(3)
 RULES = ("imp", "lrr")
-# Learned; stationary. A pair that cancels near -e_1 has 1e-6, and learns later. The target is 1 here, so that a loss
-# and a gradient have a scale; a state has that of its neurons (`theory.compiled.hidden.rests`).
+# Learned; stationary. A pair of neurons that cancel near -e_1 has a gradient of 1e-6, and learns later. The target is 1
+# here, which gives a scale to loss and gradient; the scale of a state is that of its neurons
+# (`theory.compiled.hidden.rests`).
 LOSS_BELOW, GRADIENT_BELOW = 1e-6, 1e-8
 
 
@@ -31,7 +34,7 @@ class HiddenRun:
     status (trials,) : int8: 0 `learned` (loss below `learned`), 1 `stationary` (every neuron rests: it fails), 2
         `undecided` (the horizon, or 50,000 steps, came first)
     a (trials, k), w (trials, k, d) : the state there
-    time, loss, gradient_norm (trials,) : when that was, and what they were
+    time, loss, gradient_norm (trials,) : the time of the flow there, and loss and norm of the gradient
     steps (trials,) : int, steps tried
     """
 
@@ -46,7 +49,7 @@ class HiddenRun:
 
 @dataclass(frozen=True, eq=False)
 class HiddenLevels:
-    """What pruning did to several hidden neurons, over levels and trials.
+    """The result of pruning several hidden neurons, over levels and trials.
 
     survivors : tuple of int, inner weights that survive at each level, k d at level 0
     status (levels, trials) : int8, as in `HiddenRun`
@@ -61,7 +64,7 @@ class HiddenLevels:
 def hidden_loss(a: ArrayLike, w: ArrayLike) -> Array:
     """Return the population loss, shape (...), of a (..., k) and w (..., k, d), for the target relu(x_1).
 
-    Raises ValueError for NaN, infinity, or shapes that do not match. Source: derived (ours).
+    Raises ValueError for NaN, infinity, or shapes that do not match. Source: derived by this project.
 
     Examples
     --------
@@ -72,9 +75,11 @@ def hidden_loss(a: ArrayLike, w: ArrayLike) -> Array:
 
 
 def hidden_gradient(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
-    """Return (dL/da, dL/dw), shapes (..., k) and (..., k, d), of the population loss; both 0 where w_i = 0.
+    """Return (dL/da, dL/dw), shapes (..., k) and (..., k, d), of the population loss.
 
-    Raises ValueError for NaN, infinity, or shapes that do not match. Source: derived (ours).
+    Both are 0 for neurons with w_i = 0.
+
+    Raises ValueError for NaN, infinity, or shapes that do not match. Source: derived by this project.
     """
     return _loss_and_gradient(a, w)[1:]
 
@@ -97,11 +102,13 @@ def _network(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
 
 
 def hidden_starts(rng: np.random.Generator, trials: int, k: int, d: int) -> tuple[Array, Array]:
-    """Return a0 (trials, k) and w0 (trials, k, d): every neuron balanced, w_ij ~ N(0, 1 / (k d)), a_i = +-|w_i|.
+    """Return random starts a0 (trials, k) and w0 (trials, k, d), every neuron balanced.
+
+    w_ij ~ N(0, 1 / (k d)) and a_i = +-|w_i|.
 
     Either sign of a_i is equally likely. With k = 1 these are `theory.sampling.balanced_starts`; the factor 1 / sqrt(k)
     keeps the size of f at the start independent of k. Raises ValueError unless all three are whole numbers, at least 1.
-    Source: ours.
+    Source: this project.
     """
     trials, k = whole("trials", trials, 1), whole("k", k, 1)
     a0, w0 = balanced_starts(rng, trials * k, d)
@@ -126,34 +133,34 @@ def train_hidden(
     a0 : array_like, shape (trials, k)
     w0 : array_like, shape (trials, k, d)
     mask : array_like of bool, shape of w0: False is pruned and stays 0; None prunes nothing
-    horizon, learned, still : float above 0: the time that ends an undecided run; the loss below which a run has
-        learned; the gradient below which one that has not is stationary, unless a neuron may yet grow: a small neuron
-        has a small gradient and grows all the same. `still` below 10 atol may be missed.
-    rtol, atol : float above 0, the tolerances of each step of Dormand and Prince's method of order 5; atol counts down
-        to rtol times the size of each neuron, so that starts of any size are followed alike
+    horizon, learned, still : float above 0: the time at which an undecided run ends; the loss below which a run has
+        learned; the gradient below which a run that has not learned is stationary, unless a neuron can still grow: a
+        small neuron has a small gradient, but may grow. A run may never reach a `still` below 10 atol.
+    rtol, atol : float above 0, the tolerances of each step of Dormand and Prince's method of order 5; atol is
+        reduced to rtol times the size of each neuron, so that starts of any size are followed alike
 
     Returns
     -------
     HiddenRun
 
-    A neuron with one weight left lands on w_i = 0 exactly, goes on where the other side's gradient carries it on, and
-    is dead where it does not, as relu'(0) = 0; one with more weights is dead when it is pushed down below 100 atol and
-    below 1e-7 of its start. Balanced neurons, a_i = +-|w_i| up to a relative 1e-12, stay so exactly. Where |w| is much
-    larger than |a|, or the other way round, the flow is stiff: steps of about 6 / (a^2 + |w|^2).
+    A neuron with one remaining weight lands on w_i = 0 exactly, continues where the gradient of the other side pushes
+    it away from 0, and is dead otherwise, as relu'(0) = 0; one with more weights is dead when it is pushed down below
+    100 atol and below 1e-7 of its start. Balanced neurons, a_i = +-|w_i| up to a relative 1e-12, stay so exactly. Where
+    |w| is much larger than |a|, or the other way round, the flow is stiff: steps of about 6 / (a^2 + |w|^2).
 
     Raises
     ------
     ValueError: shapes that do not match, NaN, or a number that is not above 0.
 
-    Source: ours.
+    Source: this project.
 
     Examples
     --------
     >>> alone = train_hidden([[-1.0]], [[[1.0, 0.0]]])  # the wrong sign
-    >>> STATUSES[alone.status[0]]
+    >>> HIDDEN_STATUSES[alone.status[0]]
     'stationary'
     >>> rescued = train_hidden([[-1.0, 1.0]], [[[1.0, 0.0], [0.6, 0.8]]])
-    >>> STATUSES[rescued.status[0]]
+    >>> HIDDEN_STATUSES[rescued.status[0]]
     'learned'
     """
     from theory.compiled.hidden import flows
@@ -180,9 +187,11 @@ def _mask(mask: ArrayLike | None, w0: Array) -> NDArray[np.bool_]:
 
 
 def hidden_schedule(k: int, d: int, prune_rate: float = 0.5) -> list[int]:
-    """Return the survivors of each level: round(k d (1 - prune_rate)^level), from k d down to k, each number once.
+    """Return the number of surviving weights at each level, from k d down to k.
 
-    Raises ValueError for a number out of range. Source: ours (k of k d weights is density 1 / d).
+    These are the values of round(k d (1 - prune_rate)^level), each number once.
+
+    Raises ValueError for a number out of range. Source: this project (k of k d weights is density 1 / d).
 
     Examples
     --------
@@ -199,7 +208,9 @@ def hidden_schedule(k: int, d: int, prune_rate: float = 0.5) -> list[int]:
 def prune_hidden(
     rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike, *, dense: HiddenRun | None = None, **options: float
 ) -> HiddenLevels:
-    """Train, prune the weakest inner weights of all neurons together, rewind, train, ... on many starts at once.
+    """Train, prune the weakest inner weights and rewind, level by level, on many starts at once.
+
+    The weights of all neurons are ranked together.
 
     Parameters
     ----------
@@ -208,7 +219,7 @@ def prune_hidden(
     w0 : array_like, shape (trials, k, d)
     survivors : inner weights that survive at level 1, 2, ...: whole numbers falling from k d; ties go to the lower
         index, neuron by neuron
-    dense : what level 0 gave, where that is known: it is the same for both rules
+    dense : the result of level 0, if it is known: it is the same for both rules
     options : as for `train_hidden`
 
     Returns
@@ -219,7 +230,7 @@ def prune_hidden(
     ------
     ValueError: an unknown rule, shapes that do not match, NaN, or survivors that do not fall from k d to at least 1.
 
-    Source: ours.
+    Source: this project.
     """
     known("rule", rule, RULES)
     a0, w0 = _network(a0, w0)

@@ -1,11 +1,11 @@
-"""How long the neuron takes to learn: the first time at which the loss is below a tolerance.
+"""The time to learn: the first time at which the loss of the flow is below a tolerance.
 
 For d = 1 the closed form is inverted. Let zeta = (a + w)^2, m = a w, D = sqrt(4 + c^2), S = 2 + D, kappa = c^2 / S. On
 w > 0 the flow is the logistic equation zeta' = C+ (zeta + kappa)(S - zeta) / 2, and m - 1 = (zeta - S)(zeta + kappa)
 / (4 zeta), so that C+ D t = ln(|m0 - 1| / |m - 1|) + ln(zeta0 / zeta) + 2 ln((zeta + kappa) / (zeta0 + kappa)).
 
 For d > 1 the flow is that of `theory.flow.coordinates`, followed by the linearly implicit Euler method, extrapolated to
-order 7: a start near the ray -e_1 creeps along a slow manifold for a time that an explicit method cannot afford.
+order 7: a start near the ray -e_1 moves along a slow manifold for so long that an explicit method is too expensive.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def time_to_learn(a0: ArrayLike, w0: ArrayLike, tolerance: float = TOLERANCE, c_
 
     Raises
     ------
-    ValueError: starts that `theory.verdicts` refuses, a tolerance or a moment out of range, or a start so close to the
-        ray -e_1 that its time is beyond the numbers.
+    ValueError: starts that `theory.verdicts` rejects, a tolerance or a moment out of range, or a start so close to the
+        ray -e_1 that its time is not found within the maximal number of steps.
 
-    Source: ours (Theorem A.1 inverted; for d > 1 the flow at constant c).
+    Source: this project (Theorem A.1 inverted; for d > 1 the flow at constant c).
 
     Examples
     --------
@@ -71,8 +71,7 @@ def _checked(tolerance: float, dead: float) -> float:
     found = scalar(tolerance)
     if found is None or not 0 < found < dead:
         raise ValueError(
-            f"tolerance must lie above 0 and below {dead:g}, the loss of a dead neuron, got {tolerance!r:.60}: "
-            "1e-6 is a good one"
+            f"tolerance must lie above 0 and below {dead:g}, the loss of a dead neuron, got {tolerance!r:.60}: try 1e-6"
         )
     return float(found)
 
@@ -116,7 +115,7 @@ def _followed(a: Array, r: Array, psi: Array, tolerance: float) -> Array:
         going = going[~there]
     raise ValueError(
         f"{going.size} starts have not learned after {MOST_STEPS} steps: they lie too close to the ray -e_1, "
-        "start farther from it"
+        "choose starts farther from it"
     )
 
 
@@ -134,7 +133,7 @@ def _step(flow: Slice, y: Array, h: Array) -> tuple[Array, Array]:
     """Return the state after a step h, and an estimate of its error."""
     (xx, xp), (px, pp) = flow.jacobian(*y)
     table: list[Array] = []
-    with np.errstate(all="ignore"):  # a step that overflows is refused
+    with np.errstate(all="ignore"):  # a step that overflows is rejected
         for n in SUBSTEPS:
             s, z = h / n, y
             det = (1 - s * xx) * (1 - s * pp) - s * s * xp * px
@@ -149,7 +148,10 @@ def _step(flow: Slice, y: Array, h: Array) -> tuple[Array, Array]:
 
 
 def _landing(flow: Slice, y: Array, h: Array, tolerance: float) -> Array:
-    """Return the time within a step at which the loss is at the tolerance, by Newton's method on its logarithm."""
+    """Return the time within a step at which the loss equals the tolerance.
+
+    It is found by Newton's method on the logarithm of the loss.
+    """
 
     def height(state: Array) -> tuple[Array, Array]:
         a, r = flow.neuron(state[0])

@@ -1,7 +1,9 @@
-"""Many independent trajectories at once: `integrate_batch`, and `settle_samples` for a fresh data set each.
+"""Many independent trajectories at once.
+
+`integrate_batch` follows starts on one loss, `settle_samples` follows each start on its own data set.
 
 d = 1 and the w_1 axis use the closed form, never a solver; the Gaussian population and finite samples run in compiled
-loops (`theory.compiled.population`, `theory.compiled.sample`), each trajectory with its own step.
+loops (`theory.compiled.population`, `theory.compiled.sample`), each trajectory with its own step size.
 """
 
 from __future__ import annotations
@@ -63,7 +65,10 @@ def _population(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
 
 
 def _off_axis(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
-    """Follow q = a |w| and the angle; a = root alpha and w = root rho obey a target 1 on the clock |target| t."""
+    """Follow q = a |w| and the angle of starts off the w_1 axis.
+
+    a = root alpha and w = root rho obey the flow of the target 1 on the clock |target| t.
+    """
     from theory.compiled.population import follow as follow_population
 
     along, across, r0 = split(w0)
@@ -82,7 +87,7 @@ def _off_axis(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
 
 
 def _point(q: Array, c: Array) -> tuple[Array, Array]:
-    """Return (a, |w|) from q = a |w| and c = a^2 - |w|^2: the larger of them first, so that nothing cancels."""
+    """Return (a, |w|) from q = a |w| and c = a^2 - |w|^2, the larger of them first: nothing cancels."""
     with np.errstate(all="ignore"):  # NaN where a trajectory failed
         big = np.sqrt(np.hypot(c, 2 * q) / 2 + abs(c) / 2)
         small = abs(q) / big
@@ -96,7 +101,7 @@ def _sample(loss: Sample, a0: Array, w0: Array, t: Array) -> Followed:
     inner = loss if x is given[0] else Sample(x[0], y[0], loss.slope)  # the loss itself keeps its kinks
     a, w, t, kept = units.into(a0, w0, t)
     if loss.d == 1:
-        t = np.where(np.isfinite(t), t, 0.0)  # of a start that has failed, or rests at w = 0
+        t = np.where(np.isfinite(t), t, 0.0)  # for a start that has failed, or rests at w = 0
         a, w, status = _line(inner.line(np.ones(1)), np.where(kept, a, 0.0), np.where(kept[:, None], w, 0.0), t)
         status[~kept], a[~kept], w[~kept] = FAILED, np.nan, np.nan
         return *units.back(a, w, np.zeros(len(a)))[:2], status
@@ -112,7 +117,7 @@ def _masked(loss: Masked, a0: Array, w0: Array, t: Array) -> Followed:
 
 
 def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: float):
-    """Return (a, w, status, gradient) of starts on relu samples of their own."""
+    """Return (a, w, status, gradient) of starts, each on its own relu sample."""
     units = Exponents.of(x, y, a0, split(w0)[2])
     kinks = [Kinks.of(*sample, 0.0) for sample in zip(*units.data(x, y), strict=True)]
     many = np.array([len(one.normal) for one in kinks])
@@ -125,9 +130,10 @@ def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: fl
 
 
 def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, units: Exponents, tolerance: float):
-    """Return (a, w, status, gradient) of starts on samples of their own, or on one for all of them.
+    """Return (a, w, status, gradient) of starts on their own samples, or on one sample for all.
 
-    samples, a0, w0, t, kept : in `units`, in which the results are not; starts that are not kept have failed
+    samples, a0, w0, t, kept : in `units`; the results are in the units of the data; starts that are not kept have
+        failed
     """
     from theory.compiled.sample import follow_sample
 
@@ -159,7 +165,9 @@ _CELLS = 2**18  # numbers of w worked on at once
 
 @dataclass(frozen=True)
 class Batch:
-    """Trajectories of n starts at m times; memory: 8 n m (d + 2) bytes and what one block of starts needs (some MB).
+    """Trajectories of n starts at m times.
+
+    Memory: 8 n m (d + 2) bytes and what one block of starts needs (some MB).
 
     t : ndarray, shape (m,)
     a : ndarray, shape (n, m)
@@ -167,8 +175,8 @@ class Batch:
     loss : ndarray, shape (n, m)
     status : int8 ndarray, shape (n,); the words are in `theory.flow.batch.STATUSES`: 0 finished; 1 dead, that is w dies
         out, and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3
-        undecided, w having come to 0, where the flow of a sample may go on in different directions; 4 doubtful, the
-        flow having come to a kink that it may have left to either side, and its rows being those of one; rows not
+        undecided, w having reached 0, where the flow of a sample may continue in different directions; 4 doubtful, the
+        flow having reached a kink that it may have left to either side, and its rows being those of one side; rows not
         reached are NaN
     drift : ndarray, shape (n,), largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) over its rows, c = a^2 - |w|^2 being
         conserved; c(0) = 0 where the start is balanced up to a relative 1e-12
@@ -195,12 +203,12 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
 
     Returns
     -------
-    Batch : memory proportional to n times m times d. The same start gives the same bits, whatever is beside it.
+    Batch : memory proportional to n times m times d. A start gives the same bits, whatever the other starts are.
 
     Raises
     ------
-    ValueError: shapes that do not match, no numbers, NaN, infinity, a start beyond 1e150, times that fall or lie below
-        0, a loss it does not know: one of your own, or a class made of these.
+    ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, times that
+        decrease or lie below 0, or an unknown loss: one of your own, or a class derived from these.
 
     Exact: d = 1, and starts on the w_1 axis (`closed_form`). Population: error below 1e-8 |(a, w)| at t = 50 (measured;
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
@@ -209,13 +217,13 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
     1e-9 |w| |x| and slides along them followed exactly (`theory.losses.kinks`), through w = 0 where the flow grows
     again (`theory.compiled.zero`); it rests where the gradient norm is below 1e-12 |(a, w)| times the pulls of all
     rows, and fails after 10,000 steps. It is followed in units of its own data, so that a sample of any size takes the
-    same steps; where the floats end, it fails: a start with an entry above 1e150 in these units, or so small that a |w|
-    or a^2 - |w|^2 underflows, or times that are no floats there. Balanced starts, a0 = +-|w0| up to a relative 1e-12,
-    stay so exactly: with a0 against the target they never learn, at any horizon.
+    same steps. It fails where floats do not suffice: a start with an entry above 1e150 in these units, or so small that
+    a |w| or a^2 - |w|^2 underflows, or times outside the range of floats there. Balanced starts, a0 = +-|w0| up to a
+    relative 1e-12, stay so exactly: with a0 against the target they never learn, at any horizon.
 
-    The first call for a kind of loss compiles its loop (some seconds, kept on disk).
+    The first call for a kind of loss compiles its loop (some seconds; the code is stored on disk).
 
-    Source: the gradient flow of section 2; the reductions are ours (`theory.compiled.population`).
+    Source: the gradient flow of section 2; the reductions: this project (`theory.compiled.population`).
 
     Examples
     --------
@@ -234,7 +242,7 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
         a[:, :now], w[:, :now] = a0[part, None], w0[part, None]
         if now < m:
             a[:, now:], w[:, now:], out.status[part] = follow(loss, a0[part], w0[part], t[now:])
-        with np.errstate(all="ignore"):  # NaN where a trajectory failed; what underflows has no weight
+        with np.errstate(all="ignore"):  # NaN where a trajectory failed; terms that underflow have no effect
             out.loss[part], out.drift[part] = loss.loss(a, w), _drift(a0[part], w0[part], a, w)
     return out
 
@@ -287,7 +295,7 @@ def settle_samples(
     masks: ArrayLike | None = None,
     tolerance: float = 1e-9,
 ) -> tuple[Array, Array, Array]:
-    """Follow the relu neuron of each trial, on a sample of its own, until it rests.
+    """Follow the relu neuron of each trial, on its own sample, until it rests.
 
     Parameters
     ----------
@@ -302,19 +310,19 @@ def settle_samples(
     -------
     a, w, gradient : ndarrays of shape (trials,), (trials, d), (trials,); the gradient's norm at the end, 0 for a neuron
         that has died (w is next to 0 and keeps its direction). Along a kink that both sides push to, it is the norm of
-        what is left of the gradient there (the least in Clarke's subdifferential), so that it vanishes at a minimum on
-        kinks too. NaN in a row whose flow failed (10,000 steps)
-        or is undecided at w = 0.
+        the element of least norm in Clarke's subdifferential, so that it vanishes at a minimum on kinks too. NaN in a
+        row whose flow failed (10,000 steps) or is undecided at w = 0.
 
     Raises
     ------
-    ValueError: shapes that do not match, no numbers, NaN, infinity, a start beyond 1e150, a horizon or tolerance that
-        is none.
+    ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, or a horizon
+        or tolerance that is not above 0.
 
-    Accuracy and balance as in `integrate_batch`. About a millisecond a trial for n = 100, d = 10. With one input left
-    the flow goes through w = 0 where the other side carries it on, as in `theory.closed_form`.
+    Accuracy and balance as in `integrate_batch`. A trial takes about a millisecond for n = 100, d = 10. With one
+    remaining input the flow passes through w = 0 where the other side pushes it away from 0, as in
+    `theory.closed_form`.
 
-    Source: the gradient flow of section 2; ours (`theory.compiled.sample`).
+    Source: the gradient flow of section 2; its solution: this project (`theory.compiled.sample`).
 
     Examples
     --------
@@ -331,7 +339,9 @@ def settle_samples(
         given, masks = masks, bits(masks)
         if masks is None or masks.shape != w0.shape:
             shape = np.shape(given)
-            raise ValueError(f"masks must be of 0 and 1, shape {w0.shape}, got {shape}: one row a trial, as w0")
+            raise ValueError(
+                f"masks must be of 0 and 1, shape {w0.shape}, got {shape}: pass one row for each trial, as in w0"
+            )
         x, w0 = x * masks[:, None], w0 * masks
     a, w, _, gradient = on_samples(x, y, balanced(a0, split(w0)[2]), w0, np.array([horizon]), tolerance)
     return a[:, 0], w[:, 0], gradient
@@ -344,12 +354,12 @@ def _refuse_trials(x: Array, y: Array, a0: Array, w0: Array) -> None:
             "repeat a sample that all of them share, or use theory.integrate_batch(Sample(x, y), ...)"
         )
     if w0.shape != (len(x), x.shape[2]):
-        raise ValueError(f"w0 must have shape {(len(x), x.shape[2])}, one row a trial, got {w0.shape}")
+        raise ValueError(f"w0 must have shape {(len(x), x.shape[2])}, got {w0.shape}: pass one row for each trial")
     refuse_large(a0=a0, w0=w0)
 
 
 def _positive(**numbers: float) -> tuple[float, ...]:
     for name, value in numbers.items():
         if number(name, value) <= 0:
-            raise ValueError(f"{name} must be above 0, got {value}")
+            raise ValueError(f"{name} must be above 0, got {value}: pass a positive number")
     return tuple(float(value) for value in numbers.values())

@@ -1,8 +1,8 @@
-"""Coordinates in which a start is integrated: balance is exact where the start is balanced.
+"""Coordinates in which a start is integrated: a balanced start stays balanced exactly.
 
 For every loss of the neuron a dL/da = w.dL/dw, so with sigma = sign(a) the difference b = a - sigma |w| obeys
-b' = sigma (dL/da / |w|) b: it never changes sign, and a balanced start (b = 0) stays balanced. Integrating b in the
-place of a keeps its digits near the separatrix a = -|w|; for b = 0 there is nothing left to integrate but w.
+b' = sigma (dL/da / |w|) b: it never changes sign, and a balanced start (b = 0) stays balanced. Integrating b instead
+of a keeps its digits near the separatrix a = -|w|; for b = 0 only w is integrated.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Slice:
     c : float or ndarray, a^2 - |w|^2
     sign_a : float or ndarray, 1.0 or -1.0: the sign of a where c >= 0; not read where c < 0
 
-    Source: ours, the gradient of `theory.losses.formulas` in polar coordinates.
+    Source: this project; the gradient of `theory.losses.formulas` in polar coordinates.
     """
 
     c: ArrayLike
@@ -43,7 +43,7 @@ class Slice:
         return np.where(swap, x, y), np.where(swap, y, x)
 
     def velocity(self, x: Array, psi: Array) -> tuple[Array, Array]:
-        """Return (x', psi'); at r = 0 the angle has no speed (NaN), but in the limit where c = 0."""
+        """Return (x', psi'); at r = 0 the angle has no speed (NaN), except in the limit where c = 0."""
         y, turn = self.other(x), psi * _sin(psi) / TWO_PI
         return y * (sin_minus_x_cos(psi) / TWO_PI - x * y / 2), self._ratio(x, y) * turn
 
@@ -65,7 +65,7 @@ class Slice:
         return np.where(reach > 0, x, 0.0)
 
     def _ratio(self, x: Array, y: Array) -> Array:
-        """Return a / r; NaN at r = 0, but in the limit where c = 0."""
+        """Return a / r; NaN at r = 0, except in the limit where c = 0."""
         swap = np.less(self.c, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(swap, x, y) / np.where(swap, y, x)
@@ -73,7 +73,10 @@ class Slice:
 
 
 def polar_loss(a: Array, r: Array, psi: Array) -> Array:
-    """Return the loss of d > 1 inputs from a, r = |w| and psi = pi - theta. Source: `theory.losses.formulas`."""
+    """Return the loss of d > 1 inputs from a, r = |w| and psi = pi - theta.
+
+    Source: `theory.losses.formulas`.
+    """
     theta, ar = np.pi - psi, a * r
     return (ar - 1) ** 2 / 4 + ar * (np.sin(theta / 2) ** 2 - sin_minus_x_cos(np.maximum(theta, 0)) / TWO_PI)
 
@@ -88,7 +91,7 @@ def _sin(psi: Array) -> Array:
     return np.sin(np.minimum(psi, np.pi - psi))  # exactly 0 at pi: theta = 0 is invariant
 
 
-SMALL_BALANCE = 0.5  # b is integrated in the place of a where |b| is at most this share of |w|
+SMALL_BALANCE = 0.5  # b is integrated instead of a where |b| is at most this share of |w|
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Coordinates:
 
     @classmethod
     def of(cls, a0: float, w0: Array) -> Coordinates:
-        """Return the chart of a start; balanced is up to a relative 1e-12, |w0| being rounded."""
+        """Return the coordinates for a start; it is balanced up to a relative 1e-12, |w0| being rounded."""
         r0 = float(np.hypot.reduce(w0))
         b0, sigma = abs(a0) - r0, float(np.sign(a0))
         if r0 == 0 or abs(b0) > SMALL_BALANCE * r0:
@@ -115,7 +118,7 @@ class Coordinates:
 
     @classmethod
     def plain(cls, a0: float) -> Coordinates:
-        """Return the chart y = (a, w), which knows of no balance."""
+        """Return the coordinates y = (a, w), which do not use the balance."""
         return cls(0.0, False, a0)
 
     def state(self, a: float, w: Array) -> Array:
@@ -144,7 +147,9 @@ class Coordinates:
         return np.array([self.sigma * (da / r) * y[0] if r > 0 else 0.0, *-dw])
 
     def tolerance(self, rtol: float, atol: float, least: float, size: int, radius: float) -> Array:
-        """Return the absolute tolerance of y, shape (size,), at |w| = radius: small w keep their digits, b its sign.
+        """Return the absolute tolerance of y, shape (size,), at |w| = radius.
+
+        With it, small w keep their digits and b keeps its sign.
 
         None lies below `least`.
         """

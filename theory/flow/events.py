@@ -1,12 +1,12 @@
-"""Moments that a run looks for: events of the user's, and the edges of regions.
+"""Events of a run: the user's events, and the edges of regions.
 
 An event fires when its value, nonzero before, first becomes 0 or changes sign, and again only after it has been
-nonzero. Its direction is that of the sign before. Between the ends of a step values are looked at on the solver's own
+nonzero. The sign before decides its direction. Between the ends of a step the values are computed on the solver's own
 interpolant, at some nodes and at the least value between them where a parabola through three of them comes near to 0.
 
-Where w lies on kinks, a value may differ from 0 by the rounding of w alone. How much that is says the value itself: it
-is looked at with w moved off the kinks by as little as rounding may. In the same way, by moving time and neuron, is
-decided which values become 0 at the moment at which a terminal event ends the run.
+Where w lies on kinks, a value may differ from 0 by the rounding of w alone. This difference is estimated by computing
+the value with w moved off the kinks by as little as rounding may. In the same way, by moving the time and the neuron,
+the values that become 0 at the moment of a terminal event are found.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ LOOKS = np.array([0.02, 0.25, 0.5, 0.75, 0.98, 1.0])  # nodes for events
 ROUNDING = 8 * np.finfo(float).eps  # by this share rounding moves a time that has been found, and the neuron there
 CORNER = 0.5  # the same for events, which may have corners
 FINER, SMOOTH = 6, 0.05  # how often nodes are doubled, while a cubic misses one by this share of the values' range
-NEAR_MISS = 0.1  # a parabola whose least value is below this share of its bend may hide one below 0
+NEAR_MISS = 0.1  # a parabola whose least value is below this share of its bend may hide a value below 0
 
 
 @dataclass(frozen=True)
 class Event:
-    """A moment to look for: value(t, a, w), nonzero before, becomes 0 or changes sign.
+    """An event: value(t, a, w), nonzero before, becomes 0 or changes sign.
 
     name : str, any
     value : (float, float, ndarray (d,)) -> float
@@ -52,7 +52,7 @@ class Event:
     direction: int = 0
 
     def __post_init__(self):
-        """Refuse what is no event."""
+        """Raise ValueError unless the fields are those of an event."""
         if not isinstance(self.name, str):
             raise ValueError(f"the name of an event must be a str, got {self.name!r:.60}")
         if not callable(self.value):
@@ -64,7 +64,7 @@ class Event:
 
 
 def checked(events: Event | Iterable[Event] | None) -> tuple[Event, ...]:
-    """Return the events as a tuple; ValueError for what is none."""
+    """Return the events as a tuple; raises ValueError for anything that is not an event."""
     if events is None or isinstance(events, Event):
         return () if events is None else (events,)
     events = tuple(events) if isinstance(events, Iterable) else events
@@ -74,10 +74,10 @@ def checked(events: Event | Iterable[Event] | None) -> tuple[Event, ...]:
 
 
 def number_of(event: Event, t: float, a: float, w: Array) -> float:
-    """Return the value of an event; ValueError where it is no real number."""
+    """Return the value of an event; raises ValueError where it is not a real number."""
     try:
         seen = np.array(w)
-        seen.flags.writeable = False  # the run is what the flow does, whatever an event does
+        seen.flags.writeable = False  # an event must not change the state of the run
         value = event.value(float(t), float(a), seen)
         value = float(value) if isinstance(value, Fraction | Decimal) else value
     except Exception as error:
@@ -86,7 +86,7 @@ def number_of(event: Event, t: float, a: float, w: Array) -> float:
         value = value.reshape(())[()]
     if isinstance(value, bool | np.bool_):
         raise ValueError(
-            f"event {event.name!r} must give a number that changes sign, got {value}: a - 0.9 in the place of a > 0.9"
+            f"event {event.name!r} must give a number that changes sign, got {value}: a - 0.9 instead of a > 0.9"
         )
     if not isinstance(value, Real) or isinstance(value, np.timedelta64) or np.isnan(value):
         raise ValueError(f"event {event.name!r} must give a number, got {value!r:.60} at t = {t:g}")
@@ -96,7 +96,8 @@ def number_of(event: Event, t: float, a: float, w: Array) -> float:
 class Watch:
     """The events of a run, and the sign that the value of each had when it was last nonzero.
 
-    kinks : w -> unit normals, shape (K, d), of the kinks that w lies on; default: w may be rounded in every direction
+    kinks : w -> unit normals, shape (K, d), of the kinks that w lies on; default: rounding may move w in every
+        direction
     """
 
     def __init__(self, events: Sequence[Event], a: float, w: Array, kinks: Callable[[Array], Array] | None = None):
@@ -116,13 +117,15 @@ class Watch:
         slides: bool = False,
         lands: bool = False,
     ) -> list[tuple[float, Event]]:
-        """Return what fires in (start, end], (time, event) in order, up to the moment of the first terminal one.
+        """Return the events that fire in (start, end], up to the moment of the first terminal one.
+
+        The result is a list of (time, event), in the order of the times.
 
         All that fire at that moment are returned, the terminal one listed first before the others.
 
         state : time -> (a, w); `last`, if given, is the state at the end
-        slides, lands : w keeps to kinks all the while, or lies on one at the end: there the value of a kink is 0 up to
-            rounding, and not nonzero
+        slides, lands : w stays on kinks during the step, or lies on one at its end: there the value of a kink is 0 up
+            to rounding, and does not count as nonzero
         """
         if not self.events or not end > start:
             return []
@@ -145,7 +148,7 @@ class Watch:
         return [(t, self.events[i]) for t, i in sorted(fired)]
 
     def _zeros(self, i: int, times: Array, states: list[State], state, slides, lands) -> list[tuple[float, bool]]:
-        """Return when the value of event i becomes 0, and whether it does so in the direction that is wanted."""
+        """Return when the value of event i becomes 0, and whether it does so in the requested direction."""
         event, end = self.events[i], float(times[-1])
 
         def value(t: float) -> float:
@@ -173,7 +176,10 @@ class Watch:
         return zeros
 
     def _off_kinks(self, event: Event, t: float, point: State, value: float) -> float:
-        """Return the value; 0 where w lies on kinks, and a step off them changes the value by as much as it is."""
+        """Return the value, or 0 where w lies on kinks and the value is within rounding of 0.
+
+        That is so where a step of w off the kinks changes the value by at least its size.
+        """
         if value == 0:
             return value
         (a, w), step = point, ON_THE_KINK * float(np.hypot.reduce(point[1]))
@@ -181,7 +187,7 @@ class Watch:
         return 0.0 if abs(value) <= _change(event, value, moved) else value
 
     def _is_0(self, event: Event, t: float, point: State) -> bool:
-        """Say whether the value at a moment is 0 up to the rounding of the time and of the neuron."""
+        """Return whether the value at a moment is 0 up to the rounding of the time and of the neuron."""
         (a, w), more = point, 1 + ROUNDING
         moved = [(t * more, a, w), (t, a * more, w)]
         moved += [(t, a, w + ROUNDING * w[j] * unit) for j, unit in enumerate(np.eye(len(w)))]
@@ -190,18 +196,20 @@ class Watch:
 
 
 def _change(event: Event, value: float, moved: list[tuple[float, float, Array]]) -> float:
-    """Return by how much the value of an event changes at moved points (t, a, w), in all."""
+    """Return the total change of the value of an event at moved points (t, a, w)."""
     change = 0.0
     for point in moved:
-        with contextlib.suppress(ValueError):  # it may have no value beyond where the run goes
+        with contextlib.suppress(ValueError):  # it may have no value outside the states of the run
             change += abs(number_of(event, *point) - value)
     return change
 
 
 def _refined(value: Callable[[float], float], times: Array, values: list[float]) -> tuple[Array, list[float]]:
-    """Return more nodes, halving each interval while the cubic through two nodes on each side misses one between.
+    """Return more nodes: intervals are halved while a cubic through their neighbours misses a node.
 
-    A value that turns often within a step, such as sin(40 t), would be seen at too few moments.
+    The cubic is that through two nodes on each side.
+
+    A value that oscillates within a step, such as sin(40 t), would be computed at too few moments.
     """
     for _ in range(FINER):
         if not _misses(times, np.array(values)):
@@ -214,21 +222,27 @@ def _refined(value: Callable[[float], float], times: Array, values: list[float])
 
 
 def _misses(t: Array, values: Array) -> bool:
-    """Say whether a node lies far from the cubic through its four neighbours, beside the range of the values."""
+    """Return whether a node lies far from the cubic through its four neighbours.
+
+    Its distance is compared with the range of the values.
+    """
     spread = np.ptp(values)
     if not 0 < spread < np.inf:
         return False
     t, divided = (t - t[0]) / (t[-1] - t[0]), values
     for order in range(1, 5):
         divided = np.diff(divided) / (t[order:] - t[:-order])
-    # the fourth divided difference of five nodes, times the distances of the middle one, is what the cubic misses it by
+    # the distance of the middle node from the cubic is the fourth divided difference of five nodes, times its distances
     middle, last = t[2:-2], len(t) - 4
     distances = [middle - t[k : k + last] for k in (0, 1, 3, 4)]
     return bool((np.abs(divided * np.prod(distances, axis=0)) > SMOOTH * spread).any())
 
 
 def _first(value: Callable[[float], float], low: float, high: float, before: float, end: float) -> float:
-    """Return the first moment in (low, high] at which the value, of sign `before` until then, is 0 or beyond."""
+    """Return the first moment in (low, high] at which the value is 0 or has changed its sign.
+
+    Until then the value has the sign `before`.
+    """
     at_low = value(low) * before
     if at_low > 0 and value(high) * before > 0:
         return high  # it changes sign where w is landed on a kink
@@ -236,13 +250,16 @@ def _first(value: Callable[[float], float], low: float, high: float, before: flo
         return _crossing(value, low, high)
     if at_low <= 0:
         return low  # it was nonzero before, at the joint of two pieces
-    while low < (middle := (low + high) / 2) < high:  # it is 0 from somewhere on
+    while low < (middle := (low + high) / 2) < high:  # it is 0 from some moment onwards
         low, high = (middle, high) if value(middle) * before > 0 else (low, middle)
     return high
 
 
 def dips(times: Array, values: Array, near: float = NEAR_MISS) -> list[int]:
-    """Return the inner nodes, of times and values (n,), at which |value| is least of three and may hide a 0."""
+    """Return the inner nodes where |value| is the least of three and may hide a zero.
+
+    times and values have the shape (n,).
+    """
     before, here, after = np.abs(values[:-2]), np.abs(values[1:-1]), np.abs(values[2:])
     first, second = np.diff(times)[:-1], np.diff(times)[1:]
     one = (np.sign(values[:-2]) == np.sign(values[1:-1])) & (np.sign(values[1:-1]) == np.sign(values[2:]))
@@ -255,7 +272,7 @@ def dips(times: Array, values: Array, near: float = NEAR_MISS) -> list[int]:
 
 
 def least(value: Callable[[float], float], low: float, high: float, sign: float) -> float | None:
-    """Return where value, of the given sign at both ends, is 0 or beyond between them; None if nowhere."""
+    """Return where value, of the given sign at both ends, is 0 or has the other sign; None if nowhere."""
     found = minimize_scalar(
         lambda t: sign * value(t), bounds=(low, high), method="bounded", options={"xatol": 1e-9 * (high - low)}
     )
@@ -263,7 +280,9 @@ def least(value: Callable[[float], float], low: float, high: float, sign: float)
 
 
 class Edges:
-    """The edges of a region, from where the flow enters it: one is met where its margin is below 0 beyond rounding.
+    """The edges of a region, from the point where the flow enters it.
+
+    An edge is met where its margin is below 0 by more than rounding.
 
     A margin that rounding does not move is met at 0, once it has been more.
     """
@@ -274,7 +293,10 @@ class Edges:
         self.armed: NDArray[np.bool_] = self.last > noise(v)
 
     def first(self, times: Array, a: Array, v: Array, state: Callable[[float], State]) -> tuple[float, int] | None:
-        """Return when an edge is met, and which; times (n,), a (n,), v (n, m), of which the first were seen before."""
+        """Return when an edge is met, and which; None if none is met.
+
+        times (n,), a (n,), v (n, m) are nodes of a step; those at the start have been examined before.
+        """
         if len(self.last) == 0:
             return None
         rows = np.vstack([self.last, self.edge_margins(a[1:], v[1:])])

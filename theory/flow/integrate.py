@@ -1,7 +1,7 @@
-"""Numerical gradient flow: `integrate` on scipy's solvers, each smooth piece of the loss on its own.
+"""Numerical gradient flow: `integrate` uses scipy's solvers on each smooth piece of the loss.
 
-A run gives no verdict that it cannot carry: blown-up, unfinished and drifting runs are `undecided`. Where exact
-verdicts exist, use `theory.limit`.
+A run gives a verdict only if its accuracy supports it: diverging, unfinished and drifting runs are `undecided`. Where
+exact verdicts exist, use `theory.limit`.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ SOLVERS = {solver.__name__: solver for solver in (DOP853, RK45, RK23, Radau, BDF
 METHODS = tuple(SOLVERS)
 # A loss that exceeds `target_fit_loss` by at most this share of that at a = 0 has learned (population: 4 times it).
 LEARNED_BELOW = 1e-6
-DRIFTED = 1e-3  # a run whose c has moved by more than this share of a^2 + |w|^2 is not trusted
+DRIFTED = 1e-3  # a run whose c has changed by more than this share of a^2 + |w|^2 gets no verdict
 KINK = "kink"
-DOUBTFUL_NOTE = "the flow came to a kink, which it may have left to either side"
+DOUBTFUL_NOTE = "the flow reached a kink, which it may have left to either side"
 KINKS_OF_OTHERS = "; a loss of your own counts as smooth: where it has kinks, give it a region (theory.losses.regions)"
 KNOWN = (Line, Population, Independent, Sample)
-SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below what its tolerance is made for
-# With c > 0, |w| below this share of |a| and of what fits the data with it is 0: its direction has had time to rest.
+SHRUNK = 0.1  # a piece ends where |w| has fallen by this factor below the size for which its tolerance was chosen
+# With c > 0, a |w| below this share of |a| and of the |w| that fits the data with a is 0: its direction is at rest.
 NEXT_TO_ZERO = 1e-13
-ASLEEP = 1e-10  # of a balanced neuron: |w| below this share of the start, still falling along a ray, never returns
+ASLEEP = 1e-10  # of a balanced neuron: |w| below this share of the start, still falling along a ray, never grows again
 LOST = 1e-150  # and below this share in any case: its squares underflow
-AT_ONE_TIME = 200  # kinks met without a step in time, before a run gives up
+AT_ONE_TIME = 200  # kinks met without a step in time, before a run fails
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A run of the flow; it ends early where an event or a failure ended it.
+    """A run of the flow; it ends early at a terminal event or a failure.
 
     t, a : ndarray, shape (n,)
     w : ndarray, shape (n, d)
     loss : ndarray, shape (n,)
-    status : `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w came to
-        0, where the flow of a sample may go on in different directions), `failed`
+    status : `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w reached
+        0, where the flow of a sample may continue in different directions), `failed`
     message : one sentence
     drift : float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
     events : tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or
@@ -71,7 +71,10 @@ class Trajectory:
 
 @dataclass
 class _Track:
-    """What a run has gathered: rows (time, a, w), events (name, time), how it ended, and whether that is in doubt."""
+    """The record of a run: rows, events, how it ended, and whether that is doubtful.
+
+    A row is (time, a, w), an event (name, time).
+    """
 
     rows: list[tuple[float, float, Array]]
     events: list[tuple[str, float]] = field(default_factory=list)
@@ -102,37 +105,37 @@ def integrate(
     Parameters
     ----------
     loss : `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`, or one of your own, which
-        counts as smooth unless it says otherwise; see `theory.losses.losses`
+        counts as smooth unless it defines regions; see `theory.losses.losses`
     a0 : float
     w0 : float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
     t : float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least 0
     method : DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
-    rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the start's size, and times that of
-        the a which fits the data beside a far larger w0, so that what is small keeps its digits
+    rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the size of the start, and at most
+        rtol times the a that fits the data where w0 is far larger, so that small values keep their digits
     events : terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
-    max_evaluations : int, gradients to spend before the run counts as failed
+    max_evaluations : int, evaluations of the gradient before the run counts as failed
     exact_balance : bool, use that a - sign(a0) |w| never changes sign (see `theory.flow.coordinates`). False integrates
-        (a, w) as they are: a witness that knows the gradient alone, and gives no verdict near the separatrix
+        (a, w) directly: a witness that uses the gradient alone, and gives no verdict near the separatrix
 
     Returns
     -------
-    Trajectory : a run that fails says so in status and message, and holds the start and what rows the solver gave.
+    Trajectory : a run that fails reports it in status and message, and holds the start and the rows that were computed.
 
     Raises
     ------
-    ValueError: shapes that do not match, no numbers, NaN, times that fall or lie below 0, an unknown method, a
-        tolerance that is no number above 0, what is no loss, a loss whose values are no numbers of its shapes, what is
-        no event, an event whose value is no number.
+    ValueError: shapes that do not match, a value that is no number, NaN, times that decrease or lie below 0, an unknown
+        method, a tolerance that is no number above 0, an object that is no loss, a loss whose values are no numbers of
+        its shapes, an object that is no event, an event whose value is no number.
 
     Kinks of the loss (w_1 = 0 on the axis w_perp = 0, for a sample w.x_i = 0) are located as events: each piece is
     integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow slides along kinks
-    whose sides push towards them, and may go through w = 0 (`theory.losses.kinks`). Starts with w0 = 0 rest
-    (relu'(0) = 0), but for losses of your own, whose gradient decides. Balanced starts, a0 = +-|w0| up to a relative
+    whose sides push towards them, and may pass through w = 0 (`theory.losses.kinks`). Starts with w0 = 0 rest
+    (relu'(0) = 0), except for losses of your own, whose gradient decides. Balanced starts, a0 = +-|w0| up to a relative
     1e-12, are integrated as such: a = +-|w| is invariant for every loss with a dL/da = w.dL/dw, which is checked, and
     round-off cannot leave it. Lines, populations and samples are integrated in units of their own data
     (`theory.flow.units`), so that scale does not matter.
 
-    Source: the gradient flow of section 2; the verdicts and their caution are ours.
+    Source: the gradient flow of section 2; the verdicts and when they are undecided: this project.
 
     Examples
     --------
@@ -150,7 +153,7 @@ def integrate(
     inner, units = canonical(loss, a0, w0)
     a0, w0, times, atol = a0 / units.size, w0 / units.size, times * units.clock, atol / units.size
     length = max(abs(w0))
-    # in these units a w fits the data at size 1, at an a of 1 / |w|: beside a far larger w, a keeps its own digits
+    # in these units a |w| fits the data at size 1, so at an a of 1 / |w|: where w is far larger, a keeps its own digits
     size = max(abs(a0), min(length, 1 / length if length else 0.0))
     least = _least_tolerance(inner, a0, w0, float(np.max(times)))
     options = {"rtol": rtol, "atol": max(min(atol, rtol * size), least), "least": least}
@@ -159,7 +162,7 @@ def integrate(
         inner, units, SOLVERS[method], Coordinates.of(a0, w0) if balances else Coordinates.plain(a0), times, options
     )
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # what scipy warns of ends in status and message
+        warnings.simplefilter("ignore")  # status and message report what scipy warns of
         track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
         if balances and not all(_is_balanced(inner, a, w) for _, a, w in track.rows):
             run = replace(run, coordinates=Coordinates.plain(a0))
@@ -168,7 +171,10 @@ def integrate(
 
 
 def _is_balanced(loss: Loss, a: float, w: Array) -> bool:
-    """Say whether a dL/da = w.dL/dw there, up to rounding: known for the losses of `theory`, looked at for others."""
+    """Return whether a dL/da = w.dL/dw at a point, up to rounding.
+
+    It holds for the losses of `theory`, and is checked for others.
+    """
     if type(loss) in KNOWN:
         return True
     da, dw = loss.gradient(a, w)
@@ -177,9 +183,11 @@ def _is_balanced(loss: Loss, a: float, w: Array) -> bool:
 
 
 def _least_tolerance(loss: Loss, a0: float, w0: Array, end: float) -> float:
-    """Return the least absolute tolerance: a start of a loss of the user's own may be 0 beside where the flow goes.
+    """Return the least absolute tolerance, above 0.
 
-    The solvers' squares of a speed over a tolerance would overflow there. A loss of `theory` is slow at small starts.
+    A start of a user-defined loss may be 0 or small compared with the states that the flow reaches.
+
+    The solvers square a speed over a tolerance, which would overflow there. A loss of `theory` is slow at small starts.
     """
     least = float(np.finfo(float).tiny)
     if not isinstance(loss, Own):
@@ -191,7 +199,7 @@ def _least_tolerance(loss: Loss, a0: float, w0: Array, end: float) -> float:
 
 
 def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options) -> Trajectory:
-    """Follow the survivors alone, and give w its pruned zeros back."""
+    """Follow the surviving inputs alone, and put the zeros of the pruned ones back into w."""
 
     def wide(event: Event) -> Event:
         return replace(event, value=lambda t, a, w: event.value(t, a, loss.widen(w)))
@@ -208,7 +216,7 @@ def _checked(
     for name, value in tolerances.items():
         found = scalar(value)
         if found is None or not 0 < found < np.inf:
-            raise ValueError(f"{name} must be a number above 0, got {value!r:.60}: 1e-9 is a good one")
+            raise ValueError(f"{name} must be a number above 0, got {value!r:.60}: try 1e-9")
     a0, w0, t = finite(a0=a0, w0=w0, t=t)
     if a0.ndim or w0.ndim > 1 or w0.size != loss.d:
         raise ValueError(f"one start needs a0 a number and w0 of shape ({loss.d},), got {a0.shape} and {w0.shape}")
@@ -229,7 +237,7 @@ class _Guard:
         def velocity(_, y):
             self.left -= 1
             if self.left < 0:
-                raise _Stop("gave up after max_evaluations: the start is stiff, try method='Radau' or a shorter t")
+                raise _Stop("stopped after max_evaluations: the start is stiff, try method='Radau' or a shorter t")
             out = flow(y)
             if not np.isfinite(out).all():
                 raise _Stop("the gradient overflowed in a step: the start is too large for it, try method='Radau'")
@@ -240,7 +248,7 @@ class _Guard:
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same from piece to piece; everything is in the units of the loss."""
+    """Values that are the same for all pieces of a run, in the units of the loss."""
 
     loss: Loss
     units: Units
@@ -251,19 +259,19 @@ class _Run:
 
 
 class _Follower:
-    """Follow the flow from region to region to the last time, a terminal event, a failure or its death."""
+    """Follow the flow from region to region, to the last time, a terminal event, a failure or w = 0."""
 
     def __init__(self, run: _Run, events: Sequence[Event], guard: _Guard):
         self.run, self.events, self.guard = run, events, guard
 
     def follow(self, a0: float, w0: Array) -> _Track:
-        """Return what the run gathers from (a0, w0)."""
+        """Return the record of the run from (a0, w0)."""
         run, r0 = self.run, float(np.hypot.reduce(w0))
         self.size0 = max(abs(a0), r0)
-        # a leaky unit is pushed through 0, to where it fits with w < 0
+        # a leaky unit is pushed through 0, to the fit with w < 0
         relu = isinstance(run.loss, Population) and run.loss.slope == 0
         self.may_die = relu and a0 * np.sign(run.loss.required_sign_of_a) < 0 and abs(a0) > r0
-        # small beside the tolerance, and beside the w that would fit with so large an a
+        # small compared with the tolerance, and with the w that would fit with so large an a
         self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
         self.watch = Watch([self._in_units(event) for event in self.events], a0, w0, self._kinks())
@@ -287,13 +295,13 @@ class _Follower:
     def _start_cell(self, a0: float, w0: Array) -> Region:
         line = self.run.loss.line(w0)
         if not w0.any() and not (line is None and isinstance(self.run.loss, Own)):
-            return Equilibrium()  # relu'(0) = 0; a loss of the user's own has the gradient that it says
+            return Equilibrium()  # relu'(0) = 0; a user-defined loss has the gradient that it returns
         if line is not None:
             return LineSide.at(line, 1 if w0[0] > 0 else -1, a0, len(w0))
         return self.run.loss.region(a0, w0)
 
     def _kinks(self) -> Callable[[Array], Array] | None:
-        """Return what gives the normals of a sample's kinks on which w lies."""
+        """Return the function that gives the normals of a sample's kinks on which w lies."""
         if not isinstance(self.run.loss, Sample):
             return None
         kinks = self.run.loss.kinks
@@ -306,7 +314,10 @@ class _Follower:
         return replace(event, value=lambda t, a, w: value(t / units.clock, a * units.size, w * units.size))
 
     def _piece(self, region: Region, now: float, a: float, w: Array, end: float):
-        """Follow one region: return (time, a, w) where it was left, and the next region, None or what ended the run."""
+        """Follow one region to where the flow leaves it.
+
+        Returns (time, a, w) there, and the next region, None, or how the run ended.
+        """
         run, coordinates, v = self.run, self.run.coordinates, region.inner(w)
         radius = float(np.hypot.reduce(v))
         if (died := self._dies(region, a, v)) is not None:
@@ -331,7 +342,7 @@ class _Follower:
         return end, *self.track.rows[-1][1:], None
 
     def _step(self, region: Region, edges: Edges, own: int, solver, now: float, end: float):
-        """Look at a step of the solver: add its rows and events; return where the region is left, if it is."""
+        """Process a step of the solver: add its rows and events; return where the region is left, if it is."""
         coordinates, track, start, stop = self.run.coordinates, self.track, solver.t_old, solver.t
         dense = None
 
@@ -381,7 +392,7 @@ class _Follower:
         return (last, a, w, after) if met is not None else None
 
     def _add_rows(self, start: float, end: float, last: float, state, now: float, at_last: tuple[float, Array]) -> None:
-        """Add the rows asked for in (start, end], and the one at `end`."""
+        """Add the rows requested in (start, end], and the one at `end`."""
         times, rows = self.run.times, self.track.rows
         if times.ndim:
             for t in times[(times > start) & (times <= end)].tolist():
@@ -390,14 +401,17 @@ class _Follower:
         rows.append((end, *(at_last if end == last else state(end - now))))
 
     def _least_radius(self, region: Region, radius: float) -> float | None:
-        """Return |w| at which a piece ends: a population's neuron dies there, a sample's needs a finer tolerance."""
+        """Return the |w| at which a piece ends; None if there is none.
+
+        A population's neuron dies there, a sample's needs a finer tolerance.
+        """
         rtol, atol = self.run.options["rtol"], self.run.options["atol"]
         if isinstance(region, SampleRegion) and region.radial is None and radius > 0:
             return SHRUNK * min(radius, atol / rtol)
         return self.dead_radius if isinstance(region, SmoothRegion) and self.may_die else None
 
     def _dies(self, region: Region, a: float, v: Array) -> Region | Ended | None:
-        """Say what ends a run before its next piece, where w is next to 0."""
+        """Return how a run ends before its next piece, where w is next to 0; None if it does not end."""
         radius = float(np.hypot.reduce(v))
         if isinstance(region, SmoothRegion) and self.may_die and radius <= self.dead_radius:
             return Ended("dead", DIED)
@@ -414,7 +428,10 @@ class _Follower:
 
 
 def _with_length(function: Callable, least: float | None) -> Callable:
-    """Return the margins of a region (or their noise), with that of |w| over `least` as the last, if there is one."""
+    """Return the margins of a region (or their noise), extended by the margin of |w| over `least`.
+
+    The margins are unchanged where `least` is None.
+    """
     if least is None:
         return function
 
@@ -454,7 +471,7 @@ def _drift(rows: list[tuple[float, float, Array]]) -> float:
 
 
 def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
-    """Say what the run shows, `undecided` where its own errors could have decided it."""
+    """Return the verdict that the run shows, `undecided` where its own errors could have decided it."""
     (_, a0, w0), required_sign_of_a = track.rows[0], run.loss.required_sign_of_a
     if (
         seen.status in ("failed", "undecided")
@@ -476,14 +493,14 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
         and seen.loss[-1] < loss.target_fit_loss + learned_within(loss, LEARNED_BELOW)
         and seen.w[-1, 0] > 0
     ):
-        return exact or "learns"  # a loss so near to it may be that of a = 0, where w < 0 fits better
+        return exact or "learns"  # a loss this near to it may be that of a = 0, where w < 0 fits better
     if not _lost(run, track) or _lost_by_solver(run, w0):
         return "undecided"
     return "undecided" if exact == "learns" else exact or "fails"  # at rest because a gradient underflows
 
 
 def _lost_by_solver(run: _Run, w0: Array) -> bool:
-    """Say whether a part of w on which the flow depends lies below the solver's tolerance."""
+    """Return whether a part of w on which the flow depends lies below the solver's tolerance."""
     trusted, sizes = 1e3 * run.options["atol"], [float(np.hypot.reduce(w0))]
     if run.loss.line(w0) is None:
         sizes.append(float(np.hypot.reduce(w0[1:])))
@@ -491,7 +508,10 @@ def _lost_by_solver(run: _Run, w0: Array) -> bool:
 
 
 def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
-    """Say whether round-off alone could carry a run that does not know of the separatrix over it."""
+    """Return whether round-off alone could move a run across the separatrix.
+
+    This concerns runs that do not use the exact balance.
+    """
     r0, below = float(np.hypot.reduce(w0)), run.loss.line(w0) is not None and w0[0] <= 0
     trusted = 1e3 * (run.options["rtol"] * r0 + run.options["atol"])
     return (
@@ -503,7 +523,7 @@ def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
 
 
 def _lost(run: _Run, track: _Track) -> bool:
-    """Say whether the run has come to where nothing can be learned any more."""
+    """Return whether the run has reached a point from which nothing can be learned any more."""
     if track.ended and track.ended.status == "dead":
         return isinstance(run.loss, Population)
     line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]

@@ -1,4 +1,6 @@
-"""Units in which a loss is of ordinary size, so that no threshold of a solver meets numbers of another scale.
+"""Units in which a loss has values of ordinary size.
+
+No threshold of a solver is then compared with numbers of another scale.
 
 With l and g powers of 4, x -> x / l and y -> y / g turn the flow of (a, w) at t into that of (a, w) / sqrt(g / l) at
 t l g: exact in binary arithmetic. A flow and its copy in other units by powers of 4 therefore take the same steps, bit
@@ -23,14 +25,14 @@ LARGEST = 1e150  # in units of the data: squares of larger numbers overflow
 
 @dataclass(frozen=True)
 class Units:
-    """size : what a and w are divided by; clock : what t is multiplied by."""
+    """size : the divisor of a and w; clock : the factor of t."""
 
     size: float = 1.0
     clock: float = 1.0
 
 
 def canonical(loss: Loss, a0: float, w0: Array) -> tuple[Loss, Units]:
-    """Return a loss in units of its own data, and the units; a loss of the user's own as it is."""
+    """Return a loss in units of its own data, and the units; a user-defined loss is returned unchanged."""
     if type(loss) is Sample:
         return _sample(loss, a0, w0)
     if type(loss) is Line:
@@ -53,9 +55,9 @@ def _sample(loss: Sample, a0: float, w0: Array) -> tuple[Loss, Units]:
 
 @dataclass(frozen=True)
 class Exponents:
-    """Units of samples, one a start, as powers of 4: x -> x / 4^across and y -> y / 4^height.
+    """Units of samples, one for each start, as powers of 4: x -> x / 4^across and y -> y / 4^height.
 
-    Kept as exponents and applied by `ldexp`, which rounds once: the numbers themselves may lie outside the floats.
+    They are stored as exponents and applied by `ldexp`, which rounds once: the powers themselves may overflow.
     """
 
     across: NDArray[np.int64]
@@ -63,27 +65,30 @@ class Exponents:
 
     @classmethod
     def of(cls, x: Array, y: Array, a0: Array, r0: Array) -> Exponents:
-        """Return the units of n starts on samples x (n, rows, d), y (n, rows) of their own, or on one; r0 = |w0|."""
+        """Return the units of n starts on samples x (n, rows, d), y (n, rows), or on one sample; r0 = |w0|.
+
+        r0 is |w0|.
+        """
         across, height = (np.frexp(abs(part.reshape(len(part), -1)).max(axis=1))[1] // 2 for part in (x, y))
         (a, m), (r, k) = np.frexp(a0), np.frexp(r0)
-        # without any target, a |w| at the start is the scale
+        # where every target is 0, a |w| at the start is the scale
         pulled = y.any(axis=1) | (a == 0) | (r == 0)
         height = np.where(pulled, height, (np.frexp(a * r)[1] + m + k) // 2 + across)
         return cls(np.broadcast_to(across, len(a0)), height)
 
     def data(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Return the samples, as in `of`, in these units; one for all is so in those of the first start."""
+        """Return the samples, as in `of`, in these units; one sample for all is in those of the first start."""
         across, height = self.across[: len(x), None], self.height[: len(x), None]
         if not across.any() and not height.any():
             return x, y
-        # a y of zeros stays, in whatever units
+        # a y of zeros is the same in all units
         return np.ldexp(x, -2 * across[..., None]), np.ldexp(y, -2 * height)
 
     def into(self, a0: Array, w0: Array, t: Array) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
-        """Return starts and times, shape (n, m), in these units, and which of the starts have all their digits there.
+        """Return starts and times, shape (n, m), in these units, and which starts keep their digits there.
 
-        The others are too large beside the data for their squares, or so small that a |w| or a^2 - |w|^2 underflows,
-        or their times are no floats on this clock.
+        The others are so large compared with the data that their squares overflow, or so small that a |w| or a^2 -
+        |w|^2 underflows, or their times are no floats in these units.
         """
         size = self.height - self.across
         with np.errstate(over="ignore", under="ignore"):

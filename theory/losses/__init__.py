@@ -1,1 +1,4 @@
-"""What the neuron is trained on: the population, one input, finite samples; their formulas, kinks and regions."""
+"""The losses of the neuron: the population, one input, finite samples.
+
+Also their formulas, kinks and smooth regions.
+"""

@@ -21,7 +21,10 @@ SERIES_BELOW = 0.25
 
 
 def sin_minus_x_cos(x: ArrayLike) -> Array:
-    """Return G(x) = sin x - x cos x for array_like 0 <= x <= pi, to a relative 1e-14. Source: ours (Taylor near 0)."""
+    """Return G(x) = sin x - x cos x for array_like 0 <= x <= pi, to a relative 1e-14.
+
+    Source: this project (Taylor series near 0).
+    """
     x = np.asarray(x, float)
     series = x**3 * np.polynomial.polynomial.polyval(x * x, SERIES)
     return np.where(x < SERIES_BELOW, series, np.sin(x) - x * np.cos(x))
@@ -41,7 +44,7 @@ def gradient_1d(
     ----------
     a, w : array_like, broadcast together
     c_plus, c_minus : float, C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}], at least 0; 1/2 each for N(0, 1)
-    k_plus, k_minus : float, what a |w| must be to fit the data on w > 0 and on w < 0; 1 and 0 for the target relu(x)
+    k_plus, k_minus : float, the a |w| that fits the data on w > 0 and on w < 0; 1 and 0 for the target relu(x)
 
     Returns
     -------
@@ -49,9 +52,9 @@ def gradient_1d(
 
     Raises
     ------
-    ValueError: no numbers, NaN, infinity, a negative moment, or shapes that do not broadcast.
+    ValueError: a value that is no number, NaN, infinity, a negative moment, or shapes that do not broadcast.
 
-    Source: the loss of section 2 with d = 1; other fits than 1 and 0 are ours.
+    Source: the loss of section 2 with d = 1; fits other than 1 and 0: this project.
     """
     a, w = together(*finite(a=a, w=w), names=("a", "w"))
     return _gradient_1d(a, w, *four_numbers(c_plus, c_minus, k_plus, k_minus))
@@ -84,7 +87,9 @@ def loss_1d(
     k_plus: float = 1.0,
     k_minus: float = 0.0,
 ) -> Array:
-    """Return the d = 1 loss: C+ (a w - k+)^2 / 2 + C- k-^2 / 2 for w > 0, else C- (a |w| - k-)^2 / 2 + C+ k+^2 / 2.
+    """Return the loss for d = 1.
+
+    It is C+ (a w - k+)^2 / 2 + C- k-^2 / 2 for w > 0, else C- (a |w| - k-)^2 / 2 + C+ k+^2 / 2.
 
     Parameters, errors and source as in `gradient_1d`.
     """
@@ -113,7 +118,7 @@ def population_loss(a: ArrayLike, w: ArrayLike) -> Array:
 
     Raises
     ------
-    ValueError: no numbers, NaN, infinity, or shapes that do not match.
+    ValueError: a value that is no number, NaN, infinity, or shapes that do not match.
 
     Source: section 2; the formula is checked by `theory.check("population")`.
 
@@ -134,7 +139,9 @@ def _population_loss(a: Array, w: Array) -> Array:
 
 
 def population_gradient(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
-    """Return (dL/da of shape (...), dL/dw of shape (..., d)) of the population loss; the flow is their negative.
+    """Return the gradient of the population loss: dL/da of shape (...) and dL/dw of shape (..., d).
+
+    The flow is its negative.
 
     Parameters
     ----------
@@ -145,9 +152,9 @@ def population_gradient(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
 
     Raises
     ------
-    ValueError: no numbers, NaN, infinity, or shapes that do not match.
+    ValueError: a value that is no number, NaN, infinity, or shapes that do not match.
 
-    Source: derived (ours), checked by `theory.check("population")`.
+    Source: derived by this project, checked by `theory.check("population")`.
     """
     return _population_gradient(*neuron(*finite(a=a, w=w)))
 

@@ -1,4 +1,4 @@
-"""The kinks of a finite sample, and what the flow does on them.
+"""The kinks of a finite sample, and how the flow continues on them.
 
 A row x_i of the sample bends the loss where w.x_i = 0. Rows that share this hyperplane (repeated or collinear ones) are
 one kink, and a row of zeros has none. With z = w.n for the unit normal n of a kink, its rows push by
@@ -8,12 +8,12 @@ one kink, and a row of zeros has none. With z = w.n for the unit normal n of a k
 and the flow is a' = w.F, w' = a F with F the sum over the kinks. On a kink z = 0, so that its two sides differ by
 (pull_on - pull_off) n = jump n. Where sign(a) jump < 0 both sides may push towards it: the loss is convex across it,
 and the flow takes the force of least norm among pull_off + theta jump, 0 <= theta <= 1, for all such kinks together.
-Where sign(a) jump > 0 both sides may push away: the flow stays on the side that it came from, from an exact start on
-z <= 0. A slide ends where theta reaches 0 or 1, and where a passes 0: there every push turns round, and the flow leaves
-to z > 0 where theta > 1/2, to which gradient descent goes as its steps tend to 0.
+Where sign(a) jump > 0 both sides may push away: the flow stays on the side that it came from, and a start exactly on
+the kink on z <= 0. A slide ends where theta reaches 0 or 1, and where a passes 0: there every push changes its sign,
+and the flow leaves to z > 0 where theta > 1/2, which is the limit of gradient descent as its steps tend to 0.
 
 Source: Filippov's solution, which for a gradient flow is the element of least norm of Clarke's subdifferential; the
-joint rule is ours. `theory.compiled.activation_pattern` has the same, compiled.
+joint rule is defined by this project. `theory.compiled.activation_pattern` has the same rule, compiled.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from theory.validation import Array
 
 SAME = 1e-12  # unit normals that differ by no more are one: rows are rounded
 ON_THE_KINK = 1e-12  # |w.n| below this share of |w| is on the kink: w has been landed there, up to rounding
-QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and turns no kink
-# A push below this share of these forces, and of that beyond the kink, may be a solver's error: w that only tends to a
-# kink which pushes it away beyond would be carried through.
+QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and switches no kink
+# A push below this share of these forces, and of the force beyond the kink, may be an error of the solver: it would
+# move a w that only tends to the kink through it, if the force beyond pushes w away.
 FAINT = 1e-6
 AT_BOUND = 1e-12  # by how much rounding moves theta
 
@@ -50,7 +50,10 @@ class Kinks:
 
     @classmethod
     def of(cls, x: Array, y: Array, slope: float) -> Kinks:
-        """Return the kinks of rows x, shape (n, d), with targets y, shape (n,), for the slope of phi at z < 0."""
+        """Return the kinks of rows x, shape (n, d), with targets y, shape (n,).
+
+        slope : of phi at z < 0
+        """
         scale = np.abs(x).max(axis=1)
         rows = scale > 0
         unit = x[rows] / scale[rows, None]
@@ -76,21 +79,24 @@ class Kinks:
 
     @property
     def fit(self) -> float:
-        """The size of a |w| that fits the data, up to a factor: what is small beside it is near w = 0."""
+        """The size of a |w| that fits the data, up to a factor: an a |w| far below it is near w = 0."""
         square = float(self.square.max(axis=0).sum())
         return self.most / square if square > 0 else 0.0
 
     def near_zero(self, a: float) -> float:
-        """The size of w, the smaller of |a| and of what fits the data, beside which w is next to 0."""
+        """The scale of |w|, the smaller of |a| and of what fits the data: a |w| far below it is next to 0."""
         return min(abs(a), self.fit / abs(a)) if a and self.fit else abs(a)
 
     def force(self, a: float, w: Array, on: NDArray[np.bool_]) -> Array:
-        """Return F, shape (d,), with each kink on the side that `on`, shape (K,), says."""
+        """Return F, shape (d,), with each kink on its side in `on`, shape (K,)."""
         side, every = on.astype(int), np.arange(len(on))
         return (self.pull[side, every] - a * self.square[side, every] * (self.normal @ w)) @ self.normal
 
     def cancelling(self, a: float, w: Array, on: NDArray[np.bool_]) -> float:
-        """Return the sum of the sizes of the parts of F: beside it, rounding is what is left where they cancel."""
+        """Return the sum of the sizes of the parts of F.
+
+        Where the parts cancel, F is known up to the rounding of this sum.
+        """
         side, every = on.astype(int), np.arange(len(on))
         return float((np.abs(self.pull[side, every]) + np.abs(a * self.square[side, every] * (self.normal @ w))).sum())
 
@@ -101,12 +107,12 @@ class Kinks:
     def decided(
         self, sign: float, a: float, w: Array, on: NDArray[np.bool_], near: NDArray[np.intp]
     ) -> tuple[NDArray[np.bool_], tuple[int, ...], bool]:
-        """Return the sides on which the flow goes on from w on the kinks `near`, along which it slides, if in doubt.
+        """Return how the flow continues from w on the kinks `near`: (sides, kinks that slide, in doubt).
 
-        In doubt is a kink that pushes away on both sides, and is passed by a push that may be an error.
+        A kink is in doubt that pushes away on both sides, and is passed because of a push that may be an error.
 
         sign : of a, or of what a becomes next where a = 0
-        on : side of each kink, for those of `near` the one that the flow came from (of a slide that ends, goes to)
+        on : side of each kink; for those of `near` the side that the flow came from, or, if a slide ends, goes to
         """
         on, hold, repel = on.copy(), near[sign * self.jump[near] < 0], near[sign * self.jump[near] >= 0]
         size, doubtful = self.cancelling(a, w, on), False
@@ -139,7 +145,10 @@ class Kinks:
         return lsq_linear(pushes / size, -force / size, bounds=(0.0, 1.0), method="bvls", tol=1e-15).x
 
     def _inside(self, hold: NDArray[np.intp], theta: Array, force: Array) -> tuple[Array, NDArray[np.bool_]]:
-        """Return theta, and which kinks slide: their theta lie between 0 and 1 where the slides alone decide them."""
+        """Return theta, and which kinks slide.
+
+        Kinks slide whose theta lie between 0 and 1 where only the sliding kinks decide them.
+        """
         theta, slides = theta.copy(), (theta > 0) & (theta < 1)
         while slides.sum() > 0 and len(hold) > 1:
             pushes = (self.normal[hold] * self.jump[hold, None]).T
@@ -155,7 +164,10 @@ class Kinks:
     def _independent(
         self, hold: NDArray[np.intp], theta: Array, slides: NDArray[np.bool_]
     ) -> tuple[Array, NDArray[np.bool_]]:
-        """Return theta, and which kinks slide, with independent normals: others hold what these hold already."""
+        """Return theta, and which kinks slide, such that the normals of the sliding kinks are independent.
+
+        Sliding on these kinks implies that w stays on the others.
+        """
         theta, slides = theta.copy(), slides.copy()
         while slides.sum() > 1:
             pushes = (self.normal[hold[slides]] * self.jump[hold[slides], None]).T
@@ -174,8 +186,8 @@ class Kinks:
 
 
 def _joined(unit: Array) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
-    """Return which kink each unit vector belongs to, with which sign, and the first vector of each kink."""
-    key = np.abs(unit) @ np.sqrt(np.arange(2.0, unit.shape[1] + 2))  # vectors that are one up to sign share it
+    """Return the kink of each unit vector, its sign there, and the first vector of each kink."""
+    key = np.abs(unit) @ np.sqrt(np.arange(2.0, unit.shape[1] + 2))  # vectors that agree up to sign share it
     order = np.argsort(key, kind="stable")
     which, first = np.full(len(unit), -1, np.intp), []
     starts = np.flatnonzero(np.diff(key[order], prepend=-np.inf) > 100 * SAME)
@@ -200,7 +212,7 @@ OUTCOMES = ("grows", "dies", "differs")  # the word of each code of `theory.comp
 
 
 def leave_zero(kinks: Kinks, sign: float, u: Array) -> tuple[str, Array]:
-    """Say how the flow leaves w = 0 when it arrives there along u.
+    """Return how the flow leaves w = 0 when it arrives there along u.
 
     kinks : of the sample
     sign : of a, 1 or -1
@@ -208,7 +220,7 @@ def leave_zero(kinks: Kinks, sign: float, u: Array) -> tuple[str, Array]:
 
     Returns (`grows`, the direction in which w grows), or (`dies`, ...) where every neighbouring region of u leads back
     to 0 or to where nothing moves w, or (`differs`, ...) where they lead to different ends. Source: the limit of
-    gradient descent; ours.
+    gradient descent, derived by this project.
     """
     from theory.compiled.zero import leave
 

@@ -1,4 +1,6 @@
-"""The losses of the neuron f(x) = a phi(w.x), one interface: the population and one input; `samples` has the others.
+"""The losses of the neuron f(x) = a phi(w.x) with one interface: the population and one input.
+
+`theory.losses.samples` has the other losses.
 
 Every loss is half the mean squared error and has
 
@@ -11,12 +13,12 @@ Every loss is half the mean squared error and has
     region(a, w)         the smooth piece of the loss that holds (a, w): see `theory.losses.regions`
 
 A loss of your own needs d, loss and gradient; target_fit_loss and required_sign_of_a (default 0: no verdict `learns`),
-line (None) and region (it is smooth) are taken where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need
-not hold: it is checked. A class that overrides part of another one must say these four anew: what it inherits speaks of
-the other loss, and is left out. So a class made of `Line`, `Population`, ... with a loss or gradient of its own is a
-loss of your own.
+line (None) and region (it is smooth) are used where it has them. a dL/da = w.dL/dw, which conserves a^2 - |w|^2, need
+not hold: it is checked. A class that overrides the loss or gradient of another one must define these four again: the
+inherited ones belong to the other loss, and are ignored. So a class derived from `Line`, `Population`, ... with its own
+loss or gradient is a loss of your own.
 
-Methods take NaN as it comes, since they run in the inner loop of `integrate`.
+Methods do not check for NaN, since they run in the inner loop of `integrate`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ from theory.validation import Array, four_numbers, moment, neuron, number, real,
 
 
 class Loss(Protocol):
-    """What `theory.integrate` and `theory.limit` take; the members are described at the head of this file."""
+    """The interface of a loss for `theory.integrate` and `theory.limit`.
+
+    The members are described in the docstring of this module.
+    """
 
     d: int
     target_fit_loss: float
@@ -57,14 +62,16 @@ class Known:
 
 
 NEEDED = ("d", "loss", "gradient")
-SAID = ("target_fit_loss", "required_sign_of_a", "line", "region")  # what a loss of the user's own may say of itself
+SAID = ("target_fit_loss", "required_sign_of_a", "line", "region")  # the optional members of a user-defined loss
 RENAMED_MEMBERS = {"goal": "target_fit_loss", "aim": "required_sign_of_a", "cell": "region"}
 
 
 def completed(loss: Loss) -> Loss:
-    """Return a loss of `theory` as it is, one of the user's own with what it need not have, and checked at each call.
+    """Return a loss of `theory` unchanged, and a user-defined loss with its missing optional members.
 
-    Raises ValueError for what is no loss: see the head of this file.
+    The values of a user-defined loss are checked at each call.
+
+    Raises ValueError for an object that is no loss: see the docstring of this module.
     """
     kind = type(loss)
     known = next((one for one in kind.__mro__ if Known in one.__bases__), None)
@@ -74,17 +81,23 @@ def completed(loss: Loss) -> Loss:
 
 
 def _changed(kind: type, base: type, names: tuple[str, ...] | None = None) -> bool:
-    """Say whether a class overrides something of its base, of the names if given; fields are numbers, not behaviour."""
+    """Return whether a class overrides members of its base, or those in `names` if given.
+
+    Data fields are numbers, not behaviour, and do not count.
+    """
     fields = getattr(base, "__dataclass_fields__", {})
     over = {name for one in kind.__mro__[: kind.__mro__.index(base)] for name in vars(one) if name[:2] != "__"}
     return any(hasattr(base, name) and name not in fields for name in over if names is None or name in names)
 
 
 def _says(loss: Loss, name: str) -> bool:
-    """Say whether a loss has a member that speaks of its own loss and gradient, not of those of a class below it."""
+    """Return whether a loss has a member that belongs to its own loss and gradient.
+
+    A member inherited from a class whose loss or gradient is overridden does not belong to them.
+    """
     kind = type(loss)
     source = next((one for one in kind.__mro__ if name in vars(one)), None)
-    if source is None:  # of the instance, if at all
+    if source is None:  # a member of the instance, if there is one
         return hasattr(loss, name)
     if issubclass(source, Known):  # any helper of its may be overridden
         made_of = tuple(set(dir(source)) - set(SAID))
@@ -93,18 +106,18 @@ def _says(loss: Loss, name: str) -> bool:
 
 
 class Own:
-    """A loss of the user's own: smooth, with nothing known of what there is to learn, unless it says so.
+    """A user-defined loss: smooth, and with nothing to learn, unless it defines otherwise.
 
     inner : the loss
 
-    Its methods pass on what the loss gives, as float arrays of the shapes at the head of this file; ValueError for
-    anything else.
+    Its methods return the values of the loss as float arrays of the shapes in the docstring of this module; anything
+    else is a ValueError.
     """
 
     def __init__(self, inner: Loss):
         missing = next((name for name in NEEDED if isinstance(inner, type) or not hasattr(inner, name)), None)
         if missing:
-            made = f": pass what {inner.__name__}(...) gives" if isinstance(inner, type) else ""
+            made = f": pass an instance, {inner.__name__}(...)" if isinstance(inner, type) else ""
             raise ValueError(f"{_NEEDS}, got {inner!r:.60} without {missing}{made}")
         for name in NEEDED[1:]:
             if not callable(getattr(inner, name)):
@@ -170,11 +183,12 @@ def _of_shape(name: str, value: ArrayLike, shape: tuple[int, ...], a: ArrayLike,
 class Line(Known):
     """One input (d = 1) of any distribution and any target: two smooth sides, w > 0 and w < 0.
 
-    c_plus, c_minus : float, the second moment that each side sees; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
+    c_plus, c_minus : float, the second moment of each side; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
         relu; at least 0
-    k_plus, k_minus : float, what a |w| must be to fit the data on each side: 1 and 0 for the target relu(x)
+    k_plus, k_minus : float, the a |w| that fits the data on each side: 1 and 0 for the target relu(x)
 
-    Raises ValueError for what is no number or a negative moment. Source: section 2 (d = 1); other fits are ours.
+    Raises ValueError for a value that is no number or a negative moment. Source: section 2 (d = 1); other fits: this
+    project.
 
     Examples
     --------
@@ -191,7 +205,7 @@ class Line(Known):
     d = 1
 
     def __post_init__(self):
-        """Refuse what is no second moment and what is no fit."""
+        """Raise ValueError unless the moments are second moments and the fits are numbers."""
         for name, value in zip(("c_plus", "c_minus", "k_plus", "k_minus"), four_numbers(*self.numbers), strict=True):
             object.__setattr__(self, name, value)
 
@@ -199,7 +213,7 @@ class Line(Known):
     def leaky(cls, slope: float, c_plus: float = 0.5, c_minus: float = 0.5, target: float = 1.0) -> Line:
         """Return the loss of phi(z) = z for z > 0, slope z for z < 0, and the target `target` phi(x).
 
-        slope : float in [0, 1); ValueError otherwise. Source: ours.
+        slope : float in [0, 1); ValueError otherwise. Source: this project.
         """
         slope, target = slope_of(slope), number("target", target)
         c_plus, c_minus = moment("c_plus", c_plus), moment("c_minus", c_minus)
@@ -246,14 +260,16 @@ class Line(Known):
 
 @dataclass(frozen=True)
 class Population(Known):
-    """The population x ~ N(0, I_d) with the target `target` phi(x_1), phi(z) = z for z > 0 and slope z for z < 0.
+    """The population x ~ N(0, I_d) with the target `target` phi(x_1).
+
+    phi(z) = z for z > 0 and slope z for z < 0.
 
     d : int, number of inputs, at least 1
     target : float other than 0; -1 is the target -relu(x_1)
     slope : float in [0, 1), the slope of a leaky unit (network and target alike); 0 is relu
 
-    Raises ValueError for numbers out of range; d = 3.0 is taken as 3. Source: section 2; target and slope are ours:
-    with phi = (1 - slope) relu + slope id the loss is (1 - slope)^2 L_relu + slope L_linear.
+    Raises ValueError for numbers out of range; d = 3.0 is taken as 3. Source: section 2; target and slope: this
+    project, with phi = (1 - slope) relu + slope id the loss is (1 - slope)^2 L_relu + slope L_linear.
 
     Examples
     --------
@@ -272,7 +288,7 @@ class Population(Known):
         return float(np.sign(self.target))
 
     def __post_init__(self):
-        """Refuse a dimension that is no whole number of inputs, a target 0 and a slope that is none."""
+        """Raise ValueError for a dimension that is no whole number, a target 0 or a slope outside [0, 1)."""
         _settle(self, slope=slope_of(self.slope))
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
@@ -297,7 +313,7 @@ class Population(Known):
         return self.target * da, self.target**2 * dw
 
     def line(self, w: Array) -> Line | None:
-        """Return the loss on the w_1 axis if w, shape (d,), lies on it: it never leaves."""
+        """Return the loss on the w_1 axis if w, shape (d,), lies on it: the flow never leaves it."""
         return None if w[1:].any() else Line.leaky(self.slope, target=self.target)
 
     def region(self, a: float, w: Array) -> Region:
@@ -311,9 +327,9 @@ class Population(Known):
 
 @dataclass(frozen=True)
 class Independent(Known):
-    """d Gaussian inputs on which the target relu(z) does not depend: what is left when input 1 is pruned.
+    """d Gaussian inputs on which the target relu(z) does not depend: the loss when input 1 is pruned.
 
-    d, target : as in `Population`. Nothing here can learn. Source: ours, E relu(w.x) relu(z) = |w| / (2 pi).
+    d, target : as in `Population`. No start can learn. Source: this project, E relu(w.x) relu(z) = |w| / (2 pi).
     """
 
     d: int
@@ -321,7 +337,7 @@ class Independent(Known):
     target_fit_loss, required_sign_of_a = 0.0, 0.0
 
     def __post_init__(self):
-        """Refuse a dimension that is no whole number of inputs and a target 0."""
+        """Raise ValueError for a dimension that is no whole number of inputs, or a target 0."""
         _settle(self)
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
@@ -338,7 +354,7 @@ class Independent(Known):
         return pull * r, (pull * a / np.where(r > 0, r, 1.0))[..., None] * w
 
     def line(self, w: Array) -> None:
-        """Return None: w keeps its direction, but it has no side of its own."""
+        """Return None: w keeps its direction, but this loss has no `Line`."""
 
     def region(self, a: float, w: Array) -> Region:
         """Return the whole space."""
@@ -346,7 +362,7 @@ class Independent(Known):
 
 
 def _settle(loss: Population | Independent, **more: float) -> None:
-    """Put what has been checked into a loss: d as int, its numbers as floats."""
+    """Store the checked fields in a loss: d as int, its numbers as floats."""
     checked = {"d": whole("d", loss.d, 1), "target": number("target", loss.target), **more}
     if checked["target"] == 0:
         raise ValueError("target must not be 0, got 0: it is the factor of relu(x_1), 1 or -1")

@@ -1,9 +1,11 @@
-"""Smooth pieces of a loss: `theory.integrate` follows each on its own smooth extension up to its edge, and lands on it.
+"""Smooth pieces (regions) of a loss, which `theory.integrate` follows one after the other.
 
-A region has coordinates v of its own, so that what must hold in it (w on the axis, w on the kinks along which it
-slides) holds exactly: `inner` gives v of w, `outer` w of v, |v| = |w|. It gives the gradient of its extension in (a,
-v); `edge_margins` are positive inside and one of them falls to 0 at the edge; `next_region` says where the flow lands
-and how it goes on. What a kink of a sample does is decided in `theory.losses.kinks`.
+Each region has a smooth extension beyond its edge, and the flow is landed on the edge exactly.
+
+A region has its own coordinates v, so that its constraints (w on the axis, w on the kinks along which it slides) hold
+exactly: `inner` gives v of w, `outer` w of v, |v| = |w|. It gives the gradient of its extension in (a, v);
+`edge_margins` are positive inside and one of them falls to 0 at the edge; `next_region` returns where the flow lands
+and how it continues. `theory.losses.kinks` decides how the flow continues on a kink of a sample.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
     from theory.losses.samples import Sample
 
 
-# A slide that ends at a = 0 with theta in (DOUBT, 1 - DOUBT) is left by gradient descent to a side that varies with
-# the phase of its steps, however small: measured on their chatter, z -> z + k theta for z <= 0 and z + k (theta - 1)
-# for z > 0, with k falling by 1 a step from hundreds through 0.
+# A slide that ends at a = 0 with theta in (DOUBT, 1 - DOUBT) is left by gradient descent to a side that depends on
+# the phase of its steps, however small: measured on the oscillation z -> z + k theta for z <= 0 and z + k (theta - 1)
+# for z > 0, with k decreasing by 1 at each step from hundreds through 0.
 DOUBT = 0.25
 DIED = "w died: it tends to 0 and a to +-sqrt(c)"
 OFF_ZERO = 1e-9  # |w| at which a solver takes over from w = 0, as a share of |a| or of what fits the data
@@ -34,7 +36,7 @@ OFF_ZERO = 1e-9  # |w| at which a solver takes over from w = 0, as a share of |a
 
 @dataclass(frozen=True)
 class Ended:
-    """The flow goes no further: `status` and `message` as in `theory.flow.integrate.Trajectory`."""
+    """The end of a flow: `status` and `message` as in `theory.flow.integrate.Trajectory`."""
 
     status: str
     message: str
@@ -49,22 +51,28 @@ class Region(Protocol):
         return w
 
     def outer(self, v: Array) -> Array:
-        """Return w, shape (..., d), of v, shape (..., m), without what rounding put beyond an edge."""
+        """Return w, shape (..., d), of v, shape (..., m), moved back where rounding put it beyond an edge."""
         return v
 
     def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return (dL/da, dL/dv), continued smoothly across the edge."""
 
     def edge_margins(self, a: Array, v: Array) -> Array:
-        """Return how far inside (a, v) lies, shape (..., edges), for a (...) and v (..., m): 0 at an edge."""
+        """Return the margins of (a, v), shape (..., edges), for a (...) and v (..., m): 0 at an edge.
+
+        A margin is positive inside the region.
+        """
         return np.zeros((*np.shape(a), 0))
 
     def noise(self, v: Array) -> Array:
-        """Return by how much rounding may move each margin, shape (edges,): so near to 0 its sign says nothing."""
+        """Return the rounding error of each margin, shape (edges,): below it, its sign is unknown."""
         return np.zeros(self.edge_margins(np.zeros(1), v[None]).shape[-1])
 
     def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
-        """Return (a, w) landed on an edge exactly, and the region in which the flow goes on, or that it has ended."""
+        """Return (a, w), landed on an edge exactly, and the region in which the flow continues.
+
+        If the flow has ended, `Ended` is returned instead of a region.
+        """
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class SmoothRegion(Region):
 class Equilibrium(Region):
     """A point at which the flow rests: both sides of the kink push towards it, or neither pushes.
 
-    up_to_rounding : what moves the flow there is rounding, or cannot be told from it
+    up_to_rounding : the force there is rounding, or cannot be distinguished from it
     """
 
     up_to_rounding: bool = False
@@ -95,7 +103,7 @@ class Equilibrium(Region):
 
 @dataclass(frozen=True)
 class LineSide(Region):
-    """One side of w = 0 of a `Line`, in the place of the first of d inputs: sign 1 is w > 0, -1 is w < 0.
+    """One side of w = 0 of a `Line`, for the first of d inputs: sign 1 is w > 0, -1 is w < 0.
 
     pushed : the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could
         cross
@@ -131,7 +139,7 @@ class LineSide(Region):
         return self.sign * v if self.pushed else np.zeros((*np.shape(a), 0))
 
     def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region]:
-        """Land on w = 0; the other side carries on where it pushes w away from 0, else the flow rests."""
+        """Land on w = 0; the flow continues on the other side if that pushes w away from 0, else it rests."""
         c, k = self.line.side(-self.sign)
         on = LineSide.at(self.line, -self.sign, a, self.d) if np.sign(c) * np.sign(k) * a > 0 else Equilibrium()
         return a, np.zeros(self.d), on
@@ -145,7 +153,8 @@ class SampleRegion(Region):
     sliding : tuple of int, kinks with w.n = 0 kept; their normals are independent
     sign : of a, or of what a becomes next
     start : v at which the flow enters
-    doubtful : a slide has ended at a = 0 where either side may follow, or a push that may be an error passed a kink
+    doubtful : a slide has ended at a = 0 where either side may follow, or a push that may be an error led through a
+        kink
     """
 
     sample: Sample
@@ -167,7 +176,7 @@ class SampleRegion(Region):
     ) -> tuple[float, Array, Region]:
         """Return (a, w) put on the kinks along which the flow slides from there, and its region.
 
-        on, near : the sides that the flow comes from, and the kinks on which w lies; as (a, w) has them if not given
+        on, near : the sides that the flow comes from, and the kinks on which w lies; default: those at (a, w)
         """
         kinks, starts = sample.kinks, on is None
         near = kinks.near(w) if near is None else near
@@ -175,7 +184,7 @@ class SampleRegion(Region):
             on = kinks.normal @ w > 0
             on[near] = False  # relu'(0) = 0
         sign = float(np.sign(a))
-        for _ in range(2):  # what a = 0 becomes depends on the sides, and on itself only where nothing moves
+        for _ in range(2):  # the next sign of a = 0 depends on the sides, and on itself only where nothing moves
             sides, sliding, faint = kinks.decided(sign, a, w, on, near)
             if sign:
                 break
@@ -187,7 +196,10 @@ class SampleRegion(Region):
 
     @cached_property
     def basis(self) -> Array | None:
-        """Orthonormal columns, shape (d, m), that span what the sliding kinks leave free; None where nothing slides."""
+        """Orthonormal columns, shape (d, m), that span the directions along the sliding kinks.
+
+        None where nothing slides.
+        """
         return _across(self.sample.kinks.normal[list(self.sliding)])
 
     def inner(self, w: Array) -> Array:
@@ -200,7 +212,7 @@ class SampleRegion(Region):
 
     @cached_property
     def _force(self) -> tuple[Array, Array]:
-        """Pull (m,) and square (m, m) of F = pull - a square v; sliding kinks have no share."""
+        """Pull (m,) and square (m, m) of F = pull - a square v; sliding kinks do not contribute."""
         kinks, side, every = self.sample.kinks, self.on.astype(int), np.arange(len(self.on))
         pull, square = kinks.pull[side, every].copy(), kinks.square[side, every].copy()
         pull[list(self.sliding)] = square[list(self.sliding)] = 0.0
@@ -210,7 +222,7 @@ class SampleRegion(Region):
         return summed, (normal * square[:, None]).T @ normal
 
     def gradient(self, a: float, v: Array) -> tuple[float, Array]:
-        """Return the gradient of the piece; along kinks, of what is left on them."""
+        """Return the gradient of the piece; along kinks, of its restriction to them."""
         force = self._pushed(a, v)
         return -float(v @ force), -a * force
 
@@ -226,7 +238,7 @@ class SampleRegion(Region):
         if radius == 0:
             return None
         unit = self.start / radius
-        across = self._walls[1] - np.outer(self._walls[1] @ unit, unit)  # what turns the direction: nothing, or kinks
+        across = self._walls[1] - np.outer(self._walls[1] @ unit, unit)  # only kinks can turn the direction
         return unit if len(across) and np.abs(across).max() <= 1e-10 else None
 
     @cached_property
@@ -234,7 +246,7 @@ class SampleRegion(Region):
         """The kinks that w may reach, and side * n in the coordinates v, shape (walls, m)."""
         kinks = self.sample.kinks
         normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
-        free = np.abs(normal).max(axis=1, initial=0.0) > 1e-10  # others hold as the sliding ones hold
+        free = np.abs(normal).max(axis=1, initial=0.0) > 1e-10  # sliding keeps w on the others
         free[list(self.sliding)] = False
         return np.flatnonzero(free), np.where(self.on[free], 1.0, -1.0)[:, None] * normal[free]
 
@@ -252,9 +264,9 @@ class SampleRegion(Region):
         return -turn @ (kinks.pull[side, every] @ kinks.normal), -(turn @ (kinks.normal.T @ spread)).T
 
     def edge_margins(self, a: Array, v: Array) -> Array:
-        """Return the distances to the kinks, of theta of the sliding ones to 0 and 1, and of a to 0 while it slides.
+        """Return the margins: distances to the kinks, of theta to 0 and 1, and of a to 0 during a slide.
 
-        Where w can only shrink along a ray, its length stands for all kinks.
+        Where w can only shrink along a ray, its length replaces the distances to all kinks.
         """
         parts = [(v @ self.radial)[..., None] if self.radial is not None else v @ self._walls[1].T]
         if self.sliding:
@@ -272,11 +284,14 @@ class SampleRegion(Region):
         return out
 
     def keeps_direction(self, v: Array) -> bool:
-        """Say whether w, falling along a ray, keeps to it for ever: its slides last while a |w| falls to 0."""
+        """Return whether w, falling along a ray, keeps its direction for ever.
+
+        Its slides must last while a |w| falls to 0.
+        """
         return self.radial is not None and bool(((self._theta[0] > 0) & (self._theta[0] < 1)).all())
 
     def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
-        """Land on a kink, leave one, or go through w = 0; kinks that meet are decided together."""
+        """Land on a kink, leave one, or pass through w = 0; kinks that meet are decided together."""
         walls, s, w = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding), self.outer(v)
         if edge < walls and self.radial is not None:
             return self.through_zero(a, self.start)
@@ -286,11 +301,11 @@ class SampleRegion(Region):
             wall = self._walls[1][edge]
             landed = v - (wall @ v) / (wall @ wall) * wall
             small = OFF_ZERO * min(kinks.near_zero(a), np.hypot.reduce(self.start))
-            if np.hypot.reduce(landed) <= small:  # it comes to 0 in a straight line
+            if np.hypot.reduce(landed) <= small:  # it reaches 0 in a straight line
                 return self.through_zero(a, -self.sign * self._force[0])
             w = self.outer(landed)
             met = np.union1d(met, self._walls[0][edge])
-        elif edge == walls + 2 * s:  # every push turns round: each kink is left to the side on which most of it was
+        elif edge == walls + 2 * s:  # every push changes its sign: kinks are left to their side nearer to theta
             if abs(v @ self._force[0]) <= QUIET * kinks.most * np.hypot.reduce(v):  # a only decays
                 return 0.0, w, Equilibrium()
             theta, a, on = self._theta[0], 0.0, on.copy()
@@ -302,7 +317,7 @@ class SampleRegion(Region):
         return a, w, after
 
     def through_zero(self, a: float, along: Array) -> tuple[float, Array, Region | Ended]:
-        """Arrive at w = 0 from the direction `along`, shape (m,), and go on where the flow grows from there."""
+        """Arrive at w = 0 from the direction `along`, shape (m,), and continue where the flow grows."""
         from theory.losses.kinks import leave_zero
 
         length, zero = np.hypot.reduce(along), np.zeros(self.sample.d)
@@ -317,7 +332,7 @@ class SampleRegion(Region):
     def off_zero(self, a: float) -> tuple[float, Array]:
         """Return the time in which the flow leaves w = 0 along `start` for a w next to 0, and that w.
 
-        It is so small that what bends its way is below rounding: a solver that started at 0 would not know a direction.
+        This w is so small that the curvature of its path is below rounding; a solver that starts at 0 has no direction.
         """
         (pull, square), unit = self._force, self.start / np.hypot.reduce(self.start)
         speed, spread = abs(a) * float(unit @ pull) * self.sign, abs(a) * float(np.abs(square).max(initial=0.0))
@@ -326,8 +341,8 @@ class SampleRegion(Region):
 
 
 AT_ZERO = {
-    "dies": ("dead", "w died: it came to 0, where every push leads back to 0"),
-    "differs": ("undecided", "w came to 0, where the flow may go on in different directions"),
+    "dies": ("dead", "w died: it reached 0, where every push leads back to 0"),
+    "differs": ("undecided", "w reached 0, where the flow may continue in different directions"),
 }
 
 

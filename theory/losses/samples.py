@@ -1,4 +1,4 @@
-"""Losses made of data and of other losses: a finite sample, and a loss with pruned inputs."""
+"""Losses defined by data or by other losses: a finite sample, and a loss with pruned inputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Sample(Known):
     slope : float in [0, 1), the slope of phi for w.x < 0; 0 is relu
 
     Raises ValueError for shapes that do not match, NaN, or a slope out of range. Both arrays are copied and read-only.
-    Source: section 2; slope and `target_fit_loss` are ours.
+    Source: section 2; slope and `target_fit_loss`: this project.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class Sample(Known):
     slope: float = 0.0
 
     def __post_init__(self):
-        """Copy, check and freeze the data."""
+        """Copy and check the data, and make them read-only."""
         x, y = (np.array(part) for part in finite(x=self.x, y=self.y))
         if x.ndim != 2 or x.size == 0 or y.shape != x.shape[:1]:
             raise ValueError(f"x must have shape (n, d) and y (n,), n, d >= 1, got {x.shape} and {y.shape}")
@@ -56,7 +56,7 @@ class Sample(Known):
         object.__setattr__(self, "slope", slope_of(self.slope))
 
     def __reduce__(self):
-        """Let pickle and copy make a sample anew, which freezes its data too."""
+        """Make pickle and copy construct a new sample, so that its data are read-only too."""
         return type(self), (self.x, self.y, self.slope)
 
     @property
@@ -89,7 +89,7 @@ class Sample(Known):
         return (pull * z).sum(axis=-1), a[..., None] * (pull @ self.x)
 
     def line(self, w: Array) -> Line | None:
-        """Return, for d = 1, the same flow as a population's; None for d > 1."""
+        """Return, for d = 1, the `Line` with the same flow; None for d > 1."""
         if self.d > 1:
             return None
         sides = [self._side(sign) for sign in (1, -1)]
@@ -119,13 +119,13 @@ class Sample(Known):
 
 @dataclass(frozen=True, eq=False)
 class Masked(Known):
-    """A loss with pruned inputs: they are zeros of w, take part in nothing and stay zero.
+    """A loss with pruned inputs: their weights are 0, have no effect and stay 0.
 
-    inner : Population, Independent, Line, Sample or a loss of one's own; the mask of a Masked is joined with this one
+    inner : Population, Independent, Line, Sample or a user-defined loss; the mask of a Masked is joined with this one
     mask : array_like of bool, shape (d,): True survives; at least one input must
 
-    Raises ValueError for what is no loss, and for a mask of another shape, of other values than 0 and 1, or without a
-    survivor.
+    Raises ValueError for an object that is no loss, and for a mask of another shape, with values other than 0 and 1, or
+    without a survivor.
     Source: section 2, pruning to a mask.
 
     Examples
@@ -140,7 +140,7 @@ class Masked(Known):
     mask: NDArray[np.bool_]
 
     def __post_init__(self):
-        """Check and freeze the mask, joined with that of a masked loss."""
+        """Check the mask, join it with that of a masked loss, and make it read-only."""
         mask, d = bits(self.mask), self._whole.d
         if mask is None or mask.shape != (d,) or not mask.any():
             raise ValueError(f"mask must hold {d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}")
@@ -154,7 +154,7 @@ class Masked(Known):
         object.__setattr__(self, "mask", mask)
 
     def __reduce__(self):
-        """Let pickle and copy make a masked loss anew, which freezes its mask too."""
+        """Make pickle and copy construct a new masked loss, so that its mask is read-only too."""
         return type(self), (self.inner, self.mask)
 
     @property
@@ -164,12 +164,12 @@ class Masked(Known):
 
     @cached_property
     def _whole(self) -> Loss:
-        """The inner loss; one of the user's own with what it need not have."""
+        """The inner loss; a user-defined one is completed with its optional members."""
         return completed(self.inner)
 
     @cached_property
     def survivors(self) -> Loss:
-        """The loss of the surviving inputs alone, d = how many they are."""
+        """The loss of the surviving inputs alone; d is their number."""
         inner, kept = self._whole, self.mask
         if isinstance(inner, Sample):
             return Sample(inner.x[:, kept], inner.y, inner.slope)
@@ -189,12 +189,12 @@ class Masked(Known):
 
     @property
     def target_fit_loss(self) -> float:
-        """That of the surviving inputs' loss."""
+        """The target_fit_loss of the loss of the surviving inputs."""
         return self.survivors.target_fit_loss
 
     @property
     def required_sign_of_a(self) -> float:
-        """That of the surviving inputs' loss; 0 without input 1: nothing is left to learn."""
+        """The required sign of a for the loss of the surviving inputs; 0 without input 1: nothing to learn."""
         return self.survivors.required_sign_of_a if self.mask[0] else 0.0
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
@@ -214,7 +214,7 @@ class Masked(Known):
 
 
 class Restricted(Own):
-    """A loss of the user's own on the inputs that a mask leaves, the others being 0.
+    """A user-defined loss on the inputs that survive a mask, the others being 0.
 
     inner : the loss, completed; kept : bool ndarray, shape (inner.d,)
     """
@@ -251,7 +251,9 @@ def _settings(loss: Population | Independent) -> tuple[float, ...]:
 
 
 def learned_within(loss: Loss, share: float) -> float:
-    """Return by how much the loss of a run that has learned may exceed `target_fit_loss`: `share` for relu(x_1).
+    """Return the largest excess over `target_fit_loss` of the loss of a run that has learned.
+
+    It is `share` for the target relu(x_1).
 
     It scales with the data as losses do: `share` of the loss at a = 0 for a sample, and of 4 times that elsewhere,
     which is 1 for Line() and the population with the target relu(x_1).

@@ -1,4 +1,7 @@
-"""The planes of d > 1 inputs at constant c = a^2 - |w|^2: (r, theta) where c >= 0, (a, theta) where c < 0."""
+"""The planes of d > 1 inputs at constant c = a^2 - |w|^2.
+
+Their coordinates are (r, theta) where c >= 0 and (a, theta) where c < 0.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from theory.flow.coordinates import Slice
 from theory.portraits.curves import CURVE_POINTS, Curve, EquilibriumSet, PhasePlane, span, within
 from theory.validation import Array, number, sign_of
 
-SIDE = "it says whether to look at a > 0 or at a < 0"
+SIDE = "it selects a > 0 or a < 0"
 
 
 def balanced(extent: float, grid: int, tolerance: float, sign_a: int = 1) -> PhasePlane:
@@ -111,7 +114,10 @@ def _target(flow: Slice, first: str) -> list[EquilibriumSet]:
 
 
 def _origin(flow: Slice) -> list[EquilibriumSet]:
-    """Return the sets where w = 0 (c >= 0, blown up: one point for every theta) or where w dies on -e_1 (c < 0)."""
+    """Return the equilibria at w = 0 (c >= 0), or where w tends to the ray -e_1 (c < 0).
+
+    For c >= 0 the point w = 0 is blown up: there is one point for every theta.
+    """
     c, sign, ends = flow.c, flow.sign_a, np.array([[0.0, 0.0], [0.0, np.pi]])
     if c < 0:
         # psi' = psi^5 / (6 pi^2 |c|) on the slow manifold: it repels

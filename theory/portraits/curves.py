@@ -1,4 +1,7 @@
-"""What a phase plane consists of: curves, sets of equilibria, and the plane itself. Data only, no drawing."""
+"""The parts of a phase plane as data: curves, sets of equilibria, and the plane itself.
+
+Nothing is drawn here.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ CURVE_POINTS = 201  # of a curve
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A curve of a phase plane in one stretch.
+    """One connected stretch of a curve of a phase plane.
 
     name : what holds on it, such as "a' = 0"; stretches of one set share it
     kind : one of `theory.portraits.curves.KINDS`. `separatrix`: the stable set of a saddle, a boundary of the basin;
@@ -35,14 +38,14 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class EquilibriumSet:
-    """Points at which the flow rests, all of one stability.
+    """Points at which the flow rests, all of the same stability.
 
     points : ndarray, shape (m, 2)
-    directions : what each eigenvalue belongs to
+    directions : the direction of each eigenvalue, in words
     eigenvalues : ndarray, shape (m, k), of the Jacobian of the flow; 0 along a curve of equilibria. NaN where the field
-        jumps, so that there is none: its neighbours come or leave at finite speed
+        jumps, so that there is none: neighbouring points approach or leave at finite speed
     stability : `stable`, `half-stable` (attracts from one side, repels to the other), `saddle` or `unstable`; where an
-        eigenvalue across is 0, decided by the terms of higher order
+        transverse eigenvalue is 0, decided by the terms of higher order
     """
 
     name: str
@@ -54,7 +57,7 @@ class EquilibriumSet:
 
 @dataclass(frozen=True, eq=False)
 class PhasePlane:
-    """What a phase portrait shows; rows of the arrays follow y, columns x.
+    """The data of a phase portrait; rows of the arrays follow y, columns x.
 
     name, about : the plane's name in `theory.portraits.planes.PLANES`, and a few words on it
     parameters : dict that JSON can hold
@@ -97,13 +100,19 @@ class PhasePlane:
 
 
 def span(low: float, high: float, count: int = CURVE_POINTS) -> Array:
-    """Return evenly spaced values from low to high; those of an axis around 0 are exact negatives of one another."""
+    """Return evenly spaced values from low to high.
+
+    The values of an axis around 0 are exact negatives of one another.
+    """
     half = np.linspace(low, high, count)
     return (half - half[::-1]) / 2 if low == -high else half
 
 
 def within(sets: Sequence[EquilibriumSet], low: float, high: float) -> tuple[EquilibriumSet, ...]:
-    """Return the sets with only the points whose x lies from low to high; sets without one are left out."""
+    """Return the sets restricted to points with x from low to high.
+
+    Sets without such a point are left out.
+    """
     out = []
     for found in sets:
         there = (found.points[:, 0] >= low) & (found.points[:, 0] <= high)

@@ -1,8 +1,10 @@
-"""Phase planes of the neuron's flow as data: fields, verdicts, learning times, curves and equilibria. No drawing.
+"""Phase planes of the neuron's flow as data: fields, verdicts, learning times, curves and equilibria.
+
+Nothing is drawn here.
 
 Three planes, all exact reductions: `line` is (a, w) for one input; `balanced` and `slice` are the flow of d > 1 inputs
 at constant c = a^2 - |w|^2, in (r, theta) where c >= 0 and in (a, theta) where c < 0, with r = |w| and theta the angle
-between w and e_1. The direction of w_perp never changes and d enters nowhere, so that they hold for every d > 1.
+between w and e_1. The direction of w_perp never changes and d does not enter, so that they hold for every d > 1.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ def phase_plane(
     Parameters
     ----------
     plane : a name in `theory.portraits.planes.PLANES`, or a loss of one input (`theory.Line`, ...) with the target
-    relu(x)
+        relu(x)
     extent : float above 0; a and w run from -extent to extent, r from 0 to extent, theta from 0 to pi
     grid : int, at least 2, points on each axis
     tolerance : float, the loss at which a start has learned; see `theory.time_to_learn`
@@ -45,9 +47,9 @@ def phase_plane(
 
     Raises
     ------
-    ValueError: an unknown plane or parameter (the nearest is named), or one that is out of range.
+    ValueError: an unknown plane or parameter (the message suggests the nearest name), or one that is out of range.
 
-    Source: ours. relu'(0) = 0 as everywhere here, so that w = 0 rests.
+    Source: this project. relu'(0) = 0 as everywhere here, so that w = 0 rests.
 
     Examples
     --------
@@ -74,7 +76,7 @@ def _extent(extent: float) -> float:
 
 def _moments(loss: Any) -> dict[str, Any]:
     if getattr(loss, "d", None) != 1:
-        raise ValueError(f"a loss is a plane if it has one input, got {loss!r:.60}: name {' or '.join(PLANES)}")
+        raise ValueError(f"a loss has a plane if it has one input, got {loss!r:.60}: pass {' or '.join(PLANES)}")
     line = loss.line(np.ones(1))
     if (line.k_plus, line.k_minus) != (1, 0):
         raise ValueError(f"the target must be relu(x) (k_plus = 1, k_minus = 0), got {line}: pass Line(C+, C-)")
@@ -91,11 +93,11 @@ def level_sets(levels: ArrayLike, extent: float = 2.0) -> tuple[Curve, ...]:
 
     Returns
     -------
-    tuple of Curve : two stretches a level, points (a, w); none where |c| >= extent^2
+    tuple of Curve : two stretches for each level, points (a, w); none where |c| >= extent^2
 
     Raises
     ------
-    ValueError: levels that are no finite numbers, or an extent that is no number above 0.
+    ValueError: levels that are not finite numbers, or an extent that is no number above 0.
 
     Source: conservation of c, section 2.
 
@@ -170,13 +172,16 @@ def _line_curves(extent: float) -> list[Curve]:
 
 
 def _hyperbola(extent: float) -> Array:
-    """Return the part of a w = 1, a > 0, in the square; it is empty for extent < 1."""
+    """Return the part of a w = 1, a > 0, in the square of half side `extent`; it is empty for extent < 1."""
     a = np.geomspace(1 / extent, extent, CURVE_POINTS) if extent > 1 else np.ones(int(extent == 1))
     return np.clip(np.stack([a, 1 / a], axis=1), 0, extent)
 
 
 def _line_equilibria(extent: float, c_plus: float, c_minus: float) -> list[EquilibriumSet]:
-    """Return the sets with their eigenvalues on each side: the flow is smooth for w > 0 and for w < 0, not across."""
+    """Return the sets of equilibria with their eigenvalues on each side of w = 0.
+
+    The flow is smooth for w > 0 and for w < 0, not across w = 0.
+    """
     target, ray = _hyperbola(extent), span(0, extent)[1:]
     zero, none = np.zeros(len(ray)), np.full(len(ray), np.nan)
     rest = ("along", "from below", "from above")

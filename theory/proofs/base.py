@@ -1,4 +1,7 @@
-"""What a theorem is made of, and how sympy decides: canonical forms for identities, assumptions for signs."""
+"""The parts of a theorem, and how sympy decides its steps.
+
+Identities are decided by canonical forms, signs by assumptions on the symbols.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ from theory.proofs.symbols import TANGENT, THETA
 
 PAPER, READING, OURS = "paper, summary", "our reading", "ours"
 
-Steps = dict[str, bool]  # what was decided, step by step
+Steps = dict[str, bool]  # for each step, whether it holds
 Claim = SimpleNamespace  # the constants and hypotheses of a statement, which its checks read
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A false relative of a theorem: some entries of its claim are altered, and nothing else.
+    """A false variant of a theorem: some entries of its claim are altered, and nothing else.
 
-    change : what is altered, in words
+    change : the alteration, in words
     claim : the altered entries
-    symbolic, numeric : whether each check can see the change; one that can must reject the mutant
+    symbolic, numeric : whether each check can detect the change; one that can must reject the mutant
     """
 
     change: str
@@ -35,13 +38,15 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Theorem:
-    """A statement with its evidence. The checks read the constants and hypotheses from `claim`, so none knows a mutant.
+    """A statement with its evidence.
+
+    The checks read the constants and hypotheses from `claim`, so they cannot distinguish a theorem from a mutant.
 
     derive : claim -> steps, decided by sympy from the losses in `theory.proofs.symbols`
-    observe : Generator -> numbers that know nothing of the claim
+    observe : Generator -> numbers that do not depend on the claim
     compare : (those numbers, claim) -> steps, whether the claim fits them
     mutants : name -> Mutant
-    cited : what the derivation uses and sympy does not decide
+    cited : results that the derivation uses and sympy does not decide
     """
 
     name: str
@@ -56,7 +61,7 @@ class Theorem:
     cited: tuple[str, ...] = field(default=())
 
     def __post_init__(self):
-        """Refuse a mutant that alters nothing, or something that the claim does not hold."""
+        """Raise ValueError for a mutant that alters nothing, or an entry that the claim does not have."""
         for name, mutant in self.mutants.items():
             unknown = set(mutant.claim) - set(self.claim)
             if unknown or not mutant.claim or not (mutant.symbolic or mutant.numeric):
@@ -66,11 +71,11 @@ class Theorem:
                 )
 
     def symbolic(self, mutant: str | None = None) -> Steps:
-        """Return what sympy decides of the claim, or of a mutant's claim."""
+        """Return which steps sympy decides to hold for the claim, or for a mutant's claim."""
         return self.derive(self._claimed(mutant))
 
     def numeric(self, seen: Any, mutant: str | None = None) -> Steps:
-        """Return whether the claim, or a mutant's, fits what `observe` has seen."""
+        """Return which steps of the claim, or of a mutant's, agree with what `observe` has returned."""
         return self.compare(seen, self._claimed(mutant))
 
     def _claimed(self, mutant: str | None) -> Claim:
@@ -78,7 +83,9 @@ class Theorem:
 
 
 def vanishes(expression: sp.Expr, *relations: tuple[sp.Expr, sp.Symbol]) -> bool:
-    """Say whether a rational expression is 0 modulo relations (polynomial, generator), by its canonical numerator.
+    """Return whether a rational expression is 0 modulo relations (polynomial, generator).
+
+    The canonical numerator decides.
 
     Examples
     --------
@@ -94,12 +101,15 @@ def vanishes(expression: sp.Expr, *relations: tuple[sp.Expr, sp.Symbol]) -> bool
 
 
 def positive(expression: sp.Expr) -> bool:
-    """Say whether the assumptions on the symbols alone make an expression positive; False where they leave it open."""
+    """Return whether the assumptions on the symbols alone make an expression positive.
+
+    False where they do not decide it.
+    """
     return sp.factor(sp.together(expression)).is_positive is True
 
 
 def nonnegative(expression: sp.Expr) -> bool:
-    """Say whether the assumptions alone make an expression at least 0; False where they leave it open."""
+    """Return whether the assumptions alone make an expression at least 0; False where they do not decide."""
     return sp.factor(sp.together(expression)).is_nonnegative is True
 
 
@@ -121,5 +131,5 @@ def by_half_angle(expression: sp.Expr) -> sp.Expr:
 
 
 def every(steps: Steps) -> bool:
-    """Say whether there are steps and all of them hold."""
+    """Return whether there are steps and all of them hold."""
     return bool(steps) and all(steps.values())

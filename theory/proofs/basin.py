@@ -1,4 +1,6 @@
-"""More than one input: which starts learn, for any balance (ours), and Lemma 2.2, which is the balanced case.
+"""More than one input: which starts learn, for any balance (this project), and Lemma 2.2.
+
+Lemma 2.2 is the balanced case.
 
 The argument, each step of which sympy decides. P = a |w|, s = a + |w|, psi = pi - theta, D = a^2 + |w|^2.
 
@@ -39,7 +41,7 @@ from theory.proofs.symbols import THETA, A, R
 from theory.validation import Array
 
 PSI0, GAIN, LOW, OUTPUT = sp.symbols("psi_0 K g_1 P", positive=True)
-BELOW, PAST, BALANCE, PUSH = sp.symbols("b n c g", nonnegative=True)  # b = -a; g >= 0 is a step of its own
+BELOW, PAST, BALANCE, PUSH = sp.symbols("b n c g", nonnegative=True)  # b = -a; g >= 0 is a separate step
 MORE, SIZE = sp.symbols("n m", positive=True)
 RATIOS = [sp.Rational(k, 4) for k in (-6, -4, -3, -1, 0, 1, 6)]
 CITED = ("comparison of scalar flows (Gronwall)", "bounded solutions last")
@@ -62,7 +64,10 @@ def angle_steps() -> Steps:
 
 
 def failing_steps(edge: sp.Expr | int = 1) -> Steps:
-    """Step 1: the sign of a + edge |w| is kept, and at or below 0 the loss exceeds 1/4; the ray -e_1 stays a ray."""
+    """Step 1: the sign of a + edge |w| is kept, and where it is at most 0 the loss exceeds 1/4.
+
+    The ray -e_1 stays a ray.
+    """
     da, dr, dtheta = symbols.polar_flow()
     loss, g = symbols.population_loss(), symbols.arc()
     excess = sp.expand(loss - sp.Rational(1, 4))
@@ -121,12 +126,14 @@ def arriving_steps(psi0: sp.Expr = PSI0) -> Steps:
 
 
 def learning_steps(psi0: sp.Expr = PSI0) -> Steps:
-    """All of the argument for a start with a(0) + |w(0)| > 0 and theta(0) = pi - psi0."""
+    """All steps of the argument for a start with a(0) + |w(0)| > 0 and theta(0) = pi - psi0."""
     return {**angle_steps(), **failing_steps(), **rising_steps(), **arriving_steps(psi0)}
 
 
 def plane_verdict(a0: sp.Expr, r0: sp.Expr, psi0: sp.Expr = PSI0) -> str:
-    """Return what is decided of a start (a0, |w0|, pi - theta0) in symbols with signs: learns, fails or undecided.
+    """Return the verdict on a start (a0, |w0|, pi - theta0), in symbols with signs, if it is decided.
+
+    One of `learns`, `fails` and `undecided`.
 
     Examples
     --------
@@ -142,7 +149,7 @@ def plane_verdict(a0: sp.Expr, r0: sp.Expr, psi0: sp.Expr = PSI0) -> str:
 
 @cache
 def _proved(loss: sp.Expr, psi0: sp.Expr) -> tuple[bool, bool]:
-    """Say whether all steps hold, for learning and for failing; decided once for each loss."""
+    """Return whether all steps hold, for learning and for failing; decided once for each loss."""
     return every(learning_steps(psi0)), every({**angle_steps(), **failing_steps()})
 
 
@@ -150,7 +157,7 @@ def _proved(loss: sp.Expr, psi0: sp.Expr) -> tuple[bool, bool]:
 
 
 def derive_basin(claim: Claim) -> Steps:
-    """Decide both sides of the stated edge a0 = -edge |w0|, and some starts that a wrong edge gets wrong."""
+    """Decide both sides of the stated edge a0 = -edge |w0|, and starts that a wrong edge misjudges."""
     edge, psi0 = sp.nsimplify(claim.edge), PSI0 if claim.off_ray else sp.Integer(0)
     steps = {**learning_steps(psi0), **failing_steps(edge)}
     steps["a0 > -edge |w0| learns"] = plane_verdict(MORE - edge * SIZE, SIZE, psi0) == "learns"
@@ -162,7 +169,7 @@ def derive_basin(claim: Claim) -> Steps:
 
 
 def observe_basin(rng: np.random.Generator) -> list[SimpleNamespace]:
-    """Return runs and exact verdicts of starts of several d and every balance, and of some on the ray -e_1."""
+    """Return runs and exact verdicts of starts of several d and every balance, also on the ray -e_1."""
     return [_seen(rng, d, on_ray) for d, on_ray in ((2, False), (3, False), (10, False), (2, True))]
 
 
@@ -178,14 +185,14 @@ def _seen(rng: np.random.Generator, d: int, on_ray: bool) -> SimpleNamespace:
 
 
 def _run(a0: float, w0: Array, horizon: float) -> str:
-    """Integrate until the loss is 1e-7 or the time is over, and return the run's verdict."""
+    """Integrate until the loss is 1e-7 or the horizon is reached, and return the verdict of the run."""
     loss = Population(len(w0))
     near = Event("learned", lambda t, a, w: float(loss.loss(a, w)) - 1e-7, direction=-1)
     return integrate(loss, a0, w0, horizon, rtol=1e-7, atol=1e-10, events=[near]).verdict
 
 
 def compare_basin(seen: list[SimpleNamespace], claim: Claim) -> Steps:
-    """Compare the stated basin with the exact verdicts and the runs, undecided ones left out."""
+    """Compare the stated basin with the exact verdicts and the runs, without undecided runs."""
     steps = {}
     for number, found in enumerate(seen):
         if found.on_ray and claim.off_ray:
@@ -238,7 +245,10 @@ def derive_lemma(claim: Claim) -> Steps:
 
 
 def observe_lemma(rng: np.random.Generator) -> list[SimpleNamespace]:
-    """Return runs and exact verdicts of starts (a(0) = +-ratio |w(0)|) of several d, and of some on the ray -e_1."""
+    """Return runs and exact verdicts of starts with a(0) = +-ratio |w(0)|, also on the ray -e_1.
+
+    The starts have several d.
+    """
     cases = [(d, ratio, False) for d in (2, 3, 10) for ratio in (1, 0.5)] + [(2, 1, True)]
     return [_balanced(rng, *case, sign) for case in cases for sign in (1, -1)]
 
@@ -256,7 +266,7 @@ def _balanced(rng: np.random.Generator, d: int, ratio: float, on_ray: bool, sign
 
 
 def compare_lemma(seen: list[SimpleNamespace], claim: Claim) -> Steps:
-    """Compare the signs said to learn with the exact verdicts and the runs that the hypotheses admit."""
+    """Compare the predicted verdicts with the exact ones and the runs that the hypotheses admit."""
     steps = {}
     for found in seen:
         if found.ratio in claim.ratios and not (found.on_ray and claim.off_ray):

@@ -31,7 +31,10 @@ def fraction(sign: int = 1) -> sp.Expr:
 
 
 def slope_of_z() -> tuple[sp.Expr, bool]:
-    """Return z' as a function of z from the flow on w > 0, and whether a - w = B / sqrt(z) moves along with it."""
+    """Return z' as a function of z from the flow on w > 0, and whether that flow is consistent.
+
+    It is consistent if a - w = B / sqrt(z) obeys the same equation for z.
+    """
     da, dw = symbols.line_flow(1)
     root = sp.sqrt(Z)
     here = {A: (PLUS * root + MINUS / root) / 2, W[1]: (PLUS * root - MINUS / root) / 2}
@@ -97,7 +100,7 @@ def derive_closed_form(claim: Claim) -> Steps:
 
 
 def observe_closed_form(rng: np.random.Generator) -> SimpleNamespace:
-    """Return starts and times, `closed_form` there, and its velocity beside the slopes of the loss."""
+    """Return starts and times, `closed_form` there, its velocity, and the gradient of the loss."""
     n, h, p, q = 400, 1e-5, 0.3, 0.8
     a0, w0, t = rng.normal(size=n), rng.normal(size=n), rng.uniform(0.1, 3, size=n)
     now, later, sooner = (np.array(closed_form(a0, w0, t + s, p, q)) for s in (0, h, -h))
@@ -117,7 +120,7 @@ def observe_closed_form(rng: np.random.Generator) -> SimpleNamespace:
 
 
 def compare_closed_form(seen: SimpleNamespace, claim: Claim) -> Steps:
-    """Compare the stated formula with `closed_form`, and the velocity of that with the slopes of the loss."""
+    """Compare the stated formula with `closed_form`, and its velocity with the gradient of the loss."""
     formula = _formula(seen.a0, seen.w0, seen.t, *seen.moments, claim)
     return {
         "closed_form moves down the loss": np.allclose(seen.velocity, seen.downhill, rtol=0, atol=1e-7),
@@ -126,7 +129,7 @@ def compare_closed_form(seen: SimpleNamespace, claim: Claim) -> Steps:
 
 
 def _formula(a0: Array, w0: Array, t: Array, p: float, q: float, claim: Claim) -> Array:
-    """Evaluate the statement as it is written, one branch each."""
+    """Evaluate the statement as it is written, branch by branch."""
     plus, minus, c = a0 + w0, a0 - w0, a0**2 - w0**2
     D = np.hypot(2, c)
     S, e = 2 + D, np.exp(-p * claim.rate(D) * t)

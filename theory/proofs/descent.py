@@ -1,4 +1,4 @@
-"""Gradient descent: the largest stable step, and how one step moves c = a^2 - |w|^2."""
+"""Gradient descent: the largest stable step, and the change of c = a^2 - |w|^2 in one step."""
 
 from __future__ import annotations
 
@@ -62,7 +62,11 @@ def _line_steps() -> Steps:
 
 
 def observe_steps(rng: np.random.Generator) -> SimpleNamespace:
-    """Return whether a disturbed minimum comes back, by step times D; single steps of c; runs of balanced starts."""
+    """Return observations of gradient descent: disturbed minima, single steps, long runs.
+
+    These are whether a disturbed minimum is reached again, by step times D; the change of c in single steps; and runs
+    of balanced starts.
+    """
     a, w, step = rng.normal(size=50), rng.normal(size=(50, 4)), 0.3
     da, dw = population_gradient(a, w)
     r, psi = np.hypot.reduce(w, axis=1), np.arctan2(np.hypot.reduce(w[:, 1:], axis=1), -w[:, 0])
@@ -77,9 +81,11 @@ def observe_steps(rng: np.random.Generator) -> SimpleNamespace:
 
 
 def _returns(size: float, a: float) -> bool:
-    """Say whether 80 steps of size / D shrink an error of a w_1 of about 1e-7, on the curve at a, d = 3.
+    """Return whether 80 steps of size / D shrink an error of a w_1 of about 1e-7.
 
-    An error that has grown tenfold has left: it may come back to another, flatter point of the curve.
+    The minimum is the one on the curve at a, for d = 3.
+
+    A run whose error has grown tenfold has left the minimum: it may return to another, flatter point of the curve.
     """
     w = np.array([1 / a, 0, 0])
     step, b = size / (a**2 + a**-2), a + 1e-7 * np.hypot(a, 1 / a) / a
@@ -103,7 +109,11 @@ def _descend(loss: Population | Line, a: float, w: list[float], step: float) -> 
 
 
 def compare_steps(seen: SimpleNamespace, claim: Claim) -> Steps:
-    """Compare the returns with the stated limit, single steps with the stated change of c, and the long runs."""
+    """Compare what `observe_steps` returns with the statement.
+
+    The returns to the minimum are compared with the stated limit, single steps with the stated change of c, and the
+    long runs with the verdicts.
+    """
     x = seen.parts
     said = -claim.pull * x.c * x.da**2 / x.r**2 - claim.turn * x.turn**2
     return {

@@ -1,4 +1,4 @@
-"""Where the flow can rest, how stable that is, and what steps gradient descent may take there."""
+"""Equilibria of the flow, their stability, and the largest stable steps of gradient descent there."""
 
 from __future__ import annotations
 
@@ -26,13 +26,19 @@ def near_ray(side: int) -> sp.Expr:
 
 
 def hessian(side: int) -> sp.Matrix:
-    """Return the second derivatives in (a, u, v) on that ray: as dL/dv = 0, every entry of w_perp has that of v."""
+    """Return the second derivatives in (a, u, v) on the ray w = side u e_1.
+
+    As dL/dv = 0, every entry of w_perp has the second derivative in v.
+    """
     loss, names = near_ray(side), (A, ALONG, ACROSS)
     return sp.Matrix(3, 3, lambda i, j: sp.expand(sp.diff(loss, names[i], names[j]).subs(ACROSS, 0)))
 
 
 def spectrum(matrix: sp.Matrix) -> tuple[sp.Expr, sp.Expr, sp.Expr, bool]:
-    """Return trace and determinant of the (a, w_1) block, the entry of w_perp, and whether the two do not mix."""
+    """Return the spectrum of a Hessian in (a, u, v).
+
+    That is trace and determinant of the (a, w_1) block, the entry of w_perp, and whether the two do not mix.
+    """
     block = matrix[:2, :2]
     return block.trace(), sp.expand(block.det()), matrix[2, 2], vanishes(matrix[0, 2]) and vanishes(matrix[1, 2])
 
@@ -46,7 +52,10 @@ def derive_equilibria(claim: Claim) -> Steps:
 
 
 def _rest_steps() -> Steps:
-    """With w not 0, a' = theta' = 0 leaves the curve {a r = 1, theta = 0} and the ray {a = 0, theta = pi} alone."""
+    """Decide that for w not 0 only a curve and a ray are at rest.
+
+    a' = theta' = 0 leaves the curve {a r = 1, theta = 0} and the ray {a = 0, theta = pi} alone.
+    """
     da, _, dtheta = symbols.polar_flow()
     g, turn = symbols.arc(), A * (sp.pi - THETA) * sp.sin(THETA) / (2 * sp.pi * R)
     return {
@@ -94,7 +103,10 @@ def _origin_steps() -> Steps:
 
 
 def observe_equilibria(rng: np.random.Generator) -> SimpleNamespace:
-    """Return slopes and eigenvalues by finite differences: on e_1 with several a r, and on -e_1 with a = 0."""
+    """Return slopes and eigenvalues by finite differences.
+
+    They are taken on e_1 with several a r, and on -e_1 with a = 0.
+    """
     sizes = np.exp(rng.normal(size=(2, 3)) / 2)
     return SimpleNamespace(
         curve=[
@@ -160,7 +172,7 @@ EQUILIBRIA = Theorem(
 
 
 def derive_line(claim: Claim) -> Steps:
-    """Decide rest points and second derivatives of both branches, and which way the flow crosses w = 0."""
+    """Decide equilibria and second derivatives of both branches, and the flow's direction at w = 0."""
     above, below = symbols.line_loss(1), symbols.line_loss(-1)
     up, down = (sp.hessian(loss, (A, W[side])) for loss, side in ((above, 1), (below, -1)))
     w = W[1]
@@ -187,7 +199,10 @@ def derive_line(claim: Claim) -> Steps:
 
 
 def observe_line(rng: np.random.Generator) -> SimpleNamespace:
-    """Return eigenvalues by finite differences: on a w = 1, next to the origin, next to w = 0 and on a = 0."""
+    """Return eigenvalues by finite differences.
+
+    They are taken on a w = 1, next to the origin, next to w = 0 and on a = 0.
+    """
     p, q, near = 0.3, 0.8, 1e-3
     line = Line(p, q)
     w, a = np.exp(rng.normal(size=8) / 3), rng.normal(size=8)

@@ -1,4 +1,7 @@
-"""One input: Theorem 2.1 and the basin for any balance, decided by following the closed form to its end."""
+"""One input: Theorem 2.1 and the basin for any balance.
+
+Both are decided by following the closed form to its end.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ from theory.validation import Array
 SIZE = sp.Symbol("m", positive=True)
 MORE, LESS = sp.Symbol("n", positive=True), sp.Symbol("n", nonnegative=True)  # strictly and weakly past an edge
 LEARNED_WITHIN = 1e-12
-RATIOS = [sp.Rational(k, 4) for k in (-6, -4, -3, -1, 0, 1, 6)]  # starts that a wrong edge gets wrong
+RATIOS = [sp.Rational(k, 4) for k in (-6, -4, -3, -1, 0, 1, 6)]  # starts that a wrong edge misjudges
 SIGN_OF = {"+": 1, "-": -1}
 
 
-# --- what the steps decide of a start
+# --- what the steps decide about a start
 
 
 def learning_steps() -> Steps:
@@ -49,7 +52,10 @@ def learning_steps() -> Steps:
 
 
 def failing_steps() -> Steps:
-    """From A <= 0 < w0, a + w <= 0 is kept, so a < 0 and the loss exceeds p / 2; from w0 < 0 it is at least p / 2."""
+    """From A <= 0 < w0 and from w0 < 0, the loss never falls below p / 2.
+
+    From A <= 0 < w0, a + w <= 0 is kept, so a < 0 and the loss exceeds p / 2; from w0 < 0 it is at least p / 2.
+    """
     (da, dw), (_, dw_below) = symbols.line_flow(1), symbols.line_flow(-1)
     w = W[1]
     above = (symbols.line_loss(1) - P / 2).subs(A, -w - LESS)
@@ -64,7 +70,7 @@ def failing_steps() -> Steps:
 
 
 def line_verdict(a0: sp.Expr, w0: sp.Expr) -> str:
-    """Return what is decided of a start in symbols with signs: `learns`, `fails` or `undecided`.
+    """Return the verdict on a start in symbols with signs: `learns`, `fails` or `undecided`.
 
     Examples
     --------
@@ -80,7 +86,7 @@ def line_verdict(a0: sp.Expr, w0: sp.Expr) -> str:
 
 @cache
 def _proved(*losses: sp.Expr) -> tuple[bool, bool]:
-    """Say whether all steps hold, for learning and for failing; decided once for each pair of losses."""
+    """Return whether all steps hold, for learning and for failing; decided once for each pair of losses."""
     return every(learning_steps()), every(failing_steps())
 
 
@@ -98,7 +104,10 @@ def derive_quadrants(claim: Claim) -> Steps:
 
 
 def observe_quadrants(rng: np.random.Generator) -> dict[tuple[str, float], SimpleNamespace]:
-    """Return for each pattern and ratio the late loss of `closed_form`, the verdicts, and a few integrated runs."""
+    """Return witnesses for each sign pattern and ratio.
+
+    They are the late loss of `closed_form`, the verdicts, and a few integrated runs.
+    """
     return {
         (pattern, ratio): _witnesses(rng, ratio * SIGN_OF[pattern[0]], SIGN_OF[pattern[1]], 400, 2)
         for pattern in ("++", "-+", "+-", "--")
@@ -123,7 +132,7 @@ def _column(state: tuple[Array, Array]) -> tuple[Array, Array]:
 
 
 def compare_quadrants(seen: dict[tuple[str, float], SimpleNamespace], claim: Claim) -> Steps:
-    """Compare the patterns said to learn with the late losses, the exact verdicts and the runs."""
+    """Compare the predicted verdicts with the late losses, the exact verdicts and the runs."""
     steps = {}
     for (pattern, ratio), found in seen.items():
         if ratio in claim.ratios:

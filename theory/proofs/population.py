@@ -1,4 +1,4 @@
-"""The population loss and its gradient (the arc-cosine kernel), and how long a start next to the ray -e_1 takes."""
+"""The population loss, its gradient (the arc-cosine kernel), and the time to leave the ray -e_1."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def stated(claim: Claim) -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
 
 
 def derive_population(claim: Claim) -> Steps:
-    """Compare the statement with the integrated expectation and with its derivatives in (a, w_1, |w_perp|)."""
+    """Compare the statement with the integrated expectation and its derivatives.
+
+    The derivatives are those in (a, w_1, |w_perp|).
+    """
     loss, slopes = stated(claim)
     plane = symbols.plane_loss()
     second, third = sp.symbols("w_2 w_3", positive=True)
@@ -63,7 +66,7 @@ def _is_slope(plane: sp.Expr, x: sp.Symbol, slope: sp.Expr) -> bool:
 
 
 def observe_population(rng: np.random.Generator) -> SimpleNamespace:
-    """Return slopes of `population_loss` by finite differences, `population_gradient`, and a mean over samples."""
+    """Return finite differences of `population_loss`, `population_gradient`, and a mean over samples."""
     a, w = rng.normal(size=200), rng.normal(size=(200, 4))
     x = rng.normal(size=(200_000, 4))
     losses = (a[0] * np.maximum(x @ w[0], 0) - np.maximum(x[:, 0], 0)) ** 2 / 2
@@ -78,7 +81,7 @@ def observe_population(rng: np.random.Generator) -> SimpleNamespace:
 
 
 def compare_population(seen: SimpleNamespace, claim: Claim) -> Steps:
-    """Evaluate the statement, and compare it with all of these."""
+    """Evaluate the statement, and compare it with what `observe_population` returns."""
     loss, da, dw = _evaluated(seen.a, seen.w, claim)
     mean, error = seen.mean
     return {
@@ -123,7 +126,10 @@ POPULATION = Theorem(
 
 
 def derive_escape(claim: Claim) -> Steps:
-    """Reduce the balanced flow to a quadrature, and take the leading order at psi -> 0 for each sign of c."""
+    """Reduce the balanced flow to a quadrature, and take the leading order at psi -> 0.
+
+    The leading order is taken for each sign of c.
+    """
     _, dr, dtheta = (x.subs(A, R) for x in symbols.polar_flow())
     g = symbols.arc()
     zero = -dtheta.subs(THETA, sp.pi - PSI)  # psi' on its own
@@ -171,7 +177,10 @@ def _escape_below(minus: sp.Rational) -> bool:
 
 
 def observe_escape(rng: np.random.Generator) -> dict[str, tuple[float, float]]:
-    """Return, for c = 0, 1.5 and -1, how much longer the smaller of two psi(0) takes to psi = 1."""
+    """Return times from two small psi(0) to psi = 1 for c = 0, 1.5 and -1.
+
+    That is how much longer the smaller psi(0) takes.
+    """
     cases = {"zero": (1.0, 1.0, 0.02, 0.01), "plus": (np.sqrt(1.75), 0.5, 1e-3, 1e-5), "minus": (0.0, 1.0, 0.14, 0.1)}
     return {
         name: (_time(a0, r0, near) - _time(a0, r0, far), *(far, near, a0 * a0 - r0 * r0))

@@ -17,7 +17,10 @@ KAPPA = sp.Symbol("kappa", positive=True)  # s_w / s_a
 
 
 def derive_normal(claim: Claim) -> Steps:
-    """Integrate the Gaussian over the wedge of IMP, and compare the derivatives of LRR's two forms in kappa."""
+    """Derive the probabilities of IMP and LRR from normal starts.
+
+    IMP: the Gaussian is integrated over its wedge. LRR: the derivatives of its two forms in kappa are compared.
+    """
     edge = -sp.atan(KAPPA)  # a = s_a rho sin(phi), w_1 = s_w rho cos(phi)
     wedge = sp.integrate(V * sp.exp(-(V**2) / 2), (V, 0, sp.oo)) * (sp.pi / 2 - edge) / (2 * sp.pi)
     said = sp.Rational(1, 4) + sp.atan(KAPPA**claim.power) / (claim.turn * sp.pi)
@@ -38,7 +41,10 @@ def derive_normal(claim: Claim) -> Steps:
 
 
 def _same_slope(claim: Claim) -> bool:
-    """Compare d/dkappa E Phi(kappa r), r ~ chi_d, with that of the stated F_t, for any d, by their logarithms."""
+    """Compare d/dkappa E Phi(kappa r), r ~ chi_d, with that of the stated F_t, for any d.
+
+    Their logarithms are compared.
+    """
     more = sp.Symbol("y", positive=True)  # 1 + kappa^2
     nu, scale = INPUTS + claim.degrees, INPUTS ** sp.nsimplify(claim.scale)
     normal = V * sp.exp(-(more - 1) * V**2 / 2) / sp.sqrt(2 * sp.pi)  # d Phi(kappa r) / d kappa

@@ -1,7 +1,7 @@
-"""Theorem 2.3 and the exact probabilities: what IMP, LRR, sign and magnitude rewind make of a dense run.
+"""Theorem 2.3 and the exact probabilities of IMP, LRR, sign and magnitude rewind after a dense run.
 
-The dense verdict comes from `theory.proofs.basin`, that of the masked start (a, w_1) from `theory.proofs.line`; what is
-left is where the dense run ends and how likely each sign pattern is.
+The dense verdict comes from `theory.proofs.basin`, that of the masked start (a, w_1) from `theory.proofs.line`. This
+file decides where the dense run ends and how likely each sign pattern is.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ def half_line() -> sp.Expr:
 
 
 def off_the_ray(perpendicular: sp.Expr) -> sp.Expr:
-    """Return P(w is not on the ray -e_1) where w_perp has so many entries, all N(0, 1): |w_perp| is chi."""
+    """Return P(w is not on the ray -e_1) where w_perp has `perpendicular` entries, all N(0, 1).
+
+    |w_perp| then follows the chi distribution.
+    """
     if perpendicular == 0:
         return 1 - half_line()
     total = sp.powsimp(sp.integrate(chi(perpendicular, V), (V, 0, sp.oo)))
@@ -86,7 +89,7 @@ def off_the_ray_by(dimensions: tuple[int, ...]) -> dict[str, sp.Expr]:
 
 
 def chi(degrees: sp.Expr, r: sp.Symbol) -> sp.Expr:
-    """Return the density of the length of so many independent N(0, 1)."""
+    """Return the density of the length of a vector with `degrees` independent N(0, 1) entries."""
     return 2 ** (1 - degrees / 2) / sp.gamma(degrees / 2) * r ** (degrees - 1) * sp.exp(-(r**2) / 2)
 
 
@@ -94,10 +97,10 @@ def chi(degrees: sp.Expr, r: sp.Symbol) -> sp.Expr:
 
 
 def derive_pruned(claim: Claim) -> Steps:
-    """Decide the masked start of each sign pattern, and add up the probabilities of the patterns that learn."""
+    """Decide the masked start of each sign pattern, and add up the probabilities of those that learn."""
     steps, half = ending_steps(), half_line()
     steps["|a(0)| = |w(0)| > |w_1(0)| means c = |w_perp(0)|^2 > 0"] = positive((SIZE + MORE) ** 2 - SIZE**2)
-    sizes = [SIZE + MORE] if claim.balanced else [SIZE + MORE, SIZE / 2]  # |a(0)| beside |w_1(0)| = m
+    sizes = [SIZE + MORE] if claim.balanced else [SIZE + MORE, SIZE / 2]  # |a(0)| for |w_1(0)| = m
     for size in sizes:
         learned = {(a, w): line_verdict(a * size, w * SIZE) == "learns" for a, w in SIGN_PAIRS}
         decided = all(line_verdict(a * size, w * SIZE) != "undecided" for a, w in SIGN_PAIRS)
@@ -112,13 +115,16 @@ def derive_pruned(claim: Claim) -> Steps:
 
 
 def observe_pruned(rng: np.random.Generator) -> SimpleNamespace:
-    """Return which random starts learn after pruning to one input, by exact limits (several d) and by integration."""
+    """Return which random starts learn after pruning to one input.
+
+    Exact limits decide for several d; a few starts are integrated.
+    """
     exact = [pruned_starts(rng, d, balanced) for d in (1, 2, 3, 10) for balanced in (True, False)]
     return SimpleNamespace(exact=exact, runs=[_integrated(rng.normal(size=3), *signs) for signs in SIGN_PAIRS * 2])
 
 
 def _integrated(w0: Array, a_sign: int, w_sign: int) -> SimpleNamespace:
-    """Integrate one balanced start of d = 3, and what IMP and LRR make of it once only input 1 is left."""
+    """Integrate one balanced start of d = 3, and what IMP and LRR make of it with only input 1 remaining."""
     w0[0] = w_sign * abs(w0[0])
     a0 = a_sign * np.hypot.reduce(w0)
     dense = integrate(Population(3), a0, w0, 300.0)
@@ -129,7 +135,10 @@ def _integrated(w0: Array, a_sign: int, w_sign: int) -> SimpleNamespace:
 
 
 def pruned_starts(rng: np.random.Generator, d: int, balanced: bool, ratio: float = 1.0) -> SimpleNamespace:
-    """Return random starts with s_w / s_a = ratio (or |a| = |w|), and whether each learns: dense, and by rule."""
+    """Return random starts with s_w / s_a = ratio (or |a| = |w|), and whether each learns.
+
+    Whether it learns is given dense and for each rule.
+    """
     w0 = ratio * rng.normal(size=(TRIALS, d))
     a0 = rng.normal(size=TRIALS)
     if balanced:
@@ -143,13 +152,13 @@ def pruned_starts(rng: np.random.Generator, d: int, balanced: bool, ratio: float
 
 
 def within(hits: np.ndarray, chance: float) -> bool:
-    """Say whether the Clopper-Pearson interval of a share holds a probability."""
+    """Return whether the Clopper-Pearson interval of a share contains a probability."""
     low, high = clopper_pearson(int(hits.sum()), hits.size, CONFIDENCE)
     return bool(low <= chance <= high)
 
 
 def compare_pruned(seen: SimpleNamespace, claim: Claim) -> Steps:
-    """Compare who learns and how many with the statement, over the starts that the hypotheses admit."""
+    """Compare which starts learn, and their share, with the statement, over the admitted starts."""
     steps = {
         "runs: the largest trained weight is w_1": all(run.first for run in seen.runs),
         "runs: IMP learns iff both signs are +": all(run.imp == (run.up and run.right) for run in seen.runs),
@@ -190,7 +199,9 @@ THEOREM_2_3 = Theorem(
 
 
 def derive_factorial(claim: Claim) -> Steps:
-    """Decide the masked start that each rule makes of each sign pattern, after a dense run that learned or failed.
+    """Decide the masked start that each rule makes of each sign pattern.
+
+    The dense run before it has learned or failed.
 
     After one that learned: a_T, w_T > 0 with a_T^2 - w_T^2 = c, where a(0) < 0 only if c < 0. After one that failed:
     a < 0 with c >= 0, and w_1 < 0.
@@ -205,7 +216,7 @@ def derive_factorial(claim: Claim) -> Steps:
         learned, failed = _restarts(rule)
         steps[f"{rule}: after a failed run it fails"] = {line_verdict(*start) for start in failed} == {"fails"}
         told = {pattern: line_verdict(*start) for pattern, start in learned.items()}
-        # the sign of w_1(0) is independent of the rest, so each side that learns adds a half
+        # the sign of w_1(0) is independent of the rest, so each sign that learns adds 1/2
         sides = [{told[a, w] for a in (1, -1)} for w in (1, -1)]
         chance = sum(half_line() for side in sides if side == {"learns"})
         steps[f"{rule}: share of the dense runs that learned"] = all(
@@ -218,7 +229,10 @@ Start = tuple[sp.Expr, sp.Expr]
 
 
 def _restarts(rule: str) -> tuple[dict[tuple[int, int], Start], list[Start]]:
-    """Return the masked starts (a, w_1) of a rule: by sign pattern where the dense run learned, and where not."""
+    """Return the masked starts (a, w_1) of a rule, after a dense run that learned, and that failed.
+
+    Those after a run that learned are given by sign pattern.
+    """
     a, w = sp.symbols("a_0 w_0", positive=True)  # sizes that nothing relates
     if rule == "magnitude":
         ends = {(1, side): (a, w) for side in (1, -1)} | {(-1, side): (SIZE, SIZE + MORE) for side in (1, -1)}

@@ -1,4 +1,7 @@
-"""What holds for every data set: c = a^2 - |w|^2 is conserved, and with one input a sample is a line of its own."""
+"""Properties of every data set: c is conserved, and with one input the loss is a `Line`.
+
+c = a^2 - |w|^2 is conserved by the flow.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ POINT = sp.Symbol("x", positive=True), sp.Symbol("y", real=True)  # |x| and y, a
 
 
 def derive_conservation(claim: Claim) -> Steps:
-    """Differentiate c and s = a + share |w| along the flow: of one point of a sample (any d), the population, a line.
+    """Differentiate c and s = a + share |w| along the flow.
+
+    This is done for one point of a sample (any d), the population and a line.
 
     |w| |w|' = -w . grad L, which is the slope of L along the ray lambda w at lambda = 1: no coordinates are needed.
     """
@@ -44,7 +49,10 @@ def derive_conservation(claim: Claim) -> Steps:
 
 
 def observe_conservation(rng: np.random.Generator) -> SimpleNamespace:
-    """Return slopes by finite differences: of samples with and without an offset, of the population; and a run."""
+    """Return slopes by finite differences, and a run.
+
+    The slopes are those of samples with and without an offset, and of the population.
+    """
     x, y = rng.normal(size=(9, 4)), rng.normal(size=9)
     a, w = rng.normal(size=60), rng.normal(size=(60, 4))
 
@@ -103,7 +111,10 @@ CONSERVATION = Theorem(
 
 
 def derive_sample(claim: Claim) -> Steps:
-    """Average the losses of the points on each half-line, complete the square, and rescale to the target slope 1."""
+    """Average the losses of the points on each half-line and complete the square.
+
+    The result is rescaled to the target slope 1.
+    """
     names = {"xx": True, "x": True, "xy": None, "yy": None, "y": None}
     means = SimpleNamespace(**{name: sp.Symbol(f"mean_{name}", positive=sign) for name, sign in names.items()})
     k, steps = claim.slope(means), {}
@@ -150,7 +161,7 @@ def observe_sample(rng: np.random.Generator) -> SimpleNamespace:
 
 
 def compare_sample(seen: SimpleNamespace, claim: Claim) -> Steps:
-    """Compare the stated squares with the loss, and the rescaled closed form with the slopes of the loss."""
+    """Compare the stated squares with the loss, and the rescaled closed form with the loss's slopes."""
     steps, h = {}, 1e-5
     for side in (1, -1):
         c, k = _side(seen, side, claim)

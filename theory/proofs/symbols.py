@@ -1,6 +1,6 @@
 """The losses of the neuron in symbols, each written once, as an expectation that sympy integrates.
 
-Every vector field, Hessian and bound in `theory.proofs.*` is differentiated from what stands here. Symbols carry the
+Every vector field, Hessian and bound in `theory.proofs.*` is derived from the losses in this file. Symbols carry the
 assumptions of their branch (w > 0 or w < 0, r > 0, ...), so that relu, roots and signs are decided, never guessed.
 """
 
@@ -28,7 +28,9 @@ def relu(z: sp.Expr) -> sp.Expr:
 
 
 def line_loss(side: int) -> sp.Expr:
-    """Return E (a relu(w x) - relu(x))^2 / 2 for d = 1 on one side of w = 0, in A and W[side]; x has any distribution.
+    """Return E (a relu(w x) - relu(x))^2 / 2 for d = 1 on one side of w = 0, in A and W[side].
+
+    x has any distribution.
 
     The error is homogeneous in |x| on each half-line, so its expectation is a multiple of that half's second moment.
     """
@@ -42,7 +44,7 @@ def _half(side: int, half: int) -> sp.Expr:
 
 
 def line_sample_loss(side: int) -> tuple[sp.Expr, sp.Expr]:
-    """Return what one point (x, y) adds to the d = 1 loss on one side of w = 0, for x > 0 and for x < 0.
+    """Return the terms of one point (x, y) in the d = 1 loss on one side of w = 0, for x > 0 and x < 0.
 
     In A, W[side] and the symbols x (positive: |x|) and y; the loss of a data set is the mean over its points.
     """
@@ -82,10 +84,13 @@ def plane_loss() -> sp.Expr:
 
 
 def sample_loss(offset: int = 0) -> sp.Expr:
-    """Return (a relu(lambda w.x) - y)^2 / 2 of one point (x, y) on one cell of activation, in A and SCALE, for any d.
+    """Return the loss (a relu(lambda w.x) - y)^2 / 2 of one point (x, y), in A and SCALE, for any d.
+
+    It holds on one cell of activation.
 
     The loss of a data set is the mean of such terms. A cell is a cone: whether w.x > 0 (`active` is 1, else 0) does not
-    change along the ray lambda w. `offset` (ours, for a mutant) is added to an active unit, which ends homogeneity.
+    change along the ray lambda w. `offset` (used by a mutant) is added to an active unit, so that it is not
+    homogeneous.
     """
     d, j = sp.Symbol("d", integer=True, positive=True), sp.Symbol("j", integer=True)
     w, x = sp.IndexedBase("w", real=True), sp.IndexedBase("x", real=True)

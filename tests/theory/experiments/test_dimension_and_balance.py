@@ -83,7 +83,7 @@ def test_the_effect_falls_where_the_many_inputs_are_few():
 
 @pytest.mark.parametrize("dimensions", [[1, 2], [2, 10], [1, 10, 10], [10, 1], []])
 def test_dimensions_that_claim_13_cannot_compare_are_refused(dimensions):
-    with pytest.raises(ValueError, match=r"dimensions must rise and hold 1 and 10 \(for claim 13\)"):
+    with pytest.raises(ValueError, match=r"dimensions must increase and hold 1 and 10 \(for claim 13\)"):
         dimension(dimensions, 10, 0)
 
 

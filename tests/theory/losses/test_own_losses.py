@@ -72,7 +72,7 @@ def test_what_is_no_loss_is_refused_in_words():
             integrate(wrong, 0.5, [0.3, 0.4], 1.0)
         with pytest.raises(ValueError, match=f"a loss needs d, .* without {missing}"):
             Masked(wrong, [1, 0])
-    with pytest.raises(ValueError, match=r"without d: pass what Line\(...\) gives"):
+    with pytest.raises(ValueError, match=r"without d: pass an instance, Line\(...\)"):
         integrate(Line, 0.5, [0.3], 1.0)
 
 

@@ -578,7 +578,7 @@ def test_what_lies_outside_the_extent_is_left_out():
         ({"plane": "slice", "c": -1.0, "sign_a": -1}, "sign_a has no meaning where c < 0"),
         ({"plane": "slice", "c": np.inf}, "c must"),
         ({"plane": "slice", "c": 1e-14}, "c must be 0 or more than rounding"),
-        ({"plane": Population(2)}, "a loss is a plane if it has one input, got Population"),
+        ({"plane": Population(2)}, "a loss has a plane if it has one input, got Population"),
         ({"plane": Line(k_plus=-1.0)}, "the target must be relu"),
     ],
 )
