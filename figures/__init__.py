@@ -22,7 +22,7 @@ __all__ += ["phase_portrait"]
 
 
 def __getattr__(name):
-    """Import a public name from its module the first time it is asked for."""
+    """Import a public name from its module when it is first used."""
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     if name in _MODULES:
@@ -31,5 +31,5 @@ def __getattr__(name):
 
 
 def __dir__():
-    """List what the package offers, loaded or not."""
+    """List the package's public names, loaded or not."""
     return sorted(set(__all__) | set(_MODULES))

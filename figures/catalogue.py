@@ -1,4 +1,7 @@
-"""The registry of figures. To add one: a function Records -> Drawing in a plots file, and one line here."""
+"""The registry of figures.
+
+To add one: a function Records -> Drawing in a file of `figures.plots`, and one line here.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,15 +10,16 @@ from importlib import import_module
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure: its title, the function that draws it, what it reads, and the command that makes the picture.
+    """A figure: its title, the function that draws it, and the results that it reads.
 
-    `function` is "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib stays unloaded
+    `function` is "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib is not loaded
     while nothing changes.
-    `theory` lists experiments, `arms` lists arms of every study: files of other results do not make it redraw.
-    `signs`: it needs the arms' sign statistics. `sweeps`: by name, the arms that it reads at every value of that
-    sweep; `also`: the same of sweeps that it draws where they stand, and that are not run for it; `more`: arms
-    that it reads of every study where they stand, and that are not run for it. `presets`: it reads studies of these
-    presets alone; none: of all.
+
+    `theory` lists experiments, `arms` lists arms of every study; changes to other result files do not redraw the
+    figure. `signs`: it needs the arms' sign statistics. `sweeps`: by name, the arms that it reads at every value of
+    that sweep. `also`: the same for sweeps that are drawn if they have been run, but are not run for this figure.
+    `more`: arms that it reads of every study that has them, but that are not run for it. `presets`: it reads studies of
+    these presets alone; empty: of all presets.
     """
 
     id: str
@@ -36,7 +40,7 @@ class FigureSpec:
 
     @property
     def command(self) -> str:
-        """The command that makes this figure again."""
+        """The command that makes this figure."""
         return f"paper_repro.py figures {self.id}"
 
     @property

@@ -1,4 +1,7 @@
-"""What a figure reads of a results folder: its files, the problems with them, the runs and who made them. Pure."""
+"""The results that a figure reads.
+
+These are its files, the problems with them, its runs and their provenance. Pure.
+"""
 
 import json
 from collections.abc import Iterator
@@ -12,8 +15,8 @@ from figures.results.network import ArmRun, Problem, Records, Source, StudyResul
 def studies_read(spec: FigureSpec, records: Records) -> Iterator[tuple[StudyResults, tuple[str, ...]]]:
     """Every study that a figure reads, with the arms that it reads of it.
 
-    The preset's own studies, then the values of each sweep (the study at the common settings may stand in several),
-    and the record of the preset's own study, with which a sweep is held together.
+    These are the preset's own studies, then the values of each sweep (the study at the common settings may belong to
+    several), and the record of the preset's own study, with which a sweep is compared.
     """
     for results in records.studies if spec.arms else ():
         if not spec.presets or results.study.base in spec.presets:
@@ -27,7 +30,10 @@ def studies_read(spec: FigureSpec, records: Records) -> Iterator[tuple[StudyResu
 
 
 def _stood_in_for(results: StudyResults, spec: FigureSpec, records: Records) -> bool:
-    """Whether a sweep is drawn in place of a study: it has every arm that the figure needs, the study has not."""
+    """Whether a sweep is drawn in place of a study.
+
+    It is where the sweep has every arm that the figure needs and the study has not.
+    """
     if not spec.reads_sweeps_alone or set(spec.arms) <= set(results.arms):
         return False
     place = results.study.base, results.study.dataset

@@ -1,7 +1,8 @@
-"""Results folder in, pictures out: load, draw, render, write; a sidecar beside each picture says where it came from.
+"""Make figures from a results folder: load, draw, render, write.
 
-A figure whose inputs, code and outputs are unchanged is skipped, and matplotlib is not imported when all are. One
-figure's missing or corrupt results never keep another from appearing.
+Next to each picture a sidecar (a .json file) records where it came from. A figure whose inputs, code and outputs are
+unchanged is skipped, and matplotlib is not imported when all are. One figure's missing or corrupt results never keep
+another from being drawn.
 """
 
 import difflib
@@ -29,19 +30,18 @@ from figures.results.network import Problem, Records, Source
 __all__ = ["Outcome", "code_hash", "explain", "figure_inputs", "regenerate"]
 
 DRAWN, CURRENT, MISSING, FAILED_TO_DRAW = "drawn", "current", "missing", "failed"
-CLAIMS_FIGURE = (
-    "claims"  # the figure that has tables beside it, and shows a claim whose file cannot be trusted as not run
-)
+CLAIMS_FIGURE = "claims"  # the figure that also has tables, and shows a claim whose file cannot be trusted as not run
 _LIBRARIES = ("matplotlib", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one figure (for `claims` with its tables): `status` is drawn, current, missing or failed.
+    """What became of one figure (for `claims`: of the figure and its tables).
 
-    A figure or table that lost a file which cannot be trusted is `failed` as well: `message` names the file, and
-    `files` lists what was made without it (nothing where the figure cannot be drawn). Otherwise `message` says why,
-    `files` lists what now stands in the output folder, `commands` makes what is missing.
+    `status` is drawn, current, missing or failed. A figure or table that lost an untrusted file is `failed` as well:
+    `message` names the file, and `files` lists what was made without it (nothing where the figure cannot be drawn).
+    Otherwise `message` gives the reason, `files` lists the figure's files in the output folder, and `commands` lists
+    the commands that make the missing results.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What every figure of one call shares."""
+    """What all figures of one call share."""
 
     records: Records
     out_dir: Path
@@ -75,7 +75,9 @@ def regenerate(
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
-    """Draw figures from result files into `out_dir`/figures; `claims` writes `out_dir`/claims.json and CLAIMS.md too.
+    """Draw figures from result files into `out_dir`/figures.
+
+    The figure `claims` also writes `out_dir`/claims.json and `out_dir`/CLAIMS.md.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def regenerate(
 
     Returns
     -------
-    One `Outcome` a figure, in the order asked for.
+    One `Outcome` per figure, in the order requested.
 
     Raises
     ------
@@ -102,12 +104,12 @@ def regenerate(
         _check_id(figure_id)
     context = BuildContext(load(results_dir, prefer), Path(out_dir), write, provenance, command, code_hash())
     if context.records.left_out:
-        log(f"theory files not used, others of the same experiments stand: {', '.join(context.records.left_out)}")
+        log(f"unused theory files (others of the same experiments are used): {', '.join(context.records.left_out)}")
     if unlisted := context.records.unlisted:
         more = f" and {len(unlisted) - 3} more" if len(unlisted) > 3 else ""
         log(
-            f"trained, and not used since no study's record lists them: {'; '.join(unlisted[:3])}{more}: "
-            "`train` with the options of their study and these --seeds lists them"
+            f"trained, but not used because no study's record lists them: {'; '.join(unlisted[:3])}{more}: "
+            "run `train` with the options of their study and these --seeds to list them"
         )
     outcomes = []
     for figure_id in wanted:
@@ -120,7 +122,11 @@ def regenerate(
 
 
 def with_claims(ids: Sequence[str], out_dir: Path) -> list[str] | None:
-    """Figures to draw where some are asked for, None for all: with claims that stand, which the report shows too."""
+    """The figures to draw when some are requested: `ids`, with `claims` if the claims were judged before.
+
+    The report shows both, so existing claims (`out_dir`/claims.json) are judged again. Returns None, for all figures,
+    when `ids` is empty.
+    """
     stands = (out_dir / "claims.json").exists() and CLAIMS_FIGURE not in ids
     return [*ids, *([CLAIMS_FIGURE] if stands else [])] if ids else None
 
@@ -132,7 +138,7 @@ def _check_id(figure_id: str) -> None:
 
 
 def code_hash() -> str:
-    """SHA-256 over the figures package's sources and the versions of the libraries that draw."""
+    """SHA-256 of the sources of the package figures and of the versions of the drawing libraries."""
     from importlib.metadata import version
 
     digest = hashlib.sha256()
@@ -153,7 +159,7 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
             and not files
             and os.path.exists(context.out_dir / f"figures/fig{figure_id}.json")
         ):
-            message += "; the picture that stands there is an older one"
+            message += "; the existing picture is an older one"
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
 
     why = "; ".join(problem.message for problem in problems)
@@ -172,9 +178,9 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
     except NothingToDraw as nothing:
         commands = dict.fromkeys(item.command for item in nothing.missing)
         return outcome(FAILED_TO_DRAW if problems else MISSING, why or str(nothing), (), commands)
-    except Exception as error:  # checked records that a plot still cannot draw: report it, and go on with the others
+    except Exception as error:  # checked records that a plot still cannot draw: report it, and continue with the others
         return outcome(
-            FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code"
+            FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a bug in the figures code"
         )
     sidecar = _describe(spec, context, drawing, inputs, key, pictures, time.perf_counter() - start)
     for fmt, data in pictures.items():
@@ -185,11 +191,14 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
 
 
 def _status(status: str, why: str, commands: Iterable[str]) -> tuple[str, str]:
-    """Status and message: a figure that lost files is `failed`, though the picture without them has been drawn."""
+    """Status and message of a figure that has been drawn or is current.
+
+    A figure that lost files is `failed`, although it has been drawn without them.
+    """
     left_out = _left_out(commands)
     if not why:
         return status, left_out
-    return FAILED_TO_DRAW, f"drawn without what cannot be trusted: {why}" + (f"; {left_out}" if left_out else "")
+    return FAILED_TO_DRAW, f"drawn without untrusted files: {why}" + (f"; {left_out}" if left_out else "")
 
 
 def _left_out(commands: Iterable[str]) -> str:
@@ -215,7 +224,7 @@ def _sidecar(path: Path) -> dict | None:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
-        return None  # absent or garbled: the figure is drawn again
+        return None  # absent or corrupt: the figure is drawn again
     return found if isinstance(found, dict) else None
 
 
@@ -230,11 +239,11 @@ def _sha256_of(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
-        return ""  # absent, or closed: it is written again
+        return ""  # absent or not readable: it is written again
 
 
 def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
-    """The sidecar: what is plotted, from what, by what."""
+    """The sidecar: what is plotted, from which files, and by which code."""
     document = {
         "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
         "missing": [asdict(item) for item in drawing.missing],
@@ -253,7 +262,10 @@ def _plain(value):
 
 
 def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
-    """The figure, and claims.json and CLAIMS.md beside it where a verdict, an input or the code has changed."""
+    """Make the figure `claims`, and its tables if they have changed.
+
+    claims.json and CLAIMS.md in the output folder are written where a verdict, an input or the code has changed.
+    """
     drawn, problems = _figure(figure_id, context, start), context.records.problems
     verdicts = evaluate(context.records)
     written = _write_tables(verdicts, context)
@@ -272,7 +284,7 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
 
 
 def _write_tables(verdicts: list[ClaimVerdict], context: BuildContext) -> str:
-    """Write the verdicts as data and as a table for people; whether that was needed."""
+    """Write the verdicts as JSON and as a Markdown table; returns whether they had to be written."""
     problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS_FIGURE], context.records)
     extra = {
         "command": context.command, "code_sha256": context.code, "problems": [asdict(problem) for problem in problems],

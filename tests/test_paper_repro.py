@@ -262,7 +262,7 @@ def test_two_sets_of_results_are_compared_and_nothing_is_run(drawn, tmp_path):
 
 def test_a_figure_is_explained_by_its_id(drawn):
     done = call("explain", "1", cwd=drawn)
-    assert done.returncode == 0 and "still stand in results" in done.stdout and "Theory stories" in done.stdout
+    assert done.returncode == 0 and "inputs are unchanged in results" in done.stdout and "Theory stories" in done.stdout
 
 
 def test_the_long_version_of_the_figures_has_eight_seeds():

@@ -1,7 +1,7 @@
-"""Records -> numbers of one seed each: what claims compare and figures draw. Pure.
+"""Measure one number per seed from the records: what claims compare and figures draw. Pure.
 
 Only complete seeds are measured. A seed is complete when every level that its arm must have is complete; diverged and
-missing seeds are returned beside the values, so that no table drops them silently.
+missing seeds are returned with the values, so that no table drops them silently.
 """
 
 import math
@@ -13,7 +13,7 @@ from figures.results.network import LevelRecord, StudyResults
 
 HIGH_SPARSITY = 0.03
 PERCENT = 100.0
-# data set -> classes: a network that has learnt nothing is right once in as many guesses
+# data set -> number of classes; a network that has learnt nothing is right in 1 of that many guesses
 NUMBER_OF_CLASSES = {
     "digits": 10,
     "cifar10": 10,
@@ -22,7 +22,7 @@ NUMBER_OF_CLASSES = {
     "tiny-imagenet": 200,
     "imagenet": 1000,
 }
-CHANCE_FACTOR = 1.5  # times that share of right guesses, at most: the network is no better than a guess
+CHANCE_FACTOR = 1.5  # accuracy of at most this multiple of 1 / classes: no better than guessing
 LEAD = {"lrr": 1, "imp": -1}
 # The factorial, all four cells with batch norm rewound: effects as linear contrasts of arms.
 SIGN_CONTRAST = {"sign": 0.5, "lrr-bn-rewind": 0.5, "imp": -0.5, "magnitude": -0.5}
@@ -32,7 +32,11 @@ INTERACTION = {"lrr-bn-rewind": 1, "sign": -1, "magnitude": -1, "imp": 1}
 
 @dataclass(frozen=True)
 class Sample:
-    """One number a seed, the (arm, seed) pairs that diverged, and the seeds of the study that are not there."""
+    """One number per seed, with the seeds that gave none.
+
+    `values` maps a seed to its number. `diverged` lists the (arm, seed) pairs that diverged, `missing` the seeds of the
+    study that are not complete.
+    """
 
     values: Mapping[int, float]
     diverged: tuple[tuple[str, int], ...] = ()
@@ -43,14 +47,15 @@ Measure = Callable[[StudyResults, str], Sample]
 
 
 def has_arm(results: StudyResults, arm: str) -> bool:
-    """True where anything of the arm is on disk."""
+    """True where the study has at least one level of the arm."""
     return any(seed.levels for seed in results.arms[arm].seeds.values()) if arm in results.arms else False
 
 
 def expected_levels(results: StudyResults, arm: str) -> tuple[int, ...]:
-    """Levels that make a seed of the arm complete: from the run's `first_level` (1 unless configured) to the last.
+    """Levels that make a seed of the arm complete.
 
-    The training-length controls are run at a few levels only (quick: the last two).
+    They go from the run's `first_level` (1 unless configured) to the last. The training-length controls are run at a
+    few levels only (quick: the last two).
     """
     run = results.arms.get(arm)
     if run is None:
@@ -60,7 +65,7 @@ def expected_levels(results: StudyResults, arm: str) -> tuple[int, ...]:
 
 
 def level(results: StudyResults, arm: str, seed: int, number: int) -> LevelRecord | None:
-    """One level's record; level 0 is the dense run's, common to all arms that do not change it."""
+    """The record of one level; level 0 is the dense run's, common to all arms that do not change it."""
     run = results.dense_of(arm) if number == 0 else results.arms.get(arm)
     record = run.seeds.get(seed) if run else None
     return record.levels.get(number) if record else None
@@ -91,7 +96,7 @@ def _levels_there(results: StudyResults, arm: str, seed: int) -> set[int]:
 
 
 def measure(results: StudyResults, arm: str, of_seed: Callable[[int], float | None]) -> Sample:
-    """`of_seed` over the complete seeds of an arm; a seed for which it gives None counts as missing."""
+    """`of_seed` over the complete seeds of an arm; a seed for which it returns None counts as missing."""
     complete, diverged, missing = seeds_of(results, arm)
     values = {seed: of_seed(seed) for seed in complete}
     missing += [seed for seed, value in values.items() if value is None]
@@ -134,18 +139,24 @@ def sign_measure(of_signs: Callable) -> Measure:
 
 
 def settle_level(signs) -> float:
-    """Mean level at which a sign settles: never flipped counts as 0, the last level's flips are left out (claim 9)."""
+    """Mean level at which a sign settles (claim 9).
+
+    A sign that never flipped counts as 0; the flips of the last level are left out.
+    """
     counts = signs.settles_before_last[1:]
     return sum(number * count for number, count in enumerate(counts)) / signs.survivors
 
 
 def early_switches(signs) -> float:
-    """Reading-(iii) flips a last-level survivor in levels 1 to 3 (claim 10a)."""
+    """Sign flips, by reading (iii), per last-level survivor in levels 1 to 3 (claim 10a)."""
     return sum(signs.flips["previous"][1:4]) / signs.survivors
 
 
 def far_from_start(signs) -> float:
-    """Share of the last level's survivors whose last sign differs from the initial one: reading (ii) (claim 10b)."""
+    """Share of the last level's survivors whose last sign differs from the initial one (claim 10b).
+
+    This is reading (ii) of a sign flip.
+    """
     return signs.flips["initial"][-1] / signs.survivors
 
 
@@ -161,9 +172,10 @@ def combine(results: StudyResults, coefficients: Mapping[str, float], of_arm: Me
 
 
 def weigh(samples: Sequence[tuple[float, Sample]]) -> Sample:
-    """A linear contrast of samples, (coefficient, sample) each, paired by seed: only seeds that all have count.
+    """Linear contrast of samples, paired by seed.
 
-    Seeds that some have and others do not know of (studies of other seeds) are missing.
+    `samples` is a list of (coefficient, sample). Only seeds that all samples have count; seeds that some samples
+    have and others do not (studies of other seeds) are missing.
     """
     every = [sample for _, sample in samples]
     seeds = sorted(set.intersection(*(set(sample.values) for sample in every)))
@@ -175,24 +187,29 @@ def weigh(samples: Sequence[tuple[float, Sample]]) -> Sample:
 
 
 def means(results: StudyResults, arms: Iterable[str], levels: Sequence[int]) -> dict[str, float]:
-    """Test accuracy over `levels` in accuracy points, averaged over each arm's complete seeds; no arm without any."""
+    """Mean test accuracy of each arm over `levels`, in accuracy points.
+
+    It is averaged over the arm's complete seeds; an arm without a complete seed is left out.
+    """
     found = {arm: list(mean_accuracy(levels)(results, arm).values.values()) for arm in arms}
     return {arm: math.fsum(values) / len(values) for arm, values in found.items() if values}
 
 
 def at_chance(dataset: str, accuracies: Iterable[float]) -> bool:
-    """Whether none of some accuracies (points) is clearly better than a guess; False where the classes are not known.
+    """Whether no accuracy is clearly better than guessing.
 
-    No lead can be seen between such networks: pruning has left nothing of either.
+    `accuracies` are in accuracy points. False for a data set whose number of classes is not known. No lead can be
+    measured between such networks: pruning has left nothing of either.
     """
     classes = NUMBER_OF_CLASSES.get(dataset)
     return classes is not None and all(value <= PERCENT * CHANCE_FACTOR / classes for value in accuracies)
 
 
 def mask_share(cycles_before_end: float) -> Measure:
-    """Measure: share of each level's last mask that the mask taken so many cycles earlier had, averaged over levels.
+    """Measure: share of each level's last mask that an earlier mask already had, averaged over levels.
 
-    Level 0 is the dense run's, which is trained as long. None where no mask was taken there.
+    The earlier mask is the one recorded `cycles_before_end` cycles of the schedule before the level's end. Level 0 is
+    the dense run's, which is trained equally long. None where no mask was recorded at that epoch.
     """
 
     def of_arm(results, arm):
@@ -216,7 +233,11 @@ def _mask_share(record: LevelRecord | None, epochs_before_end: float) -> float |
 
 
 def curve(results: StudyResults, arm: str) -> dict[str, list]:
-    """An arm's test accuracy over density: lists `level`, `density`, `mean`, `low`, `high` (fractions) and `n`."""
+    """An arm's test accuracy over density.
+
+    Returns the lists `level`, `density`, `mean`, `low`, `high` (fractions) and `n`, one entry per level, and the lists
+    of seeds `seeds` (complete), `diverged` and `missing`.
+    """
     levels = expected_levels(results, arm)
     seeds, diverged, missing = seeds_of(results, arm)
     if levels[:1] == (1,) and all(level(results, arm, seed, 0) for seed in seeds):
@@ -229,7 +250,11 @@ def curve(results: StudyResults, arm: str) -> dict[str, list]:
 
 
 def difference_curve(results: StudyResults, arm: str, reference: str) -> dict[str, list]:
-    """Paired difference of test accuracy, arm - reference, at each level that both have, with the seeds' values."""
+    """Paired difference of test accuracy, arm - reference, at each level that both have.
+
+    Returns the lists `level`, `density`, `mean`, `low`, `high`, `n` and `values` (one list per level, one value per
+    seed), and the list `seeds`.
+    """
     shared = [k for k in expected_levels(results, arm) if k in expected_levels(results, reference)]
     seeds = [s for s in seeds_of(results, arm)[0] if s in seeds_of(results, reference)[0]]
     out = {key: [] for key in ("level", "density", "mean", "low", "high", "n", "values")}

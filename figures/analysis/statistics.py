@@ -1,7 +1,8 @@
-"""Intervals and tests over seeds. Pure: numbers in, numbers out; a standard deviation is never an interval.
+"""Confidence intervals and tests over seeds. Pure: numbers in, numbers out.
 
-Seeds are few, so: Student-t on differences paired by seed, the exact sign-flip permutation test beside it with the
-smallest p that n can reach, Clopper-Pearson for shares, Holm for the marks inside one figure.
+A standard deviation is never used as an interval. Seeds are few, so: Student-t on differences paired by seed, in
+addition the exact sign-flip permutation test with the smallest p that n can reach, Clopper-Pearson for shares, Holm for
+the marks inside one figure.
 """
 
 import math
@@ -22,9 +23,9 @@ class Interval:
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Student-t interval of the mean of `values` (one a seed).
+    """Student-t interval of the mean of `values` (one per seed).
 
-    Raises ValueError for no value, a value that is not finite, or a confidence outside (0, 1).
+    Raises ValueError for an empty sequence, a value that is not finite, or a confidence outside (0, 1).
     """
     from scipy.special import stdtrit
 
@@ -56,9 +57,10 @@ def t_test_p(differences: Sequence[float]) -> float:
 
 
 def sign_flip_p(differences: Sequence[float]) -> tuple[float, float]:
-    """Exact two-sided sign-flip permutation p of the mean of paired differences, and the smallest p that n reaches.
+    """Exact two-sided sign-flip permutation p of the mean of paired differences.
 
-    All 2^n signings are counted for n <= 20 (p_min = 2 / 2^n); beyond that 100,000 seeded random signings.
+    Returns p and the smallest p that n differences can reach. All 2^n signings are counted for n <= 20 (p_min = 2 /
+    2^n); beyond that 100,000 seeded random signings.
     """
     import numpy as np
 
@@ -78,7 +80,10 @@ def sign_flip_p(differences: Sequence[float]) -> tuple[float, float]:
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Exact interval of a share: (low, high), fractions. Raises ValueError unless 0 <= successes <= trials > 0."""
+    """Exact (Clopper-Pearson) interval of a share: (low, high), fractions.
+
+    Raises ValueError unless 0 <= successes <= trials > 0.
+    """
     from scipy.special import betaincinv
 
     if not 0 <= successes <= trials or trials < 1:

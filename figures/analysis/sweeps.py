@@ -1,4 +1,4 @@
-"""Sweeps: the studies in which one thing of a preset is varied, put side by side. Pure."""
+"""Sweeps: the studies in which one setting of a preset is varied, collected by value. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from figures.results.network import TRAIN, Records, StudyResults
 BASE = "base"
 PERTURBED_ARMS = ("imp-perturbed", "lrr-perturbed")
 USUAL_SHARE = 0.2  # of the surviving signs, flipped at the start of the middle level: what claim 11 is about
-_FIRST = ("imp", "lrr")  # other arms may change a setting themselves, as those without warm-up do
+_FIRST = ("imp", "lrr")  # other arms may change a setting themselves (those without warm-up do)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One thing that is varied in a preset on one data set: its studies, in the order of their values.
+    """One setting that is varied in a preset on one data set: its studies, in the order of their values.
 
     `shared_overrides` holds what was changed in the preset at every value (a smaller network, say); `x` is the value of
     each of `studies`: a number, or a name. `own` is the study of the preset itself where it has been run, whose network
@@ -36,16 +36,19 @@ class Sweep:
 
     @property
     def place(self) -> str:
-        """Preset with its common changes, and data set: what a block of panels is called in `plotted` and lists."""
+        """Preset with its common changes, and data set.
+
+        A block of panels has this name in `plotted` and in lists.
+        """
         changes = "".join(f", {name}={value}" for name, value in self.shared_overrides.items())
         return f"{self.preset}{changes}, {self.dataset}"
 
 
 def find_sweeps(records: Records, name: str) -> list[Sweep]:
-    """The sweep `name` of every preset and data set of which a value has been run, smallest value first.
+    """The sweep `name` of every preset and data set with results, its values from the smallest up.
 
-    The study at the common settings themselves is among the values, whatever sweep it was trained for, unless it
-    differs from them in more than what is varied (a sweep over widths may be on another network than the preset's).
+    The study at the common settings themselves is among the values, whichever sweep it was trained for, unless it
+    differs from them in more than the varied setting (a sweep over widths may be on another network than the preset's).
     """
     groups: dict[tuple, list[StudyResults]] = {}
     for results in records.sweeps:
@@ -66,9 +69,10 @@ def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
 
 
 def perturbed_studies(records: Records) -> list[tuple[StudyResults, Sweep | None]]:
-    """The studies with a fifth of the signs perturbed at the middle level, and the sweep that each is a value of.
+    """Studies with a fifth of the signs perturbed at the middle level, each with its sweep.
 
-    A preset's own study where they have been run in it, whole, else that value of the sweep `perturbation`.
+    It is the preset's own study (then the sweep is None) where the perturbed arms have been run completely in it;
+    otherwise the study with that value of the sweep `perturbation`.
     """
     own = [results for results in records.studies if _is_usual(results) and _has_perturbed(results)]
     judged = {(results.study.base, results.study.dataset) for results in own}
@@ -98,12 +102,12 @@ def sweep_command(name: str) -> str:
 
 
 def format_value(x: Any) -> str:
-    """A value as people read it: numbers without needless zeros."""
+    """A value as text: numbers without needless zeros."""
     return "not known" if x is None else f"{x:g}" if _is_number(x) else str(x)
 
 
 def differing(sweep: Sweep) -> dict[str, Any]:
-    """Those of the common settings that hold at every value: what is varied may replace one of them."""
+    """Those of the common settings that hold at every value: the varied setting may replace one of them."""
     changed = [study.study.overrides for study in sweep.studies]
     return {name: value for name, value in sweep.shared_overrides.items() if all(c.get(name) == value for c in changed)}
 
@@ -122,14 +126,17 @@ def _group(results: StudyResults) -> tuple:
 
 
 def _study_with(records: Records, preset: str, dataset: str, changed: Mapping) -> StudyResults | None:
-    """The study in which just `changed` differs from a preset: of the sweeps, or the preset's own."""
+    """The study in which just `changed` differs from a preset: one of the sweeps, or the preset's own."""
     there = (r for r in (*records.sweeps, *records.studies) if r.study.swept in (BASE, None))
     same = (r for r in there if (r.study.base, r.study.dataset) == (preset, dataset))
     return next((r for r in same if dict(r.study.overrides) == dict(changed)), None)
 
 
 def setting(results: StudyResults, name: str) -> Any:
-    """A setting of a study: as its record changes it, else as its runs were trained; None where neither says."""
+    """A setting of a study; None if it is not recorded.
+
+    The value is the one that the study's record changes it to, else the one that its runs were trained with.
+    """
     if name in results.study.overrides:
         return results.study.overrides[name]
     said = (run.config[name] for run in _runs(results) if name in run.config)
@@ -160,7 +167,7 @@ VALUE_OF: dict[str, Callable[[StudyResults], Any]] = {
     "warm-up": _of("warmup_epochs"),
     "width": lambda results: results.study.width,
 }
-# those whose values the base is one of
+# sweeps that count the study at the common settings among their values
 WITH_BASE = ("criterion", "densities", "model", "prune-rate", "schedule", "warm-up", "width")
 
 
@@ -173,10 +180,11 @@ class Value:
     """One value of a sweep.
 
     By arm: `curves` over density, `h` (a summary: mean and 95 % interval as fractions, n, and each seed's value), the
-    seeds that are `complete` and `diverged`, and how many complete ones are `at_chance` (`CHANCE_FACTOR`). `lead`
-    is the summary of high-sparsity accuracy, LRR - IMP, paired by seed; where it has none `state` says why, and
-    `nothing_left` says that there is none to see. `levels` are those of high-sparsity accuracy, `weights` the network's
-    prunable weights and those of them that the last level keeps.
+    seeds that are `complete` and `diverged`, and how many complete ones are `at_chance` (`CHANCE_FACTOR`). `lead` is
+    the summary of high-sparsity accuracy, LRR - IMP, paired by seed; where there is no lead, `state` gives the reason.
+    `nothing_left` is True where both rules are at chance, so that no lead can be measured. `levels` are those of
+    high-sparsity accuracy, `weights` the number of the network's prunable weights and of those that the last level
+    keeps.
     """
 
     x: object
@@ -200,7 +208,7 @@ class Value:
 
     @property
     def drawable(self) -> bool:
-        """Whether anything has been run to its end: complete seeds, or diverged ones."""
+        """Whether any seed has run to its end, complete or diverged."""
         return any(self.complete.values()) or any(self.diverged.values())
 
 
@@ -235,7 +243,10 @@ def _at_chance(results: StudyResults, accuracies: Sequence[float]) -> bool:
 
 
 def summary(points: Mapping[int, float]) -> dict:
-    """Mean and Student-t interval of one number a seed, given in accuracy points, as fractions."""
+    """Mean and Student-t interval of one number per seed, as fractions.
+
+    `points` maps a seed to its number in accuracy points.
+    """
     out = {"seeds": list(points), "values": [value / measures.PERCENT for value in points.values()]}
     if not points:
         return out | {"mean": None, "low": None, "high": None, "n": 0}
@@ -262,7 +273,7 @@ def _weights(results: StudyResults) -> tuple[int, int] | None:
 
 
 def growth(values: Sequence[Value]) -> dict:
-    """The lead at the last value less that at the first, paired by seed: a summary, as claim 13 has it."""
+    """The lead at the last value minus that at the first, paired by seed: a summary, as in claim 13."""
     last, first = (measures.combine(v.results, measures.LEAD, measures.mean_accuracy(v.levels))
                    for v in (values[-1], values[0]))  # fmt: skip
     return summary(measures.weigh([(1, last), (-1, first)]).values)

@@ -1,1 +1,1 @@
-"""The paper's claims and ours, and a verdict for each."""
+"""The claims of the paper and of this project, and a verdict for each."""

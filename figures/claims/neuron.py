@@ -1,4 +1,4 @@
-"""The claims of the theory: the rows that the neuron's result files give. Pure: records in, rows out."""
+"""The claims of the theory: rows from the neuron's result files. Pure: records in, rows out."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ from figures.claims.verdicts import (
 
 
 def theorem(number: str) -> Callable[[Evidence], list[Row]]:
-    """The rows of claim 1 or 2: the share of random starts that contradict its theorem."""
+    """Make the rows of claim 1 or 2: the share of random starts that contradict its theorem."""
 
     def rows(evidence):
         name, result = "share of starts that contradict the theorem", evidence.theory.get("theorem-check")
@@ -42,19 +42,25 @@ def theorem(number: str) -> Callable[[Evidence], list[Row]]:
 
 
 def _integrated(found) -> str:
-    """How many of a theorem's starts were integrated as well, and how many of these had not decided by the end."""
+    """How many of a theorem's starts were also integrated numerically.
+
+    The text gives their number and how many of them were undecided at the end.
+    """
     counts = found.get("integrated")
     if not isinstance(counts, dict) or not {"runs", "undecided"} <= set(counts):
         return ""
     text = f"; {counts['runs']:,} of them integrated as well, {counts['undecided']:,} of these undecided at the end"
     if {"n_predicted_failures", "invariant_held"} <= set(counts):
         kept, failures = counts["invariant_held"], counts["n_predicted_failures"]
-        text += f"; {kept} of {failures} said to fail kept sign of a and loss >= 1/4"
+        text += f"; {kept} of {failures} predicted to fail kept sign of a and loss >= 1/4"
     return text
 
 
 def claim_3(evidence: Evidence) -> list[Row]:
-    """P(LRR) - P(IMP) on the balanced neuron, and each interval holds its value."""
+    """P(LRR) - P(IMP) for balanced starts of the neuron.
+
+    Further rows test that the interval of each probability contains its predicted value: 1/2 for LRR, 1/4 for IMP.
+    """
     result, name = evidence.theory.get("factorial"), "P(lrr) - P(imp), balanced starts"
     if result is None:
         return [theory_missing(evidence, name, "factorial", PROBABILITY)]
@@ -76,7 +82,10 @@ _TWO_INTERVALS = "two 95 % intervals must hold their values: if the claim is tru
 
 
 def claim_4a(evidence: Evidence) -> list[Row]:
-    """Both rules keep input 1 to the last level (balanced population): recovery of at least 1 - .02, each."""
+    """Both rules keep input 1 to the last level (balanced starts, population loss).
+
+    The share of trials in which a rule does must be at least 1 - .02, for each rule.
+    """
     result, rows = evidence.theory.get("pruning-iterations"), []
     for rule in ("lrr", "imp"):
         name = f"share of trials in which {rule} finds the mask"
@@ -94,9 +103,10 @@ def claim_4a(evidence: Evidence) -> list[Row]:
 
 
 def claim_4b(evidence: Evidence) -> list[Row]:
-    """Difference of mask recovery at N(0, 1/d) starts, finite samples, label noise, 50 % pruned a level; paired.
+    """Difference of mask recovery, LRR - IMP: N(0, 1/d) starts, finite samples, label noise.
 
-    One condition, named in the result file, decides; those of the same sample size or the same noise stand beside it.
+    50 % of the inputs are pruned per level; the rules are paired by trial. One condition, named in the result file,
+    decides; those of the same sample size or the same noise are shown as secondary rows.
     """
     name, result = "mask recovery, lrr - imp", evidence.theory.get("mask-recovery")
     if result is None:
@@ -115,7 +125,7 @@ def claim_4b(evidence: Evidence) -> list[Row]:
 
 
 def _recovered(cell: dict) -> str:
-    """The shares behind a difference, and the flows that were stopped before they rested."""
+    """The counts behind a difference, and how many flows were stopped before they came to rest."""
     shares = ", ".join(f"{rule} {cell[rule]['recovered']['count']:,}" for rule in ("lrr", "imp"))
     late = sum(cell[rule]["unsettled"] for rule in ("lrr", "imp"))
     return f"{shares} of {cell['imp']['trials']:,} found it" + (f"; {late} stopped before they rested" if late else "")
@@ -125,7 +135,10 @@ _FEW, _MANY = 1, 10  # the numbers of inputs that claim 13 compares
 
 
 def neuron_over_inputs(evidence: Evidence) -> list[Row]:
-    """Claim 13 on the neuron: balanced starts decide, N(0, 1/d) starts stand beside; rules are paired within each d."""
+    """Claim 13 on the neuron; the rules are paired within each number of inputs d.
+
+    Balanced starts decide; N(0, 1/d) starts are a secondary row.
+    """
     effect = f"neuron, {{}}: [P(lrr, d={_MANY}) - P(lrr, d={_FEW})] - [same for imp]"
     name, result = effect.format(format_start("balanced")), evidence.theory.get("dimension")
     label = f"neuron: d = {_MANY} less d = {_FEW}"
@@ -143,7 +156,7 @@ def neuron_over_inputs(evidence: Evidence) -> list[Row]:
 
 
 def neuron_factorial(evidence: Evidence) -> list[Row]:
-    """Claim 14 beside its networks: the neuron's main effects and interaction, for both kinds of start."""
+    """Secondary rows of claim 14: the neuron's main effects and interaction, for both kinds of start."""
     result, command = evidence.theory.get("factorial"), "paper_repro.py theory factorial"
     if result is None:
         return [not_run("neuron: main effect of trained signs", PROBABILITY, "secondary", "theory", command)]

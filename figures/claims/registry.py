@@ -1,11 +1,11 @@
-"""The registry of claims: each one a sentence that data can contradict, the effect that decides it, and a verdict.
+"""The registry of claims: sentences that data can contradict, each with its effect and its verdict.
 
-Pure: records in, verdicts out. The effects and the rule of the verdict were fixed before the data
-(the README's table of claims); a claim is judged on each study, or on each sweep of a preset, by itself: digits
-never speaks for CIFAR-10.
+Pure: records in, verdicts out. The effects and the rule of the verdict were fixed before the data (the README's table
+of claims). A claim is judged on each study, or on each sweep of a preset, separately: a verdict on digits says nothing
+about CIFAR-10.
 
-To add a claim: one function that returns its rows (in `theory_claims` for the neuron, in `sweep_claims` for the
-sweeps of a preset), one line in `CLAIMS`.
+To add a claim: one function that returns its rows (in `figures.claims.neuron` for the neuron, in
+`figures.claims.sweeps` for the sweeps of a preset), one line in `CLAIMS`.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,11 +42,11 @@ ON_NETWORKS, ON_PERTURBED, ON_THEORY = "network", "perturbed", "theory"
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, whose it is, where its evidence lives, how its rows are made and how they are judged.
+    """A sentence, its source, the kind of its evidence, and the functions that make and judge its rows.
 
     `kind` is `theory` (judged once), `network` (on each study), `perturbed` (on each study in which a fifth of the
-    signs is perturbed), or the name of a sweep (on each preset and data set that has it). `short` is the sentence
-    in the few words that a picture has room for.
+    signs is perturbed), or the name of a sweep (on each preset and data set that has it). `short` is the sentence in
+    few words, for a picture.
     """
 
     sentence: str
@@ -77,13 +77,13 @@ def claim_6(evidence: Evidence) -> list[Row]:
 
 
 def claim_7(evidence: Evidence) -> list[Row]:
-    """LRR optimises better within the IMP mask, beside the training-length row."""
+    """LRR optimises better within the IMP mask, with the training-length row."""
     arm = "lrr-on-imp-mask"
     return [arm_difference(evidence, arm, "imp"), against_length(evidence, arm, "imp-long")]
 
 
 def claim_8(evidence: Evidence) -> list[Row]:
-    """LRR over IMP on random and on shuffled masks, each beside its training-length row."""
+    """LRR over IMP on random and on shuffled masks, each with its training-length row."""
     rows = []
     for kind in ("random", "shuffled"):
         rows.append(arm_difference(evidence, f"lrr-on-{kind}-mask", f"imp-on-{kind}-mask", label=f"{kind} masks"))
@@ -99,7 +99,7 @@ def claim_9(evidence: Evidence) -> list[Row]:
 
 
 def claim_10a(evidence: Evidence) -> list[Row]:
-    """Reading-(iii) switches a last-level survivor in levels 1 to 3, LRR - IMP."""
+    """Sign switches, by reading (iii), per last-level survivor in levels 1 to 3, LRR - IMP."""
     enough = evidence.results is None or evidence.results.study.levels > 3
     of_arm = measures.sign_measure(measures.early_switches) if enough else None
     name = "switches a last-level survivor in levels 1 to 3, lrr - imp (reading iii)"
@@ -135,7 +135,7 @@ def claim_12(evidence: Evidence) -> list[Row]:
 
 
 def claim_14(evidence: Evidence) -> list[Row]:
-    """The factorial, all four cells with BN rewind, and the neuron's beside it."""
+    """The factorial on networks, all four cells with BN rewind, and on the neuron."""
     h = h_measure(evidence)
     signs = contrast(evidence, "main effect of trained signs", measures.SIGN_CONTRAST, h)
     magnitudes = contrast(evidence, "main effect of trained magnitudes", measures.MAGNITUDES, h, role="secondary")
@@ -186,7 +186,7 @@ def evaluate(records: Records) -> list[ClaimVerdict]:
 
 
 def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Evidence]:
-    """What a claim is judged on: one piece of evidence a verdict."""
+    """The evidence that a claim is judged on, one item per verdict."""
     if kind == ON_NETWORKS:
         return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
     if kind == ON_PERTURBED:
@@ -221,7 +221,7 @@ def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
 
 
 def _scope(rows: list[Row], evidence: Evidence) -> str:
-    """What a verdict holds for: the scope of the row that decides, or all values of a sweep."""
+    """The scope of a verdict: that of the row that decides, or all values of a sweep."""
     deciding, sweep = [row for row in rows if row.decides], evidence.sweep
     if sweep is None or evidence.results or len(sweep.x) == 1:  # one study
         return deciding[0].scope

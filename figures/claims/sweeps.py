@@ -1,11 +1,12 @@
-"""The claims that a sweep of a preset decides: claim 13 on networks, and what the paper's reviewers asked.
+"""The claims that a sweep of a preset decides: claim 13 on networks, and the reviewers' questions.
 
-Pure: records in, rows out. What the rows have in common was fixed before the data (the network and the values that
-`quick` varies were not: those chosen first had ended near chance, and took too long):
+Pure: records in, rows out. The rules below were fixed before the data (the network and the values that `quick` varies
+were not: those chosen first had ended near chance, and took too long):
 
-- A claim is judged once all values of its sweep stand (`VALUES_NEEDED` of them): no order of training decides it.
+- A claim is judged once all values of its sweep have been run (`VALUES_NEEDED` of them), so the order of training
+  cannot decide it.
 - The common settings are a value like the others: "at every value" includes them.
-- Where neither rule is clearly better than a guess (`measures.at_chance`) there is no lead to see: the row is
+- Where neither rule is clearly better than guessing (`measures.at_chance`) no lead can be measured: the row is
   `inconclusive (at chance)`, and so the claim is neither reproduced nor refuted by that value.
 - LRR's weights have seen more epochs than IMP's at the same level, and no value has claim 5's control of that.
 """
@@ -38,12 +39,15 @@ from figures.claims.verdicts import (
 )
 from figures.results.network import StudyResults
 
-# sweep -> values that a preset has at least
+# sweep -> the smallest number of values that a preset has
 VALUES_NEEDED = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 3, "width": 3}
 
 
 def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
-    """The rows of "the lead holds at every value": LRR's lead at each value, paired by seed, all needed."""
+    """Make the rows of "the lead holds at every value": LRR's lead at each value, paired by seed.
+
+    All of them are needed.
+    """
 
     def rows(evidence: Evidence) -> list[Row]:
         sweep = evidence.sweep
@@ -67,7 +71,7 @@ def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
 
 
 def _lead_at(evidence: Evidence, value: str) -> Row:
-    """LRR's lead over IMP in one study; not judged where neither of its networks is better than a guess."""
+    """LRR's lead over IMP in one study; not judged where neither network is better than guessing."""
     results, h = evidence.results, _h(evidence.results)
     base = ", the common settings" if results.study.swept in (BASE, None) else ""
     row = arm_difference(evidence, "lrr", "imp", f"{value}{base}: high-sparsity accuracy, lrr - imp")
@@ -75,7 +79,7 @@ def _lead_at(evidence: Evidence, value: str) -> Row:
 
 
 def above_chance(row: Row, evidence: Evidence) -> Row:
-    """The row; in a sweep it is not judged where neither rule's networks are better than a guess."""
+    """The row; in a sweep it is not judged where neither rule's networks are better than guessing."""
     if evidence.sweep is None or row.n < FEWEST_SEEDS:
         return row
     results = evidence.results
@@ -87,26 +91,29 @@ def _h(results: StudyResults) -> dict[str, float]:
 
 
 def _accuracies_note(h: dict[str, float], value: str) -> str:
-    """The accuracy of both rules: a lead between networks that hardly work is another one than between good ones."""
+    """The accuracy of both rules, as a note.
+
+    A lead between networks near chance means something else than a lead between accurate networks.
+    """
     return (
         f"high-sparsity accuracy at {value}: " + ", ".join(f"{arm} {mean:.1f}" for arm, mean in h.items()) if h else ""
     )
 
 
 def _too_few(sweep: Sweep, name: str) -> list[Row]:
-    """A row that says so where not every value of a sweep stands."""
+    """A row that reports that not every value of a sweep has been run."""
     there, wanted = len(sweep.studies), VALUES_NEEDED[sweep.name]
     if there >= wanted:
         return []
-    note = f"{there} of {wanted} values stand"
+    note = f"{there} of {wanted} values were run"
     scope = sweep.studies[0].study.scope
     return [replace(not_run(name, ACCURACY_POINTS, "effect", scope, sweep.command, note), label="other values")]
 
 
 def claim_13(evidence: Evidence) -> list[Row]:
-    """Overparametrisation helps LRR more than IMP: a width sweep on networks, and the neuron over input dimension.
+    """Overparametrisation helps LRR more than IMP: over network width, and over the neuron's inputs.
 
-    Both decide. Networks: the lead at the largest width less that at the smallest, paired by seed.
+    Both decide. Networks: the lead at the largest width minus that at the smallest, paired by seed.
     """
     neuron, *beside = neuron_over_inputs(evidence)
     return [*_over_widths(evidence), neuron, *beside]
@@ -136,7 +143,10 @@ def _beside(row: Row) -> Row:
 
 
 def _difference(sweep: Sweep, widest: Row, narrowest: Row) -> Row:
-    """The lead at the largest width less that at the smallest; judged where there is a lead to see at both."""
+    """The lead at the largest width minus that at the smallest.
+
+    It is judged where a lead can be measured at both.
+    """
     ends, widths = (sweep.studies[-1], sweep.studies[0]), (sweep.x[-1], sweep.x[0])
     largest, smallest = map(format_value, widths)
     label = f"networks: width {largest} less {smallest}"
@@ -161,12 +171,14 @@ _EARLIER = {"effect": (1, "a cycle before the end"), "secondary": (0.25, "a quar
 
 
 def mask_converges(evidence: Evidence) -> list[Row]:
-    """Does a level that is trained longer still change its mask? Share of its last mask that a mask before had, - .98.
+    """Does a level that is trained longer still change its mask?
 
-    Levels of some cycles of the schedule, each trained to the end of its learning rates. The mask at the end of the
-    last but one decides: it has stopped changing where a further cycle replaces at most .02 of it, the smallest share
-    that matters, so the rule is an interval wholly above 0 or wholly below. Beside it the mask a quarter of a cycle
-    before the end, when little is left of the learning rate. Each rule by itself, mean over its levels; both needed.
+    The effect is the share of the level's last mask that an earlier mask already had, minus .98. A level consists of
+    several cycles of the schedule, each trained to the end of its learning rates. The mask at the end of the last but
+    one cycle decides: it has stopped changing where a further cycle replaces at most .02 of it, the smallest share that
+    matters, so the rule is an interval wholly above 0 or wholly below. A secondary row takes the mask a quarter of a
+    cycle before the end, when the learning rate is small. Each rule is measured separately, as the mean over its
+    levels; both are needed.
     """
     sweep = evidence.sweep
     if sweep is None:
@@ -186,14 +198,14 @@ def _mask_row(evidence: Evidence, arm: str, role: str) -> Row:
     row = contrast(evidence, name, {arm: 1}, _less(measures.mask_share(before)), SHARE, role, arm.upper())
     study, sweep = evidence.results.study, evidence.sweep
     short = f"{sweep_scope(sweep)}, {setting(evidence.results, 'cycles')} cycles a level, {study.levels} levels"
-    row = replace(row, scope=row.scope.replace(study.scope, short))  # which names every epoch of a mask
+    row = replace(row, scope=row.scope.replace(study.scope, short))  # the usual scope would name every epoch of a mask
     if role == "secondary" or row.n < FEWEST_SEEDS:
         return row
     return replace(row, verdict=REPRODUCED if row.low > 0 else NOT_REPRODUCED if row.high < 0 else INCONCLUSIVE)
 
 
 def _less(of_arm: measures.Measure) -> measures.Measure:
-    """The measure less the share that a mask must keep."""
+    """The measure minus the share that a mask must keep."""
 
     def less(results: StudyResults, arm: str) -> Any:
         sample = of_arm(results, arm)

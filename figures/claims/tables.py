@@ -1,4 +1,4 @@
-"""The verdicts as a JSON document and as a table for people. Pure: verdicts in, text out."""
+"""The verdicts as a JSON document and as Markdown and HTML tables. Pure: verdicts in, text out."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,14 +21,15 @@ def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> b
 
 
 def claims_markdown(verdicts: list[ClaimVerdict], problems=()) -> str:
-    """The verdicts as Markdown: a table for each of `by_place`; control and other rows beneath each claim.
+    """The verdicts as Markdown: a table for each group of `by_place`.
 
-    Every row names its effect, 95 % interval, n and scope; commands for what has not been run stand at the end.
+    Control and other rows are beneath each claim. Every row names its effect, 95 % interval, n and scope; the commands
+    for what has not been run are at the end.
     """
     parts = [_INTRODUCTION, *(_section(title, group) for title, group in by_place(verdicts).items())]
     commands = _commands(verdicts)
     if commands:
-        parts.append("## What makes the rows that are not run\n\n" + "\n".join(commands))
+        parts.append("## Commands for the rows that are not run\n\n" + "\n".join(commands))
     if problems:
         lines = "\n".join(f"- {problem.message}" for problem in problems)
         parts.append("## Files that could not be trusted (nothing in them was used)\n\n" + lines)
@@ -36,7 +37,10 @@ def claims_markdown(verdicts: list[ClaimVerdict], problems=()) -> str:
 
 
 def by_place(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
-    """The verdicts by what they are judged on, under a heading each: theory, each study, each preset's sweeps."""
+    """The verdicts grouped by what they are judged on.
+
+    Each group has a heading: theory, each study, each preset's sweeps.
+    """
     groups: dict[str, list[ClaimVerdict]] = {}
     for verdict in sorted(verdicts, key=lambda v: (v.study is not None) + 2 * (v.sweep is not None)):
         groups.setdefault(_place(verdict), []).append(verdict)
@@ -62,7 +66,7 @@ accuracy: mean test accuracy over the levels of density at most .03. A verdict h
 set says nothing about a large one. Rows marked "control" compare with IMP's rewinding trained for as many epochs as
 LRR's weights have seen; the sweeps have no such control. A claim on a sweep needs every value of it; a value at which
 neither rule is clearly better than a guess (at most 1.5 times the share of right guesses) is *inconclusive (at
-chance)*. An effect held against a threshold (the mask's .98) has no reverse. With 4 seeds a strong effect whose arms
+chance)*. An effect compared with a threshold (the mask's .98) has no reverse. With 4 seeds a strong effect whose arms
 are exchanged at random is called reproduced in 1 of 16 (6.2 %), with 8 seeds in 3.5 %."""
 
 _COLUMNS = (
@@ -80,7 +84,11 @@ def _section(title: str, verdicts: list[ClaimVerdict]) -> str:
 
 
 def _head(verdict: ClaimVerdict, deciding: list[Row]) -> str:
-    """The claim's own line; a claim of several parts shows its numbers in the lines of its parts, and how many n."""
+    """The claim's own line of the table.
+
+    A claim of several parts shows its numbers in the lines of its parts; its own line gives the number of parts and the
+    range of n.
+    """
     counts = sorted({row.n for row in deciding})
     n = " to ".join(map(str, counts if len(counts) < 3 else (counts[0], counts[-1])))
     parts = f"| its {len(deciding)} parts below | | {n} | {verdict.scope} |"
@@ -104,9 +112,10 @@ def _cells(row: Row) -> str:
 
 
 def effect_text(row: Row) -> str:
-    """A row's effect in words: value, interval and unit (differences with their sign); empty where none was measured.
+    """A row's effect as text: value, interval and unit.
 
-    Digits are added until an interval does not look like a point, and no end that is not 0 looks like 0.
+    Differences have a sign; the text is empty where nothing was measured. Digits are added until the two ends of an
+    interval differ and no end that is not 0 looks like 0.
     """
     if row.effect is None:
         return ""
@@ -116,7 +125,7 @@ def effect_text(row: Row) -> str:
     digits = usual
     while digits < _MOST_DIGITS and _misleads(row.low, row.high, digits):
         digits += 1
-    digits += digits > usual  # one more: two significant ones where one would just do
+    digits += digits > usual  # one more digit: two significant digits where one would be enough
     value = _number(row.effect, usual if row.effect == round(row.effect) else digits, usual, row.signed)
     low, high = (_number(end, digits, usual, row.signed) for end in (row.low, row.high))
     return f"{value} [{low}, {high}] {row.unit}"
@@ -137,7 +146,7 @@ def _misleads(low: float, high: float, digits: int) -> bool:
 
 
 def _number(value: float, digits: int, usual: int, signed: bool) -> str:
-    """A number of so many decimals; whole numbers are short among numbers of more decimals than usual."""
+    """A number with `digits` decimals; a whole number has none if `digits` exceeds the `usual` number."""
     if digits > usual and value == round(value):
         return f"{value:{'+' if signed and value else ''}.0f}"
     return f"{value:{'+' if signed else ''}.{digits}f}"
@@ -167,11 +176,11 @@ _ROW_EXTRA = {"missing": _LIST, "note": _TEXT, "signed": TRUTH, "against": NUMBE
 
 
 def verdicts_of(document: Mapping[str, Any]) -> list[ClaimVerdict]:
-    """The verdicts that a claims document holds.
+    """The verdicts in a claims document.
 
     Raises
     ------
-    ResultError : which field is not what it must be.
+    ResultError : a field is missing or invalid; the message names it.
     """
     return [
         _verdict(claim, f"claims.{i}")
@@ -192,7 +201,10 @@ def _fields(data: Any, always: Mapping[str, Check], extra: Mapping[str, Check], 
 
 
 def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
-    """Verdict -> the claims that have it, once for each study; the verdict against training length beside a claim."""
+    """Verdict -> the claims that have it, one entry for each study.
+
+    An entry also names the claim's verdict against training length, if it has one.
+    """
     found: dict[str, list[str]] = {}
     for verdict in verdicts:
         beside = f" (against training length: {verdict.control})" if verdict.control else ""
@@ -201,7 +213,7 @@ def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
 
 
 def claims_tables(verdicts: Sequence[ClaimVerdict], grid: Callable[[Sequence[str], str], str]) -> str:
-    """A table for each place that claims were judged on; `grid` makes one from its columns and rows."""
+    """An HTML table for each group of `by_place`; `grid` makes one from its columns and rows."""
     return "".join(
         f"<h3>{escape(place)}</h3>{grid(TABLE_COLUMNS, ''.join(map(_claim_rows, group)))}"
         for place, group in by_place(verdicts).items()
@@ -209,7 +221,7 @@ def claims_tables(verdicts: Sequence[ClaimVerdict], grid: Callable[[Sequence[str
 
 
 def _claim_rows(verdict: ClaimVerdict) -> str:
-    """A claim and its rows: the effects that decide it, its controls, and what stands beside it."""
+    """A claim and its rows: the effects that decide it, its controls and its secondary rows."""
     beside = f"; against training length: {verdict.control}" if verdict.control else ""
     head = [verdict.source, f"{verdict.verdict}{beside}", "", "", "", verdict.scope]
     return _line(f"{verdict.id} {verdict.claim}", head, "claim") + "".join(map(_table_row, verdict.rows))

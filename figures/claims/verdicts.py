@@ -1,4 +1,4 @@
-"""How a claim is judged: rows of measured effects (`figures.claims.verdicts`), and the rule of the verdict. Pure."""
+"""How a claim is judged: rows of measured effects, and the rule of the verdict. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,13 +32,15 @@ SMALLEST_EFFECT = {
 
 @dataclass(frozen=True)
 class Row:
-    """One measured effect. `low` and `high`: 95 % interval; `p`: exact sign-flip p, `p_min` the smallest it can be.
+    """One measured effect.
 
-    `role` is "effect" (decides the claim), "control" (the training-length row, own verdict) or "beside" (context).
-    `signed` is True for a difference (printed with its sign) and False for a level, a share or a probability.
-    `diverged` counts runs left out because they diverged; `missing` lists seeds of the study that are not complete.
-    `against`: the value that the effect is held against, 0 for a difference. `label` says in few words, for a picture,
-    what the row adds to its claim; empty where the claim says it all. `seeds` lists the seeds that count.
+    `low` and `high` are the ends of its 95 % interval; `p` is the exact sign-flip p, `p_min` the smallest that it can
+    be. `role` is "effect" (decides the claim), "control" (the training-length row, with its own verdict) or "secondary"
+    (context). `signed` is True for a difference (printed with its sign) and False for a level, a share or a
+    probability. `diverged` counts runs left out because they diverged; `missing` lists seeds of the study that are not
+    complete. `against`: the value that the effect is compared with, 0 for a difference. `label` says in few words, for
+    a picture, what the row adds to its claim; empty where the claim needs no addition. `seeds` lists the seeds that
+    count.
     """
 
     name: str
@@ -63,17 +65,17 @@ class Row:
 
     @property
     def decides(self) -> bool:
-        """True where the claim's verdict depends on this row as evidence."""
+        """True where the claim's verdict depends on this row."""
         return self.role == "effect"
 
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """A claim judged on one study or one sweep (neither for theory), with its rows and the scope it holds for.
+    """A claim judged on one study or one sweep (neither for theory), with its rows and its scope.
 
     `preset` and `dataset` are those of what it is judged on, None for theory and where nothing has been run;
     `shared_overrides` says what a sweep changes in its preset at every value. `short` is the claim in few words.
-    `control` is the verdict of its training-length rows, to be shown right beside `verdict`; None where it has none.
+    `control` is the verdict of its training-length rows, to be shown together with `verdict`; None where it has none.
     """
 
     id: str
@@ -93,8 +95,11 @@ class ClaimVerdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a claim's function may look at: one study or one sweep (None where none has been run), theory, and
-    owners of files that could not be trusted."""
+    """The records that a claim's function reads.
+
+    `results` and `sweep`: one study or one sweep (None where none has been run). `theory`: the theory results by
+    experiment. `problems`: owner -> message, for files that could not be trusted.
+    """
 
     results: StudyResults | None
     theory: Mapping[str, TheoryResult]
@@ -103,7 +108,12 @@ class Evidence:
 
 
 def verdict_of(low: float | None, high: float | None, smallest: float, n: int, fewest: int = FEWEST_SEEDS) -> str:
-    """The rule: an interval wholly above 0 reproduces; wholly below the smallest effect that matters does not."""
+    """The verdict on an effect from its 95 % interval.
+
+    `reproduced`: the interval lies wholly above 0. `not reproduced`: wholly below `smallest`, the smallest effect that
+    matters (`not reproduced (reversed)`: wholly below 0). Otherwise, or with fewer than `fewest` seeds or without an
+    interval, `inconclusive`.
+    """
     if n < fewest or low is None or high is None:
         return f"{INCONCLUSIVE} (n = {n})"
     if low > 0:
@@ -114,14 +124,20 @@ def verdict_of(low: float | None, high: float | None, smallest: float, n: int, f
 
 
 def secondary_words(verdict: str, low: float | None, high: float | None) -> str:
-    """What a row beside a claim says: where its interval lies; it confirms and refutes no sentence."""
+    """Where the interval of a secondary row lies: above 0, below 0, or it spans 0.
+
+    A secondary row neither confirms nor refutes a claim.
+    """
     if low is None or high is None or verdict.startswith(f"{INCONCLUSIVE} (n"):
         return verdict
     return "above 0" if low > 0 else "below 0" if high < 0 else "spans 0"
 
 
 def conjunction(rows: list[Row], evidence: Evidence | None = None) -> str:
-    """The verdict of a claim from its deciding rows: one failed part is enough, and every part is needed."""
+    """The verdict of a claim from its deciding rows.
+
+    One failed part makes it `not reproduced`; it is `reproduced` only if every part is.
+    """
     return _every_part([row.verdict for row in rows if row.decides])
 
 
@@ -150,7 +166,7 @@ def beside_control(rows: list[Row], evidence: Evidence | None = None) -> str:
 
 
 def not_run(name, unit, role, scope, command, note="") -> Row:
-    """A row without evidence: its verdict is `not run` and its command says what would make it."""
+    """A row without evidence: its verdict is `not run`, and its command makes the missing result."""
     return Row(name, None, None, None, 0, unit, None, None, NOT_RUN, 0, role, scope, command, note=note)
 
 
@@ -163,7 +179,7 @@ def contrast(
     role: str = "effect",
     label="",
 ) -> Row:
-    """A row from a linear contrast of arms, paired by seed; `not run` where an arm is not there."""
+    """A row from a linear contrast of arms, paired by seed; `not run` where an arm is missing."""
     results = evidence.results
     if results is None:
         return replace(not_run(name, unit, role, "no study has been run", TRAIN), label=label)
@@ -176,7 +192,7 @@ def contrast(
 
 
 def sample_row(name: str, sample: Sample, unit: str, role: str, scope: str, command: str, label: str = "") -> Row:
-    """A row from one number a seed: mean, Student-t interval, exact p, and the verdict by the rule."""
+    """A row from one number per seed: mean, Student-t interval, exact p, and the verdict by the rule."""
     seeds = tuple(sorted(sample.values))
     values = [sample.values[seed] for seed in seeds]
     if not values:
@@ -215,7 +231,7 @@ def _why_absent(evidence: Evidence, absent: list[str]) -> str:
 
 
 def h_measure(evidence: Evidence):
-    """High-sparsity accuracy as a measure, or None where the study has no level of density <= .03."""
+    """The measure of high-sparsity accuracy; None where the study has no level of density <= .03."""
     levels = measures.high_sparsity_levels(evidence.results) if evidence.results else ()
     return measures.mean_accuracy(levels) if levels else None
 
@@ -238,7 +254,7 @@ def arm_difference(
 
 
 def format_start(init: str) -> str:
-    """How starts are drawn, in words."""
+    """The distribution of the starts, in words."""
     return {"balanced": "balanced starts", "normal": "N(0, 1/d) starts"}.get(init, init)
 
 
@@ -250,7 +266,7 @@ def _scope(result: TheoryResult) -> str:
 def from_interval(name, interval, n, unit, result, role="effect", verdict=None, against=None, label="") -> Row:
     """A row from a theory file's interval `{value, low, high}`; `verdict` overrides the usual rule.
 
-    `against`: the value that it is held against where it is no difference.
+    `against`: the value that the effect is compared with, if it is not a difference.
     """
     value, low, high = interval["value"], interval["low"], interval["high"]
     verdict = verdict or verdict_of(low, high, SMALLEST_EFFECT[unit], n)

@@ -1,1 +1,1 @@
-"""Results beside other results: made again and compared, or overlaid."""
+"""Comparison of two sets of results: a figure remade and compared, or two figures overlaid."""

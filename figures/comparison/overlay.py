@@ -1,6 +1,6 @@
-"""Two results folders in, overlaid pictures out: each figure of the first with the curves of the second behind.
+"""Overlay the figures of two results folders: the curves of the second behind those of the first.
 
-Nothing is run: what stands in the two folders is drawn, and the normal pictures are left alone.
+No experiment is run: the results in the two folders are drawn, and the normal pictures are not changed.
 """
 
 import hashlib
@@ -30,7 +30,11 @@ _ALONE_SHOWN = 6
 
 @dataclass(frozen=True)
 class Sides:
-    """The two sets of results: `records` of the second is None where its folder holds records of figures only."""
+    """The two sets of results.
+
+    `first` and `second` are their records; `second` is None where its `folder` holds only records of figures (.json).
+    `names` are the names of the two in captions.
+    """
 
     first: Records
     second: Records | None
@@ -40,7 +44,10 @@ class Sides:
 
 @dataclass(frozen=True)
 class _Other:
-    """What the second set has for a figure: its numbers and where they are from, and the drawing if there is one."""
+    """What the second set has for a figure: its numbers, their provenance, and the drawing.
+
+    `drawing` is None where the second set has only records of figures.
+    """
 
     plotted: Mapping
     provenance: Mapping
@@ -70,7 +77,7 @@ def compare_results(
 
     Raises
     ------
-    NoFolder : one of the folders is not there, or `other` holds neither results nor records of figures.
+    NoFolder : one of the folders does not exist, or `other` holds neither results nor records of figures.
     """
     sides = _sides(Path(results), Path(other), prefer)
     outcomes = []
@@ -93,11 +100,11 @@ def _sides(results: Path, other: Path, prefer: Mapping[str, str] | None) -> Side
 
 
 def _holds_results(folder: Path) -> bool:
-    """Whether any part of a results folder is there.
+    """Whether any part of a results folder exists.
 
     Raises
     ------
-    ClosedFolder : one of them may not be looked at.
+    ClosedFolder : a part of it cannot be accessed.
     """
     try:
         return FOLDER in [kind(folder / name) for name in _RESULTS]
@@ -106,7 +113,10 @@ def _holds_results(folder: Path) -> bool:
 
 
 def _names(results: Path, other: Path) -> tuple[str, str]:
-    """What to call the two folders: their last parts, as many as tell them apart; no folder above that is named."""
+    """Short names for the two folders: their last parts, as many as are needed to tell them apart.
+
+    Folders above these parts are not named.
+    """
     a, b = results.resolve().parts, other.resolve().parts
     for length in range(1, max(len(a), len(b)) + 1):
         if a[-length:] != b[-length:]:
@@ -127,7 +137,7 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
     except UnknownPicture as error:
         return MISSING, str(error), ()
     except Exception as error:
-        return FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a fault of the figures code", ()
+        return FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a bug in the figures code", ()
     plotted = _json(drawing.plotted)
     found = compare(plotted, other.plotted)
     summary = _summary(found, sides.names)
@@ -157,7 +167,7 @@ def _other(spec: FigureSpec, sides: Sides) -> _Other:
 
 
 def _in_common(records: Records, other: Records) -> Records:
-    """The studies and experiments that both have: panels of others would have no counterpart."""
+    """The studies and experiments that both have; panels of others would have no counterpart."""
     names = {results.study.study for results in (*other.studies, *other.sweeps)}
     kept = [
         tuple(results for results in group if results.study.study in names)
@@ -176,7 +186,7 @@ def _provenance_of(spec: FigureSpec, records: Records) -> dict:
 
 
 def _json(tree: Mapping) -> dict:
-    """A tree as JSON gives it back: numpy's numbers become plain ones."""
+    """A tree as it is read back from JSON: numpy's numbers become plain ones."""
     return json.loads(json.dumps(tree, default=lambda value: value.tolist()))
 
 
@@ -185,10 +195,10 @@ def _overlay_words(laid: Overlay | None, sides: Sides) -> str:
     if laid is None:
         return f"{second} holds records of figures and no result files: only numbers are compared with {first}."
     if not laid.curves:
-        return f"No curve of it can be laid over another: only the numbers of {first} and {second} are compared."
+        return f"No curve can be overlaid: only the numbers of {first} and {second} are compared."
     words = f"Pale and thin, without intervals: {second}, behind {first}; {laid.curves} curves"
     words += f" in {laid.panels} panel{'s' * (laid.panels > 1)}."
-    words += f" Cut at the axes' ends: {_listed(laid.cut)}." if laid.cut else ""
+    words += f" Cut off at the axis limits: {_listed(laid.cut)}." if laid.cut else ""
     return words + (f" In one of the two only: {_listed(laid.alone)}." if laid.alone else "")
 
 

@@ -1,6 +1,6 @@
-"""One figure laid over another: the curves of the second, thin and pale, in the axes of the first.
+"""Overlay one figure on another: the curves of the second, thin and pale, in the axes of the first.
 
-Axes are matched by their titles (and those of their row), curves by their labels: nothing here knows any figure.
+Axes are matched by their titles (and those of their row), curves by their labels: this works for any figure.
 """
 
 import math
@@ -16,7 +16,10 @@ _PALE = {"linewidth": 0.9, "alpha": 0.55, "markersize": 2.6, "markeredgewidth": 
 
 @dataclass(frozen=True)
 class Overlay:
-    """What was laid over: curves in panels; `alone` names the curves that only one figure has, `cut` those cut off."""
+    """What was overlaid: the numbers of `curves` and `panels`.
+
+    `alone` names the curves that only one figure has, `cut` those that extend beyond the axes.
+    """
 
     curves: int
     panels: int
@@ -25,12 +28,12 @@ class Overlay:
 
 
 def overlay(first: Any, second: Any, names: Sequence[str]) -> Overlay:
-    """Copy the curves of `second` into `first`, and say in a legend on top which is which.
+    """Copy the curves of `second` into `first`, and add a legend on top that identifies them.
 
     Parameters
     ----------
-    first, second : matplotlib figures that one function has drawn; `first` is changed.
-    names : of the two sets of results, for the legend.
+    first, second : matplotlib figures drawn by the same function; `first` is changed.
+    names : the names of the two sets of results, for the legend.
     """
     drawn, panels, alone, cut = 0, 0, [], []
     pairs, unmatched = _matched(list(first.axes), list(second.axes))
@@ -55,7 +58,10 @@ def _title(axes: Any) -> str:
 
 
 def _key(axes: Any, every: Sequence[Any]) -> tuple[str, str]:
-    """A panel's title (or that of the panel above it), and the title at the start of its row, which says the study."""
+    """A panel's title (or that of the panel above it), and the title at the start of its row.
+
+    The latter names the study.
+    """
     place = axes.get_subplotspec()
     if place is None:
         return _title(axes), ""
@@ -71,7 +77,10 @@ def _key(axes: Any, every: Sequence[Any]) -> tuple[str, str]:
 
 
 def _matched(first: list, second: list) -> tuple[list[tuple[str, Any, Any]], list[tuple[str, Any]]]:
-    """Pairs of axes that show the same, by title and row, then by titles that stand once in each; and those left."""
+    """Match the axes of two figures: (title, axes, axes) for each pair, and (title, axes) for the rest.
+
+    They are matched by title and row, then by titles that occur once in each figure.
+    """
     keys = [[(_key(axes, every), axes) for axes in every] for every in (first, second)]
     pairs: list[tuple[str, Any, Any]] = []
     for shorten in (lambda key: key, lambda key: key[0]):
@@ -84,7 +93,7 @@ def _matched(first: list, second: list) -> tuple[list[tuple[str, Any, Any]], lis
 
 
 def _once(entries: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
-    """Those entries whose key no other has."""
+    """The entries whose key is unique."""
     names = [key for key, _ in entries]
     return {key: axes for key, axes in entries if names.count(key) == 1}
 
@@ -101,7 +110,7 @@ def _labelled_curves(axes: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _numbered(axes: Any) -> Iterator[tuple[tuple[str, int], Any]]:
-    """Curves with points under their label and how many of that label came before."""
+    """Curves with points, by label and by how many curves of that label came before."""
     seen: dict[str, int] = {}
     for label, line in _labelled_curves(axes):
         seen[label] = seen.get(label, -1) + 1
@@ -110,7 +119,7 @@ def _numbered(axes: Any) -> Iterator[tuple[tuple[str, int], Any]]:
 
 
 def _copy(axes: Any, line: Any) -> None:
-    """Draw a curve of another figure behind those of a panel, which grows in height for it."""
+    """Draw a curve of another figure behind those of a panel, whose height is extended to show it."""
     limits = axes.get_xlim(), axes.get_ylim()
     look = {"color": line.get_color(), "linestyle": line.get_linestyle(), "marker": line.get_marker()}
     face = line.get_markerfacecolor()
@@ -128,7 +137,7 @@ def _points(line: Any) -> Iterator[tuple[float, float]]:
 
 
 def _widened(limits: tuple[float, float], values: Sequence[float], logarithmic: bool) -> tuple[float, float]:
-    """Limits that hold the values as well, with a little room; their direction stays."""
+    """Limits extended to contain the values with a small margin; their direction is kept."""
     low, high = sorted(limits)
     if not values or (low <= min(values) and max(values) <= high):
         return limits
@@ -141,13 +150,13 @@ def _widened(limits: tuple[float, float], values: Sequence[float], logarithmic: 
 
 
 def _runs_off(axes: Any, line: Any) -> bool:
-    """Whether a curve has points beside the axes."""
+    """Whether a curve has points outside the x limits of the axes."""
     low, high = sorted(axes.get_xlim())
     return any(not low <= x <= high for x, _ in _points(line))
 
 
 def _legend(figure: Any, names: Sequence[str]) -> None:
-    """Which set of results is drawn how, on top of the figure."""
+    """Add a legend above the figure that says how each set of results is drawn."""
     from matplotlib.lines import Line2D
 
     full = Line2D([], [], color=style.INK, marker="o")

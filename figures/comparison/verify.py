@@ -1,4 +1,7 @@
-"""A figure that was made again, held against the one that stands: two sidecars in, a verdict in words out. Pure."""
+"""Verify a remade figure: compare its sidecar with that of the existing one. Pure.
+
+Two sidecars in, a verdict in words out.
+"""
 
 import math
 import re
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Path = tuple[str | int, ...]
-# what is worked out from the numbers, and jumps where they move a little
+# derived from other numbers, and may jump where these change slightly
 DERIVED = frozenset({"p", "p_min", "p_holm", "marked"})
 
 
@@ -21,7 +24,10 @@ ABSENT = _Absent()
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Numbers agree within `relative` of the larger one plus `absolute`; `skip` lists names that are not compared."""
+    """How far two numbers may differ: by `relative` times the larger one plus `absolute`.
+
+    `skip` lists names that are not compared.
+    """
 
     relative: float = 0.0
     absolute: float = 0.0
@@ -35,7 +41,7 @@ class Tolerance:
 
     @property
     def words(self) -> str:
-        """In words, for the reader."""
+        """The tolerance in words."""
         if not self.relative and not self.absolute:
             return "exactly"
         parts = [f"{self.relative:g} of the larger number"] * bool(self.relative)
@@ -49,7 +55,10 @@ EXACT = Tolerance()
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where the trees differ; a value is `ABSENT` where only the other tree has the place."""
+    """One place where the trees differ.
+
+    A value is `ABSENT` where only the other tree has the place.
+    """
 
     path: Path
     left: Any
@@ -66,7 +75,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of comparing two trees.
+    """The result of comparing two trees.
 
     `numbers` counts the pairs of numbers that were compared, `skipped` the leaves that the tolerance leaves out.
     `differences` are the places that do not agree; `largest` is the pair of numbers that lie furthest apart, agreeing
@@ -106,13 +115,19 @@ def compare(left: Any, right: Any, tolerance: Callable[[Path], Tolerance] = lamb
 
 
 def _weight(difference: Difference) -> tuple[bool, bool, float]:
-    """What ranks differences: measured numbers come before counts, and both before what follows from them."""
+    """The rank of a difference.
+
+    Measured numbers come before counts, and both before values that are derived from them.
+    """
     whole = isinstance(difference.left, int) and isinstance(difference.right, int)
     return not DERIVED.intersection(map(str, difference.path)), not whole, difference.amount
 
 
 def leaves(left: Any, right: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
-    """Pairs of values at the same place; a place that one tree lacks, or lists of two lengths, end the descent."""
+    """Pairs of values at the same place in two trees.
+
+    The descent ends at a place that one tree lacks and at lists of different lengths.
+    """
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         for key in dict.fromkeys([*left, *right]):
             yield from leaves(left.get(key, ABSENT), right.get(key, ABSENT), (*path, key))
@@ -133,7 +148,7 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def format_path(path: Path) -> str:
-    """A path as people write it: `quick-digits.curves.imp.mean[3]`."""
+    """A path as text: `quick-digits.curves.imp.mean[3]`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".") or "the whole"
 
@@ -149,7 +164,7 @@ def _short_value(value: Any) -> str:
 THEORY_TOLERANCE = Tolerance(relative=1e-9, absolute=1e-12)
 OTHER_CONDITIONS = Tolerance(relative=0.05, absolute=0.05, skip=DERIVED)
 _SHOWN = 20
-# of a provenance, what may change the last bits of a network's training
+# the parts of a provenance that may change the last bits of a network's training
 _CONDITIONS = (
     ("versions", "python"),
     ("versions", "numpy"),
@@ -162,7 +177,7 @@ _CONDITIONS = (
 
 @dataclass(frozen=True)
 class Verification:
-    """Whether a figure that was made again shows the same numbers, and the lines that say so."""
+    """Whether a remade figure shows the same numbers, and the lines that report it."""
 
     agrees: bool
     lines: tuple[str, ...]
@@ -171,16 +186,16 @@ class Verification:
 def verify(
     standing: Mapping, again: Mapping, left_out: Collection[str] = (), within: float | None = None
 ) -> Verification:
-    """Hold the numbers of a figure made again against those of the figure that stands.
+    """Compare the numbers of a remade figure with those of the existing figure.
 
     Numbers of the neuron agree within `THEORY_TOLERANCE`. Those of networks must be equal where both were made by the
-    same versions, processor and number of threads, and else agree within `OTHER_CONDITIONS`, since training amplifies
-    the last bit of a number.
+    same versions, processor and number of threads, and otherwise agree within `OTHER_CONDITIONS`, since training
+    amplifies the last bit of a number.
 
     Parameters
     ----------
-    standing, again : the two sidecars.
-    left_out : studies that were not run again; what they plot is not compared, and said.
+    standing, again : the sidecars of the existing and of the remade figure.
+    left_out : studies that were not run again; their numbers are not compared, and a line reports it.
     within : tolerance for networks in place of these, relative and absolute at once.
     """
     conditions = changed(standing, again)
@@ -191,12 +206,12 @@ def verify(
     old, dropped = _without(standing.get("plotted", {}), left_out)
     new, _ = _without(again.get("plotted", {}), left_out)
     found = compare(old, new, lambda path: networks if of_networks(path) else THEORY_TOLERANCE)
-    lines = [f"figure {standing.get('id')}: {found.numbers} numbers compared with those of the figure that stands"]
+    lines = [f"figure {standing.get('id')}: {found.numbers} numbers compared with those of the existing figure"]
     lines += [f"numbers of the neuron must agree {THEORY_TOLERANCE.words}"] if standing.get("theory") else []
     lines += [f"numbers of networks must agree {networks.words}"] if standing.get("studies") else []
-    lines += [f"made otherwise: {text}" for text in (*conditions, *_remarks(standing, again, conditions))]
+    lines += [f"made differently: {text}" for text in (*conditions, *_remarks(standing, again, conditions))]
     lines += [f"not run again, so not compared: {', '.join(dropped)}"] if dropped else []
-    lines += [f"{found.skipped} values that follow from other numbers were not compared"] if found.skipped else []
+    lines += [f"{found.skipped} values derived from other numbers were not compared"] if found.skipped else []
     agrees = found.numbers > 0 and not found.differences
     return Verification(agrees, (*lines, *_outcome(found, agrees)))
 
@@ -214,7 +229,10 @@ def _outcome(found: Comparison, agrees: bool) -> list[str]:
 
 
 def _network_paths(sidecar: Mapping) -> Callable[[Path], bool]:
-    """Which paths hold numbers of networks: all, where no theory is read; else those below a study's name."""
+    """Which paths hold numbers of networks.
+
+    All do where no theory is read; otherwise those below a study's name.
+    """
     studies, theory = sidecar.get("studies") or {}, sidecar.get("theory") or {}
     if not studies or not theory:
         return lambda path: bool(studies)
@@ -226,7 +244,7 @@ def _names(step: str | int, studies: Collection[str]) -> bool:
 
 
 def _without(tree: Mapping, studies: Collection[str]) -> tuple[dict, list[str]]:
-    """A tree without what these studies plot, and the names of what was taken out."""
+    """A tree without the numbers of these studies, and the names of the parts that were removed."""
     kept, dropped = {}, []
     for name, branch in tree.items():
         if _names(name, studies):
@@ -242,20 +260,23 @@ def _without(tree: Mapping, studies: Collection[str]) -> tuple[dict, list[str]]:
 def changed(standing: Mapping, again: Mapping) -> list[str]:
     """Which conditions of the networks' training differ between two sidecars, each in words.
 
-    Where the runs of one were trained under several conditions, each of these counts.
+    Where the runs of one figure were trained under several conditions, each of these counts.
     """
     return _changes(_CONDITIONS, _runs(standing), _runs(again))
 
 
 def _remarks(standing: Mapping, again: Mapping, said: Collection[str]) -> list[str]:
-    """Everything else that was other: the numbers should be the same all the same, and a reader should know."""
+    """All other differences between the two: code, versions, hardware, parameters.
+
+    The numbers should agree in spite of them, but they are reported. `said` holds the conditions already reported.
+    """
     then, now = _everything(standing), _everything(again)
     versions = {name: None for made in (*then, *now) for name in made.get("versions", {})}
     facts = [("code",), ("git", "commit"), *(("versions", name) for name in versions), *_CONDITIONS]
     known = {text.split(" ")[0] for text in said}
     found = _changes([names for names in dict.fromkeys(facts) if names[-1] not in known], then, now)
     if standing.get("code_sha256") != again.get("code_sha256"):
-        found.append("the code that draws is another")
+        found.append("the drawing code differs")
     for name in standing.get("theory", {}).keys() & again.get("theory", {}).keys():
         parameters = compare(standing["theory"][name]["params"], again["theory"][name]["params"])
         found += [f"parameter of {name}, {difference}" for difference in parameters.differences]

@@ -1,1 +1,1 @@
-"""The pictures, a module a subject."""
+"""The figures' drawing functions, one module per subject."""

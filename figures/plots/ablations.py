@@ -1,4 +1,7 @@
-"""One thing switched off for IMP and for LRR: figures 7 (random masks), 9 (BN rewind) and 10 (warm-up). Pure."""
+"""Figures 7 (random masks), 9 (BN rewind) and 10 (warm-up): one thing switched off for IMP and LRR.
+
+Pure: records in, drawings out.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,8 +50,8 @@ INTERVALS = "Leads are paired by seed; their bars are Student-t 95 % intervals o
 class Ablation:
     """What is switched off, in which arms, and the leads of LRR over IMP with it and without it.
 
-    `arms`: those without which there is no panel; `more`: those drawn where there are any; `leads`: by the words of a
-    curve. The first of `leads` less the second is the effect.
+    `arms`: those without which there is no panel; `more`: those drawn if they have been run; `leads`: by the label of
+    their curve. The effect is the first of `leads` minus the second.
     """
 
     question: str
@@ -71,7 +74,7 @@ def figure_9(records: Records) -> Drawing:
 
 
 def figure_10(records: Records) -> Drawing:
-    """Figure 10: with and without warm-up, and over the epochs of it where that sweep has been run."""
+    """Figure 10: with and without warm-up, and over its number of epochs if that sweep has been run."""
     return _figure(records, WARM_UP, find_sweeps(records, "warm-up"))
 
 
@@ -105,7 +108,10 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
 
 
 def _kept(records: Records, ablation: Ablation) -> tuple[list, list[Missing]]:
-    """The studies that have what the figure is about, each with the arms that are there; and what is missing."""
+    """The studies that have what the figure is about, and what is missing.
+
+    Each study comes with its arms that have a complete seed.
+    """
     kept, missing = [], []
     for results in records.studies:
         there, lost = arms_there(results, (*ablation.arms, *ablation.more), ablation.panel)
@@ -150,14 +156,14 @@ def _has_effect(results: StudyResults, there: Sequence[str], ablation: Ablation)
 
 
 def _effect_of(ablation: Ablation) -> dict[str, float]:
-    """The first lead less the second, arm by arm."""
+    """The coefficients, by arm, of the first lead minus the second."""
     first, second = list(ablation.leads.values())[:2]
     total = {arm: first.get(arm, 0) - second.get(arm, 0) for arm in (*first, *second)}
     return {arm: factor for arm, factor in total.items() if factor}
 
 
 def _look(words: str, ablation: Ablation) -> ArmStyle:
-    """The first lead is black, the second blue, another one grey."""
+    """The style of a lead: the first is black, the second blue, another one grey."""
     place = list(ablation.leads).index(words)
     return ArmStyle(words, *(_ON, _OFF)[place]) if place < 2 else AS_DEFINED
 

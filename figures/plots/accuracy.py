@@ -1,4 +1,4 @@
-"""The networks' pictures: figures 2 to 5. Records in, drawings out.
+"""Figures 2 to 5, on networks. Records in, drawings out.
 
 Every number comes from `figures.analysis.measures`.
 """
@@ -43,7 +43,7 @@ MEANS = "Test accuracy of the last epoch; points: means over seeds, bars: Studen
 
 
 def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
-    """Test accuracy over density for some arms of a study; returns the plotted numbers by arm."""
+    """Draw test accuracy over density for some arms of a study; returns the plotted numbers by arm."""
     curves = {arm: measures.curve(results, arm) for arm in arms}
     for shift, (arm, curve) in zip(dodge(len(arms)), curves.items(), strict=True):
         plot_curve(axes, arm, curve, shift)
@@ -55,7 +55,10 @@ def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
 
 
 def draw_differences(axes, results: StudyResults, arms: Sequence[str], reference: str) -> dict:
-    """Differences from `reference`, paired by seed, with Holm's marks; returns the plotted numbers by arm."""
+    """Draw differences from `reference`, paired by seed, with marks by Holm's method.
+
+    Returns the plotted numbers by arm.
+    """
     curves = {}
     for shift, arm in zip(dodge(len(arms)), arms, strict=True):
         curve = measures.difference_curve(results, arm, reference)
@@ -74,7 +77,7 @@ def draw_differences(axes, results: StudyResults, arms: Sequence[str], reference
 
 
 def _marks(axes, arms, curves):
-    """A star over each marked level, in rows above the data, one row an arm."""
+    """Draw a star over each marked level, in rows above the data, one row per arm."""
     for row, arm in enumerate(arms):
         marked = [d for d, mark in zip(curves[arm]["density"], curves[arm]["marked"], strict=True) if mark]
         axes.plot(
@@ -144,7 +147,7 @@ def figure_3(records: Records) -> Drawing:
 
 
 def figure_4(records: Records) -> Drawing:
-    """Figure 4: LRR optimises better within the IMP mask; the training-length control beside it."""
+    """Figure 4: LRR optimises better within the IMP mask; with the training-length control."""
     return _paired_figure(
         records,
         "Does LRR optimise better within the mask that IMP learnt?",
@@ -200,7 +203,7 @@ def figure_2(records: Records) -> Drawing:
 
 
 def _grid_of(count: int):
-    """Panels in rows of at most three."""
+    """A figure builder, an empty dict and `count` panels in rows of at most three."""
     rows, columns = -(-count // 3), min(count, 3)
     sheet = new_sheet(style.TWO_COLUMNS if columns > 1 else style.ONE_COLUMN, 2.15 * rows + 0.6)
     axes = [sheet.figure.add_subplot(rows, columns, i + 1) for i in range(count)]
@@ -261,7 +264,7 @@ def figure_5(records: Records) -> Drawing:
         " the next (level 0: from initialisation).",
         *sheet.captions,
         "Top: the last level at which a weight's sign changed. Bottom: how often it changed. Weights that never switch"
-        " stand apart, on a scale of their own.",
+        " are drawn separately, on their own scale.",
         "Bars: mean shares over seeds; whiskers: Student-t 95 % intervals of each arm by itself, unpaired.",
         EPOCHS,
         "Follows the paper's figure 5; the reading of a switch, the intervals and all settings are ours.",
@@ -271,7 +274,10 @@ def figure_5(records: Records) -> Drawing:
 
 
 def _signs_panels(sheet: FigureBuilder, axes, results: StudyResults) -> dict:
-    """Top and bottom of one study: weights that never switch stand apart, on a scale of their own."""
+    """The top and bottom panels of one study.
+
+    Weights that never switch are drawn separately, on their own scale.
+    """
     name, last = panel_name(results.study), results.study.levels - 1
     settles = _share_bars(axes[0], results, "settles_at", range(last + 1))
     switches = _share_bars(axes[1], results, "switches", range(1, last + 2))
@@ -291,7 +297,10 @@ def _thin(numbers: Sequence[int], most: int) -> list[int]:
 
 
 def _share_bars(axes, results: StudyResults, counts: str, names: Sequence[int]) -> dict:
-    """Bars of the mean shares: the first on the narrow axes, the others, called `names`, on the wide one."""
+    """Bars of the mean shares; returns the plotted numbers.
+
+    The first share is drawn on the narrow axes, the others, labelled by `names`, on the wide one.
+    """
     plotted = {}
     for side, arm in ((-0.2, "imp"), (0.2, "lrr")):
         shares = measures.sign_shares(results, arm, counts)

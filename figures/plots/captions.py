@@ -1,4 +1,7 @@
-"""What a caption says of a sweep, from its numbers: network, seeds, what was left out, and how the lead holds."""
+"""The caption of a sweep, from its numbers.
+
+It names the network, the seeds, what was left out, and where the lead holds.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +18,10 @@ def heading(sweep: Sweep) -> str:
 
 
 def format_preset(sweep: Sweep) -> str:
-    """The preset and what is changed in it at every value; another network with the one whose place it takes."""
+    """The preset and what is changed in it at every value.
+
+    Another network is named together with the one that it replaces.
+    """
     own = sweep.own
     changes = [
         f"{name}={value}" + (f" in place of {own.study.model}" if name == "model" and own else "")
@@ -25,7 +31,7 @@ def format_preset(sweep: Sweep) -> str:
 
 
 def format_sweep(sweep: Sweep, values: Sequence[Value], sizes: bool = False) -> str:
-    """Everything that a caption says of one preset and data set."""
+    """The text of a caption on one preset and data set."""
     sentences = [
         f"{heading(sweep)}{_network(values)}; {_seeds(values)}.",
         _left_out(values),
@@ -39,7 +45,7 @@ def format_sweep(sweep: Sweep, values: Sequence[Value], sizes: bool = False) -> 
 
 
 def _network(values: Sequence[Value]) -> str:
-    """The network where all values have one, without its width where that is varied."""
+    """The network, if all values have the same one; its width is omitted where that is varied."""
     models, widths = ({getattr(value.results.study, name) for value in values} for name in ("model", "width"))
     if len(models) > 1 and len(widths) > 1 and None not in widths:
         studies = [value.results.study for value in values]
@@ -51,7 +57,7 @@ def _network(values: Sequence[Value]) -> str:
 
 
 def grouped(values: Sequence[Value], of: Callable[[Value], object]) -> dict[object, str]:
-    """What values have -> the values that have it, in words."""
+    """Group the values by the result of `of`: result -> the values that have it, in words."""
     found: dict[object, list[str]] = {}
     for value in values:
         found.setdefault(of(value), []).append(format_value(value.x))
@@ -92,7 +98,10 @@ def _levels(values: Sequence[Value]) -> str:
 
 
 def _own_value(sweep: Sweep, values: Sequence[Value]) -> str:
-    """Which value is the preset's own; a preset may have a network that is none of those compared here."""
+    """Which value is the preset's own.
+
+    A preset may have a network that is none of those compared here.
+    """
     if sweep.name == "model":
         there = {value.results.study.model for value in values}
         own = sweep.own.study.model if sweep.own else None
@@ -104,14 +113,17 @@ def _own_value(sweep: Sweep, values: Sequence[Value]) -> str:
 
 
 def _verdicts(values: Sequence[Value]) -> str:
-    """Where the lead's interval lies; with fewer seeds than a verdict needs, that it is too early to say."""
+    """Where the lead's interval lies, by value.
+
+    With fewer seeds than a verdict needs, the text says that they are too few.
+    """
     groups = grouped([value for value in values if value.lead["n"]], _verdict)
     parts = [f"{says} at {groups[says]}" for says in (_ABOVE, _BELOW, _BOTH, _NONE, _FEW) if says in groups]
     return f"LRR's lead: {'; '.join(parts)}." if parts else ""
 
 
-_ABOVE, _BELOW, _BOTH = "interval above 0", "interval below 0", "interval holds 0"
-_NONE = "both rules at chance, so none to see,"
+_ABOVE, _BELOW, _BOTH = "interval above 0", "interval below 0", "interval contains 0"
+_NONE = "both rules at chance, so no lead can be measured,"
 _FEW = f"under {FEWEST_SEEDS} seeds, too few to tell,"
 
 

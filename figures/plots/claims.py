@@ -1,7 +1,8 @@
-"""All claims at a glance: a line for each effect, its interval, and the verdict as colour, marker and word. Ours.
+"""All claims at a glance: a line for each effect, its interval and its verdict. Not in the paper.
 
-Effects have five units, so each is drawn in multiples of the smallest effect that matters in its own unit: zero and
-that smallest effect are the same place on every line. The axis is linear up to it and logarithmic beyond.
+The verdict is shown as colour, marker and word. Effects have five units, so each is drawn in multiples of the smallest
+effect that matters in its own unit: zero and that smallest effect are the same place on every line. The axis is linear
+up to it and logarithmic beyond.
 """
 
 import math
@@ -65,12 +66,12 @@ _LOOKS = {
 }
 _LINEAR = 0.78  # length of each half of the linear part, in decades, where that is enough for its ticks
 _APART = 0.4  # inches between ticks
-_HEADING = 56  # letters that fit before the next column
+_HEADING = 56  # number of letters that fit before the next column
 
 
 @dataclass(frozen=True)
 class _Line:
-    """One line of the figure: a heading, a claim of several parts, or a row; `text` stands at the left."""
+    """One line of the figure: a heading, a claim of several parts, or a row; `text` is drawn at the left."""
 
     text: str
     kind: str
@@ -79,7 +80,7 @@ class _Line:
 
 
 def figure_claims(records: Records) -> Drawing:
-    """Every claim's deciding effects and training-length controls, by what they were judged on."""
+    """Every claim's deciding effects and training-length controls, grouped by what they are judged on."""
     verdicts = evaluate(records)
     rows = [row for verdict in verdicts for row in verdict.rows if row.role != "secondary"]
     missing = _missing(verdicts, records)
@@ -92,7 +93,7 @@ def figure_claims(records: Records) -> Drawing:
 
 
 def _places(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
-    """The verdicts under the headings of the table, those of no results at all last."""
+    """The verdicts under the headings of the table; those without any result are last."""
     empty = [v for v in verdicts if v.dataset is None and all(r.verdict == NOT_RUN for r in v.rows if r.decides)]
     found = by_place([verdict for verdict in verdicts if verdict not in empty])
     return found | ({NOT_RUN: empty} if empty else {})
@@ -135,12 +136,18 @@ def _draw(lines: Sequence[_Line]):
 
 
 def _multiple(row: Row, value: float) -> float:
-    """A value of a row in multiples of the smallest effect that matters, from what it is held against."""
+    """A value of a row in multiples of the smallest effect that matters.
+
+    It is counted from the row's reference value, `against`.
+    """
     return (value - row.against) / SMALLEST_EFFECT[row.unit]
 
 
 def _scales(axes, lines: Sequence[_Line]) -> None:
-    """One axis, read in points below and in the other units above; zero and the smallest effect that matters marked."""
+    """Draw the x axes: accuracy points below, the other units above.
+
+    Zero and the smallest effect that matters are marked.
+    """
     rows = [line.row for line in lines if line.row is not None and line.row.effect is not None]
     ends = [_multiple(row, end) for row in rows for end in (row.effect, row.low, row.high) if end is not None]
     low, high = min([*ends, -1.0]), max([*ends, 1.0])
@@ -160,9 +167,10 @@ def _scales(axes, lines: Sequence[_Line]) -> None:
 
 
 def _ticks(low: float, high: float) -> tuple[float, list[float]]:
-    """matplotlib's length of the linear part, and ticks: zero, the smallest effect that matters, powers of ten of it.
+    """The length of matplotlib's linear part, and the ticks.
 
-    Both as long, and as far apart, as their labels need between two ends that may be far away.
+    Ticks are zero, the smallest effect that matters (1), and powers of ten of it. The linear part is long enough, and
+    the ticks far enough apart, for their labels; `low` and `high` may be far apart.
     """
     decades = math.log10(high) + math.log10(-low)
     linear = max(_LINEAR, _APART * decades / (_PLOT - 2 * _APART))
@@ -172,7 +180,7 @@ def _ticks(low: float, high: float) -> tuple[float, list[float]]:
 
 
 def _text(axes, place: int, line: _Line) -> None:
-    """The words of a line: what it is at the left; value, n and verdict at the right."""
+    """Draw the text of a line: what it is at the left; value, n and verdict at the right."""
     indent = 0.0 if line.kind in ("heading", "claim") else _INDENT
     if line.kind == "heading":
         text, behind = textwrap.shorten(line.text, _HEADING, placeholder=" ..."), {"facecolor": "white", "linewidth": 0}
@@ -198,13 +206,13 @@ def _write_column_heads(axes) -> None:
 
 
 def _write(axes, place: int, inches: float, text: str, **look) -> None:
-    """Text on a line, so many inches from the plot's left edge."""
+    """Draw text on a line, `inches` from the plot's left edge."""
     look = {"ha": "left", "color": style.INK} | look
     axes.text(inches / _PLOT, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=7, **look)
 
 
 def _word(verdict: str) -> str:
-    """A verdict without its reason where that is too long for the column; n stands beside it anyway."""
+    """A verdict without its reason where that is too long for the column; n is drawn next to it."""
     return verdict if len(verdict) <= _LONGEST else verdict.split(" (")[0]
 
 
@@ -213,7 +221,7 @@ def _look(verdict: str) -> tuple[str, str, bool]:
 
 
 def _mark(axes, place: int, row: Row) -> None:
-    """A row's effect and interval; a control is thinner."""
+    """Draw a row's effect and interval; a control is thinner."""
     colour, marker, filled = _look(row.verdict)
     thin = row.role == "control"
     if row.low is not None:
@@ -225,7 +233,10 @@ def _mark(axes, place: int, row: Row) -> None:
 
 
 def _numbers(verdict: ClaimVerdict) -> dict:
-    """What is drawn of a verdict: for each row value, interval and both in multiples of the smallest that matters."""
+    """The plotted numbers of a verdict.
+
+    For each row they are the value and the interval, in its unit and in multiples of the smallest effect that matters.
+    """
     rows = []
     for row in verdict.rows:
         if row.role != "secondary":
@@ -237,7 +248,7 @@ def _numbers(verdict: ClaimVerdict) -> dict:
 
 
 def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing]:
-    """The rows that have not been run, by command, and the data sets of the paper that have not."""
+    """The rows that have not been run, by command, and the data sets of the paper that have not been run."""
     wanted: dict[str, list[str]] = {}
     for verdict in verdicts:
         for row in verdict.rows:
@@ -255,12 +266,12 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
         "At the right the effect, its number of seeds or trials, and the verdict: reproduced (interval wholly above"
         " zero), not reproduced (wholly below the smallest effect that matters, the right edge of the grey band: .2"
         " points, or .02; reversed: wholly below zero), else inconclusive.",
-        "The axis is linear up to the smallest effect that matters and logarithmic beyond. What is no difference is"
-        " drawn less what it is held against: 1/2 and 1/4 in claim 3, .98 in 4a, 0 contradictions in 1 and 2. A claim"
-        " of several parts needs all of them. Against training length: the same against IMP's rewinding trained for as"
-        " many epochs as LRR's weights have seen; sweeps have no such control. At chance: neither rule is clearly"
-        " better than a guess. The mask converges: share of a level's last mask that the mask a cycle of the schedule"
-        " earlier had, less .98.",
+        "The axis is linear up to the smallest effect that matters and logarithmic beyond. A value that is not a"
+        " difference is drawn minus its reference value: 1/2 and 1/4 in claim 3, .98 in 4a, 0 contradictions in 1 and"
+        " 2. A claim of several parts needs all of them. Against training length: the same relative to IMP's rewinding"
+        " trained for as many epochs as LRR's weights have seen; sweeps have no such control. At chance: neither rule"
+        " is clearly better than a guess. The mask converges: share of a level's last mask that the mask one cycle of"
+        " the schedule earlier already had, minus .98.",
         *studies,
         *_other_networks(records),
         "Each verdict holds for its preset, network and data set alone.",
@@ -269,7 +280,10 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
 
 
 def _other_networks(records: Records) -> list[str]:
-    """What holds in every sweep in place of a preset's own settings, a sentence for each preset and data set."""
+    """The settings of every sweep that differ from the preset's own.
+
+    Returns a sentence for each preset and data set.
+    """
     common = {(r.study.base, r.study.dataset): r.study.shared_overrides for r in records.sweeps}
     return [
         f"Sweeps ({dataset_name(dataset)}, preset {preset}) run with {_settings(settings)}, unless that is varied."

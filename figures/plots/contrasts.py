@@ -1,4 +1,7 @@
-"""Contrasts of arms at each level, paired by seed, and how they are drawn: for figures that switch one thing off."""
+"""Contrasts of arms at each level, paired by seed: numbers and drawing.
+
+They are for figures that switch one thing off.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,10 +20,10 @@ Coefficients = Mapping[str, float]
 
 
 def contrast_curve(results: StudyResults, coefficients: Coefficients) -> dict[str, list]:
-    """A linear contrast of the arms' test accuracies at each level that all of them have, paired by seed.
+    """Linear contrast of the arms' test accuracies at each level that all of them have, paired by seed.
 
     `coefficients`: arm -> factor. Returns lists `level`, `density`, `mean`, `low`, `high` (fractions), `n` and `values`
-    (one a seed, in the order of `seeds`), and `seeds`: those that are complete in every arm.
+    (one per seed, in the order of `seeds`), and `seeds`: those that are complete in every arm.
     """
     levels = [set(measures.expected_levels(results, arm)) for arm in coefficients]
     seeds, first = measures.shared_seeds(results, coefficients), next(iter(coefficients))
@@ -46,7 +49,7 @@ def add_row(out: dict[str, list], place: tuple, interval: Interval) -> None:
 
 
 def h_contrast(results: StudyResults, coefficients: Coefficients) -> Interval | None:
-    """The same contrast of high-sparsity accuracy; None without a shared seed."""
+    """The contrast of high-sparsity accuracy, paired by seed; None without a shared seed."""
     of_arm = measures.mean_accuracy(measures.high_sparsity_levels(results))
     values = measures.combine(results, coefficients, of_arm).values.values()
     return t_interval([value / measures.PERCENT for value in values]) if values else None
@@ -61,13 +64,16 @@ def format_points(interval: Interval) -> str:
 
 
 def format_high_sparsity_accuracy(results: StudyResults, coefficients: Coefficients) -> str:
-    """The contrast of high-sparsity accuracy for a caption; nothing where no level is sparse enough."""
+    """The contrast of high-sparsity accuracy for a caption; empty where no level is sparse enough."""
     found = h_contrast(results, coefficients) if measures.high_sparsity_levels(results) else None
     return f" (high-sparsity: {format_points(found)})" if found else ""
 
 
 def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str, list], line: bool = True) -> None:
-    """Means with intervals at `x` in a look of its own, and the line of no difference; `line`: joined by lines."""
+    """Draw means with intervals at `x` in the style `look`, and the line of no difference.
+
+    `line`: whether the means are joined by lines.
+    """
     how = look.line_kwargs() | ({} if line else {"linestyle": "none"})
     bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
     axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **how)
@@ -76,7 +82,7 @@ def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str,
 
 
 def draw_contrasts(axes, results: StudyResults, contrasts: Sequence[tuple[ArmStyle, Coefficients]]) -> dict:
-    """Contrasts over density, each in its look; returns the plotted numbers by the look's label."""
+    """Draw contrasts over density, each in its style; returns the plotted numbers by the style's label."""
     curves = {look.label: contrast_curve(results, coefficients) for look, coefficients in contrasts}
     for shift, (look, _) in zip(dodge(len(contrasts), 0.02), contrasts, strict=True):
         curve = curves[look.label]
@@ -93,7 +99,7 @@ def unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Mis
 
 
 def format_sweep_seeds(sweep: Sweep, arms: Sequence[str]) -> str:
-    """Preset, network and seeds of a sweep: once where all values say the same."""
+    """Preset, network and seeds of a sweep: only once where they are the same for all values."""
     words: dict[str, list[str]] = {}
     for x, results in zip(sweep.x, sweep.studies, strict=True):
         named = replace(results, study=replace(results.study, preset=format_preset(sweep)))

@@ -1,4 +1,7 @@
-"""The 2x2 test of the paper's story: {initial, trained} signs x {initial, trained} magnitudes, neuron and network."""
+"""The figure `factorial`: {initial, trained} signs x {initial, trained} magnitudes.
+
+This 2x2 design, on the neuron and on networks, tests the paper's explanation that LRR carries over trained signs.
+"""
 
 from figures.analysis import measures
 from figures.analysis.statistics import t_interval
@@ -31,7 +34,10 @@ _EFFECTS = {"signs": measures.SIGN_CONTRAST, "magnitudes": measures.MAGNITUDES, 
 
 
 def figure_factorial(records: Records) -> Drawing:
-    """Signs x magnitudes: success of the neuron (two kinds of start), accuracy of networks, and main effects."""
+    """Signs x magnitudes: success of the neuron, accuracy of networks, and main effects.
+
+    The neuron has two kinds of start.
+    """
     neuron, missing, kept = records.theory.get("factorial"), [], []
     missing += [] if neuron else [theory_missing("factorial", "signs x magnitudes on the neuron")]
     for results in records.studies:
@@ -65,7 +71,10 @@ def figure_factorial(records: Records) -> Drawing:
 
 
 def _interaction_plot(axes, cells: dict) -> None:
-    """Each cell at its signs, joined along equal magnitudes; `cells`: arm -> (value, low, high)."""
+    """Draw each cell at its signs, joined by lines of equal magnitudes.
+
+    `cells`: arm -> (value, low, high).
+    """
     for pair, line in ((("imp", "sign"), (0, (4, 1.5))), (("magnitude", "lrr-bn-rewind"), "-")):
         shift = _SHIFT[pair[0]]
         axes.plot(
@@ -144,7 +153,7 @@ def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> di
         f"({first}-{last}) {format_seeds(results, FACTORIAL_ARMS)}: high-sparsity accuracy, the mean test accuracy"
         f" over the levels of density <= .03 ({', '.join(map(str, levels))}), all four cells with batch norm rewound;"
         " Student-t 95 % intervals, effects paired by seed. Magnitude rewind and LRR have seen more epochs than IMP"
-        " and sign rewind: beside them imp-long, IMP's mask and initial values trained for as many epochs as LRR's"
+        " and sign rewind: for comparison imp-long, IMP's mask and initial values trained for as many epochs as LRR's"
         " weights have seen."
     )
     return plotted | {"effects": {effect: list(value) for effect, value in effects.items()}}
@@ -161,7 +170,10 @@ def _network_cell(results, arm, levels) -> tuple:
 
 
 def _control_panel(sheet: FigureBuilder, axes, results, there) -> dict:
-    """The cells' leads over IMP, paired by seed, over the levels that imp-long has, and imp-long's own."""
+    """The cells' leads over IMP, paired by seed, and the lead of imp-long.
+
+    They are over the levels that imp-long has, or the high-sparsity levels where it has not been run.
+    """
     has_long = "imp-long" in there and bool(measures.shared_seeds(results, ("imp-long", *FACTORIAL_ARMS)))
     levels = measures.expected_levels(results, "imp-long") if has_long else measures.high_sparsity_levels(results)
     arms = (*FACTORIAL_ARMS[1:], *(("imp-long",) if has_long else ()))

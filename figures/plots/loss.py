@@ -121,7 +121,10 @@ def _draw(axes, curves: Mapping[str, dict], label: str) -> None:
 
 
 def _fit(axes, means: Sequence[float]) -> None:
-    """Limits a factor around the means (a wild interval runs off the axis), ticks at 1, 2 and 5 times powers of ten."""
+    """Set the y limits to a factor around the means, with ticks at 1, 2 and 5 times powers of ten.
+
+    A very wide interval extends beyond the axis.
+    """
     low, high = min(means) / 2.5, max(means) * 2.5
     steps = (1,) if high / low > 300 else (1, 2, 5)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

@@ -1,4 +1,7 @@
-"""`mask-convergence`, ours: does the mask that pruning would take still change when a level is trained longer?"""
+"""`mask-convergence`: does the mask change when a level is trained longer? Not in the paper.
+
+The mask is the one that pruning would take.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +29,16 @@ from figures.results.network import Records, StudyResults
 
 IMP_AND_LRR = ("imp", "lrr")
 _PANEL = "masks within a level"
-_SHADES = (1.0, 0.8, 0.62, 0.48)  # of an arm's colour, from level 1 on; the dense level is black
+_SHADES = (1.0, 0.8, 0.62, 0.48)  # strength of an arm's colour, from level 1 on; the dense level is black
 _PATTERNS = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (1, 1.2)))
 
 
 @dataclass(frozen=True)
 class Cycles:
-    """A run's levels: `epochs` of a cycle of the learning-rate schedule, and their number `count` a level."""
+    """The cycles of the learning-rate schedule in each level of a run.
+
+    `epochs` is the length of a cycle, `count` the number of cycles per level.
+    """
 
     epochs: int
     count: int
@@ -44,7 +50,7 @@ class Cycles:
 
 
 def figure_mask_convergence(records: Records) -> Drawing:
-    """`mask-convergence`: how much of a level's last mask the masks taken on the way keep, over epochs."""
+    """`mask-convergence`: the share of a level's last mask in the masks recorded before, over epochs."""
     found, kept, missing = find_sweeps(records, "mask-convergence"), [], []
     for sweep in found:
         for results in sweep.studies:
@@ -67,7 +73,7 @@ def figure_mask_convergence(records: Records) -> Drawing:
         " the level's end it is 1 by definition.",
         *sheet.captions,
         "Points: means over seeds; bars: Student-t 95 % intervals of each rule by itself, unpaired. Vertical lines: a"
-        " cycle of the schedule ends, its learning rate decayed; the next one starts anew.",
+        " cycle of the schedule ends, its learning rate decayed; the next cycle restarts the schedule.",
         format_cut(sheet.figure),
         "Ours: experiment, layout and all settings.",
         format_missing(missing),
@@ -77,23 +83,24 @@ def figure_mask_convergence(records: Records) -> Drawing:
 
 def _missing(sweep: Sweep, results: StudyResults, arm: str) -> Missing:
     _, diverged, absent = measures.seeds_of(results, arm)
-    why = "every seed diverged" if diverged and not absent else "no complete seed with masks taken on the way"
+    why = "every seed diverged" if diverged and not absent else "no complete seed with masks recorded during the level"
     place = f"{_PANEL}, {sweep.place}"
     return Missing(place, f"{arm}: {why}", sweep.command, f"{style.arm_style(arm).label} ({why})")
 
 
 def cycles_of(results: StudyResults, arm: str) -> Cycles:
-    """The cycles of a level, from a run's config; one cycle as long as a level where it says nothing."""
+    """The cycles of a level, from a run's config; one cycle as long as a level where none are given."""
     config = results.arms[arm].config
     epochs, count = config.get("epochs"), str(config.get("cycles", "1"))
     return Cycles(epochs if type(epochs) is int else 0, int(count) if count.isdecimal() else 1)
 
 
 def overlaps(results: StudyResults, arm: str) -> dict[int, dict]:
-    """By level, shares over the epochs at which masks were taken; levels that no complete seed has masks of are absent.
+    """By level, the shares over the epochs at which masks were recorded.
 
-    A level's lists: `epoch`, `mean`, `low`, `high`, `n`, and `values`: the seeds' shares of the end's mask that the
-    mask of that epoch keeps. Level 0 is the dense run's, common to the rules.
+    Levels of which no complete seed has masks are absent. A level's lists: `epoch`, `mean`, `low`, `high`, `n`, and
+    `values`: the seeds' shares of the last mask that the mask of that epoch keeps. Level 0 is the dense run's, common
+    to the rules.
     """
     found = {}
     for number in range(results.study.levels):
@@ -120,7 +127,7 @@ def _level(by_seed: Mapping[int, Mapping[int, float]]) -> dict:
 
 
 def _block(sheet: FigureBuilder, part, sweep: Sweep, results: StudyResults, there: Sequence[str]) -> tuple[list, dict]:
-    """One study: a panel a rule over epochs, and the masks at cycles' ends over levels."""
+    """One study: a panel per rule over epochs, and the masks at the ends of cycles over levels."""
     part.suptitle(heading(sweep), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     axes = part.subplots(1, 1 + len(there), sharey=True, squeeze=False)[0]
     chance, letters = 1 - results.study.prune_rate, []
@@ -133,7 +140,7 @@ def _block(sheet: FigureBuilder, part, sweep: Sweep, results: StudyResults, ther
     letters.append(sheet.add_panel_label(axes[-1], "at the ends of cycles"))
     for panel in axes:
         panel.axhline(chance, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1,
-                      label="masks of random order")  # fmt: skip
+                      label="random masks")  # fmt: skip
         panel.grid(axis="y")
     axes[0].set_ylabel("share of the last mask")
     every = [curve for curves in found.values() for curve in curves.values()]
@@ -143,7 +150,7 @@ def _block(sheet: FigureBuilder, part, sweep: Sweep, results: StudyResults, ther
 
 
 def _over_epochs(axes, arm: str, levels: Mapping[int, dict], cycles: Cycles) -> None:
-    """One curve a level; the ends of cycles are marked."""
+    """Draw one curve per level; the ends of cycles are marked."""
     for end in cycles.ends:
         axes.axvline(end, color="#CFCFCF", linewidth=0.8, zorder=0)
     for place, (number, curve) in enumerate(levels.items()):
@@ -169,7 +176,7 @@ def _over_epochs(axes, arm: str, levels: Mapping[int, dict], cycles: Cycles) -> 
 
 
 def _shade(arm: str, number: int):
-    """The arm's colour, paler from level to level; the dense level, which is all arms', black."""
+    """The arm's colour, paler from level to level; black for the dense level, which all arms share."""
     if number == 0:
         return style.INK
     from matplotlib.colors import to_rgb
@@ -179,7 +186,10 @@ def _shade(arm: str, number: int):
 
 
 def _over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycles) -> dict:
-    """The masks at the first cycle's end and at the last but one, over levels; returns the numbers."""
+    """Draw the masks at the end of the first cycle and of the last but one, over levels.
+
+    Returns the plotted numbers.
+    """
     ends, out = cycles.ends, {}
     wanted = {"last but one": ends[-2], "first": ends[0]} if len(ends) > 1 else {}
     for side, (arm, levels) in zip((-1, 1), found.items(), strict=False):
@@ -225,10 +235,10 @@ def _mask_caption(sweep: Sweep, results: StudyResults, letters: Sequence[str], c
             least, most = (f"{1 - x:.3f}" for x in (max(means), min(means)))
             between = least if least == most else f"{least} to {most}"
             changed.append(f"{between} for {style.arm_style(arm).label}")
-    last = f"Of the last mask the last cycle put in, over levels: {'; '.join(changed)}." if changed else ""
+    last = f"Share of the last mask that the last cycle added, over levels: {'; '.join(changed)}." if changed else ""
     words = format_seeds(results, IMP_AND_LRR).replace(f"preset {study.preset}", f"preset {format_preset(sweep)}")
     return join_caption(
         f"({letters[0]}-{letters[-1]}) {words}; levels of {cycles.count} cycles of {cycles.epochs} epochs.",
-        f"Dotted: what two masks of random order would share, {1 - study.prune_rate:g}.",
+        f"Dotted: the share that two random masks would have in common, {1 - study.prune_rate:g}.",
         last,
     )

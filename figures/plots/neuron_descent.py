@@ -1,4 +1,7 @@
-"""The figure `large-steps`: gradient descent on the neuron, where it parts from the flow. Theory records in."""
+"""The figure `large-steps`: where gradient descent on the neuron departs from the gradient flow.
+
+Theory records in, a drawing out.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +20,10 @@ DASHED = (0, (3, 1.5))
 
 
 def figure_large_steps(records: Records) -> Drawing:
-    """Gradient descent from balanced starts with a < 0: it learns in d = 2, never in d = 1; and the stable step."""
+    """Gradient descent from balanced starts with a < 0, and the stable step.
+
+    It learns in d = 2, never in d = 1.
+    """
     result = records.theory.get("large-steps")
     if result is None:
         raise NothingToDraw([theory_missing("large-steps", "gradient descent with large steps")])
@@ -31,7 +37,7 @@ def figure_large_steps(records: Records) -> Drawing:
         "Ours: plain gradient descent on the population loss of one hidden neuron, started at |a| = |w| = 1 with a < 0:"
         " the balanced starts that the flow never lets learn. The flow conserves c = a² - |w|²; a step does not.",
         *sheet.captions,
-        "d = 2 stands for every d > 1: only w₁ and the size of the rest of w enter.",
+        "d = 2 represents every d > 1: only w₁ and the size of the rest of w enter.",
     )
     return Drawing(sheet.figure, plotted, caption)
 
@@ -87,7 +93,7 @@ def short(number: float) -> str:
 
 
 def _powers(axis, low: float, high: float) -> None:
-    """Ticks at even powers of ten, in plain text: mathtext would shrink its exponents."""
+    """Set ticks at even powers of ten, in plain text: mathtext would draw their exponents smaller."""
     powers = [p for p in range(-12, 13, 2) if low * 0.999 <= 10.0**p <= high * 1.001]
     axis.set_ticks([10.0**p for p in powers], [_power_word(p) for p in powers])
 
@@ -109,13 +115,13 @@ def _words_to_learn(result: TheoryResult) -> str:
         f"steps until the loss is below {short(values['learned_below'])}, d = 2, from the angle θ₀ = {angles} to e₁;"
         f" open marks at {horizon:,} steps (dashed): not learned by then ({late} runs), at rest or diverged ({rest})."
         f" Crosses: d = 1 at the same steps, where {alone} of {len(values['step'])} runs learn and no loss falls below"
-        f" {least:.4g}. The slope -4 is a guide and an estimate of ours: the drift of c is in proportion to the step,"
-        " and the time to leave the dying ray to c⁻³."
+        f" {least:.4g}. The slope -4 is our estimate, drawn as a guide: the drift of c is proportional to the step,"
+        " and the time to leave the ray on which the neuron dies to c⁻³."
     )
 
 
 def _over_steps(sheet: FigureBuilder, axes, result: TheoryResult, part: str) -> dict:
-    """Loss or c over steps for a few steps, d = 2 in colour and d = 1 dashed."""
+    """Draw loss or c over steps for a few step sizes, d = 2 in colour and d = 1 dashed."""
     horizon, plotted = result.params["max_steps"], {}
     colours = dict(zip(dict.fromkeys(run["step"] for run in result.values["shown"]), _STEP_COLOURS, strict=False))
     for i, run in enumerate(result.values["shown"]):
@@ -161,7 +167,7 @@ def _finish_loss(sheet: FigureBuilder, axes, result: TheoryResult) -> None:
         axes,
         f"loss, θ₀ = {two[0]['angle']:g}",
         f"loss over steps, solid: d = 2, θ₀ = {two[0]['angle']:g}, learns after {words}; dashed: d = 1 at the same"
-        " steps (drawn on where no further step changes a bit). The start stands at 0.5.",
+        " steps (extended where no further step changes a bit). The start is drawn at 0.5.",
     )
 
 
@@ -176,12 +182,15 @@ def _finish_c(sheet: FigureBuilder, axes, result: TheoryResult) -> None:
         axes,
         "what the steps do to c",
         "c over steps, marked as in (b): in d = 2 it falls below 0, where a can change its sign; in d = 1 the same"
-        f" roundings act on a and on w (largest |c| over all steps kept: {largest:g}).",
+        f" rounding errors act on a and on w (largest |c| over all steps kept: {largest:g}).",
     )
 
 
 def _pushed(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
-    """The c of the minimum that a run ends at after a push, over the step, on the region of stable minima."""
+    """The c of the minimum that a run reaches after a push off another minimum, over the step size.
+
+    It is drawn on the region of stable minima.
+    """
     pushed, plotted = result.values["pushed"], {}
     for minimum, (colour, marker) in zip(pushed["minima"], _BALANCE_LOOKS, strict=False):
         shown = [i for i, c in enumerate(minimum["c"]) if c is not None and abs(c) < 10]

@@ -1,4 +1,7 @@
-"""The figure `hidden-neurons`: IMP and LRR on several hidden neurons, numerical. Theory records in, a drawing out."""
+"""The figure `hidden-neurons`: IMP and LRR on several hidden neurons, numerical.
+
+Theory records in, a drawing out.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +26,10 @@ _WORDS = {"imp": "1 - (3/4)ᵏ", "lrr": "1 - (1/2)ᵏ"}
 
 
 def figure_hidden_neurons(records: Records) -> Drawing:
-    """Success of IMP and LRR over the number of hidden neurons, a panel for each d, and their paired difference."""
+    """Success of IMP and LRR over the number of hidden neurons, and their paired difference.
+
+    There is a panel for each number of inputs d.
+    """
     result = records.theory.get("hidden-neurons")
     if result is None:
         raise NothingToDraw([theory_missing("hidden-neurons", "several hidden neurons")])
@@ -107,12 +113,15 @@ def _setting(result: TheoryResult) -> str:
 
 
 def _outcome_words(result: TheoryResult) -> str:
-    """What the heuristic says and where it fails, what stayed undecided, and one neuron against its exact limits."""
+    """What the heuristic says and where it fails, and how many trials were undecided.
+
+    For one neuron the text also compares with its exact limits.
+    """
     cells = result.values["cells"]
     total = sum(cell["imp"]["trials"] for cell in cells)
     late = {rule: sum(cell[rule]["undecided"][-1] for cell in cells) for rule in RULE_NAMES}
     words = (
-        "Dashed, a heuristic of ours and no theorem: some neuron has the right signs, a_i(0) > 0 and, for IMP, w_i1(0)"
+        "Dashed, our heuristic, not a theorem: some neuron has the right signs, a_i(0) > 0 and, for IMP, w_i1(0)"
         f" > 0. Start by start, of {total:,}: {_against('lrr', cells)}; {_against('imp', cells)}."
         " LRR's line is an upper bound: from these starts a_i² >= |w_i|² at every level, so no a_i changes its sign."
         f" Undecided at the last level, counted as not learning: {late['imp']} (IMP), {late['lrr']} (LRR)."

@@ -1,4 +1,4 @@
-"""The neuron's pictures: figure 1, and the panel of figure 2. Theory records in, drawings out."""
+"""Figure 1, and the neuron's panel of figure 2. Theory records in, drawings out."""
 
 import numpy as np
 
@@ -39,7 +39,10 @@ def figure_1(records: Records) -> Drawing:
 
 
 def draw_quadrants(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
-    """The d = 1 phase plane: exact basin, flow, separatrix, minimum, computed trajectories, balanced diagonals."""
+    """Draw the d = 1 phase plane.
+
+    It shows the exact basin, flow, separatrix, minimum, computed trajectories and balanced diagonals.
+    """
     arrays = result.arrays
     a, w = arrays["grid_a"], arrays["grid_w"]
     plotted = {"region": shade_basin(axes, arrays), "verdict_counts": _verdict_counts(arrays["verdict"])}
@@ -153,7 +156,10 @@ _STORY = {
 
 
 def draw_story(sheet: FigureBuilder, axes, result: TheoryResult, rule: str) -> dict:
-    """One rule on the neuron with two inputs: the path of (w_1, w_2) above, the learned function below."""
+    """Draw one rule on the neuron with two inputs.
+
+    The path of (w_1, w_2) is above, the learned function below.
+    """
     arrays, look = result.arrays, style.arm_style(rule)
     dense, masked = arrays["dense_w"], arrays[f"{rule}_w"]
     limit, verdict = result.values["limit"][rule], result.values["verdict"][rule]

@@ -91,7 +91,10 @@ def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key
 
 
 def _trials(cells: Sequence[dict]) -> str:
-    """The trials of a panel's markers: the number that most have, and the markers that have another."""
+    """The number of trials per marker of a panel.
+
+    It is the number that most markers have, followed by the markers with another number.
+    """
     found: dict[tuple[int, ...], list[dict]] = {}
     for cell in cells:
         found.setdefault(tuple(cell[rule]["trials"] for rule in RULE_NAMES), []).append(cell)
@@ -105,7 +108,7 @@ def _trials(cells: Sequence[dict]) -> str:
 
 
 def _number(trials: Sequence[int]) -> str:
-    """How many trials both rules have; a number each where they differ."""
+    """The number of trials of both rules; one number for each rule where they differ."""
     if len(set(trials)) == 1:
         return f"{trials[0]:,}"
     return ", ".join(f"{n:,} ({style.arm_style(rule).label})" for n, rule in zip(trials, RULE_NAMES, strict=True))

@@ -1,4 +1,7 @@
-"""Sweeps of the neuron: success over the number of inputs (figure 14), and over the balance of a(0) and w(0)."""
+"""Sweeps of the neuron: success over the number of inputs (figure 14) and over the balance.
+
+The balance is that of a(0) and w(0) (figure `basins`).
+"""
 
 from collections.abc import Sequence
 
@@ -28,7 +31,10 @@ _QUARTERS = {0: "0", 0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1: "1"}
 
 
 def figure_14(records: Records) -> Drawing:
-    """Figure 14: success of IMP and LRR over the number of inputs, two kinds of start, and switches of w_1's sign."""
+    """Figure 14: success of IMP and LRR over the number of inputs, and switches of w_1's sign.
+
+    There are two kinds of start.
+    """
     result = records.theory.get("dimension")
     if result is None:
         raise NothingToDraw([theory_missing("dimension", "success over the number of inputs")])
@@ -95,7 +101,7 @@ def _switches(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
 
 
 def _points(axes, result: TheoryResult, cells: Sequence[dict], look: dict, shift: float) -> dict:
-    """Counted shares with intervals, moved sideways, over a pale line of the exact ones."""
+    """Draw counted shares with intervals, shifted sideways, over a pale line of the exact ones."""
     d, exact = result.values["dimensions"], [cell["exact"] for cell in cells]
     axes.plot(d, exact, color=look["color"], **_PALE)
     share = _markers(axes, [n * shift for n in d], cells, look)
@@ -110,7 +116,7 @@ def _markers(axes, x: Sequence[float], cells: Sequence[dict], look: dict) -> lis
 
 
 def log_axis(axes, ends: Sequence[float], ticks: Sequence[float], label: str) -> None:
-    """A logarithmic x axis with plain numbers at the ticks."""
+    """Set a logarithmic x axis with plain numbers at the ticks."""
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -118,7 +124,7 @@ def log_axis(axes, ends: Sequence[float], ticks: Sequence[float], label: str) ->
 
 
 def shares_axis(axes, low: float, high: float) -> None:
-    """A y axis of shares with ticks at the quarters."""
+    """Set a y axis of shares, with ticks at the quarters."""
     axes.set_ylim(low, high)
     shown = {share: word for share, word in _QUARTERS.items() if low <= share <= high}
     axes.set_yticks(list(shown), list(shown.values()))
@@ -135,7 +141,7 @@ def _inputs_axis(axes, result: TheoryResult, top: float) -> None:
 
 
 def figure_basins(records: Records) -> Drawing:
-    """Basins for any balance, with one input and with several, and success of IMP and LRR over s_w / s_a."""
+    """Basins for any balance, one input or several, and success of IMP and LRR over s_w / s_a."""
     result = records.theory.get("basins")
     if result is None:
         raise NothingToDraw([theory_missing("basins", "basins and success over the balance")])
@@ -221,7 +227,7 @@ def _over_ratios(axes, result: TheoryResult, rule: str, place: int) -> dict:
 
 
 def _name_curves(axes, result: TheoryResult) -> None:
-    """Write the number of inputs beside each curve: above the highest, below the others."""
+    """Write the number of inputs next to each curve: above the highest, below the others."""
     words, dimensions = {"fontsize": 7, "color": style.INK}, result.values["dimensions"]
     curves = {f"LRR, d = {d}": result.arrays["curve_lrr"][i] for i, d in enumerate(dimensions) if d > 1}
     curves["IMP, every d"] = result.arrays["curve_imp"][0]

@@ -1,4 +1,7 @@
-"""What every plot shares: the value it returns, panels with letters, the density axis, curves. No disk."""
+"""What every figure shares: the value it returns, panels with letters, the density axis, curves.
+
+No files are read or written.
+"""
 
 import math
 import textwrap
@@ -24,7 +27,10 @@ _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 
 @dataclass(frozen=True)
 class Missing:
-    """A panel (or `what`: the curves of one, by their legend labels) that is left out, why, and what would make it."""
+    """A panel that is left out, the reason, and the command that would make it.
+
+    `what`: if only some curves of the panel are missing, their legend labels.
+    """
 
     panel: str
     why: str
@@ -34,7 +40,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn figure, the numbers in it (JSON-able), its caption, and what was left out."""
+    """A drawn figure, its plotted numbers (JSON-able), its caption, and what was left out."""
 
     figure: Any
     plotted: dict
@@ -42,12 +48,12 @@ class Drawing:
     missing: tuple[Missing, ...] = ()
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
+        """The picture that a notebook shows."""
         return style.shown(self.figure)
 
 
 class NothingToDraw(Exception):
-    """No panel of the figure has results; `missing` says what would make each."""
+    """No panel of the figure has results; `missing` names the command that makes each."""
 
     def __init__(self, missing: Sequence[Missing]):
         """Keep the missing panels and list their commands in the message."""
@@ -58,14 +64,14 @@ class NothingToDraw(Exception):
 
 @dataclass
 class FigureBuilder:
-    """A figure in the making: its axes are handed out with letters, and captions gather beside them."""
+    """A figure that is being built: its axes get letters, and their captions are collected."""
 
     figure: Any
     letters: list[str] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
 
     def add_panel_label(self, axes, title: str, caption: str = "", characters: int = 200) -> str:
-        """Give `axes` the next letter and a title, broken into lines of at most so many characters.
+        """Give `axes` the next letter and a title, broken into lines of at most `characters` letters.
 
         `caption` describes the panel. Returns the letter.
         """
@@ -78,7 +84,10 @@ class FigureBuilder:
 
 
 def title_beyond(axes) -> None:
-    """Let the title of narrow axes run on over what stands at their right: a layout would widen them for it."""
+    """Let the title of narrow axes extend over the axes at their right.
+
+    The layout engine would otherwise widen the narrow axes for it.
+    """
     text, pad = axes.get_title(loc="left"), style.RC["axes.titlepad"]
     axes.set_title("\n".join(" " for _ in text.split("\n")), loc="left")  # keeps the height
     label = axes.annotate(text, (0, 1), (0, pad), "axes fraction", textcoords="offset points", annotation_clip=False)
@@ -87,7 +96,7 @@ def title_beyond(axes) -> None:
 
 
 def new_sheet(width: float, height: float) -> FigureBuilder:
-    """An empty figure of a size in inches, laid out so that nothing overlaps."""
+    """An empty figure of a size in inches, with a layout in which nothing overlaps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -96,12 +105,15 @@ def new_sheet(width: float, height: float) -> FigureBuilder:
 
 
 def dataset_name(name: str) -> str:
-    """A data set's name as people write it."""
+    """A data set's name as it is usually written."""
     return DATASET_NAMES.get(name, name)
 
 
 def panel_name(study: Study) -> str:
-    """What a study's panels are called: its data set, with the preset where that is not the data set's own."""
+    """The name of a study's panels: its data set.
+
+    The preset is added where it is not the data set's usual one.
+    """
     name = dataset_name(study.dataset)
     if study.preset == USUAL_PRESETS.get(study.dataset, study.dataset):
         return name
@@ -117,14 +129,20 @@ def not_run(panel: str, dataset: str) -> Missing:
 
 
 def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list[Missing]:
-    """The data sets of the paper's figure whose own preset has not been run (a small preset does not stand for it)."""
+    """The data sets of the paper's figure whose own preset has not been run.
+
+    A smaller preset does not count as the data set's own.
+    """
     there = {(results.study.dataset, results.study.preset) for results in records.studies}
     lost = [name for name in wanted if (name, USUAL_PRESETS.get(name, name)) not in there]
     return [not_run(f"{panel}, {dataset_name(name)}", name) for name in lost]
 
 
 def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:
-    """Those of `arms` with a complete seed, and the rest as missing: one command for those that the study lacks."""
+    """Split `arms` into those with a complete seed and those that are missing.
+
+    The arms that the study does not list share one command.
+    """
     there = [arm for arm in arms if measures.has_arm(results, arm) and measures.seeds_of(results, arm)[0]]
     absent = [arm for arm in arms if arm not in there]
     unlisted = [arm for arm in absent if arm not in results.study.arms]
@@ -142,7 +160,7 @@ def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[
 
 
 def density_axis(axes, densities: Sequence[float]) -> None:
-    """Logarithmic density axis, dense at the left; ticks are plain fractions."""
+    """Set a logarithmic density axis, dense at the left; ticks are plain fractions."""
     low, high = min(densities), max(densities)
     axes.set_xscale("log")
     axes.set_xlim(high * 1.3, low / 1.3)
@@ -153,7 +171,10 @@ def density_axis(axes, densities: Sequence[float]) -> None:
 
 
 def error_bar_lengths(means: Sequence[float], lows: Sequence, highs: Sequence) -> list[list[float]]:
-    """The two lengths of each error bar; NaN, of which nothing is drawn, for no interval (one seed) or no width."""
+    """The lower and upper lengths of each error bar.
+
+    NaN, for which nothing is drawn, where there is no interval (one seed) or it has no width.
+    """
     ends = list(zip(means, lows, highs, strict=True))
     down = [math.nan if low is None or low == high else mean - low for mean, low, high in ends]
     up = [math.nan if high is None or low == high else high - mean for mean, low, high in ends]
@@ -161,7 +182,10 @@ def error_bar_lengths(means: Sequence[float], lows: Sequence, highs: Sequence) -
 
 
 def plot_curve(axes, arm: str, curve: dict, shift: float = 0.0, zero: bool = False) -> None:
-    """An arm's means with intervals over density; `shift` moves it sideways by that share of the axis' decade."""
+    """Draw an arm's means with intervals over density.
+
+    `shift` moves the curve sideways by that share of the axis' decade.
+    """
     look = style.arm_style(arm).line_kwargs()
     x = [density * 10**shift for density in curve["density"]]
     bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
@@ -171,7 +195,10 @@ def plot_curve(axes, arm: str, curve: dict, shift: float = 0.0, zero: bool = Fal
 
 
 def fit_height(axes, curves: Sequence[dict], least: float | None = None, most: float | None = None) -> None:
-    """Limits of the y axis from means and intervals; a wild interval (two seeds) runs off the axis, not the means."""
+    """Set the limits of the y axis from means and intervals.
+
+    A very wide interval (two seeds) extends beyond the axis; the means never do.
+    """
     means = [mean for curve in curves for mean in curve["mean"]]
     if not means:
         return
@@ -184,12 +211,12 @@ def fit_height(axes, curves: Sequence[dict], least: float | None = None, most: f
 
 
 def dodge(count: int, step: float = 0.014) -> list[float]:
-    """Sideways shifts in decades that keep the intervals of `count` curves apart."""
+    """Sideways shifts, in decades, that keep the intervals of `count` curves apart."""
     return [(i - (count - 1) / 2) * step for i in range(count)]
 
 
 def legend_below(sheet: FigureBuilder, axes_list: Sequence, columns: int) -> None:
-    """One legend beneath the whole figure, each label once."""
+    """Draw one legend below the whole figure, with each label once."""
     found = {}
     for axes in axes_list:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -199,7 +226,10 @@ def legend_below(sheet: FigureBuilder, axes_list: Sequence, columns: int) -> Non
 
 
 def format_seeds(results: StudyResults, arms: Sequence[str], signs: bool = False) -> str:
-    """Which seeds the panel's means are over, and which runs were left out; `signs`: seeds with sign statistics."""
+    """Which seeds the panel's means are over, and which runs were left out.
+
+    `signs`: only seeds with sign statistics count.
+    """
     study, complete, left_out = results.study, {}, []
     for arm in arms:
         seeds, diverged, missing = measures.seeds_of(results, arm)
@@ -229,7 +259,7 @@ def _why_missing(results: StudyResults, arm: str, seed: int) -> str:
 
 
 def format_missing(missing: Sequence[Missing]) -> str:
-    """The sentence of a caption that names what is not drawn, panel by panel, each command once."""
+    """The sentence of a caption that names what is not drawn, by panel; each command occurs once."""
     if not missing:
         return ""
     panels: dict[str, dict[str, list[str]]] = {}
@@ -248,13 +278,16 @@ def format_missing(missing: Sequence[Missing]) -> str:
 
 
 def format_cut(figure) -> str:
-    """A sentence for the caption where an interval runs off its axis; call it when the limits are set."""
+    """A sentence for the caption if an interval extends beyond its axis.
+
+    Call it after the limits have been set.
+    """
     for axes in figure.axes:
         low, high = axes.get_ylim()
         for container in axes.containers:
             for bars in container.lines[2] if type(container).__name__ == "ErrorbarContainer" else ():
                 if any(y < low or y > high for segment in bars.get_segments() for _, y in segment):
-                    return "Bars that reach an axis' end go on beyond it."
+                    return "Bars that reach an axis limit extend beyond it."
     return ""
 
 

@@ -1,4 +1,7 @@
-"""Figure 6: what a share of flipped signs costs IMP and LRR, over density, over the share, and by level and scope."""
+"""Figure 6: what a share of flipped signs costs IMP and LRR.
+
+The cost is drawn over density, over the share, and by level and scope.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -46,7 +49,10 @@ _SCOPES = {"global": "", "layerwise": ", within layers"}
 
 @dataclass(frozen=True)
 class Perturbed:
-    """One perturbation: the share of the surviving signs, the level that starts with it, its scope, and the study."""
+    """One perturbation of the signs, and its study.
+
+    `share` of the surviving signs is flipped at the start of `level`; `scope` is `global` or `layerwise`.
+    """
 
     share: float
     level: int
@@ -55,7 +61,7 @@ class Perturbed:
 
     @property
     def place(self) -> tuple[int, str]:
-        """Where signs are flipped, whatever the share."""
+        """The level and the scope of the flip, without its share."""
         return self.level, self.scope
 
 
@@ -85,7 +91,7 @@ def figure_6(records: Records) -> Drawing:
         " test accuracy over the levels of density <= .03.",
         format_cut(sheet.figure),
         "The flip is written into the values that IMP rewinds to as well.",
-        "Dashed upright line: between the levels before and after it." if kept else "",
+        "Dashed vertical line: between the levels before and after it." if kept else "",
         EPOCHS,
         "Grey: IMP's rewinding, unperturbed, trained for as many epochs as LRR's weights have seen, where it was run."
         if any(CONTROL_ARM in there for _, there in kept)
@@ -97,7 +103,10 @@ def figure_6(records: Records) -> Drawing:
 
 
 def _kept(records: Records) -> tuple[list, list[Missing]]:
-    """The studies whose accuracy is drawn over density, each with its arms that are there; and what is missing."""
+    """The studies whose accuracy is drawn over density, and what is missing.
+
+    Each study comes with its arms that have a complete seed.
+    """
     kept, missing = [], []
     shown = perturbed_studies(records)
     judged = {(results.study.base, results.study.dataset) for results, _ in shown}
@@ -112,7 +121,10 @@ def _kept(records: Records) -> tuple[list, list[Missing]]:
 
 
 def perturbations(sweep: Sweep) -> list[Perturbed]:
-    """The perturbations of a sweep whose drop of accuracy can be paired for IMP or for LRR, as the runs say them."""
+    """The perturbations of a sweep, as its runs' configurations record them.
+
+    Only those are returned whose drop of accuracy can be paired for IMP or for LRR.
+    """
     found = []
     for results in sweep.studies:
         run = next((results.arms[arm] for arm in PERTURBATION_ARMS[2:] if arm in results.arms), None)
@@ -128,7 +140,7 @@ def _rules_with_drops(results: StudyResults) -> list[str]:
 
 
 def _absent_values(sweep: Sweep) -> list[Missing]:
-    """The arms that a value lacks, each value by the name of its study."""
+    """The arms that are missing at a value, each value named by its study."""
     return [
         Missing(
             f"cost over the share, {results.study.study}",
@@ -142,7 +154,7 @@ def _absent_values(sweep: Sweep) -> list[Missing]:
 
 
 def _absent_sweeps(records: Records, varied: Sequence[tuple]) -> list[Missing]:
-    """The presets of which the share and the level have not been varied."""
+    """The presets whose share and level of perturbation have not been varied."""
     there = {(sweep.preset, sweep.dataset) for sweep, _ in varied}
     plain = {(r.study.base, r.study.dataset): r.study for r in records.studies if not r.study.overrides}
     return [
@@ -194,7 +206,7 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
 
 
 def _mark_start(axes, where: Perturbed) -> None:
-    """A line between the levels before and after the flip."""
+    """Draw a line between the levels before and after the flip."""
     if where.level:
         edge = where.results.study.density(where.level) * (1 - where.results.study.prune_rate) ** -0.5
         for axis in axes:
@@ -244,13 +256,16 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
     words = f"by level{', and drawn within layers' * layers}; a share of {share:g}"
     title = f"{name}: level{' and scope' * layers}, share {share:g}"
     sheet.add_panel_label(
-        axes[1], title, f"cost of high-sparsity accuracy {words}; a level sees what is flipped before it.", 52
+        axes[1], title, f"cost of high-sparsity accuracy {words}; a flip affects its level and those after it.", 52
     )
     return plotted
 
 
 def _costs(axes, found: Sequence[Perturbed], x: Sequence[float], step: float, lines: bool = True) -> dict:
-    """The cost for each rule at `x`; perturbations without a pair of a rule are not among that rule's."""
+    """Draw the cost for each rule at `x`; returns the plotted numbers.
+
+    A perturbation without a pair of seeds for a rule is left out for that rule.
+    """
     plotted = {}
     for shift, (rule, arms) in zip(dodge(2, step), _DROPS.items(), strict=True):
         pairs = [(p, place, h_contrast(p.results, arms)) for p, place in zip(found, x, strict=True)]

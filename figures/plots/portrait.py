@@ -1,6 +1,6 @@
-"""The phase portrait of a plane of the neuron's flow: plain data in, a matplotlib figure out. No disk.
+"""The phase portrait of a plane of the neuron's flow: plain data in, a matplotlib figure out.
 
-Loaded when first used, since it needs matplotlib.
+No files are read or written. Loaded when first used, since it needs matplotlib.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,10 @@ _EQUILIBRIA = {  # stability -> line of a curve, fill of a point
 
 
 class Portrait(Figure):
-    """A figure that is saved in the house's style, whatever the user's settings (type 42 fonts, 300 dots an inch)."""
+    """A figure that is saved in this project's style, whatever the user's settings.
+
+    The style has type 42 fonts and 300 dots per inch.
+    """
 
     def savefig(self, *args, **kwargs):
         """Save as `matplotlib.figure.Figure.savefig` does."""
@@ -80,7 +83,7 @@ def phase_portrait(
     ------
     ValueError: an unknown colour, columns, or paths of another shape.
 
-    Layout and colours are ours.
+    Layout and colours are not from the paper.
 
     Examples
     --------
@@ -118,17 +121,17 @@ def _drawn(plane, colour: str, levels: bool, tracks: list, columns: int) -> Figu
     _frame(axes, plane)
     _legend(figure, keys, columns)
     figure.set_size_inches(*_size(len(keys), columns, axes.get_aspect() == 1, bool(axes.child_axes)))
-    for _ in range(2):  # makes the ticks in this style; the layout of square axes needs a second look
+    for _ in range(2):  # makes the ticks in this style; the layout of square axes needs a second pass
         figure.draw_without_rendering()
     for arrow in [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]:
         if _from_rest(np.concatenate(arrow.get_path().to_polygons(closed_only=False)), plane).min() < 0.008:
-            arrow.remove()  # on a curve of equilibria: what interpolation leaves of the field, not a flow
+            arrow.remove()  # on a curve of equilibria the arrow shows an interpolation error of the field, not a flow
     figure.set_layout_engine("none")
     return figure
 
 
 def _size(keys: int, columns: int, square: bool, bar: bool) -> tuple[float, float]:
-    """Inches: the height is what the width leaves to square axes, and the legend below them."""
+    """Width and height in inches: the height has room for square axes and for the legend below them."""
     if columns == 2:
         return style.TWO_COLUMNS, 5.2 - 0.4 * bar if square else 3.8
     return style.ONE_COLUMN, (3.38 - 0.53 * bar if square else 3.1) + 0.15 * -(-keys // 2)
@@ -140,7 +143,7 @@ def _with_symbols(text: str) -> str:
     return text
 
 
-# --- what fills the plane
+# --- the shading of the plane and the streamlines
 
 
 def _shading(axes, plane, colour: str) -> list:
@@ -158,7 +161,7 @@ def _shading(axes, plane, colour: str) -> list:
 
 
 def _stream(axes, plane) -> None:
-    """Streamlines, on each side of a kink by themselves: nothing crosses it."""
+    """Draw streamlines, separately on each side of a kink: none crosses it."""
     kinks = sorted(float(curve.points[0, 1]) for curve in plane.curves if curve.kind == "kink")
     for low, high in zip([-np.inf, *kinks], [*kinks, np.inf], strict=True):
         rows = (plane.y >= low) & (plane.y <= high)
@@ -173,7 +176,7 @@ def _stream(axes, plane) -> None:
             )
 
 
-# --- what stands on it
+# --- curves, points and axes
 
 
 def _draw_curves(axes, plane, levels: bool) -> list:
@@ -195,7 +198,10 @@ def _hidden(points: np.ndarray, plane) -> bool:
 
 
 def _from_rest(points: np.ndarray, plane) -> np.ndarray:
-    """The distance of points, shape (m, 2), from the nearest curve of equilibria, as a share of the plane's sides."""
+    """The distance of points, shape (m, 2), from the nearest curve of equilibria.
+
+    It is a share of the sides of the plane.
+    """
     scale = np.array([np.ptp(plane.x), np.ptp(plane.y)])
     sets = [found.points / scale for found in plane.equilibria if len(found.points) > 1]
     if not sets:
@@ -221,7 +227,7 @@ def _equilibria(axes, plane) -> list:
             look |= {"marker": "o", "fillstyle": fill, "markersize": 5.5, "markerfacecoloralt": "white"}
             look |= {"markeredgecolor": style.INK, "markeredgewidth": 0.9, "linestyle": "none", "zorder": 3.5}
             look |= {"markerfacecolor": "white" if fill == "none" else style.INK}
-        elif line != "-":  # no nullcline is to shine through the gaps
+        elif line != "-":  # so that no nullcline shows through the gaps
             axes.plot(*found.points.T, color="white", linewidth=2, solid_capstyle="butt", clip_on=False, zorder=2.9)
         axes.plot(*found.points.T, clip_on=False, solid_capstyle="butt", **look)
         keys.setdefault((found.stability, len(found.points) == 1), look)

@@ -1,4 +1,7 @@
-"""The time to learn as the colour of a phase portrait. Loaded when first used, since it needs matplotlib."""
+"""The time to learn, as the colour of a phase portrait.
+
+Loaded when first used, since it needs matplotlib.
+"""
 
 from collections.abc import Sequence
 
@@ -11,7 +14,10 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def colour_by_time(axes, plane, basins: Sequence[np.ndarray]) -> None:
-    """Fill the polygons `basins` by `plane.time_to_learn` on a logarithmic scale, with its bar at the right."""
+    """Fill the polygons `basins` by `plane.time_to_learn` on a logarithmic scale.
+
+    A colour bar is drawn at the right.
+    """
     times = plane.time_to_learn
     positive = times[np.isfinite(times) & (times > 0)]
     low, high = np.quantile(positive, 0.02), positive.max()
@@ -33,7 +39,10 @@ def colour_by_time(axes, plane, basins: Sequence[np.ndarray]) -> None:
 
 
 def _widened(times: np.ndarray) -> np.ndarray:
-    """Give nodes beside the basin the longest time of their neighbours, so that colour reaches its boundary."""
+    """Give nodes next to the basin the longest time of their neighbours.
+
+    The colour then reaches the basin's boundary.
+    """
     padded = np.pad(times, 1, constant_values=np.nan)
     rows, columns = times.shape
     around = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]

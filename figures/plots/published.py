@@ -1,4 +1,7 @@
-"""Figure 8: ImageNet. Published medians, labelled as their authors', and ours beside them where they are. Pure."""
+"""Figure 8: ImageNet. Published medians of other authors, and this project's results.
+
+The latter are drawn if there are any. Pure: records in, a drawing out.
+"""
 
 from dataclasses import dataclass
 
@@ -29,10 +32,11 @@ OUR_ARMS = ("imp", "wr", "lrr")
 
 @dataclass(frozen=True)
 class Published:
-    """Median test accuracies of others, in percent as they print them: iterative pruning, 20 % of the weights a level.
+    """Published median test accuracies of other authors, in percent as they print them.
 
-    `late`: weights rewound to a late epoch; `lrr`: learning rate rewinding; `initial`: rewound to initialisation, at
-    the last of `PUBLISHED_DENSITIES` alone; `dense`: unpruned. `preset`: ours of the same network and data.
+    Iterative pruning, 20 % of the weights per level. `late`: weights rewound to a late epoch; `lrr`: learning rate
+    rewinding; `initial`: rewound to initialisation, at the last of `PUBLISHED_DENSITIES` alone; `dense`: unpruned.
+    `preset`: this project's preset for the same network and data.
     """
 
     title: str
@@ -56,7 +60,7 @@ _INITIAL = ArmStyle("theirs: rewound to initialisation", style.ORANGE, "o", "non
 
 
 def figure_8(records: Records) -> Drawing:
-    """Figure 8: ImageNet, and CIFAR-10 beside it: published medians as theirs, and our results where they exist."""
+    """Figure 8: ImageNet and CIFAR-10, published medians and this project's results where they exist."""
     sheet, plotted, missing = new_sheet(style.TWO_COLUMNS, 2.75), {}, []
     grid = sheet.figure.subplots(1, len(PUBLISHED))
     for axes, published in zip(grid, PUBLISHED, strict=True):
@@ -76,7 +80,7 @@ def figure_8(records: Records) -> Drawing:
 
 
 def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -> tuple[dict, list[Missing]]:
-    """The published medians of one network and data set, and ours on top."""
+    """The published medians of one network and data set, with this project's results on top."""
     theirs = {
         "dense": published.dense / 100,
         "wr late": [value / 100 for value in published.late],
@@ -96,7 +100,10 @@ def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -
 
 
 def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list[Missing], list[float]]:
-    """Our curves of the preset, drawn; which seeds they are over; what is missing; their densities."""
+    """Draw this project's curves of the preset.
+
+    Returns the curves by arm, the text that names their seeds, what is missing, and their densities.
+    """
     results = next((r for r in records.studies if r.study.preset == published.preset), None)
     if results is None:
         return {}, "", [not_run(published.title, published.preset)], []

@@ -1,4 +1,4 @@
-"""Figure 12: sign flips by layer and level, IMP beside LRR. Records in, drawing out; pure."""
+"""Figure 12: sign flips by layer and level, for IMP and LRR. Records in, drawing out; pure."""
 
 import math
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from figures.plots.panels import (
 from figures.results.network import Records, StudyResults, train_command
 
 SIGN_FLIPS_PANEL, IMP_AND_LRR = "sign flips by layer", ("imp", "lrr")
-# reading -> what it says; the two in which IMP and LRR can differ by more than where a level starts
+# reading -> its definition; in these two, IMP and LRR can differ by more than the start of a level
 READING_NAMES = {
     "previous": "(iii), from the end of the level before to the end of this one",
     "initial": "(ii), from initialisation to the end of the level",
 }
-MOST_NAMES = 24  # layers whose names fit beside a panel
-FEW = 20  # weights: a share of fewer is coarse, and is marked
+MOST_NAMES = 24  # number of layers whose names fit next to a panel
+FEW = 20  # weights: a share of fewer weights is imprecise, and is marked
 
 
 def figure_12(records: Records) -> Drawing:
@@ -74,11 +74,11 @@ def _height(results: StudyResults) -> float:
 
 
 def _mean_shares(results: StudyResults, reading: str) -> dict:
-    """Layers, levels, and by arm (and LRR - IMP) the mean share at each; empty where an arm or its flips are missing.
+    """Layers, levels, and by arm (and for LRR - IMP) the mean share of flipped signs at each.
 
-    A share is None where a layer has no weight left in some seed. Differences are means of differences paired by seed,
-    `low` and `high` the ends of their Student-t 95 % intervals (None for one seed); `survivors` holds by arm the mean
-    number of weights that each share is of.
+    Empty where an arm or its flips are missing. A share is None where a layer has no weight left in some seed.
+    Differences are means of differences paired by seed, `low` and `high` the ends of their Student-t 95 % intervals
+    (None for one seed); `survivors` holds by arm the mean number of weights that each share is of.
     """
     seeds = measures.shared_seeds(results, IMP_AND_LRR)
     levels = sorted(set.intersection(*({*measures.expected_levels(results, arm)} for arm in IMP_AND_LRR)))
@@ -96,7 +96,10 @@ def _mean_shares(results: StudyResults, reading: str) -> dict:
 
 
 def _shares(results, arm, seed, levels, layers, reading) -> list[list[float | None]] | None:
-    """Shares of one seed, a row a layer and a column a level; None where the reading was not recorded."""
+    """Shares of one seed, a row per layer and a column per level.
+
+    None where the reading was not recorded.
+    """
     found = [measures.level(results, arm, seed, number).layers for number in levels]
     if any(layer not in at or at[layer]["flips"].get(reading) is None for at in found for layer in layers):
         return None
@@ -127,7 +130,7 @@ def _intervals(grids: Sequence) -> list[list[Interval]]:
 
 
 def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
-    """IMP, LRR (one scale for both) and LRR - IMP (a scale about 0) as maps of layers and levels.
+    """Draw IMP, LRR (one scale for both) and LRR - IMP (a scale about 0) as maps of layers and levels.
 
     Returns the letter of LRR - IMP, and where its scale ends.
     """
@@ -155,15 +158,18 @@ def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: s
 
 
 def _scales_words(scales: Sequence[tuple[str, float]]) -> str:
-    """A warning where the maps of differences, (letter, where the scale ends), cannot be compared by their colours."""
+    """A warning for the caption where the colours of the maps of differences cannot be compared.
+
+    `scales` holds (letter, where the scale ends) for each map.
+    """
     if len({f"{gap:.3g}" for _, gap in scales}) < 2:  # as the panels' captions give them
         return ""
     *others, last = (f"({letter})" for letter, _ in scales)
-    return f"The scales of {', '.join(others)} and {last} differ: one colour is not one difference in them."
+    return f"The scales of {', '.join(others)} and {last} differ: the same colour is not the same difference in them."
 
 
 def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
-    """A dot in each cell with a share of few weights, in any of the arms that it speaks of."""
+    """Draw a dot in each cell whose share is of few weights in any of the arms that it compares."""
     cells = [
         (column + 0.5, row + 0.5)
         for row, shares in enumerate(grid)

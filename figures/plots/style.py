@@ -1,7 +1,8 @@
-"""One look for every figure: sizes, type, and a colour, marker and line for each arm. No pyplot anywhere.
+"""The common style of all figures: sizes, type, and a colour, marker and line for each arm.
 
-Colours are Okabe and Ito's (colour-blind safe); IMP is orange and LRR purple, as in the paper. The rewinding rule gives
-the colour's family, the mask the marker and the line, so arms stay apart in black and white too.
+No module of figures uses pyplot. Colours are Okabe and Ito's (colour-blind safe); IMP is orange and LRR purple, as in
+the paper. The rewinding rule determines the family of colours, the mask the marker and the line, so that arms can be
+told apart in black and white too.
 """
 
 import io
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 SMALLEST_TYPE = 7.0
 PICTURE_FORMATS = ("pdf", "png", "svg")
-ON_SCREEN = 200  # dots an inch in a notebook
+ON_SCREEN = 200  # dots per inch in a notebook
 LEARNS_COLOUR, FAILS_COLOUR = "#FFF3B0", "#F2B8A0"
 LEARNS_DARK, FAILS_DARK = "#00664B", "#B03A00"
 INK, MUTED = "#222222", "#777777"
@@ -70,7 +71,7 @@ _METADATA = {
 
 @dataclass(frozen=True)
 class ArmStyle:
-    """How an arm looks in every figure: label, colour, marker, line style, and whether its marker is filled."""
+    """The style of an arm in every figure: label, colour, marker, line style, and whether it is filled."""
 
     label: str
     colour: str
@@ -97,7 +98,10 @@ _PATTERNS = ("-", _LONG, _SHORT, _DASH_DOT, _DOT)
 
 
 def arm_style(arm: str) -> ArmStyle:
-    """The style of an arm; an arm that `ARM_STYLES` does not know gets a grey one that depends on its name only."""
+    """The style of an arm.
+
+    An arm that is not in `ARM_STYLES` gets a grey style that depends on its name only.
+    """
     if arm in ARM_STYLES:
         return ARM_STYLES[arm]
     seed = zlib.crc32(arm.encode())
@@ -106,10 +110,10 @@ def arm_style(arm: str) -> ArmStyle:
 
 
 def load_matplotlib():
-    """The module matplotlib, whatever backend the variable MPLBACKEND names: no figure of ours needs one.
+    """Import matplotlib, whatever backend the variable MPLBACKEND names: figures here need none.
 
-    A process that is started from a notebook inherits the notebook's, which may be none of this environment, and
-    matplotlib then refuses to be imported. A backend that is there is set, as matplotlib itself does it.
+    A process that is started from a notebook inherits the notebook's backend, which may not be installed in this
+    environment, and matplotlib then cannot be imported. A backend that is installed is set, as matplotlib itself does.
     """
     named = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
     try:
@@ -125,7 +129,10 @@ def load_matplotlib():
 
 @contextmanager
 def drawing_style():
-    """Matplotlib's own defaults and then ours, whatever the user's settings; the former ones return at the end."""
+    """Use matplotlib's defaults and this project's settings, whatever the user's settings.
+
+    The user's settings are restored at the end.
+    """
     matplotlib = load_matplotlib()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -134,7 +141,7 @@ def drawing_style():
 
 
 def render(figure, fmt: str, **options) -> bytes:
-    """The figure as a pdf, png or svg file's bytes: equal figures give equal bytes, with no date in them.
+    """The bytes of the figure as a pdf, png or svg file: equal figures give equal bytes, without a date.
 
     options : as in `matplotlib.figure.Figure.savefig`
     """
@@ -147,7 +154,7 @@ def render(figure, fmt: str, **options) -> bytes:
 
 
 def shown(figure) -> bytes:
-    """The png that a notebook shows: of a size to be read on a screen."""
+    """The png that a notebook shows, of a size that can be read on a screen."""
     return render(figure, "png", dpi=ON_SCREEN)
 
 

@@ -1,7 +1,7 @@
-"""Figures 11, 16, 17, 18 and `width`: does LRR's lead over IMP hold when one thing of a preset is varied? Ours.
+"""Figures 11, 16, 17, 18 and `width`: LRR's lead over IMP when one setting of a preset is varied.
 
-One column a value: accuracy over density, below it the high-sparsity accuracy of both rules and LRR's lead in it,
-paired by seed.
+Not in the paper. One column per value: accuracy over density, below it the high-sparsity accuracy of both rules and
+LRR's lead in it, paired by seed.
 """
 
 import textwrap
@@ -33,15 +33,16 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records
 
-_TICKS = (1, 0.1, 0.01, 0.001)  # of narrow panels
+_TICKS = (1, 0.1, 0.01, 0.001)  # ticks of narrow panels
 _FEW = 5  # columns: under more of them a long label of the x axis does not fit
 
 
 @dataclass(frozen=True)
 class SweepFigure:
-    """What a figure says of its sweep: its name, the question, what its values are called, and remarks.
+    """The texts of a sweep's figure: the sweep's name, the question, the name of its values, and notes.
 
-    `sizes`: the caption lists the networks' weights; `growth`: and the lead's growth from the first to the last value.
+    `sizes`: whether the caption lists the networks' weights; `growth`: whether it gives the lead's growth from the
+    first to the last value.
     """
 
     sweep: str
@@ -78,7 +79,7 @@ def figure_width(records: Records) -> Drawing:
 
 
 def draw(records: Records, plan: SweepFigure) -> Drawing:
-    """One block of panels for each preset and data set of which a value of the sweep has been run."""
+    """Draw one block of panels for each preset and data set with results of the sweep."""
     found = find_sweeps(records, plan.sweep)
     missing = [lost for sweep in found for lost in _absent(sweep, plan)]
     blocks = [(sweep, sweeps.values_of(sweep)) for sweep in found]
@@ -109,7 +110,10 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
 
 
 def _absent(sweep: Sweep, plan: SweepFigure) -> list[Missing]:
-    """Values of which an arm has no complete seed; one that diverged is none, since another run would not mend it."""
+    """Values of which an arm has no complete seed.
+
+    An arm that diverged is not among them, since another run would not change that.
+    """
     panel, lost = f"{plan.values}, {sweep.place}", []
     for value in sweeps.values_of(sweep):
         for arm in IMP_AND_LRR:
@@ -123,7 +127,10 @@ def _absent(sweep: Sweep, plan: SweepFigure) -> list[Missing]:
 
 
 def _block(sheet: FigureBuilder, part, sweep: Sweep, plan: SweepFigure, values: Sequence[Value]) -> list:
-    """The panels of one preset and data set, a column a value: accuracies, and the lead. Returns the axes of curves."""
+    """The panels of one preset and data set, a column per value: accuracies, and the lead.
+
+    Returns the axes of the accuracy curves.
+    """
     part.suptitle(heading(sweep), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     grid = part.add_gridspec(3, len(values), height_ratios=[1.3, 1.1, 1.3])
     first = part.add_subplot(grid[0, 0])
@@ -145,19 +152,19 @@ def _block(sheet: FigureBuilder, part, sweep: Sweep, plan: SweepFigure, values: 
 
 
 def _growth(values: Sequence[Value]) -> str:
-    """The lead's growth in accuracy points, as claim 13 has it; nothing where no seed has it."""
+    """The lead's growth in accuracy points, as in claim 13; empty where no seed has it."""
     found = sweeps.growth(values)
     if len(values) < 2 or not found["n"]:
         return ""
     ends = f"the lead at {format_value(values[-1].x)} less that at {format_value(values[0].x)}"
     blind = [format_value(value.x) for value in (values[0], values[-1]) if value.nothing_left]
-    doubt = f"; at {' and '.join(blind)} there is none to see" if blind else ""
+    doubt = f"; at {' and '.join(blind)} both rules are at chance" if blind else ""
     grown = format_points(Interval(*(found[key] for key in ("mean", "low", "high", "n"))))
     return f"Growth: {ends} is {grown}, paired by seed, n = {found['n']}{doubt}."
 
 
 def _characters(values: Sequence[Value]) -> int:
-    """Letters that fit over a column."""
+    """The number of letters that fit over a column."""
     return max(9, 80 // len(values))
 
 
@@ -166,13 +173,13 @@ def _title(value: Value, values: Sequence[Value]) -> str:
 
 
 def _panel_title(sweep: Sweep, value: Value) -> str:
-    """What a panel shows: the value, and what it is a value of where it is a bare number."""
+    """The title of a panel: the value, after the sweep's name if the value is a bare number."""
     bare = isinstance(value.x, (int, float))
     return f"{sweep.name.replace('-', ' ')} " * bare + format_value(value.x)
 
 
 def _draw_accuracies(panels: Sequence, values: Sequence[Value]) -> None:
-    """Accuracy over density, one panel a value, on the same axes."""
+    """Draw accuracy over density, one panel per value, on the same axes."""
     every = [curve for value in values for curve in value.curves.values() if curve["mean"]]
     densities = [density for curve in every for density in curve["density"]] or [1.0, 0.01]
     for k, (axes, value) in enumerate(zip(panels, values, strict=True)):
@@ -194,7 +201,7 @@ def _draw_accuracies(panels: Sequence, values: Sequence[Value]) -> None:
 
 
 def _lost(value: Value) -> str:
-    """What a value's panel says of the seeds that are not in its curves."""
+    """The text in a value's panel about diverged seeds and incomplete arms."""
     lines = []
     for arm in IMP_AND_LRR:
         of, label = len(value.results.study.seeds), style.arm_style(arm).label
@@ -206,7 +213,7 @@ def _lost(value: Value) -> str:
 
 
 def _chance(panels: Sequence, values: Sequence[Value], means: Sequence[float]) -> None:
-    """The accuracy of a network that has learnt nothing, where anything comes near to it."""
+    """Draw the accuracy of a network that has learnt nothing, if any accuracy is near it."""
     chance = values[0].chance
     if chance and means and min(means) < 2 * chance:
         for axes in panels:
@@ -214,7 +221,7 @@ def _chance(panels: Sequence, values: Sequence[Value], means: Sequence[float]) -
 
 
 def _heights(axes, values: Sequence[Value]) -> None:
-    """High-sparsity accuracy of each rule at each value; unfilled where a seed is at chance."""
+    """Draw high-sparsity accuracy of each rule at each value; unfilled where a seed is at chance."""
     beside = 0.014 * len(values)  # the same on paper for any number of columns
     for shift, arm in ((-beside, "imp"), (beside, "lrr")):
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
@@ -230,7 +237,10 @@ def _heights(axes, values: Sequence[Value]) -> None:
 
 
 def _leads(axes, values: Sequence[Value]) -> None:
-    """The lead in high-sparsity accuracy, LRR - IMP, at each value, with its seeds; what has no lead says why."""
+    """Draw the lead in high-sparsity accuracy, LRR - IMP, at each value, with its seeds.
+
+    Where there is no lead, a text gives the reason.
+    """
     for place, value in enumerate(values):
         face = "white" if any(value.at_chance.values()) else "black"
         look = {"marker": "D", "color": "black", "markerfacecolor": face, "linestyle": "none", "zorder": 4}
@@ -260,7 +270,10 @@ def _estimate_columns(summaries: Sequence[dict]) -> list[dict]:
 
 
 def _places(axes, values: Sequence[Value]) -> None:
-    """Values side by side, in their order and not to scale; n where a value has fewer seeds than another."""
+    """Set the x axis: values side by side, in their order and not to scale.
+
+    n is given where a value has fewer seeds than another.
+    """
     most = max(value.lead["n"] for value in values)
     labels = [_title(v, values) + (f"\nn = {v.lead['n']}" if 0 < v.lead["n"] < most else "") for v in values]
     axes.set_xticks(range(len(values)), labels)

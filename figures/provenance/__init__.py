@@ -1,1 +1,1 @@
-"""Where a picture came from: sidecars beside the pictures, and what explains them."""
+"""Where a picture came from: the sidecars next to the pictures, and the text that explains them."""

@@ -1,4 +1,7 @@
-"""Where a picture came from: its sidecar, read back and checked against the picture's bytes and the result files."""
+"""Explain where a picture came from.
+
+Its sidecar is read back and checked against the picture's bytes and the result files.
+"""
 
 import hashlib
 import os
@@ -21,13 +24,13 @@ def explain(what: Path | str, results: Path | str | None = None, out: Path | str
 
     Parameters
     ----------
-    what : a figure's id, `claims`, or a file: a .pdf, .png or .svg that was drawn here, its .json, or claims.json.
-    results : folder of result files; with it, every input is compared with the file that stands there.
-    out : folder in which an id is looked for.
+    what : a figure's id, `claims`, or a file: a .pdf, .png or .svg that this project drew, its .json, or claims.json.
+    results : folder of result files; with it, every input is compared with the current file in it.
+    out : folder in which an id is looked up.
 
     Raises
     ------
-    UnknownPicture : no such file, another kind of file, or no readable sidecar beside it.
+    UnknownPicture : no such file, another kind of file, or no readable sidecar next to it.
     """
     path = locate(what, out)
     sidecar = read_sidecar(path.with_suffix(".json"))
@@ -80,7 +83,7 @@ def _recorded(path: Path, wanted: str | None) -> str:
 
 
 def _pictures(folder: Path, sidecar: Mapping) -> str:
-    """What is wrong with the pictures beside a sidecar, as further sentences."""
+    """What is wrong with the pictures next to a sidecar, as further sentences."""
     found = ""
     for name, digest in sidecar.get("outputs", {}).items():
         path = folder / Path(name).name
@@ -88,7 +91,7 @@ def _pictures(folder: Path, sidecar: Mapping) -> str:
             if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 found += f"\nWARNING: {path.name} is not the picture recorded. It was changed."
         except (FileNotFoundError, IsADirectoryError):
-            found += f"\n{path.name} is not there."
+            found += f"\n{path.name} does not exist."
         except OSError as error:
             found += f"\nWARNING: {path.name} cannot be read: {error.strerror}."
     return found
@@ -140,7 +143,7 @@ def _conditions(made: Mapping) -> str:
 
 
 def _against(sidecar: Mapping) -> list[str]:
-    """Lines on the second set of results of a comparison, and what it differs in."""
+    """Lines on the second set of results of a comparison, and on the differences."""
     if "reference" not in sidecar:
         return []
     lines = ["Compared with:", *(f"  {line}" for line in runs(sidecar["reference"]) if line)]
@@ -148,7 +151,7 @@ def _against(sidecar: Mapping) -> list[str]:
 
 
 def missing(sidecar: Mapping) -> list[str]:
-    """Lines on what was left out, with the command that makes it."""
+    """Lines on the panels and claims that were left out, each with the command that makes it."""
     lines = [f"Left out: {item['panel']}, {item['why']} ({item['command']})" for item in sidecar.get("missing", [])]
     rows = [(claim, row) for claim in sidecar.get("claims", []) for row in claim.get("rows", [])]
     not_run: dict[str, list[str]] = {}
@@ -171,25 +174,25 @@ def _inputs(sidecar: Mapping, results: Path | str | None) -> list[str]:
 
 
 def _standing(inputs: list[dict], results: Path) -> list[str]:
-    """Whether the inputs are still the files that stand in a results folder."""
+    """Lines on whether the inputs are unchanged in a results folder."""
     try:
         if kind(results) != FOLDER:
-            return [f"Not compared with the files that stand: there is no folder {results}"]
+            return [f"Not compared with the current files: there is no folder {results}"]
     except OSError as error:
-        return [f"WARNING: not compared with the files that stand: {results} cannot be read: {error.strerror}"]
+        return [f"WARNING: not compared with the current files: {results} cannot be read: {error.strerror}"]
     states = {item["path"]: _state(results, item) for item in inputs}
     changed = [f"  {state}  {path}" for path, state in states.items() if state != "same"]
     if not changed:
-        return [f"All {len(inputs)} still stand in {results} as they were."]
+        return [f"All {len(inputs)} inputs are unchanged in {results}."]
     more = [f"  and {len(changed) - _CHANGED_SHOWN} more"] * (len(changed) > _CHANGED_SHOWN)
-    head = f"WARNING: {len(changed)} of {len(inputs)} are no longer in {results} as they were:"
-    return [head, *changed[:_CHANGED_SHOWN], *more, "Run `paper_repro.py figures` to draw from what stands."]
+    head = f"WARNING: {len(changed)} of {len(inputs)} inputs are no longer the same in {results}:"
+    return [head, *changed[:_CHANGED_SHOWN], *more, "Run `paper_repro.py figures` to draw the current files."]
 
 
 def _state(results: Path, item: Mapping) -> str:
     parts = PurePosixPath(item["path"]).parts
     path, top = (Path(os.path.realpath(results.joinpath(*parts[:depth]))) for depth in (None, 1))
-    # a stranger's sidecar must not have us read elsewhere; that `runs` may lie on another disk is the user's wish
+    # an untrusted sidecar must not make us read other folders; but the user may keep `runs` on another disk
     if ".." in parts or item["path"].startswith("/") or not {top, Path(os.path.realpath(results))} & set(path.parents):
         return "outside"
     try:
@@ -202,7 +205,10 @@ def _state(results: Path, item: Mapping) -> str:
 
 
 def _changes(git: dict, words: str) -> str:
-    """Say whether the code had changed since its commit; it may have where git was told not to look (None)."""
+    """Say whether the code had changed since its commit.
+
+    `perhaps` where git was told to ignore changes (`dirty` is None).
+    """
     if not git.get("commit") or git.get("dirty") is False:
         return ""
     return f" {words}" if git.get("dirty") else f" perhaps {words}"

@@ -1,6 +1,6 @@
-"""The records beside the pictures, read back: what every reader of a sidecar may rely on. Reads one file, writes none.
+"""Read the records (sidecars) of the pictures back. Reads one file, writes none.
 
-A sidecar is a file like any other: whatever a reader takes for granted is checked here, and refused with its name.
+A sidecar is a file like any other: every field that is used is checked here, and an error names a bad one.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ SIDECAR_KINDS = ("figure", "claims", "comparison")
 
 
 class UnknownPicture(ValueError):
-    """A path that is no picture of ours; the message says what was given and what to do."""
+    """A path that is not a picture of this project; the message says what was given and what to do."""
 
 
 LISTS = Check(lambda v: isinstance(v, list) and all(isinstance(item, dict) for item in v), "a list of objects")
@@ -47,17 +47,17 @@ _MAY_HAVE = {
 
 
 def read_sidecar(path: Path | str) -> dict:
-    """The record of a figure, a comparison or the claims.
+    """Read the record of a figure, a comparison or the claims.
 
     Raises
     ------
-    UnknownPicture : no such file, or one that is no record of ours; the field is named.
+    UnknownPicture : no such file, or one that is not a record of this project; the field is named.
     """
     path = Path(path)
     try:
         return check_sidecar(parse_json(path.read_bytes(), path.name), path.name)
     except FileNotFoundError:
-        raise UnknownPicture(f"no sidecar {path.name} beside the picture: run `paper_repro.py figures` again") from None
+        raise UnknownPicture(f"no sidecar {path.name} for the picture: run `paper_repro.py figures` again") from None
     except OSError as error:
         raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
     except ResultError as error:
@@ -67,17 +67,17 @@ def read_sidecar(path: Path | str) -> dict:
 
 
 def standing_figure(figure_id: str, place: Path | str) -> dict:
-    """The record of a figure at `place`: its .json, or the folder that holds it.
+    """Read the record of a figure at `place`: its .json, or the folder that holds it.
 
     Raises
     ------
-    UnknownPicture : it is not there, or is the record of something else.
+    UnknownPicture : it does not exist, or is the record of something else.
     """
     path = Path(place)
     path = path / f"fig{figure_id}.json" if path.suffix != ".json" else path
     if not is_file(path):
         raise UnknownPicture(
-            f"figure {figure_id} has not been made: {path} is not there: run `paper_repro.py figures {figure_id}`"
+            f"figure {figure_id} has not been made: {path} does not exist: run `paper_repro.py figures {figure_id}`"
         )
     found = read_sidecar(path)
     if (found["kind"], found.get("id")) != ("figure", figure_id):
@@ -86,11 +86,11 @@ def standing_figure(figure_id: str, place: Path | str) -> dict:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there.
+    """Whether a file exists.
 
     Raises
     ------
-    UnknownPicture : that cannot be said: a folder is closed, or a link leads nowhere.
+    UnknownPicture : this is not known: a folder cannot be accessed, or a link leads nowhere.
     """
     try:
         return kind(path) == FILE
@@ -99,11 +99,13 @@ def is_file(path: Path) -> bool:
 
 
 def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
-    """A sidecar whose fields are of the kinds that readers count on; fields may be absent, but for `kind`.
+    """Check the types of a sidecar's fields, and return it as a dict.
+
+    Fields may be absent, except `schema` and `kind`.
 
     Raises
     ------
-    ResultError : which field is not.
+    ResultError : a field has the wrong type; the message names it.
     """
     validate(found, {"schema": SCHEMA_IS, "kind": _KIND}, file)
     present = {name: check for name, check in _MAY_HAVE.items() if name in found}

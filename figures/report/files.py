@@ -1,4 +1,4 @@
-"""The report's page from what stands in the output folder: read, compose, write where it has changed."""
+"""The report from the files in the output folder: read them, compose the page, write it if changed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,12 +17,12 @@ _LOST = ("missing", "failed")
 
 
 def write_report(out_dir: Path | str, outcomes: Iterable[Any], write: Callable[[Path, bytes], object]) -> bool:
-    """Write `out_dir`/report.html; whether it had to be.
+    """Write `out_dir`/report.html; returns whether it had changed.
 
     Parameters
     ----------
     out_dir : folder with `figures/`, claims.json and table1.json; each may be absent.
-    outcomes : of the figures that were just made; others are shown as they stand.
+    outcomes : of the figures that were just made; others are shown from the files in the folder.
     write : atomic writer `write(path, data)`.
     """
     out = Path(out_dir)
@@ -35,7 +35,7 @@ def write_report(out_dir: Path | str, outcomes: Iterable[Any], write: Callable[[
 
 
 def gather(out_dir: Path, outcomes: Iterable[Any]) -> Content:
-    """What stands in an output folder, every figure of the catalogue in its order."""
+    """Read an output folder: every figure of the catalogue in its order, the claims and Table 1."""
     lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
     pictures = [_picture(figure_id, out_dir, lost.get(figure_id)) for figure_id in FIGURES]
     notes: list[str] = []
@@ -76,7 +76,10 @@ def _read_table(path: Path) -> Mapping:
 
 
 def _document(path: Path, notes: list[str], read: Callable[[Path], Any]) -> Any:
-    """A JSON document of ours; None, and a note, where it cannot be read."""
+    """Read a JSON document of this project.
+
+    Returns None, and adds a note, where it cannot be read; None without a note where it does not exist.
+    """
     if not path.is_file():
         return None
     try:

@@ -1,6 +1,7 @@
-"""A drawn SVG as an element of an HTML page: its own ids, nothing that runs, nothing from elsewhere. Pure.
+"""A drawn SVG as an element of an HTML page. Pure.
 
-Pictures come from files, and a file may have been changed: what a picture of ours does not need is refused, not copied.
+It has its own ids, no scripts and no external links. Pictures come from files, and a file may have been changed:
+whatever a picture of this project does not need is an error, not copied.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from html import escape
 
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
-# of matplotlib's pictures; what `_LEFT_OUT` names says nothing that the page needs
+# the elements of matplotlib's pictures; those of `_LEFT_OUT` are dropped, since the page does not need them
 _ELEMENTS = {"svg", "g", "defs", "path", "use", "clipPath", "rect", "image", "pattern", "text", "tspan", "stop", "line",
              "linearGradient", "radialGradient", "circle", "ellipse", "polygon", "polyline"}  # fmt: skip
 _LEFT_OUT = {"metadata", "style", "title", "desc"}
@@ -18,22 +19,23 @@ _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=\s]*")
 
 
 class UnsafePicture(ValueError):
-    """A picture that holds what no drawing of ours does; the message says what."""
+    """A picture with content that no drawing of this project has; the message names it."""
 
 
 def inline_svg(text: str, name: str, label: str, described_by: str = "") -> str:
-    """An `<svg>` element that can stand beside others in one HTML page.
+    """An `<svg>` element that can be combined with others in one HTML page.
 
     Parameters
     ----------
     text : an SVG document.
-    name : put before every id of the picture, and before every reference to one.
-    label : what the picture shows, for those who do not see it.
+    name : prefix of every id of the picture, and of every reference to one.
+    label : what the picture shows, for screen readers.
     described_by : id of the element that describes it further.
 
     Raises
     ------
-    UnsafePicture : not an SVG, or one with scripts, styles of a page, links to elsewhere or declarations.
+    UnsafePicture : not an SVG, or one with scripts or other unexpected elements, event handlers, style imports,
+        external links or declarations.
     """
     if "<!ENTITY" in text:
         raise UnsafePicture("the picture declares entities")

@@ -1,7 +1,7 @@
-"""The whole reproduction as one HTML page: figures, claims, Table 1, provenance, time. Pure: data in, page out.
+"""The whole reproduction as one HTML page: figures, claims, Table 1, provenance, time. Pure.
 
-The page needs no server, network or script, and forbids them to itself. Every word of it that comes from a file is
-escaped; equal contents give equal bytes.
+Data in, page out. The page needs no server, network or script, and its security policy forbids them. Every text in it
+that comes from a file is escaped; equal contents give equal bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,11 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure for the page: `sidecar` and `svg` are None where it has not been drawn; `why` says what went wrong."""
+    """A figure for the page.
+
+    `sidecar` and `svg` are None where it has not been drawn; `why` says what went wrong. `commands` make the missing
+    results.
+    """
 
     id: str
     title: str
@@ -58,18 +62,22 @@ class Picture:
 
     @property
     def name(self) -> str:
-        """What readers call it."""
+        """The figure's name in text."""
         return f"Figure {self.id}" if self.id.isdigit() else f"Figure “{self.id}”"
 
     @property
     def anchor(self) -> str:
-        """The id of its place in the page."""
+        """The id of the figure's section in the page."""
         return f"fig{self.id}"
 
 
 @dataclass(frozen=True)
 class Content:
-    """What the page shows: figures in order, the claims' document with its verdicts, and Table 1's (None: not made)."""
+    """What the page shows: figures in order, the claims' document with its verdicts, and Table 1.
+
+    `claims`, `verdicts` and `table` are None where they have not been made. `notes` are warnings about files that could
+    not be read.
+    """
 
     pictures: Sequence[Picture]
     claims: Mapping[str, Any] | None = None
@@ -124,7 +132,7 @@ def _code(text: str) -> str:
 
 
 def _head(content: Content) -> str:
-    """What this is, the verdicts at a glance, what was not made, and where everything is."""
+    """The introduction: verdicts at a glance, figures that were not made, and the table of contents."""
     there = [picture for picture in content.pictures if picture.svg is not None]
     absent = [picture for picture in content.pictures if picture.svg is None]
     intro = (
@@ -152,7 +160,7 @@ def _glance(verdicts: Sequence[ClaimVerdict] | None) -> str:
 
 
 def _figure(picture: Picture) -> str:
-    """One figure with its caption; in its place a note where it was not made or cannot be shown."""
+    """One figure with its caption, or a note where it was not made or cannot be shown."""
     heading = f"<h2>{_text(picture.name)}: {_text(picture.title)}</h2>"
     drawn, problem = "", picture.why
     caption = (picture.sidecar or {}).get("caption", "") if picture.svg is not None else ""
@@ -168,7 +176,7 @@ def _figure(picture: Picture) -> str:
     note = f'<p class="note">{_text(problem)}</p>' if problem else ""
     if picture.commands or picture.svg is None:
         wanted = picture.commands or (picture.command,)
-        note += f"<p>What makes what is missing:</p>{_list(map(_code, wanted))}"
+        note += f"<p>Commands that make the missing results:</p>{_list(map(_code, wanted))}"
     body = f'<figcaption id="{_text(picture.anchor)}-caption">{_text(caption)}</figcaption>' if caption else ""
     return f'<section id="{_text(picture.anchor)}">{heading}<figure>{drawn}{body}</figure>{note}</section>'
 
@@ -206,7 +214,7 @@ def _setting(entry: Mapping) -> str:
 
 
 def _time(pictures: Sequence[Picture]) -> str:
-    """What the results took that the figures show, each run counted once."""
+    """The time that the results in the figures took, each run counted once."""
     spent, theory, drawing = {}, {}, 0.0
     for sidecar in (picture.sidecar for picture in pictures if picture.sidecar):
         theory |= {name: result.get("seconds") for name, result in sidecar.get("theory", {}).items()}
@@ -218,7 +226,7 @@ def _time(pictures: Sequence[Picture]) -> str:
     lines += [(f"Neuron: {name}", [seconds]) for name, seconds in theory.items()]
     lines += [("Drawing the figures", [drawing])]
     rows = "".join(f'<tr><th scope="row">{_text(name)}</th><td>{_sum(values)}</td></tr>' for name, values in lines)
-    note = "<p>Time of one process, summed over runs; those side by side took less by the clock.</p>"
+    note = "<p>Time of one process, summed over runs; runs in parallel took less wall-clock time.</p>"
     return f'<section id="time"><h2>Time</h2>{note}{_grid(("what", "time"), rows)}</section>'
 
 
@@ -243,7 +251,7 @@ def _provenance(pictures: Sequence[Picture], claims: Mapping | None) -> str:
     blocks = [(picture.name, picture.sidecar) for picture in pictures if picture.sidecar]
     blocks += [("Claims", claims)] if claims else []
     text = "".join(f"<h3>{_text(name)}</h3><pre>{_text(_provenance_of(sidecar))}</pre>" for name, sidecar in blocks)
-    note = "<p>The hash of every file that was read stands in the .json beside each picture.</p>"
+    note = "<p>The SHA-256 of every file that was read is in the .json file next to each picture.</p>"
     return f'<section id="provenance" class="page"><h2>Provenance</h2>{note}{text}</section>'
 
 

@@ -1,4 +1,4 @@
-"""Conditions on the fields of result files, and the error that names what broke them. Pure."""
+"""Conditions on the fields of result files, and the error that names the field that breaks one. Pure."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ READINGS = ("level_start", "initial", "previous")
 
 
 class ResultError(ValueError):
-    """A result file that cannot be trusted: which file, which field, what stood there, what to do."""
+    """A result file that cannot be trusted: which file, which field, the value found, what to do."""
 
     def __init__(self, file: str, field: str, got: Any, expected: str, do: str = ""):
         """Keep the four parts apart (for programs) and join them in one line (for people)."""
@@ -26,10 +26,13 @@ class ResultError(ValueError):
 
 
 class NoFolder(ResultError):
-    """The results folder is not there, or is a file: nothing has been run, or the path is another one."""
+    """The results folder does not exist, or is a file.
+
+    Either nothing has been run, or the path is wrong.
+    """
 
     def __init__(self, folder: str, is_file: bool = False):
-        """Say it in one line."""
+        """Make the message, in one line."""
         do = "give the folder of the results with --results" if is_file else "run paper_repro.py first"
         wrong = f"{folder} is a file, not a folder of results" if is_file else f"results folder {folder} does not exist"
         ValueError.__init__(self, f"{wrong}: {do}")
@@ -37,18 +40,22 @@ class NoFolder(ResultError):
 
 
 class ClosedFolder(ResultError):
-    """A folder of results that may not be listed: whether anything has been run is not known."""
+    """A results folder that cannot be listed: whether anything has been run is not known."""
 
     def __init__(self, folder: str, why: str):
-        """Say it in one line."""
-        do = "mend its rights or its links, or choose another --results"
+        """Make the message, in one line."""
+        do = "correct its permissions or links, or choose another --results"
         ValueError.__init__(self, f"results folder {folder} cannot be listed: {why}: {do}")
         self.file, self.field, self.got, self.do = folder, "the folder", why, do
 
 
 @dataclass(frozen=True)
 class Check:
-    """One condition on a field, the words for it, and what to do where it does not hold, if that is not usual."""
+    """One condition on a field.
+
+    `test` is the condition, `says` describes it for the error message, and `do` says what to do where it does not hold
+    (empty: the usual advice).
+    """
 
     test: Callable[[Any], bool]
     says: str
@@ -64,19 +71,19 @@ def _counts(value) -> bool:
 
 
 def exactly(wanted) -> Check:
-    """Check for one value."""
+    """Check that a value equals `wanted` and has its type."""
     return Check(lambda v: type(v) is type(wanted) and v == wanted, repr(wanted))
 
 
 SCHEMA_IS = Check(
     lambda v: type(v) is int and v == SCHEMA,
     f"{SCHEMA}, which this version reads and writes",
-    "run the command that made it again with another --results folder, or go on with the version that wrote it",
+    "run the command that made it again with another --results folder, or continue with the version that wrote it",
 )
 
 
 def or_null(check: Check) -> Check:
-    """Check that also lets null pass."""
+    """Check that also accepts null."""
     return Check(lambda v: v is None or check.test(v), f"{check.says} or null")
 
 
@@ -111,7 +118,7 @@ SEEDS = Check(
 
 
 def validate(data: Any, checks: Mapping[str, Check], file: str, within: str = "") -> dict:
-    """The named fields of `data`, each one checked; more fields than those are ignored."""
+    """Check the named fields of `data` and return them; other fields are ignored."""
     if not isinstance(data, dict):
         raise ResultError(file, within or "the file", data, "an object")
     for name, check in checks.items():
@@ -124,13 +131,16 @@ def validate(data: Any, checks: Mapping[str, Check], file: str, within: str = ""
 
 
 def require(holds: bool, file: str, name: str, got: Any, expected: str, do: str = "") -> None:
-    """Raise `ResultError` unless two fields agree."""
+    """Raise `ResultError` unless `holds` is true."""
     if not holds:
         raise ResultError(file, name, got, expected, do)
 
 
 def parse_json(text: bytes, file: str) -> dict:
-    """The object in a JSON file; NaN, infinities, duplicated keys and nesting bombs are refused."""
+    """The object in a JSON file.
+
+    NaN, infinities, repeated keys and too deep nesting are errors.
+    """
 
     def refuse(token):
         raise ResultError(file, "a number", token, "finite")
@@ -150,9 +160,9 @@ def parse_json(text: bytes, file: str) -> dict:
 
 
 def verify_checksum(data: dict, file: str) -> None:
-    """Refuse a record that no longer says what it said: `checksum` is the SHA-256 of all the rest.
+    """Raise `ResultError` if a record has changed since it was written.
 
-    A record without one is read as it is.
+    `checksum` is the SHA-256 of all other fields. A record without one is not checked.
     """
     rest = {name: value for name, value in data.items() if name != "checksum"}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
@@ -161,6 +171,6 @@ def verify_checksum(data: dict, file: str) -> None:
 
 
 def take_object(data: Any, file: str) -> dict:
-    """`data` itself when it is an object."""
+    """Return `data` if it is an object; otherwise raise `ResultError`."""
     require(isinstance(data, dict), file, "the file", data, "an object")
     return data

@@ -1,6 +1,6 @@
-"""What lies in a folder: a broken link or a closed folder is an error and never "nothing there".
+"""The contents of a folder: a broken link or a closed folder is an error, never "nothing there".
 
-`pathlib` passes over what it may not look at: a results folder would lose its runs without a word. As in
+`pathlib` ignores what it cannot access: runs would disappear from a results folder without a warning. As in
 `empirics.storage.folders`.
 """
 
@@ -28,11 +28,14 @@ _FOUND = re.compile(r"found\.[0-9]{3}")  # of a check of a Windows disk
 
 
 class BrokenLink(OSError):
-    """A symbolic link that leads to nothing: something should be there, so it is no `FileNotFoundError`."""
+    """A symbolic link that leads to nothing.
+
+    Something should be there, so it is not a `FileNotFoundError`.
+    """
 
 
 def is_clutter(name: str) -> bool:
-    """Whether a name is of what systems leave in folders, and so of nothing that anyone put there.
+    """Whether a name is one that operating systems leave in folders, not a user's file.
 
     Hidden files are, among them a Mac's `.DS_Store` and its `._NAME` beside every NAME; so are `Thumbs.db` and the
     like, the bins of network disks, the locks `~$NAME` of open documents.
@@ -48,12 +51,12 @@ def is_clutter(name: str) -> bool:
 
 
 def kind(path: Path | str) -> str | None:
-    """What a path leads to, links followed: `FILE`, `FOLDER` or `OTHER`; None where there is nothing.
+    """The kind of what a path leads to, links followed: `FILE`, `FOLDER` or `OTHER`; None for nothing.
 
     Raises
     ------
     BrokenLink : it, or a folder on the way to it, is a link that leads nowhere or in a circle.
-    OSError : a place that may not be looked at.
+    OSError : a place that cannot be accessed.
     """
     try:
         mode = os.stat(path).st_mode
@@ -67,7 +70,10 @@ def kind(path: Path | str) -> str | None:
 
 
 def _broken_link(path: Path, number: int) -> BrokenLink | None:
-    """What is wrong with a path to nothing: the path, or the first folder above it that is there, is a broken link."""
+    """The broken link that makes a path lead to nothing, if there is one.
+
+    It is the path itself, or the first folder above it that exists.
+    """
     there = next((place for place in (path, *path.parents) if os.path.islink(place) or os.path.exists(place)), None)
     if there is None or os.path.exists(there):
         return None
@@ -77,10 +83,10 @@ def _broken_link(path: Path, number: int) -> BrokenLink | None:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of what a folder holds, in their order, without clutter; none where there is nothing.
+    """The sorted names in a folder, without clutter; an empty list where there is no folder.
 
     Raises
     ------
-    OSError : as `kind`; it may not be listed, or is no folder.
+    OSError : as `kind`; it cannot be listed, or is not a folder.
     """
     return [] if kind(folder) is None else sorted(name for name in os.listdir(folder) if not is_clutter(name))

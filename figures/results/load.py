@@ -1,8 +1,8 @@
-"""Result files -> typed records: the only module of figures that reads them.
+"""Read result files as typed records: the only module of figures that reads them.
 
-A missing file is not an error here (a study may be half run): claims and figures say which command makes it.
-A file that cannot be trusted becomes a `Problem` that names file, field, value and remedy; nothing in it is used.
-What may not be looked at is not missing: it is a `Problem` too, and an error where it is a whole part of the results.
+A missing file is not an error here (a study may be half run): claims and figures name the command that makes it. A file
+that cannot be trusted becomes a `Problem` that names file, field, value and remedy; nothing in it is used. A file that
+cannot be accessed is not missing: it is a `Problem` too, and an error where it is a whole part of the results.
 """
 
 import hashlib
@@ -47,8 +47,8 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
 
     Raises
     ------
-    ResultError : `results_dir` is not a folder, or it or a part of it may not be listed. Untrustworthy files end in
-        `Records.problems` instead.
+    ResultError : `results_dir` is not a folder, or it or a part of it cannot be listed. Files that cannot be trusted
+        are listed in `Records.problems` instead.
     """
     root = Path(results_dir)
     check_folder(root)
@@ -67,12 +67,12 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
 
 
 def check_folder(root: Path) -> None:
-    """Refuse a results folder that is not there, or may not be looked at.
+    """Raise an error for a results folder that does not exist or cannot be accessed.
 
     Raises
     ------
-    NoFolder : it is not there, or is no folder.
-    ClosedFolder : it may not be listed, or is a link that leads nowhere.
+    NoFolder : it does not exist, or is not a folder.
+    ClosedFolder : it cannot be listed, or is a link that leads nowhere.
     """
     try:
         if (found := kind(root)) != FOLDER:
@@ -83,11 +83,11 @@ def check_folder(root: Path) -> None:
 
 
 def _part(root: Path, name: str) -> list[Path]:
-    """What a part of a results folder holds: paths that end in .json, in their order; the part may be absent.
+    """The .json files in one part of a results folder, as sorted paths; the part may be absent.
 
     Raises
     ------
-    ClosedFolder : it may not be listed.
+    ClosedFolder : it cannot be listed.
     """
     try:
         return [root / name / file for file in names_in(root / name) if file.endswith(".json")]
@@ -105,7 +105,10 @@ def _order(results: StudyResults) -> tuple:
 
 
 def _guarded(problems: list, owner: str, path: Path, root: Path, read: Callable, **lost):
-    """What `read` returns, or None and a `Problem` that belongs to `owner` and says what was `lost`."""
+    """Return what `read` returns, or None if the file cannot be trusted or read.
+
+    Then a `Problem` is added that belongs to `owner`; `lost` are its further fields.
+    """
     try:
         return read()
     except ResultError as error:
@@ -120,9 +123,9 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _is_there(path: Path, root: Path) -> bool:
-    """Whether there is something at a place in the results; it must be what the place is for.
+    """Whether something exists at a place in the results; an error if it is of the wrong kind.
 
-    Else a run or a level in whose place something else is would pass for one that was never run.
+    Otherwise, if a file were in the place of a run or a level, that would count as never run.
     """
     found, name = kind(path), _relative(path, root)
     expected = must_be(*Path(name).parts)
@@ -206,7 +209,10 @@ def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
 
 
 def _check_rate(study: Study, run: ArmRun, file: str) -> None:
-    """Refuse a study whose `prune_rate` does not give its levels' densities (up to the rounding within layers)."""
+    """Raise `ResultError` if a study's `prune_rate` does not give the densities of its levels.
+
+    They may differ by the rounding within layers.
+    """
     if run.config.get("mask_source") == "dense":  # the control that is never pruned
         return
     for seed, record in run.seeds.items():
@@ -224,7 +230,10 @@ def _guarded_run(run: str, root: Path, problems: list) -> ArmRun | None:
 
 
 def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
-    """A run with its seeds; None where nothing of it is there, or it is just beginning: seeds without a level."""
+    """A run with its seeds.
+
+    None where nothing of it exists, or it has only just begun: it has seeds but no level yet.
+    """
     if not _is_there(folder, root):
         return None
     if not _is_there(folder / "config.json", root):
@@ -246,10 +255,10 @@ def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
 
 
 def _unlisted(studies: Sequence[StudyResults], root: Path) -> Iterator[str]:
-    """Runs with trained seeds that no study lists, as where one results folder was copied over another.
+    """Runs with trained seeds that no study lists.
 
-    Level 0 is listed by the arms that start from it. Of a run that nobody lists and that may not be looked at, nothing
-    is said.
+    These exist for example where one results folder was copied over another. Level 0 is listed by the arms that start
+    from it. A run that no study lists and that cannot be accessed is ignored.
     """
     listed: dict[str, set[int]] = {}
     for study in (results.study for results in studies):
@@ -270,13 +279,16 @@ def _is_trained(seed: Path, root: Path) -> bool:
 
 
 def _numbered(folder: Path, number_of: Callable[[str], int | None]) -> list[tuple[int, Path]]:
-    """What a folder holds under names that stand for numbers, in the order of the numbers."""
+    """The entries of a folder whose names contain a number, as (number, path), sorted by number."""
     found = ((number_of(name), folder / name) for name in names_in(folder))
     return sorted((number, path) for number, path in found if number is not None)
 
 
 def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) -> tuple[SeedRecord, list[Source]] | None:
-    """A seed's record and its files; None where a level cannot be trusted. Bad sign statistics leave the levels."""
+    """A seed's record and its files; None where a level cannot be trusted.
+
+    If only the sign statistics cannot be trusted, the levels are kept.
+    """
     read = _guarded(problems, run, folder, root, lambda: _read_levels(folder, root, run, seed), seed=seed)
     if read is None:
         return None
@@ -304,7 +316,7 @@ def _read_levels(folder: Path, root: Path, run: str, seed: int) -> tuple[dict, l
 
 
 def _read_signs(path: Path, root: Path, run: str, seed: int) -> tuple[SignsRecord, Source] | None:
-    """Sign statistics; None where there are none."""
+    """Sign statistics; None where the file does not exist."""
     if not _is_there(path, root):
         return None
     data, source = _read_json(path, root)

@@ -1,4 +1,7 @@
-"""The names in a results folder, as `empirics` writes them: seeds and levels of any number of digits, what each is."""
+"""The names in a results folder, as `empirics` writes them.
+
+Seeds and levels may have any number of digits up to `MOST_DIGITS`; `must_be` gives the kind of each entry.
+"""
 
 import re
 from collections.abc import Callable
@@ -19,7 +22,7 @@ def level_of(name: str) -> int | None:
 
 
 def _number(name: str, prefix: str, written: Callable[[int], str]) -> int | None:
-    """The number after a prefix, if it is spelt as it is written."""
+    """The number after a prefix; None unless it is spelt exactly as `written` spells it."""
     digits = name.removeprefix(prefix)
     if digits == name or len(digits) > MOST_DIGITS or not (digits.isascii() and digits.isdecimal()):
         return None
@@ -27,18 +30,18 @@ def _number(name: str, prefix: str, written: Callable[[int], str]) -> int | None
 
 
 def experiment_of(stem: str) -> str:
-    """The experiment whose file has this stem: what stands before the hash of its parameters."""
+    """The experiment whose file has this stem: the part before the hash of its parameters."""
     return re.sub(r"-[0-9a-f]{6,64}$", "", stem)
 
 
 def must_be(*parts: str) -> str | None:
-    """`FOLDER` or `FILE`, as what is read under a name must be; None for names that are not read.
+    """The kind that an entry of the results folder must have: `FOLDER` or `FILE`; None if it is not read.
 
-    As in `empirics.storage.layout`, of which this is the part that is read here.
+    This is the part of `empirics.storage.layout` that is needed for reading.
 
     Parameters
     ----------
-    parts : the name, from the results folder down.
+    parts : the parts of the entry's path, from the results folder down.
     """
     if any(map(is_clutter, parts)):
         return None

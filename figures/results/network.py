@@ -1,7 +1,7 @@
-"""What a result file says, as typed records: every field is checked before a number is used.
+"""Result files of networks as typed records: every field is checked before a number is used.
 
-Pure: parsed JSON in, records out. Only `figures.results.load` touches the disk. The schemas are those of the result
-files' description in the README (level, signs, run, study and theory files).
+Pure: parsed JSON in, records out. Only `figures.results.load` accesses files. The schemas (level, signs, run, study and
+theory files) are described in the README under "Result files".
 """
 
 import math
@@ -45,11 +45,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Study:
-    """The arms of one preset on one data set: what a figure's panel and a verdict's scope speak of.
+    """The arms of one preset on one data set: the subject of a figure's panel and of a verdict's scope.
 
     `base` is the preset, `overrides` what was changed in it. `swept` names the sweep of which the study is one value
-    (or is `base`: a value of every sweep), None for the preset's own, and `shared_overrides` those of `overrides` that
-    hold at all of its values; such a study is judged as a value of its sweep alone.
+    (or is `base`: a value of every sweep), None for the preset's own study. `shared_overrides` holds those of
+    `overrides` that hold at all of its values. A study of a sweep is judged only as a value of its sweep.
     """
 
     study: str
@@ -81,7 +81,10 @@ class Study:
 
 @dataclass(frozen=True)
 class MaskSnapshot:
-    """The mask that pruning would take after `epoch` of a level: `n_kept` weights, of which the end's has `shared`."""
+    """The mask that pruning would take after `epoch` of a level.
+
+    It keeps `n_kept` weights, of which the mask at the level's end keeps `shared` too.
+    """
 
     epoch: int
     n_kept: int
@@ -92,7 +95,8 @@ class MaskSnapshot:
 class LevelRecord:
     """One level of one seed; losses and accuracies (fractions) are None where it diverged.
 
-    `mask_snapshots` holds the masks that were taken on the way, by epoch; empty where none was. `seconds`: time spent.
+    `mask_snapshots` holds the masks recorded during the level, by epoch; empty if there are none. `seconds`: time that
+    the level took.
     """
 
     level: int
@@ -125,7 +129,7 @@ class SignsRecord:
 
 @dataclass(frozen=True)
 class SeedRecord:
-    """What one seed of one arm left: its levels by number, and its sign statistics where there are any."""
+    """The results of one seed of one arm: its levels by number, and its sign statistics if it has any."""
 
     levels: Mapping[int, LevelRecord]
     signs: SignsRecord | None
@@ -140,8 +144,8 @@ class SeedRecord:
 class ArmRun:
     """One run: an arm's configuration and its seeds, complete or not, with the files they were read from.
 
-    `dense_run` is the run that its levels start from, if it says so (a dense run has none).
-    `unreadable` lists seeds of which a level's file could not be trusted: nothing of them is in `seeds`.
+    `dense_run` is the run that its levels start from, if it names one (a dense run has none). `unreadable` lists seeds
+    of which a level's file could not be trusted: no part of them is in `seeds`.
     """
 
     run: str
@@ -157,7 +161,8 @@ class ArmRun:
 class Problem:
     """A file that could not be trusted, and what it belonged to (a run name, an experiment or a study).
 
-    `seed` is None where more than one seed is lost; `signs_only`: a seed's sign statistics are lost, its levels stand.
+    `seed` is None where more than one seed is lost; `signs_only`: a seed's sign statistics are lost, but not its
+    levels.
     """
 
     owner: str
@@ -169,9 +174,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """A study with its runs; an arm with nothing on disk is absent from `arms`.
+    """A study with its runs; an arm without result files is absent from `arms`.
 
-    `own_dense` holds, by arm, the dense runs of arms that change level 0 itself (as those without warm-up do).
+    `own_dense` holds, by arm, the dense runs of arms that change level 0 itself (those without warm-up do).
     """
 
     study: Study
@@ -202,10 +207,10 @@ class TheoryResult:
 
 @dataclass(frozen=True)
 class Records:
-    """Everything in a results folder that could be read, and the problems with what could not.
+    """Everything in a results folder that could be read, and the problems with the rest.
 
-    `sweeps` are the studies in which one thing of a preset is varied, apart from `studies`, the presets' own.
-    `left_out` names theory files that are not used, `unlisted` runs with their trained seeds that no study lists.
+    `studies` are those of the presets themselves, `sweeps` those in which one setting of a preset is varied. `left_out`
+    names theory files that are not used, `unlisted` runs with their trained seeds that no study lists.
     """
 
     studies: tuple[StudyResults, ...] = ()
@@ -272,7 +277,7 @@ def parse_run(data: dict, file: str, run: str) -> Mapping:
 
 
 def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> LevelRecord:
-    """A level.json's record; what the folder's place says must be what the file says."""
+    """A level.json's record; run, seed and level must be those of the folder it is in."""
     verify_checksum(data, file)
     found = validate(data, _LEVEL, file)
     for name, place in (("run", run), ("seed", seed), ("level", level)):
@@ -297,12 +302,15 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
 
 
 def seconds_of(data: Mapping, file: str) -> float:
-    """The time that a result took; 0 where it does not say."""
+    """The time that a result took; 0 where it is not recorded."""
     return validate({"seconds": data.get("seconds", 0.0)}, {"seconds": DURATION}, file)["seconds"]
 
 
 def _masks_taken(listed: Any, file: str, alive: int, epochs: int) -> tuple[MaskSnapshot, ...]:
-    """The masks taken in a level of `alive` survivors; levels without any may leave the field out."""
+    """The masks recorded in a level of `alive` survivors.
+
+    A level without any may omit the field.
+    """
     require(isinstance(listed, list), file, "mask_snapshots", listed, "a list of epochs with what their masks keep")
     found = [MaskSnapshot(**validate(entry, _TAKEN, file, f"mask_snapshots.{i}")) for i, entry in enumerate(listed)]
     for i, mask in enumerate(found):
@@ -381,7 +389,7 @@ TRAIN = "paper_repro.py train --preset quick"
 
 
 def train_command(study: Study | None, arms: Iterable[str]) -> str:
-    """The command that makes `arms` of a study: those that it does not list are asked for by name."""
+    """The command that trains `arms` of a study; arms that the study does not list are named in it."""
     if study is None:
         return TRAIN
     extra = [arm for arm in arms if arm not in study.arms]

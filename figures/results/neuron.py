@@ -1,4 +1,4 @@
-"""What a theory result file says, checked experiment by experiment before anything is drawn."""
+"""The contents of theory result files, checked experiment by experiment before anything is drawn."""
 
 import io
 import math
@@ -40,7 +40,10 @@ WITNESSES = {"starts": POSITIVE, "learns": WHOLE, "fails": WHOLE, "undecided": W
 
 
 def check_dimension(values: Mapping, arrays: Mapping, file: str) -> None:
-    """`dimension`: counts with intervals over d for both kinds of start, paired differences, claim 13's effect."""
+    """Check `dimension`: success over the number of inputs d.
+
+    It has counts with intervals over d for both kinds of start, paired differences, and claim 13's effect.
+    """
     head = {"dimensions": INPUT_LIST, "trials": POSITIVE, "compared": INPUT_LIST, "inits": TABLE}
     found = validate(values, head, file, "values")
     for init in validate(found["inits"], dict.fromkeys(INITS, TABLE), file, "values.inits"):
@@ -54,7 +57,10 @@ def check_dimension(values: Mapping, arrays: Mapping, file: str) -> None:
 
 
 def check_basins(values: Mapping, arrays: Mapping, file: str) -> None:
-    """`basins`: the separatrix, computed witnesses with their counts, success over s_w / s_a and its exact curves."""
+    """Check `basins`: which starts learn, for any balance.
+
+    It has the separatrix, computed witnesses with their counts, success over s_w / s_a and its exact curves.
+    """
     head = {"dimensions": INPUT_LIST, "ratios": RATIO_LIST, "trials": POSITIVE, "witnesses": TABLE, "success": TABLE}
     found = validate(values, head, file, "values")
     for panel in validate(found["witnesses"], {"one": TABLE, "several": TABLE}, file, "values.witnesses"):
@@ -74,7 +80,10 @@ def check_basins(values: Mapping, arrays: Mapping, file: str) -> None:
 
 
 def check_finite(values: Mapping, arrays: Mapping, file: str) -> None:
-    """`sample-size` and `mask-recovery`: a cell of counts and paired differences for each sample size and noise."""
+    """Check `sample-size` and `mask-recovery`.
+
+    They have a cell of counts and paired differences for each sample size and noise.
+    """
     head = {
         "d": POSITIVE,
         "survivors": INPUT_LIST,
@@ -110,7 +119,10 @@ def _counts(content: Mapping, file: str, within: str) -> None:
 
 
 def table(rows: Sequence, number: int, fields: Mapping[str, Check], file: str, within: str) -> None:
-    """Check a list of so many objects, each with these fields, and no count of successes above its trials."""
+    """Check a list of `number` objects, each with these fields.
+
+    No count of successes may be above its trials.
+    """
     require(isinstance(rows, list) and len(rows) == number, file, within, rows, f"a list of {number} objects")
     for row in rows:
         got = validate(row, fields, file, within)
@@ -119,7 +131,7 @@ def table(rows: Sequence, number: int, fields: Mapping[str, Check], file: str, w
 
 
 def shaped(arrays: Mapping, name: str, shape: Sequence[int | None], file: str) -> None:
-    """Check that an array is there and of a shape, None standing for any length."""
+    """Check that an array exists and has a shape; None means any length."""
     require(name in arrays, file, f"arrays.{name}", "nothing", "an array (the field is missing)")
     got = arrays[name].shape
     fits = len(got) == len(shape) and all(want in (None, have) for have, want in zip(got, shape, strict=True))
@@ -133,7 +145,10 @@ HIDDEN_STATUSES = ("learned", "stationary", "undecided")
 
 
 def check_large_steps(values: Mapping, arrays: Mapping, file: str) -> None:
-    """`large-steps`: runs over the step for each angle and in d = 1, runs kept step by step, runs after a push."""
+    """Check `large-steps`: gradient descent with large steps.
+
+    It has runs over the step for each angle and in d = 1, runs kept step by step, and runs after a push.
+    """
     head = {"step": RATIO_LIST, "learned_below": NUMBER, "starts": LIST, "d1": TABLE, "shown": LIST, "pushed": TABLE}
     found = validate(values, head, file, "values")
     number = len(found["step"])
@@ -166,7 +181,10 @@ def _descents(content: Mapping, number: int, file: str, within: str) -> None:
 
 
 def check_hidden(values: Mapping, arrays: Mapping, file: str) -> None:
-    """`hidden-neurons`: for each d and k counts by level and status, heuristic, agreement and paired difference."""
+    """Check `hidden-neurons`: IMP and LRR on several hidden neurons.
+
+    For each d and k it has counts by level and status, the heuristic, the agreement with it and a paired difference.
+    """
     head = {"dimensions": INPUT_LIST, "neurons": INPUT_LIST, "trials": POSITIVE, "prune_rate": NUMBER, "cells": LIST}
     found = validate(values, head | {"criterion": TABLE}, file, "values")
     validate(found["criterion"], {"learned": NUMBER, "stationary": NUMBER}, file, "values.criterion")
@@ -236,7 +254,10 @@ def _finite(value, file, within):
 
 
 def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
-    """The named arrays of an npz file (never pickled), finite and of the shapes that the JSON file states."""
+    """The named arrays of an npz file (never pickled).
+
+    They must be finite and have the shapes that the JSON file states.
+    """
     import numpy as np
 
     try:
@@ -247,7 +268,7 @@ def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
             arrays = {name: archive[name] for name in archive.files}
     except ResultError:
         raise
-    except Exception as error:  # a hostile zip raises from many modules
+    except Exception as error:  # a malicious zip file raises errors of many modules
         said = re.sub(r" <[^<>]* object at 0x[0-9a-fA-F]+>", "", str(error))[:60]
         raise ResultError(file, "the file", said, "an npz file without pickled objects") from None
     for name, shape in names.items():
@@ -261,7 +282,7 @@ def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
 
 
 def check_values(experiment: str, values: Mapping, arrays: Mapping, file: str) -> None:
-    """Check what the figures and claims take from a known experiment; an unknown one passes."""
+    """Check the values that figures and claims use of a known experiment; unknown ones are not checked."""
     checker = CHECKERS.get(experiment)
     if checker is not None:
         checker(values, arrays, file)

@@ -69,7 +69,7 @@ def test_explain_compares_what_lies_elsewhere_and_nothing_outside(linked, tmp_pa
         return explain(tmp_path / "fig1.json", results)
 
     name = f"runs/{config.name}/config.json"
-    assert "All 1 still stand" in explained(name, (results / name).read_bytes())
+    assert "All 1 inputs are unchanged" in explained(name, (results / name).read_bytes())
     assert f"changed  {name}" in explained(name, b"another")
     for outside in (str(tmp_path / "secret"), "../secret", "runs/../../secret", "runs/link", ".."):
         assert f"outside  {outside}" in explained(outside, b"x")

@@ -50,7 +50,9 @@ def test_a_sweep_is_judged_once_all_of_its_values_stand(number, name):
     assert VALUES_NEEDED[name] == len(studies)
     found = judged(*studies[:-1])[number]
     if len(studies) > 2:
-        assert found.verdict == NOT_RUN and found.rows[-1].note == f"{len(studies) - 1} of {len(studies)} values stand"
+        assert (
+            found.verdict == NOT_RUN and found.rows[-1].note == f"{len(studies) - 1} of {len(studies)} values were run"
+        )
         assert found.rows[-1].command == f"paper_repro.py train --preset quick --sweep {name}"
     refuted = judged(*made.swept(name, leads=dict.fromkeys(made.VALUES[name], -1.0))[1:])[number]
     assert refuted.verdict == NOT_REPRODUCED

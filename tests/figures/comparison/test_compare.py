@@ -142,8 +142,8 @@ def test_other_threads_are_named_and_allow_a_stated_tolerance(drawn):
     near, far = (other_threads(spoilt(document, *place, value=v)) for v in (0.93, 0.5))
     found, lost = verify(document, near), verify(document, far)
     text = "\n".join(found.lines)
-    assert found.agrees and "made otherwise: threads 1 then, 2 now" in text and "within 0.05" in text
-    assert "values that follow from other numbers were not compared" in text and not lost.agrees
+    assert found.agrees and "made differently: threads 1 then, 2 now" in text and "within 0.05" in text
+    assert "values derived from other numbers were not compared" in text and not lost.agrees
     assert not verify(document, near, within=1e-6).agrees
     marked = spoilt(document, "plotted", "quick-digits", "differences", "lrr", "p_holm", 0, value=0.9)
     assert not verify(document, marked).agrees and verify(document, other_threads(marked)).agrees
@@ -188,7 +188,7 @@ def test_other_code_parameters_and_commits_are_said_and_forgive_nothing(drawn):
     other["code_sha256"] = "0" * 64
     other["provenance"]["git"]["commit"] = "d" * 40
     text = "\n".join(verify(document, other).lines)
-    assert "parameter of stories, d: 2 against 3" in text and "code that draws" in text and "d" * 40 in text
+    assert "parameter of stories, d: 2 against 3" in text and "drawing code differs" in text and "d" * 40 in text
 
 
 def test_the_standing_figure_is_found_in_its_folder_and_no_other_record_passes(drawn, tmp_path):
@@ -339,7 +339,7 @@ def test_a_comparisons_record_is_one_that_readers_take(folder, moved, tmp_path, 
     lay(folder, moved, tmp_path, ["3"], writer)
     check_sidecar(json.loads((tmp_path / "compare/fig3.json").read_text()), "fig3.json")
     text = explain(tmp_path / "compare/fig3.png", folder)
-    assert "Compared with:" in text and "Largest difference: 0.01" in text and "still stand" in text
+    assert "Compared with:" in text and "Largest difference: 0.01" in text and "are unchanged" in text
 
 
 # --- explain --------------------------------------------------------------------------------------------------------
@@ -351,7 +351,7 @@ def test_a_figure_is_explained_by_its_id_and_inputs_are_held_against_the_results
     copied = tmp_path / "results"
     shutil.copytree(folder, copied)
     out = drawn.parent
-    assert "still stand" in explain("3", copied, out) and explain("3", copied, out) == explain(
+    assert "are unchanged" in explain("3", copied, out) and explain("3", copied, out) == explain(
         drawn / "fig3.json", copied
     )
     level = "runs/lrr-digits-resnet20-0000cafe/seed-1/level-02/level.json"
@@ -378,7 +378,7 @@ def test_claims_are_explained_with_what_has_not_been_run(folder, tmp_path, write
     synthetic.theory(theory)
     regenerate(["claims"], theory, tmp_path, write=writer, provenance=PROVENANCE, command="paper_repro.py claims")
     text = explain("claims", theory, tmp_path)
-    assert "Not run: claims" in text and "paper_repro.py train --preset quick" in text and "still stand" in text
+    assert "Not run: claims" in text and "paper_repro.py train --preset quick" in text and "are unchanged" in text
 
 
 def test_a_record_cannot_have_files_outside_the_results_read(drawn, folder, tmp_path):

@@ -135,7 +135,7 @@ def test_the_caption_counts_what_is_undecided_and_what_goes_against_the_heuristi
     cells, caption = records.theory["hidden-neurons"].values["cells"], drawings["hidden-neurons"].caption
     late = {rule: sum(cell[rule]["undecided"][-1] for cell in cells) for rule in ("imp", "lrr")}
     assert late["imp"] > 0 and f"counted as not learning: {late['imp']} (IMP), {late['lrr']} (LRR)" in caption
-    assert "numerical" in caption and "a heuristic of ours and no theorem" in caption
+    assert "numerical" in caption and "our heuristic, not a theorem" in caption
     assert "of 3,600: LRR learns in 12 without such a neuron and fails in 12 with one" in caption
     assert "0 trials there contradict the exact limits" in caption
 

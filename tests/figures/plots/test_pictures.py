@@ -308,9 +308,9 @@ def test_marks_follow_holm_and_need_four_seeds(drawings, synthetic, tmp_path):
 
 
 def test_a_caption_says_where_an_interval_runs_off_the_axis(drawings, synthetic, tmp_path):
-    assert "go on beyond it" not in drawings["4"].caption
+    assert "extend beyond it" not in drawings["4"].caption
     synthetic.study(tmp_path, seeds=(0, 1), noise=1.0)
-    assert "go on beyond it" in FIGURES["4"].draw(load(tmp_path)).caption
+    assert "extend beyond it" in FIGURES["4"].draw(load(tmp_path)).caption
 
 
 def test_arms_that_a_study_lacks_are_asked_for_by_name_once_and_by_their_labels_in_the_caption(synthetic, tmp_path):

@@ -116,7 +116,7 @@ def test_the_study_at_the_common_settings_is_among_the_values(drawings, name):
 def test_captions_say_where_the_lead_lies_as_the_made_up_effects_have_it(drawings):
     caption = drawings["11"].caption
     assert "interval above 0 at magnitude, magnitude-layerwise, snip; interval below 0 at synflow;" in caption
-    assert "interval holds 0 at grasp; both rules at chance, so none to see, at random." in caption
+    assert "interval contains 0 at grasp; both rules at chance, so no lead can be measured, at random." in caption
     assert "interval below 0 at constant." in drawings["17"].caption
     for name in NAMES:
         assert "n = 4 seeds (0 1 2 3)" in drawings[name].caption and "Student-t 95 %" in drawings[name].caption
@@ -236,8 +236,8 @@ def test_every_panel_of_curves_has_the_label_of_its_axis(drawings, name):
 def test_growth_from_networks_that_have_learnt_nothing_is_said_to_be_none_to_see(drawings, tmp_path):
     made_up.base(tmp_path)
     made_up.study(tmp_path, "width", {"width": 2}, made_up.CHANCE)
-    assert "n = 4; at 2 there is none to see." in draw("width", tmp_path).caption
-    assert "there is none to see" not in drawings["width"].caption
+    assert "n = 4; at 2 both rules are at chance." in draw("width", tmp_path).caption
+    assert "both rules are at chance" not in drawings["width"].caption
 
 
 def test_no_level_sparse_enough_leaves_the_curves_and_says_why(tmp_path):

@@ -201,7 +201,7 @@ def test_explain_says_what_it_may_not_read(small, tmp_path, writer):
         out.chmod(0o755)
         regenerate(["1"], small, out, write=writer, provenance={}, command="again")
         picture = out / "figures/fig1.png"
-        assert "still stand in" in explain("1", small, out)
+        assert "inputs are unchanged in" in explain("1", small, out)
         with closed(picture):
             assert "WARNING: fig1.png cannot be read: Permission denied." in explain("1", small, out)
             with pytest.raises(UnknownPicture, match="fig1.png cannot be read: Permission denied"):
@@ -213,7 +213,7 @@ def test_explain_says_what_it_may_not_read(small, tmp_path, writer):
             standing_figure("1", out / "figures")
         with closed(small):
             text = explain("1", small, out)
-        assert "WARNING: " in text and "still stand" not in text
+        assert "WARNING: " in text and "are unchanged" not in text
         with closed(small / "theory"):
             assert "closed   theory/" in explain("1", small, out)
 
