@@ -65,7 +65,7 @@ def test_explain_compares_what_lies_elsewhere_and_nothing_outside(linked, tmp_pa
 
     def explained(path: str, content: bytes) -> str:
         source = {"path": path, "sha256": hashlib.sha256(content).hexdigest()}
-        (tmp_path / "fig1.json").write_text(json.dumps({"kind": "figure", "inputs": [source]}))
+        (tmp_path / "fig1.json").write_text(json.dumps({"schema": 2, "kind": "figure", "inputs": [source]}))
         return explain(tmp_path / "fig1.json", results)
 
     name = f"runs/{config.name}/config.json"
