@@ -1,7 +1,7 @@
-"""Reproduce "Masks, Signs, And Learning Rate Rewinding": run the experiments, draw the figures, judge the claims.
+"""Reproduce "Masks, Signs, And Learning Rate Rewinding": experiments, figures and claims.
 
-This file wires: what it runs lives in `theory`, `empirics` and `figures`, which it imports only where it uses them.
-Without arguments it is `figures` with the `quick` preset.
+This file connects the packages `theory`, `empirics` and `figures`, which do the work and which it imports only where
+it uses them. Without arguments it runs the command `figures` with the preset `quick`.
 """
 
 import os
@@ -30,11 +30,11 @@ MAIN_FIGURES = ("1", "2", "3", "4", "5")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code.
+    """Run one command and return its exit code.
 
-    0 done, 1 something failed, 2 refused, and where it was asked to end: 130 by Ctrl-C, 143 by SIGTERM, 129 by the end
-    of its terminal (SIGHUP). Signal handlers and standard streams are as they were when it returns; in a thread beside
-    the main one, signals are left to the main one.
+    0: done; 1: something failed; 2: invalid options or inputs; after a signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for
+    a closed terminal (SIGHUP). Signal handlers and standard streams are restored when it returns. Outside the main
+    thread, signal handlers are not changed.
     """
 
     def run() -> int:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_figures(command: Figures, line: str) -> int:
-    """Theory first, then the networks, then the pictures: each stage makes only what is not there."""
+    """Run missing experiments of the neuron, train missing networks, draw the figures."""
     from empirics.storage.files import check_writable, write_atomic
     from figures.catalogue import FIGURES
     from figures.regenerate import with_claims
@@ -62,11 +62,13 @@ def run_figures(command: Figures, line: str) -> int:
     specs, whole = [FIGURES[name] for name in chosen], not command.ids
     plans = commands.figure_plans(command, specs, whole)
     if command.dry_run:
-        print(forecasts(plans, command) or "no network to train: these figures need the neuron alone, in seconds")
+        print(
+            forecasts(plans, command) or "no network to train: these figures need only the neuron, which takes seconds"
+        )
         return 0
     written = commands.is_written(plans, _missing(_experiments(specs, whole), command.results), command.results)
     first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
-    if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's own do not wait for the others
+    if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's figures come first
         failed = _make(commands.figure_plans(command, first, False), first, command, False)
         with commands.alone_in(command.out):
             failed = max(failed, _code(draw([spec.id for spec in first], command.results, command.out, line)))
@@ -81,7 +83,7 @@ def run_figures(command: Figures, line: str) -> int:
 
 
 def _experiments(specs: Sequence["FigureSpec"], whole: bool) -> tuple[str, ...] | None:
-    """The experiments of the neuron that some figures need; None for every one."""
+    """The experiments of the neuron that some figures need; None for all experiments."""
     return None if whole else tuple({name: None for spec in specs for name in spec.theory})
 
 
@@ -91,7 +93,7 @@ def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures
 
 
 def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list["Outcome"]:
-    """Draw figures and judge claims (all of them for None) from the results that stand."""
+    """Draw figures and judge claims from the existing results; None for all figures."""
     from empirics.storage.files import check_writable
     from figures.regenerate import regenerate
 
@@ -100,7 +102,7 @@ def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list
 
 
 def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
-    """Draw two sets of results over one another; nothing is run for either."""
+    """Draw two sets of results over one another, without running anything."""
     from figures.comparison.overlay import compare_results
 
     with commands.alone_in(command.out):
@@ -108,7 +110,7 @@ def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
 
 
 def _drawing(line: str) -> dict:
-    """What whatever draws takes from the other packages: a writer, provenance, the files of today's experiments."""
+    """What drawing needs from the other packages: a file writer, provenance, names of theory results."""
     from empirics.provenance import provenance
     from empirics.storage.files import write_atomic
     from theory.experiments.registry import EXPERIMENTS, result_name
@@ -148,7 +150,7 @@ def run_theory(command: Theory, line: str) -> int:
 
 
 def _missing(names: Sequence[str] | None, results: Path) -> list[str]:
-    """Those of the neuron's experiments (of all for None) whose result file does not stand, or is damaged."""
+    """The experiments of the neuron whose result file is missing or damaged; `names` None: all."""
     from empirics.studies.records import theory_result_stands
     from theory.experiments.registry import EXPERIMENTS, result_name
 
@@ -157,7 +159,7 @@ def _missing(names: Sequence[str] | None, results: Path) -> list[str]:
 
 
 def _run_experiments(names: Sequence[str] | None, results: Path) -> None:
-    """The neuron's experiments (all of them for None): those whose result file does not stand."""
+    """Run the experiments of the neuron whose result file is missing or damaged; `names` None: all."""
     from empirics.cores import usable_cores
     from empirics.provenance import provenance
     from empirics.storage.files import check_writable
@@ -200,7 +202,7 @@ def run_explain(command: Explain, line: str) -> int:
 
 
 def run_verify(command: Verify, line: str) -> int:
-    """Make a figure again in a fresh folder, and compare it with the one that stands."""
+    """Recompute a figure in a fresh folder, and compare it with the existing one."""
     from figures.catalogue import FIGURES
     from figures.comparison.verify import verify
     from figures.provenance.sidecars import standing_figure
@@ -219,7 +221,7 @@ def run_verify(command: Verify, line: str) -> int:
             return 0
         _run_experiments(tuple(standing.get("theory", {})), kept.results)
         if failures := commands.run_plans(plans, kept):
-            say(f"figure {name} cannot be made again: {failures} runs failed")
+            say(f"figure {name} cannot be recomputed: {failures} runs failed")
             return EXIT_FAILED
         draw([name], kept.results, folder / "out", line)
         made = standing_figure(name, folder / "out/figures")

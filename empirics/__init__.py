@@ -1,6 +1,6 @@
 """Pruning experiments on networks: IMP, LRR and their variants, on image classification.
 
-Everything computed is a pure function of tensors and numbers (`pruning`, `schedules`); `train` holds the only loop over
-batches, `runs.levels` the only loop over levels, and results are read and written in `storage` alone.
-Nothing is imported here, so that the command line answers without loading torch.
+`pruning` and `schedules` are pure functions of tensors and numbers; `train` holds the only loop over batches and
+`runs.levels` the only loop over levels; results are read and written only in `storage`. Nothing is imported here, so
+that the command line starts without loading torch.
 """

@@ -1,12 +1,15 @@
-"""The words that a setting may take, and the error for any other. Loads nothing, so the command line is quick."""
+"""The values that a setting may take, and the error for any other.
+
+Imports no other module of the project, so that the command line starts quickly.
+"""
 
 import difflib
 from typing import Any
 
 REWIND_NAMES = ("imp", "wr", "lrr", "fine-tune", "sign", "magnitude", "fresh", "sign-transfer")
-# rules whose network is a new one, unlike that of the dense run
+# rules that start from a new initialisation, not from that of the dense run
 FRESH_REWINDS = ("fresh", "sign-transfer")
-# rules that take nothing from the level before
+# rules that take nothing from the previous level
 REWINDS_TO_A_POINT = ("imp", "wr", *FRESH_REWINDS)
 MASK_SOURCES = ("own", "run", "shuffled", "random", "dense")
 PRUNING = ("iterative", "one-shot")
@@ -17,11 +20,11 @@ AS_LONG_AS_LRR = "level + 1"
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be run; the message says what it is, what was given and what to do."""
+    """A setting that cannot be run; the message gives the setting, the value and what to do."""
 
 
 def check_choice(name: str, known: Any, what: str) -> str:
-    """`name` if it is known, else an error that lists the known names, nearest first."""
+    """Return `name` if it is among `known`; otherwise raise an error that lists them, nearest first."""
     if name in known:
         return name
     near = difflib.get_close_matches(name, list(known), n=len(list(known)), cutoff=0.0)

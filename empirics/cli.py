@@ -1,4 +1,7 @@
-"""Every command's options, as the command line reads them. To add a command: a class here and a line at the foot."""
+"""The options of every command, as classes that the command line is parsed into.
+
+To add a command: one class here, and one entry in `COMMANDS`.
+"""
 
 import dataclasses
 import shlex
@@ -26,67 +29,67 @@ class Figures(Study):
     out: Path = Path("out")
     """folder for figures, claims, Table 1 and the report"""
     compare: Path | None = None
-    """run nothing: draw what stands in --results, and behind it what stands in this folder, into OUT/compare"""
+    """run nothing; draw the results in --results over those in this folder, into OUT/compare"""
 
 
 @dataclass(frozen=True)
 class Train(Study):
-    """Train the arms of a preset, and no more."""
+    """Train the arms of a preset, without drawing figures."""
 
     arms: tuple[str, ...] = ()
-    """arms; default: the preset's"""
+    """arms to train; default: the preset's"""
     sweep: tuple[str, ...] = ()
-    """train a study for each value of a setting, such as width or prune-rate (`list` names the sweeps)"""
+    """run a sweep: one study for each value of a setting, such as width or prune-rate (`list` shows the sweeps)"""
     all: bool = False
-    """the preset's arms and then every sweep: the whole experimental section"""
+    """train the preset's arms and then every sweep: all experiments on networks"""
     criterion: str | None = None
-    """pruning criterion in place of the preset's"""
+    """pruning criterion; default: the preset's"""
     densities: str | None = None
-    """layer densities of masks that are chosen within layers"""
+    """rule for the number of weights that each layer keeps, for masks that are chosen layer by layer"""
     pruning: str | None = None
-    """iterative, or one-shot: every level at once from the dense network"""
+    """iterative: prune from level to level; one-shot: prune every level directly from the dense network"""
     scores_from: str | None = None
-    """what the criterion scores: trained weights, or those at initialisation"""
+    """weights that the criterion scores: trained, or initialisation"""
     prune_rate: float | None = None
-    """fraction of the surviving weights removed between two levels"""
+    """fraction of the remaining weights that is removed between two levels"""
     levels: int | None = None
-    """number of levels, the dense one included"""
+    """number of levels, including the dense level 0"""
     epochs: int | None = None
-    """epochs a level"""
+    """epochs per level"""
     batch_size: int | None = None
-    """images a step"""
+    """images per optimisation step"""
     warmup_epochs: int | None = None
     """epochs of linear warm-up at the start of every level"""
     model: str | None = None
-    """network in place of the preset's"""
+    """network; default: the preset's"""
     micro_batch: int | None = None
-    """images that pass through the network together; a divisor of the batch size"""
+    """images per forward pass, a divisor of the batch size; gradients are summed over the batch"""
     width: int | None = None
-    """channels of the first stage"""
+    """number of channels in the first stage of the network"""
     lr: float | None = None
     """peak learning rate"""
     schedule: str | None = None
     """learning-rate schedule"""
     milestones: tuple[float, ...] = ()
-    """fractions of a level at which the step schedule falls by ten; default: the preset's, or .5 and .75"""
+    """fractions of a level at which the step schedule divides the rate by ten; default: the preset's, or .5 and .75"""
     momentum: float | None = None
     """momentum of SGD"""
     weight_decay: float | None = None
-    """weight decay, on every parameter"""
+    """weight decay, applied to every parameter"""
     precision: str | None = None
     """float32, or bfloat16 (autocast)"""
     perturb_rate: float | None = None
-    """fraction of the surviving signs that are flipped once"""
+    """fraction of the remaining weights whose signs are flipped once"""
     perturb_level: int | None = None
-    """level at whose start they are flipped"""
+    """level at whose start the signs are flipped; 0: at initialisation"""
     perturb_scope: str | None = None
-    """global, or layerwise: so many in each layer"""
+    """global: draw the flipped weights from the whole network; layerwise: draw that fraction from each layer"""
     images_per_class: int | None = None
-    """train on the first so many images of each class"""
+    """train on the first N images of each class"""
     validation_per_class: int | None = None
-    """hold out the last so many training images of each class, and measure on them"""
+    """hold out the last N training images of each class as a validation set"""
     image_size: int | None = None
-    """stream images, cut to so many pixels a side; 0 holds them in memory as they are"""
+    """stream images and crop them to N x N pixels; 0: hold them in memory as they are"""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Theory:
     """Run the experiments of the neuron, or check the theorems."""
 
     experiments: Positional[tuple[str, ...]] = ()
-    """experiments; default: all"""
+    """experiments to run; default: all"""
     check: bool = False
     """check every theorem, symbolically and numerically, and print a table"""
     results: Path = Path("results")
@@ -103,7 +106,7 @@ class Theory:
 
 @dataclass(frozen=True)
 class Claims:
-    """Judge the claims from the results that stand, and print the table."""
+    """Judge the claims from the existing results, and print the table."""
 
     results: Path = Path("results")
     """folder of result files"""
@@ -113,7 +116,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class List:
-    """Name everything that can be asked for."""
+    """List all names: presets, arms, sweeps, data sets, models, theorems, figures, claims and others."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +129,10 @@ class Table1:
 
 @dataclass(frozen=True)
 class Data:
-    """Download a data set: `data download cifar10`. The only command that uses the network."""
+    """Download a data set, as in `data download cifar10`. The only command that uses the network."""
 
     what: Positional[str]
-    """download"""
+    """the action: download"""
     name: Positional[str]
     """cifar10 or cifar100"""
     data_dir: Path = Path("data")
@@ -138,7 +141,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Doctor:
-    """Look over versions, room, hardware, data sets and every result; the report names no folder of yours."""
+    """Check versions, disk space, hardware, data sets and result files. Prints no personal paths."""
 
     results: Path = Path("results")
     """folder of result files"""
@@ -148,47 +151,47 @@ class Doctor:
 
 @dataclass(frozen=True)
 class Explain:
-    """Say where a figure came from: what made it, what it read, and whether that still stands."""
+    """Show how a figure was made: the command, the files it read, and whether they have changed since."""
 
     what: Positional[str]
     """a figure, such as 3 or claims, or a file: its .pdf, .png, .svg or .json"""
     results: Path = Path("results")
     """folder of result files, with which its inputs are compared"""
     out: Path = Path("out")
-    """folder in which a figure is looked for"""
+    """folder that is searched for the figure"""
 
 
 @dataclass(frozen=True)
 class Verify:
-    """Run again, in a fresh folder, all that a figure shows, and compare every plotted number; exit code 1: it differs.
+    """Recompute a figure in a fresh folder and compare every plotted number; exit code 1: it differs.
 
-    Numbers of the neuron must agree within 1e-9 (relative). Those of networks must be the same where versions, hardware
-    and threads are, and else agree within 5 % or .05.
+    Numbers of the neuron must agree within 1e-9 (relative). Those of networks must be equal where versions, hardware
+    and threads are equal; otherwise they must agree within 5 % or .05.
     """
 
     figure: Positional[str]
     """the figure"""
     reference: Path = Path("out/figures")
-    """the figure that stands: its .json or the folder that holds it, such as figures/reference/quick"""
+    """the existing figure: its .json file, or the folder of that file, such as figures/reference/quick"""
     output_dir: Path | None = None
-    """keep what is made again in this folder, and go on there after a stop; default: a temporary one"""
+    """keep the recomputed results in this folder, where an interrupted run resumes; default: a temporary folder"""
     studies: tuple[str, ...] = ()
-    """of the figure's studies run these only; default: all"""
+    """recompute only these studies of the figure; default: all"""
     tolerance: float | None = None
-    """tolerance for numbers of networks, relative and absolute, in place of those above"""
+    """relative and absolute tolerance for numbers of networks; default: 5 % and .05"""
     data_dir: Path | None = None
     """folder of the data sets; default: data"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where networks are trained"""
     workers: int | None = None
-    """processes side by side; default: the cores (on a GPU, at most 4)"""
+    """number of parallel processes; default: the number of cores (on a GPU, at most 4)"""
     threads: int = 1
-    """threads of torch in each process; another number changes the last bits"""
+    """torch threads in each process; a different number changes the last bits of the results"""
     dry_run: bool = False
-    """say what would run, and stop"""
+    """print what would run, and exit"""
 
 
-# What options were called before: the old word is answered with the new one.
+# Former names of options: the error for a former name gives the present one.
 RENAMED_OPTIONS = {
     "--vary": "--sweep",
     "--everything": "--all",
@@ -239,10 +242,10 @@ OVERRIDES = (
 
 
 def plans(command: Train) -> list[Plan]:
-    """What a command asks for: the preset's arms, each value of the sweeps, or both.
+    """The plans of a command: for the preset's arms, for each value of the sweeps, or for both.
 
     Raises:
-        ConfigError: a name that is not known, a setting that cannot be run.
+        ConfigError: an unknown name, or a setting that cannot be run.
     """
     given = _overrides(command)
     varied = [*command.sweep, *(SWEEPS if command.all else ())]
@@ -264,16 +267,17 @@ def _overrides(command: Train) -> dict[str, Any]:
 
 
 def plans_again(recorded: str, study: str, seeds: Mapping[str, Sequence[int]], kept: Study) -> list[Plan]:
-    """The plans that make a study again, from the command that a record names.
+    """The plans that recompute a study, from the command in its record.
 
     Args:
         recorded: `paper_repro.py train ...`.
         study: the study's name; other studies of the command are left out.
         seeds: arm -> its seeds; arms with the same seeds are planned together.
-        kept: where the results go, the device, the workers and the like: what is asked for now, whatever was then.
+        kept: options of the present command, such as the results folder, the device and the workers; they replace the
+            recorded ones.
 
     Raises:
-        ConfigError: the command is none of ours, or makes no such study in this version.
+        ConfigError: it is not a command of this program, or makes no such study in this version.
     """
     now = {field.name: getattr(kept, field.name) for field in dataclasses.fields(Study)}
     command, found = read_command(recorded), []
@@ -289,10 +293,10 @@ def plans_again(recorded: str, study: str, seeds: Mapping[str, Sequence[int]], k
 
 
 def read_command(recorded: str) -> Train:
-    """A recorded command line as options.
+    """Parse a recorded command line of `train` into its options.
 
     Raises:
-        ConfigError: it is not one of `train`.
+        ConfigError: it is not a command line of `train`.
     """
     try:
         program, name, *options = shlex.split(recorded)
@@ -300,4 +304,4 @@ def read_command(recorded: str) -> Train:
             raise ValueError
         return tyro.cli(Train, args=options, console_outputs=False, config=(tyro.conf.OmitArgPrefixes,))
     except (ValueError, SystemExit):
-        raise ConfigError(f"{recorded!r} is no command of `paper_repro.py train`: run the figure again") from None
+        raise ConfigError(f"{recorded!r} is not a `paper_repro.py train` command: run the figure again") from None

@@ -1,4 +1,7 @@
-"""What the commands do with networks, files and the terminal; `paper_repro.py` puts theory and figures beside it."""
+"""The work of the commands on networks, files and the terminal.
+
+`paper_repro.py` adds what needs `theory` or `figures`.
+"""
 
 import errno
 import os
@@ -26,7 +29,7 @@ CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class Figure(Protocol):
-    """What a figure says of the networks that it shows; an entry of the figures' catalogue."""
+    """The networks that a figure shows; an entry of the figures' catalogue."""
 
     presets: Sequence[str]
     arms: Sequence[str]
@@ -40,10 +43,10 @@ def say(text: str) -> None:
 
 
 def exit_code(command: Callable[[], int]) -> int:
-    """Run a command; its exit code, and that of whatever ends it early, with a message.
+    """Run a command and return its exit code; an error or an interrupt gives a message and its own code.
 
-    Signals that ask the process to end raise `interrupts.Ended` meanwhile; signal handlers and standard streams are
-    as they were when it returns.
+    While it runs, signals to end the process raise `interrupts.Ended`. Signal handlers and standard streams are
+    restored when it returns.
     """
     with usable_streams():
         try:
@@ -52,21 +55,21 @@ def exit_code(command: Callable[[], int]) -> int:
                 sys.stdout.flush()
                 return code
         except KeyboardInterrupt as stop:
-            say("interrupted: results stay up to the last epoch; the same command goes on from there")
+            say("interrupted: results are saved up to the last epoch; the same command resumes there")
             return getattr(stop, "code", EXIT_INTERRUPTED)
-        except BrokenPipeError:  # the reader of our output has gone, as in `... | head`
+        except BrokenPipeError:  # the output is a closed pipe, as in `... | head`
             return EXIT_FAILED
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not _has_current_folder():
-                say("error: the folder that this was started in is gone: go to one that is there (cd), and try again")
+                say("error: the current folder does not exist any more: change to another one (cd), and try again")
                 return EXIT_REFUSED
-            # what commands write they write with messages of their own: what is left is the output
+            # commands report errors of the files that they write themselves: only the standard output remains
             if error.filename is not None or error.errno not in CANNOT_WRITE:
                 raise
             say(f"error: the output cannot be written: {error.strerror}")
             return EXIT_FAILED
         except (ValueError, RuntimeError, ArithmeticError) as error:
-            # ours carry a message for the user; anything else is a defect, and its traceback is what helps
+            # errors of this project carry a message for the user; any other is a defect, which needs its traceback
             if type(error).__module__.partition(".")[0] not in ("empirics", "theory", "figures"):
                 raise
             say(f"error: {error}")
@@ -82,20 +85,21 @@ def _has_current_folder() -> bool:
 
 
 def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
-    """The options of the command that is asked for; `figures` is put before them where they name none.
+    """Parse the command line; without a command, `figures` is inserted.
 
     Args:
-        given: the command line; the word that it lacks is put into it.
-        figures: their names, read only where the first word is no command: a misspelt one is not taken for a figure.
+        given: the words of the command line; `figures` is inserted into this list if it lacks a command.
+        figures: returns the names of the figures; called only if the first word is no command, to suggest the nearest
+            name for a misspelt one.
 
     Raises:
-        SystemExit: help or a completion script was asked for and is printed, or the options are wrong.
-        ConfigError: an unknown command, figure or shell, or the old word of an option.
+        SystemExit: help or a completion script was printed, or the options are wrong.
+        ConfigError: an unknown command, figure or shell, or the former name of an option.
     """
     name, config = "paper_repro.py", (tyro.conf.OmitArgPrefixes,)
     if given and given[0].replace("_", "-") in COMPLETION:
         check_choice(given[1] if len(given) > 1 else "", SHELLS, "shell")
-        name = Path(sys.argv[0]).name  # what the shell will see
+        name = Path(sys.argv[0]).name  # the name under which the shell calls it
     elif not given or given[0] not in (*COMMANDS, "-h", "--help"):
         if given and not given[0].startswith("-"):
             check_choice(given[0], list(dict.fromkeys([*COMMANDS, *figures()])), "command or figure")
@@ -120,16 +124,17 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
 
 
 def figure_plans(command: Study, figures: Sequence[Figure], every_arm: bool) -> list[Plan]:
-    """The studies that some figures read: the preset's, then those of the sweeps.
+    """The plans of the studies that some figures read: the preset's study, then those of the sweeps.
 
-    None without a data folder: what stands is drawn all the same.
+    Without a data folder there are none, and the existing results are drawn.
 
     Args:
-        command: what is asked for.
-        figures: of the catalogue.
-        every_arm: all arms of the preset, and the sweeps only where they run on a small network (`sweep_on`):
-            elsewhere they take many times as long, and are asked for by figure or by `train --sweep`. Where they do, a
-            figure whose arms are all among those of its sweeps needs no other study.
+        command: the options of the command.
+        figures: entries of the catalogue.
+        every_arm: whether to plan all arms of the preset, and the sweeps only if they run on a small network
+            (`sweep_on`): otherwise sweeps take many times as long, and must be requested by figure or by
+            `train --sweep`. If sweeps run on a small network, a figure whose arms are all among those of its sweeps
+            needs no other study.
     """
     from empirics.storage.data_files import DataError
 
@@ -158,22 +163,24 @@ def _studies(command: Study, figures: Sequence[Figure], every_arm: bool) -> list
 
 
 def study_again(study: str, shown: Mapping, kept: Study) -> list[Plan]:
-    """What makes a study of a figure again, each arm with the seeds that it has there.
+    """The plans that recompute a study of a figure, each arm with the seeds that it has there.
 
     Args:
-        study: its name.
-        shown: what the figure's sidecar says of it.
-        kept: where the results go, the device, the workers and the like.
+        study: name of the study.
+        shown: the study's entry in the figure's sidecar.
+        kept: options of the present command, such as the results folder, the device and the workers.
     """
     seeds = {arm: [*run["seeds"], *run["diverged"]] for arm, run in shown["arms"].items()}
     return plans_again(shown["command"], study, {arm: found for arm, found in seeds.items() if found}, kept)
 
 
 def is_written(wanted: Sequence[Plan], experiments: Sequence[str], results: Path) -> bool:
-    """Whether results are made, or their records kept up: not in a folder that can only be read and lacks nothing.
+    """Whether the results folder can be written, and so whether runs and records are written to it.
+
+    False for a read-only folder that is complete.
 
     Raises:
-        StoreError: something is missing, and the folder cannot be written.
+        StoreError: the folder is read-only and something is missing.
     """
     from empirics.storage.files import StoreError, check_writable
 
@@ -183,13 +190,13 @@ def is_written(wanted: Sequence[Plan], experiments: Sequence[str], results: Path
     except StoreError as error:
         if runs or experiments:
             raise StoreError(f"{error}; {runs} runs and {len(experiments)} experiments are missing in it") from None
-        say("the results can only be read, and nothing is missing in them: they are taken as they stand")
+        say("the results folder is read-only and complete: it is used as it is")
         return False
     return True
 
 
 def run_plans(wanted: Sequence[Plan], command: Study) -> int:
-    """Run some plans; the number of runs that failed."""
+    """Run some plans; returns the number of runs that failed."""
     failed, runs = train(wanted, command)
     if failed:
         say(f"{failed} of {runs} runs failed; the same command tries them again")
@@ -197,7 +204,7 @@ def run_plans(wanted: Sequence[Plan], command: Study) -> int:
 
 
 def run_train(command: Train, line: str) -> int:
-    """Train the arms asked for, or what a sweep asks for."""
+    """Train the requested arms and sweeps."""
     from empirics.storage.files import check_writable
 
     if not command.dry_run and not os.path.lexists(command.results):
@@ -214,17 +221,20 @@ def run_train(command: Train, line: str) -> int:
 
 @contextmanager
 def alone_in(out: Path) -> Iterator[None]:
-    """Draw into a folder while no other command does: whoever draws last has read what all have made."""
+    """Hold the lock of the figures folder, so that only one command draws into it at a time.
+
+    The last command to draw has then read the results of all.
+    """
     from empirics.storage.locks import HOURS, locked
 
-    waits = "another command draws into the same folder: this one waits for it"
+    waits = "another command is drawing into the same folder: waiting for it"
     with locked(out / "figures", HOURS, lambda: say(waits), needed=False):
         yield
 
 
 @contextmanager
 def fresh(into: Path | None) -> Iterator[Path]:
-    """A folder for what is made again: the one asked for, which stays, or one that is gone at the end."""
+    """A folder for recomputed results: the given one, which is kept, or a temporary one."""
     from empirics.storage.files import check_writable
 
     if into is None:
@@ -232,16 +242,16 @@ def fresh(into: Path | None) -> Iterator[Path]:
             try:
                 yield Path(folder)
             except KeyboardInterrupt:
-                say("what was made again is gone with its temporary folder: --output-dir DIR keeps it")
+                say("the recomputed results were deleted with their temporary folder: --output-dir DIR keeps them")
                 raise
         return
     check_writable(into)
     if (into / "results").exists():
-        say(f"{into} holds results already: what stands there is not run again")
+        say(f"{into} already contains results: complete ones are not run again")
     yield into
 
 
-# --- what needs neither theory nor figures ------------------------------------------------------------------------
+# --- commands that need neither theory nor figures ----------------------------------------------------------------
 
 
 def run_data(command: Data, line: str) -> int:
@@ -253,12 +263,12 @@ def run_data(command: Data, line: str) -> int:
         raise ConfigError(f"unknown action {command.what!r}: write `paper_repro.py data download {command.name}`")
     check_writable(command.data_dir)
     file = fetch(command.name, command.data_dir, progress=say)
-    say(f"{file.name} is there and has the published size and MD5")
+    say(f"{file.name} is complete: it has the published size and MD5")
     return 0
 
 
 def run_doctor(command: Doctor, line: str) -> int:
-    """Print the report; 1 where something must be done."""
+    """Print the report; exit code 1 if it contains a problem."""
     from empirics.doctor import examine
 
     code = 0
@@ -277,7 +287,7 @@ def run_table1(command: Table1, line: str) -> int:
 
 
 def write_tables(out: Path) -> None:
-    """Write Table 1 in every format, where it has changed."""
+    """Write Table 1 in every format; unchanged files are left alone."""
     from empirics.storage.files import write_atomic
     from empirics.studies.table1 import TABLE_FORMATS, table1
 
@@ -288,7 +298,7 @@ def write_tables(out: Path) -> None:
 
 
 def registries() -> dict[str, Mapping[str, object]]:
-    """Everything of networks that can be asked for, by what it is."""
+    """The registries of this package, by title: presets, arms, sweeps, data sets, models and so on."""
     from empirics import models, schedules
     from empirics.data import datasets
     from empirics.pruning import criteria, rewinding
@@ -308,12 +318,15 @@ def registries() -> dict[str, Mapping[str, object]]:
 
 
 def listing(title: str, entries: Mapping[str, object]) -> str:
-    """A registry as text: a line for each entry, with what it is about."""
+    """A registry as text: one line per entry, its name and description."""
     return "\n".join([title, *(f"  {name:28} {_about(entry)}".rstrip() for name, entry in entries.items())])
 
 
 def _about(entry: object) -> str:
-    """A line on a registry's entry: the entry itself, what it says it is about, or its docstring's first line."""
+    """One line about a registry's entry: the entry itself, its `about`, or its docstring's first line.
+
+    Entries of other packages have a `statement`, `title` or `sentence` in place of `about`.
+    """
     if isinstance(entry, str):
         return entry
     for name in ("about", "statement", "title", "sentence"):

@@ -1,4 +1,7 @@
-"""The commit that the code was run at: of the repository that tracks it, and of no other that lies around it."""
+"""The git commit of the code.
+
+It is read from the repository that tracks the code, not from one whose folder only contains it.
+"""
 
 import contextlib
 import os
@@ -8,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-# set within a hook or an alias of another repository, they lead there whatever the folder is
+# in a hook or an alias of another repository, these variables make git use that repository in any folder
 LEADS_ELSEWHERE = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -20,35 +23,35 @@ LEADS_ELSEWHERE = (
     "GIT_NAMESPACE",
     "GIT_PREFIX",
 )
-# they change what `:/` and other names of files mean
+# these variables change the meaning of `:/` and other file names
 READS_OTHERWISE = (
     "GIT_LITERAL_PATHSPECS",
     "GIT_GLOB_PATHSPECS",
     "GIT_NOGLOB_PATHSPECS",
     "GIT_ICASE_PATHSPECS",
 )
-# what git is told for this look alone: to take objects for what they are, and every file's times for what they say
+# options for these calls only: no replacement objects, and all times of a file are compared
 LOOK_CLOSELY = ("--no-replace-objects", "-c", "core.trustctime=true", "-c", "core.checkStat=default")
-# of SHA-1 and of SHA-256; a notice or a trace among what git prints is no commit
+# a SHA-1 or a SHA-256; a notice or a trace in git's output is not a commit
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 GIT_SECONDS = 10
 
 
 def commit_of(file: Path) -> dict[str, Any]:
-    """The commit of the repository that tracks a file, and whether anything that it tracks has changed since.
+    """The commit of the repository that tracks a file, and whether tracked files have changed since.
 
-    The commit must hold the file: one that is only staged may be another project's, or new. A package in the virtual
-    environment of another project lies in that project's folder and is none of its files: nothing is known of its
-    commit then.
+    The commit must contain the file: a file that is only staged may be new, or of another project. A package in the
+    virtual environment of another project lies in that project's folder without being tracked by it: then the commit
+    is unknown.
 
     Args:
         file: a source file; links are followed.
 
     Returns:
-        `commit` (hexadecimal) and `dirty`; both None where no commit holds the file, or there is no git. `dirty` alone
-        is None where git has been told not to look at some files (assume-unchanged, skip-worktree), or takes the word
-        of a monitor for them (fsmonitor), and no other has changed. Out of reach: such files within a submodule, and
-        changes that a clean filter of the repository takes out.
+        `commit` (hexadecimal) and `dirty`. Both are None if no commit contains the file, or git is not installed.
+        `dirty` alone is None if git skips some files (assume-unchanged, skip-worktree) or relies on a file monitor for
+        them (fsmonitor), and no other file has changed. Not detected: such files in a submodule, and changes that a
+        clean filter of the repository removes.
     """
     file = file.resolve()
     try:
@@ -57,7 +60,7 @@ def commit_of(file: Path) -> dict[str, Any]:
         commit = _git(file.parent, "rev-parse", "--verify", "HEAD").decode("ascii").strip()
         if not COMMIT.fullmatch(commit):
             raise ValueError("no commit")
-        # submodules too, whatever the settings say, but for files in them that nobody tracks
+        # submodules are included, whatever the settings; untracked files in them are not
         every = ("--untracked-files=no", "--ignore-submodules=untracked")
         changes = _git(file.parent, "status", "--porcelain", *every)
         flags = [entry[:1] for entry in _git(file.parent, "ls-files", "-v", "-f", "-z", "--", ":/").split(b"\0")]
@@ -68,10 +71,12 @@ def commit_of(file: Path) -> dict[str, Any]:
 
 
 def _git(folder: Path, *arguments: str) -> bytes:
-    """What git prints. Where it takes too long, it is killed with the hooks and filters that it has started.
+    """The output of a git command.
+
+    After `GIT_SECONDS` git is killed, together with the hooks and filters that it has started.
 
     Raises:
-        OSError, subprocess.SubprocessError: there is no git, it takes too long, or it refuses.
+        OSError, subprocess.SubprocessError: git is not installed, takes too long, or fails.
     """
     left_out = (*LEADS_ELSEWHERE, *READS_OTHERWISE)
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
@@ -80,7 +85,7 @@ def _git(folder: Path, *arguments: str) -> bytes:
     with subprocess.Popen(command, cwd=folder, env=environment, process_group=0, **pipes) as git:
         try:
             printed, _ = git.communicate(timeout=GIT_SECONDS)
-        except BaseException:  # Ctrl-C too, which a group of its own does not hear
+        except BaseException:  # also for Ctrl-C, which a separate process group does not receive
             with contextlib.suppress(OSError):
                 os.killpg(git.pid, signal.SIGKILL)
             raise

@@ -1,4 +1,7 @@
-"""What a run is: `RunConfig`, hashed over every field that can change a result, and the run names made from it."""
+"""`RunConfig`, the settings of a run, with its hash and the run's name.
+
+The hash covers every field that can change a result.
+"""
 
 import dataclasses
 import hashlib
@@ -25,13 +28,13 @@ from empirics.names import MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET, MOST_LE
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How carefully runs are kept.
+    """Options of a run that do not belong to its settings: threads, checkpoints, bit-exactness.
 
     Args:
-        threads: of torch in the process that trains.
+        threads: torch threads in the process that trains.
         checkpoint_epochs: write a checkpoint every so many epochs of a level; 0: only by time.
-        checkpoint_minutes: write one after so many minutes.
-        bit_exact: refuse to go on from what other versions, hardware or thread counts have made.
+        checkpoint_minutes: write a checkpoint after so many minutes.
+        bit_exact: raise an error if inputs were made with other versions, code, hardware or thread counts.
     """
 
     threads: int = 1
@@ -42,14 +45,14 @@ class RunOptions:
 
 __all__ = ["SCHEMA", "ConfigError", "RunConfig", "check_choice", "config_hash"]
 
-SCHEMA = 2  # of every file that networks leave; files of another one are refused
+SCHEMA = 2  # of every result file of networks; files of another schema are refused
 
-# What the name of a run is made from, as it was when there was but one schema: a field of `RunConfig` may be renamed, a
-# run may not.
+# Run names are made from the field names and the schema number of the first schema: a field of `RunConfig` may be
+# renamed, a run may not.
 _HASHED_SCHEMA = 1
 _HASHED_NAMES = {"mask_snapshot_epochs": "mask_epochs"}
 
-# What level 0 depends on: every arm that agrees in these fields starts from the same dense run.
+# The fields that level 0 depends on: arms that agree in them start from the same dense run.
 DENSE_FIELDS = (
     "dataset",
     "data_hash",
@@ -70,42 +73,42 @@ DENSE_FIELDS = (
     "precision",
     "mask_snapshot_epochs",
 )
-# `arm` is what a reader calls the run; two labels for one experiment must not train it twice with other names inside.
+# `arm` is a label: an experiment that has two labels must be trained only once.
 UNHASHED_FIELDS = ("arm",)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One run: a network, how it is trained, and how it is pruned and rewound between levels.
+    """The settings of one run: a network, its training, and its pruning and rewinding between levels.
 
     Args:
         arm: label of the run (lower case, digits and hyphens); not hashed.
         dataset: key of `datasets.DATASETS`, or the label of an image folder.
-        data_hash: SHA-256 of a data folder's content, empty for data that are one and the same for everybody.
+        data_hash: SHA-256 of a data folder's content; empty for data that are the same everywhere.
         images_per_class: train on the first so many training images of each class; 0 takes all.
-        validation_per_class: the last so many training images of each class are held out, and measured on.
-        image_size: streamed images are cut to so many pixels a side; 0 takes images as they are, held in memory.
+        validation_per_class: the last so many training images of each class are held out for validation.
+        image_size: side in pixels that streamed images are cropped to; 0: images are held in memory as they are.
         model: key of `models.MODELS`.
         width: channels of the first stage.
-        epochs: epochs a level.
-        batch_size: images a step; the last short batch of an epoch is dropped.
-        micro_batch: images that pass through the network together, of which batch norm takes its statistics; 0: all of
-            a step's, else a divisor of them.
+        epochs: epochs per level.
+        batch_size: images per step; the last incomplete batch of an epoch is dropped.
+        micro_batch: images per forward pass, over which batch norm computes its statistics; 0: the whole batch, else
+            a divisor of `batch_size`.
         lr: peak learning rate.
         schedule: key of `schedules.SCHEDULES`.
-        milestones: for `step`, the fractions of the level at which the rate falls by ten.
+        milestones: for `step`, the fractions of the level at which the rate is divided by ten.
         warmup_epochs: epochs of linear warm-up at the start of every level.
         momentum: of SGD, in [0, 1).
         weight_decay: on every parameter.
         precision: `float32`, or `bfloat16` (autocast; weights stay float32).
-        mask_snapshot_epochs: epochs of every level (over its cycles) after which the mask that pruning would take is
-            compared with the one that it takes at the level's end.
+        mask_snapshot_epochs: epochs of every level (over its cycles) after which the mask that pruning would choose is
+            compared with the one that it chooses at the level's end.
         prune_rate: fraction of the surviving weights removed between two levels, in (0, 1).
         levels: number of levels, level 0 (dense) included.
         criterion: key of `criteria.CRITERIA`, for mask source `own`.
         densities: layer densities of masks that are chosen within layers, key of `densities.DENSITIES`.
-        pruning: `iterative`, from level to level, or `one-shot`: every level is pruned at once from the dense network
-            and builds on nothing else.
+        pruning: `iterative`, from level to level, or `one-shot`: every level is pruned directly from the dense network
+            and depends on no other level.
         scores_from: weights that the criterion scores: `trained` (at the end of the level before; one-shot: of the
             dense run) or at `initialisation`.
         rewind: key of `rewinding.REWINDS`.
@@ -114,8 +117,8 @@ class RunConfig:
         mask_source: `own`, `run` (another run's mask of the level), `shuffled` (that mask, permuted), `random`, or
             `dense` (nothing is pruned).
         mask_run: name of the run whose masks (and signs, for `sign-transfer`) are used.
-        cycles: cycles of the schedule a level: a whole number, or `level + 1` (the control `imp-long`).
-        first_level: first level that is trained; above 1 only where no level builds on another.
+        cycles: cycles of the schedule per level: a whole number, or `level + 1` (the control `imp-long`).
+        first_level: first level that is trained; above 1 only if no level depends on another.
         perturb_rate: fraction of the surviving signs that are flipped once, in [0, 1].
         perturb_level: the level at whose start they are flipped; 0: at initialisation, before the dense run.
         perturb_scope: whether they are drawn over the network (`global`) or in each layer (`layerwise`).
@@ -158,12 +161,12 @@ class RunConfig:
     perturb_scope: str = "global"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run, before anything is trained."""
+        """Check the settings, so that an invalid one is an error before anything is trained."""
         check(self)
 
     @property
     def is_dense(self) -> bool:
-        """Whether this is the run of level 0 alone."""
+        """Whether this is a dense run, which has level 0 only."""
         return self.levels == 1
 
     @property
@@ -177,12 +180,15 @@ class RunConfig:
 
     @property
     def has_sign_statistics(self) -> bool:
-        """Whether a sign can be followed over all levels: each is trained, and from the dense run's initialisation."""
+        """Whether signs can be compared over all levels.
+
+        Every level must be trained, and from the dense run's initialisation.
+        """
         return not self.is_dense and self.first_level == 1 and not self.has_fresh_network
 
     @property
     def has_fresh_network(self) -> bool:
-        """Whether its network is initialised anew, unlike that of the dense run."""
+        """Whether the run starts from a new initialisation, not from that of the dense run."""
         return self.rewind in FRESH_REWINDS
 
     @property
@@ -192,7 +198,10 @@ class RunConfig:
 
     @property
     def dense(self) -> "RunConfig":
-        """The run of level 0 that this run starts from: what can change level 0, everything else at its default."""
+        """The dense run (level 0) that this run starts from.
+
+        It has this run's settings that can change level 0, and the default of every other setting.
+        """
         return RunConfig(arm="dense", levels=1, **{name: getattr(self, name) for name in self._fields_of_level_0})
 
     @property
@@ -221,10 +230,10 @@ class RunConfig:
 
 
 def config_hash(config: RunConfig) -> str:
-    """Eight hexadecimal digits over every field that can change a result, defaults included.
+    """Hash of every field that can change a result, as eight hexadecimal digits.
 
-    A dense run hashes what can change level 0 only. Defaults are hashed too, so a changed default never relabels an old
-    run.
+    For a dense run only the fields that can change level 0 are hashed. Defaults are hashed too, so changing a default
+    never changes which run an old name stands for.
     """
     fields = {_HASHED_NAMES.get(name, name): value for name, value in config.record().items()}
     text = json.dumps({"schema": _HASHED_SCHEMA, "config": fields}, sort_keys=True)
@@ -232,10 +241,10 @@ def config_hash(config: RunConfig) -> str:
 
 
 def check(config: "RunConfig") -> None:
-    """Refuse what cannot be run.
+    """Refuse settings that cannot be run.
 
     Raises:
-        ConfigError: the setting, what was given, and what to do.
+        ConfigError: names the setting, the value and what to do.
     """
     for field in dataclasses.fields(config):
         _check_type(field.name, getattr(config, field.name), field.type)

@@ -1,4 +1,4 @@
-"""How many cores this process may use: a container or a batch system grants fewer than the machine has."""
+"""The number of cores that this process may use; containers and batch systems limit it."""
 
 import math
 import os
@@ -8,20 +8,21 @@ from pathlib import Path
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """Cores that this process may use, at least 1: the least of those that it is bound to and of its quotas.
+    """The number of cores that this process may use, at least 1.
 
-    A quota is processor time over wall time, as containers are given it (`docker run --cpus 2`): 1.5 counts as 1, since
-    two processes would wait for one another.
+    It is the minimum of the cores that the process is bound to and of its quotas. A quota is processor time divided by
+    wall time, as set for containers (`docker run --cpus 2`): 1.5 counts as 1, since two processes would wait for one
+    another.
 
     Args:
-        root: where `proc` and `sys` are.
+        root: the folder that contains `proc` and `sys`.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([bound, *(math.floor(quota) for quota in _quotas(root))]))
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The quota of each control group that this process is in, and of those above it."""
+    """The quotas of the control groups of this process and of their parents."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
@@ -35,26 +36,29 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _places(root: Path, kind: str, controller: str, group: str) -> Iterator[Path]:
-    """The folder of a control group and those above it, wherever the hierarchy is mounted."""
+    """The folders of a control group and of its parents, in every mount of the hierarchy."""
     for line in _text(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         fields, kinds = before.split(), after.split()
         if len(fields) < 5 or len(kinds) < 3 or kinds[0] != kind or controller not in ("", *kinds[2].split(",")):
             continue
         top, point = fields[3], root / re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), fields[4]).lstrip("/")
-        # within a container the hierarchy may be mounted from the group down: then its name begins with `top`
+        # in a container the mount may begin at the group itself: then the group's name begins with `top`
         below = os.path.relpath(group, top) if Path(group).is_relative_to(top) else "."
         parts = Path(below).parts if ".." not in Path(below).parts else ()
         yield from (point.joinpath(*parts[:depth]) for depth in range(len(parts) + 1))
 
 
 def _quota_2(folder: Path) -> float | None:
-    """Version 2: `cpu.max` holds microseconds of processor time in a period, and the period."""
+    """The quota of a control group, version 2.
+
+    `cpu.max` holds the processor time per period and the period, in microseconds.
+    """
     return _ratio(_text(folder / "cpu.max").split())
 
 
 def _quota_1(folder: Path) -> float | None:
-    """Version 1: the same in two files; -1 is no quota."""
+    """The quota of a control group, version 1: the same two numbers in two files; -1 means no quota."""
     return _ratio([_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")])
 
 

@@ -1,6 +1,6 @@
-"""What a helper would ask first: versions, room, hardware, data sets, and whether every result is what was written.
+"""The command `doctor`: check versions, disk space, hardware, data sets and result files.
 
-Nothing that is reported names a folder of the machine, so that it can be pasted.
+The report contains no personal paths, so that it can be shared.
 """
 
 import json
@@ -26,17 +26,17 @@ _CHANGES = {True: ", with changes", False: "", None: ", perhaps with changes"}
 
 @dataclass(frozen=True)
 class Finding:
-    """A line of the report; `bad` where something must be done about it."""
+    """One line of the report; `bad` marks a problem that the user must solve."""
 
     text: str
     bad: bool = False
 
 
 def examine(results: Path, data: Path) -> Iterator[Finding]:
-    """Look at everything; nothing is written.
+    """Check everything, without writing anything.
 
     Args:
-        results: results folder, which need not be there.
+        results: results folder, which need not exist.
         data: folder of the data sets.
     """
     yield from _machine(results)
@@ -76,7 +76,8 @@ def _data_sets(data: Path) -> Iterator[Finding]:
             yield Finding(f"data set {name}: found" + (f", content {content[:12]}" if content else ", as published"))
         except DataError as error:
             text = f"data set {name}: {str(error).split(': expected')[0]}"
-            yield Finding(text, bad=isinstance(error, DamagedData))  # others are not there, which is nothing wrong
+            # other errors mean that the data set is not installed, which is no problem
+            yield Finding(text, bad=isinstance(error, DamagedData))
 
 
 def _results(results: Path) -> Iterator[Finding]:
@@ -89,7 +90,7 @@ def _results(results: Path) -> Iterator[Finding]:
         for seed in (name for name in _visible(folder) if name.lower().startswith("seed")):
             number = seed_of(seed)
             if number is None:
-                yield Finding(f"run {name}: {_printable_name(seed)} is no folder of ours", bad=True)
+                yield Finding(f"run {name}: {_printable_name(seed)} is not the name of a seed's folder", bad=True)
                 continue
             for text in _seed_problems(RunFolder(results, run, number), config):
                 yield Finding(f"run {name}, {seed}: {text}", bad=True)
@@ -99,12 +100,12 @@ def _results(results: Path) -> Iterator[Finding]:
     yield from _strays(results)
     yield Finding(
         f"results: {whole} levels, their checkpoints, logs and sign statistics, and the records of studies and of the "
-        "neuron looked at, each against its SHA-256"
+        "neuron were compared with their SHA-256"
     )
 
 
 def _visible(folder: Path) -> list[str]:
-    """Names in a folder; none in one that may not be listed, which `_strays` names."""
+    """Names in a folder; none if it cannot be listed, which `_strays` reports."""
     try:
         return names_in(folder)
     except StoreError:
@@ -112,11 +113,11 @@ def _visible(folder: Path) -> list[str]:
 
 
 def _strays(results: Path) -> Iterator[Finding]:
-    """What does not belong into results: links, what killed processes left, folders that may not be listed, anything
-    that is not what its name stands for.
+    """Everything that does not belong in a results folder.
 
-    A link in place of `runs`, or of another folder at the top, is how people put results on a larger disk: nothing is
-    wrong with it, and what it leads to is looked at.
+    These are symbolic links, temporary files of killed processes, folders that cannot be listed, and files in place of
+    folders or the reverse. A link in place of `runs`, or of another folder at the top, is allowed, since people use it
+    to put results on a larger disk: its target is checked.
     """
     closed: list[OSError] = []
     there: list[os.DirEntry[str]] = []
@@ -124,7 +125,7 @@ def _strays(results: Path) -> Iterator[Finding]:
         if folders.kind(results) is None:
             above = next(place for place in Path(os.path.abspath(results)).parents if os.path.lexists(place))
             if folders.kind(above) != folders.FOLDER:
-                yield Finding("the results folder would lie in a file: choose another --results", bad=True)
+                yield Finding("the results folder is inside a file: choose another --results", bad=True)
         else:
             there = list(folders.walk(results, closed.append))
     except OSError as error:
@@ -134,7 +135,7 @@ def _strays(results: Path) -> Iterator[Finding]:
     there += [entry for linked in elsewhere for entry in folders.walk(linked.path, closed.append)]
     for name, why in {os.path.relpath(error.filename, results): error.strerror for error in closed}.items():
         where = "the results folder" if name == "." else _printable_name(name)
-        yield Finding(f"{where} cannot be listed: {why}: what is in it is not known", bad=True)
+        yield Finding(f"{where} cannot be listed: {why}: its content is unknown", bad=True)
     for entry in there:
         if not entry.is_symlink():
             text = layout.wrong(Path(entry.path).relative_to(results).parts, folders.kind_of_entry(entry))
@@ -155,7 +156,7 @@ def _is_linked_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _records(results: Path) -> Iterator[Finding]:
-    """The records that are not of one run: of the neuron, of studies, of overlaps."""
+    """Problems of the records that do not belong to one run: of the neuron, of studies, of overlaps."""
     theory, studies, overlaps = (_json_files(results / kind) for kind in ("theory", "studies", "overlaps"))
     for file in theory:
         try:
@@ -167,19 +168,19 @@ def _records(results: Path) -> Iterator[Finding]:
         where = f"{file.parent.name}/{_printable_name(file.name)}"
         try:
             if (record := read_record(file)) is None:
-                yield Finding(f"{where} is not what was written: delete it, the same command makes it again", bad=True)
+                yield Finding(f"{where} is damaged: delete it, the same command writes it again", bad=True)
             elif record.get("study") != file.stem:
                 study = _printable_name(str(record.get("study")))
                 todo = "give it that name, or delete it"
-                yield Finding(f"{where} is the record of {study}, and not read under another name: {todo}", bad=True)
+                yield Finding(f"{where} is the record of {study}, and is not read under another name: {todo}", bad=True)
         except StoreError as error:
             yield Finding(f"{where}: {error}", bad=True)
 
 
 def _unlisted(results: Path) -> Iterator[Finding]:
-    """Trained seeds that no study's record lists, as where one results folder is copied over another.
+    """Trained seeds that no study's record lists, as after one results folder was copied over another.
 
-    Nothing is wrong with them, and no figure reads them. Level 0 is listed by the arms that start from it.
+    They are no problem, but no figure reads them. Level 0 needs no entry: the arms that start from it list it.
     """
     listed: dict[str, set[int]] = {}
     for file in _json_files(results / "studies"):
@@ -187,7 +188,7 @@ def _unlisted(results: Path) -> Iterator[Finding]:
             record = read_record(file, {"study": str, "arms": dict, "seeds": list})
         except StoreError:
             record = None
-        if record is None or not names_folders(record):  # what it lists is not known
+        if record is None or not names_folders(record):  # its list is unknown
             return
         for run in record["arms"].values() if record["study"] == file.stem else ():
             listed.setdefault(run, set()).update(record["seeds"])
@@ -212,17 +213,17 @@ def _seed_problems(folder: RunFolder, config: RunConfig | None) -> Iterator[str]
     for level in (name for name in _visible(folder.path) if name.lower().startswith("level-")):
         number = level_of(level)
         if number is None:
-            yield f"{_printable_name(level)} is no folder of ours"
+            yield f"{_printable_name(level)} is not the name of a level's folder"
             continue
         there.append(number)
         try:
             if os.path.exists(folder.path / level / "level.json") and folder.level_record(number) is None:
-                yield f"{level} is damaged, or built on other bits: the same command trains it anew"
+                yield f"{level} is damaged, or a level that it depends on has changed: the same command retrains it"
         except StoreError as error:
             yield str(error)
     expected = [level for level in config.trained_levels if level < max(there, default=-1)] if config else []
     missing = (level_folder(level) for level in expected if level not in there)
-    yield from (f"{level} is missing and a later one is there" for level in missing)
+    yield from (f"{level} is missing and a later one exists" for level in missing)
     try:
         yield from _log_problems(folder)
         yield from _checkpoint_problems(folder)
@@ -236,12 +237,12 @@ def _seed_problems(folder: RunFolder, config: RunConfig | None) -> Iterator[str]
 
 def _log_problems(folder: RunFolder) -> Iterator[str]:
     if folder.has_torn_metrics():
-        yield "metrics.jsonl holds a torn line: it is dropped when the run goes on"
+        yield "metrics.jsonl holds an incomplete line: it is dropped when the run resumes"
     for level in folder.levels_there():
         record = folder.level_record(level, verify=False)
         expected = record and record["status"] == "complete" and record.get("metrics_sha256")
         if expected and folder.metrics_hash(level) != expected:
-            yield f"metrics.jsonl has lost or changed epochs of level {level}; the level itself stands"
+            yield f"metrics.jsonl has lost or changed epochs of level {level}; the level itself is complete"
 
 
 def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
@@ -253,24 +254,24 @@ def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
         elif not folder.run.endswith(f"-{named[file.name]['config']}"):
             yield f"checkpoint {file.name} belongs to another run: delete it"
         elif not file.is_file() or sha256(file) != named[file.name]["sha256"]:
-            yield f"checkpoint {file.name} is damaged: the one before is taken"
+            yield f"checkpoint {file.name} is damaged: the previous one is used"
 
 
 def _printable_name(name: str) -> str:
-    """A file's name as it can be printed: a stranger's may hold control characters or no text at all."""
+    """A file's name in printable form: an untrusted name may contain control characters or no text."""
     return name if name.isascii() and name.isprintable() else ascii(name)
 
 
 def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
-    """The settings of a run, and what is wrong with them: they must be those that the run's name stands for.
+    """The settings of a run, and what is wrong with them; they must match the hash in the run's name.
 
-    What is no folder, or no file, in its place is `_strays`' to name.
+    Files in place of folders, and the reverse, are reported by `_strays`.
     """
     try:
         found = folders.kind(folder / layout.CONFIG_FILE)
         if found is None and folders.kind(folder) == folders.FOLDER:
             begins = _is_beginning(folder)
-            return None, None if begins else "config.json is not there: the same command writes it, or delete the run"
+            return None, None if begins else "config.json is missing: the same command writes it, or delete the run"
         if found != folders.FILE:
             return None, None
         record = json.loads(read_limited(folder / "config.json"))
@@ -278,11 +279,13 @@ def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
     except ConfigError as error:
         return None, f"config.json cannot be run: {error}"
     except StoreError as error:
-        if isinstance(error.__cause__, OSError):  # nothing is known of what it says
-            return None, f"config.json cannot be read: {error.__cause__.strerror}: mend its rights, or the disk"
+        if isinstance(error.__cause__, OSError):  # its content is unknown
+            return None, (
+                f"config.json cannot be read: {error.__cause__.strerror}: correct its permissions, or check the disk"
+            )
         return None, str(error)
     except OSError as error:
-        return None, f"config.json cannot be read: {error.strerror}: mend its rights, or the disk"
+        return None, f"config.json cannot be read: {error.strerror}: correct its permissions, or check the disk"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return None, f"config.json cannot be read ({type(error).__name__}): delete the run"
     if not folder.name.endswith(f"-{config_hash(config)}"):
@@ -291,7 +294,7 @@ def _config_of(folder: Path) -> tuple[RunConfig | None, str | None]:
 
 
 def _is_beginning(folder: Path) -> bool:
-    """Whether a run is just beginning, and has no `config.json` yet: there is nothing but seeds without a level."""
+    """Whether a run has just started: it has no `config.json` yet, and no seed has a level."""
     names = _visible(folder)
     levels = (folder / seed / level / layout.LEVEL_FILE for seed in names for level in _visible(folder / seed))
     return all(seed_of(name) is not None for name in names) and not any(map(os.path.lexists, levels))
@@ -301,11 +304,11 @@ def config_of(record: dict[str, Any], arm: str) -> RunConfig:
     """The `RunConfig` that a `config.json` holds.
 
     Raises:
-        ConfigError: a setting that is not one, or cannot be run.
+        ConfigError: an unknown setting, or one that cannot be run.
     """
     known = {field.name for field in fields(RunConfig)} - {"arm"}
     if not set(record) <= known:
         raise ConfigError(f"unknown setting {sorted(set(record) - known)[0]!r}: another version wrote it")
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
-    # a dense run's record says only what can change level 0
+    # a dense run's record holds only the fields that can change level 0
     return RunConfig(**({"levels": 1} | values if arm == "dense" else values), arm=arm)

@@ -1,4 +1,4 @@
-"""Networks, and which of their tensors are prunable."""
+"""Networks, and the list of their prunable tensors."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from empirics.config import ConfigError, check_choice
 
-# The one list of what is prunable: the weights of these, never their biases.
+# The weights of these modules are prunable, never their biases.
 PRUNABLE_MODULES = (nn.Conv2d, nn.Linear)
 
 # (channels, height, width) of an image
 Shape = tuple[int, int, int]
 
-# torchvision's stem quarters the image; images no larger than this are too small for it (Tiny ImageNet's are 64)
+# torchvision's stem reduces the image's side to a quarter; images up to this side are too small for it
 SMALL_SIDE = 64
 
 
@@ -76,11 +76,11 @@ class ConvBlock(nn.Module):
 class Vgg(nn.Module):
     """The plain network of Simonyan and Zisserman (2015) with batch norm, for images of any size.
 
-    Global average pooling and one linear layer take the place of their three, as is usual for small images. A pooling
-    of a feature map that has no two pixels a side is left out.
+    Global average pooling and one linear layer replace the original three linear layers, as is usual for small images.
+    The pooling of a feature map of less than two pixels per side is left out.
 
     Args:
-        depths: convolutions of each of the five stages, which end in a 2x2 max-pooling each.
+        depths: number of convolutions in each of the five stages; each stage ends in a 2x2 max-pooling.
         width: channels of the first stage; the others have 2, 4, 8 and 8 times as many.
         shape: of the images.
         classes: number of outputs.
@@ -106,7 +106,9 @@ class Vgg(nn.Module):
 
 
 def create(name: str, width: int, shape: Shape, classes: int, generator: torch.Generator) -> nn.Module:
-    """The network `name` with Kaiming-normal weights (He et al. 2015; fan-in), zero biases, and fresh batch norm.
+    """Create a network at initialisation.
+
+    Weights are Kaiming-normal (He et al. 2015; fan-in), biases zero, batch norm at its initial values.
 
     Args:
         name: key of `MODELS`.
@@ -116,14 +118,14 @@ def create(name: str, width: int, shape: Shape, classes: int, generator: torch.G
         generator: the only source of randomness.
 
     Raises:
-        ConfigError: an unknown model, a width that it does not come in, or a size below 1.
+        ConfigError: an unknown model, a width that it does not have, or a size below 1.
     """
     build = MODELS[check_choice(name, MODELS, "model")]
     sizes = {"width": width, "channels": shape[0], "image height": shape[1], "image width": shape[2]}
     for what, size in {**sizes, "classes": classes}.items():
         if size < 1:
             raise ConfigError(f"{what} of model {name} must be at least 1, got {size}: correct the setting or the data")
-    with torch.random.fork_rng(devices=[]):  # torch's layers draw default weights, which are drawn anew below
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw default weights, which are redrawn below
         model = build(width, shape, classes)
     for module in model.modules():
         if isinstance(module, PRUNABLE_MODULES):
@@ -134,7 +136,10 @@ def create(name: str, width: int, shape: Shape, classes: int, generator: torch.G
 
 
 def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Weight by state-dict name, in network order: convolutions and linear layers, never biases or batch norm."""
+    """The prunable weights by state-dict name, in network order.
+
+    These are the weights of convolutions and linear layers, never biases or batch norm.
+    """
     return {
         f"{name}.weight": module.weight
         for name, module in model.named_modules()
@@ -143,32 +148,38 @@ def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def resnet8(width: int, shape: Shape, classes: int) -> nn.Module:
-    """One block a stage: for quick work."""
+    """ResNet8: one block per stage, for fast experiments."""
     return CifarResNet(1, width, shape[0], classes)
 
 
 def resnet20(width: int, shape: Shape, classes: int) -> nn.Module:
-    """Three blocks a stage, the paper's network for CIFAR-10 (width 16)."""
+    """ResNet20: three blocks per stage, the paper's network for CIFAR-10 (width 16)."""
     return CifarResNet(3, width, shape[0], classes)
 
 
 def resnet32(width: int, shape: Shape, classes: int) -> nn.Module:
-    """Five blocks a stage."""
+    """ResNet32: five blocks per stage."""
     return CifarResNet(5, width, shape[0], classes)
 
 
 def resnet56(width: int, shape: Shape, classes: int) -> nn.Module:
-    """Nine blocks a stage."""
+    """ResNet56: nine blocks per stage."""
     return CifarResNet(9, width, shape[0], classes)
 
 
 def resnet18(width: int, shape: Shape, classes: int) -> nn.Module:
-    """torchvision's ResNet18, its state-dict names kept; the stem is that for small images up to `SMALL_SIDE`."""
+    """torchvision's ResNet18, with its state-dict names.
+
+    Images up to `SMALL_SIDE` pixels get the stem for small images.
+    """
     return _torchvision_resnet("resnet18", width, shape, classes)
 
 
 def resnet50(width: int, shape: Shape, classes: int) -> nn.Module:
-    """torchvision's ResNet50, its state-dict names kept; the stem is that for small images up to `SMALL_SIDE`."""
+    """torchvision's ResNet50, with its state-dict names.
+
+    Images up to `SMALL_SIDE` pixels get the stem for small images.
+    """
     return _torchvision_resnet("resnet50", width, shape, classes)
 
 

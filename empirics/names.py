@@ -1,6 +1,6 @@
-"""The names of what lies in a results folder, each written and read here alone: nothing is written that is not read.
+"""The names of files and folders in a results folder; they are made and parsed only here.
 
-A name is read back as the one number, or the parts, that it is written for; any other spelling is no name of ours.
+A name is parsed back to the number or the parts that it was made from; any other spelling is not a valid name.
 `figures.results.names` reads the same folders.
 """
 
@@ -13,7 +13,7 @@ MOST_DIGITS = 250  # of a seed: a folder's name has at most 255 bytes
 MOST_LEVELS = 9999
 MOST_LETTERS = 200  # of a run's name: arm, data set, network and hash
 MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET = 60, 100
-LONGEST_STUDY = 220  # letters of a study's name: with what is put around it, a file's name has at most 255
+LONGEST_STUDY = 220  # letters of a study's name: with prefix and suffix, a file's name has at most 255
 
 
 def seed_folder(seed: int) -> str:
@@ -28,7 +28,7 @@ def seed_folder(seed: int) -> str:
 
 
 def seed_of(name: str) -> int | None:
-    """The seed whose folder has this name; None for the name of anything else."""
+    """The seed whose folder has this name; None for any other name."""
     number = _number(name, "seed-")
     return number if number is not None and seed_folder(number) == name else None
 
@@ -39,18 +39,18 @@ def level_folder(level: int) -> str:
 
 
 def level_of(name: str) -> int | None:
-    """The level whose folder has this name; None for the name of anything else."""
+    """The level whose folder has this name; None for any other name."""
     number = _number(name, "level-")
     return number if number is not None and level_folder(number) == name else None
 
 
 def level_id(run: str, level: int) -> str:
-    """How a record names a level of a run that it builds on: `<run>/level-<kk>`."""
+    """The name by which a record refers to a level of a run that it depends on: `<run>/level-<kk>`."""
     return f"{run}/{level_folder(level)}"
 
 
 def parse_level_id(name: str) -> tuple[str, int] | None:
-    """Run and level that a `level_id` names; None for any other text."""
+    """The run and level of a `level_id`; None for any other text."""
     run, _, folder = name.rpartition("/")
     level = level_of(folder)
     return (run, level) if level is not None and is_name(run) else None
@@ -62,28 +62,28 @@ def checkpoint_file(level: int, epoch: int) -> str:
 
 
 def is_checkpoint_of(name: str, level: int) -> bool:
-    """Whether a file's name is that of a checkpoint of this level, whatever its epoch."""
+    """Whether a file's name is that of a checkpoint of this level, at any epoch."""
     return name.startswith(f"{level_folder(level)}-") and name.endswith(".safetensors")
 
 
 def is_name(name: object) -> bool:
-    """Whether a name is plain: it may become a path, and must not lead out of its folder."""
+    """Whether a name can be used in a path without leading out of its folder."""
     if not isinstance(name, str) or len(name) > MOST_LETTERS:
         return False
     return re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) is not None
 
 
 def is_slug(name: str) -> bool:
-    """Whether a name is lower-case words joined by hyphens: it may be part of the name of a run."""
+    """Whether a name is lower-case words joined by hyphens, as in the name of a run."""
     return re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is not None
 
 
 def study_name(preset: str, dataset: str) -> str:
-    """The name of a study: its preset, what is changed in it, and the data set; the end of a long one is a hash.
+    """The name of a study: preset, changed settings and data set; a long name ends in a hash.
 
     Args:
-        preset: with what is changed, as in `quick, lr=0.2`.
-        dataset: its name.
+        preset: the preset with the changed settings, as in `quick, lr=0.2`.
+        dataset: name of the data set.
     """
     name = re.sub(r"[^a-z0-9.]+", "-", f"{preset} {dataset}")
     if len(name) <= LONGEST_STUDY:

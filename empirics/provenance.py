@@ -1,4 +1,4 @@
-"""The shell around a run: the process it is in (threads, device, determinism), and what to record about it."""
+"""The process of a run: threads, device and determinism, and the provenance that results record."""
 
 import functools
 import hashlib
@@ -25,11 +25,11 @@ def prepare(device: str, threads: int = 1, place: int = 0) -> "torch.device":
 
     Args:
         device: one of `DEVICES`.
-        threads: of torch on the CPU; a different number changes the last bits.
-        place: number of this process among those that share the machine; it picks one of several GPUs.
+        threads: torch threads on the CPU; a different number changes the last bits.
+        place: number of this process among those that share the machine; it selects one of several GPUs.
 
     Raises:
-        ConfigError: an unknown device, or `cuda` where there is none.
+        ConfigError: an unknown device, or `cuda` without a GPU.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
@@ -41,21 +41,24 @@ def prepare(device: str, threads: int = 1, place: int = 0) -> "torch.device":
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     check_choice(device, DEVICES, "device")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device 'cuda' was asked for and torch finds none: use --device cpu or auto")
+        raise ConfigError("device 'cuda' was requested and torch finds no GPU: use --device cpu or auto")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device, place % accelerators()) if device == "cuda" else torch.device(device)
 
 
 def accelerators() -> int:
-    """GPUs that torch finds."""
+    """The number of GPUs that torch finds."""
     import torch
 
     return torch.cuda.device_count()
 
 
 def provenance(threads: int, accelerator: str | None = None) -> dict[str, Any]:
-    """What produced a result: versions, code, git commit, hardware, threads; no name or path of the machine."""
+    """What produced a result: versions, code, git commit, hardware, threads.
+
+    It contains no name or path of the machine.
+    """
     return {
         "versions": _versions(),
         "code": code(),
@@ -78,7 +81,7 @@ def _versions() -> dict[str, str]:
 
 @functools.cache
 def code() -> str:
-    """SHA-256 over the sources of this package, the first 12 digits: other code may train to other bits."""
+    """The first 12 digits of the SHA-256 of this package's sources: other code may give other bits."""
     digest = hashlib.sha256()
     home = Path(__file__).parent
     for file in sorted(file for file in home.rglob("*.py") if not is_clutter(file.name)):

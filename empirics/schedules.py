@@ -1,7 +1,7 @@
-"""Learning rate over steps and number of kept weights over levels: plain functions of numbers.
+"""The learning rate at each step, and the number of kept weights at each level.
 
-A level has `total` steps, the first `warmup` of them linear warm-up. Milestones are fractions of the whole level, so a
-warm-up does not shift them; cosine and triangular stretch over the steps that remain after the warm-up.
+A level has `total` steps, of which the first `warmup` are a linear warm-up. Milestones are fractions of the whole
+level, so a warm-up does not shift them; cosine and triangular span the steps after the warm-up.
 """
 
 import math
@@ -29,10 +29,10 @@ def learning_rate(
 def final_rate(
     *, total: int, last: int, warmup: int, peak: float, schedule: str, milestones: Sequence[float] = ()
 ) -> float:
-    """What fine-tuning trains at: the mean rate of a schedule's last `last` steps.
+    """The constant rate of fine-tuning: the mean rate of a schedule's last `last` steps.
 
-    For `step` that is its final rate. A cosine ends at next to 0, at which nothing would be learnt, hence the mean over
-    an epoch.
+    For `step` this is its final rate. A cosine ends near 0, where nothing would be learnt, hence the mean over an
+    epoch.
     """
     steps = range(total - last, total)
     settings = dict(total=total, warmup=warmup, peak=peak, schedule=schedule, milestones=milestones)
@@ -40,7 +40,7 @@ def final_rate(
 
 
 def constant(step: int, total: int, warmup: int, milestones: Sequence[float]) -> float:
-    """The peak throughout."""
+    """A constant rate: the peak at every step."""
     return 1.0
 
 
@@ -50,12 +50,12 @@ def cosine(step: int, total: int, warmup: int, milestones: Sequence[float]) -> f
 
 
 def stepwise(step: int, total: int, warmup: int, milestones: Sequence[float]) -> float:
-    """A tenth at each milestone passed."""
+    """The rate is divided by ten at each milestone."""
     return 0.1 ** sum(step >= round(m * total) for m in milestones)
 
 
 def triangular(step: int, total: int, warmup: int, milestones: Sequence[float]) -> float:
-    """A straight fall to 0: with the warm-up before it, a triangle with its peak at the warm-up's end."""
+    """Linear decay to 0: with the warm-up before it, a triangle with its peak at the end of the warm-up."""
     return (total - step) / (total - warmup)
 
 

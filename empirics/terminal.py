@@ -1,6 +1,7 @@
-"""Standard streams that a command can count on: there, and able to take every character.
+"""Standard streams that always exist and accept every character.
 
-A process may be started without them (`2>&-`), its terminal may know ASCII or Latin-1 alone, or be gone before it ends.
+A process may be started without them (`2>&-`), its terminal may support only ASCII or Latin-1, or may be closed before
+the process ends.
 """
 
 import codecs
@@ -18,17 +19,17 @@ _RAISED = {"<super>": "^", "<sub>": "_"}
 
 @contextlib.contextmanager
 def usable_streams() -> Iterator[None]:
-    """Standard output and error that can be written to; the former ones return at the end.
+    """Make standard output and error writable; the former streams are restored at the end.
 
-    A character that a stream's encoding lacks is written as the nearest that it has. Messages that cannot be written
-    are lost, and the work goes on; but a pipe that nobody reads any more ends it, as in `... 2>&1 | head`.
+    A character that a stream's encoding lacks is replaced by the nearest one that it has. Messages that cannot be
+    written are dropped and the program continues; but a closed pipe ends the program, as in `... 2>&1 | head`.
     """
     _open_descriptors()
     before = sys.stdout, sys.stderr
     output, messages = (stream or open(os.devnull, "w", encoding="utf-8") for stream in before)
     handlers = {}
     for stream in (output, messages):
-        if hasattr(stream, "reconfigure"):  # a notebook's are of another kind, and take every character
+        if hasattr(stream, "reconfigure"):  # streams of a notebook have no `reconfigure`, and accept every character
             handlers.setdefault(stream, stream.errors)
             stream.reconfigure(errors=READABLE)
     sys.stdout, sys.stderr = output, _Messages(messages)
@@ -44,7 +45,10 @@ def usable_streams() -> Iterator[None]:
 
 
 class _Messages:
-    """Standard error of which nothing ends the work but a reader that has gone: see `usable_streams`."""
+    """Standard error that drops what it cannot write; only a closed pipe is an error.
+
+    See `usable_streams`.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -53,13 +57,13 @@ class _Messages:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text, or lose it."""
+        """Write a text, or drop it."""
         with _lost():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Write what has been kept back, or lose it."""
+        """Write the buffered text, or drop it."""
         with _lost():
             self._stream.flush()
 
@@ -70,14 +74,15 @@ def _lost() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
-    except OSError:  # a terminal that is gone, a full disk behind `2> file`
+    except OSError:  # a closed terminal, a full disk with `2> file`
         pass
 
 
 def _open_descriptors() -> None:
-    """Put the null device where a descriptor of the standard streams is closed.
+    """Open the null device for each closed descriptor of the standard streams.
 
-    The next file opened would take its number, and messages of libraries and of other processes would go into it.
+    Otherwise the next file opened would get its number, and messages of libraries and of other processes would be
+    written into that file.
     """
     for number in (0, 1, 2):
         try:
@@ -88,7 +93,10 @@ def _open_descriptors() -> None:
 
 
 def _flush_or_drop(stream: Any) -> None:
-    """Write what a stream keeps back; where that fails, have it go nowhere, or Python would complain as it ends."""
+    """Write a stream's buffered text; if that fails, send it to the null device.
+
+    Otherwise Python would print an error at exit.
+    """
     try:
         stream.flush()
     except (OSError, ValueError):
@@ -100,7 +108,7 @@ def _flush_or_drop(stream: Any) -> None:
 
 
 def _readable(error: UnicodeError) -> tuple[str, int]:
-    """The handler of encoding errors: characters that an encoding lacks, by others that every encoding has."""
+    """Handle an encoding error: replace characters that the encoding lacks by ASCII ones."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     said, before = [], ""

@@ -1,4 +1,7 @@
-"""The only loop over batches: one cycle of the learning-rate schedule under a mask, and evaluation."""
+"""Training over one cycle of the learning-rate schedule under a mask, and evaluation.
+
+This is the only loop over batches.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,15 +22,16 @@ Momentum = dict[str, Tensor]
 
 
 class Diverged(ArithmeticError):
-    """The training loss is no longer finite; the message names the epoch and step."""
+    """The loss is no longer finite; the message names the epoch and step."""
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One line of `metrics.jsonl`. Losses are mean cross-entropies, accuracies fractions.
+    """The metrics of one epoch, a line of `metrics.jsonl`.
 
-    `train_loss` and `train_accuracy` are means over the epoch's batches, in training mode; `lr` is the last step's. The
-    validation numbers are null where no training images are held out.
+    Losses are mean cross-entropies, accuracies are fractions. `train_loss` and `train_accuracy` are means over the
+    epoch's batches, in training mode; `lr` is the rate of the last step. The validation numbers are null if no training
+    images are held out.
     """
 
     level: int
@@ -44,7 +48,7 @@ class EpochMetrics:
 
 
 def steps_per_epoch(config: RunConfig, n_train: int) -> int:
-    """Full batches in the training set; the last short one is dropped."""
+    """The number of full batches in the training set; the last incomplete one is dropped."""
     steps = n_train // config.batch_size
     if steps == 0:
         raise ConfigError(f"batch_size {config.batch_size} exceeds the {n_train} training images: use a smaller one")
@@ -74,7 +78,7 @@ def sgd(model: nn.Module, masks: m.Masks, config: RunConfig) -> torch.optim.SGD:
 
 
 def rate_at(config: RunConfig, level: int, steps: int) -> Callable[[int], float]:
-    """The learning rate of each step of a cycle at `level`, `steps` of them an epoch."""
+    """The learning rate as a function of the step of a cycle at `level`, with `steps` steps per epoch."""
     settings = dict(
         total=config.epochs * steps,
         warmup=config.warmup_epochs * steps,
@@ -103,7 +107,7 @@ def train_cycle(
     on_epoch: Callable[[EpochMetrics, Momentum], None] = lambda metrics, momentum: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train `model` in place over one cycle of the schedule, from epoch `first_epoch` up to `last_epoch` (excluded).
+    """Train `model` in place over one cycle of the schedule.
 
     Args:
         model: on the device of `dataset`.
@@ -111,11 +115,12 @@ def train_cycle(
         masks: of the level; pruned weights and their momentum are exactly zero after every step.
         config: the run's settings.
         seed, level, cycle: data order and augmentation depend on (seed, level, epoch over all cycles) only.
-        first_epoch: where the schedule starts; above 0 for weight rewinding.
-        last_epoch: where training stops, the whole cycle by default; a rewind point is reached by stopping early.
-        momentum: by parameter, to go on with after an interruption; none at the start of a cycle.
+        first_epoch: first epoch that is trained; above 0 for weight rewinding.
+        last_epoch: training stops before this epoch, by default at the end of the cycle; a rewind point is reached by
+            stopping early.
+        momentum: by parameter, to resume after an interruption; None at the start of a cycle.
         on_epoch: called after every epoch with its metrics and the optimizer's momentum.
-        on_step: called before every step; what it raises ends the training.
+        on_step: called before every step; an exception from it ends the training.
 
     Raises:
         Diverged: the loss is not finite.
@@ -123,7 +128,7 @@ def train_cycle(
     optimizer = sgd(model, masks, config)
     names = dict(model.named_parameters())
     for name, value in (momentum or {}).items():
-        # laid out as the weight is, so that every kernel sees what it would have seen
+        # same memory layout as the weight, so that kernels get the same input as in an uninterrupted run
         optimizer.state[names[name]]["momentum_buffer"] = torch.empty_like(names[name]).copy_(value)
     steps = steps_per_epoch(config, len(dataset.labels("train")))
     rate = rate_at(config, level, steps)
@@ -166,7 +171,11 @@ def train_epoch(
     first_step: int,
     on_step: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, int]:
-    """One pass over the training set: the loss of every step, float64 on the CPU, and the number of images right."""
+    """Train for one pass over the training set.
+
+    Returns:
+        The loss of every step, float64 on the CPU, and the number of correctly classified images.
+    """
     losses, correct = [], []
     model.train()
     for step, (images, labels) in enumerate(dataset.training_batches(config.batch_size, draw), first_step):
@@ -184,7 +193,7 @@ def train_epoch(
             correct.append((logits.detach().argmax(1) == their_labels).sum())
         optimizer.step()
         losses.append(loss)
-    # read once an epoch: a look at every step would make a GPU wait
+    # read once per epoch: reading at every step would make a GPU wait
     return torch.stack(losses).double().cpu(), int(torch.stack(correct).sum())
 
 
@@ -218,7 +227,10 @@ def _refuse_infinite(losses: Tensor, what: str, level: int, epoch: int, model: n
 
 @torch.no_grad()
 def evaluate(model: nn.Module, dataset: Dataset, split: str, precision: str = "float32") -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (a fraction) over a split, in evaluation mode, without augmentation."""
+    """Mean cross-entropy and accuracy (a fraction) over a split, in evaluation mode.
+
+    Images are not augmented.
+    """
     model.eval()
     loss, correct, n = 0.0, 0, 0
     for images, labels in dataset.batches(split):

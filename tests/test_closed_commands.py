@@ -106,7 +106,9 @@ def test_a_link_that_leads_nowhere_in_place_of_a_folder_to_write_is_called_one(
     for given in (("claims", "--results", root / "results", "--out"), ("theory", "quadrants", "--results")):
         code, said = answer(capsys, *given, tmp_path / within)
         assert code == 2 and f"is a link that leads {where}" in said and "is a file" not in said
-    assert "mend or remove the link, or choose another --out" in answer(capsys, "claims", "--out", tmp_path / within)[1]
+    assert (
+        "repair or remove the link, or choose another --out" in answer(capsys, "claims", "--out", tmp_path / within)[1]
+    )
 
 
 @pytest.mark.parametrize("given", [("train", "--results", "res", "--dry-run"), ("doctor",)])
@@ -115,14 +117,14 @@ def test_a_command_in_a_folder_that_was_removed_is_refused_in_words(tmp_path, ca
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "here").rmdir()
     code, said = answer(capsys, *given)
-    assert code == 2 and "error: the folder that this was started in is gone: go to one that is there (cd)" in said
+    assert code == 2 and "error: the current folder does not exist any more: change to another one (cd)" in said
 
 
 def test_doctor_names_results_that_would_lie_in_a_file(tmp_path, capsys):
     (tmp_path / "f").write_text("x")
     for place in ("/dev/null/x", tmp_path / "f/x/y"):
         code, said = answer(capsys, "doctor", "--results", place, "--data-dir", tmp_path / "none")
-        assert code == 1 and "PROBLEM  the results folder would lie in a file: choose another" in said
+        assert code == 1 and "PROBLEM  the results folder is inside a file: choose another" in said
     code, said = answer(capsys, "doctor", "--results", tmp_path / "none/yet", "--data-dir", tmp_path / "none")
     assert code == 0 and "PROBLEM" not in said
 

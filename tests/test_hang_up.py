@@ -49,7 +49,7 @@ def test_a_hang_up_keeps_the_last_epoch_however_often_it_is_said(tmp_path, numbe
     for number in numbers:
         os.killpg(process.pid, number)
     _, stderr = finish(process)
-    assert process.returncode in codes and stderr.count("\n") == 1 and "the same command goes on" in stderr, stderr
+    assert process.returncode in codes and stderr.count("\n") == 1 and "the same command resumes" in stderr, stderr
     assert list(tmp_path.rglob("checkpoints/*.safetensors")), "the last epoch is on the disk"
 
 

@@ -57,7 +57,7 @@ def test_every_command_has_help(command, tmp_path):
         (["train", "--arms", "imp-perturbed", "--perturb-level", "9"], "perturb_level must be 0"),
         (["train", "--pruning", "oneshot"], "did you mean 'one-shot'"),
         (["train", "--precision", "float16"], "did you mean 'bfloat16'"),
-        (["train", "--validation-per-class", "200"], "validation_per_class 200 together ask for more"),
+        (["train", "--validation-per-class", "200"], "validation_per_class 200 together need more"),
         (["data", "download", "cifar11"], "did you mean 'cifar10'"),
         (["data", "get", "cifar10"], "write `paper_repro.py data download cifar10`"),
         (["data", "fetch", "cifar10"], "write `paper_repro.py data download cifar10`"),
@@ -152,7 +152,7 @@ def test_an_interrupt_stops_cleanly_and_the_same_command_goes_on_to_the_same_res
     else:
         process.send_signal(sent)
     _, stderr = finish(process)
-    assert process.returncode == code and "goes on from there" in stderr and "Traceback" not in stderr
+    assert process.returncode == code and "the same command resumes there" in stderr and "Traceback" not in stderr
     assert not list(stopped.rglob("signs.json")), "it was stopped before the end"
     (seed,) = stopped.glob("results/runs/lrr-*/seed-0")
     whole = {int(path.parent.name[6:]) for path in seed.glob("level-*/level.json")}
@@ -248,7 +248,7 @@ def test_a_figure_of_networks_is_made_again_bit_for_bit(tmp_path):
     document["plotted"] = {"elsewhere": study}
     sidecar.write_text(json.dumps(document))
     done = call("verify", "5", "--output-dir", "again", "--workers", "1", cwd=tmp_path)
-    assert done.returncode == 1 and "is not run again" in done.stderr and "elsewhere" in done.stdout
+    assert done.returncode == 1 and "are not run again" in done.stderr and "elsewhere" in done.stdout
 
 
 def test_two_sets_of_results_are_compared_and_nothing_is_run(drawn, tmp_path):

@@ -41,7 +41,7 @@ def test_figures_are_drawn_where_nothing_is_missing(root, capsys):
     out = root / "out"
     assert read_only(root, "figures", "1", "--out", str(out)) == 0
     assert (out / "figures/fig1.pdf").read_bytes() == (root / "first/figures/fig1.pdf").read_bytes()
-    assert "can only be read, and nothing is missing" in capsys.readouterr().err
+    assert "the results folder is read-only and complete" in capsys.readouterr().err
 
 
 def test_the_runs_that_are_there_are_not_asked_for_again(root, capsys):

@@ -1,7 +1,7 @@
-"""CIFAR-10 and CIFAR-100 from their binary version (Krizhevsky 2009): fixed-size records, nothing is ever unpickled.
+"""CIFAR-10 and CIFAR-100 from their binary version (Krizhevsky 2009).
 
-A record is the label (CIFAR-100: the coarse label, then the fine one, which is used) and 3,072 pixels: the red, green
-and blue planes of a 32x32 image.
+Records have a fixed size, and nothing is unpickled. A record is the label (CIFAR-100: the coarse label, then the fine
+one, which is used) and 3,072 pixels: the red, green and blue planes of a 32x32 image.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from empirics.storage.data_files import DamagedData, DataError, file_hash, kind_
 
 @dataclass(frozen=True)
 class Archive:
-    """What is known of a published archive.
+    """The published size, hash and address of an archive.
 
     Args:
         dataset: the data set that it holds, a key of `datasets.DATASETS`.
@@ -87,14 +87,14 @@ SHIFT = 4
 
 @dataclass(frozen=True)
 class Cifar:
-    """What is known of one of the two data sets.
+    """The archive and the record format of CIFAR-10 or CIFAR-100.
 
     Args:
-        archive: what it is published in.
-        folder: of the records in the archive, and of an unpacked one.
+        archive: the published archive.
+        folder: name of the folder of the records, in the archive and when unpacked.
         train, test: records in each file of a split, in order.
         label_bytes: before the pixels of a record; the last of them is the label.
-        classes: number of them.
+        classes: number of classes.
     """
 
     archive: Archive
@@ -111,17 +111,17 @@ class Cifar:
 
     @property
     def files(self) -> dict[str, int]:
-        """Records in each file, those of the training images first."""
+        """Number of records in each file, training images first."""
         return {**self.train, **self.test}
 
     @property
     def record(self) -> int:
-        """Bytes of a record."""
+        """Number of bytes in a record."""
         return self.label_bytes + BYTES_AN_IMAGE
 
     @property
     def layout(self) -> str:
-        """What an error says was expected."""
+        """The expected files, as text for error messages."""
         file = next(iter(self.train))
         return (
             f"expected {self.archive.file} in the folder, or {self.folder}/{file} and the others as unpacked from it; "
@@ -131,10 +131,10 @@ class Cifar:
 
 
 def content_hash(cifar: Cifar, folder: Path) -> str:
-    """Nothing for the published archive, which is one and the same for everybody; SHA-256 of unpacked records.
+    """The SHA-256 of unpacked records; empty for the published archive, which is the same everywhere.
 
     Raises:
-        DataError: neither is there, or the archive is not the published one.
+        DataError: neither exists, or the archive is not the published one.
     """
     source = _source(cifar, folder)
     if source.is_file():
@@ -148,11 +148,13 @@ def content_hash(cifar: Cifar, folder: Path) -> str:
 
 
 def load(cifar: Cifar, folder: Path, data_hash: str, cache: Path | None) -> InMemory:
-    """The data set, shifted by 4 pixels and mirrored half of the time.
+    """Load the data set.
+
+    Augmentation: shifts of up to 4 pixels, and mirroring with probability 1/2.
 
     Args:
         cifar: which one.
-        folder: holds the archive, or what was unpacked from it.
+        folder: contains the archive, or the files unpacked from it.
         data_hash: as `content_hash` gives it.
         cache: folder for the records, or None.
 
@@ -172,7 +174,7 @@ def load(cifar: Cifar, folder: Path, data_hash: str, cache: Path | None) -> InMe
 
 
 def _split(cifar: Cifar, records: np.ndarray) -> Split:
-    """The images as a view of the records, without a copy."""
+    """A split whose images are a view of the records, without a copy."""
     images = torch.from_numpy(records)[:, cifar.label_bytes :].unflatten(1, (3, 32, 32))
     return Split(images, torch.from_numpy(records[:, cifar.label_bytes - 1].astype(np.int64)))
 
@@ -188,13 +190,13 @@ def _source(cifar: Cifar, folder: Path) -> Path:
     """The archive, or the folder of the unpacked files.
 
     Raises:
-        DataError: neither is there; one file has two of the names; or one of them is a link that leads nowhere, or may
-            not be looked at.
+        DataError: neither exists; two of the names are the same file; or one of them is a broken link, or cannot be
+            accessed.
     """
     check_folder(folder, cifar.layout)
     archive = kind_in(folder, cifar.archive.file)
     if archive == folders.OTHER:
-        raise DamagedData(f"{cifar.archive.file} cannot be read: it is no regular file")
+        raise DamagedData(f"{cifar.archive.file} cannot be read: it is not a regular file")
     if archive == folders.FILE:
         return folder / cifar.archive.file
     for place in (cifar.folder, "."):
@@ -207,13 +209,13 @@ def _source(cifar: Cifar, folder: Path) -> Path:
 
 
 def _rows(cifar: Cifar) -> dict[str, slice]:
-    """The rows of each file among the records of all."""
+    """The rows of each file in the array of all records."""
     ends = np.cumsum(list(cifar.files.values())).tolist()
     return {name: slice(end - count, end) for (name, count), end in zip(cifar.files.items(), ends, strict=True)}
 
 
 def _read(cifar: Cifar, source: Path, out: np.ndarray) -> None:
-    """The records of every file, into `out`."""
+    """Read the records of every file into `out`."""
     if source.is_file():
         check_archive(source, cifar.archive)
         read_members(source, {f"{cifar.folder}/{name}": out[rows] for name, rows in _rows(cifar).items()})
@@ -228,7 +230,7 @@ def _read_file(folder: Path, name: str, out: np.ndarray) -> None:
 
 
 def _read_exactly(stream: BinaryIO, name: str, out: np.ndarray) -> None:
-    """The content of a file, which must have as many bytes as `out`."""
+    """Read a file, which must have as many bytes as `out`, into `out`."""
     rest = memoryview(out).cast("B")
     while rest and (count := stream.readinto(rest)):
         rest = rest[count:]
@@ -239,10 +241,10 @@ def _read_exactly(stream: BinaryIO, name: str, out: np.ndarray) -> None:
 
 
 def read_members(path: Path, wanted: Mapping[str, np.ndarray]) -> None:
-    """Read members of a .tar.gz, each into an array of its size, in whatever order they come.
+    """Read members of a .tar.gz, in any order, each into an array of its size.
 
-    The archive is read as a stream. Only regular files with exactly these names and sizes are looked at; nothing is
-    written anywhere.
+    The archive is read as a stream. Only regular files with exactly these names and sizes are read; nothing is written
+    to disk.
 
     Args:
         path: the archive.
@@ -261,7 +263,7 @@ def read_members(path: Path, wanted: Mapping[str, np.ndarray]) -> None:
                     return
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise DamagedData(
-            f"{path.name} is damaged or cut short: {reason(error)}: delete it and fetch it again"
+            f"{path.name} is damaged or cut short: {reason(error)}: delete it and download it again"
         ) from None
     raise DataError(f"{path.name} has no member {next(iter(missing))!r}")
 

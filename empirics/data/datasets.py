@@ -1,6 +1,6 @@
-"""Data sets: which there are, where each comes from, and the hash that names its content.
+"""The data sets: names, loading, and the hash of their content.
 
-A name of `DATASETS` is read in that data set's own layout; any other name is the label of a folder of images.
+A name in `DATASETS` is read in that data set's own layout; any other name is the label of a folder of images.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ __all__ = ["DATASETS", "Batch", "DataError", "Dataset", "InMemory", "Split", "bu
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a data set: the arguments of `load`."""
+    """The arguments of `load`."""
 
     name: str
     folder: Path | None
@@ -36,12 +36,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from.
+    """How a data set is described, loaded and hashed.
 
     Args:
-        about: what it is, in a line.
-        load: reads it.
-        content_hash: SHA-256 that names its content; empty for data that are one and the same for everybody.
+        about: description in one line.
+        load: reads the data set.
+        content_hash: SHA-256 of its content; empty for data that are the same everywhere.
     """
 
     about: str
@@ -58,18 +58,19 @@ def load(
     cache: Path | None = None,
     threads: int = 1,
 ) -> Dataset:
-    """A data set, on the CPU.
+    """Load a data set, on the CPU.
 
     Args:
         name: key of `DATASETS`, or the label of a folder of images.
-        folder: where its files are; None for data that need none.
-        image_size: 0 holds images in memory as they are; else they are streamed and cut to so many pixels a side.
-        data_hash: as `content_hash` gives it, computed if empty; names the cached pixels.
-        cache: folder in which decoded pixels are kept; None decodes them anew.
-        threads: that decode, at least 1; nothing depends on them but the time.
+        folder: folder of its files; None for data that need none.
+        image_size: 0: images are held in memory as they are; otherwise they are streamed and cropped to so many pixels
+            per side.
+        data_hash: from `content_hash`; computed if empty; part of the name of the cached pixels.
+        cache: folder for decoded pixels; None: no cache.
+        threads: number of threads that decode, at least 1; only the time depends on it.
 
     Raises:
-        DataError: an unknown name, files that are missing, damaged or laid out otherwise, an unreadable image.
+        DataError: an unknown name; missing or damaged files, or another layout; an unreadable image.
         StoreError: the cache cannot be written.
     """
     request = Request(name, folder, image_size, data_hash, cache, threads)
@@ -77,22 +78,23 @@ def load(
 
 
 def content_hash(name: str, folder: Path | None, image_size: int = 0, cache: Path | None = None) -> str:
-    """SHA-256 that names the content of a data set; empty for data that are one and the same for everybody.
+    """SHA-256 of the content of a data set; empty for data that are the same everywhere.
 
-    Of images held in memory, every byte counts. Of streamed ones only names and sizes do: 150 GB are not read for it.
+    For images held in memory, every byte is hashed. For streamed ones only names and sizes are, so that 150 GB need not
+    be read.
 
     Args:
-        name, folder, image_size, cache: as for `load`; only the index of shards is kept in the cache.
+        name, folder, image_size, cache: as for `load`; only the index of shards is stored in the cache.
 
     Raises:
-        DataError: as for `load`, but few images are decoded.
+        DataError: as for `load`, but only a few images are decoded.
     """
     request = Request(name, folder, image_size, cache=cache)
     return _source(request).content_hash(request)
 
 
 def _source(request: Request) -> Source:
-    """Where the data come from, the request checked against it."""
+    """The source of the requested data set, after a check of the request."""
     if request.name not in DATASETS and request.folder is None:
         try:
             check_choice(request.name, DATASETS, "data set")
@@ -104,10 +106,10 @@ def _source(request: Request) -> Source:
 
 
 def subset(dataset: Dataset, images_per_class: int, validation_per_class: int) -> Dataset:
-    """The same data set with some training images held out, and the first so many of the rest to train on.
+    """The same data set with fewer training images and some held out for validation.
 
-    The last `validation_per_class` training images of each class are held out; `images_per_class` 0 takes all that
-    remain. Pixels are still normalised by the whole training set.
+    The last `validation_per_class` training images of each class are held out, and the first `images_per_class` of the
+    others are trained on; 0 takes all of them. Pixels are still normalised by the whole training set.
 
     Raises:
         DataError: a class has fewer.
@@ -121,7 +123,7 @@ def subset(dataset: Dataset, images_per_class: int, validation_per_class: int) -
         if left < max(images_per_class, 1):
             raise DataError(
                 f"class {label} has {len(places)} training images: images_per_class {images_per_class} and "
-                f"validation_per_class {validation_per_class} together ask for more"
+                f"validation_per_class {validation_per_class} together need more: lower one of them"
             )
         train.append(places[: images_per_class or left])
         validation.append(places[left:])
@@ -129,7 +131,7 @@ def subset(dataset: Dataset, images_per_class: int, validation_per_class: int) -
 
 
 def digits() -> InMemory:
-    """scikit-learn's 1,797 handwritten digits, 8x8, one fixed split of 1,297 and 500 for every seed."""
+    """scikit-learn's 1,797 handwritten digits, 8x8, in one split of 1,297 and 500 images for all seeds."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -140,7 +142,7 @@ def digits() -> InMemory:
 
 
 def _unstreamed(read: Callable[[Request], Dataset]) -> Callable[[Request], Dataset]:
-    """`read`, for a data set that is always held in memory."""
+    """`read` with an error if streaming is requested, for a data set that is always held in memory."""
 
     def load_whole(request: Request) -> Dataset:
         if request.image_size:
@@ -158,7 +160,10 @@ def _cifar(about: str, which: cifar.Cifar) -> Source:
 
 
 def _images(about: str, find: Callable[[Path], ImageSet]) -> Source:
-    """A data set of image files, which `find` finds in a folder; streamed where an image size is asked for."""
+    """The source of a data set of image files, which `find` finds in a folder.
+
+    It is streamed if an image size is requested.
+    """
 
     def content(request: Request, images: ImageSet) -> str:
         return image_files.sizes_hash(images) if request.image_size else _hash_one_size(images)
@@ -173,7 +178,7 @@ def _images(about: str, find: Callable[[Path], ImageSet]) -> Source:
 
 
 def _hash_one_size(images: ImageSet) -> str:
-    check_one_size(images)  # before gigabytes are read that would not fit
+    check_one_size(images)  # checked before gigabytes of unsuitable images are read
     return image_files.bytes_hash(images)
 
 
@@ -190,7 +195,10 @@ def _imagenet(about: str) -> Source:
 
 
 def hold(images: ImageSet, request: Request, data_hash: str) -> InMemory:
-    """Image files of one size, decoded into memory; shifted by up to 1/8 of the width, mirrored half of the time."""
+    """Decode image files of one size into memory.
+
+    Augmentation: shifts of up to 1/8 of the width, and mirroring with probability 1/2.
+    """
     shape = check_one_size(images)
     splits = {}
     for split, files in (("train", images.train), ("test", images.test)):
@@ -206,7 +214,7 @@ def hold(images: ImageSet, request: Request, data_hash: str) -> InMemory:
 
 IMAGE_FOLDER = _images("a folder of images, DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE", image_files.class_folders)
 
-# A new data set: one function above or beside, and one line here.
+# A new data set: one function above or in a module of its own, and one line here.
 DATASETS = {
     "digits": Source(
         "scikit-learn's 1,797 handwritten digits, 8x8", _unstreamed(lambda request: digits()), lambda request: ""

@@ -1,4 +1,7 @@
-"""Downloads of published archives: the only code of this project that touches the network, at an explicit command."""
+"""Downloads of published archives, on an explicit command.
+
+This is the only code of the project that uses the network.
+"""
 
 import hashlib
 import http.client
@@ -22,26 +25,26 @@ Progress = Callable[[str], None]
 
 
 def fetch(name: str, folder: Path, *, url: str | None = None, progress: Progress = lambda line: None) -> Path:
-    """Download the archive of a data set, unless it is there.
+    """Download the archive of a data set, unless it exists.
 
     Args:
         name: key of `ARCHIVES`.
-        folder: where it is put.
-        url: a mirror, in place of the published address; the content must be the published one all the same.
-        progress: told how far it is, in lines of text.
+        folder: folder for the archive.
+        url: a mirror, in place of the published address; the content must still be the published one.
+        progress: called with lines of text about the progress.
 
     Returns:
-        The archive, its size and MD5 checked.
+        The archive, after a check of its size and MD5.
 
     Raises:
-        ConfigError: no archive is known by that name.
-        DataError: another file stands in its place, or what came is not the archive; nothing of it is left.
+        ConfigError: an unknown archive.
+        DataError: another file has the archive's name, or the download is not the archive and was removed.
     """
     return download(ARCHIVES[check_choice(name, ARCHIVES, "archive")], folder, url, progress)
 
 
 def download(archive: Archive, folder: Path, url: str | None, progress: Progress) -> Path:
-    """`fetch`, for an archive of which size and MD5 are known."""
+    """`fetch`, for an archive whose size and MD5 are known."""
     target = folder / archive.file
     if target.exists():
         check_archive(target, archive)
@@ -53,7 +56,9 @@ def download(archive: Archive, folder: Path, url: str | None, progress: Progress
         with replacing(target) as temporary, open(temporary, "wb") as file, _open(url, archive) as response:
             _receive(response, file, archive, progress)
     except OSError as error:
-        raise DataError(f"cannot write {archive.file}: {error.strerror}: make room or choose another folder") from None
+        raise DataError(
+            f"cannot write {archive.file}: {error.strerror}: free disk space or choose another folder"
+        ) from None
     return target
 
 
@@ -61,14 +66,14 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https, or within the scheme of the first address."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
-        """The request that a redirect asks for, if its scheme is allowed."""
+        """The request for the target of a redirect, if its scheme is allowed."""
         if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
-            raise urllib.error.URLError(f"it leads on to {newurl!r}, which is not followed")
+            raise urllib.error.URLError(f"it redirects to {newurl!r}, which is not followed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _open(url: str, archive: Archive) -> BinaryIO:
-    """The response of the server, its size checked if it says one."""
+    """The response of the server, after a check of its size if the server gives one."""
     try:
         response = urllib.request.build_opener(_SameScheme).open(url, timeout=TIMEOUT)
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -86,15 +91,17 @@ def _receive(response: BinaryIO, file: BinaryIO, archive: Archive, progress: Pro
     for chunk in _chunks(response, archive):
         size += len(chunk)
         if size > archive.size:
-            raise DataError(f"more bytes came than the {archive.size} of {archive.file}: it is not the published one")
+            raise DataError(
+                f"the download has more than the {archive.size} bytes of {archive.file}: it is not the published one"
+            )
         if 10 * size // archive.size > 10 * (size - len(chunk)) // archive.size:
             progress(f"{archive.file}: {size / 1e6:.0f} of {archive.size / 1e6:.0f} MB")
         digest.update(chunk)
         file.write(chunk)
     if size < archive.size:
-        raise DataError(f"the transfer of {archive.file} ended after {size} of {archive.size} bytes: fetch it again")
+        raise DataError(f"the transfer of {archive.file} ended after {size} of {archive.size} bytes: download it again")
     if digest.hexdigest() != archive.md5:
-        raise DataError(f"what came as {archive.file} has MD5 {digest.hexdigest()}, the published one {archive.md5}")
+        raise DataError(f"the downloaded {archive.file} has MD5 {digest.hexdigest()}, the published one {archive.md5}")
     file.flush()
     os.fsync(file.fileno())
 
@@ -104,4 +111,4 @@ def _chunks(response: BinaryIO, archive: Archive) -> Iterator[bytes]:
         while chunk := response.read(BYTES_A_READ):
             yield chunk
     except (OSError, http.client.HTTPException) as error:
-        raise DataError(f"the transfer of {archive.file} broke off: {error}: fetch it again") from None
+        raise DataError(f"the transfer of {archive.file} was interrupted: {error}: download it again") from None

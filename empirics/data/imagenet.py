@@ -9,15 +9,15 @@ from empirics.data.images import ImageSet
 from empirics.storage.data_files import DataError, printable
 
 IMAGENET_LAYOUT = f"expected train/WNID/IMAGE and val/WNID/IMAGE, or shards: {shards.SHARD_LAYOUT}"
-# of the training images in [0, 1], as every published network is normalised
+# of the training images in [0, 1], as used for published networks
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def find(folder: Path, cache: Path | None = None) -> ImageSet:
-    """The images of both splits, from shards where there are any, else from folders.
+    """The images of both splits, from shards if there are any, otherwise from folders.
 
     Raises:
-        DataError: neither is there, or something is missing or damaged.
+        DataError: neither exists, or something is missing or damaged.
     """
     images.check_folder(folder, IMAGENET_LAYOUT)
     if shards.shard_names(folder)["train"]:
@@ -30,5 +30,5 @@ def find(folder: Path, cache: Path | None = None) -> ImageSet:
 
 
 def moments() -> tuple[torch.Tensor, torch.Tensor]:
-    """The published mean and deviation of pixels from 0 to 255, of shape (3, 1, 1)."""
+    """The published mean and standard deviation of pixels from 0 to 255, of shape (3, 1, 1)."""
     return tuple(255 * torch.tensor(values)[:, None, None] for values in (MEAN, STD))

@@ -1,4 +1,4 @@
-"""Images in files: where the images of each split are, what class each has, and the hash that names them all."""
+"""Image files: the images and classes of each split, and the hash of all of them."""
 
 import functools
 import hashlib
@@ -14,14 +14,14 @@ from empirics.storage import folders
 from empirics.storage.data_files import DamagedData, DataError, kind_in, links_in, listed, named, printable, read_file
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
-# images of other kinds: refused, since whoever put them there does not expect to train without them
+# other image formats: refused, since leaving these images out would not be noticed
 OTHER_SUFFIXES = (
     ".apng", ".arw", ".avif", ".bmp", ".cr2", ".cr3", ".dcm", ".dds", ".dib", ".dng", ".emf", ".eps", ".exr", ".gif",
     ".hdr", ".heic", ".heif", ".icns", ".ico", ".j2k", ".jfif", ".jif", ".jp2", ".jpe", ".jpx", ".jxl", ".nef", ".orf",
     ".pbm", ".pcx", ".pfm", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".raf", ".raw", ".rw2", ".sgi", ".svg", ".tga",
     ".tif", ".tiff", ".webp", ".wmf", ".xbm", ".xcf", ".xpm",
 )  # fmt: skip
-# what people write about images and put beside them; whatever else lies in a folder of a class must be an image
+# notes about images may lie in the same folder; every other file in a folder of a class must be an image
 NOTE_SUFFIXES = (
     ".asc", ".bib", ".cff", ".csv", ".dvc", ".html", ".json", ".jsonl", ".log", ".md", ".md5", ".npy", ".pdf", ".py",
     ".rst", ".sh", ".sha1", ".sha256", ".sha512", ".sig", ".tsv", ".txt", ".xml", ".yaml", ".yml",
@@ -31,7 +31,7 @@ NOTES = (
     "md5sums", "notice", "readme", "sha1sum", "sha1sums", "sha256sum", "sha256sums", "sha512sum", "sha512sums",
 )  # fmt: skip
 BACKUP = "~"
-MOST_LINKS = 40  # that Linux follows on one way
+MOST_LINKS = 40  # symbolic links that Linux follows in one path
 COPIES = (".bak", ".gz")  # of a note
 FOLDER_LAYOUT = "expected DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE, or val for test (.jpeg, .jpg or .png)"
 
@@ -51,15 +51,15 @@ class Images(Protocol):
         """
 
     def where(self, place: int) -> str:
-        """What an error calls this image; printable."""
+        """The name of this image in error messages; printable."""
 
     def sizes(self) -> Iterable[str]:
-        """A line for each image that says what it is without reading it: its name, its size and what else is known."""
+        """One line for each image, from data that are known without reading it, such as its name and size."""
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Images that are files of their own (`Images`).
+    """Images that are separate files (`Images`).
 
     Args:
         folder: of the data set.
@@ -94,9 +94,9 @@ class ImageSet:
     """The images of both splits and the names of their classes.
 
     Args:
-        classes: a label is a place in it.
+        classes: names of the classes; a label is an index into them.
         train, test: the splits.
-        described_by: names of other files that say what the images are.
+        described_by: names of other files that describe the images, such as annotations.
     """
 
     classes: Sequence[str]
@@ -106,18 +106,20 @@ class ImageSet:
 
 
 def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), layout: str = FOLDER_LAYOUT) -> ImageSet:
-    """The images of DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE; classes and images in the order of their names.
+    """The images of DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE.
+
+    Classes and images are sorted by name.
 
     Args:
         folder: DIR.
-        test_names: folders that may hold the test images; the first that is there does.
-        layout: what an error says was expected.
+        test_names: folders that may contain the test images; the first that exists is used.
+        layout: the expected layout, for error messages.
 
     Raises:
-        DataError: a missing split, or one folder for both, or for two classes; a class without an image in one of the
-            splits, anything in a split that is no class folder, anything in one that is no image of a kind that is read
-            (notes about the images may lie there); one image in two classes or splits by a link; a folder that may not
-            be listed, a link that leads nowhere.
+        DataError: a missing split; one folder for both splits, or for two classes; a class without an image in one of
+            the splits; anything in a split that is not a class folder; anything in a class folder that is not an image
+            of a supported format (notes about the images are allowed); one image in two classes or splits by a link; a
+            folder that cannot be listed; a broken link.
     """
     check_folder(folder, layout)
     if kind_in(folder, "train") != folders.FOLDER:
@@ -144,15 +146,17 @@ def class_folders(folder: Path, test_names: Sequence[str] = ("test", "val"), lay
 
 
 def refuse_twice(folder: Path, names: Iterable[str], shown: Callable[[str], str] = printable) -> None:
-    """Refuse a file or folder that is there under two names: its images would be taken twice, or be on both sides.
+    """Refuse a file or folder that has two names.
+
+    Its images would be used twice, or for training and testing.
 
     Args:
-        folder: of the data set.
-        names: of what is there, relative to the folder; links are followed.
-        shown: what an error calls a name.
+        folder: folder of the data set.
+        names: names of existing files and folders, relative to the folder; links are followed.
+        shown: converts a name for error messages.
 
     Raises:
-        DataError: the two names; or one may not be looked at.
+        DataError: names the two; or one cannot be accessed.
     """
     found: dict[tuple[int, int], str] = {}
     for name in names:
@@ -161,16 +165,17 @@ def refuse_twice(folder: Path, names: Iterable[str], shown: Callable[[str], str]
         other = found.setdefault((place.st_dev, place.st_ino), name)
         if other != name:
             both = f"{shown(other)} and {shown(name)} are one {folders.kind(folder / name)}"
-            raise DataError(f"{both}: its images would count twice, take one of them out")
+            raise DataError(f"{both}: its images would count twice, remove one of them")
 
 
 def refuse_shared(train: ImageFiles, test: ImageFiles) -> None:
-    """Refuse an image that links put into both splits, or into two classes of one: of two labels one would be wrong.
+    """Refuse an image that is in both splits, or in two classes of one split, through symbolic links.
 
-    Copies and hard links are files of their own, and an image may be twice in one class.
+    In two classes, one of the two labels would be wrong. Copies and hard links count as separate files, and an image
+    may be twice in one class.
 
     Raises:
-        DataError: the two names.
+        DataError: names the two.
     """
     links: dict[str, tuple[str, int, str]] = {}
     for split, files in (("train", train), ("test", test)):
@@ -189,12 +194,12 @@ def _refuse_two(one: tuple[str, int, str], other: tuple[str, int, str]) -> None:
     if one[1:] != other[1:]:
         where = "two classes" if one[2] == other[2] else "both splits"
         raise DataError(
-            f"{printable(one[0])} and {printable(other[0])} are one image, by a link, in {where}: take one of them out"
+            f"{printable(one[0])} and {printable(other[0])} are one image, by a link, in {where}: remove one of them"
         )
 
 
 def _behind_links(files: ImageFiles) -> Iterator[tuple[str, int, str]]:
-    """Name, label and the file that it leads to, of each image that is a symbolic link."""
+    """Name, label and target of each image that is a symbolic link."""
     links, real = functools.cache(functools.partial(links_in, files.folder)), functools.cache(os.path.realpath)
     for name, label in zip(files.names, files.labels.tolist(), strict=True):
         within, _, file = name.rpartition("/")
@@ -204,11 +209,16 @@ def _behind_links(files: ImageFiles) -> Iterator[tuple[str, int, str]]:
 
 
 def _followed(path: str, real: Callable[[str], str]) -> str:
-    """Where a link leads; `real` is `os.path.realpath` of folders, of which there are fewer than of images."""
+    """The target of a symbolic link.
+
+    Args:
+        path: the link.
+        real: cached `os.path.realpath` of folders, of which there are fewer than of images.
+    """
     for _ in range(MOST_LINKS):
         try:
             target = os.path.join(os.path.dirname(path), os.readlink(path))
-        except OSError:  # no link
+        except OSError:  # not a link
             return path
         folder, file = os.path.split(target)
         if file in ("", ".", ".."):
@@ -218,7 +228,7 @@ def _followed(path: str, real: Callable[[str], str]) -> str:
 
 
 def _by_themselves(files: ImageFiles) -> Iterator[tuple[str, int, str]]:
-    """Name, label and place of each image, the links in its folder not followed."""
+    """Name, label and path of each image; links in its folder are not followed."""
     real = functools.cache(os.path.realpath)
     for name, label in zip(files.names, files.labels.tolist(), strict=True):
         within, _, file = name.rpartition("/")
@@ -226,10 +236,10 @@ def _by_themselves(files: ImageFiles) -> Iterator[tuple[str, int, str]]:
 
 
 def check_folder(folder: Path, layout: str) -> None:
-    """Refuse a data folder that is not there.
+    """Refuse a data folder that does not exist.
 
     Raises:
-        DataError: naming it, and the layout that is expected of it; or it may not be entered.
+        DataError: names the folder and the expected layout; or it cannot be entered.
     """
     found = kind_in(folder.parent, folder.name)
     if found is None:
@@ -241,16 +251,17 @@ def check_folder(folder: Path, layout: str) -> None:
 
 
 def class_names(folder: Path, split: str) -> list[str]:
-    """The folders in a split, hidden ones left out, and the `lost+found` of a disk where it holds no image.
+    """The names of the class folders in a split.
+
+    Hidden folders are left out, and a `lost+found` without images.
 
     Raises:
-        DataError: the split may not be listed; something in it is no folder, and no note, or is a link that leads
-            nowhere.
+        DataError: the split cannot be listed; something in it is neither a folder nor a note, or is a broken link.
     """
-    there = listed(folder, split, spare=is_note, spare_links=False)  # a class may be called like a note
+    there = listed(folder, split, spare=is_note, spare_links=False)  # a class may have the name of a note
     if odd := [name for name, kind in there if kind == folders.OTHER or kind == folders.FILE and not is_note(name)]:
         name = printable(f"{split}/{odd[0]}")
-        raise DataError(f"{name} is no folder: only folders of classes are read from {split}/: take it out")
+        raise DataError(f"{name} is not a folder: {split}/ must contain only folders of classes: remove it")
     found = [name for name, kind in there if kind == folders.FOLDER]
     return [name for name in found if name != folders.LOST_AND_FOUND or _holds_images(folder, f"{split}/{name}")]
 
@@ -258,12 +269,12 @@ def class_names(folder: Path, split: str) -> list[str]:
 def _holds_images(folder: Path, path: str) -> bool:
     try:
         return bool(image_names(folder, path))
-    except DataError:  # closed to all but the system
+    except DataError:  # only the system may list it
         return False
 
 
 def list_images(folder: Path, class_paths: Sequence[str]) -> ImageFiles:
-    """The image files of these folders, one folder a class; a folder that is not there holds none.
+    """The image files of these folders, one folder per class; a missing folder has none.
 
     Raises:
         DataError: as for `image_names`.
@@ -274,16 +285,16 @@ def list_images(folder: Path, class_paths: Sequence[str]) -> ImageFiles:
 
 
 def image_names(folder: Path, path: str, within: bool = False) -> list[str]:
-    """The images that lie in a folder of a data set, relative to the data set; none where there is no such folder.
+    """The images in a folder of a data set, as paths relative to the data set; none if it does not exist.
 
     Args:
-        folder: of the data set.
-        path: of the folder in it.
-        within: whether it holds other folders and files that belong to the data set: only images are looked at then.
+        folder: folder of the data set.
+        path: path of the folder in the data set.
+        within: whether the folder contains other folders and files of the data set: then only images are checked.
 
     Raises:
-        DataError: the folder may not be listed; something in it is no image of a kind that is read, and no note or
-            clutter: an image of another kind, a pipe, a link that leads nowhere, a folder that holds anything.
+        DataError: the folder cannot be listed; something in it is neither an image of a supported format nor a note nor
+            a system file: an image of another format, a pipe, a broken link, a folder that is not empty.
     """
     if kind_in(folder, path) != folders.FOLDER:
         return []
@@ -302,17 +313,17 @@ def image_names(folder: Path, path: str, within: bool = False) -> list[str]:
 
 
 def _no_image(shown: str, name: str, kind: str) -> str:
-    """What is wrong with something in place of an image, and what to do."""
+    """The error for something that is not a readable image: what it is, and what to do."""
     read = ", ".join(IMAGE_SUFFIXES)
     if kind == folders.FOLDER:
-        return f"{shown} is a folder, and called like an image: rename it, or take it out"
+        return f"{shown} is a folder with the name of an image: rename it, or remove it"
     if kind == folders.OTHER:
-        return f"{shown} is no regular file: take it out"
+        return f"{shown} is not a regular file: remove it"
     if name.lower().endswith(".gz") and _looks_like_an_image(name[: -len(".gz")]):
-        return f"{shown} is an image that is packed: unpack it, or take it out"
+        return f"{shown} is a compressed image: decompress it, or remove it"
     if _looks_like_an_image(name):
-        return f"{shown} is an image of a kind that is not read ({read} are): convert it, or take it out"
-    return f"{shown} is no image by its name ({read} are read): rename or convert it, or take it out"
+        return f"{shown} is an image of an unsupported format (supported: {read}): convert it, or remove it"
+    return f"{shown} is not an image by its name (supported: {read}): rename or convert it, or remove it"
 
 
 def _looks_like_an_image(name: str) -> bool:
@@ -320,7 +331,10 @@ def _looks_like_an_image(name: str) -> bool:
 
 
 def is_note(name: str) -> bool:
-    """Whether a name is that of a text about images, which may lie beside them; of one packed, or of a backup."""
+    """Whether a name is that of a note about images, or of a compressed or backup copy of a note.
+
+    Notes may lie in the folders of the images.
+    """
     name = name.lower()
     if name.endswith(COPIES):
         name = name.rpartition(".")[0]
@@ -328,28 +342,30 @@ def is_note(name: str) -> bool:
 
 
 def refuse_within(folder: Path, path: str, wrong: str) -> None:
-    """Refuse a folder, however deep and behind whatever links, that holds anything but notes and clutter.
+    """Refuse a folder that contains, at any depth, anything but notes and system files.
+
+    Links are followed.
 
     Args:
-        folder: of the data set.
-        path: of the folder in it.
-        wrong: what is wrong with what it holds, and what to do; follows the name.
+        folder: folder of the data set.
+        path: path of the folder in the data set.
+        wrong: the end of the error message, after the name: what is wrong, and what to do.
 
     Raises:
-        DataError: the first thing that it holds; or it may not be listed.
+        DataError: names the first such file; or the folder cannot be listed.
     """
     waiting, seen = [path], set()
     while waiting:
         path = waiting.pop()
         with named(printable(path), "read"):
             place = os.stat(folder / path)
-        if (place.st_dev, place.st_ino) in seen:  # links lead in circles
+        if (place.st_dev, place.st_ino) in seen:  # a circle of links
             continue
         seen.add((place.st_dev, place.st_ino))
         try:
             there = listed(folder, path, spare=is_note)
         except DamagedData:
-            if path.rpartition("/")[2] == folders.LOST_AND_FOUND:  # closed to all but the system
+            if path.rpartition("/")[2] == folders.LOST_AND_FOUND:  # only the system may list it
                 continue
             raise
         if odd := [
@@ -363,7 +379,7 @@ def check_classes(train: np.ndarray, test: np.ndarray, classes: Sequence[str], h
     """Refuse a data set in which a class has no image in one of the splits.
 
     Raises:
-        DataError: the first such class.
+        DataError: names the first such class.
     """
     for split, labels in (("test", test), ("train", train)):
         empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
@@ -372,7 +388,10 @@ def check_classes(train: np.ndarray, test: np.ndarray, classes: Sequence[str], h
 
 
 def bytes_hash(images: ImageSet) -> str:
-    """SHA-256 over the relative names and the bytes of every image file, and of the files that describe them."""
+    """SHA-256 over the names and bytes of every image file, and of the files that describe them.
+
+    Names are relative to the data set.
+    """
     digest = hashlib.sha256()
     for files in (images.train, images.test):
         for place, name in enumerate(files.names):
@@ -387,7 +406,7 @@ def _add(digest: "hashlib._Hash", name: str, content: bytes) -> None:
 
 
 def sizes_hash(images: ImageSet) -> str:
-    """SHA-256 over the names and sizes of every image, for data sets too large to be read for it."""
+    """SHA-256 over the names and sizes of every image, for data sets too large to be read completely."""
     digest = hashlib.sha256()
     for files in (images.train, images.test):
         for line in files.sizes():

@@ -1,7 +1,7 @@
-"""Data sets: what training asks of them, and those that are held in memory.
+"""The interface of data sets, `Dataset`, and data sets that are held in memory.
 
-Small images are one uint8 tensor a split: a batch is one gather, and no DataLoader is needed. Large images are streamed
-(`empirics.data.streaming`). Both answer to the same few calls, those of `Dataset`.
+Small images are one uint8 tensor per split: a batch is one gather, and no DataLoader is needed. Large images are
+streamed (`empirics.data.streaming`). Both implement `Dataset`.
 """
 
 import dataclasses
@@ -17,7 +17,10 @@ from empirics.storage.data_files import DataError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One epoch's random choices: an order of the training set, and for each place in it a shift and a mirroring."""
+    """The random choices of one epoch.
+
+    They are an order of the training set, and for each place in it a shift and whether the image is mirrored.
+    """
 
     order: Tensor
     shifts: Tensor
@@ -29,12 +32,12 @@ class Augmentation:
 
 
 def draw_augmentation(n: int, pad: int, flip: bool, generator: torch.Generator) -> Augmentation:
-    """The choices of one epoch.
+    """Draw the random choices of one epoch.
 
     Args:
-        n: training images.
+        n: number of training images.
         pad: largest shift, in pixels.
-        flip: whether half of the images are mirrored.
+        flip: whether images are mirrored with probability 1/2.
         generator: on the CPU.
     """
     order = torch.randperm(n, generator=generator)
@@ -44,11 +47,11 @@ def draw_augmentation(n: int, pad: int, flip: bool, generator: torch.Generator) 
 
 
 def crop_batch(images: Tensor, shifts: Tensor, flips: Tensor, pad: int) -> Tensor:
-    """Each image padded with `pad` rows and columns of 0, cut out at its own shift, and mirrored where `flips` says so.
+    """Pad each image with `pad` rows and columns of 0, crop it at its own shift, mirror it if in `flips`.
 
     Args:
         images: uint8, shape (n, channels, height, width).
-        shifts: shape (n, 2), of rows and columns, from 0 to 2 pad; pad itself moves nothing.
+        shifts: shape (n, 2), of rows and columns, from 0 to 2 pad; `pad` is no shift.
         flips: bool, shape (n,).
         pad: at least 0.
     """
@@ -69,9 +72,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Dataset(Protocol):
-    """What training asks of a data set.
+    """The interface that training needs of a data set.
 
-    Splits are `train`, `test` and, where some training images are held out, `validation`. Batches are pairs of network
+    Splits are `train`, `test` and, if some training images are held out, `validation`. Batches are pairs of network
     inputs, float32 of shape (n, channels, height, width), and labels, int64 of shape (n,), on the data set's device.
     """
 
@@ -83,12 +86,12 @@ class Dataset(Protocol):
         """(channels, height, width) of a network input."""
 
     def labels(self, split: str) -> Tensor:
-        """Labels of a split in its order, int64, shape (n,); empty for a split that is not there."""
+        """Labels of a split in its order, int64, shape (n,); empty for a split that does not exist."""
 
     def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch: augmented batches in a random order, the last short one dropped.
+        """One epoch: augmented batches in a random order; the last incomplete one is dropped.
 
-        Order and augmentation are a function of `generator` (on the CPU) alone.
+        Order and augmentation depend only on `generator` (on the CPU).
         """
 
     def batches(self, split: str) -> Iterator[Batch]:
@@ -98,7 +101,11 @@ class Dataset(Protocol):
         """The images at these places of a split, without augmentation."""
 
     def choose(self, train: Tensor, validation: Tensor) -> "Dataset":
-        """The same data set with only these places of its training split to train on, and those to validate on."""
+        """The same data set with only these training images, and these held out for validation.
+
+        Args:
+            train, validation: places in the training split.
+        """
 
     def to(self, device: torch.device) -> "Dataset":
         """The same data set, its batches on `device`."""
@@ -125,15 +132,15 @@ class Split:
 
 @dataclass(frozen=True)
 class InMemory:
-    """A data set held as one uint8 tensor a split (a `Dataset`).
+    """A data set held as one uint8 tensor per split (a `Dataset`).
 
     Args:
         name: label of the data set in run names and figures.
         train, test: the splits.
         classes: number of classes.
         mean, std: per channel, of the training pixels as stored, shape (channels, 1, 1).
-        pad: largest shift of the augmentation, in pixels; what comes in is 0, the smallest pixel.
-        flip: whether half of the training images are mirrored.
+        pad: largest shift of the augmentation, in pixels; empty pixels become 0, the smallest value.
+        flip: whether training images are mirrored with probability 1/2.
         validation: training images that are held out.
     """
 
@@ -153,11 +160,11 @@ class InMemory:
         return tuple(self.train.images.shape[1:])
 
     def labels(self, split: str) -> Tensor:
-        """Labels of a split; empty for a split that is not there."""
+        """Labels of a split; empty for a split that does not exist."""
         return torch.empty(0, dtype=torch.int64) if getattr(self, split) is None else getattr(self, split).labels
 
     def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch of shifted and mirrored images; the last short batch is dropped."""
+        """One epoch of shifted and mirrored images; the last incomplete batch is dropped."""
         choices = draw_augmentation(len(self.train), self.pad, self.flip, generator).to(self.mean.device)
         for start in range(0, len(self.train) - batch_size + 1, batch_size):
             place = slice(start, start + batch_size)
@@ -189,12 +196,12 @@ class InMemory:
         return dataclasses.replace(self, **moved, validation=held_out)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Network inputs, float32, of uint8 images of shape (n, channels, height, width)."""
+        """Network inputs, float32, from uint8 images of shape (n, channels, height, width)."""
         return (images.float() - self.mean) / self.std
 
 
 def build(name: str, train: Split, test: Split, classes: int, pad: int, flip: bool) -> InMemory:
-    """A data set with the mean and deviation of its training pixels."""
+    """Build a data set that is normalised by the mean and standard deviation of its training pixels."""
     mean, std = pixel_moments(train.images.split(1024))
     return InMemory(name, train, test, classes, mean, std, pad, flip)
 
@@ -202,10 +209,10 @@ def build(name: str, train: Split, test: Split, classes: int, pad: int, flip: bo
 def pixel_moments(parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of every channel.
 
-    Counted over the 256 pixel values: exact, whatever the parts, and no float copy of the data set.
+    Computed from counts of the 256 pixel values: exact, independent of the parts, without a float copy of the data.
 
     Args:
-        parts: uint8, each of shape (n, channels, height, width); together the images.
+        parts: the images in parts, uint8, each of shape (n, channels, height, width).
 
     Returns:
         Two float32 tensors of shape (channels, 1, 1).
@@ -218,5 +225,5 @@ def pixel_moments(parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     mean = (counts * values).sum(1, keepdim=True) / n
     variance = (counts * (values - mean) ** 2).sum(1, keepdim=True) / n
     if not (variance > 0).all():
-        raise DataError("a channel of the training images is constant: it carries nothing to learn from")
+        raise DataError("a channel of the training images is constant: it contains no information")
     return mean.float()[:, :, None], variance.float().sqrt()[:, :, None]

@@ -1,4 +1,4 @@
-"""Pixels: image files decoded, safely, and kept as one memory-mapped array a split that all workers share."""
+"""Decoding of image files, and the pixel cache: one memory-mapped array per split, shared by workers."""
 
 import io
 import os
@@ -16,16 +16,16 @@ from empirics.storage.run_folder import StoreError, write_atomic
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# 64 million pixels: ten times the largest photograph of ImageNet, and below the limit at which Pillow warns
+# 2**26 pixels: ten times the largest photograph of ImageNet, and below the limit at which Pillow warns
 MAX_PIXELS = 2**26
 PIXEL_TASK = 256
 RESIZE = "--image-size N streams and resizes them"
 
 
 def read_image(images: Images, place: int) -> "Image":
-    """One image, decoded to RGB; grey becomes RGB, transparency and orientation tags are left out of account.
+    """Decode one image to RGB; grey becomes RGB, transparency and orientation tags are ignored.
 
-    Only JPEG and PNG are read, whatever the file is called, and none that would unfold to more than `MAX_PIXELS`.
+    Only JPEG and PNG are read, whatever the file's name, and no image of more than `MAX_PIXELS` pixels.
 
     Raises:
         DataError: it is missing or cannot be decoded; names the image.
@@ -49,16 +49,18 @@ def read_image(images: Images, place: int) -> "Image":
 
 
 def image_shape(images: Images, place: int) -> tuple[int, int, int]:
-    """(3, height, width) of one image, which is decoded for it."""
+    """The shape (3, height, width) of one image, from decoding it."""
     image = read_image(images, place)
     return 3, image.height, image.width
 
 
 def check_one_size(images: ImageSet) -> tuple[int, int, int]:
-    """(3, height, width) of the images of a data set, of which the first of every class and split is looked at.
+    """The common shape (3, height, width) of the images of a data set.
+
+    Only the first image of every class and split is checked.
 
     Raises:
-        DataError: one of them is unreadable, or of another size than the first.
+        DataError: one of these is unreadable, or of another size than the first.
     """
     shape = image_shape(images.train, 0)
     for split in (images.train, images.test):
@@ -68,7 +70,7 @@ def check_one_size(images: ImageSet) -> tuple[int, int, int]:
 
 
 def first_of_each_class(labels: np.ndarray) -> list[int]:
-    """The first place of every class that occurs."""
+    """The first place of every class that occurs in `labels`."""
     return np.unique(labels, return_index=True)[1].tolist()
 
 
@@ -84,7 +86,7 @@ def decode(images: Images, shape: tuple[int, int, int], out: np.ndarray, threads
     """Decode every image into its place of `out`.
 
     Args:
-        images: n of them.
+        images: n images.
         shape: (3, height, width) that every image must have.
         out: uint8, shape (n, 3, height, width).
         threads: that decode, at least 1; the result does not depend on them.
@@ -108,16 +110,16 @@ def decode(images: Images, shape: tuple[int, int, int], out: np.ndarray, threads
 
 
 def cached(file: Path | None, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]) -> np.ndarray:
-    """A uint8 array that `fill` makes: from `file` where it stands and has its hash, else made anew.
+    """A uint8 array made by `fill`, from `file` if that is complete and its hash matches.
 
-    A file is mapped, not read: what processes look at is shared between them, and what one of them changes stays with
-    it. It is filled in place under another name, hashed and renamed, so memory never holds a second copy, a reader
-    never sees a part, and of two processes that make it at once the later one replaces the same bytes by the same.
+    The file is memory-mapped: processes share its pages, and changes by one process are private to it. It is filled
+    under a temporary name, hashed and renamed. So memory never holds a second copy, a reader never sees a part, and of
+    two processes that write it at the same time the later one replaces the file by identical bytes.
 
     Args:
-        file: a `.npy` file; its SHA-256 lies beside it. None makes the array in memory.
-        shape: of the array.
-        fill: writes every element of it.
+        file: a `.npy` file; its SHA-256 lies in the same folder. None: the array is made in memory.
+        shape: shape of the array.
+        fill: writes every element of the array.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
@@ -154,13 +156,14 @@ def _make(file: Path, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]
             digest = file_hash(temporary, "sha256")
     except OSError as error:
         raise StoreError(
-            f"cannot write {file.name} to the cache: {error.strerror}: make room or free the folder"
+            f"cannot write {file.name} to the cache: {error.strerror}: free disk space, or correct the permissions of "
+            "the folder"
         ) from None
     write_atomic(_stamp(file), f"{digest}\n".encode())
 
 
 def _reserve(stream: io.BufferedRandom, size: int) -> None:
-    """Take the room on disk now: a mapped file for which there is none ends the process when it is written."""
+    """Reserve the disk space now: writing to a mapped file on a full disk would end the process."""
     stream.flush()
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(stream.fileno(), 0, size)

@@ -1,9 +1,9 @@
-"""Images in shards: tar files of samples, a sample being an image and its class (the convention of WebDataset).
+"""Images in shards: tar files of samples, each an image and its class (the convention of WebDataset).
 
-A sample is two neighbours KEY.jpg (or .jpeg, .png) and KEY.cls, the class as a number in text. The headers are read
-once: from then on an image is a shard, an offset and a size, and is read by itself. So an epoch's order is one
-permutation of the whole set, whatever the shards and threads are. The package webdataset, which reads shards from end
-to end and shuffles within a window, is not needed. Nothing is ever written out of a shard.
+A sample is two members KEY.jpg (or .jpeg, .png) and KEY.cls, the class as a number in text. The headers are read once;
+after that each image is read directly by its shard, offset and size. So an epoch's order is one permutation of the
+whole data set, independent of shards and threads. The package webdataset, which reads shards sequentially and shuffles
+within a window, is not needed. Members are never extracted to disk.
 """
 
 import contextlib
@@ -35,13 +35,13 @@ CLASS_SUFFIX, CLASS_BYTES = ".cls", 16
 KNOWN_SUFFIXES = (CLASS_SUFFIX, *IMAGE_SUFFIXES, *OTHER_SUFFIXES)
 SHARD = re.compile(r".*\.tar", re.DOTALL)
 COMPRESSED = r".*\.(tar\.(gz|bz2|xz|zst|zstd|lz4|lzma|z|br|lz|lzo)|tgz|tbz2?|txz|tlz|tzst|zip|7z|rar)"
-# what a download leaves, a numbered copy, what `split` makes
+# incomplete downloads, numbered copies, parts made by `split`
 PART_OF_ONE = re.compile(r".*\.tar\.(part|partial|crdownload|download|tmp|[0-9]{1,4}|a[a-z])", re.DOTALL)
 NOT_WHOLE = re.compile(f"{COMPRESSED}|{PART_OF_ONE.pattern}", re.DOTALL)
-# the published archives hold images, or archives of them, and no samples
+# the published archives contain images, or archives of images, but no samples
 PUBLISHED_ARCHIVE = re.compile(r"ilsvrc2012_img_(train|train_t3|val|test|test_v[0-9]+)\.tar")
 PART = 2**20
-INDEX = 3  # of indices that are kept: another number, and they are made anew
+INDEX = 3  # version of stored indices; those of another version are made again
 INDEX_COLUMNS = ("keys", "shard", "offsets", "lengths", "labels")
 
 
@@ -52,9 +52,9 @@ class ShardImages:
     Args:
         folder: of the shards.
         shards: their names, relative to the folder.
-        keys: of the samples, bytes, shape (n,).
-        shard: the place of each image's shard in `shards`, shape (n,).
-        offsets, lengths: where in the shard its bytes are, shape (n,).
+        keys: keys of the samples, bytes, shape (n,).
+        shard: index of each image's shard in `shards`, shape (n,).
+        offsets, lengths: position and number of its bytes in the shard, shape (n,).
         labels: int64, shape (n,).
     """
 
@@ -90,17 +90,17 @@ class ShardImages:
 
 
 def shard_names(folder: Path) -> dict[str, list[str]]:
-    """The shards of each split, in the order of their names, relative to the folder; none where there are none.
+    """The names of the shards of each split, sorted, relative to the folder; empty if there are none.
 
     Raises:
-        DataError: a name that says both splits, or another than its folder; one shard under two names; shards of one
-            split only, or of both and beside them compressed or partial ones, ones that name no split or lie in other
-            folders, folders of images; a folder that may not be listed, a shard that is a link which leads nowhere.
+        DataError: a name with both splits, or with another split than its folder; one shard under two names; shards of
+            only one split; shards of both splits together with compressed or partial shards, shards without a split in
+            their name or in other folders, or folders of images; a folder that cannot be listed; a broken link.
     """
     names = _by_split(folder, SHARD)
     if any(names.values()) and (odd := _called_like_shards(folder)):
         raise DataError(
-            f"{printable(odd[0])} is a folder, and called like a shard: rename it, or take it out: {SHARD_LAYOUT}"
+            f"{printable(odd[0])} is a folder with the name of a shard: rename it, or remove it: {SHARD_LAYOUT}"
         )
     every = [name for found in names.values() for name in found]
     refuse_twice(folder, every, lambda name: f"shard {printable(name)!r}")
@@ -108,8 +108,8 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
     if len(missing) == 1:
         there = next(name for found in names.values() for name in found)
         raise DataError(
-            f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {SHARD_LAYOUT}; take "
-            f"{printable(there)!r} out if it is no shard"
+            f"data folder {folder.name!r} has no shard of split {missing[0]!r}: {SHARD_LAYOUT}; remove "
+            f"{printable(there)!r} if it is not a shard"
         )
     if not missing:
         _refuse_beside(folder)
@@ -117,14 +117,14 @@ def shard_names(folder: Path) -> dict[str, list[str]]:
 
 
 def _refuse_beside(folder: Path) -> None:
-    """Refuse what looks like a shard, or like a folder of images, and would be left out."""
+    """Refuse files that look like shards, and folders of images, that would be left out."""
     if odd := [name for found in _by_split(folder, NOT_WHOLE).values() for name in found]:
         partial = PART_OF_ONE.fullmatch(odd[0].lower())
-        what = "a part or a copy of one: make it whole" if partial else "compressed: unpack it"
-        raise DataError(f"shard {printable(odd[0])!r} is {what}, or take it away: {SHARD_LAYOUT}")
+        what = "a part or a copy of one: complete it" if partial else "compressed: decompress it"
+        raise DataError(f"shard {printable(odd[0])!r} is {what}, or remove it: {SHARD_LAYOUT}")
     for name in _ending(folder, "", SHARD):
         if not _names_a_split(name) and "test" not in name.lower():
-            raise DataError(f"shard {printable(name)!r} names no split: rename it, or take it out: {SHARD_LAYOUT}")
+            raise DataError(f"shard {printable(name)!r} names no split: rename it, or remove it: {SHARD_LAYOUT}")
     for split in ("train", "val"):
         if kind_in(folder, split) == folders.FOLDER:
             _refuse_within(folder, split)
@@ -132,13 +132,13 @@ def _refuse_beside(folder: Path) -> None:
 
 
 def _refuse_within(folder: Path, split: str) -> None:
-    """Refuse shards and images in the folders within that of a split, however deep and behind whatever links."""
+    """Refuse shards and images in subfolders of a split's folder, at any depth; links are followed."""
     waiting, seen = [split], set()
     while waiting:
         within = waiting.pop()
         if within.rpartition("/")[2] == folders.LOST_AND_FOUND:
             continue
-        if (place := _place(folder, within)) in seen:  # links lead in circles
+        if (place := _place(folder, within)) in seen:  # a circle of links
             continue
         seen.add(place)
         for name, kind in listed(folder, within, spare=lambda name: True):
@@ -149,15 +149,16 @@ def _refuse_within(folder: Path, split: str) -> None:
                 raise DataError(f"shard {printable(path)!r} lies in a folder within {split}/: move it to {split}/")
             elif within != split and kind == folders.FILE and name.lower().endswith(IMAGE_SUFFIXES):
                 raise DataError(
-                    f"image {printable(path)!r} lies beside shards, and of both only shards are read: take the shards "
-                    f"out, or the folders within {split}/"
+                    f"image {printable(path)!r} lies in a folder with shards, and only shards would be read: remove "
+                    f"the shards, or the folders within {split}/"
                 )
 
 
 def _refuse_in_other_folders(folder: Path) -> None:
-    """Refuse shards of a split in a folder beside `train` and `val`, by their names or by that of the folder.
+    """Refuse shards of a split in folders other than `train` and `val`.
 
-    A folder of another name may be closed: it is anyone's.
+    The split is recognised by the name of the shard or of the folder. A folder without a split in its name may be
+    unreadable: it need not belong to the data set.
     """
     known = {_place(folder, name) for name in ("train", "val") if kind_in(folder, name) == folders.FOLDER}
     known.add(_place(folder, ""))
@@ -171,7 +172,7 @@ def _refuse_in_other_folders(folder: Path) -> None:
         if there:
             path = printable(there[0])
             raise DataError(
-                f"shard {path!r} is not read there: move it to train/ or val/, or take it out: {SHARD_LAYOUT}"
+                f"shard {path!r} is not read there: move it to train/ or val/, or remove it: {SHARD_LAYOUT}"
             )
 
 
@@ -188,7 +189,7 @@ def _is_closed(folder: Path) -> bool:
 
 
 def _place(folder: Path, name: str) -> tuple[int, int]:
-    """What a folder is, under whatever name."""
+    """Device and inode of a folder, which identify it under any name."""
     with named(printable(name), "read"):
         found = os.stat(folder / name)
     return found.st_dev, found.st_ino
@@ -199,21 +200,24 @@ def _is_named(name: str, pattern: re.Pattern[str]) -> bool:
 
 
 def _by_split(folder: Path, pattern: re.Pattern[str]) -> dict[str, list[str]]:
-    """The files of each split with such names, in the order of their names, relative to the folder."""
+    """The files of each split whose names match a pattern, sorted, relative to the folder."""
     names: dict[str, list[str]] = {"train": [], "val": []}
     found = [name for within in ("", "train", "val") for name in _ending(folder, within, pattern)]
     for name in sorted(found, key=lambda name: name.split("/")):
         within, _, _ = name.rpartition("/")
         splits = [split for split in names if split == within or split in name[len(within) :].lower()]
         if len(splits) == 2:
-            raise DataError(f"shard {printable(name)!r} names both splits: rename it, or take it out: {SHARD_LAYOUT}")
+            raise DataError(f"shard {printable(name)!r} names both splits: rename it, or remove it: {SHARD_LAYOUT}")
         for split in splits:
             names[split].append(name)
     return names
 
 
 def _ending(folder: Path, within: str, pattern: re.Pattern[str]) -> list[str]:
-    """The files with such names in a folder, or in one in it that need not be there; relative to the folder."""
+    """The files with matching names in a folder, or in a subfolder `within` that may be missing.
+
+    Names are relative to the folder.
+    """
     return [name for name, kind in _named_so(folder, within, pattern) if kind != folders.FOLDER]
 
 
@@ -233,9 +237,9 @@ def find(folder: Path, index_folder: Path | None = None) -> ImageSet:
     """The images of both splits, in the order of shards and samples; classes are numbers.
 
     Args:
-        folder: of the shards.
-        index_folder: where the index is kept, so that headers are read once; it is made anew when the name, size or
-            time of a shard changes. None reads the headers.
+        folder: folder of the shards.
+        index_folder: folder for the stored index, so that headers are read once; the index is made again if the name,
+            size or time of a shard changes. None: no stored index.
 
     Raises:
         DataError: a damaged shard or an incomplete sample, with its name; a class without an image in a split.
@@ -244,14 +248,14 @@ def find(folder: Path, index_folder: Path | None = None) -> ImageSet:
     train, test = (_kept(folder, names[split], index_folder) for split in names)
     for split, found in zip(names, (train, test), strict=True):
         if not len(found.labels):
-            raise DataError(f"the shards of {split} hold no sample, an image and its class (.cls): {SHARD_LAYOUT}")
+            raise DataError(f"the shards of {split} contain no sample (an image and its class, .cls): {SHARD_LAYOUT}")
     classes = [str(label) for label in range(max(train.labels.max(initial=-1), test.labels.max(initial=-1)) + 1)]
     check_classes(train.labels, test.labels, classes, "classes are numbered from 0 without gaps")
     return ImageSet(classes, train, test)
 
 
 def _kept(folder: Path, shards: Sequence[str], index_folder: Path | None) -> ShardImages:
-    """The index of these shards, from disk if it stands there."""
+    """The index of these shards, from disk if it is stored there."""
     if index_folder is None:
         return index(folder, shards)
     file = index_folder / f"shards-{_stamp(folder, shards)[:16]}.npz"
@@ -261,16 +265,16 @@ def _kept(folder: Path, shards: Sequence[str], index_folder: Path | None) -> Sha
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         images, data = index(folder, shards), io.BytesIO()
         np.savez(data, allow_pickle=False, **{name: getattr(images, name) for name in INDEX_COLUMNS})
-        with contextlib.suppress(StoreError):  # someone else's results, that may be read alone: read the headers again
+        with contextlib.suppress(StoreError):  # a read-only results folder: the headers are read again next time
             write_atomic(file, data.getvalue())
         return images
 
 
 def _stamp(folder: Path, shards: Sequence[str]) -> str:
-    """What changes when a shard does, without reading it.
+    """Hash of the names, sizes and times of the shards, which changes if a shard changes.
 
     Raises:
-        DataError: one may not be looked at.
+        DataError: a shard cannot be accessed.
     """
     stamp = hashlib.sha256(b"%d\n" % INDEX)
     for name in shards:
@@ -298,8 +302,8 @@ def index(folder: Path, shards: Sequence[str]) -> ShardImages:
 def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, int]]]:
     """Key, offset, length and label of every sample of a shard, in the order of the images.
 
-    The suffix of a member begins at its last dot. Where that leaves an image or a class without the other, it may be a
-    further field of a sample whose key ends at the first dot, such as `7.mask.png` beside `7.jpg` and `7.cls`.
+    The suffix of a member begins at its last dot. An image or a class that then lacks the other may be a further field
+    of a sample whose key ends at the first dot, such as `7.mask.png` next to `7.jpg` and `7.cls`.
     """
     images: dict[str, tuple[int, int]] = {}
     labels: dict[str, int | DataError] = {}
@@ -312,8 +316,8 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
         if _is_hidden(member.name):
             if hidden.setdefault(key, suffix == CLASS_SUFFIX) != (suffix == CLASS_SUFFIX):
                 raise DataError(
-                    f"{where}: sample {printable(key)!r} lies in a folder that begins with a period, as "
-                    "hidden ones do: rename it"
+                    f"{where}: sample {printable(key)!r} lies in a hidden folder (its name begins with a "
+                    "period): rename it"
                 )
             continue
         found = labels if suffix == CLASS_SUFFIX else images if suffix in IMAGE_SUFFIXES else None
@@ -325,9 +329,7 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
             if first == member.name:
                 raise DataError(f"{where} holds {printable(first)!r} twice")
             what = f"sample {printable(key)!r} has two {'classes' if found is labels else 'images'}"
-            raise DataError(
-                f"{where}: {what}, {printable(first)!r} and {printable(member.name)!r}: take one of them out"
-            )
+            raise DataError(f"{where}: {what}, {printable(first)!r} and {printable(member.name)!r}: remove one of them")
         files[key, found is labels] = member.name
         if found is labels:
             labels[key] = _class(tar, member, where)
@@ -341,14 +343,12 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
         lacks = "class (.cls)" if odd[0] in images else "image"
         of_another = others.get(odd[0]) if lacks == "image" else None
         hint = (
-            SHARD_LAYOUT
-            if of_another is None
-            else f"{printable(of_another)!r} is of a kind that is not read: convert it"
+            SHARD_LAYOUT if of_another is None else f"{printable(of_another)!r} is of an unsupported format: convert it"
         )
         raise DataError(f"{where}: sample {printable(odd[0])!r} has no {lacks}: {hint}")
     for key, member in others.items():
         if key not in whole and (key in labels or _first_key(key) not in whole):
-            raise DataError(f"{where}: {printable(member)!r} is an image of a kind that is not read: convert it")
+            raise DataError(f"{where}: {printable(member)!r} is an image of an unsupported format: convert it")
     for key, label in labels.items():
         if key in whole and isinstance(label, DataError):
             raise label
@@ -356,9 +356,9 @@ def _samples(folder: Path, name: str) -> Iterator[tuple[bytes, tuple[int, int, i
 
 
 def _members(path: Path, where: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The images and classes of a shard, and the images of kinds that are not read; whatever else it holds is ignored.
+    """The members of a shard that are images (of any format) or classes; other members are ignored.
 
-    A file that several shards were joined into with `cat` is read to its end.
+    A file into which several shards were joined with `cat` is read to its end.
     """
     try:
         with open_regular(path) as raw, io.BufferedReader(raw) as file:
@@ -373,26 +373,27 @@ def _members(path: Path, where: str) -> Iterator[tuple[tarfile.TarFile, tarfile.
 
 
 def _is_wanted(member: tarfile.TarInfo, where: str) -> bool:
-    """Whether a member is an image or a class, and no clutter.
+    """Whether a member is an image or a class, and not a system file.
 
     Raises:
-        DataError: it is by its name, and no plain file: its bytes are not there; or its key begins with a period.
+        DataError: its name is that of an image or a class, but it is not a regular file, so it has no bytes of its own;
+            or its key begins with a period.
     """
     parts = _parts(member.name)
     left = [part for part in parts[:-1] if is_clutter(part) and not part.startswith(".")]
     if not member.name.lower().endswith(KNOWN_SUFFIXES) or member.isdir() or left:
         return False
     if is_clutter(parts[-1]):
-        if parts[-1].startswith(("._", "~$")):  # what a Mac puts beside a file, or an office
+        if parts[-1].startswith(("._", "~$")):  # created by macOS or by office programs next to a file
             return False
         if _is_hidden(member.name):
             return False
-        raise DataError(f"{where}: {printable(member.name)!r} begins with a period, as hidden files do: rename it")
+        raise DataError(f"{where}: {printable(member.name)!r} is hidden (its name begins with a period): rename it")
     if _is_hidden(member.name):
         return member.isreg()
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
         raise DataError(
-            f"{where}: {printable(member.name)!r} is a link, or no plain file: make the shard with "
+            f"{where}: {printable(member.name)!r} is a link, or not a regular file: make the shard with "
             "`tar --dereference --hard-dereference`"
         )
     return True
@@ -408,10 +409,11 @@ def _is_hidden(name: str) -> bool:
 
 
 def _next_archive(file: BinaryIO, end: int, where: str) -> int | None:
-    """Where the next archive in a file begins; None where nothing but zeros follows.
+    """The position of the next archive in a file; None if only zeros follow.
 
     Raises:
-        DataError: the archive does not end there: tarfile takes a damaged header for the end, and only zeros are one.
+        DataError: the archive is damaged at this position: tarfile takes a damaged header for the end of an archive,
+            but only zeros are one.
     """
     file.seek(end)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -436,8 +438,8 @@ def _first_key(key: str) -> str:
 
 
 def _class(tar: tarfile.TarFile, member: tarfile.TarInfo, where: str) -> int | DataError:
-    """The class that a .cls file says, a whole number in text and nothing else; or the error that it says another."""
+    """The class in a .cls file, which must be a whole number in text; an error object if it is not."""
     text = tar.extractfile(member).read(CLASS_BYTES) if member.size <= CLASS_BYTES else b"..."
     if not (match := CLASS_TEXT.fullmatch(text)):
-        return DataError(f"{where}: {printable(member.name)!r} says {text!r}, expected a class from 0 to 99999")
+        return DataError(f"{where}: {printable(member.name)!r} contains {text!r}, expected a class from 0 to 99999")
     return int(match[1])

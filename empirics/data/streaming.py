@@ -1,4 +1,4 @@
-"""Data sets too large for memory: images are decoded when their batch is due, by threads that run a little ahead."""
+"""Streamed data sets, which are too large for memory: threads decode images shortly before their use."""
 
 import dataclasses
 import math
@@ -22,22 +22,25 @@ if TYPE_CHECKING:
 CROP_SCALE = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
 ATTEMPTS = 10
-# of the shorter side: where it is resized to 256 pixels, 224 are seen
+# fraction of the shorter side: of an image resized to 256 pixels, the central 224 are used
 CENTRE = 224 / 256
 
 Box = tuple[int, int, int, int]
 
 
 def training_view(image: "Image", size: int, generator: np.random.Generator) -> np.ndarray:
-    """A random crop, resized and mirrored half of the time; uint8 of shape (size, size, 3)."""
+    """A random crop, resized, mirrored with probability 1/2; uint8 of shape (size, size, 3)."""
     view = _resized(image.crop(random_box(image.width, image.height, generator)), size)
     return view[:, ::-1] if generator.random() < 0.5 else view
 
 
 def evaluation_view(image: "Image", size: int) -> np.ndarray:
-    """The centre of the image once its shorter side is resized to `size` * 256 / 224; uint8 of shape (size, size, 3).
+    """The centre of the image after its shorter side is resized to `size` * 256 / 224.
 
-    What lies outside is not resized first, so a long thin image takes no memory.
+    The parts outside the centre are cut off before resizing, so a long thin image needs little memory.
+
+    Returns:
+        uint8 of shape (size, size, 3).
     """
     side = min(image.width, image.height) * CENTRE
     left, top = (image.width - side) / 2, (image.height - side) / 2
@@ -45,7 +48,10 @@ def evaluation_view(image: "Image", size: int) -> np.ndarray:
 
 
 def _resized(image: "Image", size: int, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
-    """Bilinear; Pillow widens the kernel where it shrinks, so nothing is aliased."""
+    """Resize an image, or a box of it, bilinearly.
+
+    Pillow widens the kernel when it shrinks an image, so there is no aliasing.
+    """
     from PIL import Image
 
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box))
@@ -54,9 +60,9 @@ def _resized(image: "Image", size: int, box: tuple[float, float, float, float] |
 def random_box(width: int, height: int, generator: np.random.Generator) -> Box:
     """A random part of an image (Szegedy et al. 2015): left, top, right and bottom in pixels.
 
-    Its area is uniform between 8 % and all of the image's, the logarithm of its ratio of width to height uniform
-    between those of 3/4 and 4/3, its place uniform. Where ten draws do not fit, the largest centred part with a ratio
-    within these bounds.
+    Its area is uniform between 8 % and 100 % of the image's area, the logarithm of its ratio of width to height is
+    uniform between log(3/4) and log(4/3), and its place is uniform. If ten draws do not fit, it is the largest centred
+    part with a ratio within these bounds.
 
     Args:
         width, height: of the image, at least 1.
@@ -82,7 +88,7 @@ def _centred_box(width: int, height: int) -> Box:
 AHEAD = 2  # batches that are decoded while one is used
 IMAGES_A_TASK = 8  # images that a thread takes at a time
 PIXELS_A_BATCH = 2**23  # of an evaluation batch
-SAMPLE = 2048  # images that mean and deviation are taken from
+SAMPLE = 2048  # images from which mean and standard deviation are computed
 
 # places in a split, and a seed for each training view; no seeds for evaluation views
 Plan = tuple[Tensor, Tensor | None]
@@ -111,21 +117,21 @@ class StreamSplit:
 
 @dataclass(frozen=True)
 class Stream:
-    """A data set that is read while it is used (a `Dataset`).
+    """A data set that is read from disk while it is used (a `Dataset`).
 
-    An epoch's order is one permutation of all training images, and every image has a generator of its own for its
-    crop: threads, shards and folders change nothing but the time. Threads, since the workers of a pool may not start
-    processes; Pillow lets go of the interpreter while it decodes and resizes.
+    An epoch's order is one permutation of all training images, and every image has its own generator for its crop, so
+    results do not depend on threads, shards or folders. Threads are used because the workers of a pool may not start
+    processes; Pillow releases the interpreter lock while it decodes and resizes.
 
     Args:
         name: label of the data set in run names and figures.
         train, test: the splits.
         classes: number of classes.
         mean, std: per channel, of pixels from 0 to 255, shape (channels, 1, 1).
-        size: pixels a side of what the network sees.
-        threads: that decode, at least 1.
+        size: side of a network input, in pixels.
+        threads: number of threads that decode, at least 1.
         validation: training images that are held out.
-        device: of the batches.
+        device: device of the batches.
     """
 
     name: str
@@ -145,12 +151,12 @@ class Stream:
         return 3, self.size, self.size
 
     def labels(self, split: str) -> Tensor:
-        """Labels of a split; empty for a split that is not there."""
+        """Labels of a split; empty for a split that does not exist."""
         data = getattr(self, split)
         return (torch.empty(0, dtype=torch.int64) if data is None else data.labels).to(self.device)
 
     def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch of random crops, mirrored half of the time; the last short batch is dropped."""
+        """One epoch of random crops, mirrored with probability 1/2; the last incomplete batch is dropped."""
         n = len(self.train)
         order = torch.randperm(n, generator=generator)
         seeds = torch.randint(0, 2**63 - 1, (n,), generator=generator)
@@ -181,16 +187,16 @@ class Stream:
     def _stream(self, split: StreamSplit, plans: Iterable[Plan]) -> Iterator[Batch]:
         labels = split.labels
         for (index, _), images in decoded(split, plans, self.size, self.threads):
-            # bytes go to the device, numbers are made there
+            # uint8 is copied to the device and converted to float32 there
             pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
             yield pixels.float().sub_(self.mean).div_(self.std), labels[index].to(self.device)
 
 
 def decoded(split: StreamSplit, plans: Iterable[Plan], size: int, threads: int) -> Iterator[tuple[Plan, np.ndarray]]:
-    """The views of one batch after the other, uint8 of shape (n, size, size, 3), each with its plan.
+    """The plans, each with the views of its batch, uint8 of shape (n, size, size, 3), in order.
 
-    At most `AHEAD` batches are decoded ahead of the one that is used. The threads end with the iteration, however it
-    ends.
+    At most `AHEAD` batches are decoded ahead of the one in use. The threads end when the iteration ends, also after an
+    error.
 
     Raises:
         DataError: the first image of a batch that cannot be read.
@@ -220,7 +226,7 @@ def _submit(pool: ThreadPoolExecutor, split: StreamSplit, plan: Plan, size: int)
 
 
 def _viewer(size: int, seeds: list[int] | None) -> Callable[..., np.ndarray]:
-    """What the network sees of an image at a place in a batch."""
+    """The function (image, place in the batch) -> view that the network gets."""
     if seeds is None:
         return lambda image, i: evaluation_view(image, size)
     return lambda image, i: training_view(image, size, np.random.default_rng(seeds[i]))
@@ -233,17 +239,18 @@ def _finished(plan: Plan, images: np.ndarray, futures: list[Future]) -> tuple[Pl
 
 
 def stream(name: str, images: ImageSet, size: int, threads: int, moments: Moments | None = None) -> Stream:
-    """A streamed data set, of which the first image of every class and split is decoded now.
+    """Create a streamed data set; the first image of every class and split is decoded now, as a check.
 
     Args:
         name: label of the data set.
         images: the splits.
-        size: pixels a side of what the network sees.
-        threads: that decode.
-        moments: mean and deviation of each channel; None takes them from at most 2,048 evenly spaced training images.
+        size: side of a network input, in pixels.
+        threads: number of threads that decode.
+        moments: mean and standard deviation of each channel; None: computed from at most 2,048 evenly spaced training
+            images.
 
     Raises:
-        DataError: one of the images looked at cannot be read.
+        DataError: one of the decoded images cannot be read.
     """
     splits = [StreamSplit(part, torch.arange(len(part.labels))) for part in (images.train, images.test)]
     for split in splits:
@@ -254,7 +261,7 @@ def stream(name: str, images: ImageSet, size: int, threads: int, moments: Moment
 
 
 def sample_moments(split: StreamSplit, size: int, threads: int) -> Moments:
-    """Mean and deviation of the pixels of evenly spaced images."""
+    """Mean and standard deviation of the pixels of evenly spaced images."""
     evenly = np.linspace(0, len(split) - 1, min(SAMPLE, len(split))).round().astype(np.int64)
     return pixel_moments(_centres(split, evenly, size, threads))
 

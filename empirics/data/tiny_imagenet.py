@@ -1,9 +1,10 @@
-"""Tiny ImageNet in the layout that it is published in (200 classes of 500 training and 50 validation images, 64x64).
+"""Tiny ImageNet in its published layout.
 
-DIR/wnids.txt lists the classes; DIR/train/WNID/images/IMAGE; DIR/val/images/IMAGE with DIR/val/val_annotations.txt, a
-line an image: file, class and four numbers of a box, separated by tabs. The published test images have no labels: the
-validation images are tested on. Classes are in the order of their WordNet ids (not that of wnids.txt), images in that
-of class and name.
+It has 200 classes of 500 training and 50 validation images, 64x64. DIR/wnids.txt lists the classes. The images are
+DIR/train/WNID/images/IMAGE and DIR/val/images/IMAGE. The file DIR/val/val_annotations.txt has one line per validation
+image: file, class and the four numbers of a box, separated by tabs. The published test images have no labels, so
+networks are tested on the validation images. Classes are sorted by WordNet id (not as in wnids.txt), images by class
+and name.
 """
 
 import codecs
@@ -36,8 +37,8 @@ def find(folder: Path) -> ImageSet:
     """The images of both splits.
 
     Raises:
-        DataError: a file or folder is missing, or is another one too; the annotations and the images do not agree;
-            one image in two classes or splits by a link.
+        DataError: a file or folder is missing, or two of them are the same; the annotations and the images do not
+            agree; one image in two classes or splits by a link.
     """
     check_folder(folder, TINY_IMAGENET_LAYOUT)
     for path in (CLASSES_FILE, "train", "val/images", ANNOTATIONS_FILE):
@@ -57,7 +58,7 @@ def find(folder: Path) -> ImageSet:
 
 
 def _lines(folder: Path, name: str) -> list[str]:
-    """The lines of a text, however they end, without blanks around them and without a byte-order mark."""
+    """The lines of a text, with any line ends, without surrounding blanks and without a byte-order mark."""
     data = read_file(folder, name)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataError(f"{name} is in UTF-16: store it as UTF-8")
@@ -66,9 +67,9 @@ def _lines(folder: Path, name: str) -> list[str]:
 
 
 def _check_known(folder: Path, classes: list[str]) -> None:
-    """Refuse classes without a plain name, folders that are no class, and whatever lies beside a folder of images."""
+    """Refuse classes that cannot name a folder, folders that are not a class, and misplaced files."""
     if odd := [name for name in classes if "/" in name or "\0" in name or name in (".", "..")]:
-        raise DataError(f"{CLASSES_FILE} names {ascii(odd[0])}, which is no name of a folder")
+        raise DataError(f"{CLASSES_FILE} names {ascii(odd[0])}, which cannot be the name of a folder")
     for path in (*(f"train/{name}" for name in classes), "val"):
         _check_beside(folder, path)
     if odd := sorted(set(class_names(folder, "train")) - set(classes)):
@@ -76,10 +77,10 @@ def _check_known(folder: Path, classes: list[str]) -> None:
 
 
 def _check_beside(folder: Path, path: str) -> None:
-    """Refuse what lies beside the folder `images`, in it or in other folders: it would be left out."""
+    """Refuse files that are not in the folder `images`, since they would be left out."""
     if kind_in(folder, path) != folders.FOLDER:
         return
-    wrong = f"is not in {printable(path)}/images: move it there, or take it out: {TINY_IMAGENET_LAYOUT}"
+    wrong = f"is not in {printable(path)}/images: move it there, or remove it: {TINY_IMAGENET_LAYOUT}"
     for name, kind in listed(folder, path, spare=is_note):
         if name == "images" or f"{path}/{name}" == ANNOTATIONS_FILE:
             continue
@@ -90,7 +91,7 @@ def _check_beside(folder: Path, path: str) -> None:
 
 
 def _annotated(folder: Path, classes: list[str]) -> ImageFiles:
-    """The validation images in the order of class and name."""
+    """The validation images, sorted by class and name."""
     labels = _annotations(folder, classes)
     there = {name.rpartition("/")[2] for name in list_images(folder, ["val/images"]).names}
     if missing := sorted(set(labels) - there):

@@ -1,1 +1,1 @@
-"""Tasks side by side: workers, progress, estimates, interrupts."""
+"""Parallel execution of tasks: workers, progress, estimates, interrupts."""

@@ -1,4 +1,4 @@
-"""What a plan will cost, from throughput measured on this machine just now."""
+"""Estimates of a plan's time and disk space, from throughput measured on this machine."""
 
 import dataclasses
 import math
@@ -33,7 +33,7 @@ def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
     check_choice(config.schedule, SCHEDULES, "schedule")
     steps_per_epoch(config, len(dataset.labels("train")))
     layers = models.prunable_weights(initial_network(config, seed, dataset))
-    # the masks of `mask_snapshot_epochs` are those of the level after
+    # the masks of `mask_snapshot_epochs` are those of the next level
     last = config.levels if config.mask_snapshot_epochs else config.levels - 1
     if config.mask_source != "dense":
         _check_counts(config, {name: tuple(weight.shape) for name, weight in layers.items()}, last)
@@ -52,7 +52,7 @@ def _check_counts(config: RunConfig, shapes: dict[str, tuple[int, ...]], last: i
         nested_counts(config.densities, shapes, totals)
 
 
-# as many pixels as one measured batch may hold: large images are measured in small batches and scaled
+# most pixels in one measured batch: large images are measured in small batches and scaled
 MEASURED_PIXELS = 2**17
 MEASURED_STEPS, MEASURED_SECONDS = 12, 2
 
@@ -67,7 +67,7 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds on the given number of workers, seconds on one, and bytes on disk."""
+    """Seconds on the given number of workers, seconds on one worker, and bytes on disk."""
 
     wall_seconds: float
     work_seconds: float
@@ -75,7 +75,7 @@ class Estimate:
 
 
 def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, classes: int) -> Dataset:
-    """Noise of the right shape, for estimates made before the data are there."""
+    """Random images of the right shape, for estimates made before the data are installed."""
     draw = torch.Generator().manual_seed(0)
     n = max(1, min(n_train, MEASURED_PIXELS // (shape[1] * shape[2])))
     images = torch.randint(0, 256, (n, *shape), generator=draw, dtype=torch.uint8)
@@ -84,14 +84,14 @@ def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, class
 
 
 def measure(config: RunConfig, dataset: Dataset) -> Throughput:
-    """Throughput of the config's network on the data set's device, from a few steps of the real training loop."""
+    """Measure throughput on the data set's device, from a few steps of the real training loop."""
     pixels, n = dataset.shape[1] * dataset.shape[2], len(dataset.labels("train"))
     device = next(_steps(dataset, 1, 1).batches("train"))[0].device
     room = n if device.type == "cuda" else MEASURED_PIXELS // pixels  # a GPU is slow on parts of its batch
     batch = max(2, min(config.batch_size, n, room))
     one = _steps(dataset, batch, 1)
     model = initial_network(config, 0, dataset).to(device)
-    # with masks, since that is what most levels train under
+    # with masks, as in most levels
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():
         mask.view(-1)[::2] = False
@@ -103,7 +103,7 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
         train_epoch(model, optimizer, data, torch.Generator().manual_seed(0), quick, lambda step: config.lr, 0)
         return time.perf_counter() - started
 
-    seconds(one)  # the first step of all is slow
+    seconds(one)  # the very first step is slow
     steps = max(1, min(MEASURED_STEPS, int(MEASURED_SECONDS / seconds(one))))
     few = _steps(dataset, batch, steps)
     training = batch * steps / min(seconds(few) for _ in range(2))
@@ -113,26 +113,26 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
 
 
 def _steps(dataset: Dataset, batch: int, steps: int) -> Dataset:
-    """As much of a data set as so many steps take."""
+    """The part of a data set that so many steps need."""
     return dataset.choose(torch.arange(batch * steps) % len(dataset.labels("train")), torch.arange(0))
 
 
 def estimate(
     tasks: Sequence[Task], throughput: Throughput, dataset: Dataset, n_train: int, n_test: int, workers: int
 ) -> Estimate:
-    """Time and disk of a plan.
+    """The time and disk space of a plan.
 
     Args:
         tasks: from `unfinished`.
         throughput: from `measure`.
-        dataset: gives the networks their inputs and classes.
+        dataset: determines the networks' input shape and number of classes.
         n_train, n_test: images in each split.
-        workers: processes side by side.
+        workers: number of parallel processes.
     """
 
     def seconds(task: Task) -> float:
         steps = n_train // task.config.batch_size
-        epochs = task.epochs + task.config.rewind_epoch  # weight rewinding runs the dense run's first epochs again
+        epochs = task.epochs + task.config.rewind_epoch  # weight rewinding repeats the dense run's first epochs
         evaluated = epochs * n_test + len(task.levels) * (n_train + n_test)
         return epochs * steps * task.config.batch_size / throughput.training + evaluated / throughput.evaluation
 

@@ -1,7 +1,7 @@
-"""Imported first by the fork server, and by nothing else: it must outlive the signals that a process group is sent.
+"""Set up the fork server process: it ignores the signals that are sent to the process group.
 
-Where it ended before the workers, the pool could no longer wait for them to write their last epoch. Workers set
-handlers of their own.
+Only the fork server imports this module, before any other. If it ended before the workers, the pool could not wait for
+them to write their last epoch. Workers set their own handlers.
 """
 
 import signal
@@ -13,4 +13,5 @@ for number in ENDING_SIGNALS:
 
 import torch  # noqa: E402
 
-torch.use_deterministic_algorithms(True)  # what it imports at its first call takes a second, of every worker otherwise
+# its first call imports modules, which would otherwise take a second in every worker
+torch.use_deterministic_algorithms(True)

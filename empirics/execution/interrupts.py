@@ -1,4 +1,4 @@
-"""What ends a command from outside: Ctrl-C, SIGTERM, and the end of its terminal (SIGHUP)."""
+"""The signals that end a command: Ctrl-C (SIGINT), SIGTERM, and a closed terminal (SIGHUP)."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ ENDING_SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANG
 
 
 class Ended(KeyboardInterrupt):
-    """A signal asked the process to end; `code` is its exit code then, as shells count it."""
+    """A signal to end the process was received; `code` is the exit code, 128 + the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -24,10 +24,10 @@ def _end(number: int, frame: Any) -> NoReturn:
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Meanwhile, signals that ask the process to end raise `Ended`; the caller's handlers return at the end.
+    """Within this context, signals to end the process raise `Ended`; old handlers are restored after it.
 
-    In a thread beside the main one nothing changes, since signals are the main thread's. A hang-up that is ignored
-    stays ignored: whoever started the process with `nohup` wants it to outlive the terminal.
+    In any thread other than the main one nothing changes, since only the main thread handles signals. A hang-up
+    (SIGHUP) that is ignored stays ignored: a process started with `nohup` must outlive its terminal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -40,5 +40,5 @@ def raised() -> Iterator[None]:
         yield
     finally:
         for number in heard:
-            # None: it was set by other code than Python's, and cannot be set again from here
+            # None: the handler was not set from Python, and cannot be restored from here
             signal.signal(number, signal.SIG_DFL if before[number] is None else before[number])

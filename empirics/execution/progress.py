@@ -1,4 +1,4 @@
-"""Progress of a pool's tasks: bars with rate and time left on a terminal, one plain line a level elsewhere."""
+"""Progress of a pool's tasks: bars on a terminal, otherwise one line of text per level."""
 
 import sys
 import time
@@ -10,11 +10,11 @@ from empirics.execution.workers import TaskEvent
 
 
 def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
-    """A context manager that takes the events of `workers.execute` by being called with them.
+    """A context manager that shows progress; it is called with each event of `workers.execute`.
 
     Args:
-        tasks: that will run.
-        stream: where progress is shown; standard error, as it is now, for None.
+        tasks: tasks that will run.
+        stream: where progress is shown; None: the present standard error.
     """
     stream = sys.stderr if stream is None else stream
     return Bars(tasks) if stream.isatty() else Lines(tasks, stream)
@@ -26,11 +26,11 @@ def _last_epoch_of_level(event: TaskEvent) -> bool:
 
 
 def _label(task: Task) -> str:
-    return f"{task.config.name} (seed {task.seed})"  # the arm alone would be that of several studies
+    return f"{task.config.name} (seed {task.seed})"  # several studies may contain the same arm
 
 
 class Lines:
-    """One line a level, and one a run that failed."""
+    """Progress as text: one line per level, and one per message of a run."""
 
     def __init__(self, tasks: Sequence[Task], stream: TextIO) -> None:
         self._total, self._stream = len(tasks), stream
@@ -43,7 +43,7 @@ class Lines:
         pass
 
     def __call__(self, event: TaskEvent) -> None:
-        """Print what is worth a line."""
+        """Print a line if a level has ended or the event has a message."""
         self._done += event.kind == "finished"
         if event.kind == "epoch" and _last_epoch_of_level(event):
             metrics = event.epoch
@@ -61,7 +61,7 @@ class Lines:
 
 
 class Bars:
-    """A bar for all epochs, and one for each run at work."""
+    """Progress as bars: one for all epochs, and one for each running task, with rate and remaining time."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         from rich import progress
@@ -69,10 +69,10 @@ class Bars:
         from rich.text import Text
 
         class _Rate(progress.ProgressColumn):
-            """Epochs a second."""
+            """Epochs per second."""
 
             def render(self, task: progress.Task) -> Text:
-                """The rate, once there is one."""
+                """The rate as text; empty before the first epoch."""
                 return Text("" if task.speed is None else f"{task.speed:.1f} epochs/s")
 
         self._progress = progress.Progress(
@@ -94,7 +94,7 @@ class Bars:
         self._progress.stop()
 
     def __call__(self, event: TaskEvent) -> None:
-        """Move the bars."""
+        """Update the bars."""
         key = event.task.key
         if event.kind == "started":
             self._bars[key] = self._progress.add_task(_label(event.task), total=event.task.epochs)

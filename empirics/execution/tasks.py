@@ -1,4 +1,4 @@
-"""What is to be trained: tasks that build on one another, the order that wastes least time, and a study's record."""
+"""Tasks to train, with their dependencies and the order in which they run; records of studies."""
 
 import dataclasses
 import heapq
@@ -21,8 +21,8 @@ class Task:
     Args:
         config: the run.
         seed: at least 0.
-        needs: the tasks whose results it builds on.
-        standing: levels that need no training, since they are whole.
+        needs: the tasks whose results it depends on.
+        standing: levels that need no training, since they are complete.
     """
 
     config: RunConfig
@@ -48,10 +48,10 @@ class Task:
 
 
 def plan_tasks(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]:
-    """Every task of these runs and seeds, dense runs included, each after the ones it needs.
+    """Every task of these runs and seeds, including dense runs, each after the tasks that it needs.
 
     Raises:
-        ValueError: a run takes the masks of one that is not in the plan before it.
+        ValueError: a run takes the masks of a run that does not precede it in the plan.
     """
     tasks: dict[Key, Task] = {}
     for seed in seeds:
@@ -71,12 +71,12 @@ def plan_tasks(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]
 
 
 def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
-    """The tasks that still have something to train, or to write; needs that are done are dropped from them.
+    """The tasks that are not complete; their `needs` are reduced to tasks that are not complete.
 
-    What builds on one of them stays too, though it may be whole: it must be looked at again once that one is trained.
+    A complete task that depends on one of them is included too: it must be checked again once that one is trained.
 
     Raises:
-        StoreError: something in the results is not what its name stands for, or may not be looked at.
+        StoreError: a file or folder in the results is not of the kind that its name requires, or cannot be read.
     """
     left, open_keys = [], set()
     for task in tasks:
@@ -90,10 +90,10 @@ def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
 
 
 class Schedule:
-    """Hands out ready tasks, those with the longest chain of work behind them first.
+    """Selects the next task to run: of those that are ready, the one whose dependents take longest.
 
     Args:
-        tasks: each after the ones it needs.
+        tasks: each after the tasks that it needs.
         cost: of a task, in any unit.
     """
 
@@ -109,7 +109,7 @@ class Schedule:
         return len(self._waiting)
 
     def next(self) -> Task | None:
-        """A task whose needs are met, or None while there is none."""
+        """A task whose needs are met; None if there is none at present."""
         ready = [task for task, needs in self._waiting.values() if not needs]
         if not ready:
             return None
@@ -118,12 +118,12 @@ class Schedule:
         return task
 
     def finish(self, key: Key) -> None:
-        """The task is done: those that need it may start."""
+        """Mark a task as done, so that tasks that need it may start."""
         for _, needs in self._waiting.values():
             needs.discard(key)
 
     def drop_dependents(self, key: Key) -> list[Task]:
-        """The task failed: take out everything that builds on it."""
+        """Remove, after a failure of the task, all tasks that depend on it, and return them."""
         dropped = []
         for task in [task for task, needs in self._waiting.values() if key in needs]:
             if self._waiting.pop(task.key, None):
@@ -132,7 +132,7 @@ class Schedule:
 
 
 def wall_seconds(tasks: Sequence[Task], seconds: Callable[[Task], float], workers: int) -> float:
-    """Time that the tasks take on `workers` processes, by playing the schedule through."""
+    """The time that the tasks take on `workers` processes, from a simulation of the schedule."""
     schedule, running, now = Schedule(tasks, seconds), [], 0.0
     while len(schedule) or running:
         while len(running) < workers and (task := schedule.next()) is not None:
@@ -150,15 +150,15 @@ def study_record(
     seeds: Sequence[int],
     command: str,
 ) -> dict[str, Any]:
-    """The record of a study: which run is which arm, and the command that makes them.
+    """The record of a study: the run of each arm, and the command that trains them.
 
     Args:
         base: key of the preset.
         changed: the settings of the preset that were changed, if any.
-        plain: the arm `imp` of the study, whether it is trained or not: what all arms have in common is read from it.
+        plain: the arm `imp` of the study, trained or not; the settings that all arms share are read from it.
         configs: arm -> run.
-        seeds: trained now.
-        command: what makes the runs.
+        seeds: seeds that the command trains.
+        command: the command that trains the runs.
     """
     preset = ", ".join([base, *(f"{name}={_label(value)}" for name, value in changed.items())])
     return {

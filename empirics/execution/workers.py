@@ -1,6 +1,6 @@
-"""Many runs side by side: tasks that build on one another, each in a process of its own with one thread.
+"""Run tasks in parallel, each in its own process, in the order of their dependencies.
 
-A task's result depends on its config and seed alone, so the number of workers changes nothing but the time.
+A task's result depends only on its config and seed, so the number of workers changes only the time.
 """
 
 import contextlib
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where workers find the data.
+    """The location of a data set, from which workers load it.
 
     Args:
         name: key of `datasets.DATASETS`, or the label of an image folder.
-        folder: where they lie; None for embedded data.
-        data_hash: of their content.
-        cache: where decoded pixels are kept.
-        image_size: streamed and cut to so many pixels a side; 0 holds them in memory as they are.
-        threads: that decode streamed images.
+        folder: folder of the data; None for data that need none.
+        data_hash: hash of their content.
+        cache: folder for decoded pixels; None: no cache.
+        image_size: side in pixels that streamed images are cropped to; 0: images are held in memory as they are.
+        threads: number of threads that decode streamed images.
     """
 
     name: str
@@ -71,7 +71,10 @@ def part_of(dataset: "Dataset", config: RunConfig) -> "Dataset":
 
 @dataclass(frozen=True)
 class TaskEvent:
-    """What became of a task: `kind` is `started`, `epoch`, `warn`, `finished`, `failed`, `died` or `skipped`."""
+    """A change of a task's state, or a message about it.
+
+    `kind` is `started`, `epoch`, `remark` (a warning), `finished`, `failed`, `died` or `skipped`.
+    """
 
     kind: str
     task: Task
@@ -82,7 +85,7 @@ class TaskEvent:
 # a socket's path has at most 103 bytes on macOS (107 on Linux), of which `/pymp-xxxxxxxx/listener-xxxxxxxx` takes 32
 SOCKET_FOLDER, SHORT_FOLDERS = 71, ("/tmp", "/var/tmp", "/dev/shm")
 
-ONGOING = ("epoch", "remark")  # kinds of events after which a worker goes on
+ONGOING = ("epoch", "remark")  # kinds of events after which a worker continues
 
 
 def execute(
@@ -95,19 +98,19 @@ def execute(
     on_event: Callable[[TaskEvent], None],
     run_options: RunOptions | None = None,
 ) -> list[TaskEvent]:
-    """Run every task in processes side by side; the events of those that failed or were skipped.
+    """Run every task in parallel processes; returns the events of tasks that failed or were skipped.
 
-    A worker that dies, or is asked to end by another than this process, is started once more. An interrupt ends the
-    processes and is raised again: levels that were complete stay, the rest is made next time.
+    A worker that dies, or is ended by any process but this one, is restarted once. An interrupt ends the workers and is
+    raised again: complete levels stay, and the next command trains the remaining ones.
 
     Args:
         tasks: from `unfinished`.
         source: the data.
         results: results folder.
         device: `cpu`, `cuda` or `auto`.
-        workers: processes at a time.
-        on_event: told of progress, in this process.
-        run_options: threads and checkpoints; its defaults for None.
+        workers: number of parallel processes.
+        on_event: called with every event, in this process.
+        run_options: threads and checkpoints; None: the defaults.
     """
     schedule = Schedule(tasks, lambda task: task.epochs)
     pool = _Workers(workers, (source, results, device, run_options or RunOptions()))
@@ -123,7 +126,7 @@ def execute(
             schedule.finish(event.task.key)
             return
         lost = [
-            TaskEvent("skipped", t, message=f"it builds on {event.task.config.name}")
+            TaskEvent("skipped", t, message=f"it depends on {event.task.config.name}")
             for t in schedule.drop_dependents(event.task.key)
         ]
         for skipped in lost:
@@ -133,7 +136,7 @@ def execute(
     with deferred_interrupts() as signals_received:
         try:
             while len(schedule) or len(pool):
-                if signals_received:  # raised where Python swallows it (a destructor, a callback), it must not be lost
+                if signals_received:  # raised again, since Python drops an exception in a destructor or a callback
                     signals_received[0]()
                 while len(pool) < workers and (task := schedule.next()) is not None:
                     start(task)
@@ -150,16 +153,16 @@ def execute(
 
 
 class _Workers:
-    """Processes at work, a task each; they are numbered, so that each keeps to one of several GPUs.
+    """The running worker processes, one per task; each has a number, which selects one of several GPUs.
 
     Args:
-        most: processes at a time.
-        shared: what every worker is given: source, results folder, device, care.
+        most: largest number of processes at a time.
+        shared: arguments of every worker: data source, results folder, device, run options.
     """
 
     def __init__(self, most: int, shared: tuple) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        # imported once and forked: a worker starts in milliseconds
+        # imported once and forked, so that a worker starts in milliseconds
         self._context.set_forkserver_preload(
             ["empirics.execution.fork_server", "empirics.runs.levels", "sklearn.datasets"]
         )
@@ -179,7 +182,7 @@ class _Workers:
         self._running[connection] = (task, process, place)
 
     def events(self) -> Iterator[TaskEvent]:
-        """Wait for what workers have to say; one that says its last word is gone before that is passed on."""
+        """Wait for events of the workers; a worker is removed before its last event is passed on."""
         for connection in wait(list(self._running)):
             task, process, _ = self._running[connection]
             event = _receive(connection, task, process)
@@ -190,21 +193,21 @@ class _Workers:
             yield event
 
     def end(self) -> None:
-        """End them all, each with its last epoch on the disk."""
+        """End all workers; each writes a checkpoint of its last epoch first."""
         _end([process for _, process, _ in self._running.values()])
 
 
 class WorkerError(RuntimeError):
-    """Runs cannot be executed here."""
+    """Worker processes cannot be started."""
 
 
 @contextlib.contextmanager
 def deferred_interrupts() -> Iterator[list[Callable[[], None]]]:
-    """A list that grows with every signal to end that the caller handles: calls of the caller's handler.
+    """Collect the signals to end the process: a list of calls of the caller's handlers, one per signal.
 
-    A hang-up counts as the first one alone: when a terminal goes, its shell and the system may both say so, and batch
-    systems say it right after SIGTERM, or before: signals that come together are heard by number. Nobody means workers
-    to be ended in the middle of an epoch by that.
+    A hang-up (SIGHUP) counts only if it is the first signal. When a terminal closes, its shell and the system may both
+    send one, and batch systems send one right before or after SIGTERM; signals that arrive together are handled in the
+    order of their numbers. Such repeated signals must not kill workers in the middle of an epoch.
     """
     signals_received: list[Callable[[], None]] = []
     heard: list[int] = []
@@ -217,7 +220,7 @@ def deferred_interrupts() -> Iterator[list[Callable[[], None]]]:
         signals_received.append(lambda: before[number](number, frame))
         before[number](number, frame)
 
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
         yield signals_received
         return
     ours = {number: handler for number, handler in before.items() if callable(handler)}
@@ -231,14 +234,14 @@ def deferred_interrupts() -> Iterator[list[Callable[[], None]]]:
 
 
 def _end(processes: Sequence[Any]) -> None:
-    """Ask the workers to end, which they do once their last epoch is on the disk; a second interrupt ends them at once.
+    """End the workers with SIGTERM: each writes a checkpoint of its last epoch and exits.
 
-    What is being written then is whole or not there, so the state stays valid.
+    A second interrupt kills them at once. Files are written atomically, so the results stay valid.
     """
     try:
         while alive := [process for process in processes if process.is_alive()]:
             for process in alive:
-                process.terminate()  # again and again: a worker that is just starting hears nothing
+                process.terminate()  # repeated: a worker that is just starting ignores the signal
             for process in alive:
                 process.join(0.5)
     except KeyboardInterrupt:
@@ -250,7 +253,7 @@ def _end(processes: Sequence[Any]) -> None:
 
 
 def _start(process: Any) -> None:
-    """Start a worker; the fork server is made anew if something ended it.
+    """Start a worker; the fork server is restarted if it has ended.
 
     Raises:
         WorkerError: it cannot be started.
@@ -265,17 +268,17 @@ def _start(process: Any) -> None:
 
 
 def _do_about(error: Exception) -> str:
-    """What a user can do about a worker that cannot be started."""
+    """Advice for the user when a worker cannot be started."""
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        return "make room for temporary files, or set TMPDIR to a folder on another disk"
+        return "free disk space for temporary files, or set TMPDIR to a folder on another disk"
     return "try fewer --workers"
 
 
 def _choose_temporary_folder() -> None:
-    """Have the fork server listen where the path of its socket is short enough, however long that of TMPDIR is.
+    """Choose a folder for the fork server's socket whose path is short enough, even if TMPDIR is long.
 
     Raises:
-        WorkerError: no folder is both short enough and open to this user.
+        WorkerError: no folder is both short enough and writable.
     """
     try:
         usual = tempfile.gettempdir()
@@ -286,13 +289,13 @@ def _choose_temporary_folder() -> None:
     try:
         for tempfile.tempdir in SHORT_FOLDERS:
             with contextlib.suppress(OSError):
-                multiprocessing.util.get_temp_dir()  # made at the first call, and kept
+                multiprocessing.util.get_temp_dir()  # created at the first call, and kept
                 return
     finally:
         tempfile.tempdir = usual
     raise WorkerError(
-        f"no worker can be started: the temporary folder's path has {len(os.fsencode(usual))} bytes, at most "
-        f"{SOCKET_FOLDER} leave room for a socket: set TMPDIR to a shorter one"
+        f"no worker can be started: the temporary folder's path has {len(os.fsencode(usual))} bytes, and sockets allow "
+        f"at most {SOCKET_FOLDER}: set TMPDIR to a shorter one"
     )
 
 
@@ -314,9 +317,10 @@ def _work(
     place: int,
     connection: Connection,
 ) -> None:
-    """What a worker does. The parent alone answers to Ctrl-C and hang-ups; its workers end with it, however it ends.
+    """The main function of a worker: train one task and send its events.
 
-    Asked to end (SIGTERM), it writes a checkpoint of the last epoch first.
+    Only the parent handles Ctrl-C and hang-ups; a worker ends when its parent ends, for whatever reason. On SIGTERM it
+    writes a checkpoint of the last epoch first.
     """
     asked: list[int] = []
     said: list[str] = []
@@ -342,7 +346,7 @@ def _work(
         )
         notes = levels.run(task.config, task.seed, setup)
     except Interrupted as error:
-        connection.send(("died", str(error)))  # nobody but the parent may stop a worker: it is started once more
+        connection.send(("died", str(error)))  # only the parent may stop a worker: otherwise it is restarted once
     except MemoryError as error:
         connection.send(("failed", f"out of memory: {error}"))
     except Exception as error:
@@ -355,7 +359,7 @@ def _work(
 
 
 def exit_with_parent() -> None:
-    """End this process when its parent has ended, however that ended."""
+    """End this process when its parent has ended, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

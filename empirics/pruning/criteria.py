@@ -1,4 +1,4 @@
-"""Pruning criteria: a score a weight, of which the largest stay, and `select`, which turns scores into exact masks."""
+"""Pruning criteria: one score per weight, and `select`, which keeps the weights of largest score."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from empirics.config import check_choice
 from empirics.pruning import masks as m
 from empirics.pruning.densities import DENSITIES, balanced, erk, nested_counts, uniform
 
-# images that pass through the network together: more would not fit a ResNet50 on 224 x 224 pixels
+# images per forward pass: more would not fit into memory for a ResNet50 on 224 x 224 pixels
 IMAGES_AT_ONCE = 128
 # GraSP divides the logits by it (the authors' code; their paper does not mention it)
 TEMPERATURE = 200.0
@@ -23,14 +23,14 @@ Part = tuple[Tensor, Tensor, int]
 
 @dataclass(frozen=True)
 class Probe:
-    """What a criterion may look at, apart from weights and masks.
+    """The inputs of a criterion, in addition to weights and masks.
 
     Args:
         seed: of the run.
-        network: makes a new copy of the run's network, the weights loaded, on the run's device. The criterion may do
-            anything to it.
-        batch: draws network inputs (n, channels, height, width) and labels (n,), several of each class, from a
-            generator of its own: the same at every call.
+        network: makes a new copy of the run's network, with the weights loaded, on the run's device. The criterion may
+            modify it.
+        batch: draws network inputs (n, channels, height, width) and labels (n,), several of each class, from its own
+            generator: the same at every call.
         shape: (channels, height, width) of a network input.
     """
 
@@ -42,10 +42,10 @@ class Probe:
 
 @torch.enable_grad()
 def snip(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
-    """Connection sensitivity |w dL/dw| (SNIP; Lee, Ajanthan, Torr 2019): |dL/dc| for a factor c = 1 on the weight.
+    """Connection sensitivity |w dL/dw| (SNIP; Lee, Ajanthan, Torr 2019).
 
-    L is the cross-entropy of a few images, batch norm in training mode. The authors divide the scores by their sum,
-    which changes no order and is left out.
+    It equals |dL/dc| for a factor c = 1 on the weight. L is the cross-entropy of a few images, with batch norm in
+    training mode. The authors divide the scores by their sum; this does not change their order and is left out.
     """
     network, survivors = _network(masks, probe)
     slopes = _slopes(network, survivors, _parts(probe, survivors), temperature=1.0)
@@ -54,16 +54,17 @@ def snip(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[st
 
 @torch.enable_grad()
 def grasp(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
-    """Gradient signal preservation w (H g) (GraSP; Wang, Zhang, Grosse 2020): the largest stay.
+    """Gradient signal preservation w (H g) (GraSP; Wang, Zhang, Grosse 2020).
 
-    g and H are gradient and Hessian of the cross-entropy of a few images, the logits divided by `TEMPERATURE`, batch
-    norm in training mode, over the weights that survive (a pruned weight has no gradient that could be preserved).
+    The largest scores are kept. g and H are the gradient and Hessian of the cross-entropy of a few images, with the
+    logits divided by `TEMPERATURE` and batch norm in training mode, over the weights that survive (a pruned weight has
+    no gradient that could be preserved).
 
-    Sign: to remove a weight is the step -w_i along its axis, and changes |g|^2, the loss that one step of gradient
-    descent takes off, by -2 w_i (H g)_i in first order. A weight of large w (H g) therefore takes much of |g|^2 with
-    it and stays; the lowest, often negative, scores go, as without them |g|^2 grows most. The paper and the authors'
-    code compute -w (H g) and remove the largest, which is the same. Their code also redraws the last layer before it
-    scores; here the network is scored as it is.
+    Sign: removing a weight is the step -w_i along its axis. To first order it changes |g|^2, the decrease of the loss
+    in one step of gradient descent, by -2 w_i (H g)_i. Removing a weight of large w (H g) therefore reduces |g|^2 most,
+    so it is kept; removing the lowest, often negative, scores increases |g|^2 most. The paper and the authors' code
+    compute -w (H g) and remove the largest, which is the same. Their code also redraws the last layer before it
+    computes scores; here the network is scored as it is.
     """
     network, survivors = _network(masks, probe)
     parts = _parts(probe, survivors)
@@ -80,11 +81,12 @@ def grasp(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[s
 
 @torch.enable_grad()
 def synflow(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
-    """Synaptic flow |w| dR/d|w| (Tanaka, Kunin, Yamins, Ganguli 2020), R the summed outputs for an input of ones.
+    """Synaptic flow |w| dR/d|w| (Tanaka, Kunin, Yamins, Ganguli 2020).
 
-    The network is made linear in each layer: absolute weights, no biases, batch norm a mere factor |gamma|. No data are
-    looked at. Every layer of a chain then has the same sum of scores, R, so that pruning by the scores, a little at a
-    time, spares thin layers: `criteria.select` does so in rounds. float64, as R is a product over layers.
+    R is the sum of the outputs for an input of ones. The network is made linear in each layer: absolute weights, no
+    biases, batch norm reduced to the factor |gamma|. No data are used. Every layer of a chain then has the same sum of
+    scores, R, so that pruning in small steps, each with new scores, preserves thin layers: `criteria.select` prunes in
+    rounds. Computed in float64, as R is a product over layers.
     """
     network, survivors = _network(masks, probe, torch.float64)
     _make_linear(network)
@@ -94,7 +96,10 @@ def synflow(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict
 
 
 def _network(masks: m.Masks, probe: Probe, dtype: torch.dtype | None = None) -> tuple[nn.Module, dict[str, Tensor]]:
-    """A copy of the network in training mode, pruned, and its prunable weights, the only ones with a gradient."""
+    """A pruned copy of the network in training mode, and its prunable weights.
+
+    Only these weights have a gradient.
+    """
     network = probe.network().to(dtype=dtype).requires_grad_(False).train()
     named = dict(network.named_parameters())
     survivors = {name: named[name].requires_grad_(True) for name in masks}
@@ -114,9 +119,9 @@ def _make_linear(network: nn.Module) -> None:
 
 
 def _parts(probe: Probe, survivors: Mapping[str, Tensor]) -> Sequence[Part]:
-    """The images in parts that fit together, each with the size of the whole.
+    """The images, split into parts that fit into memory; each part holds the size of the whole.
 
-    Every part takes images at a stride: in a batch sorted by class, it still has all classes for its batch norm.
+    Every part takes images at a stride: even in a batch sorted by class, its batch norm then sees all classes.
     """
     inputs, labels = probe.batch()
     like, count = _like(survivors), -(-len(labels) // IMAGES_AT_ONCE)
@@ -145,7 +150,7 @@ def _gradient(value: Tensor, by: Mapping[str, Tensor], create_graph: bool = Fals
 
 
 def _like(survivors: Mapping[str, Tensor]) -> Tensor:
-    """A tensor of the network's device and type."""
+    """A tensor with the network's device and type."""
     return next(iter(survivors.values()))
 
 
@@ -167,13 +172,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Criterion:
-    """A score, and how weights compete by it.
+    """A score function, and how weights are selected by it.
 
     Args:
-        score: (weights, masks, probe) -> score by name, shapes of the masks, on the CPU, finite where a weight
-            survives; a function of its arguments alone, and it changes none of them.
+        score: (weights, masks, probe) -> score by name, with the shapes of the masks, on the CPU, finite where a weight
+            survives; it depends only on its arguments and does not modify them.
         layerwise: whether weights compete within layers of given densities, and not over the whole network.
-        rounds: in how many steps the weights go, each scored anew under the masks of the step before.
+        rounds: number of pruning steps; the scores are recomputed under the masks of the previous step.
     """
 
     score: Callable[[Mapping[str, Tensor], m.Masks, Probe], Mapping[str, Tensor]]
@@ -191,9 +196,10 @@ def select(
     densities: str,
     probe: Probe | None = None,
 ) -> m.Masks:
-    """The masks of the next level: `keep` survivors by the criterion `name`.
+    """The masks of the next level: the `keep` survivors with the largest scores of the criterion `name`.
 
-    Exactly so many stay, all of them survivors of `masks`; among equal scores the earlier weight, in network order.
+    Exactly `keep` weights stay, all of them survivors of `masks`; among equal scores the earlier weight in network
+    order stays.
 
     Args:
         name: key of `CRITERIA`.
@@ -202,13 +208,13 @@ def select(
         keep: survivors of the next level, over the whole network.
         seed: of the run; random criteria depend on it.
         densities: key of `DENSITIES`, for criteria that work within layers.
-        probe: the network and images to score it with; magnitude and random criteria do without.
+        probe: the network and the images that it is scored on; magnitude and random criteria need none.
 
     Raises:
         ConfigError: an unknown criterion or layer density.
         EmptyNetworkError: keep is 0, or leaves a layer of given density without a weight.
-        ValueError: the criterion looks at the network and there is no probe, or one of another seed; more to keep than
-            survive; scores that are not finite.
+        ValueError: the criterion needs the network and there is no probe, or a probe of another seed; `keep` exceeds
+            the number of survivors; scores that are not finite.
     """
     criterion = CRITERIA[check_choice(name, CRITERIA, "criterion")]
     probe = probe or _no_probe(name, seed)
@@ -225,10 +231,10 @@ def select(
 
 
 def round_counts(alive: int, keep: int, rounds: int) -> list[int]:
-    """Survivors after each round: from `alive` down to exactly `keep` by equal ratios, as in SynFlow.
+    """The number of survivors after each round: from `alive` to `keep` by equal ratios, as in SynFlow.
 
-    Rounds that would remove less than one weight fall together with their neighbours. There is always one round, which
-    is where a `keep` that is not in 1..alive is refused.
+    Rounds that would remove less than one weight are merged with their neighbours. There is always at least one round,
+    in which a `keep` outside 1..alive is refused.
     """
     if not 0 < keep < alive:
         return [keep]
@@ -242,7 +248,7 @@ def magnitude(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> di
 
 
 def random(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
-    """One random order a layer and seed; it knows nothing of the weights."""
+    """A random order for each layer and seed, independent of the weights."""
     return m.random_scores(masks, probe.seed)
 
 
@@ -254,10 +260,10 @@ def _within_layers(scores: Mapping[str, Tensor], masks: m.Masks, keep: int, dens
 
 
 def _no_probe(name: str, seed: int) -> Probe:
-    """A probe that holds nothing but the seed, and says so when it is asked for more."""
+    """A probe that holds only the seed, and raises an error when the network or images are requested."""
 
     def missing() -> NoReturn:
-        raise ValueError(f"criterion {name!r} looks at the network and was given none: pass select a probe")
+        raise ValueError(f"criterion {name!r} needs the network and was given none: pass a probe to `select`")
 
     return Probe(seed, missing, missing, (0, 0, 0))
 

@@ -1,4 +1,4 @@
-"""Layer densities: how many weights each layer keeps, where weights compete within layers and not over the network."""
+"""Layer densities: how many weights each layer keeps if weights compete within layers."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,9 @@ def erk(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, int]:
 
 
 def nested_counts(densities: str, shapes: Shapes, totals: Sequence[int]) -> dict[str, int]:
-    """Layer counts at the last of `totals`, each level's capped by those of the level before.
+    """Layer counts at the last of `totals`.
+
+    The counts of each level are capped by those of the level before.
 
     Args:
         densities: key of `DENSITIES`.
@@ -48,7 +50,10 @@ def balanced(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, i
 
 
 def _spread(share: Mapping[str, float], caps: Mapping[str, int], total: int) -> dict[str, int]:
-    """Whole counts proportional to `share` within [1, cap] that sum to `total`; the rest by largest remainder."""
+    """Whole counts within [1, cap], proportional to `share`, that sum to `total`.
+
+    Rounding is by largest remainder.
+    """
     open_layers = [name for name, cap in caps.items() if cap > 0]
     if total < len(open_layers):
         raise m.EmptyNetworkError(

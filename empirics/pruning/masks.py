@@ -1,4 +1,4 @@
-"""Masks: score -> exact top-k -> mask -> apply, four small functions, and the sources a level's mask may come from.
+"""Masks: made from scores by exact top-k, applied to tensors, shuffled, drawn at random, compared.
 
 A mask is a dict of bool tensors, one for each prunable weight, in network order.
 """
@@ -14,7 +14,7 @@ Masks = dict[str, Tensor]
 
 
 class EmptyNetworkError(ValueError):
-    """A density so small that a layer or the whole network would hold no weight."""
+    """A density so small that a layer or the whole network would keep no weight."""
 
 
 def dense(weights: Mapping[str, Tensor]) -> Masks:
@@ -38,7 +38,7 @@ def keep_global(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], keep:
     Among equal scores the earlier weight, in network order, stays. A layer may be emptied.
 
     Args:
-        scores: score a weight, finite, shapes of the masks; those of pruned weights are not read.
+        scores: one score per weight, finite, shapes of the masks; scores of pruned weights are not read.
         masks: the survivors that compete.
         keep: how many stay, from 1 to the number of survivors.
 
@@ -84,7 +84,7 @@ def _order(n: int, seed: int, purpose: str, layer: str) -> Tensor:
 
 
 def random_scores(masks: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """One random order of the weights a layer and seed, as scores: level k keeps the first n_l(k) of it."""
+    """A random order of the weights for each layer and seed, as scores: level k keeps the first n_l(k)."""
     return {
         name: -_order(mask.numel(), seed, "random mask", name).double().view_as(mask) for name, mask in masks.items()
     }
@@ -107,7 +107,8 @@ def _top(scores: Tensor, mask: Tensor, keep: int, where: str) -> Tensor:
         raise ValueError(f"scores in {where} are not all finite: the criterion failed")
     survivors = mask.nonzero().flatten()
     values = scores[survivors]
-    least = values.kthvalue(alive - keep + 1).values  # of those that stay: no sort of millions of scores
+    # the smallest score that stays, found without sorting millions of scores
+    least = values.kthvalue(alive - keep + 1).values
     chosen = values > least
     tied = (values == least).nonzero().flatten()
     chosen[tied[: keep - int(chosen.sum())]] = True

@@ -1,8 +1,8 @@
-"""Rewinding: what the surviving weights restart from at the next level.
+"""Rewinding: the values from which the surviving weights restart at the next level.
 
-A rule sees one weight tensor's values at the rewind point and after training, and returns its values at the start of
-the level. `imp`, `sign`, `magnitude` and `lrr` are the four cells of {initial, trained} signs x {initial, trained}
-magnitudes.
+A rule gets the values of one weight tensor at the rewind point and after training, and returns its values at the start
+of the level. `imp`, `sign`, `magnitude` and `lrr` are the four combinations of {initial, trained} signs and {initial,
+trained} magnitudes.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,9 +25,9 @@ def restart(
         rule: key of `REWINDS`.
         initial: state dict at the rewind point: initialisation; epoch k of the dense run for `wr`; a fresh
             initialisation for `fresh` and `sign-transfer`.
-        trained: state dict at the end of the level before; for `sign-transfer` signs of another run's weights.
+        trained: state dict at the end of the previous level; for `sign-transfer` the signs of another run's weights.
         masks: of the level; pruned weights are exactly zero in what is returned.
-        bn_rewind: whether everything that is not prunable comes from `initial` too, else from `trained`.
+        bn_rewind: whether everything that is not prunable comes from `initial`; otherwise it comes from `trained`.
     """
     rewind = REWINDS[check_choice(rule, REWINDS, "rewinding rule")]
     state = {name: value.clone() for name, value in (initial if bn_rewind else trained).items()}
@@ -38,7 +38,7 @@ def restart(
 
 
 def to_initial(initial: Tensor, trained: Tensor) -> Tensor:
-    """Iterative magnitude pruning (Frankle and Carbin 2019): initial values."""
+    """Iterative magnitude pruning (Frankle and Carbin 2019): restart from the initial values."""
     return initial
 
 
@@ -63,17 +63,23 @@ def fine_tune(initial: Tensor, trained: Tensor) -> Tensor:
 
 
 def trained_signs(initial: Tensor, trained: Tensor) -> Tensor:
-    """Sign rewind (ours): initial magnitudes with trained signs; where the trained value is 0, the initial sign."""
+    """Sign rewind (added by this project): initial magnitudes with trained signs.
+
+    Where the trained value is 0, the sign is the initial one.
+    """
     return torch.where(trained == 0, initial, torch.copysign(initial, trained))
 
 
 def transferred_signs(initial: Tensor, trained: Tensor) -> Tensor:
-    """Magnitudes of a fresh initialisation, signs that another run ended with (Zhou et al. 2019; Oh et al. 2025)."""
+    """Magnitudes of a fresh initialisation, final signs of another run.
+
+    See Zhou et al. 2019 and Oh et al. 2025.
+    """
     return trained_signs(initial, trained)
 
 
 def trained_magnitudes(initial: Tensor, trained: Tensor) -> Tensor:
-    """Magnitude rewind (ours): trained magnitudes with initial signs."""
+    """Magnitude rewind (added by this project): trained magnitudes with initial signs."""
     return torch.copysign(trained, initial)
 
 

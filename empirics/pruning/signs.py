@@ -1,6 +1,6 @@
-"""Sign statistics: the three readings of a sign flip, when a weight's sign settles, and how often it switches.
+"""Sign statistics: flips under three readings, when a weight's sign settles, how often it switches.
 
-The sign of a weight is one bit, set where the weight is below 0. Readings, over stated survivors:
+The sign of a weight is one bit, set where the weight is below 0. Readings, over the survivors given in each function:
 (i) `level_start`: against the start of the same level; (ii) `initial`: against initialisation;
 (iii) `previous`: from the end of the level before to the end of this one (level 0: from initialisation).
 """
@@ -22,7 +22,7 @@ def sign_bits(state: Mapping[str, Tensor], layers: Sequence[str]) -> Signs:
 
 
 def pack(bits: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """Eight bits a byte, a flat uint8 array a layer."""
+    """Pack the bits of each layer into a flat uint8 array, eight bits per byte."""
     return {name: np.packbits(value.cpu().numpy().reshape(-1)) for name, value in bits.items()}
 
 
@@ -33,12 +33,12 @@ def unpack(packed: Mapping[str, np.ndarray], shapes: Mapping[str, Sequence[int]]
 
 
 def draw_flips(masks: Mapping[str, Tensor], rate: float, scope: str, generator: torch.Generator) -> Signs:
-    """Survivors whose signs a perturbation flips: `round(rate * survivors)` of them, drawn without replacement.
+    """Draw the `round(rate * survivors)` survivors whose signs a perturbation flips, without replacement.
 
     Args:
         masks: of the level at whose start the signs are flipped.
         rate: fraction of the survivors, in [0, 1].
-        scope: `global`, drawn over the network, or `layerwise`, so many in each layer.
+        scope: `global`: drawn from the whole network; `layerwise`: that fraction of each layer.
         generator: on the CPU.
     """
     layers = [list(masks)] if scope == "global" else [[name] for name in masks]
@@ -55,7 +55,7 @@ def draw_flips(masks: Mapping[str, Tensor], rate: float, scope: str, generator: 
 
 
 def flip(state: Mapping[str, Tensor], flips: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state with the signs of the weights in `flips` turned round; tensors not named there are shared."""
+    """The state with the signs of the weights in `flips` reversed; tensors not named there are shared."""
     turned = {name: torch.where(where, -state[name], state[name]) for name, where in flips.items()}
     return {**state, **turned}
 
@@ -63,11 +63,11 @@ def flip(state: Mapping[str, Tensor], flips: Mapping[str, Tensor]) -> dict[str, 
 def level_flips(
     end: Signs, moments: Mapping[str, Signs | None], masks: Mapping[str, Tensor]
 ) -> dict[str, dict[str, int | None]]:
-    """Flips of each layer at a level by each reading, over that level's survivors.
+    """The number of flips of each layer at a level, by each reading, over that level's survivors.
 
     Args:
         end: sign bits at the end of the level.
-        moments: sign bits at the moment that each of `READINGS` compares with; None where there is none.
+        moments: for each of `READINGS`, the sign bits that the end is compared with; None if there are none.
         masks: of the level.
     """
 
@@ -89,7 +89,7 @@ def run_statistics(
         last_masks: of level K.
 
     Returns:
-        layer -> counts: `survivors`; `flips` by reading, a count a level; `settles_at` = [never, level 0, ..., K],
+        layer -> counts: `survivors`; `flips` by reading, one count per level; `settles_at` = [never, level 0, ..., K],
         the last level whose reading-(iii) flip happened; `settles_before_last`, the same with level K's flips left out;
         `switches` = [weights with 0, 1, ..., K + 1 reading-(iii) flips].
     """

@@ -1,1 +1,1 @@
-"""One run at work: its levels, what each starts from, resumption, records."""
+"""Training of one run: its levels, the start of each, resuming, records."""

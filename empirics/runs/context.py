@@ -1,4 +1,4 @@
-"""A run and seed at work: where its data, its network and its folders are."""
+"""The context of one run and seed: its data, its network and its folders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,15 +21,17 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class RunSetup(RunOptions):
-    """Where runs happen: the data on a device, and the results folder; how they are kept is `RunOptions`'s.
+    """What all runs of a process share: data, device, results folder and callbacks.
+
+    Threads and checkpoints are those of `RunOptions`.
 
     Args:
         dataset: on the device.
         device: where networks are trained.
         results: results folder.
-        report: told of every epoch.
-        warn: told at once of what a reader should know, since the run may be stopped before it ends.
-        stop: whether training should stop, asked before every step.
+        report: called with the metrics of every epoch.
+        warn: called with every warning at once, since the run may be stopped before it ends.
+        stop: whether training should stop; called before every step.
     """
 
     dataset: Dataset
@@ -42,7 +44,7 @@ class RunSetup(RunOptions):
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run and seed at work in a lab, with the network that its levels are trained in."""
+    """One run and seed, with the network that its levels are trained in."""
 
     config: RunConfig
     seed: int
@@ -51,17 +53,17 @@ class RunContext:
 
     @property
     def folder(self) -> RunFolder:
-        """Where this run's levels are."""
+        """The folder of this run's levels."""
         return RunFolder(self.setup.results, self.config.name, self.seed)
 
     @property
     def dense(self) -> RunFolder:
-        """Where level 0 is."""
+        """The folder of the dense run, which holds level 0."""
         return RunFolder(self.setup.results, self.config.dense.name, self.seed)
 
     @property
     def mask_run(self) -> RunFolder:
-        """Where the run is whose masks this one takes."""
+        """The folder of the run whose masks this one takes."""
         return RunFolder(self.setup.results, self.config.mask_run, self.seed)
 
     @property
@@ -70,14 +72,15 @@ class RunContext:
         return models.prunable_weights(self.model)
 
     def source_level(self, level: int) -> tuple[RunFolder, int]:
-        """Folder and number of the level whose weights `level` builds on."""
+        """Folder and number of the level whose weights `level` is pruned from."""
         from_dense = level == self.config.first_level or self.config.pruning == "one-shot"
         return (self.dense, 0) if from_dense else (self.folder, level - 1)
 
     def sources(self, level: int) -> dict[str, dict[str, Any]]:
-        """The records of the levels that `level` is made from, by place: those that are there.
+        """The records of the levels that `level` depends on, by `level_id`; missing levels are left out.
 
-        The level that it builds on, the dense run's (its initial weights), and the masks' run's level.
+        These are the level that it is pruned from, level 0 of the dense run (for its initial weights), and the level of
+        the run whose masks are used.
         """
         if self.config.is_dense:
             return {}
@@ -88,37 +91,37 @@ class RunContext:
         return {place: record for place, record in found.items() if record is not None}
 
     def level_before(self, level: int) -> tuple[RunFolder, int] | None:
-        """Folder and number of the level before `level`; None where the run begins later than level 1."""
+        """Folder and number of the level before `level`; None if the run begins later than level 1."""
         if level == 1:
             return self.dense, 0
         return None if level == self.config.first_level else (self.folder, level - 1)
 
     def initial(self) -> State:
-        """The network's state at initialisation, that of the dense run."""
+        """The network's state at initialisation, read from the dense run."""
         return self.dense.load_tensors(0, INITIAL_TENSORS)
 
     def load(self, state: State) -> None:
-        """Put a state into the network, on the lab's device.
+        """Load a state into the network, on the device of the setup.
 
         Raises:
-            StoreError: the state is another network's.
+            StoreError: the state belongs to another network.
         """
         load_state(self.model, state, self.config.name)
         self.model.to(self.setup.device)
 
 
 def new_context(config: RunConfig, seed: int, setup: RunSetup) -> RunContext:
-    """A trial with its network at initialisation."""
+    """The context of a run, with its network at initialisation."""
     return RunContext(config, seed, setup, initial_network(config, seed, setup.dataset))
 
 
 def initial_network(config: RunConfig, seed: int, dataset: Dataset, purpose: str = "initial weights") -> nn.Module:
-    """The network at initialisation, a function of the seed (and of what it is drawn for) alone."""
+    """The network at initialisation; its weights depend only on the seed and on `purpose`."""
     return models.create(config.model, config.width, dataset.shape, dataset.classes, generator(seed, purpose))
 
 
 def load_state(model: nn.Module, state: State, run: str) -> None:
-    """Put a state into a network, if names, shapes and types are those of the network.
+    """Load a state into a network, if names, shapes and types are those of the network.
 
     Raises:
         StoreError: names the first tensor that differs.

@@ -1,4 +1,4 @@
-"""The records of result files, from what was computed: pure functions, no disk."""
+"""The records of a run's result files, as pure functions without disk access."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ MEASURED = (
 
 
 def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = None) -> dict[str, Any]:
-    """The part of `level.json` that is known before training; counts are null where masks were never made."""
+    """The part of `level.json` that is known before training; counts are null if no masks were made."""
     return {
         "schema": SCHEMA,
         "kind": "level",
@@ -46,7 +46,7 @@ def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = Non
 
 
 def diverged(header: Mapping[str, Any], reason: str, made: Mapping[str, Any]) -> dict[str, Any]:
-    """`level.json` of a level whose loss was not finite: no numbers, but the reason, and by what it was `made`."""
+    """`level.json` of a level whose loss was not finite: the reason and `made`, without numbers."""
     nothing = dict.fromkeys(MEASURED)
     empty = {"mask_snapshots": [], "layers": {}}
     return {**header, "status": "diverged", "reason": reason, **nothing, **empty, **made}
@@ -65,7 +65,7 @@ def layers(
         masks: of the level.
         end, moments: sign bits, see `signs.level_flips`.
         first, last: the network's state at the start and at the end of the level. `norm` is the Euclidean norm of the
-            layer's weights at the end, `moved` that of their change over the level.
+            layer's weights at the end, `weight_change_norm` that of their change over the level.
     """
     flips = signs.level_flips(end, moments, masks)
     return {
@@ -81,7 +81,7 @@ def layers(
 
 
 def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """`signs.json`."""
+    """The content of `signs.json`."""
     return {
         "schema": SCHEMA,
         "kind": "signs",
@@ -94,7 +94,7 @@ def run_signs(config: RunConfig, seed: int, statistics: Mapping[str, Any]) -> di
 
 
 def made(setup: "RunSetup", environments: Sequence[Mapping[str, Any]], depends_on: Mapping[str, str]) -> dict[str, Any]:
-    """What made a level: the levels that it builds on, the conditions of all of it, and this process."""
+    """The origin of a level: the levels that it depends on, all their environments, and this process."""
     return {"depends_on": dict(depends_on), "environments": list(environments), "provenance": provenance_of(setup)}
 
 

@@ -1,4 +1,4 @@
-"""What a level starts from: the rewinding rule between a rewind point and trained weights, and perturbed signs."""
+"""The state that a level starts from, by its rewinding rule and sign perturbation."""
 
 import torch
 
@@ -16,14 +16,14 @@ from empirics.train import train_cycle
 def level_start(context: RunContext, level: int, point: State, trained: State, masks: m.Masks) -> State:
     """The network's state at the start of `level`.
 
-    A perturbation flips signs at the start of its level; from then on the values that rules rewind to carry the same
-    flips, else IMP would undo them at the next level.
+    A perturbation flips signs at the start of its level. At later levels the values that rules rewind to have the same
+    flips; otherwise IMP would undo them at the next level.
 
     Args:
         context: the run.
         level: at least 1.
         point: from `rewind_point`.
-        trained: the state that the level builds on.
+        trained: the trained state that the level is pruned from.
         masks: of the level.
     """
     config, at = context.config, context.config.perturb_level
@@ -37,7 +37,7 @@ def level_start(context: RunContext, level: int, point: State, trained: State, m
 
 
 def drawn_flips(context: RunContext, masks: m.Masks) -> signs.Signs:
-    """The weights whose signs the run's perturbation flips, out of the survivors of its level."""
+    """The weights whose signs the run's perturbation flips, drawn from the survivors of its level."""
     config = context.config
     draw = generator(context.seed, "perturbed signs", config.perturb_level)
     return signs.draw_flips(masks, config.perturb_rate, config.perturb_scope, draw)
@@ -48,7 +48,10 @@ def _units(negative: signs.Signs) -> State:
 
 
 def dense_start(context: RunContext) -> State:
-    """The state that level 0 starts from: initialisation, with signs flipped where the run perturbs them there."""
+    """The state that level 0 starts from.
+
+    It is the initialisation, with flipped signs if the run perturbs signs at initialisation.
+    """
     state = state_of(context.model)
     if not context.config.perturb_rate:
         return state
@@ -56,10 +59,11 @@ def dense_start(context: RunContext) -> State:
 
 
 def rewind_point(context: RunContext) -> State:
-    """What rewinding rules call initial.
+    """The state that rewinding rules call initial.
 
-    Initialisation; a fresh one for `fresh` and `sign-transfer`; for `wr` the dense run's state after epoch
-    `rewind_epoch`, which is reached by training its first epochs again, to the same bits, so it is never missing.
+    It is the initialisation; for `fresh` and `sign-transfer` a fresh initialisation; for `wr` the dense run's state
+    after epoch `rewind_epoch`, which is recomputed by training the first epochs again, bit-identically, so it is never
+    missing.
     """
     config, setup = context.config, context.setup
     if config.has_fresh_network:
@@ -84,7 +88,7 @@ def rewind_point(context: RunContext) -> State:
 
 def _stop_if_asked(context: RunContext) -> None:
     if context.setup.stop():
-        raise Interrupted("stopped on the way to the rewind point: the same command begins there again")
+        raise Interrupted("stopped before the rewind point was reached: the same command starts this level again")
 
 
 def load_signs(folder: RunFolder, level: int, moment: str, masks: m.Masks) -> signs.Signs:

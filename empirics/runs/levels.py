@@ -1,6 +1,6 @@
 """The only loop over levels: prune, rewind, train.
 
-Level 0 is a run of its own (`dense-...`), trained once a seed; every arm starts from it.
+Level 0 is a separate run (`dense-...`), trained once per seed; every arm starts from it.
 """
 
 import time
@@ -22,18 +22,18 @@ from empirics.train import Diverged, evaluate, train_cycle
 
 
 def run(config: RunConfig, seed: int, setup: RunSetup) -> list[str]:
-    """Train every level of `config` that does not stand already, and write its sign statistics.
+    """Train every level of `config` that is not complete, and write the run's sign statistics.
 
     Args:
-        config: the run; its dense run, and the run of its masks, must stand for this seed.
+        config: the run; its dense run, and the run of its masks, must be complete for this seed.
         seed: at least 0.
         setup: data, device and folders.
 
     Returns:
-        What a reader should know of the run: that it diverged, or that pruning emptied layers.
+        Warnings about the run, for example that it diverged, or that pruning emptied layers.
 
     Raises:
-        StoreError: a run that this one builds on is missing, or another process is training this one.
+        StoreError: a run that this one depends on is missing, or another process is training this one.
         EmptyNetworkError: a level would leave the network, or a layer of random masks, without a weight.
     """
     context = new_context(config, seed, setup)
@@ -43,9 +43,9 @@ def run(config: RunConfig, seed: int, setup: RunSetup) -> list[str]:
 
 
 def _train_levels(context: RunContext) -> list[str]:
-    """Train what is missing; what a reader should know of how it went on from what stood."""
+    """Train the missing levels; returns warnings about retrained and resumed levels."""
     config, point, notes = context.config, None, []
-    # each level is looked at once: a look reads all of its tensors, to check their hashes
+    # each level is verified once, since this reads all of its tensors to check their hashes
     for level in config.trained_levels:
         if (standing := context.folder.level_record(level)) is not None:
             if standing["status"] == "diverged":
@@ -81,23 +81,23 @@ def _train_levels(context: RunContext) -> list[str]:
 
 
 def _resume_notes(context: RunContext, level: int, resume_state: ResumeState, said: list[str]) -> list[str]:
-    """Why a level that was there is trained anew; and, once a run, that it goes on under other conditions."""
+    """Warnings that an existing level is retrained, and, once per run, that conditions have changed."""
     found = []
     if context.folder.level_path(level).is_dir():
         stale = context.folder.level_record(level, verify=False)
         why = "was damaged or not finished"
         if stale is not None and not context.folder.dependencies_unchanged(stale["depends_on"]):
-            why = "builds on a level that has been trained anew since, to other bits"
-        found.append(f"level {level} {why}, and is trained anew")
+            why = "depends on a level whose result has changed since"
+        found.append(f"level {level} {why}, and is retrained")
     if resume_state.changed and not any("under other conditions" in text for text in said):
         found.append(
-            f"level {level} goes on under other conditions ({resume_state.changed}): equal within rounding, not in bits"
+            f"level {level} resumes under other conditions ({resume_state.changed}): results agree within rounding only"
         )
     return found
 
 
 def _check_mask_run(context: RunContext, first: int) -> None:
-    """Refuse, before anything is trained, a mask run that does not reach every level from `first` on."""
+    """Check, before training, that the mask run has every level from `first` on."""
     config, source = context.config, context.mask_run
     if not config.uses_external_masks or source.diverged_at() is not None:
         return
@@ -113,7 +113,7 @@ def _closing_notes(context: RunContext) -> list[str]:
     for level in context.config.trained_levels:
         record = context.folder.level_record(
             level, verify=False
-        )  # its files were hashed when it was written or looked at
+        )  # its hashes were checked when it was written or verified
         if record is None or record["status"] == "diverged":
             return [f"diverged at level {level}: {record and record['reason']}"]
         empty = [name for name, layer in record["layers"].items() if not layer["n_kept"]]
@@ -132,10 +132,10 @@ def _built_on_divergence(context: RunContext, level: int) -> str | None:
 
 
 def train_level(context: RunContext, level: int, start: State, masks: m.Masks, resume_state: ResumeState) -> bool:
-    """Train one level from `start`, or on from a checkpoint of it, and save it.
+    """Train one level, from `start` or from a checkpoint of it, and save it.
 
     Returns:
-        False where its loss was not finite and it is saved as `diverged`.
+        False if its loss was not finite and it was saved as `diverged`.
     """
     config, folder, setup = context.config, context.folder, context.setup
     header, made = (
@@ -161,7 +161,7 @@ def train_level(context: RunContext, level: int, start: State, masks: m.Masks, r
     files = {WEIGHT_TENSORS: end, MASK_TENSORS: signs.pack(masks), SIGN_TENSORS: packed} | (
         {INITIAL_TENSORS: start} if config.is_dense else {}
     )
-    folder.sync_metrics()  # a level that stands has its metrics
+    folder.sync_metrics()  # a complete level has its metrics on the disk
     described["metrics_sha256"] = folder.metrics_hash(level)
     folder.save_level(header | measured | described, files)
     checkpoints.clear(folder.checkpoints, level)
@@ -171,7 +171,7 @@ def train_level(context: RunContext, level: int, start: State, masks: m.Masks, r
 def _measure_training(
     context: RunContext, level: int, start: State, masks: m.Masks, resume_state: ResumeState
 ) -> dict[str, Any]:
-    """Train every cycle of a level; the numbers of `level.json` that come of it."""
+    """Train every cycle of a level; returns the numbers for `level.json`."""
     config, setup = context.config, context.setup
     progress = LevelProgress(context, level, start, masks, resume_state)
     context.load(start if resume_state.resumed is None else resume_state.resumed.weights)
@@ -211,7 +211,10 @@ def _measure_training(
 
 
 def _mask_overlaps(context: RunContext, level: int, masks: m.Masks, taken: dict[int, m.Masks]) -> list[dict[str, int]]:
-    """For each epoch at which the next level's mask was taken: its survivors, and those shared with the end's mask."""
+    """The overlap of each mask snapshot with the mask at the level's end.
+
+    For each epoch of a snapshot: the number of survivors, and of those that the mask at the end keeps too.
+    """
     if not taken:
         return []
     final = own_masks(context, level + 1, state_of(context.model), masks)
@@ -221,15 +224,16 @@ def _mask_overlaps(context: RunContext, level: int, masks: m.Masks, taken: dict[
 
 
 def _masks_before(context: RunContext, level: int) -> m.Masks | None:
-    """The masks of the level before; None at level 0, and where the run has no level before."""
+    """The masks of the previous level; None at level 0, and if the run has no previous level."""
     place = context.level_before(level) if level else None
     return place and load_masks(*place, context.layers)
 
 
 def _moments(context: RunContext, level: int, start: signs.Signs, masks: m.Masks) -> dict[str, signs.Signs | None]:
-    """Sign bits at the moments that the three readings compare the end of a level with.
+    """The sign bits that the three readings compare the end of a level with.
 
-    A reading that does not exist is None: there may be no level before, or the network may not be the dense run's.
+    A reading that does not exist is None: there may be no previous level, or the initialisation may not be that of the
+    dense run.
     """
     if context.config.is_dense:
         return dict.fromkeys(signs.READINGS, start)

@@ -1,4 +1,4 @@
-"""Where the masks of a level come from: a criterion of the run's own, another run, chance, or nowhere."""
+"""The masks of a level, by mask source: the run's own criterion, another run, random, or dense."""
 
 import copy
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from empirics.seeding import generator
 from empirics.storage.files import check_same
 from empirics.storage.run_folder import MASK_TENSORS, RunFolder
 
-# images that data-dependent criteria score: so many a class (Wang et al. 2020), and so many in all at most
+# images for data-dependent criteria: number per class (Wang et al. 2020), and largest number in total
 SCORED_PER_CLASS, SCORED_AT_MOST = 10, 1000
 
 
 def level_masks(context: RunContext, level: int, trained: State) -> m.Masks:
-    """The masks of `level`; `trained` is the state that the level builds on."""
+    """The masks of `level`; `trained` is the state that the level is pruned from."""
     config, layers = context.config, context.layers
     if config.mask_source == "dense":
         return m.dense(layers)
@@ -37,7 +37,7 @@ def level_masks(context: RunContext, level: int, trained: State) -> m.Masks:
 
 
 def own_masks(context: RunContext, level: int, scored: State, before: m.Masks) -> m.Masks:
-    """The masks of `level` by the run's criterion on the weights `scored`, out of the survivors `before`."""
+    """The masks of `level` by the run's criterion on the weights `scored`, from the survivors `before`."""
     config = context.config
     keep = kept_weights(sum(mask.numel() for mask in before.values()), config.prune_rate, level)
     probe = probe_of(context, level, scored)
@@ -45,7 +45,7 @@ def own_masks(context: RunContext, level: int, scored: State, before: m.Masks) -
 
 
 def probe_of(context: RunContext, level: int, state: State) -> Probe:
-    """What a criterion may look at: copies of the network, and images drawn for this seed and level alone."""
+    """The `Probe` of a criterion: copies of the network, and images drawn by seed and level only."""
 
     def network() -> nn.Module:
         model = copy.deepcopy(context.model)
@@ -61,7 +61,10 @@ def probe_of(context: RunContext, level: int, state: State) -> Probe:
 
 
 def scored_images(labels: Tensor, classes: int, draw: torch.Generator) -> Tensor:
-    """Places of a few training images of every class, drawn without replacement: as many of each as there are."""
+    """The places of a few training images of every class, drawn without replacement.
+
+    A class with fewer images gives all that it has.
+    """
     per_class = max(1, min(SCORED_PER_CLASS, SCORED_AT_MOST // classes))
     order = torch.randperm(len(labels), generator=draw)
     drawn = [order[labels[order] == label][:per_class] for label in range(classes)]
@@ -69,7 +72,7 @@ def scored_images(labels: Tensor, classes: int, draw: torch.Generator) -> Tensor
 
 
 def random_masks(layers: Mapping[str, Tensor], config: RunConfig, seed: int, level: int) -> m.Masks:
-    """Random masks of `level`: in each layer, the first weights of an order that depends on the seed alone."""
+    """Random masks of `level`: in each layer, the first weights of an order that is drawn by the seed."""
     total = sum(weight.numel() for weight in layers.values())
     totals = [kept_weights(total, config.prune_rate, k) for k in range(1, level + 1)]
     counts = nested_counts(config.densities, {name: tuple(weight.shape) for name, weight in layers.items()}, totals)
@@ -87,7 +90,7 @@ def load_masks(folder: RunFolder, level: int, layers: Mapping[str, Tensor]) -> m
 
 
 def load_bits(folder: RunFolder, level: int, file: str, layers: Mapping[str, Tensor], moment: str = "") -> signs.Signs:
-    """One bit a weight of a level of any run: its masks, or its signs at the `moment` `start/` or `end/`.
+    """One bit per weight of a level of any run: its masks, or its signs at `moment` `start/` or `end/`.
 
     Raises:
         StoreError: the level is missing, or of another network.

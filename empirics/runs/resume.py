@@ -1,4 +1,4 @@
-"""A level in progress: the epochs behind it, when a checkpoint is due, and how an interrupted level goes on."""
+"""A level in progress: its past epochs, its checkpoints, and how an interrupted level resumes."""
 
 import dataclasses
 import math
@@ -19,19 +19,19 @@ from empirics.train import EpochMetrics, Momentum
 
 
 class Interrupted(RuntimeError):
-    """Training was asked to stop; what was reached is on the disk."""
+    """Training was stopped on request; its progress has been written to disk."""
 
 
 @dataclass(frozen=True)
 class ResumeState:
-    """How a level starts or goes on.
+    """How a level starts or resumes.
 
     Args:
-        resumed: the checkpoint that it goes on from, or None.
-        environments: the conditions of the processes that its bits come from, this one included.
-        depends_on: SHA-256 of the levels that it is made from, by place.
-        notes: what a reader should know of it.
-        changed: what is other now than where any of that was made, or None.
+        resumed: the checkpoint that it resumes from, or None.
+        environments: the conditions of all processes that contributed to it, including this one.
+        depends_on: SHA-256 of the levels that it depends on, by `level_id`.
+        notes: warnings.
+        changed: how the present conditions differ from those of the inputs, or None.
     """
 
     resumed: Checkpoint | None
@@ -42,30 +42,32 @@ class ResumeState:
 
 
 def resume_level(context: RunContext, level: int) -> ResumeState:
-    """The checkpoint that an interrupted level goes on from, if there is one, and all that the level is made from.
+    """The checkpoint that a level resumes from, if there is one, and what the level depends on.
 
     Raises:
-        StoreError: no checkpoint of the level can be trusted; or, under `--bit-exact`, other versions, hardware,
-            thread counts or code made anything of what it builds on, which may change the last bits.
+        StoreError: no checkpoint of the level is valid; or, with `--bit-exact`, an input was made with other versions,
+            hardware, thread counts or code, which may change the last bits.
     """
     folder, sources = context.folder, context.sources(level)
     depends_on = {place: environments.content(record) for place, record in sources.items()}
     resumed, notes = checkpoints.newest(folder.checkpoints, expected(context, level, depends_on))
     if folder.has_torn_metrics():
-        notes.append("metrics.jsonl had a torn line, which is dropped")
+        notes.append("metrics.jsonl had an incomplete line, which is dropped")
     behind = environments.joined(
         *(record["environments"] for record in sources.values()), resumed.environments if resumed else []
     )
     now = environments.conditions(level_record.provenance_of(context.setup))
     changed = environments.changed(behind, now)
     if changed and context.setup.bit_exact:
-        raise StoreError(f"run {context.config.name}, level {level}: {changed}: --bit-exact refuses to go on")
+        raise StoreError(
+            f"run {context.config.name}, level {level}: {changed}: --bit-exact does not resume under other conditions"
+        )
     depends_on = {**(resumed.depends_on if resumed else {}), **depends_on}
     return ResumeState(resumed, environments.joined(behind, [now]), depends_on, notes, changed)
 
 
 def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> checkpoints.Expected:
-    """What a checkpoint of a level of this run must be."""
+    """The expected properties of a checkpoint of a level of this run."""
     config = context.config
     left_out = config.rewind_epoch if level else 0  # epochs of each cycle that weight rewinding does not train
     return checkpoints.Expected(
@@ -84,13 +86,13 @@ def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> 
 
 
 class LevelProgress:
-    """One level at work: what its epochs measured, and its checkpoints.
+    """A level that is being trained: the metrics of its epochs, and its checkpoints.
 
     Args:
         context: the run.
-        level: its number.
-        start, masks: what it started from.
-        resume_state: how it starts or goes on.
+        level: number of the level.
+        start, masks: the state and the masks that it started from.
+        resume_state: how it starts or resumes.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class LevelProgress:
         return self.context.config.rewind_epoch if self.level else 0
 
     def cycles(self) -> Iterator[tuple[int, int]]:
-        """The cycles that are left, each with the epoch at which it starts or goes on."""
+        """The remaining cycles, each with the epoch at which it starts or resumes."""
         epochs, done = self.context.config.epochs, self._resumed.epoch if self._resumed else 0
         for cycle in range(self.context.config.cycles_at(self.level)):
             first = max(self._first_epoch, done - cycle * epochs)
@@ -118,13 +120,13 @@ class LevelProgress:
                 yield cycle, first
 
     def momentum(self, cycle: int) -> Momentum | None:
-        """The momentum that a cycle goes on with; None where it starts."""
+        """The momentum that a cycle resumes with; None for a cycle that starts."""
         if self._resumed is None or self._resumed.epoch // self.context.config.epochs != cycle:
             return None
         return dict(self._resumed.momentum) or None
 
     def on_epoch(self, metrics: EpochMetrics, momentum: Momentum) -> None:
-        """Record an epoch, and write a checkpoint where one is due."""
+        """Record an epoch, and write a checkpoint if one is due."""
         context, config, setup = self.context, self.context.config, self.context.setup
         done = metrics.epoch + 1
         self.seen.append(metrics)
@@ -155,31 +157,29 @@ class LevelProgress:
             self._save()
 
     def on_step(self) -> None:
-        """Stop where that is asked for, at the end of the last epoch.
+        """Stop on request, with a checkpoint of the last complete epoch.
 
         Raises:
-            Interrupted: after the last epoch's checkpoint is written.
+            Interrupted: after that checkpoint was written.
         """
         if self.context.setup.stop():
             if self._latest is not None:
                 self._save()
-            raise Interrupted(
-                f"stopped at level {self.level}, epoch {self._saved}: the same command goes on from there"
-            )
+            raise Interrupted(f"stopped at level {self.level}, epoch {self._saved}: the same command resumes there")
 
     def _save(self) -> None:
         folder = self.context.folder
-        folder.sync_metrics()  # a checkpoint counts on the lines before it
+        folder.sync_metrics()  # a checkpoint needs the lines before it
         saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level))
         config = self.context.config
         checkpoints.save(folder.checkpoints, saved, config_hash(config), config.record())
         self._saved, self._saved_at, self._latest = self._latest.epoch, time.monotonic(), None
 
     def _epochs_behind(self) -> list[EpochMetrics]:
-        """The metrics of the epochs before the checkpoint; the log is cut to them.
+        """The metrics of the epochs before the checkpoint; later lines are removed from the log.
 
         Raises:
-            StoreError: the log has lost or changed lines that the checkpoint counts on.
+            StoreError: lines that the checkpoint needs are missing from the log or have changed.
         """
         done, epochs = self._resumed.epoch if self._resumed else 0, self.context.config.epochs
         lines = self.context.folder.start_metrics(self.level, done)
@@ -188,8 +188,8 @@ class LevelProgress:
         if [line["epoch"] for line in lines] != expected or changed:
             raise StoreError(
                 f"metrics.jsonl of run {self.context.config.name}, seed {self.context.seed}, has lost or changed "
-                f"epochs of level {self.level} that its checkpoint counts on: delete the folder "
-                "checkpoints to train it anew"
+                f"epochs of level {self.level} that its checkpoint needs: delete the folder "
+                "checkpoints to retrain it"
             )
         return [_metrics(line) for line in lines]
 
@@ -198,11 +198,11 @@ def _metrics(line: dict[str, Any]) -> EpochMetrics:
     names = {field.name for field in dataclasses.fields(EpochMetrics)}
     numbers = all(value is None or type(value) in (int, float) and abs(value) < math.inf for value in line.values())
     if set(line) != names or not numbers:
-        raise StoreError(f"metrics.jsonl has a line that is not ours: {str(line)[:80]}: delete the run")
+        raise StoreError(f"metrics.jsonl has an invalid line: {str(line)[:80]}: delete the run")
     return EpochMetrics(**line)
 
 
 def _seconds(metrics: EpochMetrics, context: RunContext) -> float:
-    """About the time that an epoch took: its images at its speed."""
+    """The approximate time of an epoch in seconds: its images divided by its images per second."""
     n = len(context.setup.dataset.labels("train"))
     return n / metrics.images_per_s if metrics.images_per_s and math.isfinite(metrics.images_per_s) else 0.0

@@ -1,1 +1,1 @@
-"""What is on the disk, the only place that touches it: files, run folders, checkpoints, names, locks."""
+"""Disk access: files, run folders, checkpoints, layout, locks. No other package writes results."""

@@ -1,10 +1,10 @@
-"""Checkpoints within a level: what is needed to go on from the end of an epoch to the same bits.
+"""Checkpoints within a level: the state that is needed to resume bit-identically after an epoch.
 
     results/runs/<run>/seed-<s>/checkpoints/level-<kk>-epoch-<eeeee>.safetensors, manifest.jsonl
 
-A checkpoint is written whole or not at all, and then named in the manifest with its SHA-256; the last two stay until
-their level is complete. The newest whose hash matches is taken, else the one before, and the reader is told so.
-Generators need no state: every epoch draws from one of its own, derived from (seed, level, epoch).
+A checkpoint is written atomically and then added to the manifest with its SHA-256; the last two are kept until their
+level is complete. The newest whose hash matches is used; if that is not the last one, there is a warning. Generators
+need no state: every epoch has its own, derived from (seed, level, epoch).
 """
 
 import dataclasses
@@ -41,18 +41,18 @@ Tensors = Mapping[str, "Tensor"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A level as it was at the end of an epoch.
+    """The state of a level at the end of an epoch.
 
     Args:
-        level: its number.
-        epoch: epochs done, over all cycles of the level (and, for weight rewinding, those that it leaves out).
+        level: number of the level.
+        epoch: epochs done, over all cycles of the level (for weight rewinding, skipped epochs are counted).
         weights: state dict of the network.
         momentum: of the optimizer, by parameter; empty at the end of a cycle.
         start: state dict that the level started from.
         masks: of the level, bool.
-        taken: masks that were taken on the way, by epoch.
-        environments: the conditions of the processes that its bits come from, see `empirics.storage.environments`.
-        depends_on: SHA-256 of the levels that its level is made from, by place.
+        taken: mask snapshots so far, by epoch.
+        environments: the conditions of all processes that contributed to it, see `empirics.storage.environments`.
+        depends_on: SHA-256 of the levels that its level depends on, by `level_id`.
         metrics: SHA-256 of the log's lines about the level, up to the epoch.
     """
 
@@ -70,19 +70,21 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a checkpoint must be to go on from: anything else is another's, and nothing of it is used.
+    """Expected properties of a checkpoint.
+
+    Another run's checkpoint is an error; one whose inputs have changed is ignored with a warning.
 
     Args:
-        level: the level that is to go on.
+        level: the level that is to be resumed.
         config: hash of the run.
-        settings: of the run, to say in what another differs.
+        settings: settings of the run, to name the first difference from another run.
         state: the network's state dict, for names, shapes and types.
         parameters, prunable: names of its parameters, and of its prunable weights.
         cycle: epochs of a cycle; momentum is carried within one.
-        epochs: over all cycles of the level; a checkpoint lies before them.
-        has_momentum: whether the optimizer has any.
-        mask_snapshot_epochs: epochs at which masks are taken on the way.
-        depends_on: of the level as it would be trained now; a checkpoint made from other bits is left alone.
+        epochs: number of epochs over all cycles of the level; a checkpoint has fewer.
+        has_momentum: whether the optimizer has momentum.
+        mask_snapshot_epochs: epochs of the mask snapshots.
+        depends_on: of the level as it would be trained now; a checkpoint with changed inputs is ignored.
     """
 
     level: int
@@ -99,10 +101,12 @@ class Expected:
 
 
 def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[str, Any]) -> None:
-    """Write a checkpoint, name it in the manifest with its run's hash and settings, remove those before the last two.
+    """Write a checkpoint, add it to the manifest, and remove all but the last two.
+
+    The manifest also gets the hash and settings of the run.
 
     Raises:
-        StoreError: the disk is full, or the folder cannot be written; the checkpoints before it stand.
+        StoreError: the disk is full, or the folder cannot be written; earlier checkpoints are unchanged.
     """
     data = tensor_bytes(_flat(checkpoint))
     file = checkpoint_file(checkpoint.level, checkpoint.epoch)
@@ -120,28 +124,31 @@ def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[st
         "metrics": checkpoint.metrics,
     }
     append_line(folder / MANIFEST, with_checksum(row))
-    names = list(dict.fromkeys(row["file"] for row in reversed(rows(folder))))  # one may be written a second time
+    # without duplicates, since a checkpoint may have been written twice
+    names = list(dict.fromkeys(row["file"] for row in reversed(rows(folder))))
     _remove(folder, keep=names[:KEPT])
 
 
 def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[str]]:
-    """The newest whole checkpoint of a level, or None where there is none, and what a reader should know of it.
+    """The newest valid checkpoint of a level, or None, and warnings.
 
-    A single file that no manifest names is what a kill leaves of a level's first checkpoint: the level starts anew.
+    A single file that is not in the manifest is the first checkpoint of a level whose process was killed while writing
+    it: the level starts again.
 
     Args:
         folder: `.../seed-<s>/checkpoints`.
-        expected: what it must be.
+        expected: expected properties of the checkpoint.
 
     Raises:
-        StoreError: there are checkpoints of the level, and none can be trusted; or they are of another run.
+        StoreError: the level has checkpoints, and none is valid; or they belong to another run.
     """
     level = expected.level
-    named = {row["file"]: row for row in rows(folder) if row["level"] == level}  # of two of one name the later counts
+    # of two lines with one name the later counts
+    named = {row["file"]: row for row in rows(folder) if row["level"] == level}
     there = {name for name in names_in(folder) if is_checkpoint_of(name, level)}
     notes = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
     for name in [name for name, row in named.items() if _is_stale(row, expected.depends_on)]:
-        notes.append(f"{name} builds on a level that has been trained anew since, to other bits: it is not used")
+        notes.append(f"{name} depends on a level whose result has changed since: it is not used")
         del named[name]
         there.discard(name)
     for row in reversed(sorted(named.values(), key=lambda row: row["epoch"])):
@@ -152,8 +159,8 @@ def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[st
             notes.append(str(error))
     if named or len(there) > 1:
         raise StoreError(
-            f"no checkpoint of level {level} can be trusted ({'; '.join(notes)}): delete the folder checkpoints to "
-            "train that level anew"
+            f"no checkpoint of level {level} is valid ({'; '.join(notes)}): delete the folder checkpoints to "
+            "retrain that level"
         )
     return None, notes
 
@@ -170,7 +177,7 @@ def _is_stale(row: Mapping[str, Any], depends_on: Mapping[str, str]) -> bool:
 
 
 def clear(folder: Path, level: int) -> None:
-    """Remove the checkpoints of a level that is complete, and of those before it. Those of later levels stay.
+    """Remove the checkpoints of a complete level and of earlier levels; those of later levels stay.
 
     Raises:
         StoreError: one cannot be removed.
@@ -182,10 +189,10 @@ def clear(folder: Path, level: int) -> None:
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    """The manifest's lines that are whole and say what they must.
+    """The complete and valid lines of the manifest.
 
     Raises:
-        StoreError: the manifest is there and cannot be read.
+        StoreError: the manifest exists and cannot be read.
     """
     kinds = {
         "file": str,
@@ -212,7 +219,7 @@ def _remove(folder: Path, keep: Sequence[str]) -> None:
 
 
 def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
-    """A checkpoint's tensors under one name each: `weights/...`, `masks/...`, `taken/<epoch>/...`."""
+    """The tensors of a checkpoint by name: `weights/...`, `masks/...`, `taken/<epoch>/...`."""
     flat: dict[str, Any] = {}
     for part in ("weights", "momentum", "start", "masks"):
         flat |= {f"{part}/{name}": value for name, value in getattr(checkpoint, part).items()}
@@ -224,12 +231,12 @@ def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
 def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoint:
     what = f"checkpoint {row['file']}"
     if not 0 < row["epoch"] < expected.epochs:
-        raise StoreError(f"{what} does not lie between the epochs 0 and {expected.epochs} of its level: it is not ours")
+        raise StoreError(f"{what} is not between the epochs 0 and {expected.epochs} of its level: it is not valid")
     parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "start": {}, "masks": {}, "taken": {}}
     for name, value in read_checked(folder / row["file"], row["sha256"], row["bytes"]).items():
         part, _, rest = name.partition("/")
         if part not in parts:
-            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is nothing of ours")
+            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is not a tensor of a checkpoint")
         parts[part][rest] = value
     state = expected.state
     masks = {name: state[name].bool() for name in expected.prunable}
@@ -246,18 +253,18 @@ def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoin
 
 
 def _taken(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int, dict[str, Any]]:
-    """Masks taken on the way, by epoch: those that were due until then, no more and no fewer."""
+    """The mask snapshots by epoch: exactly those that were due up to `epoch`."""
     due = [at for at in expected.mask_snapshot_epochs if at <= epoch]
     taken: dict[int, dict[str, Any]] = {at: {} for at in due}
     for name, value in flat.items():
         at, _, rest = name.partition("/")
         if at not in map(str, due):
-            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is no mask of ours")
+            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is not one of its mask snapshots")
         taken[int(at)][rest] = value
     return taken
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:
-    """The same checkpoint with weights and momentum that further training does not change, on the CPU."""
+    """The same checkpoint with copies of weights and momentum on the CPU, which training does not change."""
     copy = lambda tensors: {name: value.detach().cpu().clone() for name, value in tensors.items()}  # noqa: E731
     return dataclasses.replace(checkpoint, weights=copy(checkpoint.weights), momentum=copy(checkpoint.momentum))

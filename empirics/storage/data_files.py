@@ -1,4 +1,4 @@
-"""Files of data sets: read with errors that name them, hashed, and put in place whole or not at all."""
+"""Files of data sets: reading with errors that name the file, hashing, atomic writing."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ from typing import BinaryIO
 from empirics.storage import folders
 
 TEMPORARY = ".tmp"
-PLACEHOLDER = ".icloud"  # `.NAME.icloud` stands for a file that is still on a server of Apple's
+PLACEHOLDER = ".icloud"  # `.NAME.icloud` is a placeholder for a file that iCloud has not downloaded
 
 
 class DataError(ValueError):
@@ -23,11 +23,14 @@ class DataError(ValueError):
 
 
 class DamagedData(DataError):
-    """A part of a data set that is there, and cannot be read or is damaged."""
+    """A part of a data set that exists, and cannot be read or is damaged."""
 
 
 def printable(name: str) -> str:
-    """A file name that can be printed and seen: bytes that are no text, control characters, a blank at its end."""
+    """A file name in printable form.
+
+    Bytes that are not text, control characters and trailing blanks are escaped.
+    """
     text = os.fsencode(name).decode(errors="replace")
     ends = len(text.rstrip())
     return "".join(c if c.isprintable() and place < ends else ascii(c)[1:-1] if c != " " else r"\x20"
@@ -35,7 +38,7 @@ def printable(name: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, without folders of this machine and objects in memory (`<... object at 0x7f...>`)."""
+    """The message of an error, without folders of this machine and addresses (`<... object at 0x7f...>`)."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return error.strerror
     text = re.sub(r"\s*<[^<>]* object at 0x[0-9a-fA-F]+>", "", str(error)).strip()
@@ -43,13 +46,13 @@ def reason(error: BaseException) -> str:
 
 
 def open_regular(path: Path | str) -> BinaryIO:
-    """A regular file, opened to be read without a buffer; a pipe or a device, which may have no end, never is.
+    """Open a regular file for unbuffered reading; never a pipe or a device, which may have no end.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file.
+        OSError: it cannot be opened, or is not a regular file.
     """
     _check_regular(path, os.stat(path))
-    # not to wait at a pipe that has taken the file's place since
+    # non-blocking, in case a pipe has replaced the file since
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         _check_regular(path, os.fstat(descriptor))
@@ -61,28 +64,28 @@ def open_regular(path: Path | str) -> BinaryIO:
 
 def _check_regular(path: Path | str, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
 
 
 def read_file(folder: Path, name: str) -> bytes:
     """The bytes of a file of a data set.
 
     Raises:
-        DamagedData: it cannot be read, or is no regular file.
+        DamagedData: it cannot be read, or is not a regular file.
     """
     with named(printable(name), "read"), open_regular(folder / name) as stream:
         return stream.readall()
 
 
 def kind_in(folder: Path, name: str) -> str | None:
-    """What a name in a data set leads to, see `empirics.storage.folders`; None for nothing there.
+    """The kind of a path in a data set, see `empirics.storage.folders.kind`; None if it does not exist.
 
     Args:
-        folder: of the data set.
-        name: relative to the folder, with `/`.
+        folder: folder of the data set.
+        name: path relative to the folder, with `/`.
 
     Raises:
-        DamagedData: it, or a folder on the way to it, is a link that leads nowhere, or may not be looked at.
+        DamagedData: the path, or a folder in it, is a broken link or cannot be accessed.
     """
     for part in (*reversed(PurePosixPath(name).parents[:-1]), PurePosixPath(name)):
         with named(printable(part.as_posix()), "read"):
@@ -97,22 +100,25 @@ def listed(
     spare: Callable[[str], bool] = lambda name: False,
     spare_links: bool = True,
 ) -> list[tuple[str, str]]:
-    """What a folder of a data set holds: names, without clutter, each with its kind, see `empirics.storage.folders`.
+    """The entries of a folder of a data set, as pairs of name and kind; system files are left out.
+
+    For kinds see `empirics.storage.folders`.
 
     Args:
-        folder: of the data set.
-        name: of the folder in it; by default the data set's own.
-        wanted: whether a name is asked for; nothing else is looked at.
-        spare: whether a name is that of a thing without which the data are whole: it may be a link that leads nowhere,
-            and is left out then.
-        spare_links: whether it may be such a link; else it may only be still in iCloud.
+        folder: folder of the data set.
+        name: path of the folder in the data set; by default the data set's own folder.
+        wanted: whether a name is included; other entries are not accessed.
+        spare: whether the data are complete without an entry of this name: it may be a broken link, which is then left
+            out.
+        spare_links: whether such an entry may be a broken link; otherwise it may only be missing because iCloud has not
+            downloaded it.
 
     Returns:
-        In the order of names.
+        The entries, sorted by name.
 
     Raises:
-        DamagedData: the folder may not be listed; something in it is a link that leads nowhere, or stands for a file
-            that is not on this machine.
+        DamagedData: the folder cannot be listed; an entry is a broken link, or a placeholder for a file that is not on
+            this machine.
     """
     shown = printable(name) if name else f"data folder {printable(folder.name)!r}"
     with named(shown, "listed"):
@@ -121,7 +127,7 @@ def listed(
     for entry in entries:
         if (absent := _stands_for(entry.name)) and wanted(absent) and not spare(absent):
             raise DamagedData(
-                f"{printable(within + entry.name)} stands for {printable(absent)}, which is still in iCloud: "
+                f"{printable(within + entry.name)} is a placeholder for {printable(absent)}, which is still in iCloud: "
                 "download it first"
             )
         if folders.is_clutter(entry.name) or not wanted(entry.name):
@@ -138,14 +144,14 @@ def links_in(folder: Path, name: str) -> set[str]:
     """The names of the symbolic links in a folder of a data set.
 
     Raises:
-        DamagedData: it may not be listed.
+        DamagedData: it cannot be listed.
     """
     with named(printable(name), "listed"), os.scandir(folder / name) as entries:
         return {entry.name for entry in entries if entry.is_symlink()}
 
 
 def _stands_for(name: str) -> str | None:
-    """The file that a placeholder of iCloud stands for, unless that is clutter; None for any other name."""
+    """The file that an iCloud placeholder represents; None for system files and all other names."""
     if not name.lower().endswith(PLACEHOLDER):
         return None
     absent = name[: -len(PLACEHOLDER)].removeprefix(".")
@@ -154,11 +160,11 @@ def _stands_for(name: str) -> str | None:
 
 @contextlib.contextmanager
 def named(what: str, do: str) -> Iterator[None]:
-    """Turn an error of the system into one that names the place in the data set.
+    """Convert an `OSError` into an error that names the file or folder of the data set.
 
     Args:
-        what: the place, printable.
-        do: what it cannot be, as in `read`.
+        what: the file or folder, printable.
+        do: what failed, as a participle such as `read`.
 
     Raises:
         DamagedData: for an `OSError` within.
@@ -170,13 +176,16 @@ def named(what: str, do: str) -> Iterator[None]:
 
 
 def file_hash(path: Path, algorithm: str) -> str:
-    """Hash of a regular file's content, in hexadecimal; a large file is not read into memory."""
+    """Hash of a regular file's content, in hexadecimal, without reading it into memory at once."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
 
 
 def temporary_beside(path: Path) -> Path:
-    """A hidden name beside `path` that nobody else takes: processes in two containers may have one number."""
+    """A unique hidden name in the folder of `path`.
+
+    It has a random part, since processes in two containers may have the same process number.
+    """
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
 
 
@@ -186,28 +195,28 @@ def is_temporary(name: str) -> bool:
 
 
 def is_being_written(path: Path | str, seconds: float) -> bool:
-    """Whether a temporary file may still be a living writer's: of a process that is here, or written a moment ago.
+    """Whether a running process may still be writing a temporary file.
 
-    The number of a process says nothing where it is of another container or machine, or has been given out again since:
-    what counts then is when the file was last written.
+    This holds if its process is running on this machine, or if it was written within the last `seconds`. The process
+    number alone is not enough: it may belong to another container or machine, or may have been reused since.
 
     Args:
-        path: of a name as `temporary_beside` gives it.
-        seconds: what a moment is.
+        path: path with a name from `temporary_beside`.
+        seconds: age up to which a file counts as being written.
     """
     try:
         written = os.stat(path).st_mtime
     except OSError:
-        return not os.path.lexists(path)  # it has become what it was written for
+        return not os.path.lexists(path)  # it was renamed to its final name
     number = re.search(r"\.([0-9]{1,9})-[0-9a-f]+" + re.escape(TEMPORARY) + r"$", os.fspath(path))
     return abs(time.time() - written) < seconds or (number is not None and _ran_at(int(number[1]), written))
 
 
 def _ran_at(process: int, moment: float) -> bool:
-    """Whether a process lives that had begun by then, as far as the system tells when it has."""
+    """Whether a process is running that was started before `moment`, if the system gives its start time."""
     try:
         os.kill(process, 0)
-    except PermissionError:  # another user's
+    except PermissionError:  # a process of another user
         pass
     except OSError:
         return False
@@ -221,10 +230,12 @@ def _ran_at(process: int, moment: float) -> bool:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new empty file beside `path` that takes its place in the end; after an error nothing of it is left.
+    """A new empty file in the same folder, which replaces `path` at the end.
+
+    After an error it is removed.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        OSError: the folder cannot be created or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)

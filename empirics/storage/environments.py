@@ -1,4 +1,7 @@
-"""The conditions under which results were made, and those of all that they build on: may the last bits differ? Pure."""
+"""The conditions under which results and their inputs were made.
+
+If conditions differ, the last bits of results may differ. The functions are pure.
+"""
 
 import hashlib
 import json
@@ -6,12 +9,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Conditions = dict[str, Any]
-# what may change the last bits; `code` is the project's own
+# the conditions that may change the last bits; `code` is the hash of this package's sources
 CONDITION_NAMES = ("python", "numpy", "torch", "cpu", "accelerator", "threads", "code")
 
 
 def conditions(provenance: Mapping[str, Any]) -> Conditions:
-    """Of a process's provenance, what may change the last bits: versions, hardware, threads, the project's code."""
+    """The part of a process's provenance that may change the last bits of results.
+
+    These are versions, hardware, threads and the project's code.
+    """
     facts = {**provenance["versions"], **provenance["hardware"], **provenance}
     return {name: facts.get(name) for name in CONDITION_NAMES}
 
@@ -25,7 +31,7 @@ def joined(*environment_lists: Iterable[Conditions]) -> list[Conditions]:
 
 
 def changed(environments: Iterable[Mapping[str, Any]], now: Conditions) -> str | None:
-    """What is other now than where any of `environments` was made, in words; None where nothing is."""
+    """The differences between the conditions `now` and those of `environments`, as text; None if equal."""
     words: dict[str, None] = {}
     for then in environments:
         for name, value in now.items():
@@ -39,5 +45,5 @@ def _short_text(value: object) -> str:
 
 
 def content(record: Mapping[str, Any]) -> str:
-    """SHA-256 of what a level holds, by the hashes of its files: equal for equal bits, whenever it was trained."""
+    """SHA-256 over the status and the file hashes of a level: equal for bit-identical levels."""
     return hashlib.sha256(json.dumps([record["status"], sorted(record["files"].items())]).encode()).hexdigest()

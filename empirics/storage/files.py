@@ -1,6 +1,6 @@
-"""Disk: files that appear whole or not at all, logs that lose at most a torn last line, tensors read with a check.
+"""Reading and writing of files: atomic writes, records with checksums, logs, tensors.
 
-torch is imported only to read tensors.
+A log loses at most an incomplete last line, and the hash of tensors is checked. torch is imported only to read tensors.
 """
 
 import contextlib
@@ -29,7 +29,8 @@ class StoreError(RuntimeError):
 def write_atomic(path: Path, data: bytes) -> str:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
 
-    Temporary file beside it (exclusive, 0600), fsync, rename, fsync of the folder; the temporary file never stays.
+    The steps are: a temporary file in the same folder (exclusive, mode 0600), fsync, rename, fsync of the folder. The
+    temporary file is always removed.
 
     Returns:
         SHA-256 of the data, in hexadecimal.
@@ -59,26 +60,26 @@ def write_atomic(path: Path, data: bytes) -> str:
 
 
 def _cannot(do: str, path: Path, error: OSError) -> StoreError:
-    """An error that names a file, why it cannot be read or changed, and what to do where its rights are why."""
+    """An error with the file, the reason why it cannot be used, and advice if permissions are the reason."""
     changed = isinstance(error, PermissionError) and do in ("write", "remove")
     todo = f": {_owner_s(path)}" if changed else ""
-    return StoreError(f"cannot {do} {path.name}: {error.strerror}{todo}: what was complete before stands")
+    return StoreError(f"cannot {do} {path.name}: {error.strerror}{todo}: earlier complete results are unchanged")
 
 
 def _owner_s(path: Path) -> str:
-    """What to do where a file in the results, or in the folder of figures, may not be changed."""
+    """Advice for a file in the results, or in the folder of figures, that this user may not change."""
     with contextlib.suppress(OSError):
         if path.parent.stat().st_mode & stat.S_ISVTX and path.lstat().st_uid != os.geteuid():
             return (
-                f"it is another user's, and in {path.parent.name}/ everyone may change his own alone (mode +t): have "
-                "its owner run this, or take that mode away; or choose another --out or --results"
+                f"it belongs to another user, and {path.parent.name}/ lets users change only their own files (mode "
+                "+t): let its owner run this, or remove that mode; or choose another --out or --results"
             )
-    return f"mend the rights of {path.parent.name}/, or choose another --out or --results"
+    return f"correct the permissions of {path.parent.name}/, or choose another --out or --results"
 
 
 @contextlib.contextmanager
 def _where_supported() -> Iterator[None]:
-    """Go on where a file system knows no modes, or no fsync of folders (FAT, some network mounts)."""
+    """Ignore errors of file systems without modes or without fsync of folders (FAT, some network mounts)."""
     try:
         yield
     except OSError as error:
@@ -102,10 +103,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each on the disk when this returns.
+    """Create a folder and its parents, each synced to the disk.
 
     Raises:
-        OSError: one of them cannot be made.
+        OSError: one of them cannot be created.
     """
     if folder.is_dir():
         return
@@ -115,15 +116,15 @@ def make_folder(folder: Path) -> None:
 
 
 def json_bytes(record: Any) -> bytes:
-    """The JSON text of a record as it is written: indented, keys in the order given, no NaN."""
+    """The JSON text of a record: indented, keys in the given order, no NaN."""
     return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder that cannot be written, before anything is computed.
+    """Check, before anything is computed, that a folder can be written.
 
     Raises:
-        StoreError: naming the folder and the reason.
+        StoreError: names the folder and the reason.
     """
     probe = folder / f".writable-{os.getpid()}"
     try:
@@ -141,12 +142,12 @@ def check_writable(folder: Path) -> None:
 
 
 def _in_the_way(folder: Path) -> str:
-    """What has the place of a folder, or of one above it, and what to do."""
+    """The error for a file or a broken link in place of a folder or of one of its parents."""
     within = f"cannot write to folder {str(folder)!r}: "
     try:
         folders.kind(folder)
-    except OSError as error:  # a link that leads nowhere
-        return f"{within}{error.strerror}: mend or remove the link, or choose another --out or --results"
+    except OSError as error:  # a broken link
+        return f"{within}{error.strerror}: repair or remove the link, or choose another --out or --results"
     file = next((path for path in (folder, *folder.parents) if path.is_file()), folder)
     return f"{'' if file == folder else within}{str(file)!r} is a file, not a folder: choose another --out or --results"
 
@@ -155,18 +156,20 @@ LARGEST_RECORD = LARGEST_LOG = 2**26
 
 
 def read_limited(path: Path, most: int = LARGEST_RECORD) -> bytes:
-    """The content of a regular file of at most so many bytes: never of a pipe or a device, which have no end.
+    """The content of a regular file of at most `most` bytes.
+
+    Pipes and devices, which may have no end, are never read.
 
     Raises:
-        FileNotFoundError: it is not there.
-        StoreError: it is no regular file, is larger, or cannot be read.
+        FileNotFoundError: it does not exist.
+        StoreError: it is not a regular file, is larger, or cannot be read.
     """
     try:
         kind = folders.kind(path)
         if kind not in (None, folders.FILE):
-            raise StoreError(f"{path.name} is no regular file: delete it")
+            raise StoreError(f"{path.name} is not a regular file: delete it")
         if (size := path.stat().st_size) > most:
-            raise StoreError(f"{path.name} has {size} bytes, at most {most} are ours: delete it")
+            raise StoreError(f"{path.name} has {size} bytes, more than the {most} of a result file: delete it")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(2, "it is not there", path.name) from None
@@ -175,10 +178,10 @@ def read_limited(path: Path, most: int = LARGEST_RECORD) -> bytes:
 
 
 def refuse_links(folder: Path) -> None:
-    """Refuse a folder in which anything, or which itself, is a symbolic link: what is written would go elsewhere.
+    """Refuse a folder that is or contains a symbolic link: files would be written elsewhere.
 
     Raises:
-        StoreError: naming the link, or a folder that may not be listed.
+        StoreError: names the link, or a folder that cannot be listed.
     """
     try:
         link = folder.name if folder.is_symlink() else None
@@ -190,14 +193,14 @@ def refuse_links(folder: Path) -> None:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of what a folder holds, in their order, without what is the system's; none where there is no folder.
+    """The names in a folder, sorted, without system files; none if the folder does not exist.
 
     Raises:
-        StoreError: it may not be listed, or is a link that leads nowhere: nothing is known of what it holds.
+        StoreError: it cannot be listed, or is a broken link, so that its content is unknown.
     """
     try:
         there = folders.entries(folder) if folders.kind(folder) == folders.FOLDER else []
-    except FileNotFoundError:  # gone since
+    except FileNotFoundError:  # removed since
         return []
     except OSError as error:
         raise _cannot("list", folder, error) from error
@@ -205,15 +208,15 @@ def names_in(folder: Path) -> list[str]:
 
 
 def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:
-    """A sealed JSON object as it was written; None where there is none, or it is not what was written.
+    """Read a JSON object that has a checksum; None if it is missing, damaged or edited.
 
     Args:
-        path: of the file.
-        kinds: fields that it must have, each with its type (a `bool` is no `int` here).
+        path: path of the file.
+        kinds: fields that it must have, each with its type (a `bool` is not an `int` here).
 
     Raises:
-        StoreError: the file is there, or may be, and cannot be read (no permission, a failing disk, a link that leads
-            nowhere): nothing is known about it. Or another version has written it.
+        StoreError: the file exists, or may exist, and cannot be read (no permission, a failing disk, a broken link), so
+            that its content is unknown; or it has the schema of another version.
     """
     try:
         if folders.kind(path) != folders.FILE or path.stat().st_size > LARGEST_RECORD:
@@ -231,32 +234,35 @@ def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None 
 
 
 def refuse_other_schema(record: Mapping[str, Any], file: str) -> None:
-    """Refuse what another version has written: its fields have other names.
+    """Refuse a record of another version's schema, whose fields have other names.
 
     Raises:
-        StoreError: naming the file, its schema and what to do.
+        StoreError: names the file, its schema and what to do.
     """
     found = record.get("schema", SCHEMA)
     if type(found) is int and found != SCHEMA:
         raise StoreError(
             f"{file} is of schema {found}, this version reads and writes {SCHEMA}: choose another --results folder, "
-            "or go on with the version that wrote it"
+            "or use the version that wrote it"
         )
 
 
 def matches_schema(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]) -> bool:
-    """Whether a record has fields of these types; a `bool` is no `int`."""
+    """Whether a record has fields of these types; a `bool` is not an `int`."""
     return all(type(record.get(name)) in (kind if isinstance(kind, tuple) else (kind,)) for name, kind in kinds.items())
 
 
 def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record with the SHA-256 of what it says: an edited number is found when it is read."""
+    """A record with the SHA-256 of its content, by which an edited number is detected on reading."""
     rest = {name: value for name, value in record.items() if name != "checksum"}
     return {**rest, "checksum": checksum(rest)}
 
 
 def checksum_ok(record: Mapping[str, Any]) -> bool:
-    """Whether a record says what it said when it was sealed, and can be written again (no NaN, no endless nesting)."""
+    """Whether a record matches its checksum.
+
+    False for one that cannot be written as JSON again (NaN, too deep nesting).
+    """
     try:
         return record.get("checksum") == checksum({name: value for name, value in record.items() if name != "checksum"})
     except (ValueError, RecursionError):
@@ -265,13 +271,13 @@ def checksum_ok(record: Mapping[str, Any]) -> bool:
 
 def checksum(rest: Mapping[str, Any]) -> str:
     """SHA-256 of a record without its own checksum."""
-    # read back first: what is hashed is what a reader of the file sees
+    # parsed first, so that the hash is over what a reader of the file gets
     text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
-    """The first setting in which two runs differ, in words; None where they do not."""
+    """The first setting in which two runs differ, as text; None if they do not differ."""
     for name in (*here, *there):
         if there.get(name) != here.get(name):
             return f"{ascii(name)[1:-1][:60]} is {ascii(there.get(name))[:60]} there and {here.get(name)!r} here"
@@ -279,7 +285,7 @@ def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str |
 
 
 def append_line(path: Path, record: Any, sync: bool = True) -> None:
-    """Append a line of JSON to a log; with `sync` it is on the disk when this returns.
+    """Append a line of JSON to a log; with `sync` it is flushed to the disk.
 
     Raises:
         StoreError: the disk is full, or the file cannot be written.
@@ -288,7 +294,7 @@ def append_line(path: Path, record: Any, sync: bool = True) -> None:
         new = not path.exists()
         with open(path, "ab") as file:
             if file.tell() and not _ends_whole(path):
-                file.write(b"\n")  # a torn line before it stays by itself
+                file.write(b"\n")  # an incomplete line before it remains a separate line
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
             file.flush()
             if sync:
@@ -306,7 +312,7 @@ def _ends_whole(path: Path) -> bool:
 
 
 def sync_file(path: Path) -> None:
-    """Have what was appended to a file on the disk before anything that counts on it."""
+    """Flush what was appended to a file to the disk, before anything that depends on it is written."""
     try:
         with open(path, "rb") as file:
             os.fsync(file.fileno())
@@ -317,10 +323,10 @@ def sync_file(path: Path) -> None:
 
 
 def complete_lines(path: Path) -> list[bytes]:
-    """The lines of a log that are whole: objects of JSON, each with its newline. A torn one is dropped.
+    """The complete lines of a log: JSON objects with a newline. Incomplete lines are dropped.
 
     Raises:
-        StoreError: the log is there and cannot be read, or is larger than a log of ours.
+        StoreError: the log exists and cannot be read, or is larger than `LARGEST_LOG`.
     """
     try:
         content = read_limited(path, LARGEST_LOG)
@@ -335,7 +341,7 @@ def complete_lines(path: Path) -> list[bytes]:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a regular file's content, in hexadecimal; it is not read into memory.
+    """SHA-256 of a regular file's content, in hexadecimal, without reading it into memory at once.
 
     Raises:
         OSError: it cannot be read, or is a pipe or a device.
@@ -362,10 +368,10 @@ def read_checked(path: Path, digest: str, size: int | None = None) -> dict[str, 
     """The tensors of a safetensors file whose size and SHA-256 are known.
 
     Raises:
-        StoreError: it is missing, or not the file that was written.
+        StoreError: it is missing, or has changed since it was written.
     """
     try:
-        if size is not None and path.stat().st_size != size:  # before it is read into memory
+        if size is not None and path.stat().st_size != size:  # checked before it is read into memory
             raise StoreError(f"{path.name} has {path.stat().st_size} bytes, {size} were written: it is damaged")
         data = path.read_bytes()
     except OSError as error:
@@ -381,12 +387,12 @@ def _tensors(data: bytes, name: str) -> dict[str, "Tensor"]:
 
     try:
         return load(data)
-    except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # a stranger's header
+    except (SafetensorError, KeyError, ValueError, OverflowError) as error:  # the header of an untrusted file
         raise StoreError(f"{name} is not a safetensors file that can be read: {error}") from None
 
 
 def remove(path: Path) -> None:
-    """Remove a file, if it is there.
+    """Remove a file, if it exists.
 
     Raises:
         StoreError: it cannot be removed.
@@ -398,7 +404,7 @@ def remove(path: Path) -> None:
 
 
 def check_same(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], what: str) -> None:
-    """Refuse tensors that are not those expected: names, shapes, types.
+    """Refuse tensors whose names, shapes or types are not the expected ones.
 
     Raises:
         StoreError: names the first tensor that differs.

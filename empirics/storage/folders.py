@@ -1,6 +1,6 @@
-"""What lies in a folder, without gaps: a broken link or a closed folder is an error here and never "nothing there".
+"""Complete listings of folders: a broken link or an unreadable folder is an error, not "missing".
 
-`pathlib` passes over what it may not look at: a data set would lose a class without a word, a results folder its runs.
+`pathlib` silently skips what it cannot read: a data set could lose a class, or a results folder its runs, unnoticed.
 """
 
 import errno
@@ -11,34 +11,34 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 FILE, FOLDER, OTHER = "file", "folder", "other"
-LOST_AND_FOUND = "lost+found"  # the file system's, at the top of a disk
+LOST_AND_FOUND = "lost+found"  # created by the file system at the top of a disk
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-# whatever the letters' case: of Windows, of a Mac's icons and archives, of network disks, of Python
+# compared without case: files of Windows, of macOS (icons and archives), of network disks, of Python
 _CLUTTER = (
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "$recycle.bin",
     "system volume information", "icon\r", "desktop db", "desktop df", "network trash folder", "temporary items",
     "__macosx", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "__pycache__",
 )  # fmt: skip
-_RECYCLER = "RECYCLER"  # in small letters a class may be called so
-# what copies of a Windows disk hold beside a file NAME, as NAME:STREAM
+_RECYCLER = "RECYCLER"  # only in capitals: a class may be named so in small letters
+# copies of a Windows disk may contain NAME:STREAM next to a file NAME
 _STREAMS = (
     "zone.identifier", "encryptable", "smartscreen", "com.dropbox.attrs", "com.dropbox.attributes", "afp_afpinfo",
     "afp_resource",
 )  # fmt: skip
-_FOUND = re.compile(r"found\.[0-9]{3}")  # of a check of a Windows disk
+_FOUND = re.compile(r"found\.[0-9]{3}")  # made by a disk check of Windows
 
 
 class BrokenLink(OSError):
-    """A symbolic link that leads to nothing: something should be there, so it is no `FileNotFoundError`."""
+    """A symbolic link without a target. It is not a `FileNotFoundError`, since a file is expected there."""
 
 
 def is_clutter(name: str) -> bool:
-    """Whether a name is of what systems leave in folders, and so of nothing that anyone put there.
+    """Whether a name is that of a file or folder that an operating system creates by itself.
 
-    Hidden files are, among them a Mac's `.DS_Store` and its `._NAME` beside every NAME; so are `Thumbs.db` and the
-    like, the bins of network disks, the locks `~$NAME` of open documents.
+    These are hidden files, among them `.DS_Store` and `._NAME` of macOS; `Thumbs.db` and the like; the bins of network
+    disks; the locks `~$NAME` of open documents.
     """
-    small = name.lower().replace("\uf03a", ":")  # how a colon is written where it may not be
+    small = name.lower().replace("\uf03a", ":")  # replaces a colon on file systems that do not allow one
     return (
         name.startswith((".", "~$"))
         or small in _CLUTTER
@@ -49,11 +49,11 @@ def is_clutter(name: str) -> bool:
 
 
 def kind(path: Path | str) -> str | None:
-    """What a path leads to, links followed: `FILE`, `FOLDER` or `OTHER` (a pipe, a device); None for nothing there.
+    """The kind of a path, links followed: `FILE`, `FOLDER` or `OTHER` (pipe, device); None if missing.
 
     Raises:
-        BrokenLink: it, or a folder on the way to it, is a link that leads nowhere or in a circle.
-        OSError: a place that may not be looked at.
+        BrokenLink: the path, or a folder in it, is a link without a target or a circle of links.
+        OSError: the path cannot be accessed.
     """
     try:
         return _kind_of_mode(os.stat(path).st_mode)
@@ -66,7 +66,7 @@ def kind(path: Path | str) -> str | None:
 
 
 def _broken_link(path: Path, number: int) -> BrokenLink | None:
-    """What is wrong with a path to nothing: the path, or the first folder above it that is there, is a broken link."""
+    """The error if a missing path, or its nearest existing parent, is a broken link; otherwise None."""
     there = next((place for place in (path, *path.parents) if os.path.islink(place) or os.path.exists(place)), None)
     if there is None or os.path.exists(there):
         return None
@@ -76,7 +76,7 @@ def _broken_link(path: Path, number: int) -> BrokenLink | None:
 
 
 def kind_of_entry(entry: "os.DirEntry[str]") -> str | None:
-    """`kind` of an entry of `entries`; only a link costs a call of the system."""
+    """`kind` of an entry of `entries`; only a link needs a system call."""
     if entry.is_symlink():
         return kind(entry.path)
     return FOLDER if entry.is_dir(follow_symlinks=False) else FILE if entry.is_file(follow_symlinks=False) else OTHER
@@ -87,34 +87,37 @@ def _kind_of_mode(mode: int) -> str:
 
 
 def is_of_the_system(name: str) -> bool:
-    """Whether a name is of nothing of ours: clutter, or the `lost+found` of a disk, which only the system may enter.
+    """Whether a name is that of a system file: clutter, or the `lost+found` of a disk.
 
-    A class of images may be called `lost+found`, so data sets ask for more than the name.
+    Only the system may read `lost+found`. A class of images may have that name too, so data sets check more than the
+    name.
     """
     return is_clutter(name) or name == LOST_AND_FOUND
 
 
 def entries(folder: Path | str) -> "list[os.DirEntry[str]]":
-    """What a folder holds, in the order of names.
+    """The entries of a folder, sorted by name.
 
     Raises:
-        OSError: it is not there, is no folder, or may not be listed.
+        OSError: it does not exist, is not a folder, or cannot be listed.
     """
     with os.scandir(folder) as found:
         return sorted(found, key=lambda entry: entry.name)
 
 
 def walk(folder: Path | str, on_error: Callable[[OSError], object] | None = None) -> "Iterator[os.DirEntry[str]]":
-    """Everything in a folder and the folders in it, links not followed; what vanishes meanwhile is left out.
+    """Everything in a folder and its subfolders; links are not followed.
 
-    Folders of the system's are not gone into, such as `lost+found` or the bin of a disk: many are closed to all but it.
+    Entries that are removed meanwhile are left out. System folders, such as `lost+found` or the bin of a disk, are not
+    entered, since many are readable only by the system.
 
     Args:
         folder: where to begin.
-        on_error: told of a folder that may not be listed, by `filename`; the others are walked on.
+        on_error: called with the error of a folder that cannot be listed (its `filename` names the folder); the other
+            folders are still walked.
 
     Raises:
-        OSError: one of them may not be listed, and there is no `on_error`.
+        OSError: a folder cannot be listed, and there is no `on_error`.
     """
     try:
         found = entries(folder)

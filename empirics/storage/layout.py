@@ -1,9 +1,9 @@
-"""What each name in a results folder stands for: a folder, or a regular file.
+"""The required kind of each name in a results folder: a folder, or a regular file.
 
-Something else under such a name is refused before anything is trained, and named by `doctor`. Else a pipe in place of a
-level is waited at without end, a folder in place of a record cannot be written over when it is due, and a file in place
-of a folder is passed over as if nothing were there. A link at the top of the results counts as what it leads to.
-`figures.results.names` reads the same folders.
+Anything of another kind is refused before training, and reported by `doctor`. Otherwise a pipe in place of a level
+would block forever, a folder in place of a record could not be overwritten, and a file in place of a folder would be
+skipped as if it did not exist. A link at the top of the results counts as its target. `figures.results.names` reads
+the same folders.
 """
 
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ _FOUND = {FILE: "a file", FOLDER: "a folder", OTHER: "neither a file nor a folde
 
 
 def must_be(*parts: str) -> str | None:
-    """`FOLDER` or `FILE`, as whatever has a name in a results folder must be; None for names that are none of ours.
+    """The required kind of a name in a results folder: `FOLDER` or `FILE`; None for any other name.
 
     Args:
-        parts: the name, from the results folder down, such as `"runs", "imp-digits-resnet20-0000cafe", "seed-0"`.
+        parts: the path, relative to the results folder, such as `"runs", "imp-digits-resnet20-0000cafe", "seed-0"`.
     """
     if any(folders.is_of_the_system(part) and part != LEASE_FILE for part in parts):
         return None
@@ -52,7 +52,7 @@ def must_be(*parts: str) -> str | None:
 
 
 def wrong(parts: tuple[str, ...], found: str | None) -> str | None:
-    """What is wrong with what was found under a name, and what to do; None where nothing is, or nothing is there."""
+    """The error for a path of kind `found`; None if the kind is right or nothing exists there."""
     expected = must_be(*parts)
     if expected is None or found in (None, expected):
         return None
@@ -61,12 +61,12 @@ def wrong(parts: tuple[str, ...], found: str | None) -> str | None:
 
 
 def refuse_wrong(results: Path, *parts: str) -> None:
-    """Refuse something else in place of what a name in the results, or one on the way to it, stands for.
+    """Refuse a path in the results that is, or lies in, something of the wrong kind.
 
-    What may not be looked at, or is a link that leads nowhere, is left to whoever reads it.
+    Paths that cannot be accessed, and broken links, are reported when they are read.
 
     Raises:
-        StoreError: naming it.
+        StoreError: names the path.
     """
     for depth in range(1, len(parts) + 1):
         try:
@@ -78,10 +78,10 @@ def refuse_wrong(results: Path, *parts: str) -> None:
 
 
 def refuse_wrong_run(results: Path, run: str, seed: int) -> None:
-    """As `refuse_wrong`, for a run and all that lies in the folder of its seed.
+    """As `refuse_wrong`, for a run and everything in the folder of its seed.
 
     Raises:
-        StoreError: naming the first that is wrong.
+        StoreError: names the first wrong path.
     """
     refuse_wrong(results, "runs", run, CONFIG_FILE)
     refuse_wrong(results, "runs", run, seed_folder(seed))
@@ -90,7 +90,10 @@ def refuse_wrong_run(results: Path, run: str, seed: int) -> None:
 
 
 def wrong_within(results: Path, folder: Path) -> Iterator[str]:
-    """What is wrong with each thing in a folder of the results, in the order of `folders.walk`; links are left out."""
+    """The errors of all paths of the wrong kind in a folder of the results; links are left out.
+
+    They come in the order of `folders.walk`.
+    """
     for entry in folders.walk(folder, on_error=lambda error: None):
         if not entry.is_symlink():
             text = wrong(Path(entry.path).relative_to(results).parts, folders.kind_of_entry(entry))

@@ -1,7 +1,7 @@
-"""One process at a time where a record is read, added to and written again: else of two that do, one is lost.
+"""Locks for records that several processes read, extend and write, so that no change is lost.
 
-The lock is a file beside the record (`.<name>.lock`), which stays and is empty. The system lets go of it when its
-holder ends, however it ends, so none is ever left over.
+The lock is an empty file in the folder of the record (`.<name>.lock`), which stays. The system releases it when the
+process that holds it ends, for whatever reason, so there are no stale locks.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 LOCK_SECONDS = 60.0  # a record is written in milliseconds
-HOURS = 3 * 3600.0  # for what is computed under a lock
+HOURS = 3 * 3600.0  # for computations under a lock
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -26,16 +26,16 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.
 def locked(
     file: Path, seconds: float = LOCK_SECONDS, on_wait: Callable[[], object] = lambda: None, needed: bool = True
 ) -> Iterator[None]:
-    """Hold a record, or a folder, for this process; not to be asked for again by its holder.
+    """Lock a record, or a folder, for this process. The lock is not re-entrant.
 
     Args:
-        file: what is read and written meanwhile; its folder is made.
-        seconds: how long another holder is waited for.
-        on_wait: called once where there is one.
-        needed: whether a file system without locks is an error; else nothing is held there.
+        file: the file or folder that is locked; its parent folder is created.
+        seconds: how long to wait for another process that holds the lock.
+        on_wait: called once if another process holds the lock.
+        needed: whether a file system without locks is an error; otherwise nothing is locked there.
 
     Raises:
-        StoreError: another process has held it all that time, or the folder cannot be written.
+        StoreError: another process has held the lock for all that time, or the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -63,11 +63,13 @@ def locked(
 
 
 def _acquire(lock: "FileLock", seconds: float) -> None:
-    """Acquire the lock that has the name now: a file that was deleted or renamed meanwhile keeps nobody out.
+    """Acquire the lock; repeat if its file was deleted or renamed meanwhile.
+
+    A lock on such a file would exclude nobody.
 
     Raises:
-        Timeout: another holder has it all that time.
-        OSError: it cannot be had.
+        Timeout: another process has held it for all that time.
+        OSError: it cannot be acquired.
     """
     end = time.monotonic() + seconds
     while True:
@@ -82,7 +84,7 @@ def _acquire(lock: "FileLock", seconds: float) -> None:
 
 
 def _why(error: OSError, file: Path) -> str:
-    """Why a lock cannot be held, and what to do."""
+    """The reason why a lock cannot be acquired, and what to do."""
     lock = _lock_of(file)
     if lock.is_symlink() or lock.is_dir():
         what = "a link" if lock.is_symlink() else "a folder"
@@ -90,10 +92,13 @@ def _why(error: OSError, file: Path) -> str:
     ids = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
     if isinstance(error, PermissionError) and os.path.lexists(lock) and os.access(file.parent, os.W_OK, **ids):
         return (
-            f"its lock {lock.name} is another user's ({error.strerror}): have its owner delete it, or let you write it"
+            f"its lock {lock.name} belongs to another user ({error.strerror}): ask its owner to delete it or to let "
+            "you write it"
         )
-    todo = f": mend the rights of {file.parent.name}/, or choose another --out or --results"
-    return f"{error.strerror}{todo if isinstance(error, PermissionError) else ''}: what was complete before stands"
+    todo = f": correct the permissions of {file.parent.name}/, or choose another --out or --results"
+    return (
+        f"{error.strerror}{todo if isinstance(error, PermissionError) else ''}: earlier complete results are unchanged"
+    )
 
 
 def _lock_of(file: Path) -> Path:
@@ -101,5 +106,8 @@ def _lock_of(file: Path) -> Path:
 
 
 def _mode_in(folder: int) -> int:
-    """The mode of a lock in a folder of this mode: whoever may write there must be able to hold it."""
+    """The file mode of a lock in a folder of this mode.
+
+    All users who may write to the folder must be able to lock.
+    """
     return 0o600 | (0o060 if folder & 0o020 else 0) | (0o006 if folder & 0o002 else 0)

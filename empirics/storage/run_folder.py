@@ -1,12 +1,13 @@
-"""Run folders: the only place of this package that touches disk.
+"""Run folders: the files of one run and seed.
 
     results/runs/<run>/config.json
     results/runs/<run>/seed-<s>/metrics.jsonl, signs.json
     results/runs/<run>/seed-<s>/level-<kk>/level.json, masks.safetensors, signs.safetensors, weights.safetensors
     results/runs/<run>/seed-<s>/checkpoints/   (see `empirics.storage.checkpoints`)
 
-`level.json` is written last and holds the SHA-256 of its neighbours: a level exists when all of them match. Nothing is
-ever half-written, so whatever was complete before a kill is complete after it. torch is imported only to read tensors.
+`level.json` is written last and holds the SHA-256 of the other files of its folder: a level exists if all of them
+match. Files are written atomically, so a level that was complete before a kill is complete after it. torch is imported
+only to read tensors.
 """
 
 import contextlib
@@ -88,7 +89,7 @@ class RunFolder:
 
     @property
     def path(self) -> Path:
-        """Where the levels, metrics and sign statistics of this seed are."""
+        """The folder of the levels, metrics and sign statistics of this seed."""
         return self.results / "runs" / self.run / names.seed_folder(self.seed)
 
     def level_path(self, level: int) -> Path:
@@ -96,27 +97,27 @@ class RunFolder:
         return self.path / names.level_folder(level)
 
     def levels_there(self) -> list[int]:
-        """The levels that have a folder, whole or not, in their order.
+        """The levels that have a folder, complete or not, sorted.
 
         Raises:
-            StoreError: the folder of the run may not be listed.
+            StoreError: the folder of the run cannot be listed.
         """
         return sorted(level for level in map(names.level_of, names_in(self.path)) if level is not None)
 
     def refuse_wrong(self) -> None:
-        """Refuse a pipe, a file or a folder in place of something else of ours, see `empirics.storage.layout`.
+        """Refuse a file or folder of the wrong kind in this run, see `empirics.storage.layout`.
 
         Raises:
-            StoreError: naming it.
+            StoreError: names it.
         """
         layout.refuse_wrong_run(self.results, self.run, self.seed)
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[None]:
-        """Hold this run and seed for this process; the system lets go of it when the process ends, however it ends.
+        """Lock this run and seed for this process; the system releases the lock when the process ends.
 
         Raises:
-            StoreError: another process holds it, or something in the folder is a symbolic link, or a pipe or the like.
+            StoreError: another process holds the lock, or the folder contains a symbolic link, a pipe or the like.
         """
         self.refuse_wrong()
         refuse_links(self.path.parent)
@@ -124,7 +125,7 @@ class RunFolder:
             make_folder(self.path)
             descriptor = os.open(self.path / ".lease", os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            raise StoreError(f"cannot hold run {self.run}, seed {self.seed}: {error.strerror}") from None
+            raise StoreError(f"cannot lock run {self.run}, seed {self.seed}: {error.strerror}") from None
         with os.fdopen(descriptor, "a+") as file:
             for attempt in range(LEASE_SECONDS * 10 + 1):
                 try:
@@ -135,23 +136,25 @@ class RunFolder:
                         file.seek(0)
                         owner = file.read().strip() or "another process"
                         raise StoreError(f"run {self.run}, seed {self.seed}, is being trained by {owner}") from None
-                    time.sleep(0.1)  # the owner may be a worker that is just ending
+                    time.sleep(0.1)  # the owner may be a worker that is about to end
                 except OSError as error:
-                    raise StoreError(f"this file system cannot hold a run for one process: {error.strerror}") from None
-            with contextlib.suppress(OSError):  # a full disk may keep the owner's name from being read, not the lease
+                    raise StoreError(
+                        f"this file system cannot lock a run: {error.strerror}: choose another --results"
+                    ) from None
+            with contextlib.suppress(OSError):  # on a full disk the owner's name cannot be written, but the lock holds
                 file.truncate(0)
                 file.write(f"process {os.getpid()}")
                 file.flush()
-            for left in list(folders.walk(self.path)):  # by a process that was killed: nobody else writes here now
+            for left in list(folders.walk(self.path)):  # files of killed processes: no other process writes here now
                 if is_temporary(left.name):
                     remove(Path(left.path))
             yield
 
     def write_config(self, config: RunConfig) -> None:
-        """`config.json`, unless it stands already.
+        """Write `config.json`, unless it exists.
 
         Raises:
-            StoreError: it stands and says something else.
+            StoreError: it exists and has other settings.
         """
         dense = None if config.is_dense else config.dense.name
         record = {
@@ -167,24 +170,27 @@ class RunFolder:
         if not file.exists():
             write_atomic(file, json_bytes(record))
         elif (edited := _difference(file, json.loads(json_bytes(record)))) is not None:
-            raise StoreError(f"config.json of run {self.run} is not that of its name: {edited}: delete it or the run")
+            raise StoreError(
+                f"config.json of run {self.run} does not match the run's name: {edited}: delete it or the run"
+            )
 
     @property
     def has_config(self) -> bool:
-        """Whether something has the place of `config.json`, without which nobody reads the run."""
+        """Whether `config.json` exists, in whatever state; without it the run is not read."""
         return os.path.lexists(self.path.parent / layout.CONFIG_FILE)
 
     def level_record(self, level: int, verify: bool = True) -> dict[str, Any] | None:
-        """`level.json` if the level stands: present, of this run, every file beside it matching its hash.
+        """The record `level.json` of a level, or None if the level does not exist or is not valid.
 
-        A level does not stand either where one that it depends on has been retrained since, to other bits.
+        A level is valid if its record is of this run, every file in its folder matches its hash, and no level that it
+        depends on has changed since.
 
         Args:
-            level: its number.
-            verify: whether the files beside it and what it depends on are looked at; else `level.json` alone.
+            level: number of the level.
+            verify: whether to check the other files and the dependencies; otherwise only `level.json` is checked.
 
         Raises:
-            StoreError: a file is there and cannot be read: whether the level stands is not known.
+            StoreError: a file exists and cannot be read, so that it is unknown whether the level is valid.
         """
         try:
             record = read_record(self.level_path(level) / "level.json", _LEVEL)
@@ -201,7 +207,7 @@ class RunFolder:
         )
 
     def _files_match(self, record: Mapping[str, Any]) -> bool:
-        """Whether the files of a level are those that its record names, by their hashes."""
+        """Whether the files of a level match the hashes in its record."""
         level = record["level"]
         try:
             return all(sha256(self.level_path(level) / file) == digest for file, digest in record["files"].items())
@@ -210,11 +216,14 @@ class RunFolder:
         except OSError as error:
             where = f"level {level} of run {self.run}, seed {self.seed}"
             closed = isinstance(error, PermissionError)
-            todo = "mend the rights of its files" if closed else "mend the folder, or delete the level"
+            todo = "correct the permissions of its files" if closed else "repair the folder, or delete the level"
             raise StoreError(f"cannot read {where}: {error.strerror}: {todo}") from error
 
     def dependencies_unchanged(self, depends_on: Mapping[str, str]) -> bool:
-        """Whether no level in `depends_on` (named by `level_id`) holds other bits now; an absent one says nothing."""
+        """Whether every level in `depends_on` (named by `level_id`) still has the same content.
+
+        Missing levels are ignored.
+        """
         for name, expected in depends_on.items():
             run, level = names.parse_level_id(name)
             record = RunFolder(self.results, run, self.seed).level_record(level, verify=False)
@@ -223,15 +232,15 @@ class RunFolder:
         return True
 
     def level_id(self, level: int) -> str:
-        """How `depends_on` names a level."""
+        """The name of a level in `depends_on`."""
         return names.level_id(self.run, level)
 
     def next_level(self, config: RunConfig) -> int | None:
-        """The first level still to train; None when the run is over (its last level whole, or diverged)."""
+        """The first level still to train; None if the run has ended (last level complete, or diverged)."""
         return self._progress(config)[0]
 
     def is_complete(self, config: RunConfig) -> bool:
-        """Whether nothing is left to train for this run and seed."""
+        """Whether this run and seed is completely trained."""
         level, diverged = self._progress(config)
         return level is None and (diverged or not config.has_sign_statistics or self.signs_record() is not None)
 
@@ -249,7 +258,7 @@ class RunFolder:
         """The level at which the run diverged, or None.
 
         Raises:
-            StoreError: the folder of the run may not be listed, or a record in it not read.
+            StoreError: the folder of the run cannot be listed, or a record in it cannot be read.
         """
         for level in self.levels_there():
             record = self.level_record(level, verify=False)
@@ -258,12 +267,14 @@ class RunFolder:
         return None
 
     def signs_record(self) -> dict[str, Any] | None:
-        """`signs.json`, if it stands and is of this run."""
+        """The record `signs.json`, or None if it does not exist or is not valid for this run."""
         record = read_record(self.path / "signs.json", {"run": str, "seed": int, "layers": dict})
         return record if record and (record["run"], record["seed"]) == (self.run, self.seed) else None
 
     def save_level(self, record: Mapping[str, Any], tensors: Mapping[str, Mapping[str, "Tensor | np.ndarray"]]) -> None:
-        """Write a level: its tensor files, then `level.json` with their hashes. Sign statistics of before are removed.
+        """Write a level: its tensor files, then `level.json` with their hashes.
+
+        Existing sign statistics of the run are removed.
 
         Raises:
             StoreError: the disk is full, or the folder cannot be written.
@@ -282,7 +293,7 @@ class RunFolder:
         write_atomic(self.path / "signs.json", json_bytes(with_checksum(record)))
 
     def load_tensors(self, level: int, file: str) -> dict[str, "Tensor"]:
-        """The tensors of one file of a level, its hash checked.
+        """The tensors of one file of a level, after a check of its hash.
 
         Raises:
             StoreError: the level is missing, diverged or damaged.
@@ -298,10 +309,12 @@ class RunFolder:
             raise StoreError(f"{where}, is missing or damaged: train that run first ({error})") from None
 
     def start_metrics(self, level: int, done: int = 0) -> list[dict[str, Any]]:
-        """Drop what `metrics.jsonl` says of `level` from epoch `done` on, and a torn line: it is trained from there.
+        """Remove the lines of `level` from epoch `done` on from `metrics.jsonl`, and incomplete lines.
+
+        The level is trained from that epoch.
 
         Returns:
-            The lines of the level that stay.
+            The remaining lines of the level.
         """
         file, kept, mine = self.path / "metrics.jsonl", [], []
         for line in complete_lines(file):
@@ -315,27 +328,27 @@ class RunFolder:
         return mine
 
     def metrics_hash(self, level: int) -> str:
-        """SHA-256 over the whole lines of `metrics.jsonl` about a level, as they stand there."""
+        """SHA-256 over the complete lines of a level in `metrics.jsonl`, in their order."""
         lines = complete_lines(self.path / "metrics.jsonl")
         return hashlib.sha256(b"".join(line for line in lines if json.loads(line).get("level") == level)).hexdigest()
 
     def has_torn_metrics(self) -> bool:
-        """Whether `metrics.jsonl` holds anything but whole lines."""
+        """Whether `metrics.jsonl` contains an incomplete line."""
         file = self.path / "metrics.jsonl"
         lines = complete_lines(file)
         return file.exists() and file.stat().st_size != sum(map(len, lines))
 
     def append_metrics(self, metrics: Any) -> None:
-        """One line of `metrics.jsonl`."""
+        """Append one line to `metrics.jsonl`."""
         append_line(self.path / "metrics.jsonl", dataclasses.asdict(metrics), sync=False)
 
     def sync_metrics(self) -> None:
-        """Have every line of `metrics.jsonl` on the disk."""
+        """Flush `metrics.jsonl` to the disk."""
         sync_file(self.path / "metrics.jsonl")
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints within a level are."""
+        """The folder of the checkpoints within a level."""
         return self.path / "checkpoints"
 
 
@@ -353,7 +366,7 @@ _LEVEL: dict[str, type | tuple[type, ...]] = {
 
 
 def _is_level(record: Mapping[str, Any]) -> bool:
-    """Whether the inside of a level's record is what readers count on: names that are plain, values of their types."""
+    """Whether the fields of a level's record have valid names and values of the right types."""
     files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
     places = all(names.parse_level_id(n) is not None and type(v) is str for n, v in record["depends_on"].items())
     layers = all(type(layer) is dict and matches_schema(layer, {"n_kept": int}) for layer in record["layers"].values())
@@ -362,10 +375,10 @@ def _is_level(record: Mapping[str, Any]) -> bool:
 
 
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
-    """The first setting in which a stored config differs from the one its name stands for.
+    """The first setting in which a stored config differs from the one that the run's name is made from.
 
     Raises:
-        StoreError: another version has written it.
+        StoreError: it has the schema of another version.
     """
     try:
         found = json.loads(read_limited(file))
@@ -377,12 +390,15 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
         refuse_other_schema(found, file.name)
         if isinstance(found.get("config"), dict):
             odd = first_difference(found["config"], expected["config"])
-            return odd or "it cannot be read as one"
-    return "it cannot be read as one"
+            return odd or "it is not a valid config"
+    return "it is not a valid config"
 
 
 def disk_bytes(shapes: Mapping[str, Sequence[int]], prunable: Sequence[str]) -> int:
-    """Bytes that one level takes: float32 weights, and one bit a prunable weight for the mask and two sign moments."""
+    """The disk space of one level in bytes.
+
+    Weights are float32; the mask and the two sets of signs take one bit per prunable weight each.
+    """
     size = {name: int(_product(shape)) for name, shape in shapes.items()}
     return 4 * sum(size.values()) + 3 * sum(size[name] for name in prunable) // 8 + 8192
 

@@ -1,1 +1,1 @@
-"""What is compared: arms, presets, sweeps; plans, and the records of studies."""
+"""Studies: arms, presets and sweeps; their plans and records."""

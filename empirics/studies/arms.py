@@ -1,4 +1,7 @@
-"""Arms: the runs that a study compares, each as what sets it apart. Imports no torch, so that planning is quick."""
+"""Arms: the runs that a study compares, each given by its differences from the study's settings.
+
+torch is not imported, so that planning is fast.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ class Arm:
 
     Args:
         about: one line for `list`.
-        changes: fields of `RunConfig`; a function is given the study's settings and returns the value.
+        changes: fields of `RunConfig`; a function gets the study's settings and returns the value.
         mask_arm: the arm whose masks it takes, for mask sources `run` and `shuffled`.
         last_levels: train only the last so many levels; 0 trains all.
     """
@@ -30,8 +33,8 @@ class Arm:
 def resolve(arm: str, settings: Settings) -> RunConfig:
     """The run of an arm in a study of these settings.
 
-    Settings that say nothing to the arm are left out: a perturbation to arms that are not perturbed, how masks are
-    chosen to arms that take theirs elsewhere.
+    Settings without effect on the arm are left out: those of a perturbation for arms that are not perturbed, and those
+    of the choice of masks for arms that take the masks of another source.
 
     Raises:
         ConfigError: an unknown arm, nearest name offered; a setting that the arm cannot be run with.
@@ -44,7 +47,7 @@ def resolve(arm: str, settings: Settings) -> RunConfig:
             f"arm {arm!r} trains the last {spec.last_levels} levels, and there are {settings['levels']}: use more"
         )
     if not differs(arm, settings):
-        raise ConfigError(f"arm {arm!r} is the arm without that ending where warmup_epochs is 0: leave it out")
+        raise ConfigError(f"arm {arm!r} is the same as the arm without that ending if warmup_epochs is 0: leave it out")
     first_level = settings["levels"] - spec.last_levels if spec.last_levels else 1
     mask_run = resolve(spec.mask_arm, settings).name if spec.mask_arm else ""
     changes = {name: value(settings) if callable(value) else value for name, value in spec.changes.items()}
@@ -58,12 +61,15 @@ def resolve(arm: str, settings: Settings) -> RunConfig:
 
 
 def differs(arm: str, settings: Settings) -> bool:
-    """Whether an arm is an experiment of its own in a study: without a warm-up in it, those without one are not."""
+    """Whether an arm differs from the other arms of a study.
+
+    Arms without warm-up do not if the study has no warm-up.
+    """
     return ARMS[check_choice(arm, ARMS, "arm")].changes.get("warmup_epochs") != settings["warmup_epochs"]
 
 
 def needed_arms(arms: Sequence[str]) -> list[str]:
-    """`arms` with the arms whose masks they take, those first, each once."""
+    """`arms` and the arms whose masks they take, each once, with sources of masks before their users."""
     ordered: list[str] = []
     for arm in arms:
         source = ARMS[check_choice(arm, ARMS, "arm")].mask_arm

@@ -1,6 +1,6 @@
-"""How far arms agree: weights that both keep at a level, and signs that both end with, for the same seed.
+"""Overlaps between arms: weights that both keep at a level, and equal final signs, for the same seed.
 
-Counted after the runs, so that no run depends on which other arms were trained.
+They are counted after the runs, so that no run depends on which other arms were trained.
 """
 
 from collections.abc import Mapping
@@ -14,24 +14,26 @@ from empirics.config import SCHEMA
 from empirics.storage.files import check_same
 from empirics.storage.run_folder import MASK_TENSORS, SIGN_TENSORS, RunFolder
 
-REFERENCES = ("imp", "lrr")  # every arm is held against these
+REFERENCES = ("imp", "lrr")  # every arm is compared with these
 Bits = Mapping[str, np.ndarray]
 
 
 def shared_weights(one: Bits, other: Bits) -> int:
-    """Weights that both masks keep; masks are packed bits by layer."""
+    """The number of weights that both masks keep; masks are packed bits by layer."""
     return sum(int(np.bitwise_count(bits & other[layer]).sum()) for layer, bits in one.items())
 
 
 def shared_signs(masks: tuple[Bits, Bits], ends: tuple[Bits, Bits]) -> int:
-    """Weights that both masks keep and whose signs at the end of the level agree; packed bits by layer."""
+    """The number of weights that both masks keep and whose final signs agree; packed bits by layer."""
     (one, other), (first, second) = masks, ends
     agree = {layer: one[layer] & other[layer] & ~(first[layer] ^ second[layer]) for layer in one}
     return sum(int(np.bitwise_count(bits).sum()) for bits in agree.values())
 
 
 def study_overlaps(results: Path, study: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a study's overlaps: every arm against the `REFERENCES`, at each level that both completed.
+    """The record of a study's overlaps: every arm with the `REFERENCES`.
+
+    A pair is compared at each level that both arms have completed.
 
     Args:
         results: results folder.
@@ -54,12 +56,12 @@ def study_overlaps(results: Path, study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(arms: Mapping[str, str], arm: str, reference: str) -> bool:
-    # imp and lrr are one pair, listed as lrr against imp
+    # imp and lrr form one pair, listed as (lrr, imp)
     return reference in arms and arm != reference and (arm, reference) != ("imp", "lrr")
 
 
 def _level_bits(folder: RunFolder, level: int) -> tuple[Bits, Bits] | None:
-    """Masks, and signs at the end, of a level that is complete."""
+    """The masks and final signs of a level; None if it is not complete."""
     record = folder.level_record(level)
     if record is None or record["status"] != "complete":
         return None

@@ -1,6 +1,6 @@
-"""A study from the command line: what is asked for, what is left of it, what it will cost, and its run.
+"""A study from command-line options: its plan, remaining tasks, cost estimate and execution.
 
-torch is loaded only where something is measured or trained.
+torch is loaded only to measure or to train.
 """
 
 import dataclasses
@@ -26,43 +26,43 @@ if TYPE_CHECKING:
     from empirics.data.datasets import Dataset
 
 GPU_WORKERS = 4  # processes that share one GPU
-BASE = "base"  # of a study that is a value of every sweep
+BASE = "base"  # the `swept` of a study that is a value of every sweep
 DATA_FOLDER = Path("data")
 
 
 @dataclass(frozen=True)
 class Study:
-    """What is trained, on what, and where the results go."""
+    """Options of every command that trains: preset, data, device, seeds and the results folder."""
 
     preset: str = "quick"
-    """quick, cifar10-small, cifar10, cifar100, tiny-imagenet or imagenet"""
+    """preset: quick, cifar10-small, cifar10, cifar100, tiny-imagenet or imagenet"""
     results: Path = Path("results")
     """folder of result files"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where networks are trained"""
     workers: int | None = None
-    """processes side by side; default: the cores (on a GPU, at most 4)"""
+    """number of parallel processes; default: the number of cores (on a GPU, at most 4)"""
     seeds: tuple[int, ...] = ()
-    """seeds; default: the preset's"""
+    """seeds to train; default: the preset's"""
     threads: int = 1
-    """threads of torch in each process; another number changes the last bits"""
+    """torch threads in each process; a different number changes the last bits of the results"""
     checkpoint_minutes: float = 5.0
-    """write a checkpoint within a level after so many minutes"""
+    """minutes between two checkpoints within a level"""
     checkpoint_epochs: int = 0
-    """and every so many epochs; 0: only by time"""
+    """also write a checkpoint every N epochs; 0: only by time"""
     bit_exact: bool = False
-    """refuse to go on from what other versions, hardware or thread counts have made"""
+    """stop with an error if inputs were made with other versions, code, hardware or thread counts"""
     dry_run: bool = False
-    """say what would run, with time and disk, and stop"""
+    """print what would run, with estimates of time and disk space, and exit"""
     data_dir: Path | None = None
     """folder of the preset's data set; default: data"""
     dataset_name: str | None = None
-    """train on DATA_DIR/train/CLASS/IMAGE and DATA_DIR/test/CLASS/IMAGE in place of the preset's data, by this name"""
+    """name for your own data set: train on DATA_DIR/train/CLASS/IMAGE and DATA_DIR/test/CLASS/IMAGE instead"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is left to train of a study, and its record; several plans may hold the same tasks."""
+    """The remaining tasks of a study, and its record; several plans may contain the same tasks."""
 
     tasks: Sequence[Task]
     source: DataSource
@@ -81,15 +81,15 @@ def plan_study(
     shared_overrides: Settings | None = None,
     options: str = "",
 ) -> Plan:
-    """What is missing of a preset's arms (all of them for none given), checked as far as can be before training.
+    """Plan the missing runs of a preset's arms, checked as far as possible before training.
 
     Args:
-        command: what is asked for.
-        arms: keys of `ARMS`.
+        command: the options of the command.
+        arms: keys of `ARMS`; empty for all arms of the preset.
         overrides: settings of the preset that are changed.
         swept: the sweep that this study is a value of.
-        shared_overrides: those of `overrides` that hold at every value of the sweep.
-        options: what the command line says beside the sweep.
+        shared_overrides: the part of `overrides` that applies to every value of the sweep.
+        options: the other options of the command line, as text.
     """
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     _check_numbers(command)
@@ -102,7 +102,7 @@ def plan_study(
     idle = [name for name in changed if name.startswith("perturb_")]
     if idle and not any(config.perturb_rate for config in configs.values()):
         raise ConfigError(
-            f"{idle[0]} says nothing to arms that are not perturbed: add --arms imp-perturbed lrr-perturbed"
+            f"{idle[0]} has no effect on arms that are not perturbed: add --arms imp-perturbed lrr-perturbed"
         )
     seeds = command.seeds or tuple(preset.seeds)
     tasks = unfinished(plan_tasks(configs.values(), seeds), command.results)
@@ -114,16 +114,22 @@ def plan_study(
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
     record |= place
-    for kind in ("studies", "overlaps"):  # they are written while, and after, its runs are trained
+    for kind in ("studies", "overlaps"):  # written during and after training
         refuse_wrong(command.results, kind, f"{record['study']}.json")
     return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
 
 
 def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mapping[str, Any]) -> list[Plan]:
-    """A plan for each value of a sweep: its own arms, or those given; `overrides` hold at every value.
+    """A plan for each value of a sweep, with the sweep's own arms or those given.
+
+    Args:
+        command: the options of the command.
+        name: key of `SWEEPS`.
+        arms: keys of `ARMS`; empty for those of the sweep.
+        overrides: settings of the preset that are changed at every value.
 
     Raises:
-        ConfigError: an unknown sweep, or a setting that is both given and varied.
+        ConfigError: an unknown sweep, or a setting that is both given and swept.
     """
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     sweep = SWEEPS[check_choice(name, SWEEPS, "sweep")]
@@ -140,10 +146,11 @@ def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mappin
 
 
 def _place(swept: str | None, changed: Settings, shared_overrides: Settings, preset: presets.Preset) -> dict[str, Any]:
-    """Where a study stands among sweeps: `swept`, and the settings `shared_overrides` to all values of the sweep.
+    """The fields `swept` and `shared_overrides` of a study's record.
 
-    At the common settings themselves it is a value of every sweep: that is called `base`; where these are the
-    preset's own it is the preset's study, and no sweep at all.
+    `swept` names the sweep that the study is a value of, and `shared_overrides` holds the settings that all values of
+    the sweep share. A study at exactly these settings is a value of every sweep, with `swept` = `base`. If these
+    settings are the preset's own, it is the preset's study, which belongs to no sweep.
     """
     shared_overrides = {name: value for name, value in shared_overrides.items() if value != _setting(preset, name)}
     if swept is None or (changed == shared_overrides and not preset.sweep_on):
@@ -164,11 +171,11 @@ def _check_numbers(command: Study) -> None:
     if command.checkpoint_epochs < 0 or not command.checkpoint_minutes >= 0:
         raise ConfigError("--checkpoint-epochs and --checkpoint-minutes must be 0 or more")
     for seed in command.seeds:
-        seed_folder(seed)  # refuses one that can name no folder
+        seed_folder(seed)  # raises an error for one that cannot name a folder
 
 
 def _workers(command: Study, source: DataSource) -> int:
-    """As many as the cores; on a GPU a few, and for streamed images, which fill it, one each."""
+    """The number of workers: the cores; with GPUs, `GPU_WORKERS` for each, or one for streamed images."""
     if command.workers:
         return command.workers
     if command.device == "cpu" or provenance.prepare(command.device).type != "cuda":
@@ -188,7 +195,7 @@ def _option_value(value: object) -> str:
 
 
 def check_tasks(tasks: Sequence[Task], source: DataSource, device: str) -> None:
-    """Refuse, before anything is written, what would fail in the middle of the work."""
+    """Check, before anything is written, that every task can be trained to its end."""
     from empirics.execution import estimate
 
     provenance.prepare(device)
@@ -204,9 +211,12 @@ def _loaded(source: DataSource) -> "Dataset":
 
 
 def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
-    """Run the plans as one, and record their studies; the runs that failed, and all that were to run.
+    """Run the plans together, and record their studies.
 
-    The runs of all studies on the same data are one pool's: a core that is done with one study goes on with the next.
+    The runs of all studies on the same data share one pool of workers: a free core takes a run of the next study.
+
+    Returns:
+        The number of runs that failed, and the number of all runs.
     """
     from empirics.execution.progress import reporter
 
@@ -234,7 +244,7 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
 
 
 def joined(plans: Sequence[Plan]) -> dict[tuple[DataSource, int], list[Task]]:
-    """The tasks of some plans by the data and the workers that they want, each once, after the ones that it needs."""
+    """The tasks of some plans by (data source, workers), each once and after those that it depends on."""
     found: dict[tuple[DataSource, int], dict[Key, Task]] = {}
     for plan in plans:
         for task in plan.tasks:
@@ -243,16 +253,17 @@ def joined(plans: Sequence[Plan]) -> dict[tuple[DataSource, int], list[Task]]:
 
 
 def run_options(command: Study) -> RunOptions:
-    """How carefully the runs of a command are kept."""
+    """The `RunOptions` of a command: threads, checkpoints, bit-exactness."""
     return RunOptions(**{field.name: getattr(command, field.name) for field in dataclasses.fields(RunOptions)})
 
 
 def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
-    """Where the data are, and the hash that names their content.
+    """The location of the data, and the hash of their content.
 
     Raises:
         ConfigError: a label that cannot name a folder of images, or a folder for data that need none.
-        DataError: the data are not there, or not laid out as expected (not for a dry run in the default folder).
+        DataError: the data do not exist, or not in the expected layout (not raised for a dry run in the default
+            folder).
     """
     from empirics.data.datasets import DATASETS, DataError
 
@@ -268,14 +279,14 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
     if label is not None and (label in DATASETS or not is_slug(label) or len(label) > MOST_LETTERS_OF_DATASET):
         raise ConfigError(
             f"--dataset-name {label!r} cannot name a folder of images: use lower-case words joined by hyphens, at most "
-            f"{MOST_LETTERS_OF_DATASET} letters, that name no data set of ours ({', '.join(DATASETS)})"
+            f"{MOST_LETTERS_OF_DATASET} letters, other than the built-in data sets ({', '.join(DATASETS)})"
         )
     name, cache = label or settings["dataset"], None if command.dry_run else command.results / "cache"
     try:
         content = _content_hash(name, folder, image_size, cache)
     except DataError:
         if command.dry_run and command.data_dir is None:
-            return DataSource(name)  # a forecast needs no data: their numbers are the preset's
+            return DataSource(name)  # an estimate needs no data: the preset gives the numbers of images
         raise
     source = DataSource(name, folder, content, cache, image_size)
     return dataclasses.replace(source, threads=max(1, usable_cores() // _workers(command, source)))
@@ -283,14 +294,17 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
 
 @functools.cache
 def _content_hash(name: str, folder: Path, image_size: int, cache: Path | None) -> str:
-    """Read once for all the studies of a command."""
+    """`datasets.content_hash`, computed once for all the studies of a command."""
     from empirics.data.datasets import content_hash
 
     return content_hash(name, folder, image_size, cache)
 
 
 def forecasts(plans: Sequence[Plan], command: Study) -> str:
-    """What each plan would run beside those before it, with time and disk from throughput measured now."""
+    """What each plan would run in addition to the plans before it, with estimates of time and disk space.
+
+    The estimates come from the throughput that is measured now.
+    """
     seen: set[Key] = set()
     said = []
     for plan in plans:
@@ -320,7 +334,7 @@ def _forecast(plan: Plan, command: Study) -> str:
         n_test = preset.test_images
         data = estimate.random_dataset(preset.image_shape, n_train, n_test, preset.classes)
     throughput = estimate.measure(config, data.to(device))
-    side_by_side = 1 if device.type == "cuda" else plan.workers  # processes on one GPU share its speed
+    side_by_side = 1 if device.type == "cuda" else plan.workers  # processes on one GPU share its throughput
     cost = estimate.estimate(tasks, throughput, data, n_train, n_test, side_by_side)
     lines.append(
         f"about {duration(cost.wall_seconds)} on {plan.workers} workers ({duration(cost.work_seconds)} of work at "
@@ -330,7 +344,7 @@ def _forecast(plan: Plan, command: Study) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes, hours or days, in two figures or three."""
+    """A duration as text, in seconds, minutes, hours or days."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"

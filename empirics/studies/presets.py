@@ -1,4 +1,4 @@
-"""Presets: the studies of the paper and ours, with the source of each setting."""
+"""Presets: the studies of the paper and of this project, with the source of each setting."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ class Preset:
         settings: fields of `RunConfig` shared by all arms.
         arms: keys of `ARMS`.
         seeds: default seeds.
-        sources: setting -> source, for Table 1: `summary`, `code: NAME` or `ours`.
-        train_images, test_images: of the data set, for estimates made before the data are there.
+        sources: setting -> source, for Table 1: `summary`, `code: NAME` or `ours` (chosen by this project).
+        train_images, test_images: of the data set, for estimates made before the data are installed.
         image_shape: (channels, height, width), for the same.
         classes: number of classes, for the same.
-        sweep_on: settings that hold in every sweep of the preset, where its own would take too long.
+        sweep_on: settings that all sweeps of the preset use, if its own settings would take too long.
     """
 
     about: str

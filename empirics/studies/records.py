@@ -1,4 +1,4 @@
-"""The records that are not of one run: of studies, of the overlaps between their arms, of the neuron."""
+"""Records that do not belong to one run: of studies, of overlaps between their arms, of the neuron."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,34 +16,34 @@ from empirics.storage.locks import HOURS, locked
 
 
 def study_file(results: Path, study: str) -> Path:
-    """Where the record of a study is."""
+    """The file of a study's record."""
     return results / "studies" / f"{study}.json"
 
 
 def overlaps_file(results: Path, study: str) -> Path:
-    """Where the overlaps between the arms of a study are."""
+    """The file of the overlaps between the arms of a study."""
     return results / "overlaps" / f"{study}.json"
 
 
 def overlaps_stand(results: Path, study: Mapping[str, Any]) -> bool:
-    """Whether the overlaps of a study were counted over the arms and seeds that it lists."""
+    """Whether the overlaps of a study exist for exactly the arms and seeds that it lists."""
     found = read_record(overlaps_file(results, study["study"]), {"of_arms": dict, "of_seeds": list}) or {}
     return (found.get("of_arms"), found.get("of_seeds")) == (study["arms"], study["seeds"])
 
 
 def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """`results/studies/<study>.json`: the arms of one preset on one data set, by which figures find runs.
+    """Write a study's record, `results/studies/<study>.json`, by which figures find the runs of its arms.
 
-    Arms and seeds that were run before stay listed, as long as they are of the same data and dense network, and the
-    arms that both have are the same runs: also those that another process lists at the same moment. Returns the record
-    as it stands.
+    Arms and seeds that are already listed stay listed, if they have the same data and dense network, and if arms in
+    both records are the same runs. This includes entries that another process adds at the same time. Returns the
+    record that is then on the disk.
 
     Raises:
         StoreError: it cannot be read or written.
     """
     file = study_file(results, record["study"])
     before, merged = _merged(file, record)
-    if merged == before:  # the folder may be one that cannot be written
+    if merged == before:  # no write, as the folder may be read-only
         return before
     with locked(file):
         before, merged = _merged(file, record)
@@ -53,7 +53,10 @@ def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merged(file: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A study's record as it stands, and with another's arms and seeds: the same where these add nothing."""
+    """The existing record of a study, and the same merged with the arms and seeds of `record`.
+
+    Both are the same object if `record` adds nothing.
+    """
     arms, seeds = dict(record["arms"]), set(record["seeds"])
     before = read_record(file, {"arms": dict, "seeds": list}) or {"arms": {}, "seeds": []}
     alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
@@ -69,14 +72,14 @@ def write_theory_result(folder: Path, name: str, files: Mapping[str, bytes]) -> 
     """Write a result of the neuron, its JSON last, unless another process has written it meanwhile.
 
     Args:
-        folder: of such results.
-        name: of this one.
-        files: their content, by name; JSON is sealed.
+        folder: folder of the theory results.
+        name: name of the result.
+        files: content of each file, by name; JSON gets a checksum.
 
     Raises:
         StoreError: it cannot be written.
     """
-    with locked(folder / f"{name}.json", needed=False):  # one process's arrays must not lie beside another's JSON
+    with locked(folder / f"{name}.json", needed=False):  # arrays and JSON must come from the same process
         if theory_result_stands(folder, name):
             return
         for file, data in files.items():
@@ -84,28 +87,28 @@ def write_theory_result(folder: Path, name: str, files: Mapping[str, bytes]) -> 
 
 
 def names_folders(study: Mapping[str, Any]) -> bool:
-    """Whether the arms and seeds of a study's record, which may be a stranger's, can become paths."""
+    """Whether the arms and seeds of a study's record, which may be untrusted, can be used in paths."""
     plain = all(is_name(name) for pair in study["arms"].items() for name in pair)
     return plain and all(type(seed) is int and 0 <= seed < 10**MOST_DIGITS for seed in study["seeds"])
 
 
 def study_now(results: Path, study: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The record of a study as it stands, to which other commands may have added arms and seeds since it was read."""
+    """The present record of a study; other commands may have added arms and seeds since it was read."""
     kinds = {"study": str, "arms": dict, "seeds": list, "levels": int}
     found = read_record(study_file(results, study["study"]), kinds)
     return found if found is not None and names_folders(found) else study
 
 
 def sealed_json(data: bytes) -> bytes:
-    """A JSON object's text with a seal in it: what it says cannot be edited unseen."""
+    """The text of a JSON object with a checksum, by which edits are detected."""
     return json_bytes(with_checksum(json.loads(data)))
 
 
 def theory_result_stands(folder: Path, name: str) -> bool:
-    """Whether the result `<name>.json` of the neuron is whole, its arrays beside it included.
+    """Whether the result `<name>.json` of the neuron is complete, including its file of arrays.
 
     Raises:
-        StoreError: something else has the place of one of its files, or it may not be read.
+        StoreError: one of its files is not a regular file, or cannot be read.
     """
     for ending in (".json", ".npz"):
         refuse_wrong(folder.parent, folder.name, f"{name}{ending}")
@@ -115,16 +118,17 @@ def theory_result_stands(folder: Path, name: str) -> bool:
     if not matches_schema(record["arrays"], {"file": str, "sha256": str}):
         return False
     file = record["arrays"]["file"]
-    try:  # a plain name: a stranger's record must not lead out of the folder
+    try:  # a name without folders: an untrusted record must not point to files outside the folder
         return Path(file).name == file and sha256(folder / file) == record["arrays"]["sha256"]
     except (OSError, ValueError):
         return False
 
 
 class StudyRecords:
-    """The records of a command's studies: written when a study's first run starts, its overlaps counted after the last.
+    """Writes the records of a command's studies.
 
-    So a command that is stopped leaves records of what it has begun, and no others.
+    A study's record is written when its first run starts, and its overlaps are counted after its last run. So a command
+    that is stopped leaves records only of studies that have started.
 
     Args:
         planned: the record of each plan, and the keys of its tasks; a study may have several plans.
@@ -143,7 +147,7 @@ class StudyRecords:
             self._begin(name)
 
     def on_event(self, event: TaskEvent) -> None:
-        """What became of a run."""
+        """Update the records after an event of a run."""
         for name in [name for name, left in self._left.items() if event.task.key in left]:
             if event.kind == "started" and name not in self._begun:
                 self._begin(name)
@@ -154,7 +158,7 @@ class StudyRecords:
                     count_overlaps(self._results, self._begun[name])
 
     def count_the_rest(self) -> None:
-        """The overlaps of studies whose runs have failed in part, or that had none to run."""
+        """Count the overlaps of studies in which some runs failed, or no run was missing."""
         for study in self._begun.values():
             if not overlaps_stand(self._results, study_now(self._results, study)):
                 count_overlaps(self._results, study)
@@ -165,9 +169,9 @@ class StudyRecords:
 
 
 def count_overlaps(results: Path, study: Mapping[str, Any]) -> None:
-    """Hold the arms of a study against one another: all that it lists now, those of other commands too.
+    """Count the overlaps between the arms that a study lists now, including those of other commands.
 
-    One process at a time: who counts last has seen the levels of all that counted before.
+    Only one process counts at a time, so the last one has seen the levels of all.
     """
     from empirics.studies.overlaps import study_overlaps
 

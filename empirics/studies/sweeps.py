@@ -1,4 +1,4 @@
-"""Sweeps: one thing that is varied in a preset, and the arms that are trained at each of its values."""
+"""Sweeps: a setting that is varied in a preset, and the arms that are trained at each of its values."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,12 +10,13 @@ from empirics.studies.arms import Settings
 
 @dataclass(frozen=True)
 class Sweep:
-    """One thing that is varied in a preset: a study for each of its values.
+    """A setting that is varied in a preset, with one study for each of its values.
 
     Args:
         about: one line for `list`.
-        arms: trained at each value.
-        values: the settings of each value, from the preset's settings; that of the preset itself may be among them.
+        arms: arms that are trained at each value.
+        values: function from the preset's settings to the settings of each value; the preset's own value may be one of
+            them.
     """
 
     about: str
@@ -24,14 +25,15 @@ class Sweep:
 
 
 def _brief(settings: Settings) -> bool:
-    """Whether values must be few: on digits every figure comes out of one command."""
+    """Whether a sweep must have few values, as on digits, where one command runs everything."""
     return settings["dataset"] == "digits"
 
 
 def _widths(settings: Settings) -> list[dict[str, Any]]:
-    """Half, the same and twice the preset's width; networks of one width only give way to ResNet20.
+    """Widths of 1/2, 1 and 2 times the preset's.
 
-    Digits: a quarter, half and the same; twice the width takes as long as four other values.
+    On digits 1/4, 1/2 and 1 times: twice the width would take as long as four other values. Networks that have only one
+    width are replaced by ResNet20.
     """
     if settings["model"] in ("resnet18", "resnet50"):
         return [{"model": "resnet20", "width": width} for width in (16, 32, 64)]
@@ -40,9 +42,13 @@ def _widths(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _prune_rates(settings: Settings) -> list[dict[str, Any]]:
-    """Rates about the preset's, each with the levels that end nearest to the preset's last density."""
+    """Rates around the preset's.
+
+    Each has the number of levels that ends nearest to the preset's last density.
+    """
     last = (settings["levels"] - 1) * math.log1p(-settings["prune_rate"])
-    rates = (0.1, 0.2, 0.5) if settings["prune_rate"] < 0.4 else (0.5, 0.75, 0.875)  # 1/2, 1/4, 1/8 kept: one density
+    # .5, .75 and .875 keep 1/2, 1/4 and 1/8, and so end at the same density
+    rates = (0.1, 0.2, 0.5) if settings["prune_rate"] < 0.4 else (0.5, 0.75, 0.875)
     return [{"prune_rate": rate, "levels": 1 + max(1, round(last / math.log1p(-rate)))} for rate in rates]
 
 
@@ -55,7 +61,7 @@ def _schedules(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _warm_ups(settings: Settings) -> list[dict[str, Any]]:
-    """None, the preset's, and two longer ones, as far as a level has room."""
+    """No warm-up, the preset's, and two longer ones, if they fit into a level."""
     epochs = settings["epochs"]
     wanted = {0, settings["warmup_epochs"], epochs // 8, epochs // 4}
     return [{"warmup_epochs": n} for n in sorted(wanted) if n < epochs]
@@ -73,7 +79,10 @@ def _densities(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _perturbations(settings: Settings) -> list[dict[str, Any]]:
-    """Rates of .2, which claim 11 is about, and .5 at the middle level; .2 at the first, and drawn in each layer."""
+    """Rates .2 (claim 11) and .5 at the middle level; rate .2 also at level 1, and drawn layer by layer.
+
+    On digits only the first two.
+    """
     middle = settings["levels"] // 2
     rates = [{"perturb_rate": rate, "perturb_level": middle} for rate in (0.2, 0.5)]
     if _brief(settings):
@@ -83,7 +92,10 @@ def _perturbations(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _longer_levels(settings: Settings) -> list[dict[str, Any]]:
-    """Three cycles a level, the mask taken four times in each, at its end too; the first levels only, to save time."""
+    """Three cycles per level with four mask snapshots in each, the last at its end.
+
+    Only the first levels are trained, to save time.
+    """
     epochs, cycles = settings["epochs"], 3
     taken = {cycle * epochs + round(quarter * epochs / 4) for cycle in range(cycles) for quarter in (1, 2, 3, 4)}
     levels = min(2 if _brief(settings) else 3, settings["levels"])
@@ -91,7 +103,7 @@ def _longer_levels(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _other_models(settings: Settings) -> list[dict[str, Any]]:
-    """The network as it is, and a VGG: 8 layers of convolutions and half the width for digits, else 13."""
+    """The preset's network, and a VGG: 8 convolutions and half the width for digits, otherwise 13."""
     if settings["dataset"] == "digits":
         return [{}, {"model": "vgg11", "width": settings["width"] // 2}]
     return [{}, {"model": "vgg16"}]

@@ -1,4 +1,4 @@
-"""Table 1: every setting of every preset, with its source, as typed cells and in three formats."""
+"""Table 1: every setting of every preset with its source, in three formats."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from empirics.studies.presets import PRESETS, Preset
 
 # what every preset leaves at its default
 _COMMON = {name: getattr(RunConfig(), name) for name in ("momentum", "precision", "criterion", "densities")}
-# what the code knows and no setting says
+# facts that are fixed in the code and not settings
 _FIXED = {"optimizer": "SGD", "initialisation": "Kaiming-normal, fan-in"}
 _AUGMENTATION = {
     "digits": "shift by 1",
@@ -32,9 +32,9 @@ class Cell:
 
     Args:
         preset: key of `PRESETS`.
-        setting: a field of `RunConfig`, or what the code or the preset says beside them.
-        value: as the preset has it; None where the preset has no such setting.
-        source: `summary`, `code: NAME` or `ours`.
+        setting: a field of `RunConfig`, or another property of the code or the preset.
+        value: the preset's value; None if the preset has no such setting.
+        source: `summary`, `code: NAME` or `ours` (chosen by this project).
     """
 
     preset: str
@@ -44,7 +44,7 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """The value as a reader wants it; of arms their number, the names of which `list` gives."""
+        """The value as text; for arms their number, as `list` shows their names."""
         if self.value is None or self.value == {}:
             return "-"
         if self.setting == "arms":
@@ -57,7 +57,7 @@ class Cell:
 
 
 def cells(presets: Mapping[str, Preset] = PRESETS) -> list[Cell]:
-    """Every entry of Table 1, setting by setting, and preset by preset within one."""
+    """Every entry of Table 1, ordered by setting and then by preset."""
     settings = dict.fromkeys(name for preset in presets.values() for name in preset.settings)
     names = dict.fromkeys([*settings, *_COMMON, *_FIXED, *_OWN])
     return [_cell(name, preset, setting) for setting in names for name, preset in presets.items()]
@@ -80,7 +80,7 @@ def table1(form: str = "markdown", presets: Mapping[str, Preset] = PRESETS) -> s
 
 
 def _rows(entries: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """Setting -> its cell of every preset, in one order."""
+    """Setting -> its cells, one for each preset, in the same order for all settings."""
     rows: dict[str, list[Cell]] = {}
     for cell in entries:
         rows.setdefault(cell.setting, []).append(cell)
@@ -92,7 +92,7 @@ def _presets(entries: Sequence[Cell]) -> list[str]:
 
 
 def markdown(entries: Sequence[Cell]) -> str:
-    """A Markdown table, a row a setting and the source in brackets."""
+    """A Markdown table: one row per setting, each value with its source in brackets."""
     presets = _presets(entries)
     rows = [["setting", *presets], ["---"] * (len(presets) + 1)]
     for setting, row in _rows(entries).items():
@@ -105,7 +105,10 @@ def _one_cell(text: str) -> str:
 
 
 def as_json(entries: Sequence[Cell]) -> str:
-    """A JSON document: `settings` in the table's order, and for each preset and setting its `value` and `source`."""
+    """A JSON document of the table.
+
+    It holds `settings` in the table's order, and in `presets` the `value`, `text` and `source` of each setting.
+    """
     found: dict[str, dict[str, Any]] = {preset: {} for preset in _presets(entries)}
     for cell in entries:
         found[cell.preset][cell.setting] = {"value": cell.value, "text": cell.text, "source": cell.source}
@@ -114,7 +117,10 @@ def as_json(entries: Sequence[Cell]) -> str:
 
 
 def latex(entries: Sequence[Cell]) -> str:
-    """A LaTeX table (package booktabs), each source a mark behind its entry; a value of all presets is said once."""
+    """A LaTeX table (package booktabs).
+
+    Each entry has a mark for its source; a value that all presets share is written once.
+    """
     presets, rows = _presets(entries), _rows(entries)
     marks = {source: "abcdefghijklmnopqrstuvwxyz"[i] for i, source in enumerate(_sources(entries))}
     lines = [
@@ -162,7 +168,7 @@ _LATEX = {
 
 
 def latex_text(text: str) -> str:
-    """Text with every character that LaTeX takes for a command escaped."""
+    """Text in which every special character of LaTeX is escaped."""
     return re.sub(r"[\\~^&%$#_{}]", lambda found: _LATEX[found[0]], text)
 
 

@@ -35,7 +35,7 @@ def test_one_value_of_a_sweep_is_made_again_without_the_others(tmp_path):
     ["rm -rf x", "paper_repro.py", "paper_repro.py theory basins", "paper_repro.py train --bogus 1", '"', ""],
 )
 def test_what_is_no_training_command_is_refused(line):
-    with pytest.raises(ConfigError, match="no command of"):
+    with pytest.raises(ConfigError, match="is not a `paper_repro.py train` command"):
         read_command(line)
 
 

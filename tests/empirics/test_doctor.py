@@ -98,28 +98,37 @@ def odd_name(results, config):
 
 
 DAMAGES = {
-    "weights": (damage_weights, "level-02 is damaged, or built on other bits: the same command trains it anew"),
-    "checkpoint": (damage_checkpoint, "checkpoint level-02-epoch-00001.safetensors is damaged: the one before"),
+    "weights": (
+        damage_weights,
+        "level-02 is damaged, or a level that it depends on has changed: the same command retrains it",
+    ),
+    "checkpoint": (damage_checkpoint, "checkpoint level-02-epoch-00001.safetensors is damaged: the previous one"),
     "manifest": (lose_the_manifest, "checkpoint level-02-epoch-00001.safetensors is not named in its manifest"),
-    "log torn": (lambda r, c: edit_log(r, c, lambda data: data + b'{"level": 9'), "holds a torn line"),
+    "log torn": (lambda r, c: edit_log(r, c, lambda data: data + b'{"level": 9'), "holds an incomplete line"),
     "log short": (
         lambda r, c: edit_log(r, c, lambda d: b"\n".join(d.split(b"\n")[1:])),
         "lost or changed epochs",
     ),
     "log edited": (lambda r, c: edit_log(r, c, lambda d: d.replace(b'"lr": 0.', b'"lr": 1.', 1)), "changed epochs of"),
     "gap": (lambda r, c: shutil.rmtree(RunFolder(r, c.name, 0).level_path(1)), "level-01 is missing and a later one"),
-    "odd name": (odd_name, "level-\\x1b[31m' is no folder of ours"),
+    "odd name": (odd_name, "level-\\x1b[31m' is not the name of a level's folder"),
     "config": (edit_config, "which is not that of the run's name"),
     "setting": (strange_setting, "unknown setting 'code'"),
-    "no config": (lambda r, c: (r / "runs" / c.name / "config.json").unlink(), "config.json is not there"),
+    "no config": (lambda r, c: (r / "runs" / c.name / "config.json").unlink(), "config.json is missing"),
     "nested": (lambda r, c: (r / "runs" / c.name / "config.json").write_text("[" * 100_000), "cannot be read"),
     "signs": (lambda r, c: (RunFolder(r, c.name, 0).path / "signs.json").write_text("{"), "signs.json is damaged"),
     "other case": (
         lambda r, c: (RunFolder(r, c.name, 0).path / "LEVEL-01").mkdir(),
-        "LEVEL-01 is no folder of ours",
+        "LEVEL-01 is not the name of a level's folder",
     ),
-    "seed in other case": (lambda r, c: (r / "runs" / c.name / "SEED-3").mkdir(), "SEED-3 is no folder of ours"),
-    "folder": (lambda r, c: (RunFolder(r, c.name, 0).path / "level-xx").mkdir(), "level-xx is no folder of ours"),
+    "seed in other case": (
+        lambda r, c: (r / "runs" / c.name / "SEED-3").mkdir(),
+        "SEED-3 is not the name of a seed's folder",
+    ),
+    "folder": (
+        lambda r, c: (RunFolder(r, c.name, 0).path / "level-xx").mkdir(),
+        "level-xx is not the name of a level's folder",
+    ),
 }
 
 
@@ -136,7 +145,7 @@ def test_damage_is_found_and_named(copy, damage):
 def test_a_folder_called_almost_like_that_of_a_seed_is_named(copy, name):
     results, configs = copy
     (results / "runs" / configs["imp"].name / name).mkdir()
-    assert problems(results) == [f"run {configs['imp'].name}: {name} is no folder of ours"]
+    assert problems(results) == [f"run {configs['imp'].name}: {name} is not the name of a seed's folder"]
 
 
 @pytest.mark.parametrize("kind", ["studies", "overlaps"])
@@ -150,7 +159,7 @@ def test_an_edited_record_of_a_study_is_named(copy, kind):
     for content in (b"\xff", json_bytes({**record, "seeds": [1]}), b"[" * 100_000, b"[]"):
         file.write_bytes(content)
         (found,) = problems(results)
-        assert found == f"{kind}/x.json is not what was written: delete it, the same command makes it again"
+        assert found == f"{kind}/x.json is damaged: delete it, the same command writes it again"
 
 
 @pytest.mark.parametrize("kind", ["studies", "overlaps"])
@@ -159,7 +168,7 @@ def test_a_record_of_a_study_under_another_name_is_named_as_the_figures_name_it(
     (results / kind).mkdir()
     (results / kind / "x copy.json").write_bytes(json_bytes(with_checksum({"study": "x", "arms": {}, "seeds": [0]})))
     assert problems(results) == [
-        f"{kind}/x copy.json is the record of x, and not read under another name: give it that name, or delete it"
+        f"{kind}/x copy.json is the record of x, and is not read under another name: give it that name, or delete it"
     ]
 
 
@@ -203,7 +212,7 @@ def test_what_a_killed_process_left_and_what_cannot_be_read_is_named(copy, monke
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(run_folder, "sha256", refuse)
-    found = [text for text in problems(results) if "Permission denied: mend the rights of its files" in text]
+    found = [text for text in problems(results) if "Permission denied: correct the permissions of its files" in text]
     assert len(found) == 6, "each level, and none is called damaged"
 
 

@@ -506,7 +506,7 @@ def check_no_silent_callee(tmp_path, dataset) -> None:
         context.load({f"module.{name}": value for name, value in state.items()})
     with pytest.raises(KeyError, match="module.conv.weight"):
         m.apply({"module.conv.weight": dense["conv.weight"]}, state)
-    with pytest.raises(ValueError, match="was given none: pass select a probe"):
+    with pytest.raises(ValueError, match="was given none: pass a probe to `select`"):
         criteria.select("snip", state, dense, 100, seed=0, densities="erk")
     with pytest.raises(StoreError, match="train that run first"):
         levels.run(context.config, 0, context.setup)

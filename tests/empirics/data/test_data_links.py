@@ -104,7 +104,7 @@ def test_an_image_that_links_put_into_two_classes_or_splits_is_refused(tmp_path,
     (folder / "shelf/link.png").symlink_to("../train/cat/000.png")
     (folder / name).symlink_to(target)
     for size in (0, 8):
-        with pytest.raises(DataError, match=f"^t.*png and {name} are one image, by a link, in {where}: take one"):
+        with pytest.raises(DataError, match=f"^t.*png and {name} are one image, by a link, in {where}: remove one"):
             datasets.content_hash("mine", folder, size)
 
 
@@ -141,7 +141,7 @@ def test_an_image_of_tiny_imagenet_that_links_put_into_two_classes_or_splits_is_
     folder = make_tiny(tmp_path)
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(target)
-    with pytest.raises(DataError, match=f"JPEG and {name} are one image, by a link, in {where}: take one of them out"):
+    with pytest.raises(DataError, match=f"JPEG and {name} are one image, by a link, in {where}: remove one of them"):
         tiny_imagenet.find(folder)
 
 

@@ -79,7 +79,7 @@ def test_the_first_images_of_each_class_are_taken_in_order():
     assert torch.equal(few.train.images[few.train.labels == 7], data.train.images[sevens])
     assert torch.equal(few.mean, data.mean) and few.validation is None
     assert subset(data, 0, 0) is data
-    with pytest.raises(DataError, match="class 0 has .* training images: images_per_class 1000 .* ask for more"):
+    with pytest.raises(DataError, match="class 0 has .* training images: images_per_class 1000 .* need more"):
         subset(data, 1000, 0)
 
 
@@ -91,7 +91,7 @@ def test_the_last_images_of_each_class_are_held_out():
     sevens = (data.train.labels == 7).nonzero().flatten()
     assert torch.equal(held.validation.images[held.validation.labels == 7], data.train.images[sevens[-20:]])
     assert torch.equal(few.validation.images, held.validation.images)
-    with pytest.raises(DataError, match="validation_per_class 500 together ask for more"):
+    with pytest.raises(DataError, match="validation_per_class 500 together need more"):
         subset(data, 0, 500)
 
 

@@ -79,12 +79,12 @@ def test_a_redirect_within_the_scheme_is_followed(url, tmp_path):
 @pytest.mark.parametrize(
     "path, message",
     [
-        ("/wrong", "came as x.tar.gz has MD5 .*, the published one"),
+        ("/wrong", "the downloaded x.tar.gz has MD5 .*, the published one"),
         ("/more", "offers 10241 bytes, the published archive has 10240"),
-        ("/more-unsaid", "more bytes came than the 10240 of x.tar.gz"),
+        ("/more-unsaid", "more than the 10240 bytes of x.tar.gz"),
         ("/short", "offers 10239 bytes"),
-        ("/short-unsaid", "ended after 10239 of 10240 bytes: fetch it again"),
-        ("/closed", "of x.tar.gz (ended after 3000 of 10240 bytes|broke off)"),
+        ("/short-unsaid", "ended after 10239 of 10240 bytes: download it again"),
+        ("/closed", "of x.tar.gz (ended after 3000 of 10240 bytes|was interrupted)"),
         ("/missing", "cannot download x.tar.gz from .*/missing: Not Found"),
         ("/to/file:///etc/passwd", "cannot download x.tar.gz from .*file:///etc/passwd.*not (followed|allowed)"),
         ("/to/ftp://127.0.0.1/x", "ftp://127.0.0.1/x.*not followed"),
@@ -99,7 +99,7 @@ def test_whatever_else_comes_is_refused_and_leaves_nothing(url, tmp_path, path, 
 def test_too_many_bytes_are_not_waited_for(url, tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(fetching, "_chunks", lambda *a: (written.append(i) or bytes(4000) for i in range(10**9)))
-    with pytest.raises(DataError, match="more bytes came"):
+    with pytest.raises(DataError, match="the download has more than"):
         fetch(NAME, tmp_path)
     assert written == [0, 1, 2] and list(tmp_path.iterdir()) == []
 
@@ -129,7 +129,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(url, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
     try:
-        with pytest.raises(DataError, match="cannot write x.tar.gz: .*: make room"):
+        with pytest.raises(DataError, match="cannot write x.tar.gz: .*: free disk space"):
             fetch(NAME, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

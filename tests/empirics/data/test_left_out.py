@@ -131,7 +131,7 @@ def test_a_class_that_is_called_almost_like_clutter_is_one(folder, name):
 
 def test_an_image_that_is_packed_is_refused_by_name(folder):
     (folder / "train/cat/0.png.gz").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"^train/cat/0\.png\.gz is an image that is packed: unpack it"):
+    with pytest.raises(DataError, match=r"^train/cat/0\.png\.gz is a compressed image: decompress it"):
         class_folders(folder)
 
 
@@ -202,7 +202,7 @@ def test_sources_beside_what_a_mac_leaves_have_the_same_hash(tmp_path, monkeypat
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_images_of_kinds_that_are_not_read_are_refused_by_name(folder, split, name):
     (folder / split / "cat" / name).write_bytes(b"x")
-    message = f"{split}/cat/{name} is an image of a kind that is not read (.jpeg, .jpg, .png are): convert it"
+    message = f"{split}/cat/{name} is an image of an unsupported format (supported: .jpeg, .jpg, .png): convert it"
     with pytest.raises(DataError, match=re.escape(message)):
         class_folders(folder)
 
@@ -245,7 +245,7 @@ def test_a_folder_within_a_class_that_is_called_like_an_image_is_refused(folder,
     (tmp_path / "elsewhere").mkdir()
     (folder / "train/cat/0.png").mkdir()
     for _ in range(2):
-        with pytest.raises(DataError, match="^train/cat/0.png is a folder, and called like an image"):
+        with pytest.raises(DataError, match="^train/cat/0.png is a folder with the name of an image"):
             class_folders(folder)
         if not (folder / "train/cat/0.png").is_symlink():
             (folder / "train/cat/0.png").rmdir()
@@ -278,7 +278,7 @@ ODD = [put_pipe, put_socket, put_device]
 def test_what_is_no_regular_file_in_a_class_is_refused_by_name(folder, put, name):
     (folder / "train/cat/more").mkdir()
     put(folder / "train/cat" / name)
-    with pytest.raises(DataError, match=f"^train/cat/{name} (is no regular file|lies in a folder within)"):
+    with pytest.raises(DataError, match=f"^train/cat/{name} (is not a regular file|lies in a folder within)"):
         class_folders(folder)
 
 
@@ -286,11 +286,11 @@ def test_what_is_no_regular_file_in_a_class_is_refused_by_name(folder, put, name
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("val/images/x.JPEG", "val/images/x.JPEG is no regular file"),
-        ("train/n01/images/x.JPEG", "train/n01/images/x.JPEG is no regular file"),
+        ("val/images/x.JPEG", "val/images/x.JPEG is not a regular file"),
+        ("train/n01/images/x.JPEG", "train/n01/images/x.JPEG is not a regular file"),
         ("train/n01/x.JPEG", "train/n01/x.JPEG is not in train/n01/images"),
-        ("wnids.txt", "wnids.txt cannot be read: it is no regular file"),
-        ("val/val_annotations.txt", "val/val_annotations.txt cannot be read: it is no regular file"),
+        ("wnids.txt", "wnids.txt cannot be read: it is not a regular file"),
+        ("val/val_annotations.txt", "val/val_annotations.txt cannot be read: it is not a regular file"),
     ],
 )
 def test_what_is_no_regular_file_in_tiny_imagenet_is_refused_at_once(native, put, name, message):
@@ -304,7 +304,7 @@ def test_what_is_no_regular_file_in_tiny_imagenet_is_refused_at_once(native, put
 def test_a_shard_that_is_no_regular_file_is_refused_at_once(pair, tmp_path, put):
     put(pair / "x-train-1.tar")
     for cache in (None, tmp_path / "cache"):
-        with pytest.raises(DataError, match="^shard x-train-1.tar cannot be read: it is no regular file"):
+        with pytest.raises(DataError, match="^shard x-train-1.tar cannot be read: it is not a regular file"):
             shards.find(pair, cache)
 
 
@@ -320,7 +320,7 @@ def test_a_file_of_cifar_that_is_no_regular_file_is_refused_at_once(tmp_path, pu
         lambda: cifar.content_hash(tiny_cifar(), tmp_path),
         lambda: cifar.load(tiny_cifar(), tmp_path, "", None),
     ):
-        with pytest.raises(DataError, match=f"{name.rpartition('/')[2]} .*no regular file"):
+        with pytest.raises(DataError, match=f"{name.rpartition('/')[2]} .*not a regular file"):
             read()
 
 
@@ -330,7 +330,7 @@ def test_what_is_no_image_by_its_name_and_no_note_is_refused_by_name(folder, nam
     with pytest.raises(DataError) as error:
         class_folders(folder)
     shown = name.replace(" ", r"\x20").replace("\n", r"\n")
-    assert str(error.value).startswith(f"train/cat/{shown} is no image by its name (.jpeg, .jpg, .png are read)")
+    assert str(error.value).startswith(f"train/cat/{shown} is not an image by its name (supported: .jpeg, .jpg, .png)")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -343,7 +343,7 @@ def test_a_file_in_place_of_a_class_is_refused_by_name(folder, tmp_path, split, 
             (folder / name).symlink_to(tmp_path / "file")
         else:
             (folder / name).write_text("x")
-    with pytest.raises(DataError, match="^train/dog is no folder: only folders of classes are read from train/"):
+    with pytest.raises(DataError, match="^train/dog is not a folder: train/ must contain only folders of classes"):
         class_folders(folder)
 
 
@@ -358,7 +358,7 @@ def test_one_folder_for_both_splits_is_refused(folder):
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_what_is_no_class_folder_in_a_split_is_refused_by_name(folder, split, name):
     (folder / split / name).write_bytes(b"x")
-    with pytest.raises(DataError, match=f"^{split}/{name} is no folder"):
+    with pytest.raises(DataError, match=f"^{split}/{name} is not a folder"):
         class_folders(folder)
 
 
@@ -367,7 +367,9 @@ def test_what_is_no_class_folder_in_a_split_is_refused_by_name(folder, split, na
 )
 def test_an_image_that_is_still_in_icloud_is_refused_by_name(folder, name):
     (folder / name).write_bytes(b"bplist00")
-    with pytest.raises(DataError, match=f"^{name} stands for .*, which is still in iCloud: download it first"):
+    with pytest.raises(
+        DataError, match=f"^{name} is a placeholder for .*, which is still in iCloud: download it first"
+    ):
         class_folders(folder)
 
 
@@ -381,7 +383,7 @@ def test_notes_and_clutter_that_are_still_in_icloud_are_no_matter(folder):
 def test_a_shard_that_is_still_in_icloud_is_refused_by_name(pair):
     (pair / ".x-train-1.tar.icloud").write_bytes(b"bplist00")
     with pytest.raises(
-        DataError, match=r"^\.x-train-1\.tar\.icloud stands for x-train-1\.tar, which is still in iCloud"
+        DataError, match=r"^\.x-train-1\.tar\.icloud is a placeholder for x-train-1\.tar, which is still in iCloud"
     ):
         shards.find(pair)
 
@@ -391,7 +393,7 @@ def test_a_shard_that_is_still_in_icloud_is_refused_by_name(pair):
                                     "tar.1", "tar.aa"])  # fmt: skip
 def test_packed_and_partial_archives_beside_good_shards_are_refused_by_name(pair, ending):
     (pair / f"x-train-9.{ending}").write_bytes(b"x")
-    message = f"^shard 'x-train-9.{ending}' is (compressed: unpack it|a part or a copy of one)"
+    message = f"^shard 'x-train-9.{ending}' is (compressed: decompress it|a part or a copy of one)"
     with pytest.raises(DataError, match=message):
         shards.find(pair)
 
@@ -447,7 +449,7 @@ def test_folders_of_images_beside_shards_are_refused_by_name(pair, tmp_path, spl
     (pair / split / "n01/notes.txt").write_text("x")
     imagenet.find(pair)
     (pair / split / "n01/0.JPEG").write_bytes(b"x")
-    with pytest.raises(DataError, match=f"^image '{split}/n01/0.JPEG' lies beside shards, and of both only shards"):
+    with pytest.raises(DataError, match=f"^image '{split}/n01/0.JPEG' lies in a folder with shards, and only shards"):
         imagenet.find(pair)
 
 
@@ -502,9 +504,9 @@ def test_a_shard_to_be_tested_on_without_classes_is_no_matter(pair):
 @pytest.mark.parametrize(
     "members, message",
     [
-        (sample(".more/0", 0), r"sample '\.more/0' lies in a folder that begins with a period"),
-        (sample("a/.more/b/0", 0), r"sample 'a/\.more/b/0' lies in a folder that begins with a period"),
-        (sample("q", 0) + [("q.2.bmp", b"x"), ("q.2.cls", b"0")], "'q.2.bmp' is an image of a kind that is not read"),
+        (sample(".more/0", 0), r"sample '\.more/0' lies in a hidden folder"),
+        (sample("a/.more/b/0", 0), r"sample 'a/\.more/b/0' lies in a hidden folder"),
+        (sample("q", 0) + [("q.2.bmp", b"x"), ("q.2.cls", b"0")], "'q.2.bmp' is an image of an unsupported format"),
     ],
 )
 def test_a_whole_sample_that_would_be_left_out_is_refused_by_name(pair, members, message):
@@ -566,9 +568,9 @@ def test_validation_images_of_imagenet_without_class_folders_are_refused_by_name
     "name, message",
     [
         ("train/n01/new.JPEG", "train/n01/new.JPEG is not in train/n01/images"),
-        ("train/n01/images/new.webp", "train/n01/images/new.webp is an image of a kind that is not read"),
+        ("train/n01/images/new.webp", "train/n01/images/new.webp is an image of an unsupported format"),
         ("train/n01/images/more/new.JPEG", "train/n01/images/more/new.JPEG lies in a folder within its class"),
-        ("val/images/new.bmp", "val/images/new.bmp is an image of a kind that is not read"),
+        ("val/images/new.bmp", "val/images/new.bmp is an image of an unsupported format"),
         ("val/images/n01/new.JPEG", "val/images/n01/new.JPEG lies in a folder within its class"),
     ],
 )
@@ -599,9 +601,9 @@ def test_lists_of_tiny_imagenet_are_read_however_their_lines_end(native, ending,
     "names, message",
     [
         ("n01\nn02\n".encode("utf-16"), "wnids.txt is in UTF-16: store it as UTF-8"),
-        (b"n01\nn\x0002\n", r"wnids.txt names 'n\\x0002', which is no name of a folder"),
-        (b"n01\n../n02\n", r"wnids.txt names '\.\./n02', which is no name of a folder"),
-        (b"n01\n..\n", r"wnids.txt names '\.\.', which is no name"),
+        (b"n01\nn\x0002\n", r"wnids.txt names 'n\\x0002', which cannot be the name of a folder"),
+        (b"n01\n../n02\n", r"wnids.txt names '\.\./n02', which cannot be the name of a folder"),
+        (b"n01\n..\n", r"wnids.txt names '\.\.', which cannot be the name"),
     ],
 )
 def test_lists_that_are_no_names_are_refused_in_words(native, names, message):
@@ -641,11 +643,11 @@ def test_further_fields_of_a_sample_are_no_samples(pair, field):
         ([("k.left.jpg", b"x"), ("k.cls", b"0")], "sample 'k' has no image"),
         ([("k.1.jpg", b"x")], r"sample 'k\.1' has no class \(.cls\)"),
         ([("k.1.cls", b"1"), ("k.jpg", b"x")], "sample 'k' has no class"),
-        ([("k.webp", b"x")], r"shard y-train-1.tar: 'k\.webp' is an image of a kind that is not read"),
-        ([("k.webp", b"x"), ("k.cls", b"1")], "sample 'k' has no image: 'k.webp' is of a kind that is not read"),
-        ([("k.BMP", b"x"), ("k.cls", b"1")], "sample 'k' has no image: 'k.BMP' is of a kind that is not read"),
+        ([("k.webp", b"x")], r"shard y-train-1.tar: 'k\.webp' is an image of an unsupported format"),
+        ([("k.webp", b"x"), ("k.cls", b"1")], "sample 'k' has no image: 'k.webp' is of an unsupported format"),
+        ([("k.BMP", b"x"), ("k.cls", b"1")], "sample 'k' has no image: 'k.BMP' is of an unsupported format"),
         ([*sample("k.1", 0), ("k.1.cls", b"0")], r"holds 'k\.1\.cls' twice"),
-        (sample("k.1", "x"), r"'k\.1\.cls' says b'x', expected a class"),
+        (sample("k.1", "x"), r"'k\.1\.cls' contains b'x', expected a class"),
     ],
 )
 def test_what_belongs_to_no_sample_is_refused_by_name(pair, members, message):
@@ -656,7 +658,7 @@ def test_what_belongs_to_no_sample_is_refused_by_name(pair, members, message):
 
 def test_a_folder_called_like_a_shard_is_refused_beside_shards_and_no_matter_beside_images(pair, folder):
     (pair / "y-train.tar").mkdir()
-    with pytest.raises(DataError, match="^y-train.tar is a folder, and called like a shard: rename it"):
+    with pytest.raises(DataError, match="^y-train.tar is a folder with the name of a shard: rename it"):
         shards.find(pair)
     (folder / "test").rename(folder / "val")
     before = sizes_hash(imagenet.find(folder))
@@ -664,14 +666,14 @@ def test_a_folder_called_like_a_shard_is_refused_beside_shards_and_no_matter_bes
     assert sizes_hash(imagenet.find(folder)) == before
     (folder / "x-train.tar").rmdir()
     (folder / "train/n01.tar").write_bytes(b"x")
-    with pytest.raises(DataError, match="no shard of split 'val': .*; take 'train/n01.tar' out if it is no shard"):
+    with pytest.raises(DataError, match="no shard of split 'val': .*; remove 'train/n01.tar' if it is not a shard"):
         imagenet.find(folder)
 
 
 @pytest.mark.parametrize("members", [sample(".1", 1), sample("a/.1", 1), [(".png", b"x")], [("b/.cls", b"1")]])
 def test_a_key_that_begins_with_a_period_is_refused_by_name(pair, members):
     fill_shard(pair / "y-train-1.tar", members)
-    with pytest.raises(DataError, match=f"shard y-train-1.tar: '{members[0][0]}' begins with a period"):
+    with pytest.raises(DataError, match=f"shard y-train-1.tar: '{members[0][0]}' is hidden"):
         shards.find(pair)
 
 
@@ -762,7 +764,7 @@ def test_an_index_that_was_kept_before_is_not_taken_for_one_of_now(pair, tmp_pat
 def test_compressed_shards_beside_others_are_refused_by_name(pair, name):
     (pair / name).parent.mkdir(exist_ok=True)
     (pair / name).write_bytes(b"x")
-    with pytest.raises(DataError, match=f"shard '{name}' is compressed: unpack it"):
+    with pytest.raises(DataError, match=f"shard '{name}' is compressed: decompress it"):
         shards.find(pair)
 
 
@@ -774,7 +776,7 @@ def test_a_shard_whose_suffix_is_in_capitals_is_read(pair):
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_shards_without_a_sample_are_refused(pair, split):
     fill_shard(pair / f"x-{split}-0.tar", [("readme.md", b"x")])
-    with pytest.raises(DataError, match=f"the shards of {split} hold no sample"):
+    with pytest.raises(DataError, match=f"the shards of {split} contain no sample"):
         shards.find(pair)
 
 

@@ -170,7 +170,7 @@ def test_a_full_disk_is_an_error_and_not_a_crash(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
     try:
-        with pytest.raises(StoreError, match="cannot write a.npy to the cache: .*: make room"):
+        with pytest.raises(StoreError, match="cannot write a.npy to the cache: .*: free disk space"):
             cached(tmp_path / "a.npy", (100, 100), fill_with(1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

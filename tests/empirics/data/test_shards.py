@@ -68,7 +68,7 @@ def test_an_image_or_class_that_is_a_link_or_a_device_is_refused_and_never_left_
         info = tarfile.TarInfo(name)
         info.type, info.linkname = kind, "/etc/passwd"
         tar.addfile(info)
-    with pytest.raises(DataError, match=f"shard y-train-1.tar: '{name}' is a link, or no plain file"):
+    with pytest.raises(DataError, match=f"shard y-train-1.tar: '{name}' is a link, or not a regular file"):
         shards.find(pair)
 
 
@@ -97,7 +97,7 @@ def test_a_sparse_member_is_refused(pair):
         info = tarfile.TarInfo("k.cls")
         info.size = 1
         tar.addfile(info, io.BytesIO(b"0"))
-    with pytest.raises(DataError, match="'k.jpg' is a link, or no plain file"):
+    with pytest.raises(DataError, match="'k.jpg' is a link, or not a regular file"):
         shards.find(pair)
 
 
@@ -107,15 +107,15 @@ def test_a_sparse_member_is_refused(pair):
         (sample("k", 0)[:1], r"shard y-train.tar: sample 'k' has no class \(.cls\)"),
         (sample("k", 0)[1:], "shard y-train.tar: sample 'k' has no image"),
         (sample("k", 0) * 2, "shard y-train.tar holds 'k.jpg' twice"),
-        (sample("k", 0) + [("k.png", b"")], "y-train.tar: sample 'k' has two images, 'k.jpg' and 'k.png': take one"),
-        (sample("k", 0) + [("k.JPG", b"")], "y-train.tar: sample 'k' has two images, 'k.jpg' and 'k.JPG': take one"),
-        (sample("k", "x"), "y-train.tar: 'k.cls' says b'x', expected a class from 0"),
-        (sample("k", "-1"), "'k.cls' says b'-1'"),
-        (sample("k", ""), "'k.cls' says b''"),
-        (sample("k", "1.0"), r"'k.cls' says b'1\.0'"),
-        (sample("k", "1_0"), "'k.cls' says b'1_0'"),
-        (sample("k", 100_000), "'k.cls' says b'100000'"),
-        (sample("k", "1" + " " * 16), r"'k.cls' says b'\.\.\.'"),
+        (sample("k", 0) + [("k.png", b"")], "y-train.tar: sample 'k' has two images, 'k.jpg' and 'k.png': remove one"),
+        (sample("k", 0) + [("k.JPG", b"")], "y-train.tar: sample 'k' has two images, 'k.jpg' and 'k.JPG': remove one"),
+        (sample("k", "x"), "y-train.tar: 'k.cls' contains b'x', expected a class from 0"),
+        (sample("k", "-1"), "'k.cls' contains b'-1'"),
+        (sample("k", ""), "'k.cls' contains b''"),
+        (sample("k", "1.0"), r"'k.cls' contains b'1\.0'"),
+        (sample("k", "1_0"), "'k.cls' contains b'1_0'"),
+        (sample("k", 100_000), "'k.cls' contains b'100000'"),
+        (sample("k", "1" + " " * 16), r"'k.cls' contains b'\.\.\.'"),
         (sample("k", 7), "class '2' has no image in test: classes are numbered from 0 without gaps"),
     ],
 )

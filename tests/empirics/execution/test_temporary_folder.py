@@ -82,4 +82,4 @@ forkserver.util.get_temp_dir = full
 """
     said = started("/tmp", full)
     assert said.startswith("no worker can be started (") and "/tmp" not in said
-    assert said.endswith("): make room for temporary files, or set TMPDIR to a folder on another disk")
+    assert said.endswith("): free disk space for temporary files, or set TMPDIR to a folder on another disk")

@@ -478,7 +478,7 @@ def test_how_masks_are_chosen_says_nothing_to_arms_that_take_theirs_elsewhere():
 
 def test_an_arm_that_is_another_under_the_settings_is_refused_or_left_out():
     base = {**presets.PRESETS["quick"].settings, "warmup_epochs": 0}
-    with pytest.raises(ConfigError, match="arm 'imp-without-warmup' is the arm without that ending"):
+    with pytest.raises(ConfigError, match="arm 'imp-without-warmup' is the same as the arm without that ending"):
         resolve("imp-without-warmup", base)
     assert not differs("lrr-without-warmup", base) and differs("lrr", base)
     with pytest.raises(ConfigError, match="levels must be at least 2 for arm 'imp'"):

@@ -36,7 +36,7 @@ def folder_of(setup, config) -> RunFolder:
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(straight, tiny_digits, tmp_path, name, after):
     setup = setup_in(tmp_path, tiny_digits)
     config = begin(setup, straight, name)
-    with pytest.raises(Interrupted, match="the same command goes on"):
+    with pytest.raises(Interrupted, match="the same command resumes"):
         levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(after)))
     run = folder_of(setup, config)
     level, epoch = divmod(after // STEPS, 8) if name != "wr" else (0, 0)
@@ -114,7 +114,7 @@ def test_two_damaged_checkpoints_are_a_named_error_and_never_a_silent_restart(in
     setup, config, run = interrupted
     for path in run.checkpoints.glob("*.safetensors"):
         flip_a_bit(path)
-    with pytest.raises(StoreError, match="no checkpoint of level 1 can be trusted.*delete the folder checkpoints"):
+    with pytest.raises(StoreError, match="no checkpoint of level 1 is valid.*delete the folder checkpoints"):
         levels.run(config, 0, setup)
     shutil.rmtree(run.checkpoints)
     levels.run(config, 0, setup)
@@ -143,7 +143,7 @@ def test_an_edited_manifest_is_found_and_the_checkpoint_before_is_taken(interrup
 def test_a_lost_manifest_is_a_named_error_and_never_a_silent_restart(interrupted, spoil):
     setup, config, run = interrupted
     spoil(run.checkpoints / checkpoints.MANIFEST)
-    with pytest.raises(StoreError, match="no checkpoint of level 1 can be trusted .*is not named in the manifest"):
+    with pytest.raises(StoreError, match="no checkpoint of level 1 is valid .*is not named in the manifest"):
         levels.run(config, 0, setup)
 
 
@@ -191,7 +191,7 @@ def test_lines_behind_the_checkpoint_and_a_torn_one_are_dropped(interrupted, str
     with open(run.path / "metrics.jsonl", "ab") as file:
         line = json.loads((run.path / "metrics.jsonl").read_bytes().splitlines()[-1])
         file.write(json.dumps({**line, "epoch": 3}).encode() + b'\n{"level": 1, "epo')
-    assert "metrics.jsonl had a torn line, which is dropped" in levels.run(config, 0, setup)
+    assert "metrics.jsonl had an incomplete line, which is dropped" in levels.run(config, 0, setup)
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
@@ -227,16 +227,16 @@ def test_a_manifest_cannot_lead_out_of_its_folder(interrupted, name):
     row = json.loads(manifest.read_text().splitlines()[-1])
     manifest.write_text(json.dumps(with_checksum({**row, "file": name})) + "\n")
     assert checkpoints.rows(run.checkpoints) == []
-    with pytest.raises(StoreError, match="no checkpoint of level 1 can be trusted"):
+    with pytest.raises(StoreError, match="no checkpoint of level 1 is valid"):
         levels.run(config, 0, setup)
 
 
 def test_other_conditions_are_said_and_refused_under_bit_exact(interrupted):
     setup, config, run = interrupted
-    with pytest.raises(StoreError, match="threads 1 then, 2 now: --bit-exact refuses"):
+    with pytest.raises(StoreError, match="threads 1 then, 2 now: --bit-exact does not resume"):
         levels.run(config, 0, dataclasses.replace(setup, threads=2, bit_exact=True))
     notes = levels.run(config, 0, dataclasses.replace(setup, threads=2))
-    assert any("threads 1 then, 2 now" in warn and "not in bits" in warn for warn in notes)
+    assert any("threads 1 then, 2 now" in warn and "within rounding only" in warn for warn in notes)
     assert run.is_complete(config)
 
 
@@ -274,7 +274,7 @@ def test_a_full_disk_ends_with_an_error_and_leaves_the_checkpoint_before(interru
         replace(source, target)
 
     monkeypatch.setattr(disk.os, "replace", full)
-    with pytest.raises(StoreError, match="No space left on device: what was complete before stands"):
+    with pytest.raises(StoreError, match="No space left on device: earlier complete results are unchanged"):
         levels.run(config, 0, dataclasses.replace(setup, checkpoint_epochs=2))
     assert sorted(path.name for path in run.checkpoints.iterdir()) == before, "no leftovers"
     monkeypatch.setattr(disk.os, "replace", replace)
@@ -308,7 +308,7 @@ def test_what_a_reader_must_know_is_said_at_once_and_not_lost_when_the_run_is_st
 def test_weight_rewinding_stops_on_the_way_to_its_rewind_point(straight, tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     config = begin(setup, straight, "wr")
-    with pytest.raises(Interrupted, match="on the way to the rewind point"):
+    with pytest.raises(Interrupted, match="before the rewind point was reached"):
         levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(2)))
     levels.run(config, 0, setup)
     assert results_of(folder_of(setup, config)) == results_of(folder_of(straight[0], config))

@@ -134,10 +134,10 @@ def test_a_run_behind_a_broken_link_is_an_error_and_is_not_trained_anew(trained,
 def test_results_that_are_a_broken_link_are_named_by_doctor(tmp_path):
     (tmp_path / "results").symlink_to("gone")
     texts = [finding.text for finding in doctor.examine(tmp_path / "results", tmp_path) if finding.bad]
-    assert f"the results folder cannot be listed: {NOWHERE}: what is in it is not known" in texts
+    assert f"the results folder cannot be listed: {NOWHERE}: its content is unknown" in texts
     (tmp_path / "circle").symlink_to("circle")
     texts = [finding.text for finding in doctor.examine(tmp_path / "circle", tmp_path) if finding.bad]
-    assert f"the results folder cannot be listed: {CIRCLE}: what is in it is not known" in texts
+    assert f"the results folder cannot be listed: {CIRCLE}: its content is unknown" in texts
 
 
 def test_results_in_a_folder_that_may_not_be_entered_are_named_by_doctor():
@@ -145,7 +145,7 @@ def test_results_in_a_folder_that_may_not_be_entered_are_named_by_doctor():
         (root / "a/results").mkdir(parents=True)
         with closed(root / "a"):
             texts = [finding.text for finding in doctor.examine(root / "a/results", root) if finding.bad]
-    assert "the results folder cannot be listed: Permission denied: what is in it is not known" in texts
+    assert "the results folder cannot be listed: Permission denied: its content is unknown" in texts
 
 
 def test_closed_checkpoints_are_an_error(trained):
@@ -180,12 +180,14 @@ def test_a_record_of_another_user_that_may_not_be_replaced_is_named_with_what_to
     with open_folder() as root:
         (root / "studies").mkdir()
         (root / "studies/x.json").write_text("another's")
-        words = r"^cannot write x\.json: Operation not permitted: it is another user's, and in studies/ every.*: have"
+        words = r"^cannot write x\.json: Operation not permitted: it belongs to another user, and studies/ lets.*: let"
         with closed(root / "studies", mode=0o1777), pytest.raises(StoreError, match=words):
             if os.geteuid() == (root / "studies/x.json").stat().st_uid:
                 pytest.skip("a file of another user takes root to make")
             write_atomic(root / "studies/x.json", b"ours")
-        words = "^cannot write x.json: Permission denied: mend the rights of studies/, or choose another --out or"
+        words = (
+            "^cannot write x.json: Permission denied: correct the permissions of studies/, or choose another --out or"
+        )
         for write in (write_atomic, lambda file, _: locked(file).__enter__()):
             with closed(root / "studies", mode=0o555), pytest.raises(StoreError, match=words):
                 write(root / "studies/x.json", b"ours")
@@ -248,7 +250,10 @@ def test_doctor_does_not_tell_to_delete_a_run_that_may_not_be_read(trained, wher
     run = places(setup, config)["run"]
     with closed(run if where == "run" else run / where):
         found = [finding.text for finding in doctor.examine(setup.results, setup.results / "none") if finding.bad]
-    assert f"run {run.name}: config.json cannot be read: Permission denied: mend its rights, or the disk" in found
+    assert (
+        f"run {run.name}: config.json cannot be read: Permission denied: correct its permissions, or check the disk"
+        in found
+    )
     assert not any("delete" in text for text in found)
 
 

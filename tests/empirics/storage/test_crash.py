@@ -188,7 +188,7 @@ def test_a_file_size_limit_is_a_clear_error_and_leaves_the_checkpoint_before(tmp
         try:
             checkpoints.save(folder, checkpoint(2), "hash", {})
         except files.StoreError as error:
-            return 0 if "what was complete before stands" in str(error) else 2
+            return 0 if "earlier complete results are unchanged" in str(error) else 2
         return 1
 
     assert status(fork(save_on_a_full_disk)) == 0

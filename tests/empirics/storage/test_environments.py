@@ -76,7 +76,7 @@ def test_bit_exact_does_not_forget_where_an_earlier_level_was_made(tiny_digits, 
     for level, made in ((1, {7, 1}), (2, {7, 1})):
         record = RunFolder(tmp_path, config.name, 0).level_record(level)
         assert {one["threads"] for one in record["environments"]} == made
-    with pytest.raises(StoreError, match="level 3: threads 7 then, 1 now: --bit-exact refuses"):
+    with pytest.raises(StoreError, match="level 3: threads 7 then, 1 now: --bit-exact does not resume"):
         levels.run(config, 0, exact(setup))
     notes = levels.run(config, 0, setup)
     assert sum("under other conditions" in warn for warn in notes) == 1
@@ -145,7 +145,7 @@ def test_what_stands_on_other_bits_is_trained_anew_and_said_so(copied):
     notes = []
     seen = trained_by(dataclasses.replace(setup, warn=notes.append), config)
     assert seen == [2, 3] and all(folder.level_record(level) for level in (1, 2, 3)) and folder.signs_record()
-    assert sum("trained anew since, to other bits" in warn for warn in notes) == 2
+    assert sum("whose result has changed since" in warn for warn in notes) == 2
 
 
 def test_a_level_that_is_trained_anew_to_the_same_bits_leaves_what_stands_on_it(copied, straight):
@@ -206,7 +206,7 @@ def test_a_checkpoint_that_builds_on_other_bits_is_not_used(straight, tiny_digit
     run = RunFolder(tmp_path, config.name, 0)
     retrained_with_other_bits(run, 1)
     notes = levels.run(config, 0, setup)
-    assert any("builds on a level that has been trained anew since" in warn for warn in notes)
+    assert any("depends on a level whose result has changed since" in warn for warn in notes)
     start = torch.isfinite(run.load_tensors(2, "weights.safetensors")["conv.weight"])
     assert bool(start.all()) and run.is_complete(config)
 

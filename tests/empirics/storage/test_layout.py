@@ -160,7 +160,7 @@ def test_a_run_that_has_lost_its_config_is_looked_at_again_which_writes_it_and_t
     before = file.read_bytes(), level.read_bytes(), level.stat().st_mtime_ns
     file.unlink()
     assert bad(setup.results) == [
-        f"run {config.name}: config.json is not there: the same command writes it, or delete the run"
+        f"run {config.name}: config.json is missing: the same command writes it, or delete the run"
     ]
     (task,) = unfinished(plan_tasks([config], (0,)), setup.results)
     assert task.key == (config.name, 0) and task.levels == []

@@ -127,7 +127,7 @@ def test_an_edited_config_is_refused_with_the_difference_shown(tmp_path):
     with pytest.raises(StoreError, match="lr is 0.9 there and 0.1 here"):
         folder.write_config(CONFIG)
     file.write_text("{")
-    with pytest.raises(StoreError, match="cannot be read as one"):
+    with pytest.raises(StoreError, match="it is not a valid config"):
         folder.write_config(CONFIG)
 
 
@@ -274,7 +274,7 @@ def test_a_level_whose_files_cannot_be_read_is_an_error_and_not_missing(tmp_path
 
     monkeypatch.setattr(run_folder, "sha256", refuse)
     with pytest.raises(
-        StoreError, match="cannot read level 0 of run .*Permission denied: mend the rights of its files"
+        StoreError, match="cannot read level 0 of run .*Permission denied: correct the permissions of its files"
     ):
         folder.level_record(0)
 

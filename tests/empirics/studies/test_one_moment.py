@@ -159,7 +159,7 @@ def test_a_lock_that_another_user_has_closed_is_named_with_what_to_do():
         with closed(root, mode=0o777), pytest.raises(StoreError) as error, locked(root / "x.json"):
             pass
     assert str(error.value).startswith(
-        "cannot write x.json: its lock .x.json.lock is another user's (Permission denied)"
+        "cannot write x.json: its lock .x.json.lock belongs to another user (Permission denied)"
     )
     assert "delete it" in str(error.value)
 
@@ -177,7 +177,7 @@ def test_a_folder_that_cannot_be_written_keeps_its_clear_error(place):
         with closed(root / place, mode=0o555):
             assert write_study(root, RECORD)["seeds"] == [0], "nothing to write: no error"
             if place == "studies":
-                with pytest.raises(StoreError, match="^cannot write quick-digits.json: Permission denied: mend the"):
+                with pytest.raises(StoreError, match="^cannot write quick-digits.json: Permission denied: correct the"):
                     write_study(root, {**RECORD, "seeds": [1]})
             with pytest.raises(StoreError, match="^cannot write x: Permission denied"), locked(root / place / "new/x"):
                 pass
