@@ -432,3 +432,13 @@ def test_no_constant_has_the_name_of_another_one():
 def test_two_constants_of_one_name_are_seen():
     found = [("a", "LEVELS", 3), ("b", "LEVELS", "levels"), ("c", "SAME", (1, 2)), ("d", "SAME", (1, 2))]
     assert homonyms(found) == ["LEVELS in a, b"]
+
+
+@pytest.mark.parametrize("path", [*(p for name in PACKAGES for p in sources(name)), ROOT / "paper_repro.py"])
+def test_a_docstring_begins_with_a_line_under_100_characters(path):
+    long = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = (ast.get_docstring(node) or "").split("\n")[0]
+            long += [first] if len(first) >= 100 else []
+    assert long == []

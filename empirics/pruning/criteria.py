@@ -1,4 +1,4 @@
-"""Pruning criteria: one score per weight, and `select`, which keeps the weights of largest score."""
+"""Pruning criteria: one score per weight, and `select_mask`, which keeps the weights of largest score."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,8 +85,8 @@ def synflow(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict
 
     R is the sum of the outputs for an input of ones. The network is made linear in each layer: absolute weights, no
     biases, batch norm reduced to the factor |gamma|. No data are used. Every layer of a chain then has the same sum of
-    scores, R, so that pruning in small steps, each with new scores, preserves thin layers: `criteria.select` prunes in
-    rounds. Computed in float64, as R is a product over layers.
+    scores, R, so that pruning in small steps, each with new scores, preserves thin layers: `criteria.select_mask`
+    prunes in rounds. Computed in float64, as R is a product over layers.
     """
     network, survivors = _network(masks, probe, torch.float64)
     _make_linear(network)
@@ -165,7 +165,7 @@ __all__ = [
     "nested_counts",
     "random",
     "round_counts",
-    "select",
+    "select_mask",
     "uniform",
 ]
 
@@ -186,7 +186,7 @@ class Criterion:
     rounds: int = 1
 
 
-def select(
+def select_mask(
     name: str,
     weights: Mapping[str, Tensor],
     masks: m.Masks,
@@ -263,7 +263,7 @@ def _no_probe(name: str, seed: int) -> Probe:
     """A probe that holds only the seed, and raises an error when the network or images are requested."""
 
     def missing() -> NoReturn:
-        raise ValueError(f"criterion {name!r} needs the network and was given none: pass a probe to `select`")
+        raise ValueError(f"criterion {name!r} needs the network and was given none: pass a probe to `select_mask`")
 
     return Probe(seed, missing, missing, (0, 0, 0))
 

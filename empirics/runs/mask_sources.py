@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from empirics.config import RunConfig
 from empirics.pruning import masks as m
 from empirics.pruning import signs
-from empirics.pruning.criteria import Probe, nested_counts, select
+from empirics.pruning.criteria import Probe, nested_counts, select_mask
 from empirics.runs.context import RunContext, State, load_state
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
@@ -41,7 +41,9 @@ def own_masks(context: RunContext, level: int, scored: State, before: m.Masks) -
     config = context.config
     keep = kept_weights(sum(mask.numel() for mask in before.values()), config.prune_rate, level)
     probe = probe_of(context, level, scored)
-    return select(config.criterion, scored, before, keep, seed=context.seed, densities=config.densities, probe=probe)
+    return select_mask(
+        config.criterion, scored, before, keep, seed=context.seed, densities=config.densities, probe=probe
+    )
 
 
 def probe_of(context: RunContext, level: int, state: State) -> Probe:

@@ -404,7 +404,7 @@ def check_unknown_criterion(tmp_path, dataset) -> None:
 
 
 def print_and_go_on_unpruned(monkeypatch) -> None:
-    known = mask_sources.select
+    known = mask_sources.select_mask
 
     def select(name, weights, masks, keep, **given):
         if name in criteria.CRITERIA:
@@ -412,7 +412,7 @@ def print_and_go_on_unpruned(monkeypatch) -> None:
         print(f"unknown criterion {name}")
         return masks
 
-    monkeypatch.setattr(mask_sources, "select", select)
+    monkeypatch.setattr(mask_sources, "select_mask", select)
 
 
 def find_out_in_the_middle(monkeypatch) -> None:
@@ -506,8 +506,8 @@ def check_no_silent_callee(tmp_path, dataset) -> None:
         context.load({f"module.{name}": value for name, value in state.items()})
     with pytest.raises(KeyError, match="module.conv.weight"):
         m.apply({"module.conv.weight": dense["conv.weight"]}, state)
-    with pytest.raises(ValueError, match="was given none: pass a probe to `select`"):
-        criteria.select("snip", state, dense, 100, seed=0, densities="erk")
+    with pytest.raises(ValueError, match="was given none: pass a probe to `select_mask`"):
+        criteria.select_mask("snip", state, dense, 100, seed=0, densities="erk")
     with pytest.raises(StoreError, match="train that run first"):
         levels.run(context.config, 0, context.setup)
 
@@ -522,7 +522,7 @@ def mask_what_fits(monkeypatch) -> None:
 
 
 def score_nothing_without_a_probe(monkeypatch) -> None:
-    monkeypatch.setattr(criteria, "select", lambda name, weights, masks, keep, **given: masks)
+    monkeypatch.setattr(criteria, "select_mask", lambda name, weights, masks, keep, **given: masks)
 
 
 def skip_what_is_missing(monkeypatch) -> None:

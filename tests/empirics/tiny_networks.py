@@ -1,4 +1,4 @@
-"""Small networks to score, and what `criteria.select` is given of them."""
+"""Small networks to score, and what `criteria.select_mask` is given of them."""
 
 import copy
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Subject:
 
     def select(self, name: str, keep: int, masks: m.Masks | None = None, **changes) -> m.Masks:
         given = {"seed": 0, "densities": "erk", "probe": self.probe} | changes
-        return criteria.select(name, self.weights, masks or self.dense, keep, **given)
+        return criteria.select_mask(name, self.weights, masks or self.dense, keep, **given)
 
 
 def subject(net: nn.Module, shape=SHAPE, classes: int = 10, per_class: int = 3, seed: int = 0) -> Subject:

@@ -147,7 +147,7 @@ def test_within_layers_counts_are_those_of_the_densities(name, densities, case):
 @pytest.mark.parametrize("name", criteria.CRITERIA)
 def test_the_probe_is_asked_for_only_where_the_network_is_looked_at(name, case):
     if name in LOOKS_AT_THE_NETWORK:
-        with pytest.raises(ValueError, match=f"criterion '{name}' needs the network .* pass a probe to `select`"):
+        with pytest.raises(ValueError, match=f"criterion '{name}' needs the network .* pass a probe to `select_mask`"):
             case.select(name, 300, probe=None)
     else:
         assert equal(case.select(name, 300, probe=None), case.select(name, 300))

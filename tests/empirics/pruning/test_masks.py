@@ -31,9 +31,9 @@ def test_every_level_keeps_exactly_the_count_of_the_definition(rate, seed, level
         keep = kept_weights(TOTAL, rate, level)
         if keep < 1:
             with pytest.raises(m.EmptyNetworkError, match="none of its"):
-                criteria.select("magnitude", weights, masks, keep, seed=0, densities="erk")
+                criteria.select_mask("magnitude", weights, masks, keep, seed=0, densities="erk")
             return
-        before, masks = masks, criteria.select("magnitude", weights, masks, keep, seed=0, densities="erk")
+        before, masks = masks, criteria.select_mask("magnitude", weights, masks, keep, seed=0, densities="erk")
         assert m.count(masks) == keep == round(TOTAL * (1 - rate) ** level)
         assert all((masks[name] <= before[name]).all() for name in masks), "a pruned weight came back"
 
@@ -128,15 +128,15 @@ def test_random_masks_are_exact_nested_and_leave_no_layer_empty(densities, rate,
         keep = kept_weights(TOTAL, rate, level)
         if keep < len(SHAPES):
             with pytest.raises(m.EmptyNetworkError, match="layer"):
-                criteria.select("random", weights, masks, keep, seed=seed, densities=densities)
+                criteria.select_mask("random", weights, masks, keep, seed=seed, densities=densities)
             return
-        before, masks = masks, criteria.select("random", weights, masks, keep, seed=seed, densities=densities)
+        before, masks = masks, criteria.select_mask("random", weights, masks, keep, seed=seed, densities=densities)
         assert m.count(masks) == keep and not emptied_layers(masks)
         assert all((masks[name] <= before[name]).all() for name in masks)
 
 
 def test_random_masks_depend_on_the_seed_and_not_on_the_weights():
-    pick = lambda weights, seed: criteria.select(  # noqa: E731
+    pick = lambda weights, seed: criteria.select_mask(  # noqa: E731
         "random", weights, m.dense(weights), 40, seed=seed, densities="erk"
     )
     one, same, other = pick(random_weights(1), 3), pick(random_weights(2), 3), pick(random_weights(1), 4)
