@@ -1,4 +1,4 @@
-"""Pruning criteria: one score per weight, and `select_mask`, which keeps the weights of largest score."""
+"""Pruning criteria: one score per weight; `select_mask` keeps the weights of largest score."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -457,7 +457,11 @@ def test_masks_of_longer_levels_are_taken_at_the_end_of_every_cycle(preset):
     (value,) = SWEEPS["mask-convergence"].values(presets.PRESETS[preset].settings)
     epochs = presets.PRESETS[preset].settings["epochs"]
     ends = {cycle * epochs for cycle in range(1, 1 + int(value["cycles"]))}
-    assert len(ends) > 1 and ends <= set(value["mask_snapshots"]) and len(value["mask_snapshots"]) == 4 * len(ends)
+    assert (
+        len(ends) > 1
+        and ends <= set(value["mask_snapshot_epochs"])
+        and len(value["mask_snapshot_epochs"]) == 4 * len(ends)
+    )
 
 
 def test_a_perturbation_says_nothing_to_arms_that_are_not_perturbed():

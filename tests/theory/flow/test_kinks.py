@@ -343,7 +343,7 @@ def test_a_slide_left_to_either_side_at_a_0_is_doubtful_in_the_batch_too():
     for seed in range(60):
         one, a0, w0 = sample(6, 2, 0.3, seed)
         run, batch = theory.integrate(one, a0, w0, [60.0]), theory.integrate_batch(one, [a0], [w0], [60.0])
-        said = flows.DOUBTFUL in run.message
+        said = flows.DOUBTFUL_NOTE in run.message
         assert said == (STATUSES[batch.status[0]] == "doubtful"), seed
         doubtful += said
     assert doubtful
