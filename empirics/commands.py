@@ -104,11 +104,11 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
         if given and not given[0].startswith("-"):
             check_choice(given[0], list(dict.fromkeys([*COMMANDS, *figures()])), "command or figure")
         given.insert(0, "figures")
-    if renamed := [word for word in given if word.split("=")[0].replace("_", "-") in RENAMED_OPTIONS]:
-        old = renamed[0].split("=")[0].replace("_", "-")
-        raise ConfigError(
-            f"{old} is called {RENAMED_OPTIONS[old]} now: write {RENAMED_OPTIONS[old]}{renamed[0][len(old) :]}"
-        )
+    for word in given:
+        option, equals, value = word.partition("=")
+        option = option.replace("_", "-")
+        if new := RENAMED_OPTIONS.get(option):
+            raise ConfigError(f"{option} is called {new} now: write {new}{equals}{value}")
     try:
         return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=given, prog=name, description=ABOUT, config=config)
     except SystemExit:

@@ -19,12 +19,10 @@ from tests import ROOT
 from theory.sampling import clopper_pearson
 from theory.validation import known
 
+OF_FOLDERS = ["_ABSENT", "_CLUTTER", "_RECYCLER", "_STREAMS", "_FOUND"]
+OF_FOLDERS += ["is_clutter", "kind", "_kind_of_mode", "_broken_link"]
 SAME_TEXT = [
-    ("empirics/storage/folders.py", "figures/results/folders.py", "_CLUTTER"),
-    ("empirics/storage/folders.py", "figures/results/folders.py", "_RECYCLER"),
-    ("empirics/storage/folders.py", "figures/results/folders.py", "_STREAMS"),
-    ("empirics/storage/folders.py", "figures/results/folders.py", "_FOUND"),
-    ("empirics/storage/folders.py", "figures/results/folders.py", "is_clutter"),
+    *(("empirics/storage/folders.py", "figures/results/folders.py", name) for name in OF_FOLDERS),
     ("empirics/studies/plan.py", "figures/report/page.py", "duration"),
     ("empirics/execution/workers.py", "theory/experiments/parallel.py", "exit_with_parent"),
     ("empirics/pruning/signs.py", "figures/results/fields.py", "READINGS"),

@@ -22,13 +22,13 @@ class Task:
         config: the run.
         seed: at least 0.
         needs: the tasks whose results it depends on.
-        standing: levels that need no training, since they are complete.
+        complete: levels that need no training, since they are complete.
     """
 
     config: RunConfig
     seed: int
     needs: tuple[Key, ...]
-    standing: tuple[int, ...] = ()
+    complete: tuple[int, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -38,7 +38,7 @@ class Task:
     @property
     def levels(self) -> list[int]:
         """The levels still to train."""
-        return [level for level in self.config.trained_levels if level not in self.standing]
+        return [level for level in self.config.trained_levels if level not in self.complete]
 
     @property
     def epochs(self) -> int:
@@ -84,7 +84,7 @@ def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
         folder.refuse_wrong()
         if open_keys & set(task.needs) or not folder.has_config or not folder.is_complete(task.config):
             whole = tuple(level for level in task.config.trained_levels if folder.level_record(level) is not None)
-            left.append(dataclasses.replace(task, standing=whole))
+            left.append(dataclasses.replace(task, complete=whole))
             open_keys.add(task.key)
     return [dataclasses.replace(task, needs=tuple(key for key in task.needs if key in open_keys)) for task in left]
 

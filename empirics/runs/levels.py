@@ -47,12 +47,12 @@ def _train_levels(context: RunContext) -> list[str]:
     config, point, notes = context.config, None, []
     # each level is verified once, since this reads all of its tensors to check their hashes
     for level in config.trained_levels:
-        if (standing := context.folder.level_record(level)) is not None:
-            if standing["status"] == "diverged":
+        if (existing := context.folder.level_record(level)) is not None:
+            if existing["status"] == "diverged":
                 return notes
             continue
         resume_state = resume_level(context, level)
-        if (reason := _built_on_divergence(context, level)) is not None:
+        if (reason := _inherited_divergence(context, level)) is not None:
             made = level_record.made(context.setup, resume_state.environments, resume_state.depends_on)
             context.folder.save_level(
                 level_record.diverged(level_record.header(config, context.seed, level), reason, made), {}
@@ -122,7 +122,7 @@ def _closing_notes(context: RunContext) -> list[str]:
     return []
 
 
-def _built_on_divergence(context: RunContext, level: int) -> str | None:
+def _inherited_divergence(context: RunContext, level: int) -> str | None:
     """Why a level cannot be trained: the run that it starts from, or takes its masks from, diverged."""
     for what, folder in (("dense run", context.dense), ("mask run", context.mask_run)):
         at = folder.diverged_at() if folder.run else None

@@ -98,7 +98,7 @@ class LevelProgress:
     def __init__(
         self, context: RunContext, level: int, start: State, masks: m.Masks, resume_state: ResumeState
     ) -> None:
-        self.context, self.level, self._going, self._resumed = context, level, resume_state, resume_state.resumed
+        self.context, self.level, self._resume_state, self._resumed = context, level, resume_state, resume_state.resumed
         resumed = resume_state.resumed
         self._latest: Checkpoint | None = None
         self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
@@ -146,8 +146,8 @@ class LevelProgress:
                 self._start,
                 self._masks,
                 dict(self.taken),
-                self._going.environments,
-                self._going.depends_on,
+                self._resume_state.environments,
+                self._resume_state.depends_on,
             )
         )
         minutes = (time.monotonic() - self._saved_at) / 60

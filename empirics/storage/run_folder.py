@@ -200,11 +200,9 @@ class RunFolder:
             return None
         if not _is_level(record):
             return None
-        return (
-            record
-            if not verify or self._files_match(record) and self.dependencies_unchanged(record["depends_on"])
-            else None
-        )
+        if verify and not (self._files_match(record) and self.dependencies_unchanged(record["depends_on"])):
+            return None
+        return record
 
     def _files_match(self, record: Mapping[str, Any]) -> bool:
         """Whether the files of a level match the hashes in its record."""
@@ -386,12 +384,11 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
         found = None
     if found == expected:
         return None
-    if isinstance(found, dict):
-        refuse_other_schema(found, file.name)
-        if isinstance(found.get("config"), dict):
-            odd = first_difference(found["config"], expected["config"])
-            return odd or "it is not a valid config"
-    return "it is not a valid config"
+    found = found if isinstance(found, dict) else {}
+    refuse_other_schema(found, file.name)
+    config = found.get("config")
+    odd = first_difference(config, expected["config"]) if isinstance(config, dict) else None
+    return odd or "it is not a valid config"
 
 
 def disk_bytes(shapes: Mapping[str, Sequence[int]], prunable: Sequence[str]) -> int:

@@ -145,10 +145,8 @@ def claim_14(evidence: Evidence) -> list[Row]:
 
 def _share(signs: Row, magnitudes: Row) -> Row:
     """Share of the lead that signs carry: a ratio of means, with no verdict of its own."""
-    arm_difference = (signs.effect or 0.0) + (magnitudes.effect or 0.0)
-    verdict, share = (
-        ("no verdict of its own", signs.effect / arm_difference) if arm_difference and signs.n else (NOT_RUN, None)
-    )
+    whole = (signs.effect or 0.0) + (magnitudes.effect or 0.0)
+    verdict, share = ("no verdict of its own", signs.effect / whole) if whole and signs.n else (NOT_RUN, None)
     return replace(
         signs,
         name="share carried by signs (ratio of means)",

@@ -278,12 +278,12 @@ def draw_iterations(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     for shift, (rule, label) in zip((-0.09, 0.09), RULE_NAMES.items(), strict=True):
         cell, look = values["rules"][rule], style.arm_style(rule)
         share = np.array(cell["successes"]) / values["trials"]
-        error_bar_lengths = np.abs(np.array([cell["low"], cell["high"]]) - share)
+        bars = np.abs(np.array([cell["low"], cell["high"]]) - share)
         axes.step(levels, cell["exact"], where="mid", color=look.colour, linewidth=3.2, alpha=0.3, zorder=2)
         axes.errorbar(
             levels + shift,
             share,
-            yerr=error_bar_lengths,
+            yerr=bars,
             elinewidth=0.8,
             zorder=3,
             **(look.line_kwargs() | {"label": label, "linestyle": "none"}),

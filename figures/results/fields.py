@@ -78,7 +78,7 @@ def exactly(wanted) -> Check:
 SCHEMA_IS = Check(
     lambda v: type(v) is int and v == SCHEMA,
     f"{SCHEMA}, which this version reads and writes",
-    "run the command that made it again with another --results folder, or continue with the version that wrote it",
+    "run the command that made it again with another --results folder, or use the version that wrote it",
 )
 
 

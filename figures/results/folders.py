@@ -59,13 +59,16 @@ def kind(path: Path | str) -> str | None:
     OSError : a place that cannot be accessed.
     """
     try:
-        mode = os.stat(path).st_mode
+        return _kind_of_mode(os.stat(path).st_mode)
     except OSError as error:
         if error.errno not in _ABSENT:
             raise
         if (broken := _broken_link(Path(path), error.errno)) is not None:
             raise broken from None
         return None
+
+
+def _kind_of_mode(mode: int) -> str:
     return FOLDER if stat.S_ISDIR(mode) else FILE if stat.S_ISREG(mode) else OTHER
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 
 from empirics.storage.run_folder import RunFolder
+from tests.support.records import of_any_run
 
 
 def results_of(folder: RunFolder) -> dict:
@@ -13,11 +14,9 @@ def results_of(folder: RunFolder) -> dict:
     tensors = {
         path.relative_to(folder.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
     }
-    volatile = {"checksum", "seconds", "images_per_s", "provenance", "files", "metrics_sha256"}
-    strip = lambda record: {name: value for name, value in record.items() if name not in volatile}  # noqa: E731
-    records = [strip(json.loads(path.read_text())) for path in sorted(folder.path.rglob("level.json"))]
-    lines = [strip(json.loads(line)) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
-    return {"tensors": tensors, "records": records, "metrics": lines, "signs": strip(folder.signs_record() or {})}
+    records = [of_any_run(json.loads(path.read_text())) for path in sorted(folder.path.rglob("level.json"))]
+    lines = [of_any_run(json.loads(line)) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
+    return {"tensors": tensors, "records": records, "metrics": lines, "signs": of_any_run(folder.signs_record() or {})}
 
 
 def begin(setup, straight, name: str):

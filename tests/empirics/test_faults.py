@@ -23,7 +23,7 @@ from empirics.config import ConfigError, RunConfig
 from empirics.execution import estimate
 from empirics.pruning import criteria
 from empirics.pruning import masks as m
-from empirics.runs import context as trials
+from empirics.runs import context as run_context
 from empirics.runs import level_start, levels, mask_sources
 from empirics.runs.context import initial_network, new_context, state_of
 from empirics.runs.mask_sources import load_masks
@@ -314,13 +314,13 @@ def check_rewound_weights(tmp_path, dataset) -> None:
 
 
 def redraw_a_layer_of_the_masked_network(monkeypatch) -> None:
-    load = trials.load_state
+    load = run_context.load_state
 
     def swap(model, state, run):
         load(model, state, run)
         nn.init.kaiming_normal_(model.linear.weight, generator=torch.Generator().manual_seed(1))
 
-    monkeypatch.setattr(trials, "load_state", swap)
+    monkeypatch.setattr(run_context, "load_state", swap)
 
 
 def check_weight_rewinding(tmp_path, dataset) -> None:
@@ -513,7 +513,7 @@ def check_no_silent_callee(tmp_path, dataset) -> None:
 
 
 def load_what_fits(monkeypatch) -> None:
-    monkeypatch.setattr(trials, "load_state", lambda model, state, run: model.load_state_dict(state, strict=False))
+    monkeypatch.setattr(run_context, "load_state", lambda model, state, run: model.load_state_dict(state, strict=False))
 
 
 def mask_what_fits(monkeypatch) -> None:
@@ -591,7 +591,8 @@ FAULTS: dict[str, Fault] = {
         ),
     ),
     "promised seeding but the global generator": Fault(
-        check_generators, tuple(partial(draw_from_the_global_generator, module=module) for module in (trials, train, m))
+        check_generators,
+        tuple(partial(draw_from_the_global_generator, module=module) for module in (run_context, train, m)),
     ),
     "default values left out of the run hash": Fault(check_hashed_defaults, (hash_only_what_was_set,)),
     "the number pruned drifting by rounding from level to level": Fault(

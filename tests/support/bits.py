@@ -22,21 +22,11 @@ from pathlib import Path
 import numpy as np
 
 from tests import ROOT
+from tests.support.records import OF_THE_PLACE
 
 RECORD = ROOT / "tests/golden/bits.json"
 PARTS = ("theory", "empirics")
-# what differs from run to run, or says where and by which code a level was made
-VOLATILE = {
-    "schema",
-    "checksum",
-    "seconds",
-    "images_per_s",
-    "provenance",
-    "files",
-    "metrics_sha256",
-    "environments",
-    "depends_on",
-}
+VOLATILE = OF_THE_PLACE | {"schema"}
 TINY = {"epochs": 3, "warmup_epochs": 1, "levels": 3}
 # settings that no arm has: each is one run of IMP
 SETTINGS = {

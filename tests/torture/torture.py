@@ -10,7 +10,6 @@ Children are forked from this process, in which torch is loaded once, with one t
 import argparse
 import dataclasses
 import io
-import json
 import os
 import random
 import shutil
@@ -34,6 +33,7 @@ from empirics.storage.files import StoreError, complete_lines
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import presets
 from tests import ROOT
+from tests.empirics.interrupted_runs import results_of
 from tests.empirics.tiny_runs import arm, clip, setup_in
 from tests.support.processes import DEVNULL, fork, start, status
 from tests.torture import flows
@@ -42,19 +42,6 @@ SETTINGS = dict(levels=3, epochs=4)
 # a rule of each kind: kept weights, the first epochs of the dense run again, several cycles a level, pruned at once
 ARMS = ("lrr", "wr", "imp-long", "one-shot")
 MEMORY = 64  # MB that a process of 200 resumes may grow: allocators keep what they were given
-
-
-def results_of(folder: RunFolder) -> dict:
-    """What must not depend on kills: tensors bit for bit; metrics and records but for times."""
-    volatile = {"checksum", "seconds", "images_per_s", "provenance", "files", "metrics_sha256"}
-    strip = lambda record: {name: value for name, value in record.items() if name not in volatile}  # noqa: E731
-    levels_ = sorted(folder.path.glob("level-*/*.safetensors"))
-    return {
-        "tensors": {path.relative_to(folder.path).as_posix(): path.read_bytes() for path in levels_},
-        "records": [strip(json.loads(path.read_text())) for path in sorted(folder.path.glob("level-*/level.json"))],
-        "metrics": [strip(json.loads(line)) for line in (folder.path / "metrics.jsonl").read_text().splitlines()],
-        "signs": strip(folder.signs_record() or {}),
-    }
 
 
 @dataclasses.dataclass(frozen=True)

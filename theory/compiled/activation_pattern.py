@@ -109,21 +109,21 @@ def decide(q, sign, n, z, data, pattern, force, factors):
     theta = np.empty(len(z))
     for s in range(pattern[4][0]):
         theta[pattern[3][s]] = factors[s]
-    quiet = 0.0
+    size = 0.0
     for k in range(len(z)):
         if pattern[0][k] != SLIDES:
             mode = pattern[0][k]
-            quiet += QUIET * (abs(data[2][mode, k]) + abs(q * data[3][mode, k] * z[k]))
+            size += abs(data[2][mode, k]) + abs(q * data[3][mode, k] * z[k])
     _let_go(near, theta, sign, data, pattern)
     faint = False
     for _ in range(2 * len(near) + 1):
         put_force(q, n, pattern, force)
         _least(near, theta, data, pattern, force)
-        turned, push = _turns(near, theta, quiet, sign, z, data, pattern, force)
+        turned, push = _turns(near, theta, QUIET * size, sign, z, data, pattern, force)
         if turned < 0:
             break
         jump = sign * (data[2][ON, turned] - data[2][OFF, turned])
-        faint |= jump > 0 and push <= FAINT * max(quiet / QUIET, jump)
+        faint |= jump > 0 and push <= FAINT * max(size, jump)
     _hold_again(near, theta, data, pattern)
     land(n, z, data, pattern)
     _put_inside(near, n, z, data, pattern)

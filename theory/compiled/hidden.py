@@ -305,9 +305,9 @@ def rests(i, y, neurons, work, balance, still):
         return push == 0
     if lone[i] >= 0 and balance[i] > 0:  # it reaches 0, and continues where it grows on the other side
         unit[i] *= -1
-        next_region = pushes(i, y, neurons, work, pull)
+        push_beyond = pushes(i, y, neurons, work, pull)
         unit[i] *= -1
-        return y[i] * next_region <= 0
+        return y[i] * push_beyond <= 0
     return True
 
 

@@ -321,13 +321,13 @@ class Edges:
         for j in range(1, len(times)):
             here, armed = values[j], self.armed[edge]
             noise = float(np.broadcast_to(self.noise(v[j]), self.armed.shape)[edge])
-            next_region = lambda t, more=noise: value(t, more)  # noqa: E731
+            with_noise = lambda t, more=noise: value(t, more)  # noqa: E731
             if here <= -noise and (armed or noise > 0):
-                return _root(next_region, times[j - 1], times[j])
+                return _root(with_noise, times[j - 1], times[j])
             if armed and j in lows:
-                at = least(next_region, times[j - 1], times[j + 1], 1.0)
+                at = least(with_noise, times[j - 1], times[j + 1], 1.0)
                 if at is not None:
-                    return _root(next_region, times[j - 1], at)
+                    return _root(with_noise, times[j - 1], at)
             self.armed[edge] |= here > noise
         return None
 

@@ -270,12 +270,12 @@ class _Follower:
         self.size0 = max(abs(a0), r0)
         # a leaky unit is pushed through 0, to the fit with w < 0
         relu = isinstance(run.loss, Population) and run.loss.slope == 0
-        self.may_die = relu and a0 * np.sign(run.loss.required_sign_of_a) < 0 and abs(a0) > r0
+        self.may_die = relu and a0 * run.loss.required_sign_of_a < 0 and abs(a0) > r0
         # small compared with the tolerance, and with the w that would fit with so large an a
         self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
         self.watch = Watch([self._in_units(event) for event in self.events], a0, w0, self._kinks())
-        region, now, a, w = self._start_cell(a0, w0), 0.0, a0, w0
+        region, now, a, w = self._start_region(a0, w0), 0.0, a0, w0
         end, met = float(np.max(run.times)), 0
         while track.ended is None and now < end:
             later, a, w, after = self._piece(region, now, a, w, end)
@@ -292,7 +292,7 @@ class _Follower:
                 region, track.doubtful = after, track.doubtful or getattr(after, "doubtful", False)
         return track
 
-    def _start_cell(self, a0: float, w0: Array) -> Region:
+    def _start_region(self, a0: float, w0: Array) -> Region:
         line = self.run.loss.line(w0)
         if not w0.any() and not (line is None and isinstance(self.run.loss, Own)):
             return Equilibrium()  # relu'(0) = 0; a user-defined loss has the gradient that it returns
@@ -326,7 +326,7 @@ class _Follower:
         tolerance = coordinates.tolerance(**run.options, size=len(y0), radius=radius)
         fun = self.guard.watched(lambda y: coordinates.velocity(y, *region.gradient(*coordinates.point(y))))
         least = self._least_radius(region, radius)
-        edges = Edges(_with_length(region.edge_margins, least), _with_length(region.noise, least), a, v)
+        edges = _edges(region, least, a, v)
         own = len(edges.last) - (least is not None)
         try:
             solver = run.solver(fun, 0.0, y0, end - now, rtol=run.options["rtol"], atol=tolerance)
@@ -427,22 +427,16 @@ class _Follower:
         return region.through_zero(a, v)[2] if radius <= NEXT_TO_ZERO * region.sample.kinks.near_zero(a) else None
 
 
-def _with_length(function: Callable, least: float | None) -> Callable:
-    """Return the margins of a region (or their noise), extended by the margin of |w| over `least`.
-
-    The margins are unchanged where `least` is None.
-    """
+def _edges(region: Region, least: float | None, a: float, v: Array) -> Edges:
+    """Return the edges of a region, the last of which is |w| = `least` where there is such a length."""
     if least is None:
-        return function
+        return Edges(region.edge_margins, region.noise, a, v)
 
-    def edge_margins(a: Array, v: Array) -> Array:
+    def margins(a: Array, v: Array) -> Array:
         length = np.sqrt(np.einsum("...i,...i", v, v)) - least
-        return np.concatenate([function(a, v), length[..., None]], axis=-1)
+        return np.concatenate([region.edge_margins(a, v), length[..., None]], axis=-1)
 
-    def noise(v: Array) -> Array:
-        return np.append(function(v), 0.0)
-
-    return edge_margins if function.__name__ == "edge_margins" else noise
+    return Edges(margins, lambda v: np.append(region.noise(v), 0.0), a, v)
 
 
 def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
@@ -481,12 +475,7 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
     ):
         return "undecided"
     exact = exact_verdict(a0, w0, run.loss)
-    if (
-        exact
-        and run.coordinates.balanced
-        and isinstance(loss, Population | Line)
-        and a0 * np.sign(required_sign_of_a) < 0
-    ):
+    if exact and run.coordinates.balanced and isinstance(loss, Population | Line) and a0 * required_sign_of_a < 0:
         return exact  # a = -|w| holds exactly all the way: a never changes sign
     if (
         required_sign_of_a
@@ -517,7 +506,7 @@ def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
     return (
         not run.coordinates.sigma
         and not below
-        and a0 * np.sign(run.loss.required_sign_of_a) < 0
+        and a0 * run.loss.required_sign_of_a < 0
         and abs(abs(a0) - r0) <= trusted
     )
 

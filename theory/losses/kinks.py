@@ -153,9 +153,9 @@ class Kinks:
         while slides.sum() > 0 and len(hold) > 1:
             pushes = (self.normal[hold] * self.jump[hold, None]).T
             alone = -np.linalg.pinv(pushes[:, slides]) @ (force + pushes[:, ~slides] @ theta[~slides])
-            next_region = np.maximum(-alone, alone - 1)
-            worst = int(next_region.argmax())
-            if next_region[worst] <= AT_BOUND:
+            outside = np.maximum(-alone, alone - 1)
+            worst = int(outside.argmax())
+            if outside[worst] <= AT_BOUND:
                 break
             let_go = np.flatnonzero(slides)[worst]
             theta[let_go], slides[let_go] = float(alone[worst] > 0.5), False

@@ -234,7 +234,7 @@ class Line(Known):
     @property
     def required_sign_of_a(self) -> float:
         """The sign of the fit on w > 0; 0 where there is nothing to learn."""
-        return float(np.sign(self.c_plus * self.k_plus))
+        return float(np.sign(self.c_plus) * np.sign(self.k_plus))  # a product may underflow
 
     def side(self, sign: int) -> tuple[float, float]:
         """Return (second moment, fit) of the side w > 0 (sign 1) or w < 0 (sign -1)."""

@@ -11,21 +11,12 @@ from empirics.data import datasets
 from empirics.execution.tasks import study_record
 from tests import ROOT
 from tests.empirics.tiny_runs import run_arms, setup_in
+from tests.support.records import OF_THE_PLACE
 
 GOLDEN = ROOT / "tests" / "golden" / "results"
 # two steps a level, and prunings that keep clear of small weights: a difference in the last bit stays one (other
 # kernels and thread counts give the same counts; at ten steps a level they no longer do)
 SETTINGS = dict(model="resnet8", width=4, epochs=1, warmup_epochs=0, batch_size=512, levels=3, lr=0.1, prune_rate=0.2)
-VOLATILE = {
-    "checksum",
-    "seconds",
-    "images_per_s",
-    "provenance",
-    "files",
-    "metrics_sha256",
-    "environments",
-    "depends_on",
-}
 
 
 def make(results: Path) -> None:
@@ -59,7 +50,10 @@ def differences(golden, made, where: str = "") -> list[str]:
         if list(golden) != list(made):
             return [f"{where}: names {list(golden)} and {list(made)}"]
         return [
-            d for key in golden if key not in VOLATILE for d in differences(golden[key], made[key], f"{where}/{key}")
+            d
+            for key in golden
+            if key not in OF_THE_PLACE
+            for d in differences(golden[key], made[key], f"{where}/{key}")
         ]
     if isinstance(golden, list):
         if len(golden) != len(made):

@@ -214,8 +214,8 @@ def probabilities(lrr, imp):
         inits = records.theory["factorial"].values["inits"]
         drawn = {"lrr": rng.random(2000) < lrr, "imp": rng.random(2000) < imp}
         cells = {rule: {"successes": int(hits.sum()), "trials": 2000} for rule, hits in drawn.items()}
-        arm_difference = paired_interval(drawn["lrr"].astype(float) - drawn["imp"])
-        balanced = inits["balanced"] | cells | {"difference": {"lrr - imp": arm_difference}}
+        lead = paired_interval(drawn["lrr"].astype(float) - drawn["imp"])
+        balanced = inits["balanced"] | cells | {"difference": {"lrr - imp": lead}}
         return with_values(records, "factorial", inits=inits | {"balanced": balanced})
 
     return null
@@ -233,8 +233,8 @@ def recovery(records, rng):
     """LRR finds the mask as often as IMP."""
     values = records.theory["mask-recovery"].values
     first, second = rng.random((2, 2000)) < 0.975
-    arm_difference = {"lrr - imp, recovered": paired_shares_interval(first, second)}
-    return with_values(records, "mask-recovery", cells=[cell | arm_difference for cell in values["cells"]])
+    lead = {"lrr - imp, recovered": paired_shares_interval(first, second)}
+    return with_values(records, "mask-recovery", cells=[cell | lead for cell in values["cells"]])
 
 
 def inputs(records, rng):

@@ -25,8 +25,8 @@ def test_a_lead_at_every_value_is_reproduced_with_a_row_and_the_size_of_each(num
     assert found.verdict == REPRODUCED and (found.dataset, found.preset, found.sweep) == ("digits", "quick", name)
     assert [row.label for row in found.rows] == [f"{x}" for x in sorted(leads, key=str)]
     for row in found.rows:
-        arm_difference = next(arm_difference for x, arm_difference in leads.items() if str(x) == row.label)
-        assert row.effect == pytest.approx(arm_difference, abs=0.2) and row.decides and row.n == 6
+        lead = next(lead for x, lead in leads.items() if str(x) == row.label)
+        assert row.effect == pytest.approx(lead, abs=0.2) and row.decides and row.n == 6
         assert row.seeds == tuple(SIX) and row.p == row.p_min == 2 / 64
     assert sum("the common settings" in row.name for row in found.rows) == 1
     assert "digits" in found.scope and "seeds 0 1 2 3 4 5" in found.scope
@@ -60,11 +60,11 @@ def test_a_sweep_is_judged_once_all_of_its_values_stand(number, name):
 
 def test_a_value_whose_networks_are_at_chance_neither_supports_nor_refutes():
     usual = made.swept("criterion")
-    for arm_difference in (2.0, 0.0, -2.0):  # of 10 points: all below 15
-        lost = made.swept("criterion", leads=made.VALUES["criterion"] | {"random": arm_difference}, top=10)[1]
+    for lead in (2.0, 0.0, -2.0):  # of 10 points: all below 15
+        lost = made.swept("criterion", leads=made.VALUES["criterion"] | {"random": lead}, top=10)[1]
         found = judged(usual[0], lost, *usual[2:])["criteria"]
         row = next(row for row in found.rows if row.label == "random")
-        assert found.verdict == row.verdict == AT_CHANCE and row.effect == pytest.approx(arm_difference, abs=0.2)
+        assert found.verdict == row.verdict == AT_CHANCE and row.effect == pytest.approx(lead, abs=0.2)
     assert AT_CHANCE.startswith(INCONCLUSIVE)
 
 
@@ -91,11 +91,11 @@ def test_claim_13_is_the_lead_at_the_largest_width_less_that_at_the_smallest_pai
     expected = [16, 4]
     h = {w: [r for r in widths if r.study.width == w][0] for w in expected}
 
-    def arm_difference(results, seed):
+    def lead(results, seed):
         values = [results.arms[arm].seeds[seed].levels[7].test_accuracy for arm in ("lrr", "imp")]
         return 100 * (values[0] - values[1])
 
-    assert network.effect == pytest.approx(sum(arm_difference(h[16], s) - arm_difference(h[4], s) for s in SIX) / 6)
+    assert network.effect == pytest.approx(sum(lead(h[16], s) - lead(h[4], s) for s in SIX) / 6)
     assert [row.role for row in leads] == ["secondary"] * 3 and not network.note
     assert network.label == "networks: width 16 less 4" and "widths 4 and 16" in network.scope
 

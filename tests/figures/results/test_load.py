@@ -314,7 +314,7 @@ def test_results_of_another_version_say_what_to_do(copy, path):
     edit(copy, path, lambda data: data.update(schema=1))
     (problem,) = load(copy).problems
     assert "schema must be 2, which this version reads and writes, got 1" in problem.message
-    assert "with another --results folder, or continue with the version that wrote it" in problem.message
+    assert "with another --results folder, or use the version that wrote it" in problem.message
 
 
 def test_a_record_that_was_edited_after_it_was_sealed_is_refused():
