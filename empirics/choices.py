@@ -6,11 +6,6 @@ Imports no other module of the project, so that the command line starts quickly.
 import difflib
 from typing import Any
 
-REWIND_NAMES = ("imp", "wr", "lrr", "fine-tune", "sign", "magnitude", "fresh", "sign-transfer")
-# rules that start from a new initialisation, not from that of the dense run
-FRESH_REWINDS = ("fresh", "sign-transfer")
-# rules that take nothing from the previous level
-REWINDS_TO_A_POINT = ("imp", "wr", *FRESH_REWINDS)
 MASK_SOURCES = ("own", "run", "shuffled", "random", "dense")
 PRUNING = ("iterative", "one-shot")
 SCORES_FROM = ("trained", "initialisation")

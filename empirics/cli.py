@@ -8,11 +8,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from empirics.choices import ConfigError, check_choice
+from empirics.config import RunConfig
 from empirics.studies.plan import Plan, Study, plan_study, plan_sweep
 from empirics.studies.presets import PRESETS
 from empirics.studies.sweeps import SWEEPS
@@ -33,7 +34,7 @@ class Figures(Study):
 
 
 @dataclass(frozen=True)
-class Train(Study):
+class TrainOptions(Study):
     """Train the arms of a preset, without drawing figures."""
 
     arms: tuple[str, ...] = ()
@@ -42,54 +43,29 @@ class Train(Study):
     """run a sweep: one study for each value of a setting, such as width or prune-rate (`list` shows the sweeps)"""
     all: bool = False
     """train the preset's arms and then every sweep: all experiments on networks"""
-    criterion: str | None = None
-    """pruning criterion; default: the preset's"""
-    densities: str | None = None
-    """rule for the number of weights that each layer keeps, for masks that are chosen layer by layer"""
-    pruning: str | None = None
-    """iterative: prune from level to level; one-shot: prune every level directly from the dense network"""
-    scores_from: str | None = None
-    """weights that the criterion scores: trained, or initialisation"""
-    prune_rate: float | None = None
-    """fraction of the remaining weights that is removed between two levels"""
-    levels: int | None = None
-    """number of levels, including the dense level 0"""
-    epochs: int | None = None
-    """epochs per level"""
-    batch_size: int | None = None
-    """images per optimisation step"""
-    warmup_epochs: int | None = None
-    """epochs of linear warm-up at the start of every level"""
-    model: str | None = None
-    """network; default: the preset's"""
-    micro_batch: int | None = None
-    """images per forward pass, a divisor of the batch size; gradients are summed over the batch"""
-    width: int | None = None
-    """number of channels in the first stage of the network"""
-    lr: float | None = None
-    """peak learning rate"""
-    schedule: str | None = None
-    """learning-rate schedule"""
-    milestones: tuple[float, ...] = ()
-    """fractions of a level at which the step schedule divides the rate by ten; default: the preset's, or .5 and .75"""
-    momentum: float | None = None
-    """momentum of SGD"""
-    weight_decay: float | None = None
-    """weight decay, applied to every parameter"""
-    precision: str | None = None
-    """float32, or bfloat16 (autocast)"""
-    perturb_rate: float | None = None
-    """fraction of the remaining weights whose signs are flipped once"""
-    perturb_level: int | None = None
-    """level at whose start the signs are flipped; 0: at initialisation"""
-    perturb_scope: str | None = None
-    """global: draw the flipped weights from the whole network; layerwise: draw that fraction from each layer"""
-    images_per_class: int | None = None
-    """train on the first N images of each class"""
-    validation_per_class: int | None = None
-    """hold out the last N training images of each class as a validation set"""
-    image_size: int | None = None
-    """stream images and crop them to N x N pixels; 0: hold them in memory as they are"""
+
+
+SETTINGS = tuple(field for field in dataclasses.fields(RunConfig) if field.metadata["option"])
+
+
+def _option(setting: dataclasses.Field) -> tuple[str, Any, Any]:
+    """The option of a setting, as a field of `Train`.
+
+    An option that is not given leaves the preset's value.
+    """
+    about = tyro.conf.arg(help=setting.metadata["help"], help_behavior_hint="(default: the preset's)")
+    if isinstance(setting.default, tuple):
+        return setting.name, Annotated[setting.type, about], ()
+    return setting.name, Annotated[setting.type | None, about], None
+
+
+Train = dataclasses.make_dataclass(
+    "Train",
+    map(_option, SETTINGS),
+    bases=(TrainOptions,),
+    frozen=True,
+    namespace={"__doc__": TrainOptions.__doc__, "__module__": __name__},
+)
 
 
 @dataclass(frozen=True)
@@ -214,33 +190,6 @@ COMMANDS = {
 }
 
 
-OVERRIDES = (
-    "criterion",
-    "densities",
-    "pruning",
-    "scores_from",
-    "prune_rate",
-    "levels",
-    "epochs",
-    "batch_size",
-    "micro_batch",
-    "warmup_epochs",
-    "model",
-    "width",
-    "lr",
-    "schedule",
-    "momentum",
-    "weight_decay",
-    "precision",
-    "perturb_rate",
-    "perturb_level",
-    "perturb_scope",
-    "images_per_class",
-    "validation_per_class",
-    "image_size",
-)
-
-
 def plans(command: Train) -> list[Plan]:
     """The plans of a command: for the preset's arms, for each value of the sweeps, or for both.
 
@@ -257,10 +206,9 @@ def plans(command: Train) -> list[Plan]:
 
 def _overrides(command: Train) -> dict[str, Any]:
     """The settings of the preset that a command changes."""
-    given = {name: getattr(command, name) for name in OVERRIDES if getattr(command, name) is not None}
-    if command.milestones:
-        given["milestones"] = command.milestones
-    elif command.schedule is not None:
+    values = {setting.name: getattr(command, setting.name) for setting in SETTINGS}
+    given = {name: value for name, value in values.items() if value not in (None, ())}
+    if command.schedule is not None and "milestones" not in given:
         usual = PRESETS[check_choice(command.preset, PRESETS, "preset")].settings.get("milestones") or (0.5, 0.75)
         given["milestones"] = usual if command.schedule == "step" else ()
     return given
@@ -285,7 +233,8 @@ def plans_again(recorded: str, study: str, seeds: Mapping[str, Sequence[int]], k
     for arm, numbers in seeds.items():
         together.setdefault(tuple(sorted(numbers)), []).append(arm)
     for numbers, arms in together.items():
-        label = {"preset": command.preset, "dataset_name": command.dataset_name, "seeds": numbers, "arms": tuple(arms)}
+        label = {name: getattr(command, name) for name in ("preset", "dataset", "dataset_name")}
+        label |= {"seeds": numbers, "arms": tuple(arms)}
         found += [p for p in plans(dataclasses.replace(command, **now | label)) if p.record["study"] == study]
     if not found:
         raise ConfigError(f"`{recorded}` makes no study {study!r} in this version: run the figure again")

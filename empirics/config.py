@@ -1,29 +1,41 @@
 """`RunConfig`, the settings of a run, with its hash and the run's name.
 
-The hash covers every field that can change a result.
+The hash covers every setting that can change a result.
 """
 
 import dataclasses
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from empirics.choices import (
     AS_LONG_AS_LRR,
-    FRESH_REWINDS,
     MASK_SOURCES,
     PERTURB_SCOPES,
     PRECISIONS,
     PRUNING,
-    REWIND_NAMES,
-    REWINDS_TO_A_POINT,
     SCORES_FROM,
     ConfigError,
     check_choice,
 )
-from empirics.names import MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET, MOST_LEVELS, is_slug
+from empirics.names import MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET, MOST_LEVELS
+from empirics.pruning.rules import REWINDS, RewindRule
+from empirics.settings import (
+    OneOf,
+    at_least,
+    check_each,
+    documentation,
+    fraction_removed,
+    names_run,
+    not_negative,
+    rising_epochs,
+    rising_fractions,
+    setting,
+    slug,
+    within,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,117 +64,159 @@ SCHEMA = 2  # of every result file of networks; files of another schema are refu
 _HASHED_SCHEMA = 1
 _HASHED_NAMES = {"mask_snapshot_epochs": "mask_epochs"}
 
-# The fields that level 0 depends on: arms that agree in them start from the same dense run.
-DENSE_FIELDS = (
-    "dataset",
-    "data_hash",
-    "images_per_class",
-    "validation_per_class",
-    "image_size",
-    "model",
-    "width",
-    "epochs",
-    "batch_size",
-    "micro_batch",
-    "lr",
-    "schedule",
-    "milestones",
-    "warmup_epochs",
-    "momentum",
-    "weight_decay",
-    "precision",
-    "mask_snapshot_epochs",
-)
-# `arm` is a label: an experiment that has two labels must be trained only once.
-UNHASHED_FIELDS = ("arm",)
+
+def _for_snapshots(config: "RunConfig") -> bool:
+    """Whether level 0 compares masks of level 1, and so depends on how the run chooses them."""
+    return bool(config.mask_snapshot_epochs)
+
+
+def _from_the_start(config: "RunConfig") -> bool:
+    """Whether signs are perturbed before the dense run."""
+    return bool(config.perturb_rate) and not config.perturb_level
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The settings of one run: a network, its training, and its pruning and rewinding between levels.
+    """The settings of one run: a network, its training, and its pruning and rewinding between levels."""
 
-    Args:
-        arm: label of the run (lower case, digits and hyphens); not hashed.
-        dataset: key of `datasets.DATASETS`, or the label of an image folder.
-        data_hash: SHA-256 of a data folder's content; empty for data that are the same everywhere.
-        images_per_class: train on the first so many training images of each class; 0 takes all.
-        validation_per_class: the last so many training images of each class are held out for validation.
-        image_size: side in pixels that streamed images are cropped to; 0: images are held in memory as they are.
-        model: key of `models.MODELS`.
-        width: channels of the first stage.
-        epochs: epochs per level.
-        batch_size: images per step; the last incomplete batch of an epoch is dropped.
-        micro_batch: images per forward pass, over which batch norm computes its statistics; 0: the whole batch, else
-            a divisor of `batch_size`.
-        lr: peak learning rate.
-        schedule: key of `schedules.SCHEDULES`.
-        milestones: for `step`, the fractions of the level at which the rate is divided by ten.
-        warmup_epochs: epochs of linear warm-up at the start of every level.
-        momentum: of SGD, in [0, 1).
-        weight_decay: on every parameter.
-        precision: `float32`, or `bfloat16` (autocast; weights stay float32).
-        mask_snapshot_epochs: epochs of every level (over its cycles) after which the mask that pruning would choose is
-            compared with the one that it chooses at the level's end.
-        prune_rate: fraction of the surviving weights removed between two levels, in (0, 1).
-        levels: number of levels, level 0 (dense) included.
-        criterion: key of `criteria.CRITERIA`, for mask source `own`.
-        densities: layer densities of masks that are chosen within layers, key of `densities.DENSITIES`.
-        pruning: `iterative`, from level to level, or `one-shot`: every level is pruned directly from the dense network
-            and depends on no other level.
-        scores_from: weights that the criterion scores: `trained` (at the end of the level before; one-shot: of the
-            dense run) or at `initialisation`.
-        rewind: key of `rewinding.REWINDS`.
-        rewind_epoch: for `wr`, the epoch k of the dense run that weights return to.
-        bn_rewind: whether biases and batch norm return to their initial values too.
-        mask_source: `own`, `run` (another run's mask of the level), `shuffled` (that mask, permuted), `random`, or
-            `dense` (nothing is pruned).
-        mask_run: name of the run whose masks (and signs, for `sign-transfer`) are used.
-        cycles: cycles of the schedule per level: a whole number, or `level + 1` (the control `imp-long`).
-        first_level: first level that is trained; above 1 only if no level depends on another.
-        perturb_rate: fraction of the surviving signs that are flipped once, in [0, 1].
-        perturb_level: the level at whose start they are flipped; 0: at initialisation, before the dense run.
-        perturb_scope: whether they are drawn over the network (`global`) or in each layer (`layerwise`).
-    """
-
-    arm: str = "imp"
-    dataset: str = "digits"
-    data_hash: str = ""
-    images_per_class: int = 0
-    validation_per_class: int = 0
-    image_size: int = 0
-    model: str = "resnet20"
-    width: int = 8
-    epochs: int = 16
-    batch_size: int = 64
-    micro_batch: int = 0
-    lr: float = 0.1
-    schedule: str = "cosine"
-    milestones: tuple[float, ...] = ()
-    warmup_epochs: int = 1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    precision: str = "float32"
-    mask_snapshot_epochs: tuple[int, ...] = ()
-    prune_rate: float = 0.5
-    levels: int = 8
-    criterion: str = "magnitude"
-    densities: str = "erk"
-    pruning: str = "iterative"
-    scores_from: str = "trained"
-    rewind: str = "imp"
-    rewind_epoch: int = 0
-    bn_rewind: bool = True
-    mask_source: str = "own"
-    mask_run: str = ""
-    cycles: str = "1"
-    first_level: int = 1
-    perturb_rate: float = 0.0
-    perturb_level: int = 0
-    perturb_scope: str = "global"
+    arm: str = setting(
+        "imp",
+        "label of the run, lower-case words joined by hyphens; two labels of one experiment are one run",
+        slug(MOST_LETTERS_OF_ARM),
+        option=False,
+        hashed=False,
+    )
+    dataset: str = setting(
+        "digits",
+        "key of `datasets.DATASETS`, or the label of a folder of images",
+        slug(MOST_LETTERS_OF_DATASET),
+        option=False,
+        level_0=True,
+    )
+    data_hash: str = setting(
+        "",
+        "SHA-256 of a data folder's content; empty for data that are the same everywhere",
+        option=False,
+        level_0=True,
+    )
+    images_per_class: int = setting(
+        0, "train on the first N images of each class; 0: on all", at_least(0), level_0=True
+    )
+    validation_per_class: int = setting(
+        0, "hold out the last N training images of each class as a validation set", at_least(0), level_0=True
+    )
+    image_size: int = setting(
+        0, "stream images and crop them to N x N pixels; 0: hold them in memory as they are", at_least(0), level_0=True
+    )
+    model: str = setting("resnet20", "network (`list` shows them)", level_0=True)
+    width: int = setting(8, "number of channels in the first stage of the network", at_least(1), level_0=True)
+    epochs: int = setting(16, "epochs per level", at_least(1), level_0=True)
+    batch_size: int = setting(
+        64, "images per optimisation step; the last incomplete batch of an epoch is dropped", at_least(1), level_0=True
+    )
+    micro_batch: int = setting(
+        0,
+        "images per forward pass, over which batch norm computes its statistics: a divisor of the batch size; "
+        "gradients are summed over the batch; 0: the whole batch",
+        at_least(0),
+        level_0=True,
+    )
+    lr: float = setting(0.1, "peak learning rate", not_negative, level_0=True)
+    schedule: str = setting("cosine", "learning-rate schedule (`list` shows them)", level_0=True)
+    milestones: tuple[float, ...] = setting(
+        (),
+        "fractions of a level at which the step schedule divides the rate by ten; with --schedule step they default to "
+        "the preset's, or to .5 and .75",
+        rising_fractions,
+        level_0=True,
+    )
+    warmup_epochs: int = setting(1, "epochs of linear warm-up at the start of every level", at_least(0), level_0=True)
+    momentum: float = setting(0.9, "momentum of SGD", within("[0, 1)", lambda v: 0 <= v < 1), level_0=True)
+    weight_decay: float = setting(5e-4, "weight decay, applied to every parameter", not_negative, level_0=True)
+    precision: str = setting(
+        "float32", "float32, or bfloat16 (autocast; weights stay float32)", OneOf(PRECISIONS), level_0=True
+    )
+    mask_snapshot_epochs: tuple[int, ...] = setting(
+        (),
+        "epochs of every level (over its cycles) after which the mask that pruning would choose is compared with the "
+        "one that it chooses at the level's end",
+        rising_epochs,
+        option=False,
+        level_0=True,
+    )
+    prune_rate: float = setting(
+        0.5,
+        "fraction of the remaining weights that is removed between two levels",
+        fraction_removed,
+        level_0=_for_snapshots,
+    )
+    levels: int = setting(8, "number of levels, including the dense level 0", at_least(1, MOST_LEVELS))
+    criterion: str = setting(
+        "magnitude",
+        "pruning criterion of runs that choose their own masks (`list` shows them)",
+        level_0=_for_snapshots,
+    )
+    densities: str = setting(
+        "erk",
+        "rule for the number of weights that each layer keeps, for masks that are chosen layer by layer (`list` shows "
+        "the rules)",
+        level_0=_for_snapshots,
+    )
+    pruning: str = setting(
+        "iterative",
+        "iterative: prune from level to level; one-shot: prune every level directly from the dense network",
+        OneOf(PRUNING),
+    )
+    scores_from: str = setting(
+        "trained",
+        "weights that the criterion scores: trained (those of the level before; one-shot: of the dense run), or "
+        "initialisation",
+        OneOf(SCORES_FROM),
+    )
+    rewind: str = setting("imp", "rewinding rule, a key of `rules.REWINDS`", OneOf(REWINDS), option=False)
+    rewind_epoch: int = setting(0, "for `wr`, the epoch of the dense run that weights return to", option=False)
+    bn_rewind: bool = setting(True, "whether biases and batch norm return to their initial values too", option=False)
+    mask_source: str = setting(
+        "own",
+        "`own`, `run` (another run's mask of the level), `shuffled` (that mask, permuted), `random`, or `dense` "
+        "(nothing is pruned)",
+        OneOf(MASK_SOURCES),
+        option=False,
+    )
+    mask_run: str = setting("", "name of the run whose masks (and signs, for `sign-transfer`) are used", option=False)
+    cycles: str = setting(
+        "1",
+        "cycles of the schedule per level: a whole number, or `level + 1` (the control `imp-long`)",
+        option=False,
+        level_0=lambda config: config.cycles not in ("1", AS_LONG_AS_LRR),
+    )
+    first_level: int = setting(
+        1,
+        "first level that is trained; above 1 only if no level depends on another",
+        at_least(1),
+        option=False,
+    )
+    perturb_rate: float = setting(
+        0.0,
+        "fraction of the remaining weights whose signs are flipped once",
+        within("[0, 1]", lambda v: 0 <= v <= 1, ", a fraction of the signs"),
+        level_0=_from_the_start,
+    )
+    perturb_level: int = setting(
+        0, "level at whose start the signs are flipped; 0: at initialisation, before the dense run", at_least(0)
+    )
+    perturb_scope: str = setting(
+        "global",
+        "global: draw the flipped weights from the whole network; layerwise: draw that fraction from each layer",
+        OneOf(PERTURB_SCOPES),
+        level_0=_from_the_start,
+    )
+    # A new setting: one field here. With `neutral`, the value at which a run is as it was before, every run that is
+    # stored keeps its name.
 
     def __post_init__(self) -> None:
         """Check the settings, so that an invalid one is an error before anything is trained."""
-        check(self)
+        validate(self)
 
     @property
     def is_dense(self) -> bool:
@@ -189,7 +243,12 @@ class RunConfig:
     @property
     def has_fresh_network(self) -> bool:
         """Whether the run starts from a new initialisation, not from that of the dense run."""
-        return self.rewind in FRESH_REWINDS
+        return self.rewind_rule.point == "fresh"
+
+    @property
+    def rewind_rule(self) -> RewindRule:
+        """The rewinding rule."""
+        return REWINDS[self.rewind]
 
     @property
     def uses_external_masks(self) -> bool:
@@ -202,18 +261,10 @@ class RunConfig:
 
         It has this run's settings that can change level 0, and the default of every other setting.
         """
-        return RunConfig(arm="dense", levels=1, **{name: getattr(self, name) for name in self._fields_of_level_0})
+        return RunConfig(arm="dense", levels=1, **{f.name: getattr(self, f.name) for f in self._settings_of_level_0()})
 
-    @property
-    def _fields_of_level_0(self) -> tuple[str, ...]:
-        names = DENSE_FIELDS
-        if self.cycles not in ("1", AS_LONG_AS_LRR):
-            names += ("cycles",)
-        if self.mask_snapshot_epochs:  # level 0 compares masks of level 1, by the run's own criterion
-            names += ("prune_rate", "criterion", "densities")
-        if self.perturb_rate and not self.perturb_level:
-            names += ("perturb_rate", "perturb_scope")
-        return names
+    def _settings_of_level_0(self) -> list[dataclasses.Field]:
+        return [field for field in dataclasses.fields(self) if field.metadata["level_0"](self)]
 
     @property
     def name(self) -> str:
@@ -221,89 +272,43 @@ class RunConfig:
         return f"{self.arm}-{self.dataset}-{self.model}-{config_hash(self)}"
 
     def record(self) -> dict[str, Any]:
-        """Every hashed field, as JSON types."""
-        fields = {name: getattr(self, name) for name in self._fields_of_level_0} if self.is_dense else asdict(self)
+        """Every setting that is part of the run's name, as JSON types."""
+        settings = self._settings_of_level_0() if self.is_dense else dataclasses.fields(self)
+        values = {field: getattr(self, field.name) for field in settings}
         # 1 and 1.0 are one learning rate
-        floats = {field.name for field in dataclasses.fields(self) if field.type is float}
-        fields = {n: float(v) if n in floats else v for n, v in fields.items() if n not in UNHASHED_FIELDS}
-        return json.loads(json.dumps(fields))
+        values = {field: float(value) if field.type is float else value for field, value in values.items()}
+        return json.loads(json.dumps({f.name: value for f, value in values.items() if names_run(f, value)}))
 
 
 def config_hash(config: RunConfig) -> str:
-    """Hash of every field that can change a result, as eight hexadecimal digits.
+    """Hash of every setting that can change a result, as eight hexadecimal digits.
 
-    For a dense run only the fields that can change level 0 are hashed. Defaults are hashed too, so changing a default
-    never changes which run an old name stands for.
+    For a dense run only the settings that can change level 0 are hashed. Defaults are hashed too, so changing a default
+    never changes which run an old name stands for. Settings that were added later are left out at their neutral value,
+    at which a run is as it was before.
     """
     fields = {_HASHED_NAMES.get(name, name): value for name, value in config.record().items()}
     text = json.dumps({"schema": _HASHED_SCHEMA, "config": fields}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def check(config: "RunConfig") -> None:
+def validate(config: "RunConfig") -> None:
     """Refuse settings that cannot be run.
 
     Raises:
         ConfigError: names the setting, the value and what to do.
     """
-    for field in dataclasses.fields(config):
-        _check_type(field.name, getattr(config, field.name), field.type)
-    _check_slug("arm", config.arm, MOST_LETTERS_OF_ARM)
-    _check_slug("dataset", config.dataset, MOST_LETTERS_OF_DATASET)
-    _check_numbers(config)
-    for name, known in _CHOICES.items():
-        check_choice(getattr(config, name), known, name.replace("_", " "))
-    for check_some in (_check_masks, _check_schedule, _check_first_level, _check_perturbation, _check_mask_snapshots):
-        check_some(config)
+    check_each(config)
+    for check in (_check_batch, _check_masks, _check_schedule, _check_first_level, _check_perturbation):
+        check(config)
+    _check_mask_snapshots(config)
 
 
-def _check_type(name: str, value: Any, kind: Any) -> None:
-    kinds: dict[Any, tuple[type, ...]] = {float: (int, float), tuple[float, ...]: (tuple,), tuple[int, ...]: (tuple,)}
-    wanted = kinds.get(kind, (kind,))
-    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{name} must be {getattr(kind, '__name__', kind)}, got {value!r}")
-
-
-def _check_slug(name: str, value: str, most: int) -> None:
-    if not is_slug(value):
-        raise ConfigError(f"{name} must be lower-case words joined by hyphens, got {value!r}")
-    if len(value) > most:
-        raise ConfigError(f"{name} must have at most {most} letters, got {len(value)}: {value[:20]}...")
-
-
-def _check_numbers(config: "RunConfig") -> None:
-    if not 0 < config.prune_rate < 1:
-        rate = config.prune_rate
-        hint = f": {rate:g} % is written {rate / 100:g}" if 1 <= rate < 100 else ""
-        raise ConfigError(f"prune_rate must lie in (0, 1), got {rate:g}{hint}")
-    for name in ("width", "epochs", "batch_size", "levels", "first_level"):
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name} must be at least 1, got {getattr(config, name)}")
-    if config.levels > MOST_LEVELS:
-        raise ConfigError(f"levels must be at most {MOST_LEVELS}, got {config.levels}")
-    for name in ("images_per_class", "validation_per_class", "image_size", "micro_batch", "perturb_level"):
-        if getattr(config, name) < 0:
-            raise ConfigError(f"{name} must be 0 or more, got {getattr(config, name)}")
+def _check_batch(config: "RunConfig") -> None:
     if config.micro_batch and config.batch_size % config.micro_batch:
         raise ConfigError(
             f"micro_batch must divide batch_size = {config.batch_size} (0: no parts), got {config.micro_batch}"
         )
-    if not 0 <= config.perturb_rate <= 1:
-        raise ConfigError(f"perturb_rate must lie in [0, 1], a fraction of the signs, got {config.perturb_rate:g}")
-    if not 0 <= config.warmup_epochs < config.epochs:
-        raise ConfigError(
-            f"warmup_epochs must lie in [0, epochs = {config.epochs}), got {config.warmup_epochs}: lower "
-            "--warmup-epochs, or raise --epochs"
-        )
-    if not 0 <= config.momentum < 1:
-        raise ConfigError(f"momentum must lie in [0, 1), got {config.momentum:g}")
-    for name in ("lr", "weight_decay"):
-        if not 0 <= getattr(config, name) < float("inf"):
-            raise ConfigError(f"{name} must be finite and not negative, got {getattr(config, name)}")
-    if not all(isinstance(m, (int, float)) for m in config.milestones):
-        raise ConfigError(f"milestones must be numbers, got {config.milestones}")
-    if any(not 0 < m < 1 for m in config.milestones) or list(config.milestones) != sorted(set(config.milestones)):
-        raise ConfigError(f"milestones must rise within (0, 1): fractions of the level, got {config.milestones}")
 
 
 def _check_masks(config: "RunConfig") -> None:
@@ -317,9 +322,9 @@ def _check_masks(config: "RunConfig") -> None:
             )
             + f", got {config.mask_run!r}"
         )
-    if config.rewind == "sign-transfer" and config.mask_source != "run":
+    if config.rewind_rule.uses_external_signs and config.mask_source != "run":
         raise ConfigError(
-            f"rewind 'sign-transfer' takes masks and signs of a run: mask_source is {config.mask_source!r}"
+            f"rewind {config.rewind!r} takes masks and signs of a run: mask_source is {config.mask_source!r}"
         )
     if config.mask_source != "own" and (config.pruning, config.scores_from) != ("iterative", "trained"):
         raise ConfigError(
@@ -329,8 +334,15 @@ def _check_masks(config: "RunConfig") -> None:
 
 
 def _check_schedule(config: "RunConfig") -> None:
-    if (config.rewind == "wr") != (config.rewind_epoch > 0):
-        raise ConfigError(f"rewind_epoch goes with rewind 'wr', got {config.rewind_epoch} with {config.rewind!r}")
+    if config.warmup_epochs >= config.epochs:
+        most = f"{config.epochs - 1} or less" if config.epochs > 1 else "0"
+        raise ConfigError(
+            f"warmup_epochs must lie in [0, epochs = {config.epochs}), got {config.warmup_epochs}: use "
+            f"--warmup-epochs {most}, or raise --epochs"
+        )
+    if (config.rewind_rule.point == "epoch") != (config.rewind_epoch > 0):
+        rules = " or ".join(repr(name) for name, rule in REWINDS.items() if rule.point == "epoch")
+        raise ConfigError(f"rewind_epoch goes with rewind {rules}, got {config.rewind_epoch} with {config.rewind!r}")
     if not 0 <= config.rewind_epoch < config.epochs:
         raise ConfigError(f"rewind_epoch must lie in [0, epochs = {config.epochs}), got {config.rewind_epoch}")
     if (config.schedule == "step") != bool(config.milestones):
@@ -346,11 +358,12 @@ def _check_schedule(config: "RunConfig") -> None:
 def _check_first_level(config: "RunConfig") -> None:
     if config.levels > 1 and not 1 <= config.first_level < config.levels:
         raise ConfigError(f"first_level must lie in [1, levels = {config.levels}), got {config.first_level}")
-    rewound = config.rewind in REWINDS_TO_A_POINT and config.bn_rewind and config.mask_source != "own"
+    to_a_point = [name for name, rule in REWINDS.items() if not rule.uses_trained]
+    rewound = config.rewind in to_a_point and config.bn_rewind and config.mask_source != "own"
     if config.first_level > 1 and not (rewound or config.pruning == "one-shot"):
         raise ConfigError(
             f"first_level {config.first_level} skips levels that later ones build on: it needs pruning 'one-shot', or "
-            f"a rewind among {', '.join(REWINDS_TO_A_POINT)} with bn_rewind and masks that are not the run's own"
+            f"a rewind among {', '.join(to_a_point)} with bn_rewind and masks that are not the run's own"
         )
 
 
@@ -358,7 +371,7 @@ def _check_perturbation(config: "RunConfig") -> None:
     if not config.perturb_rate:
         if config.perturb_level or config.perturb_scope != "global":
             raise ConfigError("perturb_level and perturb_scope go with a perturb_rate above 0")
-    elif config.rewind in FRESH_REWINDS:
+    elif config.has_fresh_network:
         raise ConfigError(f"perturb_rate flips signs of the dense run's network: rewind {config.rewind!r} has another")
     elif config.perturb_level and config.pruning == "one-shot":
         raise ConfigError(
@@ -375,8 +388,6 @@ def _check_perturbation(config: "RunConfig") -> None:
 def _check_mask_snapshots(config: "RunConfig") -> None:
     epochs = config.mask_snapshot_epochs
     last = config.epochs * (1 if config.cycles == AS_LONG_AS_LRR else int(config.cycles))
-    if not all(type(e) is int for e in epochs) or list(epochs) != sorted(set(epochs)):
-        raise ConfigError(f"mask_snapshot_epochs must be whole numbers that rise, got {epochs}")
     if epochs and not config.rewind_epoch < epochs[0] <= epochs[-1] <= last:
         raise ConfigError(
             f"mask_snapshot_epochs must lie in [{config.rewind_epoch + 1}, {last}], the epochs of a level: {epochs}"
@@ -387,11 +398,4 @@ def _check_mask_snapshots(config: "RunConfig") -> None:
         )
 
 
-_CHOICES = {
-    "rewind": REWIND_NAMES,
-    "mask_source": MASK_SOURCES,
-    "pruning": PRUNING,
-    "scores_from": SCORES_FROM,
-    "perturb_scope": PERTURB_SCOPES,
-    "precision": PRECISIONS,
-}
+RunConfig.__doc__ = f"{RunConfig.__doc__}\n\n{documentation(RunConfig)}"

@@ -179,11 +179,18 @@ class Criterion:
             survives; it depends only on its arguments and does not modify them.
         layerwise: whether weights compete within layers of given densities, and not over the whole network.
         rounds: number of pruning steps; the scores are recomputed under the masks of the previous step.
+        uses_network: whether it takes the network, or images too, from the probe.
     """
 
     score: Callable[[Mapping[str, Tensor], m.Masks, Probe], Mapping[str, Tensor]]
     layerwise: bool
     rounds: int = 1
+    uses_network: bool = False
+
+    @property
+    def about(self) -> str:
+        """One line for `list`: the first line of the score's docstring."""
+        return (self.score.__doc__ or "").strip().partition("\n")[0]
 
 
 def select_mask(
@@ -268,12 +275,12 @@ def _no_probe(name: str, seed: int) -> Probe:
     return Probe(seed, missing, missing, (0, 0, 0))
 
 
-# A new criterion: one function (weights, masks, probe) -> scores, here or in `sensitivity`, and one line here.
+# A new criterion: one function (weights, masks, probe) -> scores above, and one line here.
 CRITERIA: dict[str, Criterion] = {
-    "grasp": Criterion(grasp, layerwise=False),
+    "grasp": Criterion(grasp, layerwise=False, uses_network=True),
     "magnitude": Criterion(magnitude, layerwise=False),
     "magnitude-layerwise": Criterion(magnitude, layerwise=True),
     "random": Criterion(random, layerwise=True),
-    "snip": Criterion(snip, layerwise=False),
-    "synflow": Criterion(synflow, layerwise=False, rounds=100),
+    "snip": Criterion(snip, layerwise=False, uses_network=True),
+    "synflow": Criterion(synflow, layerwise=False, rounds=100, uses_network=True),
 }

@@ -1,12 +1,17 @@
 """A recorded command line is read back as the plans that it made."""
 
+import dataclasses
 from dataclasses import replace
 
 import pytest
 
 from empirics.choices import ConfigError
-from empirics.cli import OVERRIDES, Train, plans, plans_again, read_command
+from empirics.cli import Train, TrainOptions, plans, plans_again, read_command
+from empirics.commands import parsed
+from empirics.config import RunConfig
+from empirics.studies import presets
 from empirics.studies.plan import Study, forecasts, joined, train
+from tests.empirics.setting_values import other_value
 
 
 def test_a_recorded_command_makes_the_same_runs_again_in_another_folder(tmp_path):
@@ -44,8 +49,38 @@ def test_a_study_that_the_command_does_not_make_is_refused(tmp_path):
         plans_again("paper_repro.py train --preset quick", "other", {"imp": [0]}, Study(results=tmp_path))
 
 
-def test_every_setting_that_the_command_line_takes_is_an_option():
-    assert all(hasattr(Train(), name) for name in OVERRIDES)
+OPTIONS = {field.name: field for field in dataclasses.fields(RunConfig) if field.metadata["option"]}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_reaches_the_run_that_it_configures(name, tmp_path):
+    """From the words of the command line to the config that is trained; an option cannot stand in --help alone."""
+    value = other_value(OPTIONS[name])
+    words = value if isinstance(value, tuple) else (value,)
+    line = ["train", "--results", str(tmp_path), "--dry-run", *BESIDE_OPTION.get(name, ())]
+    line += [f"--{name.replace('_', '-')}", *map(str, words)]
+    (plan,) = plans(parsed(line, lambda: ()))
+    reached = [getattr(config, name) for config in plan.configs.values()]
+    assert value in reached and getattr(presets.arm_config("quick", "imp"), name) != value
+    if name not in ("perturb_rate", "perturb_level", "perturb_scope"):
+        assert set(reached) == {value}
+
+
+BESIDE_OPTION = {
+    "image_size": ("--arms", "imp"),
+    "milestones": ("--schedule", "step"),
+    "perturb_rate": ("--arms", "imp-perturbed"),
+    "perturb_level": ("--arms", "imp-perturbed", "--perturb-rate", ".2"),
+    "perturb_scope": ("--arms", "imp-perturbed", "--perturb-rate", ".2"),
+    "pruning": ("--arms", "imp"),
+    "scores_from": ("--arms", "imp"),
+    "warmup_epochs": ("--arms", "imp"),
+}
+
+
+def test_no_setting_is_an_option_but_by_its_field():
+    own = {field.name for field in dataclasses.fields(TrainOptions)}
+    assert {field.name for field in dataclasses.fields(Train)} - own == set(OPTIONS)
 
 
 def test_the_runs_of_all_studies_of_a_command_are_one_sweep_each_once_after_what_it_needs(tmp_path):
@@ -80,5 +115,5 @@ def test_studies_that_share_their_runs_are_all_recorded_and_counted(tmp_path):
 def test_a_forecast_counts_what_studies_share_once(tmp_path):
     found = plans(Train(results=tmp_path, sweep=("criterion", "schedule"), seeds=(0,)))
     said = forecasts(found, Train(results=tmp_path))
-    runs = [int(line.split()[2]) for line in said.splitlines() if line.startswith("preset")]
+    runs = [int(line.split()[2]) for line in said.splitlines() if line.startswith("study")]
     assert sum(runs) == sum(map(len, joined(found).values())) and 0 in runs

@@ -2,27 +2,21 @@ import dataclasses
 
 import pytest
 
-from empirics.config import DENSE_FIELDS, UNHASHED_FIELDS, ConfigError, RunConfig, config_hash
+from empirics.config import ConfigError, RunConfig, config_hash
+from empirics.settings import has_neutral_value, setting
 from empirics.studies import presets
 from empirics.studies.arms import ARMS
 from empirics.studies.table1 import table1
+from tests.empirics.setting_values import other_value, run_beside
 
-CHANGED = dict(
-    dataset="letters", data_hash="0" * 64, images_per_class=10, model="resnet8", width=4, epochs=15, batch_size=32,
-    lr=0.05, schedule="constant", milestones=(0.5,), warmup_epochs=2, momentum=0.8, weight_decay=1e-4, prune_rate=0.2,
-    levels=9, criterion="random", densities="uniform", rewind="lrr", rewind_epoch=3, bn_rewind=False,
-    mask_source="random", mask_run="lrr-x", cycles="level + 1", first_level=2, validation_per_class=5, image_size=64,
-    precision="bfloat16", micro_batch=32, mask_snapshot_epochs=(2, 4), pruning="one-shot", scores_from="initialisation",
-    perturb_rate=0.1, perturb_level=3, perturb_scope="layerwise",
-)  # fmt: skip
-NEEDS = {
-    "rewind_epoch": dict(rewind="wr"),
-    "mask_run": dict(mask_source="run"),
-    "cycles": dict(mask_source="random"),
-    "first_level": dict(mask_source="random"),
-    "perturb_level": dict(perturb_rate=0.2),
-    "perturb_scope": dict(perturb_rate=0.2),
-}
+FIELDS = {field.name: field for field in dataclasses.fields(RunConfig)}
+# the settings of the first version: all of them are in every name. This list never grows.
+FIRST = """
+    arm dataset data_hash images_per_class validation_per_class image_size model width epochs batch_size micro_batch lr
+    schedule milestones warmup_epochs momentum weight_decay precision mask_snapshot_epochs prune_rate levels criterion
+    densities pruning scores_from rewind rewind_epoch bn_rewind mask_source mask_run cycles first_level perturb_rate
+    perturb_level perturb_scope
+""".split()
 
 
 def test_golden_run_names_of_the_quick_preset():
@@ -40,15 +34,41 @@ def test_golden_run_names_of_the_quick_preset():
     assert watched.dense.name == "dense-digits-resnet20-bcbdf54f"
 
 
-def test_every_field_that_can_change_a_result_changes_the_hash():
-    fields = {field.name for field in dataclasses.fields(RunConfig)} - set(UNHASHED_FIELDS)
-    assert fields == set(CHANGED), "a new field needs a value here"
-    for name, value in CHANGED.items():
-        if name in ("schedule", "milestones"):
-            continue  # they go together: below
-        base = RunConfig(**{**(NEEDS.get(name, {})), **({"mask_run": "imp-x"} if name == "mask_run" else {})}) \
-            if name != "rewind_epoch" else RunConfig(rewind="wr", rewind_epoch=2)  # fmt: skip
-        assert config_hash(dataclasses.replace(base, **{name: value})) != config_hash(base), name
+@pytest.mark.parametrize("name", [name for name in FIELDS if FIELDS[name].metadata["hashed"]])
+def test_every_setting_that_can_change_a_result_changes_the_hash(name):
+    base = run_beside(name)
+    assert config_hash(dataclasses.replace(base, **{name: other_value(FIELDS[name])})) != config_hash(base)
+
+
+def test_only_the_label_cannot_change_a_result():
+    assert [name for name, field in FIELDS.items() if not field.metadata["hashed"]] == ["arm"]
+
+
+def test_every_setting_after_the_first_version_has_a_neutral_value():
+    """Without one every stored run would have another name, and would be trained again."""
+    assert [name for name, field in FIELDS.items() if not has_neutral_value(field) and name not in FIRST] == []
+
+
+def with_nesterov(default: bool) -> type[RunConfig]:
+    """The settings with one more, as the next version may have it."""
+    field = setting(default, "Nesterov momentum", level_0=True, neutral=False)
+    return dataclasses.make_dataclass("Later", [("nesterov", bool, field)], bases=(RunConfig,), frozen=True)
+
+
+def test_a_new_setting_at_its_neutral_value_leaves_every_stored_run_its_name():
+    later = with_nesterov(False)
+    for arm in ARMS:
+        now = presets.arm_config("quick", arm)
+        then = later(**{name: getattr(now, name) for name in FIELDS})
+        assert (then.name, then.record()) == (now.name, now.record())
+    assert config_hash(later(nesterov=True)) != config_hash(RunConfig())
+    assert "nesterov" in later(nesterov=True).record()
+
+
+def test_a_new_setting_whose_default_is_not_neutral_renames_the_runs_that_it_changes():
+    later = with_nesterov(True)
+    assert config_hash(later()) != config_hash(RunConfig())
+    assert config_hash(later(nesterov=False)) == config_hash(RunConfig())
 
 
 def test_a_schedule_and_its_milestones_change_the_hash():
@@ -65,16 +85,33 @@ def test_the_label_of_an_arm_is_in_the_name_and_not_in_the_hash():
     assert config_hash(one) == config_hash(two) and one.name != two.name
 
 
-def test_arms_of_a_study_share_one_dense_run_and_only_dense_fields_move_it():
+def test_arms_of_a_study_share_one_dense_run():
     dense = {arm: presets.arm_config("quick", arm).dense.name for arm in ARMS}
     own = [arm for arm, name in dense.items() if name != dense["imp"]]
     assert own == [arm for arm in ARMS if arm.endswith(("-at-start", "-without-warmup"))], "they change level 0 itself"
-    base = RunConfig()
-    for name in CHANGED:
-        if name in (*NEEDS, "milestones", "perturb_rate"):
-            continue  # some combinations of these move it: at initialisation, in whole cycles
-        moved = dataclasses.replace(base, **{name: CHANGED[name]}).dense.name != base.dense.name
-        assert moved == (name in DENSE_FIELDS), name
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if FIELDS[name].metadata["hashed"]])
+def test_exactly_the_settings_of_level_0_make_another_dense_run(name):
+    base = run_beside(name)
+    changed = dataclasses.replace(base, **{name: other_value(FIELDS[name])})
+    assert (changed.dense.name != base.dense.name) == FIELDS[name].metadata["level_0"](changed)
+
+
+def test_settings_reach_level_0_only_where_they_can_change_it():
+    """A snapshot needs the mask of level 1, cycles lengthen level 0, and signs may be flipped before it."""
+    snapshot = RunConfig(mask_snapshot_epochs=(4,))
+    for change in (dict(prune_rate=0.2), dict(criterion="random"), dict(densities="uniform")):
+        assert dataclasses.replace(snapshot, **change).dense.name != snapshot.dense.name
+        assert dataclasses.replace(RunConfig(), **change).dense.name == RunConfig().dense.name
+    assert RunConfig(cycles="3").dense.name != RunConfig().dense.name
+    early, late = RunConfig(perturb_rate=0.2), RunConfig(perturb_rate=0.2, perturb_level=3)
+    assert early.dense.name != RunConfig().dense.name == late.dense.name
+
+
+def test_every_setting_is_documented():
+    for name, field in FIELDS.items():
+        assert f"{name}: {field.metadata['help']}." in RunConfig.__doc__
 
 
 def test_a_changed_default_cannot_relabel_an_old_run():
@@ -109,7 +146,11 @@ def test_the_quick_preset_is_as_defined():
         (dict(mask_source="run"), "needs mask_run"),
         (dict(mask_run="imp-x"), "takes no mask_run"),
         (dict(rewind="wr"), "rewind_epoch goes with rewind 'wr'"),
-        (dict(warmup_epochs=16), r"warmup_epochs must lie in \[0, epochs = \d+\), got 16: lower --warmup-epochs"),
+        (
+            dict(warmup_epochs=16),
+            r"warmup_epochs must lie in \[0, epochs = \d+\), got 16: use --warmup-epochs 15 or less, or raise",
+        ),
+        (dict(epochs=1), "got 1: use --warmup-epochs 0, or raise --epochs"),
         (dict(milestones=(0.75, 0.5), schedule="step"), "milestones must rise"),
         (dict(milestones=("half",), schedule="step"), "milestones must be numbers"),
         (dict(schedule="step"), "milestones go with schedule 'step'"),

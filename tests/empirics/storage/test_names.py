@@ -171,7 +171,7 @@ def test_a_study_of_which_everything_is_changed_has_a_name_that_can_be_written_a
 
 
 def test_the_longest_text_of_a_preset_and_a_data_set_can_be_read():
-    changed = {name: getattr(longest(), name) for name in cli.OVERRIDES}
+    changed = {setting.name: getattr(longest(), setting.name) for setting in cli.SETTINGS}
     preset = ", ".join(["tiny-imagenet", *(f"{name}={value}" for name, value in changed.items())])
     name = names.study_name(preset, "x" * 100)
     assert LABEL.test(preset) and LABEL.test(name) and len(name) == names.LONGEST_STUDY
