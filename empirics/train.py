@@ -1,6 +1,7 @@
 """Training over one cycle of the learning-rate schedule under a mask, and evaluation.
 
-This is the only loop over batches.
+A cycle is one run of the schedule: warm-up, peak, decay. A level has one cycle, or several (`RunConfig.cycles`). Here
+are the only loop over epochs and the only loop over batches.
 """
 
 import time
@@ -11,11 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from empirics.config import ConfigError, RunConfig
+from empirics.choices import ConfigError
 from empirics.data.datasets import Dataset
 from empirics.models import prunable_weights
 from empirics.pruning import masks as m
-from empirics.schedules import final_rate, learning_rate
 from empirics.seeding import generator
 
 Momentum = dict[str, Tensor]
@@ -47,21 +47,42 @@ class EpochMetrics:
     images_per_s: float
 
 
-def steps_per_epoch(config: RunConfig, n_train: int) -> int:
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The numbers of a training loop; each is a setting of `RunConfig`.
+
+    Args:
+        epochs: epochs per cycle.
+        batch_size: images per step.
+        micro_batch: images per forward pass; 0: the whole batch.
+        momentum, weight_decay: of SGD.
+        precision: `float32`, or `bfloat16` (autocast).
+    """
+
+    epochs: int
+    batch_size: int
+    micro_batch: int
+    momentum: float
+    weight_decay: float
+    precision: str
+
+
+def steps_per_epoch(batch_size: int, n_train: int) -> int:
     """The number of full batches in the training set; the last incomplete one is dropped."""
-    steps = n_train // config.batch_size
+    steps = n_train // batch_size
     if steps == 0:
-        raise ConfigError(f"batch_size {config.batch_size} exceeds the {n_train} training images: use a smaller one")
+        raise ConfigError(f"batch_size {batch_size} exceeds the {n_train} training images: use a smaller one")
     return steps
 
 
-def sgd(model: nn.Module, masks: m.Masks, config: RunConfig) -> torch.optim.SGD:
+def sgd(model: nn.Module, masks: m.Masks, settings: TrainingSettings) -> torch.optim.SGD:
     """SGD with fresh momentum that projects weights and momentum onto the masks after every step.
 
-    Bit-equal to training through `torch.nn.utils.prune`, without its cost in the forward pass.
+    Bit-equal to training through `torch.nn.utils.prune`, without its cost in the forward pass. The learning rate is set
+    before every step.
     """
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        model.parameters(), lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay
     )
     weights = prunable_weights(model)
     pruned = {name: mask for name, mask in masks.items() if not mask.all()}
@@ -77,26 +98,12 @@ def sgd(model: nn.Module, masks: m.Masks, config: RunConfig) -> torch.optim.SGD:
     return optimizer
 
 
-def rate_at(config: RunConfig, level: int, steps: int) -> Callable[[int], float]:
-    """The learning rate as a function of the step of a cycle at `level`, with `steps` steps per epoch."""
-    settings = dict(
-        total=config.epochs * steps,
-        warmup=config.warmup_epochs * steps,
-        peak=config.lr,
-        schedule=config.schedule,
-        milestones=config.milestones,
-    )
-    if config.rewind == "fine-tune" and level:
-        final = final_rate(last=steps, **settings)
-        return lambda step: final
-    return lambda step: learning_rate(step, **settings)
-
-
 def train_cycle(
     model: nn.Module,
     dataset: Dataset,
     masks: m.Masks,
-    config: RunConfig,
+    settings: TrainingSettings,
+    rate: Callable[[int], float],
     *,
     seed: int,
     level: int,
@@ -113,7 +120,8 @@ def train_cycle(
         model: on the device of `dataset`.
         dataset: images and labels.
         masks: of the level; pruned weights and their momentum are exactly zero after every step.
-        config: the run's settings.
+        settings: the numbers of the loop.
+        rate: the learning rate at a step of the cycle.
         seed, level, cycle: data order and augmentation depend on (seed, level, epoch over all cycles) only.
         first_epoch: first epoch that is trained; above 0 for weight rewinding.
         last_epoch: training stops before this epoch, by default at the end of the cycle; a rewind point is reached by
@@ -125,40 +133,25 @@ def train_cycle(
     Raises:
         Diverged: the loss is not finite.
     """
-    optimizer = sgd(model, masks, config)
-    names = dict(model.named_parameters())
-    for name, value in (momentum or {}).items():
-        # same memory layout as the weight, so that kernels get the same input as in an uninterrupted run
-        optimizer.state[names[name]]["momentum_buffer"] = torch.empty_like(names[name]).copy_(value)
-    steps = steps_per_epoch(config, len(dataset.labels("train")))
-    rate = rate_at(config, level, steps)
-    for epoch in range(first_epoch, config.epochs if last_epoch is None else last_epoch):
-        over_cycles = cycle * config.epochs + epoch
-        draw = generator(seed, "data", level, over_cycles)
-        started = time.perf_counter()
-        losses, correct = train_epoch(model, optimizer, dataset, draw, config, rate, epoch * steps, on_step)
-        seconds = time.perf_counter() - started
+    optimizer = sgd(model, masks, settings)
+    _set_momentum(model, optimizer, momentum or {})
+    steps = steps_per_epoch(settings.batch_size, len(dataset.labels("train")))
+    for epoch in range(first_epoch, settings.epochs if last_epoch is None else last_epoch):
+        over_cycles = cycle * settings.epochs + epoch
+        draw, started = generator(seed, "data", level, over_cycles), time.perf_counter()
+        losses, correct = train_epoch(model, optimizer, dataset, draw, settings, rate, epoch * steps, on_step)
+        n, seconds = len(losses) * settings.batch_size, time.perf_counter() - started
         _refuse_infinite(losses, "training", level, over_cycles, model)
-        test_loss, test_accuracy = evaluate(model, dataset, "test", config.precision)
+        test_loss, test_accuracy = evaluate(model, dataset, "test", settings.precision)
         _refuse_infinite(torch.tensor([test_loss]), "test", level, over_cycles, model)
-        validation = evaluate(model, dataset, "validation", config.precision) if config.validation_per_class else None
-        n = len(losses) * config.batch_size
-        on_epoch(
-            EpochMetrics(
-                level=level,
-                cycle=cycle,
-                epoch=over_cycles,
-                lr=optimizer.param_groups[0]["lr"],
-                train_loss=float(losses.mean()),
-                train_accuracy=correct / n,
-                test_loss=test_loss,
-                test_accuracy=test_accuracy,
-                validation_loss=validation and validation[0],
-                validation_accuracy=validation and validation[1],
-                images_per_s=n / seconds,
-            ),
-            momentum_of(model, optimizer),
+        validation = (None, None)
+        if len(dataset.labels("validation")):
+            validation = evaluate(model, dataset, "validation", settings.precision)
+        lr, train = optimizer.param_groups[0]["lr"], (float(losses.mean()), correct / n)
+        metrics = EpochMetrics(
+            level, cycle, over_cycles, lr, *train, test_loss, test_accuracy, *validation, n / seconds
         )
+        on_epoch(metrics, momentum_of(model, optimizer))
 
 
 def train_epoch(
@@ -166,7 +159,7 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     dataset: Dataset,
     draw: torch.Generator,
-    config: RunConfig,
+    settings: TrainingSettings,
     rate: Callable[[int], float],
     first_step: int,
     on_step: Callable[[], None] = lambda: None,
@@ -178,15 +171,15 @@ def train_epoch(
     """
     losses, correct = [], []
     model.train()
-    for step, (images, labels) in enumerate(dataset.training_batches(config.batch_size, draw), first_step):
+    for step, (images, labels) in enumerate(dataset.training_batches(settings.batch_size, draw), first_step):
         on_step()
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
         optimizer.zero_grad(set_to_none=True)
-        parts = config.micro_batch or len(labels)
+        parts = settings.micro_batch or len(labels)
         loss = torch.zeros((), device=images.device)
         for some, their_labels in zip(images.split(parts), labels.split(parts), strict=True):
-            logits = forward(model, some, config.precision)
+            logits = forward(model, some, settings.precision)
             part = F.cross_entropy(logits, their_labels) * (len(their_labels) / len(labels))
             part.backward()
             loss = loss + part.detach()
@@ -195,6 +188,13 @@ def train_epoch(
         losses.append(loss)
     # read once per epoch: reading at every step would make a GPU wait
     return torch.stack(losses).double().cpu(), int(torch.stack(correct).sum())
+
+
+def _set_momentum(model: nn.Module, optimizer: torch.optim.Optimizer, momentum: Mapping[str, Tensor]) -> None:
+    names = dict(model.named_parameters())
+    for name, value in momentum.items():
+        # same memory layout as the weight, so that kernels get the same input as in an uninterrupted run
+        optimizer.state[names[name]]["momentum_buffer"] = torch.empty_like(names[name]).copy_(value)
 
 
 def momentum_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> Momentum:

@@ -16,6 +16,7 @@ from empirics.pruning import masks
 from empirics.pruning import masks as m
 from empirics.pruning.criteria import CRITERIA, DENSITIES, nested_counts
 from empirics.runs.context import initial_network
+from empirics.runs.training import training_settings
 from empirics.schedules import SCHEDULES, kept_weights
 from empirics.storage.run_folder import disk_bytes
 from empirics.train import evaluate, sgd, steps_per_epoch, train_epoch
@@ -31,7 +32,7 @@ def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
     check_choice(config.criterion, CRITERIA, "criterion")
     check_choice(config.densities, DENSITIES, "layer densities")
     check_choice(config.schedule, SCHEDULES, "schedule")
-    steps_per_epoch(config, len(dataset.labels("train")))
+    steps_per_epoch(config.batch_size, len(dataset.labels("train")))
     layers = models.prunable_weights(initial_network(config, seed, dataset))
     # the masks of `mask_snapshot_epochs` are those of the next level
     last = config.levels if config.mask_snapshot_epochs else config.levels - 1
@@ -95,7 +96,9 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():
         mask.view(-1)[::2] = False
-    quick = dataclasses.replace(config, batch_size=batch, micro_batch=math.gcd(config.micro_batch, batch))
+    quick = dataclasses.replace(
+        training_settings(config), batch_size=batch, micro_batch=math.gcd(config.micro_batch, batch)
+    )
     optimizer = sgd(model, half, quick)
 
     def seconds(data: Dataset) -> float:

@@ -1,20 +1,41 @@
 """The state that a level starts from, by its rewinding rule and sign perturbation."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from empirics.pruning import masks as m
 from empirics.pruning import signs
 from empirics.pruning.rewinding import restart
 from empirics.runs.context import RunContext, State, initial_network, state_of
-from empirics.runs.mask_sources import load_bits, load_masks
+from empirics.runs.mask_sources import load_masks, load_signs
 from empirics.runs.resume import Interrupted
+from empirics.runs.training import rate_at, training_settings
 from empirics.seeding import generator
-from empirics.storage.run_folder import SIGN_TENSORS, RunFolder
-from empirics.train import train_cycle
+from empirics.train import steps_per_epoch, train_cycle
+
+if TYPE_CHECKING:
+    from empirics.runs.open_run import OpenRun
 
 
-def level_start(context: RunContext, level: int, point: State, trained: State, masks: m.Masks) -> State:
-    """The network's state at the start of `level`.
+def level_start(opened: "OpenRun", level: int, masks: m.Masks) -> State:
+    """The network's state at the start of a level, by the run's rewinding rule.
+
+    A level that resumes has the start of its checkpoint. The rewind point is the same for all levels, and so is kept in
+    `opened`.
+    """
+    context = opened.context
+    if opened.checkpoint is not None:
+        return opened.checkpoint.start
+    if context.config.is_dense:
+        return dense_start(context)
+    if opened.rewind_point is None:
+        opened.rewind_point = rewind_point(context)
+    return rewound_start(context, level, opened.rewind_point, opened.trained(level), masks)
+
+
+def rewound_start(context: RunContext, level: int, point: State, trained: State, masks: m.Masks) -> State:
+    """The network's state at the start of `level`, by the run's rewinding rule and sign perturbation.
 
     A perturbation flips signs at the start of its level. At later levels the values that rules rewind to have the same
     flips; otherwise IMP would undo them at the next level.
@@ -30,7 +51,7 @@ def level_start(context: RunContext, level: int, point: State, trained: State, m
     perturbed = bool(config.perturb_rate and at)
     if perturbed and level > at:
         point = signs.flip(point, drawn_flips(context, load_masks(context.folder, at, context.layers)))
-    if config.rewind == "sign-transfer":
+    if config.rewind_rule.uses_external_signs:
         trained = {**trained, **_units(load_signs(context.mask_run, level, "end", masks))}
     start = restart(config.rewind, point, trained, masks, bn_rewind=config.bn_rewind)
     return signs.flip(start, drawn_flips(context, masks)) if perturbed and level == at else start
@@ -69,7 +90,7 @@ def rewind_point(context: RunContext) -> State:
     if config.has_fresh_network:
         return state_of(initial_network(config, context.seed, setup.dataset, "fresh initial weights"))
     initial = context.initial()
-    if config.rewind != "wr":
+    if config.rewind_rule.point == "initialisation":
         return initial
     context.load(initial)
     whole = {name: mask.to(setup.device) for name, mask in m.dense(context.layers).items()}
@@ -77,7 +98,8 @@ def rewind_point(context: RunContext) -> State:
         context.model,
         setup.dataset,
         whole,
-        config.dense,
+        training_settings(config.dense),
+        rate_at(config.dense, 0, steps_per_epoch(config.batch_size, len(setup.dataset.labels("train")))),
         seed=context.seed,
         level=0,
         last_epoch=config.rewind_epoch,
@@ -89,8 +111,3 @@ def rewind_point(context: RunContext) -> State:
 def _stop_if_asked(context: RunContext) -> None:
     if context.setup.stop():
         raise Interrupted("stopped before the rewind point was reached: the same command starts this level again")
-
-
-def load_signs(folder: RunFolder, level: int, moment: str, masks: m.Masks) -> signs.Signs:
-    """Sign bits of a level at its `start` or `end`."""
-    return load_bits(folder, level, SIGN_TENSORS, masks, f"{moment}/")

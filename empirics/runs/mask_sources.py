@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +15,23 @@ from empirics.runs.context import RunContext, State, load_state
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.files import check_same
-from empirics.storage.run_folder import MASK_TENSORS, RunFolder
+from empirics.storage.run_folder import MASK_TENSORS, SIGN_TENSORS, RunFolder
+
+if TYPE_CHECKING:
+    from empirics.runs.open_run import OpenRun
 
 # images for data-dependent criteria: number per class (Wang et al. 2020), and largest number in total
 SCORED_PER_CLASS, SCORED_AT_MOST = 10, 1000
 
 
-def level_masks(context: RunContext, level: int, trained: State) -> m.Masks:
-    """The masks of `level`; `trained` is the state that the level is pruned from."""
+def level_masks(opened: "OpenRun", level: int) -> m.Masks:
+    """The masks of a level: those of its checkpoint, or by the run's mask source."""
+    if opened.checkpoint is not None:
+        return opened.checkpoint.masks
+    context = opened.context
     config, layers = context.config, context.layers
+    if config.is_dense:
+        return m.dense(layers)
     if config.mask_source == "dense":
         return m.dense(layers)
     if config.uses_external_masks:
@@ -32,7 +41,7 @@ def level_masks(context: RunContext, level: int, trained: State) -> m.Masks:
         return random_masks(layers, config, context.seed, level)
     fresh_start = level == 1 or config.pruning == "one-shot"
     before = m.dense(layers) if fresh_start else load_masks(context.folder, level - 1, layers)
-    scored = trained if config.scores_from == "trained" else context.initial()
+    scored = opened.trained(level) if config.scores_from == "trained" else context.initial()
     return own_masks(context, level, scored, before)
 
 
@@ -89,6 +98,15 @@ def load_masks(folder: RunFolder, level: int, layers: Mapping[str, Tensor]) -> m
         StoreError: the level is missing, or of another network.
     """
     return load_bits(folder, level, MASK_TENSORS, layers)
+
+
+def load_signs(folder: RunFolder, level: int, moment: str, masks: Mapping[str, Tensor]) -> signs.Signs:
+    """Sign bits of one level of any run at its `start` or `end`.
+
+    Raises:
+        StoreError: the level is missing, or of another network.
+    """
+    return load_bits(folder, level, SIGN_TENSORS, masks, f"{moment}/")
 
 
 def load_bits(folder: RunFolder, level: int, file: str, layers: Mapping[str, Tensor], moment: str = "") -> signs.Signs:

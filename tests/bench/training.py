@@ -16,6 +16,7 @@ from empirics import models
 from empirics.config import RunConfig
 from empirics.data import datasets
 from empirics.pruning import masks as m
+from empirics.runs.training import training_settings
 from empirics.train import sgd, train_epoch
 
 STEPS, BATCH, SIDE = 8, 128, 32
@@ -39,10 +40,11 @@ def network(width: int) -> tuple[nn.Module, m.Masks]:
 
 def ours(width: int, precision: str) -> float:
     """Images a second of an epoch of ours, the best of three."""
-    data, config = images(), RunConfig(batch_size=BATCH, precision=precision)
+    data, settings = images(), training_settings(RunConfig(batch_size=BATCH, precision=precision))
     model, half = network(width)
-    optimizer = sgd(model, half, config)
-    return best(lambda: train_epoch(model, optimizer, data, torch.Generator().manual_seed(1), config, lambda s: 0.1, 0))
+    optimizer = sgd(model, half, settings)
+    draw = torch.Generator()
+    return best(lambda: train_epoch(model, optimizer, data, draw.manual_seed(1), settings, lambda step: 0.1, 0))
 
 
 def usual(width: int) -> float:

@@ -24,9 +24,10 @@ from empirics.execution import estimate
 from empirics.pruning import criteria
 from empirics.pruning import masks as m
 from empirics.runs import context as run_context
-from empirics.runs import level_start, levels, mask_sources
+from empirics.runs import level_start, levels, mask_sources, training
 from empirics.runs.context import initial_network, new_context, state_of
 from empirics.runs.mask_sources import load_masks
+from empirics.settings import setting
 from empirics.storage import run_folder
 from empirics.storage.run_folder import INITIAL_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
 from tests.empirics.tiny_runs import arm, run_arms, setup_in
@@ -70,12 +71,12 @@ def total_weights(dataset) -> int:
 
 def rounded_start(patch: pytest.MonkeyPatch) -> None:
     """Start level 0 from weights of one decimal: many are equal, and a quarter of them exactly zero."""
-    start = levels.dense_start
+    start = level_start.dense_start
 
     def rounded(context):
         return {name: (10 * value).round() / 10 if value.ndim > 1 else value for name, value in start(context).items()}
 
-    patch.setattr(levels, "dense_start", rounded)
+    patch.setattr(level_start, "dense_start", rounded)
 
 
 # --- pruned weights stay zero -------------------------------------------------------------------------------------
@@ -112,21 +113,21 @@ def check_saved_state(tmp_path, dataset) -> None:
         assert all((~mask).any() and not state[name][~mask].any() for name, mask in masks.items())
 
 
-def plain_sgd(model, config) -> torch.optim.SGD:
-    return torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+def plain_sgd(model, settings) -> torch.optim.SGD:
+    return torch.optim.SGD(model.parameters(), lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay)
 
 
 def mask_only_at_the_start(monkeypatch) -> None:
-    def sgd(model, masks, config):
+    def sgd(model, masks, settings):
         m.apply(masks, models.prunable_weights(model))
-        return plain_sgd(model, config)
+        return plain_sgd(model, settings)
 
     monkeypatch.setattr(train, "sgd", sgd)
 
 
 def mask_weights_and_not_momentum(monkeypatch) -> None:
-    def sgd(model, masks, config):
-        optimizer, weights = plain_sgd(model, config), models.prunable_weights(model)
+    def sgd(model, masks, settings):
+        optimizer, weights = plain_sgd(model, settings), models.prunable_weights(model)
         optimizer.register_step_post_hook(lambda *_: m.apply(masks, weights))
         return optimizer
 
@@ -137,10 +138,10 @@ def one_optimizer_for_all_levels(monkeypatch) -> None:
     """Weights are masked once a level and gradients at every step; momentum comes from before the pruning."""
     made = {}
 
-    def sgd(model, masks, config):
+    def sgd(model, masks, settings):
         weights = models.prunable_weights(model)
         m.apply(masks, weights)
-        optimizer = made.setdefault(id(model), (model, plain_sgd(model, config)))[1]
+        optimizer = made.setdefault(id(model), (model, plain_sgd(model, settings)))[1]
         optimizer.register_step_pre_hook(lambda *_: m.apply(masks, {n: w.grad for n, w in weights.items()}))
         return optimizer
 
@@ -148,10 +149,10 @@ def one_optimizer_for_all_levels(monkeypatch) -> None:
 
 
 def mask_before_the_forward_pass(monkeypatch) -> None:
-    def sgd(model, masks, config):
+    def sgd(model, masks, settings):
         weights = models.prunable_weights(model)
         model.register_forward_pre_hook(lambda model, _: m.apply(masks, weights) if model.training else None)
-        return plain_sgd(model, config)
+        return plain_sgd(model, settings)
 
     monkeypatch.setattr(train, "sgd", sgd)
 
@@ -163,11 +164,11 @@ def mask_inside_the_forward_pass(monkeypatch) -> None:
         weight = layer.weight * mask
         return F.linear(x, weight, layer.bias) if isinstance(layer, nn.Linear) else layer._conv_forward(x, weight, None)
 
-    def sgd(model, masks, config):
+    def sgd(model, masks, settings):
         for name, mask in masks.items():
             layer = model.get_submodule(name.removesuffix(".weight"))
             layer.forward = partial(masked, layer, mask)
-        return plain_sgd(model, config)
+        return plain_sgd(model, settings)
 
     restart = level_start.restart
     monkeypatch.setattr(train, "sgd", sgd)
@@ -254,7 +255,7 @@ def check_fractions(tmp_path, dataset) -> None:
 
 
 def take_any_number(monkeypatch) -> None:
-    monkeypatch.setattr(configs, "_check_numbers", lambda config: None)
+    monkeypatch.setattr(configs, "check_each", lambda config: None)
 
 
 def prune_by_percent(monkeypatch) -> None:
@@ -291,7 +292,7 @@ def score_the_runs_own_network(monkeypatch) -> None:
 
 def check_milestones(tmp_path, dataset) -> None:
     at = [arm("imp", epochs=8, schedule="step", milestones=(0.5, 0.75), warmup_epochs=w) for w in (0, 2)]
-    plain, warm = ([train.rate_at(config, 1, 5)(step) for step in range(40)] for config in at)
+    plain, warm = ([training.rate_at(config, 1, 5)(step) for step in range(40)] for config in at)
     assert warm[10:] == plain[10:] and warm[:9] != plain[:9]
     assert [step for step in range(1, 40) if plain[step] != plain[step - 1]] == [20, 30]
 
@@ -327,9 +328,9 @@ def check_weight_rewinding(tmp_path, dataset) -> None:
     """WR starts from the dense run's weights after its epoch k: at a constant rate, the end of a run of k epochs."""
     begun, train_level = {}, levels.train_level
 
-    def watched(context, level, start, masks, resumed):
-        begun[context.config.arm, level] = start
-        return train_level(context, level, start, masks, resumed)
+    def watched(opened, level, start, masks):
+        begun[opened.context.config.arm, level] = start
+        return train_level(opened, level, start, masks)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(levels, "train_level", watched)
@@ -345,7 +346,7 @@ def check_weight_rewinding(tmp_path, dataset) -> None:
 
 
 def rewind_to(monkeypatch, file: str) -> None:
-    monkeypatch.setattr(levels, "rewind_point", lambda context: context.dense.load_tensors(0, file))
+    monkeypatch.setattr(level_start, "rewind_point", lambda context: context.dense.load_tensors(0, file))
 
 
 # --- what a run writes, and when it trains ------------------------------------------------------------------------
@@ -363,14 +364,15 @@ def check_last_accuracy(tmp_path, dataset) -> None:
 
 
 def log_the_best(monkeypatch) -> None:
-    measure = levels._measure_training
+    train_level = levels.train_level
 
-    def best(context, level, start, masks, resumed):
-        measured = measure(context, level, start, masks, resumed)
-        lines = [line for line in metrics(context.folder) if line["level"] == level]
-        return measured | {"test_accuracy": max(line["test_accuracy"] for line in lines)}
+    def best(opened, level, start, masks):
+        trained = train_level(opened, level, start, masks)
+        lines = [line for line in metrics(opened.context.folder) if line["level"] == level]
+        trained.measured["test_accuracy"] = max(line["test_accuracy"] for line in lines)
+        return trained
 
-    monkeypatch.setattr(levels, "_measure_training", best)
+    monkeypatch.setattr(levels, "train_level", best)
 
 
 def check_resume(tmp_path, dataset) -> None:
@@ -384,14 +386,14 @@ def check_resume(tmp_path, dataset) -> None:
 
 
 def start_over(monkeypatch) -> None:
-    go_on = levels._train_levels
+    go_on = levels.run
 
-    def from_the_first(context):
-        for level in context.config.trained_levels:
-            shutil.rmtree(context.folder.level_path(level), ignore_errors=True)
-        return go_on(context)
+    def from_the_first(config, seed, setup):
+        for level in config.trained_levels:
+            shutil.rmtree(RunFolder(setup.results, config.name, seed).level_path(level), ignore_errors=True)
+        return go_on(config, seed, setup)
 
-    monkeypatch.setattr(levels, "_train_levels", from_the_first)
+    monkeypatch.setattr(levels, "run", from_the_first)
 
 
 def check_unknown_criterion(tmp_path, dataset) -> None:
@@ -431,8 +433,9 @@ def check_exchanged_masks(tmp_path, dataset) -> None:
 def borrow_masks_of(monkeypatch, other: Callable[[RunConfig, int], int]) -> None:
     masks = levels.level_masks
 
-    def wrong(context, level, trained):
-        return masks(context, other(context.config, level) if context.config.uses_external_masks else level, trained)
+    def wrong(opened, level):
+        config = opened.context.config
+        return masks(opened, other(config, level) if config.uses_external_masks else level)
 
     monkeypatch.setattr(levels, "level_masks", wrong)
 
@@ -479,7 +482,7 @@ def draw_from_the_global_generator(monkeypatch, module) -> None:
 def check_hashed_defaults(tmp_path, dataset) -> None:
     @dataclasses.dataclass(frozen=True)
     class ChangedDefault(RunConfig):
-        weight_decay: float = 1e-4
+        weight_decay: float = setting(1e-4, "another default", level_0=True)
 
     assert ChangedDefault().name != RunConfig().name and ChangedDefault().dense.name != RunConfig().dense.name
     assert set(RunConfig().record()) == {field.name for field in dataclasses.fields(RunConfig)} - {"arm"}
@@ -526,12 +529,13 @@ def score_nothing_without_a_probe(monkeypatch) -> None:
 
 
 def skip_what_is_missing(monkeypatch) -> None:
-    train_levels = levels._train_levels
+    go_on = levels.run
 
-    def skipping(context):
-        return train_levels(context) if context.dense.level_record(0) is not None else []
+    def skipping(config, seed, setup):
+        dense = RunFolder(setup.results, config.dense.name, seed)
+        return go_on(config, seed, setup) if config.is_dense or dense.level_record(0) is not None else []
 
-    monkeypatch.setattr(levels, "_train_levels", skipping)
+    monkeypatch.setattr(levels, "run", skipping)
 
 
 # A new fault: a check and a way to put it back above, one entry here.

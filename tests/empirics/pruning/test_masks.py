@@ -193,13 +193,13 @@ def step(model, optimizer, k: int) -> None:
 
 
 def test_projected_training_is_bit_equal_to_torch_prune_over_200_steps():
-    from empirics.config import RunConfig
-    from empirics.train import sgd
+    from empirics.train import TrainingSettings, sgd
 
-    config = RunConfig(lr=0.1, weight_decay=5e-4)
+    settings = TrainingSettings(1, 8, 0, momentum=0.9, weight_decay=5e-4, precision="float32")
     ours, oracle = Net(), Net()
     masks = half_masks(ours)
-    optimizer = sgd(ours, masks, config)
+    optimizer = sgd(ours, masks, settings)
+    optimizer.param_groups[0]["lr"] = 0.1
     for name, module in (("conv.weight", oracle.conv), ("linear.weight", oracle.linear)):
         prune.custom_from_mask(module, "weight", masks[name].float())
     reference = torch.optim.SGD(oracle.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from empirics import models, schedules, train
 from empirics.config import ConfigError, RunConfig
+from empirics.data import datasets
 from empirics.pruning import masks as m
 from empirics.pruning import rewinding, signs
 from empirics.pruning.criteria import CRITERIA
-from empirics.runs import level_start, levels
+from empirics.runs import level_start, levels, mask_sources
 from empirics.runs.context import initial_network, load_state, new_context, state_of
 from empirics.runs.mask_sources import load_masks, scored_images
+from empirics.runs.training import training_settings
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.run_folder import INITIAL_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
@@ -52,7 +54,7 @@ def masks(study, name: str, level: int) -> m.Masks:
 
 
 def start_signs(study, name: str, level: int) -> signs.Signs:
-    return level_start.load_signs(folder(study, name), level, "start", masks(study, name, level))
+    return mask_sources.load_signs(folder(study, name), level, "start", masks(study, name, level))
 
 
 def initial(study, name: str = "dense") -> dict[str, torch.Tensor]:
@@ -150,7 +152,7 @@ def test_a_perturbation_may_be_drawn_in_each_layer(study, tiny_digits, tmp_path)
     ]
     run = RunFolder(tmp_path, config.name, 0)
     kept = load_masks(run, 1, models.prunable_weights(network(study)))
-    begun = level_start.load_signs(run, 1, "start", kept)
+    begun = mask_sources.load_signs(run, 1, "start", kept)
     plain = signs.sign_bits(initial(study), list(kept))
     for layer, mask in kept.items():
         assert int(((begun[layer] ^ plain[layer]) & mask).sum()) == round(0.2 * int(mask.sum())), layer
@@ -274,7 +276,7 @@ def test_sign_transfer_takes_masks_and_final_signs_of_the_source_and_magnitudes_
     for level in (1, 4):
         kept = masks(study, "sign-transfer", level)
         assert all(torch.equal(kept[n], masks(study, "lrr", level)[n]) for n in kept)
-        start = level_start.level_start(context, level, point, trained(study, "dense", 0), kept)
+        start = level_start.rewound_start(context, level, point, trained(study, "dense", 0), kept)
         ended = trained(study, "lrr", level)
         for n in kept:
             assert torch.equal(start[n].abs()[kept[n]], point[n].abs()[kept[n]])
@@ -430,7 +432,7 @@ def test_a_mask_run_that_does_not_reach_the_last_level_is_refused_before_trainin
 def test_every_value_of_every_sweep_is_a_valid_study(preset, sweep):
     spec, base = SWEEPS[sweep], presets.PRESETS[preset].settings
     for settings_ in (base, {**base, "epochs": 3, "warmup_epochs": 1}):
-        values = spec.values(settings_)
+        values = spec.values(settings_, brief=preset == "quick")
         configs = [resolve(spec.arms[-1], {**settings_, **value}) for value in values]
         assert len({config.name for config in configs}) == len(values) >= 1
 
@@ -438,9 +440,12 @@ def test_every_value_of_every_sweep_is_a_valid_study(preset, sweep):
 def test_every_network_of_every_preset_and_sweep_can_be_built():
     wanted = set()
     for preset in presets.PRESETS.values():
-        for value in [{}, *SWEEPS["width"].values(preset.settings), *SWEEPS["model"].values(preset.settings)]:
-            settings_ = {**preset.settings, **value}
-            wanted.add((settings_["model"], settings_["width"], preset.image_shape, preset.classes))
+        data, brief = datasets.DATASETS[preset.settings["dataset"]], bool(preset.sweep_on)
+        shape = data.image_shape(preset.settings.get("image_size", 0))
+        for name in ("width", "model"):
+            for value in [{}, *SWEEPS[name].values(preset.settings, brief)]:
+                settings_ = {**preset.settings, **value}
+                wanted.add((settings_["model"], settings_["width"], shape, data.classes))
     assert len(wanted) > 10
     for model, width, shape, classes in sorted(wanted):
         if model != "resnet50":  # slow, and built in test_models
@@ -454,7 +459,7 @@ def test_every_arm_is_in_a_preset_or_a_sweep():
 
 @pytest.mark.parametrize("preset", presets.PRESETS)
 def test_masks_of_longer_levels_are_taken_at_the_end_of_every_cycle(preset):
-    (value,) = SWEEPS["mask-convergence"].values(presets.PRESETS[preset].settings)
+    (value,) = SWEEPS["mask-convergence"].values(presets.PRESETS[preset].settings, brief=False)
     epochs = presets.PRESETS[preset].settings["epochs"]
     ends = {cycle * epochs for cycle in range(1, 1 + int(value["cycles"]))}
     assert (
@@ -506,9 +511,10 @@ def test_gradients_of_parts_add_up_to_that_of_the_batch(tiny_digits):
         torch.nn.init.constant_(model[1].weight, 0.01)
         torch.nn.init.zeros_(model[1].bias)
         config = arm("lrr", micro_batch=parts)
-        optimizer = train.sgd(model, {}, config)
+        settings = training_settings(config)
+        optimizer = train.sgd(model, {}, settings)
         losses, correct = train.train_epoch(
-            model, optimizer, tiny_digits, generator(0, "x"), config, lambda step: 0.1, 0
+            model, optimizer, tiny_digits, generator(0, "x"), settings, lambda step: 0.1, 0
         )
         steps.append((model[1].weight.detach().clone(), losses, correct))
     assert torch.allclose(steps[0][0], steps[1][0], atol=1e-6) and torch.allclose(steps[0][1], steps[1][1], atol=1e-6)
@@ -519,7 +525,7 @@ def test_prune_rates_of_a_sweep_end_at_about_the_same_density():
     for preset in presets.PRESETS.values():
         settings_ = {**preset.settings, **preset.sweep_on}
         target = (1 - settings_["prune_rate"]) ** (settings_["levels"] - 1)
-        values = SWEEPS["prune-rate"].values(settings_)
+        values = SWEEPS["prune-rate"].values(settings_, brief=bool(preset.sweep_on))
         assert {settings_["prune_rate"]} < {value["prune_rate"] for value in values}, "the preset's, and others"
         for value in values:
             last = (1 - value["prune_rate"]) ** (value["levels"] - 1)

@@ -15,6 +15,7 @@ from empirics.pruning import rewinding, signs
 from empirics.runs import level_start, levels
 from empirics.runs.context import RunContext, initial_network
 from empirics.runs.mask_sources import load_masks, random_masks
+from empirics.runs.training import rate_at, training_settings
 from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.run_folder import INITIAL_TENSORS, MASK_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
@@ -226,7 +227,8 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     def keep(metrics, momentum):
         seen[metrics.epoch] = {name: value.clone() for name, value in model.state_dict().items()}
 
-    train.train_cycle(model, tiny_digits, whole, config, seed=0, level=0, on_epoch=keep)
+    rate = rate_at(config, 0, len(tiny_digits.labels("train")) // config.batch_size)
+    train.train_cycle(model, tiny_digits, whole, training_settings(config), rate, seed=0, level=0, on_epoch=keep)
     dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHT_TENSORS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"
     dense_initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL_TENSORS)
@@ -394,11 +396,12 @@ def test_global_pruning_that_empties_layers_is_trained_and_recorded(tiny_digits,
 def test_a_narrow_network_trains_on_large_images_without_ending_the_process(tmp_path):
     """Few channels, a 1x1 convolution of stride 2, 64x64 pixels: with channels last this was a segmentation fault."""
     code = (
-        "import torch; from empirics import models, train; from empirics.config import RunConfig\n"
+        "import torch; from empirics import models, train\n"
         "from empirics.data import datasets\n"
         "x = torch.randint(0, 256, (64, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)\n"
         "part = datasets.Split(x, torch.arange(64) % 20)\n"
-        "data, config = datasets.build('x', part, part, 20, 8, True), RunConfig(batch_size=64)\n"
+        "data = datasets.build('x', part, part, 20, 8, True)\n"
+        "config = train.TrainingSettings(1, 64, 0, 0.9, 5e-4, 'float32')\n"
         "model = models.create('resnet8', 8, (3, 64, 64), 20, torch.Generator().manual_seed(0))\n"
         "sgd = train.sgd(model, {}, config)\n"
         "print(train.train_epoch(model, sgd, data, torch.Generator(), config, lambda step: 0.1, 0)[0].isfinite().all())"

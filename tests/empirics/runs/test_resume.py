@@ -9,6 +9,7 @@ import torch
 
 from empirics.config import config_hash
 from empirics.runs import levels
+from empirics.runs.context import new_context
 from empirics.runs.resume import Interrupted, expected
 from empirics.storage import checkpoints, run_folder
 from empirics.storage.files import StoreError, with_checksum
@@ -215,7 +216,7 @@ def test_a_checkpoint_of_another_network_is_refused_before_anything_is_copied(in
     setup, config, run = interrupted
     wider = arm("lrr", width=8, **SETTINGS)
     row = json.loads((run.checkpoints / checkpoints.MANIFEST).read_text().splitlines()[-1])
-    wanted = expected(levels.new_context(wider, 0, setup), 1, {})
+    wanted = expected(new_context(wider, 0, setup), 1, {})
     with pytest.raises(StoreError, match="of another network: conv.weight is float32 of shape"):
         checkpoints._read(run.checkpoints, row, wanted)
 
