@@ -297,26 +297,6 @@ def write_tables(out: Path) -> None:
             write_atomic(file, text)
 
 
-def registries() -> dict[str, Mapping[str, object]]:
-    """The registries of this package, by title: presets, arms, sweeps, data sets, models and so on."""
-    from empirics import models, schedules
-    from empirics.data import datasets
-    from empirics.pruning import criteria, rewinding
-    from empirics.studies import arms, presets, sweeps
-
-    return {
-        "presets": presets.PRESETS,
-        "arms": arms.ARMS,
-        "sweeps": sweeps.SWEEPS,
-        "data sets": datasets.DATASETS,
-        "models": models.MODELS,
-        "criteria": criteria.CRITERIA,
-        "layer densities of random masks": criteria.DENSITIES,
-        "rewinding rules": rewinding.REWINDS,
-        "schedules": schedules.SCHEDULES,
-    }
-
-
 def listing(title: str, entries: Mapping[str, object]) -> str:
     """A registry as text: one line per entry, its name and description."""
     return "\n".join([title, *(f"  {name:28} {_about(entry)}".rstrip() for name, entry in entries.items())])
@@ -332,4 +312,4 @@ def _about(entry: object) -> str:
     for name in ("about", "statement", "title", "sentence"):
         if isinstance(getattr(entry, name, None), str):
             return getattr(entry, name)
-    return (getattr(entry, "score", entry).__doc__ or "").split("\n")[0]
+    return (entry.__doc__ or "").split("\n")[0]

@@ -70,9 +70,10 @@ def _data_sets(data: Path) -> Iterator[Finding]:
     from empirics.data.datasets import DATASETS, DataError, content_hash
     from empirics.storage.data_files import DamagedData
 
-    for name in DATASETS:
+    for name, entry in DATASETS.items():
         try:
-            content = content_hash(name, None if name == "digits" else data, 224 if name == "imagenet" else 0)
+            image_size = entry.shape[1] if entry.streamed else 0
+            content = content_hash(name, data if entry.needs_folder else None, image_size)
             yield Finding(f"data set {name}: found" + (f", content {content[:12]}" if content else ", as published"))
         except DataError as error:
             text = f"data set {name}: {str(error).split(': expected')[0]}"

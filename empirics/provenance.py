@@ -4,14 +4,15 @@ import functools
 import hashlib
 import os
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirics.code_text import without_comments
 from empirics.commit import commit_of
 from empirics.config import ConfigError, check_choice
 from empirics.cores import usable_cores
-from empirics.storage.folders import is_clutter
 
 if TYPE_CHECKING:
     import torch
@@ -79,13 +80,53 @@ def _versions() -> dict[str, str]:
     return found
 
 
+# The modules of this package that the numbers of a run come from; the others plan, read, write and report.
+NUMERICAL = (
+    "data/cifar.py",
+    "data/datasets.py",
+    "data/imagenet.py",
+    "data/images.py",
+    "data/in_memory.py",
+    "data/pixels.py",
+    "data/shards.py",
+    "data/streaming.py",
+    "data/tiny_imagenet.py",
+    "models.py",
+    "pruning/criteria.py",
+    "pruning/densities.py",
+    "pruning/masks.py",
+    "pruning/rewinding.py",
+    "pruning/rules.py",
+    "pruning/signs.py",
+    "runs/context.py",
+    "runs/level_start.py",
+    "runs/levels.py",
+    "runs/mask_sources.py",
+    "runs/training.py",
+    "schedules.py",
+    "seeding.py",
+    "train.py",
+)
+
+
 @functools.cache
 def code() -> str:
-    """The first 12 digits of the SHA-256 of this package's sources: other code may give other bits."""
-    digest = hashlib.sha256()
+    """The hash of this package's numerical modules: other code may give other bits.
+
+    These are the first 12 digits of a SHA-256. Comments, docstrings and layout do not count.
+    """
     home = Path(__file__).parent
-    for file in sorted(file for file in home.rglob("*.py") if not is_clutter(file.name)):
-        digest.update(file.relative_to(home).as_posix().encode() + b"\0" + file.read_bytes())
+    return code_hash({name: (home / name).read_text("utf-8") for name in NUMERICAL})
+
+
+def code_hash(sources: Mapping[str, str]) -> str:
+    """The first 12 digits of the SHA-256 of some source files, by name.
+
+    Comments, docstrings and layout do not count.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        digest.update(f"{name}\0{without_comments(sources[name])}\0".encode())
     return digest.hexdigest()[:12]
 
 

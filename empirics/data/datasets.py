@@ -36,17 +36,39 @@ class Request:
 
 @dataclass(frozen=True)
 class Source:
-    """How a data set is described, loaded and hashed.
+    """A data set: its facts, and how it is loaded and hashed.
 
     Args:
         about: description in one line.
+        title: its name in figures.
         load: reads the data set.
         content_hash: SHA-256 of its content; empty for data that are the same everywhere.
+        classes: number of classes.
+        shape: (channels, height, width) of its images; for streamed ones `image_size` gives height and width.
+        train_images, test_images: in each split, for estimates made before the data are installed.
+        augmentation: of training images, as text, for Table 1.
+        needs_folder: whether it is read from a folder, `--data-dir`.
+        streamed: whether it does not fit into memory, so that it needs an `image_size`.
     """
 
     about: str
+    title: str
     load: Callable[[Request], Dataset]
     content_hash: Callable[[Request], str]
+    classes: int
+    shape: tuple[int, int, int]
+    train_images: int
+    test_images: int
+    augmentation: str
+    needs_folder: bool = True
+    streamed: bool = False
+
+    def image_shape(self, image_size: int) -> tuple[int, int, int]:
+        """(channels, height, width) of an input of the network.
+
+        It is streamed at `image_size`, or held in memory as it is (0).
+        """
+        return (self.shape[0], image_size, image_size) if image_size else self.shape
 
 
 def load(
@@ -74,7 +96,7 @@ def load(
         StoreError: the cache cannot be written.
     """
     request = Request(name, folder, image_size, data_hash, cache, threads)
-    return _source(request).load(request)
+    return _loader(request).load(request)
 
 
 def content_hash(name: str, folder: Path | None, image_size: int = 0, cache: Path | None = None) -> str:
@@ -90,17 +112,31 @@ def content_hash(name: str, folder: Path | None, image_size: int = 0, cache: Pat
         DataError: as for `load`, but only a few images are decoded.
     """
     request = Request(name, folder, image_size, cache=cache)
-    return _source(request).content_hash(request)
+    return _loader(request).content_hash(request)
 
 
-def _source(request: Request) -> Source:
-    """The source of the requested data set, after a check of the request."""
+def facts(name: str, folder: Path | None) -> tuple[str, int]:
+    """Title and number of classes of a data set; a folder of images has its label as title.
+
+    Args:
+        name, folder: as for `load`.
+
+    Raises:
+        DataError: a folder of images that is missing or has another layout.
+    """
+    if name in DATASETS:
+        return DATASETS[name].title, DATASETS[name].classes
+    return name, len(image_files.class_folders(folder).classes)
+
+
+def _loader(request: Request) -> "Source | ImageFolder":
+    """What loads and hashes the requested data set, after a check of the request."""
     if request.name not in DATASETS and request.folder is None:
         try:
             check_choice(request.name, DATASETS, "data set")
         except ConfigError as error:
             raise DataError(f"{error}; for a folder of images give --data-dir: {FOLDER_LAYOUT}") from None
-    if request.name != "digits" and request.folder is None:
+    if request.folder is None and DATASETS[request.name].needs_folder:
         raise DataError(f"data set {request.name!r} is read from a folder: give it with --data-dir")
     return DATASETS.get(request.name, IMAGE_FOLDER)
 
@@ -154,27 +190,45 @@ def _unstreamed(read: Callable[[Request], Dataset]) -> Callable[[Request], Datas
     return load_whole
 
 
-def _cifar(about: str, which: cifar.Cifar) -> Source:
+def _cifar(which: cifar.Cifar, title: str) -> Source:
     read = _unstreamed(lambda request: cifar.load(which, request.folder, request.data_hash, request.cache))
-    return Source(about, read, lambda request: cifar.content_hash(which, request.folder))
+    return Source(
+        f"60,000 colour images of {which.classes} classes, 32x32 (binary version)",
+        title,
+        read,
+        lambda request: cifar.content_hash(which, request.folder),
+        classes=which.classes,
+        shape=(3, 32, 32),
+        train_images=50_000,
+        test_images=10_000,
+        augmentation="shift by 4, mirror",
+    )
 
 
-def _images(about: str, find: Callable[[Path], ImageSet]) -> Source:
-    """The source of a data set of image files, which `find` finds in a folder.
+@dataclass(frozen=True)
+class ImageFolder:
+    """Loads and hashes a data set of image files; it is streamed if an image size is requested.
 
-    It is streamed if an image size is requested.
+    Args:
+        find: finds the images of both splits in a folder.
     """
 
-    def content(request: Request, images: ImageSet) -> str:
-        return image_files.sizes_hash(images) if request.image_size else _hash_one_size(images)
+    find: Callable[[Path], ImageSet]
 
-    def read(request: Request) -> Dataset:
-        images = find(request.folder)
+    def load(self, request: Request) -> Dataset:
+        """Read the data set."""
+        images = self.find(request.folder)
         if request.image_size:
             return stream(request.name, images, request.image_size, request.threads)
-        return hold(images, request, request.data_hash or content(request, images))
+        return hold(images, request, request.data_hash or _images_hash(request, images))
 
-    return Source(about, read, lambda request: content(request, find(request.folder)))
+    def content_hash(self, request: Request) -> str:
+        """SHA-256 of its content."""
+        return _images_hash(request, self.find(request.folder))
+
+
+def _images_hash(request: Request, images: ImageSet) -> str:
+    return image_files.sizes_hash(images) if request.image_size else _hash_one_size(images)
 
 
 def _hash_one_size(images: ImageSet) -> str:
@@ -182,16 +236,15 @@ def _hash_one_size(images: ImageSet) -> str:
     return image_files.bytes_hash(images)
 
 
-def _imagenet(about: str) -> Source:
-    def find(request: Request) -> ImageSet:
-        if not request.image_size:
-            raise DataError(f"{request.name} does not fit into memory: give --image-size (224 is customary)")
-        return imagenet.find(request.folder, request.cache)
+def _find_imagenet(request: Request) -> ImageSet:
+    if not request.image_size:
+        raise DataError(f"{request.name} does not fit into memory: give --image-size (224 is customary)")
+    return imagenet.find(request.folder, request.cache)
 
-    def read(request: Request) -> Dataset:
-        return stream(request.name, find(request), request.image_size, request.threads, imagenet.moments())
 
-    return Source(about, read, lambda request: image_files.sizes_hash(find(request)))
+def _load_imagenet(request: Request) -> Dataset:
+    images = _find_imagenet(request)
+    return stream(request.name, images, request.image_size, request.threads, imagenet.moments())
 
 
 def hold(images: ImageSet, request: Request, data_hash: str) -> InMemory:
@@ -212,15 +265,47 @@ def hold(images: ImageSet, request: Request, data_hash: str) -> InMemory:
     return build(request.name, **splits, classes=len(images.classes), pad=max(1, shape[2] // 8), flip=True)
 
 
-IMAGE_FOLDER = _images("a folder of images, DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE", image_files.class_folders)
+# any name that is no key of `DATASETS`: DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE
+IMAGE_FOLDER = ImageFolder(image_files.class_folders)
+_TINY_IMAGENET = ImageFolder(tiny_imagenet.find)
 
-# A new data set: one function above or in a module of its own, and one line here.
-DATASETS = {
+# A new data set: one function above or in a module of its own, and one entry here.
+DATASETS: dict[str, Source] = {
     "digits": Source(
-        "scikit-learn's 1,797 handwritten digits, 8x8", _unstreamed(lambda request: digits()), lambda request: ""
+        "scikit-learn's 1,797 handwritten digits, 8x8",
+        "digits",
+        _unstreamed(lambda request: digits()),
+        lambda request: "",
+        classes=10,
+        shape=(1, 8, 8),
+        train_images=1297,
+        test_images=500,
+        augmentation="shift by 1",
+        needs_folder=False,
     ),
-    "cifar10": _cifar("60,000 colour images of 10 classes, 32x32 (binary version)", cifar.CIFAR10),
-    "cifar100": _cifar("60,000 colour images of 100 classes, 32x32 (binary version)", cifar.CIFAR100),
-    "imagenet": _imagenet("ImageNet, 1.3 million images of 1,000 classes, as folders or shards; streamed"),
-    "tiny-imagenet": _images("110,000 images of 200 classes of ImageNet, 64x64", tiny_imagenet.find),
+    "cifar10": _cifar(cifar.CIFAR10, "CIFAR-10"),
+    "cifar100": _cifar(cifar.CIFAR100, "CIFAR-100"),
+    "imagenet": Source(
+        "ImageNet, 1.3 million images of 1,000 classes, as folders or shards; streamed",
+        "ImageNet",
+        _load_imagenet,
+        lambda request: image_files.sizes_hash(_find_imagenet(request)),
+        classes=1000,
+        shape=(3, 224, 224),
+        train_images=1_281_167,
+        test_images=50_000,
+        augmentation="random resized crop, mirror",
+        streamed=True,
+    ),
+    "tiny-imagenet": Source(
+        "110,000 images of 200 classes of ImageNet, 64x64",
+        "Tiny ImageNet",
+        _TINY_IMAGENET.load,
+        _TINY_IMAGENET.content_hash,
+        classes=200,
+        shape=(3, 64, 64),
+        train_images=100_000,
+        test_images=10_000,
+        augmentation="shift by 8, mirror",
+    ),
 }

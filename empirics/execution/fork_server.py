@@ -13,5 +13,8 @@ for number in ENDING_SIGNALS:
 
 import torch  # noqa: E402
 
+from empirics import provenance  # noqa: E402
+
 # its first call imports modules, which would otherwise take a second in every worker
 torch.use_deterministic_algorithms(True)
+provenance.code()  # read once, and known to every worker

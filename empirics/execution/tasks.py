@@ -180,4 +180,5 @@ def study_record(
 
 
 def _label(value: object) -> str:
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text.lower()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from empirics.config import RunConfig, RunOptions
 from empirics.execution.interrupts import ENDING_SIGNALS, HANG_UP
 from empirics.execution.tasks import Key, Schedule, Task
+from empirics.registries import Addition, add, additions
 from empirics.storage.data_files import reason
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class DataSource:
         cache: folder for decoded pixels; None: no cache.
         image_size: side in pixels that streamed images are cropped to; 0: images are held in memory as they are.
         threads: number of threads that decode streamed images.
+        title: name of the data set in figures.
+        classes: number of its classes.
     """
 
     name: str
@@ -47,6 +50,8 @@ class DataSource:
     cache: Path | None = None
     image_size: int = 0
     threads: int = 1
+    title: str = ""
+    classes: int = 0
 
     def load(self) -> "Dataset":
         """The data set, on the CPU."""
@@ -113,7 +118,7 @@ def execute(
         run_options: threads and checkpoints; None: the defaults.
     """
     schedule = Schedule(tasks, lambda task: task.epochs)
-    pool = _Workers(workers, (source, results, device, run_options or RunOptions()))
+    pool = _Workers(workers, (source, results, device, run_options or RunOptions(), additions()))
     failures: list[TaskEvent] = []
     restarted: set[Key] = set()
 
@@ -157,7 +162,7 @@ class _Workers:
 
     Args:
         most: largest number of processes at a time.
-        shared: arguments of every worker: data source, results folder, device, run options.
+        shared: arguments of every worker: data source, results folder, device, run options, entries of registries.
     """
 
     def __init__(self, most: int, shared: tuple) -> None:
@@ -314,6 +319,7 @@ def _work(
     results: Path,
     device: str,
     run_options: RunOptions,
+    entries: Sequence[Addition],
     place: int,
     connection: Connection,
 ) -> None:
@@ -333,6 +339,7 @@ def _work(
     from empirics.runs.resume import Interrupted
 
     try:
+        add(entries)
         where = provenance.prepare(device, run_options.threads, place)
         dataset = part_of(source.load(), task.config).to(where)
         setup = levels.RunSetup(

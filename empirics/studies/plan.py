@@ -5,7 +5,7 @@ torch is loaded only to measure or to train.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,7 +35,7 @@ class Study:
     """Options of every command that trains: preset, data, device, seeds and the results folder."""
 
     preset: str = "quick"
-    """preset: quick, cifar10-small, cifar10, cifar100, tiny-imagenet or imagenet"""
+    """a study: its data set, network, arms and seeds (`list` shows the presets)"""
     results: Path = Path("results")
     """folder of result files"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -54,10 +54,12 @@ class Study:
     """stop with an error if inputs were made with other versions, code, hardware or thread counts"""
     dry_run: bool = False
     """print what would run, with estimates of time and disk space, and exit"""
+    dataset: str | None = None
+    """train on another data set with the preset's settings (`list` shows them); default: the preset's"""
     data_dir: Path | None = None
-    """folder of the preset's data set; default: data"""
+    """folder of the data set; default: data"""
     dataset_name: str | None = None
-    """name for your own data set: train on DATA_DIR/train/CLASS/IMAGE and DATA_DIR/test/CLASS/IMAGE instead"""
+    """name for your own images: train on DATA_DIR/train/CLASS/IMAGE and DATA_DIR/test/CLASS/IMAGE instead"""
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,13 @@ def plan_study(
     tasks = unfinished(plan_tasks(configs.values(), seeds), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
-    folder = f" --data-dir DIR --dataset-name {source.name}" if command.dataset_name else ""
+    folder = f" --dataset {command.dataset}" if command.dataset else ""
+    folder += f" --data-dir DIR --dataset-name {source.name}" if command.dataset_name else ""
     place = _place(swept, changed, shared_overrides or {}, preset)
     options = f" --sweep {swept}{options}" if place["swept"] else _options(changed)
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
-    record |= place
+    record |= place | {"title": source.title, "classes": source.classes, "smoke": preset.smoke}
     for kind in ("studies", "overlaps"):  # written during and after training
         refuse_wrong(command.results, kind, f"{record['study']}.json")
     return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
@@ -134,7 +137,7 @@ def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mappin
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     sweep = SWEEPS[check_choice(name, SWEEPS, "sweep")]
     shared_overrides = {**preset.sweep_on, **overrides}
-    values = sweep.values({**preset.settings, **shared_overrides})
+    values = sweep.values({**preset.settings, **shared_overrides}, brief=bool(preset.sweep_on))
     clash = sorted({key for value in values for key in value} & set(overrides))
     if clash:
         raise ConfigError(f"--sweep {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
@@ -269,31 +272,54 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
 
     folder = (command.data_dir or DATA_FOLDER).absolute()
     label, image_size = command.dataset_name, settings.get("image_size", 0)
-    if label is None and settings["dataset"] == "digits":
+    if label is not None:
+        _check_label(label, command.dataset, DATASETS)
+    name = label or check_choice(command.dataset or settings["dataset"], DATASETS, "data set")
+    known = DATASETS.get(name)
+    if known is not None and not known.needs_folder:
         if command.data_dir is not None:
             raise ConfigError(
-                f"preset {command.preset!r} trains on digits, which need no folder: to train on the images in "
-                "--data-dir, give them a name with --dataset-name"
+                f"data set {name!r} needs no folder: to train on the images in --data-dir, give them a name with "
+                "--dataset-name"
             )
-        return DataSource("digits", image_size=image_size)
-    if label is not None and (label in DATASETS or not is_slug(label) or len(label) > MOST_LETTERS_OF_DATASET):
-        raise ConfigError(
-            f"--dataset-name {label!r} cannot name a folder of images: use lower-case words joined by hyphens, at most "
-            f"{MOST_LETTERS_OF_DATASET} letters, other than the built-in data sets ({', '.join(DATASETS)})"
-        )
-    name, cache = label or settings["dataset"], None if command.dry_run else command.results / "cache"
+        content = _content_hash(name, None, image_size, None)
+        return DataSource(name, None, content, image_size=image_size, title=known.title, classes=known.classes)
+    cache = None if command.dry_run else command.results / "cache"
     try:
         content = _content_hash(name, folder, image_size, cache)
+        title, classes = _facts(name, folder)
     except DataError:
-        if command.dry_run and command.data_dir is None:
-            return DataSource(name)  # an estimate needs no data: the preset gives the numbers of images
+        if command.dry_run and command.data_dir is None and known is not None:
+            return DataSource(name, title=known.title, classes=known.classes)  # an estimate needs no data
         raise
-    source = DataSource(name, folder, content, cache, image_size)
+    source = DataSource(name, folder, content, cache, image_size, title=title, classes=classes)
     return dataclasses.replace(source, threads=max(1, usable_cores() // _workers(command, source)))
 
 
+def _check_label(label: str, dataset: str | None, known: Collection[str]) -> None:
+    """Refuse a `--dataset-name` that cannot name a folder of images, or that comes with `--dataset`."""
+    if dataset is not None:
+        raise ConfigError(
+            f"--dataset {dataset} and --dataset-name {label} name two data sets: leave out --dataset to train on your "
+            "own images"
+        )
+    if label in known or not is_slug(label) or len(label) > MOST_LETTERS_OF_DATASET:
+        raise ConfigError(
+            f"--dataset-name {label!r} cannot name a folder of images: use lower-case words joined by hyphens, at most "
+            f"{MOST_LETTERS_OF_DATASET} letters, other than the built-in data sets ({', '.join(known)})"
+        )
+
+
 @functools.cache
-def _content_hash(name: str, folder: Path, image_size: int, cache: Path | None) -> str:
+def _facts(name: str, folder: Path) -> tuple[str, int]:
+    """`datasets.facts`, read once for all the studies of a command."""
+    from empirics.data.datasets import facts
+
+    return facts(name, folder)
+
+
+@functools.cache
+def _content_hash(name: str, folder: Path | None, image_size: int, cache: Path | None) -> str:
     """`datasets.content_hash`, computed once for all the studies of a command."""
     from empirics.data.datasets import content_hash
 
@@ -317,22 +343,26 @@ def forecasts(plans: Sequence[Plan], command: Study) -> str:
 
 
 def _forecast(plan: Plan, command: Study) -> str:
-    tasks, preset, source = plan.tasks, plan.preset, plan.source
+    tasks, source = plan.tasks, plan.source
     levels, epochs = sum(len(task.levels) for task in tasks), sum(task.epochs for task in tasks)
-    lines = [f"preset {command.preset}: {len(tasks)} runs, {levels} levels, {epochs} epochs to train"]
+    lines = [f"study {plan.record['study']}: {len(tasks)} runs, {levels} levels, {epochs} epochs to train"]
     lines += [f"  {arm:27} {config.name}" for arm, config in {t.config.arm: t.config for t in tasks}.items()]
     if not tasks:
         return lines[0]
     from empirics.execution import estimate
 
     device, config = provenance.prepare(command.device), tasks[0].config
-    if source.folder is not None or source.name == "digits":
+    from empirics.data.datasets import DATASETS
+
+    facts = DATASETS.get(source.name)
+    if facts is not None and facts.needs_folder and source.folder is None:  # not installed
+        n_train = config.images_per_class * facts.classes or facts.train_images
+        n_test = facts.test_images
+        shape = facts.image_shape(config.image_size)
+        data = estimate.random_dataset(shape, n_train, n_test, facts.classes)
+    else:
         data = part_of(_loaded(source), config)
         n_train, n_test = len(data.labels("train")), len(data.labels("test"))
-    else:
-        n_train = config.images_per_class * preset.classes or preset.train_images
-        n_test = preset.test_images
-        data = estimate.random_dataset(preset.image_shape, n_train, n_test, preset.classes)
     throughput = estimate.measure(config, data.to(device))
     side_by_side = 1 if device.type == "cuda" else plan.workers  # processes on one GPU share its throughput
     cost = estimate.estimate(tasks, throughput, data, n_train, n_test, side_by_side)

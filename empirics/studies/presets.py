@@ -21,10 +21,9 @@ class Preset:
         arms: keys of `ARMS`.
         seeds: default seeds.
         sources: setting -> source, for Table 1: `summary`, `code: NAME` or `ours` (chosen by this project).
-        train_images, test_images: of the data set, for estimates made before the data are installed.
-        image_shape: (channels, height, width), for the same.
-        classes: number of classes, for the same.
-        sweep_on: settings that all sweeps of the preset use, if its own settings would take too long.
+        sweep_on: settings that all sweeps of the preset use, if its own settings would take too long; its sweeps also
+            have fewer values then.
+        smoke: whether it only shows that everything runs; its results are marked, and no claim is judged on them.
     """
 
     about: str
@@ -32,11 +31,8 @@ class Preset:
     arms: Sequence[str]
     seeds: Sequence[int]
     sources: Mapping[str, str]
-    train_images: int
-    test_images: int
-    image_shape: tuple[int, int, int]
-    classes: int
     sweep_on: Mapping[str, Any] = field(default_factory=dict)
+    smoke: bool = False
 
 
 def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
@@ -121,10 +117,26 @@ PRESETS: dict[str, Preset] = {
         arms=_STORY,  # signs are perturbed in a sweep
         seeds=(0, 1, 2, 3),
         sources={"model": "summary"},
-        train_images=1297,
-        test_images=500,
-        image_shape=(1, 8, 8),
-        classes=10,
+    ),
+    "smoke": Preset(
+        about="a minute on digits, to see that everything runs: no evidence for anything",
+        settings={
+            "dataset": "digits",
+            "model": "resnet8",
+            "width": 8,
+            "batch_size": 64,
+            "lr": 0.1,
+            "schedule": "cosine",
+            "epochs": 4,
+            "warmup_epochs": 1,
+            "weight_decay": 5e-4,
+            "prune_rate": 0.75,
+            "levels": 4,
+        },
+        arms=("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long"),
+        seeds=(0, 1),
+        sources={},
+        smoke=True,
     ),
     "cifar10-small": Preset(
         about="800 images a class of CIFAR-10, ResNet8 of width 16: about an hour on 2 cores",
@@ -146,10 +158,6 @@ PRESETS: dict[str, Preset] = {
         arms=(*_EXCHANGE, "sign", "magnitude"),
         seeds=(0, 1),
         sources={},
-        train_images=50_000,
-        test_images=10_000,
-        image_shape=(3, 32, 32),
-        classes=10,
     ),
     "cifar10": Preset(
         about="CIFAR-10, ResNet20, 150 epochs a level, 25 levels",
@@ -169,10 +177,6 @@ PRESETS: dict[str, Preset] = {
             **_LEVEL_SOURCES,
             **dict.fromkeys(("batch_size", "lr", "weight_decay", "schedule", "milestones"), "code: open_lth"),
         },
-        train_images=50_000,
-        test_images=10_000,
-        image_shape=(3, 32, 32),
-        classes=10,
     ),
     "cifar100": Preset(
         about="CIFAR-100, ResNet18, 150 epochs a level, 25 levels",
@@ -180,10 +184,6 @@ PRESETS: dict[str, Preset] = {
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources=_GROUP_SOURCES,
-        train_images=50_000,
-        test_images=10_000,
-        image_shape=(3, 32, 32),
-        classes=100,
     ),
     "tiny-imagenet": Preset(
         about="Tiny ImageNet, ResNet18, 150 epochs a level, 25 levels",
@@ -191,10 +191,6 @@ PRESETS: dict[str, Preset] = {
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources=_GROUP_SOURCES,
-        train_images=100_000,
-        test_images=10_000,
-        image_shape=(3, 64, 64),
-        classes=200,
     ),
     "imagenet": Preset(
         about="ImageNet, ResNet50, 90 epochs a level, 15 levels",
@@ -221,9 +217,5 @@ PRESETS: dict[str, Preset] = {
             **dict.fromkeys(("batch_size", "lr", "schedule", "milestones", "warmup_epochs", "weight_decay"), _RENDA),
             **dict.fromkeys(("epochs", "prune_rate"), _GROUP),
         },
-        train_images=1_281_167,
-        test_images=50_000,
-        image_shape=(3, 224, 224),
-        classes=1000,
     ),
 }

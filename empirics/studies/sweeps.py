@@ -15,33 +15,28 @@ class Sweep:
     Args:
         about: one line for `list`.
         arms: arms that are trained at each value.
-        values: function from the preset's settings to the settings of each value; the preset's own value may be one of
-            them.
+        values: (settings of the preset, brief) -> the settings of each value; the preset's own value may be one of
+            them. `brief` asks for few values: one command runs all sweeps of the preset.
     """
 
     about: str
     arms: Sequence[str]
-    values: Callable[[Settings], Sequence[dict[str, Any]]]
+    values: Callable[[Settings, bool], Sequence[dict[str, Any]]]
 
 
-def _brief(settings: Settings) -> bool:
-    """Whether a sweep must have few values, as on digits, where one command runs everything."""
-    return settings["dataset"] == "digits"
-
-
-def _widths(settings: Settings) -> list[dict[str, Any]]:
+def _widths(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     """Widths of 1/2, 1 and 2 times the preset's.
 
-    On digits 1/4, 1/2 and 1 times: twice the width would take as long as four other values. Networks that have only one
+    In brief 1/4, 1/2 and 1 times: twice the width would take as long as four other values. Networks that have only one
     width are replaced by ResNet20.
     """
     if settings["model"] in ("resnet18", "resnet50"):
         return [{"model": "resnet20", "width": width} for width in (16, 32, 64)]
-    narrowest = settings["width"] // (4 if _brief(settings) else 2)
+    narrowest = settings["width"] // (4 if brief else 2)
     return [{"width": max(1, narrowest) * factor} for factor in (1, 2, 4)]
 
 
-def _prune_rates(settings: Settings) -> list[dict[str, Any]]:
+def _prune_rates(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     """Rates around the preset's.
 
     Each has the number of levels that ends nearest to the preset's last density.
@@ -52,7 +47,7 @@ def _prune_rates(settings: Settings) -> list[dict[str, Any]]:
     return [{"prune_rate": rate, "levels": 1 + max(1, round(last / math.log1p(-rate)))} for rate in rates]
 
 
-def _schedules(settings: Settings) -> list[dict[str, Any]]:
+def _schedules(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     milestones = settings.get("milestones") or (0.5, 0.75)
     return [
         {"schedule": name, "milestones": milestones if name == "step" else ()}
@@ -60,56 +55,56 @@ def _schedules(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _warm_ups(settings: Settings) -> list[dict[str, Any]]:
+def _warm_ups(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     """No warm-up, the preset's, and two longer ones, if they fit into a level."""
     epochs = settings["epochs"]
     wanted = {0, settings["warmup_epochs"], epochs // 8, epochs // 4}
     return [{"warmup_epochs": n} for n in sorted(wanted) if n < epochs]
 
 
-def _criteria(settings: Settings) -> list[dict[str, Any]]:
+def _criteria(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     names = ("magnitude", "random", "snip", "synflow")
-    if not _brief(settings):
+    if not brief:
         names = (*names, "magnitude-layerwise", "grasp")
     return [{"criterion": name} for name in names]
 
 
-def _densities(settings: Settings) -> list[dict[str, Any]]:
+def _densities(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     return [{"densities": name} for name in ("balanced", "erk", "uniform")]
 
 
-def _perturbations(settings: Settings) -> list[dict[str, Any]]:
+def _perturbations(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     """Rates .2 (claim 11) and .5 at the middle level; rate .2 also at level 1, and drawn layer by layer.
 
-    On digits only the first two.
+    In brief only the first two.
     """
     middle = settings["levels"] // 2
     rates = [{"perturb_rate": rate, "perturb_level": middle} for rate in (0.2, 0.5)]
-    if _brief(settings):
+    if brief:
         return rates
     first = [{"perturb_rate": 0.2, "perturb_level": 1}] if middle > 1 else []
     return [*rates, *first, {"perturb_rate": 0.2, "perturb_level": middle, "perturb_scope": "layerwise"}]
 
 
-def _longer_levels(settings: Settings) -> list[dict[str, Any]]:
+def _longer_levels(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     """Three cycles per level with four mask snapshots in each, the last at its end.
 
     Only the first levels are trained, to save time.
     """
     epochs, cycles = settings["epochs"], 3
     taken = {cycle * epochs + round(quarter * epochs / 4) for cycle in range(cycles) for quarter in (1, 2, 3, 4)}
-    levels = min(2 if _brief(settings) else 3, settings["levels"])
+    levels = min(2 if brief else 3, settings["levels"])
     return [{"cycles": str(cycles), "mask_snapshot_epochs": tuple(sorted(taken - {0})), "levels": levels}]
 
 
-def _other_models(settings: Settings) -> list[dict[str, Any]]:
-    """The preset's network, and a VGG: 8 convolutions and half the width for digits, otherwise 13."""
-    if settings["dataset"] == "digits":
+def _other_models(settings: Settings, brief: bool) -> list[dict[str, Any]]:
+    """The preset's network, and a VGG: in brief 8 convolutions and half the width, otherwise 13."""
+    if brief:
         return [{}, {"model": "vgg11", "width": settings["width"] // 2}]
     return [{}, {"model": "vgg16"}]
 
 
-def _as_it_is(settings: Settings) -> list[dict[str, Any]]:
+def _as_it_is(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     return [{}]
 
 

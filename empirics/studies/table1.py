@@ -14,13 +14,6 @@ from empirics.studies.presets import PRESETS, Preset
 _COMMON = {name: getattr(RunConfig(), name) for name in ("momentum", "precision", "criterion", "densities")}
 # facts that are fixed in the code and not settings
 _FIXED = {"optimizer": "SGD", "initialisation": "Kaiming-normal, fan-in"}
-_AUGMENTATION = {
-    "digits": "shift by 1",
-    "cifar10": "shift by 4, mirror",
-    "cifar100": "shift by 4, mirror",
-    "tiny-imagenet": "shift by 8, mirror",
-    "imagenet": "random resized crop, mirror",
-}
 _ALL = {"images_per_class": "all", "image_size": "native", "micro_batch": "whole batch"}
 _OWN = ("augmentation", "seeds", "arms", "sweep_on")
 _NOTE = "The summary of the paper states no hyper-parameter: most settings come from published code or are ours."
@@ -57,15 +50,18 @@ class Cell:
 
 
 def cells(presets: Mapping[str, Preset] = PRESETS) -> list[Cell]:
-    """Every entry of Table 1, ordered by setting and then by preset."""
+    """Every entry of Table 1, ordered by setting and then by preset; smoke runs are left out."""
+    presets = {name: preset for name, preset in presets.items() if not preset.smoke}
     settings = dict.fromkeys(name for preset in presets.values() for name in preset.settings)
     names = dict.fromkeys([*settings, *_COMMON, *_FIXED, *_OWN])
     return [_cell(name, preset, setting) for setting in names for name, preset in presets.items()]
 
 
 def _cell(name: str, preset: Preset, setting: str) -> Cell:
+    from empirics.data.datasets import DATASETS
+
     own = {"seeds": tuple(preset.seeds), "arms": tuple(preset.arms), "sweep_on": dict(preset.sweep_on)}
-    own["augmentation"] = _AUGMENTATION[preset.settings["dataset"]]
+    own["augmentation"] = DATASETS[preset.settings["dataset"]].augmentation
     value = {**_COMMON, **_FIXED, **_ALL, **own, **preset.settings}.get(setting)
     return Cell(name, setting, value, preset.sources.get(setting, "ours"))
 
