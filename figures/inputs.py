@@ -36,8 +36,8 @@ def _stood_in_for(results: StudyResults, spec: FigureSpec, records: Records) -> 
     """
     if not spec.reads_sweeps_alone or set(spec.arms) <= set(results.arms):
         return False
-    place = results.study.base, results.study.dataset
-    return any((v.preset, v.dataset) == place for name in spec.sweeps for v in find_sweeps(records, name))
+    place = results.study.place
+    return any(v.study.place == place for name in spec.sweeps for v in find_sweeps(records, name))
 
 
 def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from figures.catalogue import FIGURES, FigureSpec
@@ -264,8 +264,10 @@ def _plain(value):
 def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     """Make the figure `claims`, and its tables if they have changed.
 
-    claims.json and CLAIMS.md in the output folder are written where a verdict, an input or the code has changed.
+    claims.json and CLAIMS.md in the output folder are written where a verdict, an input or the code has changed. Smoke
+    runs are left out of both.
     """
+    context = replace(context, records=context.records.judged)
     drawn, problems = _figure(figure_id, context, start), context.records.problems
     verdicts = evaluate(context.records)
     written = _write_tables(verdicts, context)

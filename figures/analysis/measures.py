@@ -13,15 +13,6 @@ from figures.results.network import LevelRecord, StudyResults
 
 HIGH_SPARSITY = 0.03
 PERCENT = 100.0
-# data set -> number of classes; a network that has learnt nothing is right in 1 of that many guesses
-NUMBER_OF_CLASSES = {
-    "digits": 10,
-    "cifar10": 10,
-    "cifar10-jpeg": 10,
-    "cifar100": 100,
-    "tiny-imagenet": 200,
-    "imagenet": 1000,
-}
 CHANCE_FACTOR = 1.5  # accuracy of at most this multiple of 1 / classes: no better than guessing
 LEAD = {"lrr": 1, "imp": -1}
 # The factorial, all four cells with batch norm rewound: effects as linear contrasts of arms.
@@ -195,13 +186,13 @@ def means(results: StudyResults, arms: Iterable[str], levels: Sequence[int]) -> 
     return {arm: math.fsum(values) / len(values) for arm, values in found.items() if values}
 
 
-def at_chance(dataset: str, accuracies: Iterable[float]) -> bool:
+def at_chance(classes: int | None, accuracies: Iterable[float]) -> bool:
     """Whether no accuracy is clearly better than guessing.
 
-    `accuracies` are in accuracy points. False for a data set whose number of classes is not known. No lead can be
-    measured between such networks: pruning has left nothing of either.
+    A network that has learnt nothing is right in 1 of `classes` guesses; `accuracies` are in accuracy points. False
+    where the number of classes is not known. No lead can be measured between such networks: pruning has left nothing of
+    either.
     """
-    classes = NUMBER_OF_CLASSES.get(dataset)
     return classes is not None and all(value <= PERCENT * CHANCE_FACTOR / classes for value in accuracies)
 
 

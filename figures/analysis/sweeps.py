@@ -6,7 +6,7 @@ from typing import Any
 
 from figures.analysis import measures
 from figures.analysis.statistics import t_interval
-from figures.results.network import TRAIN, Records, StudyResults
+from figures.results.network import TRAIN, Records, Study, StudyResults
 
 BASE = "base"
 PERTURBED_ARMS = ("imp-perturbed", "lrr-perturbed")
@@ -35,13 +35,18 @@ class Sweep:
     has_base: bool = True
 
     @property
+    def study(self) -> Study:
+        """The first of its studies, for what all of them share: preset, data set and its facts, common settings."""
+        return self.studies[0].study
+
+    @property
     def place(self) -> str:
         """Preset with its common changes, and data set.
 
         A block of panels has this name in `plotted` and in lists.
         """
         changes = "".join(f", {name}={value}" for name, value in self.shared_overrides.items())
-        return f"{self.preset}{changes}, {self.dataset}"
+        return f"{self.preset}{changes}, {self.dataset}{', smoke run' if self.study.smoke else ''}"
 
 
 def find_sweeps(records: Records, name: str) -> list[Sweep]:
@@ -61,9 +66,9 @@ def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
     first, value = studies[0].study, VALUE_OF.get(name, _study_name)
     shared_overrides = dict(first.shared_overrides)
     wanted = name in WITH_BASE and (name == "model" or not any(map(_on_another_network, studies)))
-    base = _study_with(records, first.base, first.dataset, shared_overrides) if wanted else None
+    base = _study_with(records, first.place, shared_overrides) if wanted else None
     ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
-    own = _study_with(records, first.base, first.dataset, {})
+    own = _study_with(records, first.place, {})
     x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
     return Sweep(name, first.base, first.dataset, shared_overrides, x, tuple(ordered), first.command, own, has_base)
 
@@ -75,8 +80,8 @@ def perturbed_studies(records: Records) -> list[tuple[StudyResults, Sweep | None
     otherwise the study with that value of the sweep `perturbation`.
     """
     own = [results for results in records.studies if _is_usual(results) and _has_perturbed(results)]
-    judged = {(results.study.base, results.study.dataset) for results in own}
-    varied = [v for v in find_sweeps(records, "perturbation") if (v.preset, v.dataset) not in judged]
+    judged = {results.study.place for results in own}
+    varied = [v for v in find_sweeps(records, "perturbation") if v.study.place not in judged]
     usual = [(results, sweep) for sweep in varied for results in sweep.studies if _is_usual(results)]
     return [*((results, None) for results in own), *usual]
 
@@ -122,13 +127,13 @@ def _is_number(x: Any) -> bool:
 
 def _group(results: StudyResults) -> tuple:
     study = results.study
-    return study.base, study.dataset, repr(sorted(study.shared_overrides.items()))
+    return study.place, repr(sorted(study.shared_overrides.items()))
 
 
-def _study_with(records: Records, preset: str, dataset: str, changed: Mapping) -> StudyResults | None:
-    """The study in which just `changed` differs from a preset: one of the sweeps, or the preset's own."""
+def _study_with(records: Records, place: tuple, changed: Mapping) -> StudyResults | None:
+    """The study of a place in which just `changed` differs from the preset: one of the sweeps, or its own."""
     there = (r for r in (*records.sweeps, *records.studies) if r.study.swept in (BASE, None))
-    same = (r for r in there if (r.study.base, r.study.dataset) == (preset, dataset))
+    same = (r for r in there if r.study.place == place)
     return next((r for r in same if dict(r.study.overrides) == dict(changed)), None)
 
 
@@ -203,7 +208,7 @@ class Value:
     @property
     def chance(self) -> float | None:
         """Test accuracy of a network that has learnt nothing; None for a data set of unknown classes."""
-        classes = measures.NUMBER_OF_CLASSES.get(self.results.study.dataset)
+        classes = self.results.study.classes
         return 1 / classes if classes else None
 
     @property
@@ -239,7 +244,7 @@ def _value(x, results: StudyResults) -> Value:
 
 
 def _at_chance(results: StudyResults, accuracies: Sequence[float]) -> bool:
-    return measures.at_chance(results.study.dataset, [measures.PERCENT * value for value in accuracies])
+    return measures.at_chance(results.study.classes, [measures.PERCENT * value for value in accuracies])
 
 
 def summary(points: Mapping[int, float]) -> dict:

@@ -174,7 +174,11 @@ def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
 
 
 def evaluate(records: Records) -> list[ClaimVerdict]:
-    """Judge every claim: on theory once, on each study or sweep (once, `not run`, where there is none)."""
+    """Judge every claim: on theory once, on each study or sweep (once, `not run`, where there is none).
+
+    Smoke runs are not judged.
+    """
+    records = records.judged
     problems = {problem.owner: problem.message for problem in records.problems}
     return [
         _judge(number, claim, evidence)
@@ -189,8 +193,8 @@ def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Ev
         return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
     if kind == ON_PERTURBED:
         there = perturbed_studies(records)
-        judged = {(results.study.base, results.study.dataset) for results, _ in there}
-        there += [(r, None) for r in records.studies if (r.study.base, r.study.dataset) not in judged]
+        judged = {results.study.place for results, _ in there}
+        there += [(r, None) for r in records.studies if r.study.place not in judged]
         there = there or [(None, None)]
         return [Evidence(results, records.theory, problems, sweep) for results, sweep in there]
     found = find_sweeps(records, kind) if kind != ON_THEORY else []

@@ -83,7 +83,7 @@ def above_chance(row: Row, evidence: Evidence) -> Row:
     if evidence.sweep is None or row.n < FEWEST_SEEDS:
         return row
     results = evidence.results
-    return replace(row, verdict=AT_CHANCE) if measures.at_chance(results.study.dataset, _h(results).values()) else row
+    return replace(row, verdict=AT_CHANCE) if measures.at_chance(results.study.classes, _h(results).values()) else row
 
 
 def _h(results: StudyResults) -> dict[str, float]:

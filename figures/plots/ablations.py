@@ -34,7 +34,7 @@ from figures.plots.panels import (
     join_caption,
     legend_below,
     new_sheet,
-    not_run,
+    nothing_run,
     panel_name,
 )
 from figures.plots.style import ArmStyle
@@ -82,7 +82,7 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
     kept, missing = _kept(records, ablation)
     varied = [sweep for sweep in varied if any(_lead(results) for results in sweep.studies)]
     if not kept and not varied:
-        raise NothingToDraw(missing or [not_run(ablation.panel, "digits")])
+        raise NothingToDraw(missing or [nothing_run(ablation.panel)])
     rows = len(kept) + len(varied)
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.75), {}
     effects = any(_has_effect(results, there, ablation) for results, there in kept)
@@ -197,7 +197,7 @@ def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
         axis.set_xticks(numbers)
     for axis in axes[2:]:
         axis.set_axis_off()
-    name = f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
+    name = f"{dataset_name(sweep.study)}, {sweep.study.model}"
     words = f"high-sparsity accuracy over the epochs of warm-up, {format_sweep_seeds(sweep, ('imp', 'lrr'))}"
     first = sheet.add_panel_label(axes[0], name, characters=36)
     last = sheet.add_panel_label(axes[1], "lead of LRR over IMP", characters=36)

@@ -32,7 +32,7 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, StudyResults, train_command
 
-CIFAR = ("cifar10", "cifar100")
+CIFAR = ("cifar10", "cifar100")  # the data sets of the paper's figures 2 to 5; of its 2d and 5 Tiny ImageNet too
 FEWEST_FOR_MARKS = 4
 EPOCHS = "LRR's weights have seen more epochs than IMP's at the same level."
 CONTROL_NOTE = (

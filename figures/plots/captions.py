@@ -14,7 +14,7 @@ from figures.plots.panels import dataset_name
 
 def heading(sweep: Sweep) -> str:
     """Data set and preset, with what is changed in it at every value."""
-    return f"{dataset_name(sweep.dataset)}, preset {format_preset(sweep)}"
+    return f"{dataset_name(sweep.study)}, preset {format_preset(sweep)}"
 
 
 def format_preset(sweep: Sweep) -> str:

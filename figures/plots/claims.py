@@ -39,9 +39,9 @@ from figures.plots.panels import (
     format_seeds,
     join_caption,
 )
+from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import Records, StudyResults
 
-PAPER_DATASETS = ("cifar10", "cifar100", "tiny-imagenet", "imagenet")
 # inches
 _LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 2.04, 0.16
 # columns of text at the right of the plot, inches from its left edge: where values start, n ends, verdicts start
@@ -81,12 +81,14 @@ class _Line:
 
 def figure_claims(records: Records) -> Drawing:
     """Every claim's deciding effects and training-length controls, grouped by what they are judged on."""
+    records = records.judged
     verdicts = evaluate(records)
     rows = [row for verdict in verdicts for row in verdict.rows if row.role != "secondary"]
     missing = _missing(verdicts, records)
     if all(row.effect is None for row in rows):
         raise NothingToDraw(missing)
-    lines = [line for title, group in _places(verdicts).items() for line in _group(title, group)]
+    names = {r.study.dataset: dataset_name(r.study) for r in (*records.studies, *records.sweeps)}
+    lines = [line for title, group in _places(verdicts).items() for line in _group(title, group, names)]
     figure = _draw(lines)
     plotted = {title: [_numbers(verdict) for verdict in group] for title, group in _places(verdicts).items()}
     return Drawing(figure, plotted, _caption(records, missing), tuple(missing))
@@ -99,8 +101,9 @@ def _places(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
     return found | ({NOT_RUN: empty} if empty else {})
 
 
-def _group(title: str, verdicts: Sequence[ClaimVerdict]) -> list[_Line]:
-    lines = [_Line(_heading(title, verdicts[0]), "heading")]
+def _group(title: str, verdicts: Sequence[ClaimVerdict], names: Mapping[str, str]) -> list[_Line]:
+    """The lines of one heading; `names` holds the titles of the data sets."""
+    lines = [_Line(_heading(title, verdicts[0], names), "heading")]
     for verdict in verdicts:
         shown = [row for row in verdict.rows if row.role != "secondary"]
         deciding = [row for row in shown if row.decides]
@@ -112,12 +115,12 @@ def _group(title: str, verdicts: Sequence[ClaimVerdict]) -> list[_Line]:
     return lines
 
 
-def _heading(title: str, verdict: ClaimVerdict) -> str:
+def _heading(title: str, verdict: ClaimVerdict, names: Mapping[str, str]) -> str:
     if verdict.dataset is None:
         return "One neuron: theory" if title != NOT_RUN else "Not run"
     changes = f", {verdict.shared_overrides}" if verdict.shared_overrides else ""
     what = "sweeps of preset" if verdict.sweep else "preset"
-    return f"{dataset_name(verdict.dataset)}: {what} {verdict.preset}{changes}"
+    return f"{names[verdict.dataset]}: {what} {verdict.preset}{changes}"
 
 
 def _draw(lines: Sequence[_Line]):
@@ -255,7 +258,7 @@ def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing
             if row.verdict == NOT_RUN and row.role != "secondary":
                 wanted.setdefault(row.command, []).append(verdict.id)
     found = [Missing(f"claims {', '.join(dict.fromkeys(ids))}", "not run", command) for command, ids in wanted.items()]
-    return [*found, *absent_datasets(records, PAPER_DATASETS, "claims")]
+    return [*found, *absent_datasets(records, tuple(PAPER_DATASETS), "claims")]
 
 
 def _caption(records: Records, missing: Sequence[Missing]) -> str:
@@ -284,11 +287,12 @@ def _other_networks(records: Records) -> list[str]:
 
     Returns a sentence for each preset and data set.
     """
-    common = {(r.study.base, r.study.dataset): r.study.shared_overrides for r in records.sweeps}
+    common = {r.study.place: r.study for r in records.sweeps}
     return [
-        f"Sweeps ({dataset_name(dataset)}, preset {preset}) run with {_settings(settings)}, unless that is varied."
-        for (preset, dataset), settings in common.items()
-        if settings
+        f"Sweeps ({dataset_name(study)}, preset {study.base}) run with {_settings(study.shared_overrides)}, unless that"
+        " is varied."
+        for study in common.values()
+        if study.shared_overrides
     ]
 
 

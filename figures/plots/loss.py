@@ -23,7 +23,7 @@ from figures.plots.panels import (
     join_caption,
     legend_below,
     new_sheet,
-    not_run,
+    nothing_run,
     panel_name,
 )
 from figures.results.network import Records, StudyResults
@@ -42,7 +42,7 @@ def figure_13(records: Records) -> Drawing:
         if {"imp", "lrr"} <= set(there):
             kept.append((results, there))
     if not kept:
-        raise NothingToDraw(missing or [not_run(LOSS_PANEL, "digits")])
+        raise NothingToDraw(missing or [nothing_run(LOSS_PANEL)])
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.5), {}
     grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=True):

@@ -11,17 +11,10 @@ from typing import Any
 
 from figures.analysis import measures
 from figures.plots import style
-from figures.results.network import Records, Study, StudyResults, train_command
+from figures.results.datasets import PAPER_DATASETS
+from figures.results.network import QUICK, TRAIN, Records, Study, StudyResults, train_command
 
-USUAL_PRESETS = {"digits": "quick"}
-DATASET_NAMES = {
-    "digits": "digits",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "tiny-imagenet": "Tiny ImageNet",
-    "imagenet": "ImageNet",
-    "cifar10-jpeg": "CIFAR-10 (JPEG)",
-}
+SMOKE = "smoke run: not evidence"
 _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 
 
@@ -104,9 +97,10 @@ def new_sheet(width: float, height: float) -> FigureBuilder:
     return FigureBuilder(figure)
 
 
-def dataset_name(name: str) -> str:
-    """A data set's name as it is usually written."""
-    return DATASET_NAMES.get(name, name)
+def dataset_name(study: Study) -> str:
+    """The title of a study's data set, for panels and captions; a smoke run is marked in it."""
+    title = study.title or study.dataset
+    return f"{title} ({SMOKE})" if study.smoke else title
 
 
 def panel_name(study: Study) -> str:
@@ -114,28 +108,32 @@ def panel_name(study: Study) -> str:
 
     The preset is added where it is not the data set's usual one.
     """
-    name = dataset_name(study.dataset)
-    if study.preset == USUAL_PRESETS.get(study.dataset, study.dataset):
+    name = dataset_name(study)
+    if study.preset == study.dataset or (study.preset, study.dataset) == QUICK:
         return name
     preset, *changes = study.preset.split(", ")
     return f"{name} ({preset}{', changed' if changes else ''})"
 
 
-def not_run(panel: str, dataset: str) -> Missing:
-    """A panel whose data set has not been run."""
-    command = f"paper_repro.py train --preset {USUAL_PRESETS.get(dataset, dataset)}"
-    command += "" if dataset == "digits" else " --data-dir DIR"
-    return Missing(panel, f"{dataset_name(dataset)} has not been run", command)
+def nothing_run(panel: str) -> Missing:
+    """A panel of networks of which none has been run."""
+    return Missing(panel, "nothing has been run", TRAIN)
+
+
+def dataset_not_run(panel: str, dataset: str) -> Missing:
+    """A panel whose data set, one of the paper's, has not been run."""
+    command = f"paper_repro.py train --preset {dataset} --data-dir DIR"
+    return Missing(panel, f"{PAPER_DATASETS[dataset]} has not been run", command)
 
 
 def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list[Missing]:
     """The data sets of the paper's figure whose own preset has not been run.
 
-    A smaller preset does not count as the data set's own.
+    A smaller preset does not count as the data set's own, nor does a smoke run.
     """
-    there = {(results.study.dataset, results.study.preset) for results in records.studies}
-    lost = [name for name in wanted if (name, USUAL_PRESETS.get(name, name)) not in there]
-    return [not_run(f"{panel}, {dataset_name(name)}", name) for name in lost]
+    there = {(results.study.dataset, results.study.preset) for results in records.judged.studies}
+    lost = [name for name in wanted if (name, name) not in there]
+    return [dataset_not_run(f"{panel}, {PAPER_DATASETS[name]}", name) for name in lost]
 
 
 def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:
@@ -248,7 +246,7 @@ def format_seeds(results: StudyResults, arms: Sequence[str], signs: bool = False
         words = "seeds by arm (" + "; ".join(parts) + ")"
     words += f"; left out: {', '.join(dict.fromkeys(left_out))}" if left_out else ""
     width = f" of width {study.width}" if study.width else ""
-    return f"{dataset_name(study.dataset)} (preset {study.preset}, {study.model}{width}), {words}"
+    return f"{dataset_name(study)} (preset {study.preset}, {study.model}{width}), {words}"
 
 
 def _why_missing(results: StudyResults, arm: str, seed: int) -> str:

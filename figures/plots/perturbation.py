@@ -34,7 +34,7 @@ from figures.plots.panels import (
     join_caption,
     legend_below,
     new_sheet,
-    not_run,
+    nothing_run,
     panel_name,
 )
 from figures.results.network import Records, StudyResults, train_command
@@ -73,7 +73,7 @@ def figure_6(records: Records) -> Drawing:
     varied = [(sweep, found) for sweep, found in varied if found]
     missing += _absent_sweeps(records, varied)
     if not kept and not varied:
-        raise NothingToDraw([*([] if records.studies else [not_run(PERTURBATION_PANEL, "digits")]), *missing])
+        raise NothingToDraw([*([] if records.studies else [nothing_run(PERTURBATION_PANEL)]), *missing])
     rows = len(kept) + len(varied)
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.55), {}
     grid = sheet.figure.subplots(rows, 2, squeeze=False)
@@ -109,8 +109,8 @@ def _kept(records: Records) -> tuple[list, list[Missing]]:
     """
     kept, missing = [], []
     shown = perturbed_studies(records)
-    judged = {(results.study.base, results.study.dataset) for results, _ in shown}
-    plain = [r for r in records.studies if (r.study.base, r.study.dataset) not in judged]
+    judged = {results.study.place for results, _ in shown}
+    plain = [r for r in records.studies if r.study.place not in judged]
     for results, sweep in (*shown, *((r, None) for r in plain)):
         there, lost = arms_there(
             results, PERTURBATION_ARMS if sweep else (*PERTURBATION_ARMS, CONTROL_ARM), PERTURBATION_PANEL
@@ -155,16 +155,16 @@ def _absent_values(sweep: Sweep) -> list[Missing]:
 
 def _absent_sweeps(records: Records, varied: Sequence[tuple]) -> list[Missing]:
     """The presets whose share and level of perturbation have not been varied."""
-    there = {(sweep.preset, sweep.dataset) for sweep, _ in varied}
-    plain = {(r.study.base, r.study.dataset): r.study for r in records.studies if not r.study.overrides}
+    there = {sweep.study.place for sweep, _ in varied}
+    plain = {r.study.place: r.study for r in records.studies if not r.study.overrides}
     return [
         Missing(
             f"cost over the share, {panel_name(study)}",
             "the share and the level have not been varied",
-            f"paper_repro.py train --preset {preset} --sweep perturbation",
+            f"paper_repro.py train --preset {study.base} --sweep perturbation",
         )
-        for (preset, dataset), study in plain.items()
-        if (preset, dataset) not in there
+        for place, study in plain.items()
+        if place not in there
     ]
 
 
@@ -175,7 +175,7 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
     plotted = {"curves": draw_curves(axes[0], results, there), "perturbed": _described(where)}
     _mark_start(axes, where)
     study = results.study
-    name = f"{dataset_name(study.dataset)}, {study.model}" if study.swept else panel_name(study)
+    name = f"{dataset_name(study)}, {study.model}" if study.swept else panel_name(study)
     sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}; {_perturbation_in_words(where)}.", 52)
     costs = {rule: arms for rule, arms in _DROPS.items() if rule in _rules_with_drops(results)}
     missing = [
@@ -231,7 +231,7 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
     by_place = [where for where in found if where.share == share]
     by_place.sort(key=lambda where: (where.scope, where.level))
     plotted = {"usual": {"level": usual[0], "scope": usual[1]}}
-    name = f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
+    name = f"{dataset_name(sweep.study)}, {sweep.study.model}"
     seeds = format_sweep_seeds(sweep, PERTURBATION_ARMS)
     where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
     plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from figures.analysis.measures import curve
 from figures.plots import style
 from figures.plots.panels import (
+    SMOKE,
     Drawing,
     FigureBuilder,
     Missing,
     arms_there,
+    dataset_not_run,
     density_axis,
     format_missing,
     format_seeds,
     join_caption,
     legend_below,
     new_sheet,
-    not_run,
     panel_name,
     plot_curve,
 )
@@ -67,7 +68,8 @@ def figure_8(records: Records) -> Drawing:
         plotted[published.preset], lost = _panel(sheet, axes, published, records)
         missing += lost
     legend_below(sheet, grid, 3)
-    status = "run" if plotted["imagenet"]["ours"] else "not run"
+    run = any(r.study.preset == "imagenet" for r in records.judged.studies)
+    status = "run" if run and plotted["imagenet"]["ours"] else "not run"
     caption = join_caption(
         f"LRR against rewinding on large data. Status of ours on ImageNet: {status}.",
         *sheet.captions,
@@ -95,7 +97,8 @@ def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -
     density_axis(axes, [*PUBLISHED_DENSITIES, *densities])
     axes.set_ylabel("test accuracy")
     axes.grid(axis="y")
-    sheet.add_panel_label(axes, published.title, f"{published.title}: {words or 'published medians alone'}.", 44)
+    title = f"{published.title} (ours: {SMOKE})" if SMOKE in words else published.title
+    sheet.add_panel_label(axes, title, f"{published.title}: {words or 'published medians alone'}.", 44)
     return {"density": list(PUBLISHED_DENSITIES), "theirs": theirs, "ours": ours}, missing
 
 
@@ -106,7 +109,7 @@ def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list
     """
     results = next((r for r in records.studies if r.study.preset == published.preset), None)
     if results is None:
-        return {}, "", [not_run(published.title, published.preset)], []
+        return {}, "", [dataset_not_run(published.title, published.preset)], []
     there, missing = arms_there(results, OUR_ARMS, published.title)
     curves = {arm: curve(results, arm) for arm in there}
     for arm, found in curves.items():

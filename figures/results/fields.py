@@ -101,6 +101,7 @@ LONG_WHOLE = Check(
 )
 WHOLE = Check(lambda v: type(v) is int and 0 <= v < 2**63, "a whole number >= 0")
 POSITIVE = Check(lambda v: type(v) is int and 0 < v < 2**63, "a whole number > 0")
+CLASS_COUNT = Check(lambda v: type(v) is int and 2 <= v < 2**63, "a whole number >= 2")
 LEVEL_COUNT = Check(lambda v: type(v) is int and 0 < v <= 9999, "a whole number from 1 to 9999")
 NUMBER = Check(_number, "a finite number")
 DURATION = Check(lambda v: _number(v) and v >= 0, "a number of seconds >= 0")

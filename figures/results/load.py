@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from figures.results.datasets import PAPER_DATASETS
 from figures.results.fields import ClosedFolder, NoFolder, ResultError, parse_json, require
 from figures.results.folders import FILE, FOLDER, OTHER, kind, names_in
 from figures.results.names import experiment_of, level_of, must_be, seed_of
@@ -33,7 +34,6 @@ from figures.results.neuron import check_values, parse_arrays, parse_theory
 LARGEST_FILE = 256 * 2**20
 _AGAIN = "run the command that made it again"
 _WORDS = {FILE: "a regular file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
-DATASET_ORDER = ("cifar10", "cifar10-jpeg", "cifar100", "tiny-imagenet", "imagenet", "digits")
 
 
 def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Records:
@@ -96,12 +96,10 @@ def _part(root: Path, name: str) -> list[Path]:
 
 
 def _order(results: StudyResults) -> tuple:
-    dataset = results.study.dataset
-    return (
-        DATASET_ORDER.index(dataset) if dataset in DATASET_ORDER else len(DATASET_ORDER),
-        dataset,
-        results.study.study,
-    )
+    """Smoke runs last; within each, the paper's data sets in its order, then the others by name."""
+    study, papers = results.study, list(PAPER_DATASETS)
+    place = papers.index(study.dataset) if study.dataset in papers else len(papers)
+    return study.smoke, place, study.dataset, study.study
 
 
 def _guarded(problems: list, owner: str, path: Path, root: Path, read: Callable, **lost):

@@ -6,10 +6,12 @@ theory files) are described in the README under "Result files".
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from figures.results.datasets import facts_unstated
 from figures.results.fields import (
+    CLASS_COUNT,
     COUNTS,
     DURATION,
     FRACTION,
@@ -25,6 +27,7 @@ from figures.results.fields import (
     SEEDS,
     TABLE,
     TEXT,
+    TRUTH,
     WHOLE,
     Check,
     exactly,
@@ -49,7 +52,9 @@ class Study:
 
     `base` is the preset, `overrides` what was changed in it. `swept` names the sweep of which the study is one value
     (or is `base`: a value of every sweep), None for the preset's own study. `shared_overrides` holds those of
-    `overrides` that hold at all of its values. A study of a sweep is judged only as a value of its sweep.
+    `overrides` that hold at all of its values. A study of a sweep is judged only as a value of its sweep. `title` and
+    `classes` are its data set's name in pictures and number of classes (None where it is not known); `smoke` is True
+    for a run that only tries whether everything works: it is drawn, but never judged.
     """
 
     study: str
@@ -67,6 +72,14 @@ class Study:
     base: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     shared_overrides: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    classes: int | None = None
+    smoke: bool = False
+
+    @property
+    def place(self) -> tuple[str, str, bool]:
+        """Preset, data set, and whether it is a smoke run: studies of one place are compared with one another."""
+        return self.base, self.dataset, self.smoke
 
     @property
     def scope(self) -> str:
@@ -220,6 +233,12 @@ class Records:
     sweeps: tuple[StudyResults, ...] = ()
     unlisted: tuple[str, ...] = ()
 
+    @property
+    def judged(self) -> "Records":
+        """The records without smoke runs, which are no evidence."""
+        studies, sweeps = (tuple(r for r in part if not r.study.smoke) for part in (self.studies, self.sweeps))
+        return replace(self, studies=studies, sweeps=sweeps)
+
 
 _STUDY = {
     "schema": SCHEMA_IS, "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,
@@ -227,6 +246,7 @@ _STUDY = {
     "prune_rate": RATE, "command": TEXT,
 }  # fmt: skip
 _PLACE = {"swept": or_null(NAME), "base": LABEL, "overrides": TABLE, "shared_overrides": TABLE}
+_FACTS = {"title": LABEL, "classes": or_null(CLASS_COUNT), "smoke": TRUTH}
 _RUN = {
     "schema": SCHEMA_IS, "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
     "dense_run": or_null(NAME),
@@ -262,10 +282,14 @@ def parse_study(data: dict, file: str) -> Study:
         validate({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
     place = {"swept": None, "base": found["preset"], "overrides": {}, "shared_overrides": {}}
     place = validate({name: data.get(name, absent) for name, absent in place.items()}, _PLACE, file)
+    title, classes = facts_unstated(found["dataset"])
+    facts = {"title": title, "classes": classes, "smoke": False}
+    facts = validate({name: data.get(name, absent) for name, absent in facts.items()}, _FACTS, file)
     return Study(
         **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
         seeds=tuple(sorted(found["seeds"])),
         **place,
+        **facts,
     )
 
 
@@ -385,7 +409,8 @@ def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
     return found
 
 
-TRAIN = "paper_repro.py train --preset quick"
+QUICK = ("quick", "digits")  # the preset of the commands that name none, and its data set, which needs no folder
+TRAIN = f"paper_repro.py train --preset {QUICK[0]}"
 
 
 def train_command(study: Study | None, arms: Iterable[str]) -> str:

@@ -507,8 +507,10 @@ def hidden(rng, trials):
 
 def in_memory(accuracy, arms_signs=None, levels=8, rate=0.5, dataset="digits", diverged=()):
     """Records built without a disk: `accuracy` is arm -> seed -> fraction (all levels alike) or a list, one a level."""
+    from figures.results.datasets import facts_unstated
     from figures.results.network import ArmRun, LevelRecord, Records, SeedRecord, SignsRecord, Study, StudyResults
 
+    title, classes = facts_unstated(dataset)
     seeds = sorted({seed for values in accuracy.values() for seed in values})
     study_record = Study(
         "s",
@@ -522,6 +524,8 @@ def in_memory(accuracy, arms_signs=None, levels=8, rate=0.5, dataset="digits", d
         levels,
         rate,
         "paper_repro.py train --preset quick",
+        title=title,
+        classes=classes,
     )
 
     def level(k, value, status="complete"):

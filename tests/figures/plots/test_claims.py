@@ -133,7 +133,9 @@ def test_claims_that_are_not_run_are_listed_as_such_without_a_mark_and_with_thei
 def test_data_sets_stand_under_headings_of_their_own(records, synthetic):
     digits = made.every_record()
     cifar = made.study(seeds=range(4))
-    other = replace(cifar, study=replace(cifar.study, study="c", dataset="cifar10", preset="cifar10-small"))
+    other = replace(
+        cifar, study=replace(cifar.study, study="c", dataset="cifar10", title="CIFAR-10", preset="cifar10-small")
+    )
     both = replace(digits, studies=(*digits.studies, other), theory=records.theory)
     drawing = drawn(both)
     headings = [t.get_text() for t in from_above(drawing) if t.get_weight() == "bold"]

@@ -326,3 +326,25 @@ def test_a_record_that_was_edited_after_it_was_sealed_is_refused():
     assert parse_level(data, "level.json", *place).test_accuracy == data["test_accuracy"] and "checksum" in data
     with pytest.raises(ResultError, match="checksum"):
         parse_level({**data, "test_accuracy": data["test_accuracy"] + 0.01}, "level.json", *place)
+
+
+def test_title_classes_and_smoke_are_what_the_study_says(copy):
+    (before,) = load(copy).studies
+    assert (before.study.title, before.study.classes, before.study.smoke) == ("digits", 10, False), "an old record"
+    edit(copy, STUDY, lambda data: data.update(title="Birds of Britain", classes=3, smoke=True))
+    (after,) = load(copy).studies
+    assert (after.study.title, after.study.classes, after.study.smoke) == ("Birds of Britain", 3, True)
+
+
+@pytest.mark.parametrize(("field", "value"), [("title", "a`b"), ("classes", 1), ("classes", True), ("smoke", "yes")])
+def test_a_title_or_number_of_classes_that_cannot_be_is_named(copy, field, value):
+    edit(copy, STUDY, lambda data: data.update({field: value}))
+    assert f"{field} must be" in load(copy).problems[0].message
+
+
+def test_studies_are_in_the_papers_order_then_by_name_and_smoke_runs_are_last(copy):
+    data = json.loads((copy / STUDY).read_text())
+    for dataset, smoke in (("imagenet", False), ("owls", False), ("cifar100", True), ("birds", False)):
+        content = {**data, "study": f"a-{dataset}", "dataset": dataset, "smoke": smoke}
+        (copy / f"studies/a-{dataset}.json").write_text(json.dumps(content))
+    assert [r.study.dataset for r in load(copy).studies] == ["imagenet", "birds", "digits", "owls", "cifar100"]
