@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 
+from figures.claims.registry import CLAIMS, ON_NETWORKS, ON_PERTURBED, ON_THEORY
+
 
 @dataclass(frozen=True)
 class FigureSpec:
@@ -56,11 +58,32 @@ _LONG = ("imp-long", "imp-long-on-shuffled-mask", "imp-long-on-random-mask")
 _ON_RANDOM = ("imp-on-random-mask", "lrr-on-random-mask", "imp-bn-kept-on-random-mask", "lrr-bn-rewind-on-random-mask")
 _PERTURBED = ("imp", "lrr", "imp-perturbed", "lrr-perturbed")
 _CELLS = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-long")
-# what `claims.CLAIMS` reads
-_JUDGED = (*_CELLS, "imp-on-lrr-mask", "lrr-on-imp-mask", *_RANDOM, "imp-long-on-shuffled-mask",
-           "imp-long-on-random-mask", "imp-bn-kept", "imp-without-warmup", "lrr-without-warmup")  # fmt: skip
-_JUDGED_ON_NEURON = ("theorem-check", "factorial", "pruning-iterations", "mask-recovery", "dimension")
-_JUDGED_SWEEPS = ("width", "criterion", "model", "prune-rate", "schedule", "mask-convergence")
+
+
+def claims_figure() -> FigureSpec:
+    """The figure of all claims, which reads what the claims say that they read.
+
+    The arms of perturbed signs are run in their sweep, and read of a preset's own study where they are there too.
+    """
+    judged = CLAIMS.values()
+    arms = tuple({arm: None for claim in judged if claim.kind == ON_NETWORKS for arm in claim.arms})
+    sweeps: dict[str, dict[str, None]] = {}
+    for claim in judged:
+        if claim.kind not in (ON_NETWORKS, ON_THEORY):
+            name = "perturbation" if claim.kind == ON_PERTURBED else claim.kind
+            sweeps.setdefault(name, {}).update(dict.fromkeys(claim.arms))
+    perturbed = sweeps.get("perturbation", {})
+    return FigureSpec(
+        "claims",
+        "All claims at a glance",
+        "claims:figure_claims",
+        tuple({name: None for claim in judged for name in claim.theory}),
+        arms,
+        signs=any(claim.signs for claim in judged),
+        sweeps={name: tuple(read) for name, read in sweeps.items()},
+        more=tuple(arm for arm in perturbed if arm not in arms),
+    )
+
 
 FIGURES: dict[str, FigureSpec] = {
     "1": FigureSpec("1", "Which signs learn, and why IMP fails", "neuron_phase_plane:figure_1",
@@ -109,7 +132,5 @@ FIGURES: dict[str, FigureSpec] = {
                                    sweeps={"mask-convergence": _RULES}),
     "width": FigureSpec("width", "LRR's lead over the width of the network", "sweeps:figure_width", (), (),
                         sweeps={"width": _RULES}),
-    "claims": FigureSpec("claims", "All claims at a glance", "claims:figure_claims", _JUDGED_ON_NEURON, _JUDGED,
-                         signs=True, more=("imp-perturbed", "lrr-perturbed"),
-                         sweeps=dict.fromkeys(_JUDGED_SWEEPS, _RULES) | {"perturbation": _PERTURBED}),
+    "claims": claims_figure(),
 }  # fmt: skip

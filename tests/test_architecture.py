@@ -118,9 +118,10 @@ FLOORS = {
         "inputs",
         "provenance",
         "plots",
+        "catalogue",
         "claims",
         "analysis",
-        "results catalogue",
+        "results",
     ),
 }
 

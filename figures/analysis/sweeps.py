@@ -1,6 +1,6 @@
 """Sweeps: the studies in which one setting of a preset is varied, collected by value. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,10 +63,14 @@ def find_sweeps(records: Records, name: str) -> list[Sweep]:
 
 
 def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
-    first, value = studies[0].study, VALUE_OF.get(name, _study_name)
+    first, varied = studies[0].study, varied_setting(name, studies)
     shared_overrides = dict(first.shared_overrides)
-    wanted = name in WITH_BASE and (name == "model" or not any(map(_on_another_network, studies)))
+    wanted = varied == "model" or (varied is not None and not any(map(_on_another_network, studies)))
     base = _study_with(records, first.place, shared_overrides) if wanted else None
+
+    def value(results: StudyResults) -> Any:
+        return results.study.study if varied is None else setting(results, varied)
+
     ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
     own = _study_with(records, first.place, {})
     x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
@@ -137,13 +141,32 @@ def _study_with(records: Records, place: tuple, changed: Mapping) -> StudyResult
     return next((r for r in same if dict(r.study.overrides) == dict(changed)), None)
 
 
+def varied_setting(name: str, studies: Sequence[StudyResults]) -> str | None:
+    """The setting whose values are those of a sweep; None where each value is a study's name.
+
+    A study varies the `overrides` that are not its `shared_overrides`. Where it varies several (a prune rate and the
+    number of levels that suits it), the setting that has the sweep's name counts.
+    """
+    if SWEEP_ENTRIES.get(name, SweepEntry()).by_study:
+        return None
+    changes = [(setting, value, r.study) for r in studies for setting, value in r.study.overrides.items()]
+    varied = {setting for setting, value, study in changes if study.shared_overrides.get(setting) != value}
+    own = name.replace("-", "_")
+    if own in varied:
+        return own
+    return varied.pop() if len(varied) == 1 else None
+
+
 def setting(results: StudyResults, name: str) -> Any:
     """A setting of a study; None if it is not recorded.
 
-    The value is the one that the study's record changes it to, else the one that its runs were trained with.
+    The value is the one that the study's record changes it to, else the record's own, else the one that its runs were
+    trained with.
     """
     if name in results.study.overrides:
         return results.study.overrides[name]
+    if name in _OF_STUDY:
+        return getattr(results.study, name)
     said = (run.config[name] for run in _runs(results) if name in run.config)
     return next(said, None)
 
@@ -153,27 +176,32 @@ def _runs(results: StudyResults) -> Iterable:
     return [*first, *(run for arm, run in results.arms.items() if arm not in _FIRST)]
 
 
-def _of(name: str) -> Callable[[StudyResults], Any]:
-    return lambda results: setting(results, name)
+_OF_STUDY = ("model", "width", "prune_rate", "levels")  # settings that every study's record states
 
 
-def _study_name(results: StudyResults) -> str:
-    return results.study.study
+@dataclass(frozen=True)
+class SweepEntry:
+    """What the records of a sweep do not say.
+
+    `values_needed`: the smallest number of values that a preset has; a claim on the sweep is not judged on fewer.
+    `by_study`: a value is a combination of settings, named as its study is, and the common settings are not among the
+    values.
+    """
+
+    values_needed: int = 1
+    by_study: bool = False
 
 
-# sweep -> its value in a study
-VALUE_OF: dict[str, Callable[[StudyResults], Any]] = {
-    "criterion": _of("criterion"),
-    "densities": _of("densities"),
-    "model": lambda results: results.study.model,
-    "perturbation": lambda results: results.study.study,
-    "prune-rate": lambda results: results.study.prune_rate,
-    "schedule": _of("schedule"),
-    "warm-up": _of("warmup_epochs"),
-    "width": lambda results: results.study.width,
+# Only sweeps that need one: the settings that a sweep varies, and so its values, are in the records of its studies.
+SWEEP_ENTRIES: dict[str, SweepEntry] = {
+    "criterion": SweepEntry(values_needed=4),
+    "mask-convergence": SweepEntry(by_study=True),
+    "model": SweepEntry(values_needed=2),
+    "perturbation": SweepEntry(by_study=True),
+    "prune-rate": SweepEntry(values_needed=3),
+    "schedule": SweepEntry(values_needed=3),
+    "width": SweepEntry(values_needed=3),
 }
-# sweeps that count the study at the common settings among their values
-WITH_BASE = ("criterion", "densities", "model", "prune-rate", "schedule", "warm-up", "width")
 
 
 IMP_AND_LRR = ("imp", "lrr")

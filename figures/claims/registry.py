@@ -5,7 +5,7 @@ of claims). A claim is judged on each study, or on each sweep of a preset, separ
 about CIFAR-10.
 
 To add a claim: one function that returns its rows (in `figures.claims.neuron` for the neuron, in
-`figures.claims.sweeps` for the sweeps of a preset), one line in `CLAIMS`.
+`figures.claims.sweeps` for the sweeps of a preset), one line in `CLAIMS` that also lists what the function reads.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,7 +46,8 @@ class Claim:
 
     `kind` is `theory` (judged once), `network` (on each study), `perturbed` (on each study in which a fifth of the
     signs is perturbed), or the name of a sweep (on each preset and data set that has it). `short` is the sentence in
-    few words, for a picture.
+    few words, for a picture. `arms` and `theory` are the arms and the experiments that `rows` and `judge` read;
+    `signs`: they read the arms' sign statistics.
     """
 
     sentence: str
@@ -55,6 +56,9 @@ class Claim:
     kind: str
     rows: Callable[[Evidence], list[Row]]
     judge: Callable[[list[Row], Evidence], str]
+    arms: tuple[str, ...] = ()
+    theory: tuple[str, ...] = ()
+    signs: bool = False
 
 
 def claim_5(evidence: Evidence) -> list[Row]:
@@ -233,51 +237,59 @@ def _scope(rows: list[Row], evidence: Evidence) -> str:
 
 
 _ASKED = "reviewers' question, ours"
+_RULES = ("imp", "lrr")
+_PERTURBED = (*_RULES, "imp-perturbed", "lrr-perturbed")
+_NORM = ("lrr-bn-rewind", "imp-bn-kept")
+_WARM_UP = ("imp-without-warmup", "lrr-without-warmup")
+_OTHER_MASKS = tuple(f"{arm}-on-{kind}-mask" for kind in ("random", "shuffled") for arm in (*_RULES, "imp-long"))
 
 CLAIMS: dict[str, Claim] = {
     "1": Claim("One input: the neuron learns if and only if a(0) > 0 and w(0) > 0 (balanced)",
-               "One input: signs decide", "paper, Theorem 2.1", ON_THEORY, theorem("1"), conjunction),
+               "One input: signs decide", "paper, Theorem 2.1", ON_THEORY, theorem("1"), conjunction,
+               theory=("theorem-check",)),
     "2": Claim("Several inputs: a(0) > 0 learns whatever the sign of w_1(0), a(0) < 0 fails (balanced)",
                "Several inputs: a(0) > 0 learns", "paper, Lemma 2.2 in our reading", ON_THEORY, theorem("2"),
-               conjunction),
+               conjunction, theory=("theorem-check",)),
     "3": Claim("After pruning to the correct mask LRR succeeds with probability 1/2, IMP with 1/4",
-               "LRR learns in 1/2, IMP in 1/4", "paper, Theorem 2.3 in our reading", ON_THEORY, claim_3, conjunction),
+               "LRR learns in 1/2, IMP in 1/4", "paper, Theorem 2.3 in our reading", ON_THEORY, claim_3, conjunction,
+               theory=("factorial",)),
     "4a": Claim("Both IMP and LRR find the neuron's mask (balanced, population)", "Both find the neuron's mask",
-                "paper, in our reading", ON_THEORY, claim_4a, conjunction),
+                "paper, in our reading", ON_THEORY, claim_4a, conjunction,
+                theory=("pruning-iterations",)),
     "4b": Claim("LRR finds the neuron's mask more often than IMP", "LRR finds the mask more often",
-                "paper, in our reading", ON_THEORY, claim_4b, conjunction),
+                "paper, in our reading", ON_THEORY, claim_4b, conjunction, theory=("mask-recovery",)),
     "5": Claim("LRR beats IMP at high sparsity", "LRR beats IMP at high sparsity", "paper", ON_NETWORKS, claim_5,
-               beside_control),
+               beside_control, (*_RULES, "imp-long", *_NORM)),
     "6": Claim("IMP improves with the mask that LRR learnt", "IMP improves with LRR's mask", "paper, figure 3",
-               ON_NETWORKS, claim_6, conjunction),
+               ON_NETWORKS, claim_6, conjunction, ("imp", "imp-on-lrr-mask")),
     "7": Claim("LRR beats IMP on the mask that IMP learnt", "LRR beats IMP on IMP's mask", "paper, figure 4",
-               ON_NETWORKS, claim_7, beside_control),
+               ON_NETWORKS, claim_7, beside_control, ("imp", "lrr-on-imp-mask", "imp-long")),
     "8": Claim("LRR beats IMP on random and on shuffled masks", "LRR beats IMP on other masks", "paper, figure 2",
-               ON_NETWORKS, claim_8, beside_control),
+               ON_NETWORKS, claim_8, beside_control, _OTHER_MASKS),
     "9": Claim("LRR's signs settle at earlier levels than IMP's", "LRR's signs settle earlier", "paper, figure 5",
-               ON_NETWORKS, claim_9, conjunction),
+               ON_NETWORKS, claim_9, conjunction, _RULES, signs=True),
     "10a": Claim("LRR flips signs early: more often than IMP in levels 1 to 3", "LRR flips signs early",
-                 "paper, abstract", ON_NETWORKS, claim_10a, conjunction),
+                 "paper, abstract", ON_NETWORKS, claim_10a, conjunction, _RULES, signs=True),
     "10b": Claim("LRR's signs end further from initialisation than IMP's", "LRR's signs end further away", "ours",
-                 ON_NETWORKS, claim_10b, conjunction),
+                 ON_NETWORKS, claim_10b, conjunction, _RULES, signs=True),
     "11": Claim("LRR loses less than IMP when signs are perturbed", "LRR bears perturbed signs better",
-                "paper, abstract", ON_PERTURBED, claim_11, conjunction),
+                "paper, abstract", ON_PERTURBED, claim_11, conjunction, _PERTURBED),
     "12": Claim("BN rewind and warm-up enlarge the lead of LRR", "What enlarges the lead of LRR", "paper, summary",
-                ON_NETWORKS, claim_12, conjunction),
+                ON_NETWORKS, claim_12, conjunction, (*_RULES, *_NORM, *_WARM_UP)),
     "13": Claim("Overparametrisation helps LRR more than IMP", "Overparametrisation helps LRR", "paper, summary",
-                "width", claim_13, conjunction),
+                "width", claim_13, conjunction, _RULES, ("dimension",)),
     "14": Claim("Signs are what LRR carries over", "Signs are what LRR carries over", "ours", ON_NETWORKS, claim_14,
-                after_claim_5),
+                after_claim_5, (*_RULES, "sign", "magnitude", "lrr-bn-rewind", "imp-long"), ("factorial",)),
     "criteria": Claim("LRR's lead at high sparsity holds under every pruning criterion", "Lead under every criterion",
-                      _ASKED, "criterion", at_every_value("criterion", "criterion"), conjunction),
+                      _ASKED, "criterion", at_every_value("criterion", "criterion"), conjunction, _RULES),
     "architectures": Claim("LRR's lead at high sparsity holds on another architecture (VGG)",
                            "Lead on every architecture", _ASKED, "model", at_every_value("model", "network"),
-                           conjunction),
+                           conjunction, _RULES),
     "prune-rates": Claim("LRR's lead at high sparsity holds at every prune rate", "Lead at every prune rate", _ASKED,
-                         "prune-rate", at_every_value("prune-rate", "prune rate"), conjunction),
+                         "prune-rate", at_every_value("prune-rate", "prune rate"), conjunction, _RULES),
     "schedules": Claim("LRR's lead at high sparsity holds under every learning-rate schedule",
                        "Lead under every schedule", _ASKED, "schedule", at_every_value("schedule", "schedule"),
-                       conjunction),
+                       conjunction, _RULES),
     "mask-convergence": Claim("The mask stops changing once training has converged", "The mask converges", _ASKED,
-                              "mask-convergence", mask_converges, conjunction),
+                              "mask-convergence", mask_converges, conjunction, _RULES),
 }  # fmt: skip

@@ -3,8 +3,8 @@
 Pure: records in, rows out. The rules below were fixed before the data (the network and the values that `quick` varies
 were not: those chosen first had ended near chance, and took too long):
 
-- A claim is judged once all values of its sweep have been run (`VALUES_NEEDED` of them), so the order of training
-  cannot decide it.
+- A claim is judged once all values of its sweep have been run (as many as its entry in `SWEEP_ENTRIES` needs), so the
+  order of training cannot decide it.
 - The common settings are a value like the others: "at every value" includes them.
 - Where neither rule is clearly better than guessing (`measures.at_chance`) no lead can be measured: the row is
   `inconclusive (at chance)`, and so the claim is neither reproduced nor refuted by that value.
@@ -17,7 +17,16 @@ from typing import Any
 
 from figures.analysis import measures
 from figures.analysis.measures import LEAD, combine, high_sparsity_levels, mean_accuracy
-from figures.analysis.sweeps import BASE, Sweep, differing, format_value, setting, sweep_command
+from figures.analysis.sweeps import (
+    BASE,
+    SWEEP_ENTRIES,
+    Sweep,
+    SweepEntry,
+    differing,
+    format_value,
+    setting,
+    sweep_command,
+)
 from figures.claims.neuron import neuron_over_inputs
 from figures.claims.verdicts import (
     ACCURACY_POINTS,
@@ -38,9 +47,6 @@ from figures.claims.verdicts import (
     secondary_words,
 )
 from figures.results.network import StudyResults
-
-# sweep -> the smallest number of values that a preset has
-VALUES_NEEDED = {"criterion": 4, "model": 2, "prune-rate": 3, "schedule": 3, "width": 3}
 
 
 def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
@@ -102,7 +108,7 @@ def _accuracies_note(h: dict[str, float], value: str) -> str:
 
 def _too_few(sweep: Sweep, name: str) -> list[Row]:
     """A row that reports that not every value of a sweep has been run."""
-    there, wanted = len(sweep.studies), VALUES_NEEDED[sweep.name]
+    there, wanted = len(sweep.studies), SWEEP_ENTRIES.get(sweep.name, SweepEntry()).values_needed
     if there >= wanted:
         return []
     note = f"{there} of {wanted} values were run"

@@ -1,6 +1,6 @@
 import pytest
 
-from figures.analysis.sweeps import VALUE_OF, WITH_BASE, differing, find_sweeps, format_value, setting, sweep_command
+from figures.analysis.sweeps import differing, find_sweeps, format_value, setting, sweep_command
 from figures.results.load import load
 from tests.figures import synthetic_sweeps as made_up
 
@@ -89,5 +89,21 @@ def test_values_are_written_without_needless_zeros():
     assert [format_value(x) for x in (0.5, 8, 0.30000000000000004, "cosine")] == ["0.5", "8", "0.3", "cosine"]
 
 
-def test_what_has_a_base_has_a_value():
-    assert set(WITH_BASE) <= set(VALUE_OF)
+def test_a_sweep_of_no_entry_is_read_from_what_its_studies_vary(tmp_path):
+    """The preset's own study and one of two settings that vary together."""
+    for value in (0.5, 0.25):
+        made_up.study(tmp_path, "momenta", {"momentum": value}, 1.0, seeds=(0,))
+        made_up.study(tmp_path, "lr", {"lr": value, "epochs": round(4 / value)}, 1.0, seeds=(0,))
+        made_up.study(tmp_path, "both", {"lr": value, "momentum": value}, 1.0, seeds=(0,))
+    records = load(tmp_path)
+    assert find_sweeps(records, "momenta")[0].x == (0.25, 0.5), "the only setting that varies"
+    assert find_sweeps(records, "lr")[0].x == (0.25, 0.5), "the setting that has the sweep's name"
+    (both,) = find_sweeps(records, "both")
+    assert both.x == tuple(results.study.study for results in both.studies) and both.has_base, "names of studies"
+
+
+def test_values_of_several_settings_stay_named_by_their_studies(tmp_path):
+    """With one study of them, only one setting seems to vary: the values would change as more are run."""
+    made_up.study(tmp_path, "perturbation", {"perturb_rate": 0.2}, 1.0, seeds=(0,))
+    (found,) = find_sweeps(load(tmp_path), "perturbation")
+    assert found.x == (found.studies[0].study.study,) and found.has_base

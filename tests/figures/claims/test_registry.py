@@ -18,7 +18,7 @@ from figures.claims.verdicts import (
     SMALLEST_EFFECT,
 )
 from figures.results.network import Problem, Records, train_command
-from tests.figures.claim_records import LEADS, SEEDS, accuracy, signs
+from tests.figures.claim_records import LEADS, SEEDS, accuracy, on_every_study, signs
 
 SWAP = {
     "imp": "lrr", "imp-on-random-mask": "lrr-on-random-mask", "imp-on-shuffled-mask": "lrr-on-shuffled-mask",
@@ -35,6 +35,26 @@ def test_every_claim_of_the_table_is_registered():
     asked = ["criteria", "architectures", "prune-rates", "schedules", "mask-convergence"]
     assert list(CLAIMS) == of_the_paper + asked
     assert {CLAIMS[number].source for number in asked} == {"reviewers' question, ours"}
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_a_claim_reads_what_it_says_and_nothing_else(monkeypatch, records, number):
+    """Its verdicts and rows stay the same without the rest, and change without any part of it."""
+    claim = CLAIMS[number]
+    monkeypatch.setattr("figures.claims.registry.CLAIMS", {number: claim})
+
+    def judged_without(arms, theory):
+        def kept(results):
+            there = {arm: run for arm, run in results.arms.items() if arm in arms}
+            return dataclasses.replace(results, arms=there)
+
+        less = on_every_study(records, kept)
+        return evaluate(dataclasses.replace(less, theory={name: records.theory[name] for name in theory}))
+
+    assert judged_without(claim.arms, claim.theory) == evaluate(records)
+    for part in (*claim.arms, *claim.theory):
+        without = [{name for name in read if name != part} for read in (claim.arms, claim.theory)]
+        assert judged_without(*without) != evaluate(records), part
 
 
 def test_known_effects_are_reproduced_with_their_size(synthetic):

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from figures.analysis.sweeps import SWEEP_ENTRIES
 from figures.claims.registry import CLAIMS, evaluate
-from figures.claims.sweeps import VALUES_NEEDED
 from figures.claims.tables import by_place, claims_json, claims_markdown
 from figures.claims.verdicts import AT_CHANCE, INCONCLUSIVE, NOT_REPRODUCED, NOT_RUN, REPRODUCED, REVERSED
 from figures.results.network import Problem, Records
@@ -47,7 +47,7 @@ def test_one_value_without_the_lead_refutes_it_the_common_settings_among_them(nu
 @pytest.mark.parametrize(("number", "name"), ASKED.items())
 def test_a_sweep_is_judged_once_all_of_its_values_stand(number, name):
     studies = made.swept(name)
-    assert VALUES_NEEDED[name] == len(studies)
+    assert SWEEP_ENTRIES[name].values_needed == len(studies)
     found = judged(*studies[:-1])[number]
     if len(studies) > 2:
         assert (
