@@ -28,9 +28,9 @@ AXES = {
 }
 _SIGNS = {"C+": "C₊", "C-": "C₋", "theta": "θ", "pi": "π", "_1": "₁", "'": "′", "-": "−"}
 _ANGLES = {0: "0", 1: "π/4", 2: "π/2", 3: "3π/4", 4: "π"}
-_NULLCLINES = (  # of x, then of y
+_NULLCLINES = (  # of x, then of y; its colour is LRR's
     {"color": style.BLUE, "linewidth": 1.2, "linestyle": (0, (4, 1.5)), "zorder": 2.6},
-    {"color": style.PURPLE, "linewidth": 1.2, "linestyle": (0, (1.5, 1)), "zorder": 2.6},
+    {"linewidth": 1.2, "linestyle": (0, (1.5, 1)), "zorder": 2.6},
 )
 _LINES = {
     "separatrix": {"color": style.FAILS_DARK, "linewidth": 2.4, "linestyle": "-", "zorder": 2.5},
@@ -180,7 +180,8 @@ def _stream(axes, plane) -> None:
 
 
 def _draw_curves(axes, plane, levels: bool) -> list:
-    looks = {f"{name}' = 0": look for name, look in zip(plane.coordinates, _NULLCLINES, strict=True)}
+    of_x, of_y = plane.coordinates
+    looks = {f"{of_x}' = 0": _NULLCLINES[0], f"{of_y}' = 0": {"color": style.arm_style("lrr").colour, **_NULLCLINES[1]}}
     keys: dict[str, dict] = {}
     for curve in plane.curves:
         look = looks.get(curve.name) if curve.kind == "nullcline" else _LINES.get(curve.kind)

@@ -56,8 +56,8 @@ PUBLISHED = (
               (92.11, 92.29, 92.12, 91.89, 91.47, 91.01), 86.67),
 )  # fmt: skip
 _LATE = ArmStyle("theirs: WR, to a late epoch", style.GREEN, "d", (0, (2, 1)), filled=False)
-_LRR = ArmStyle("theirs: LRR", style.PURPLE, "s", (0, (2, 1)), filled=False)
-_INITIAL = ArmStyle("theirs: rewound to initialisation", style.ORANGE, "o", "none", filled=False)
+_LRR = ArmStyle("theirs: LRR", "lrr", "s", (0, (2, 1)), filled=False)
+_INITIAL = ArmStyle("theirs: rewound to initialisation", "imp", "o", "none", filled=False)
 
 
 def figure_8(records: Records) -> Drawing:
@@ -90,8 +90,8 @@ def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -
         "initial": published.initial / 100,
     }
     axes.plot(PUBLISHED_DENSITIES, theirs["wr late"], **_LATE.line_kwargs())
-    axes.plot(PUBLISHED_DENSITIES, theirs["lrr"], **_LRR.line_kwargs())
-    axes.plot(PUBLISHED_DENSITIES[-1:], [theirs["initial"]], **_INITIAL.line_kwargs())
+    axes.plot(PUBLISHED_DENSITIES, theirs["lrr"], **style.with_colour(_LRR).line_kwargs())
+    axes.plot(PUBLISHED_DENSITIES[-1:], [theirs["initial"]], **style.with_colour(_INITIAL).line_kwargs())
     axes.axhline(theirs["dense"], color=style.MUTED, linewidth=0.8, linestyle=":", label="theirs: dense")
     ours, words, missing, densities = _ours(axes, published, records)
     density_axis(axes, [*PUBLISHED_DENSITIES, *densities])

@@ -54,8 +54,9 @@ def figure_12(records: Records) -> Drawing:
                 scales.append(_flip_maps_row(sheet, axes, results, reading, found))
     caption = join_caption(
         "In which layers, and at which levels, do the signs of IMP and LRR flip? Shares of the weights of a layer that"
-        " survive the level; means over seeds, differences paired by seed: orange where IMP flips more, purple where"
-        " LRR does; the figure's data hold the Student-t 95 % intervals of the differences.",
+        " survive the level; means over seeds, differences paired by seed:"
+        f" {_word('imp')} where IMP flips more, {_word('lrr')} where LRR does; the figure's data hold the Student-t"
+        " 95 % intervals of the differences.",
         *sheet.captions,
         _scales_words(scales),
         "For IMP reading (i), from the start of the level, is reading (ii).",
@@ -66,6 +67,18 @@ def figure_12(records: Records) -> Drawing:
         format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, caption, tuple(missing))
+
+
+def _word(arm: str) -> str:
+    return style.colour_word(style.arm_style(arm).colour)
+
+
+def _from_imp_to_lrr():
+    """A colour map from IMP's colour over nearly white to LRR's."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ends = [style.arm_style(arm).colour for arm in IMP_AND_LRR]
+    return LinearSegmentedColormap.from_list("from IMP to LRR", [ends[0], _EQUAL, ends[1]])
 
 
 def _height(results: StudyResults) -> float:
@@ -144,7 +157,8 @@ def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: s
         "lrr - imp": f"LRR - IMP, reading {roman}, on a scale about 0: to {gap:.3g} either way.",
     }
     for axis, (key, title) in zip(axes, titles.items(), strict=True):
-        scale = {"cmap": "PuOr", "vmin": -gap, "vmax": gap} if key == "lrr - imp" else _SHARES | {"vmax": most}
+        about_zero = {"cmap": _from_imp_to_lrr(), "vmin": -gap, "vmax": gap}
+        scale = about_zero if key == "lrr - imp" else _SHARES | {"vmax": most}
         mesh = _map(axis, found, found[key], scale)
         _mark_few(
             axis, found[key], [found["survivors"][arm] for arm in (IMP_AND_LRR if key == "lrr - imp" else (key,))]
@@ -183,6 +197,7 @@ def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
 _NOTHING = Interval(None, None, None, 0)
 _DIFFERENCE = {"lrr - imp": "mean", "low": "low", "high": "high"}
 _SHARES = {"cmap": "YlGnBu", "vmin": 0.0}
+_EQUAL = "#F7F7F7"  # IMP and LRR flip equally often
 
 
 def _map(axis, found: dict, grid: Sequence, scale: dict):

@@ -10,7 +10,7 @@ import os
 import sys
 import zlib
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
 SMALLEST_TYPE = 7.0
@@ -71,7 +71,10 @@ _METADATA = {
 
 @dataclass(frozen=True)
 class ArmStyle:
-    """The style of an arm in every figure: label, colour, marker, line style, and whether it is filled."""
+    """The style of an arm in every figure: label, colour, marker, line style, and whether it is filled.
+
+    `colour` may be the name of the arm whose colour it is: `arm_style` puts that colour in its place.
+    """
 
     label: str
     colour: str
@@ -103,10 +106,25 @@ def arm_style(arm: str) -> ArmStyle:
     An arm that is not in `ARM_STYLES` gets a grey style that depends on its name only.
     """
     if arm in ARM_STYLES:
-        return ARM_STYLES[arm]
+        return with_colour(ARM_STYLES[arm])
     seed = zlib.crc32(arm.encode())
     greys, markers = ("#444444", "#777777", "#999999"), "1234x+|_"
     return ArmStyle(arm, greys[seed % 3], markers[seed // 3 % len(markers)], _PATTERNS[seed // 24 % len(_PATTERNS)])
+
+
+def with_colour(style: ArmStyle) -> ArmStyle:
+    """The style with the colour of the arm that it names in place of a colour."""
+    other = ARM_STYLES.get(style.colour)
+    return style if other is None else replace(style, colour=other.colour)
+
+
+def colour_word(colour: str) -> str:
+    """The word for the nearest colour of the palette, for captions."""
+
+    def distance(other: str) -> int:
+        return sum((int(colour[i : i + 2], 16) - int(other[i : i + 2], 16)) ** 2 for i in (1, 3, 5))
+
+    return min(PALETTE, key=lambda word: distance(PALETTE[word]))
 
 
 def load_matplotlib():
@@ -160,6 +178,16 @@ def shown(figure) -> bytes:
 
 ORANGE, VERMILLION, PURPLE, PINK = "#E69F00", "#D55E00", "#6A3D9A", "#CC79A7"
 SKY, BLUE, GREEN, GREY = "#56B4E9", "#0072B2", "#009E73", "#666666"
+PALETTE = {
+    "orange": ORANGE,
+    "vermillion": VERMILLION,
+    "purple": PURPLE,
+    "pink": PINK,
+    "light blue": SKY,
+    "blue": BLUE,
+    "green": GREEN,
+    "grey": GREY,
+}
 
 ARM_STYLES: dict[str, ArmStyle] = {
     "dense": ArmStyle("dense", "#000000", "*", "-"),
@@ -167,8 +195,8 @@ ARM_STYLES: dict[str, ArmStyle] = {
     "lrr": ArmStyle("LRR", PURPLE, "s", "-"),
     "imp-on-lrr-mask": ArmStyle("IMP on LRR mask", VERMILLION, "^", _LONG),
     "lrr-on-imp-mask": ArmStyle("LRR on IMP mask", PINK, "v", _LONG),
-    "imp-on-shuffled-mask": ArmStyle("IMP, shuffled mask", ORANGE, "o", _SHORT, filled=False),
-    "lrr-on-shuffled-mask": ArmStyle("LRR, shuffled mask", PURPLE, "s", _SHORT, filled=False),
+    "imp-on-shuffled-mask": ArmStyle("IMP, shuffled mask", "imp", "o", _SHORT, filled=False),
+    "lrr-on-shuffled-mask": ArmStyle("LRR, shuffled mask", "lrr", "s", _SHORT, filled=False),
     "imp-on-random-mask": ArmStyle("IMP, random mask", VERMILLION, "X", _DOT),
     "lrr-on-random-mask": ArmStyle("LRR, random mask", PINK, "P", _DOT),
     "imp-bn-kept": ArmStyle("IMP, BN kept", VERMILLION, "<", _DASH_DOT),
@@ -183,6 +211,6 @@ ARM_STYLES: dict[str, ArmStyle] = {
     "lrr-perturbed": ArmStyle("LRR, signs perturbed", PINK, "s", _LONG, filled=False),
     "imp-without-warmup": ArmStyle("IMP, no warm-up", VERMILLION, "^", _DOT, filled=False),
     "lrr-without-warmup": ArmStyle("LRR, no warm-up", PINK, "v", _DOT, filled=False),
-    "imp-bn-kept-on-random-mask": ArmStyle("IMP, BN kept, random mask", ORANGE, "<", _SHORT, filled=False),
+    "imp-bn-kept-on-random-mask": ArmStyle("IMP, BN kept, random mask", "imp", "<", _SHORT, filled=False),
     "lrr-bn-rewind-on-random-mask": ArmStyle("LRR, BN rewound, random mask", BLUE, ">", _SHORT, filled=False),
 }
