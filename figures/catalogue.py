@@ -15,18 +15,18 @@ class FigureSpec:
     """A figure: its title, the function that draws it, and the results that it reads.
 
     `function` is "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib is not loaded
-    while nothing changes.
+    while nothing changes. For a figure from outside it is the function itself.
 
     `theory` lists experiments, `arms` lists arms of every study; changes to other result files do not redraw the
     figure. `signs`: it needs the arms' sign statistics. `sweeps`: by name, the arms that it reads at every value of
     that sweep. `also`: the same for sweeps that are drawn if they have been run, but are not run for this figure.
     `more`: arms that it reads of every study that has them, but that are not run for it. `presets`: it reads studies of
-    these presets alone; empty: of all presets.
+    these presets alone; empty: of all presets. `claims`: the claims that it judges.
     """
 
     id: str
     title: str
-    function: str
+    function: str | Callable
     theory: tuple[str, ...]
     arms: tuple[str, ...]
     signs: bool = False
@@ -34,6 +34,7 @@ class FigureSpec:
     presets: tuple[str, ...] = ()
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     more: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
     @property
     def reads_sweeps_alone(self) -> bool:
@@ -48,8 +49,17 @@ class FigureSpec:
     @property
     def draw(self) -> Callable:
         """The drawing function, `Records -> Drawing`; raises `NothingToDraw` where nothing has been run."""
-        module, name = self.function.split(":")
-        return getattr(import_module(f"figures.plots.{module}"), name)
+        if not isinstance(self.function, str):
+            return self.function
+        module, name = self.place.split(":")
+        return getattr(import_module(module), name)
+
+    @property
+    def place(self) -> str:
+        """The module and the name of the drawing function, "module:name" with the module's full name."""
+        if isinstance(self.function, str):
+            return f"figures.plots.{self.function}"
+        return f"{self.function.__module__}:{getattr(self.function, '__qualname__', type(self.function).__qualname__)}"
 
 
 _RULES = ("imp", "lrr")
@@ -82,6 +92,7 @@ def claims_figure() -> FigureSpec:
         signs=any(claim.signs for claim in judged),
         sweeps={name: tuple(read) for name, read in sweeps.items()},
         more=tuple(arm for arm in perturbed if arm not in arms),
+        claims=tuple(CLAIMS),
     )
 
 

@@ -1,8 +1,8 @@
 """Make figures from a results folder: load, draw, render, write.
 
-Next to each picture a sidecar (a .json file) records where it came from. A figure whose inputs, code and outputs are
-unchanged is skipped, and matplotlib is not imported when all are. One figure's missing or corrupt results never keep
-another from being drawn.
+Next to each picture a sidecar (a .json file) records where it came from. A figure whose inputs, drawing code and
+outputs are unchanged is skipped, and matplotlib is not imported when all are. One figure's missing or corrupt results
+never keep another from being drawn.
 """
 
 import difflib
@@ -21,17 +21,16 @@ from figures.claims.verdicts import NOT_RUN, ClaimVerdict
 from figures.inputs import figure_inputs, figure_problems, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw
 from figures.plots.style import PICTURE_FORMATS
+from figures.provenance.code import UNKNOWN_CODE, code_hashes
 from figures.provenance.explain import explain
 from figures.results.fields import SCHEMA
-from figures.results.folders import is_clutter
 from figures.results.load import load
 from figures.results.network import Problem, Records, Source
 
-__all__ = ["Outcome", "code_hash", "explain", "figure_inputs", "regenerate"]
+__all__ = ["Outcome", "explain", "figure_inputs", "regenerate"]
 
 DRAWN, CURRENT, MISSING, FAILED_TO_DRAW = "drawn", "current", "missing", "failed"
 CLAIMS_FIGURE = "claims"  # the figure that also has tables, and shows a claim whose file cannot be trusted as not run
-_LIBRARIES = ("matplotlib", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What all figures of one call share."""
+    """What all figures of one call share; `code` holds the hash of the code that draws each."""
 
     records: Records
     out_dir: Path
     write: Callable
     provenance: Mapping
     command: str
-    code: str
+    code: Mapping[str, str]
 
 
 def regenerate(
@@ -102,7 +101,8 @@ def regenerate(
     wanted = list(FIGURES if ids is None else dict.fromkeys(ids))
     for figure_id in wanted:
         _check_id(figure_id)
-    context = BuildContext(load(results_dir, prefer), Path(out_dir), write, provenance, command, code_hash())
+    code = code_hashes(FIGURES[figure_id] for figure_id in wanted)
+    context = BuildContext(load(results_dir, prefer), Path(out_dir), write, provenance, command, code)
     if context.records.left_out:
         log(f"unused theory files (others of the same experiments are used): {', '.join(context.records.left_out)}")
     if unlisted := context.records.unlisted:
@@ -137,18 +137,6 @@ def _check_id(figure_id: str) -> None:
         raise ValueError(f"unknown figure {figure_id!r}: did you mean {near[0]!r}? known: {', '.join(near)}")
 
 
-def code_hash() -> str:
-    """SHA-256 of the sources of the package figures and of the versions of the drawing libraries."""
-    from importlib.metadata import version
-
-    digest = hashlib.sha256()
-    home = Path(__file__).parent
-    for path in sorted(path for path in home.rglob("*.py") if not is_clutter(path.name)):
-        digest.update(path.relative_to(home).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update(repr([(name, version(name)) for name in _LIBRARIES]).encode())
-    return digest.hexdigest()
-
-
 def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
     spec = FIGURES[figure_id]
     inputs, problems = figure_inputs(spec, context.records), figure_problems(spec, context.records)
@@ -166,11 +154,12 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
     if figure_id != CLAIMS_FIGURE and any(problem.owner in spec.theory for problem in problems):
         return outcome(FAILED_TO_DRAW, why)
     key, names = (
-        _key(spec, inputs, problems, context.code),
+        _key(spec, inputs, problems, context.code[figure_id]),
         [f"figures/fig{figure_id}.{fmt}" for fmt in (*PICTURE_FORMATS, "json")],
     )
     kept = _sidecar(context.out_dir / names[-1])
-    if kept and kept.get("key") == key and _outputs_intact(kept, context.out_dir / "figures"):
+    known = context.code[figure_id] != UNKNOWN_CODE
+    if known and kept and kept.get("key") == key and _outputs_intact(kept, context.out_dir / "figures"):
         commands = dict.fromkeys(item["command"] for item in kept.get("missing", []))
         return outcome(*_status(CURRENT, why, commands), names, commands)
     try:
@@ -247,7 +236,7 @@ def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictur
     document = {
         "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
         "missing": [asdict(item) for item in drawing.missing],
-        "command": context.command, "figure_command": spec.command, "key": key, "code_sha256": context.code,
+        "command": context.command, "figure_command": spec.command, "key": key, "code_sha256": context.code[spec.id],
         "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
         "theory": theory_used(spec, context.records), "studies": studies_used(spec, context.records),
         "inputs": [asdict(source) for source in inputs],
@@ -289,7 +278,8 @@ def _write_tables(verdicts: list[ClaimVerdict], context: BuildContext) -> str:
     """Write the verdicts as JSON and as a Markdown table; returns whether they had to be written."""
     problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS_FIGURE], context.records)
     extra = {
-        "command": context.command, "code_sha256": context.code, "problems": [asdict(problem) for problem in problems],
+        "command": context.command, "code_sha256": context.code[CLAIMS_FIGURE],
+        "problems": [asdict(problem) for problem in problems],
         "inputs": [asdict(source) for source in inputs], "provenance": dict(context.provenance),
     }  # fmt: skip
     document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems).encode()

@@ -36,7 +36,7 @@ class Sweep:
 
     @property
     def study(self) -> Study:
-        """The first of its studies, for what all of them share: preset, data set and its facts, common settings."""
+        """The first of its studies, for what all share: preset, data set, common settings."""
         return self.studies[0].study
 
     @property
@@ -135,7 +135,7 @@ def _group(results: StudyResults) -> tuple:
 
 
 def _study_with(records: Records, place: tuple, changed: Mapping) -> StudyResults | None:
-    """The study of a place in which just `changed` differs from the preset: one of the sweeps, or its own."""
+    """The study of a place in which just `changed` differs from the preset: of a sweep, or its own."""
     there = (r for r in (*records.sweeps, *records.studies) if r.study.swept in (BASE, None))
     same = (r for r in there if r.study.place == place)
     return next((r for r in same if dict(r.study.overrides) == dict(changed)), None)

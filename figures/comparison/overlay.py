@@ -16,8 +16,9 @@ from figures.comparison.verify import ABSENT, Comparison, compare, format_path
 from figures.inputs import figure_inputs, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw, join_caption
 from figures.plots.style import PICTURE_FORMATS, drawing_style, render
+from figures.provenance.code import code_hashes
 from figures.provenance.sidecars import UnknownPicture, read_sidecar
-from figures.regenerate import DRAWN, FAILED_TO_DRAW, MISSING, Outcome, code_hash
+from figures.regenerate import DRAWN, FAILED_TO_DRAW, MISSING, Outcome
 from figures.results.fields import SCHEMA, ClosedFolder, NoFolder
 from figures.results.folders import FOLDER, kind, names_in
 from figures.results.load import check_folder, load
@@ -80,10 +81,11 @@ def compare_results(
     NoFolder : one of the folders does not exist, or `other` holds neither results nor records of figures.
     """
     sides = _sides(Path(results), Path(other), prefer)
-    outcomes = []
-    for figure_id in dict.fromkeys(FIGURES if ids is None else ids):
-        start = time.perf_counter()
-        status, message, files = _compare(FIGURES[figure_id], sides, Path(out_dir), write, (provenance, command))
+    outcomes, wanted = [], dict.fromkeys(FIGURES if ids is None else ids)
+    code = code_hashes(FIGURES[figure_id] for figure_id in wanted)
+    for figure_id in wanted:
+        start, made = time.perf_counter(), (provenance, command, code[figure_id])
+        status, message, files = _compare(FIGURES[figure_id], sides, Path(out_dir), write, made)
         outcomes.append(Outcome(figure_id, status, message, files, (), time.perf_counter() - start))
         log(f"{figure_id}: {status}{': ' * bool(message)}{message}")
     return outcomes
@@ -144,7 +146,7 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
     document = {
         "schema": SCHEMA, "kind": "comparison", "id": spec.id, "title": f"{spec.title}: {' and '.join(sides.names)}",
         "caption": join_caption(drawing.caption, _overlay_words(laid, sides), *summary),
-        "missing": [asdict(item) for item in drawing.missing], "command": made[1], "code_sha256": code_hash(),
+        "missing": [asdict(item) for item in drawing.missing], "command": made[1], "code_sha256": made[2],
         "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
         **_provenance_of(spec, sides.first), "provenance": dict(made[0]), "reference": dict(other.provenance),
         "summary": summary, "differences": _differences(found), "overlay": asdict(laid) if laid else None,

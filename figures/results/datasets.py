@@ -1,4 +1,4 @@
-"""Facts of data sets that no record states: those of the paper, and those of records written before they had them."""
+"""Facts of data sets that no record states: of the paper's, and of those in old records."""
 
 # The data sets on which the paper trains networks, in its order: name, here also the preset's -> title.
 PAPER_DATASETS = {

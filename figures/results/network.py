@@ -78,7 +78,7 @@ class Study:
 
     @property
     def place(self) -> tuple[str, str, bool]:
-        """Preset, data set, and whether it is a smoke run: studies of one place are compared with one another."""
+        """Preset, data set, and whether it is a smoke run: only studies of one place are compared."""
         return self.base, self.dataset, self.smoke
 
     @property

@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from empirics import doctor
+from empirics import doctor, provenance
 from empirics.data import cifar, imagenet, shards, tiny_imagenet
 from empirics.data.datasets import load
 from empirics.data.images import class_folders, sizes_hash
@@ -21,7 +21,6 @@ from empirics.storage.data_files import DataError, reason
 from empirics.storage.folders import is_clutter
 from empirics.storage.run_folder import RunFolder
 from empirics.studies.records import write_study
-from figures import regenerate
 from figures.results.load import load as load_results
 from tests.empirics.closed_folders import closed, open_folder
 from tests.empirics.tiny_images import cifar_files, encoded, fill_folder, fill_shard, picture, tiny_cifar
@@ -179,16 +178,6 @@ def test_results_are_the_same_beside_what_systems_leave(tmp_path, tiny_digits):
     assert load_results(results) == drawn and len(drawn.studies) == 1 and not drawn.problems
     levels.run(config, 0, setup)
     assert RunFolder(results, config.name, 0).next_level(config) is None
-
-
-def test_sources_beside_what_a_mac_leaves_have_the_same_hash(tmp_path, monkeypatch):
-    (tmp_path / "a.py").write_text("x = 1")
-    monkeypatch.setattr(regenerate, "__file__", str(tmp_path / "module.py"))
-    before = regenerate.code_hash()
-    (tmp_path / "._a.py").write_bytes(b"\0\5\26\7")
-    assert regenerate.code_hash() == before
-    (tmp_path / "b.py").write_text("y = 1")
-    assert regenerate.code_hash() != before
 
 
 # --- what would have been left out ------------------------------------------------------------------------------------
