@@ -13,12 +13,17 @@ _WHERE = {
     "load": "figures.results.load",
     "ResultError": "figures.results.fields",
     "FIGURES": "figures.catalogue",
+    "FigureSpec": "figures.catalogue",
+    "Claim": "figures.claims.registry",
+    "SweepEntry": "figures.analysis.sweeps",
+    "Drawing": "figures.plots.panels",
+    "register": "figures.registries",
     "explain": "figures.provenance.explain",
     "phase_portrait": "figures.plots.portrait",
 }
 _MODULES = ("analysis", "catalogue", "claims", "comparison", "plots", "provenance", "regenerate", "report", "results")
 __all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "explain", "load"]
-__all__ += ["phase_portrait"]
+__all__ += ["Claim", "Drawing", "FigureSpec", "SweepEntry", "phase_portrait", "register"]
 
 
 def __getattr__(name):

@@ -62,6 +62,7 @@ class FigureSpec:
         return f"{self.function.__module__}:{getattr(self.function, '__qualname__', type(self.function).__qualname__)}"
 
 
+CLAIMS_FIGURE = "claims"  # the figure that also has tables, and shows a claim whose file cannot be trusted as not run
 _RULES = ("imp", "lrr")
 _RANDOM = ("imp-on-shuffled-mask", "lrr-on-shuffled-mask", "imp-on-random-mask", "lrr-on-random-mask")
 _LONG = ("imp-long", "imp-long-on-shuffled-mask", "imp-long-on-random-mask")
@@ -84,7 +85,7 @@ def claims_figure() -> FigureSpec:
             sweeps.setdefault(name, {}).update(dict.fromkeys(claim.arms))
     perturbed = sweeps.get("perturbation", {})
     return FigureSpec(
-        "claims",
+        CLAIMS_FIGURE,
         "All claims at a glance",
         "claims:figure_claims",
         tuple({name: None for claim in judged for name in claim.theory}),
@@ -143,5 +144,5 @@ FIGURES: dict[str, FigureSpec] = {
                                    sweeps={"mask-convergence": _RULES}),
     "width": FigureSpec("width", "LRR's lead over the width of the network", "sweeps:figure_width", (), (),
                         sweeps={"width": _RULES}),
-    "claims": claims_figure(),
+    CLAIMS_FIGURE: claims_figure(),
 }  # fmt: skip

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from figures.catalogue import FIGURES, FigureSpec
+from figures.catalogue import CLAIMS_FIGURE, FIGURES, FigureSpec
 from figures.claims.registry import evaluate
 from figures.claims.tables import claims_json, claims_markdown
 from figures.claims.verdicts import NOT_RUN, ClaimVerdict
@@ -30,7 +30,6 @@ from figures.results.network import Problem, Records, Source
 __all__ = ["Outcome", "explain", "figure_inputs", "regenerate"]
 
 DRAWN, CURRENT, MISSING, FAILED_TO_DRAW = "drawn", "current", "missing", "failed"
-CLAIMS_FIGURE = "claims"  # the figure that also has tables, and shows a claim whose file cannot be trusted as not run
 
 
 @dataclass(frozen=True)

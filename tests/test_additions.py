@@ -1,137 +1,183 @@
-"""Every kind of entry can be added from outside its package, and is then run, named, drawn or judged."""
+"""An entry of each kind, registered from outside, is listed, run, drawn and judged like those of the packages."""
 
 import json
+import os
+from dataclasses import replace
 
 import pytest
 
-import empirics
+import figures
 import paper_repro
-from empirics import registries
-from empirics.choices import ConfigError
-from empirics.execution import workers
-from empirics.storage.run_folder import MASK_TENSORS, WEIGHT_TENSORS, RunFolder
-from tests.empirics.toys import TOYS
+import theory
+from figures.analysis.sweeps import SWEEP_ENTRIES, find_sweeps
+from figures.catalogue import FIGURES
+from figures.claims.registry import CLAIMS
+from figures.results.load import load
+from figures.results.network import Records
+from tests.figures import claim_records
+from tests.support import toys
+from theory.experiments.parallel import run_parallel
 
-KINDS_OF_EMPIRICS = list(registries.KINDS)
+REGISTRIES = [theory.THEOREMS, theory.PLANES, theory.EXPERIMENTS, FIGURES, CLAIMS, SWEEP_ENTRIES]
+
+
+@pytest.fixture(autouse=True)
+def registries_restored():
+    """Whatever a test registers is gone after it, and the order of the entries is as before."""
+    before = [dict(registry) for registry in REGISTRIES]
+    yield
+    for registry, entries in zip(REGISTRIES, before, strict=True):
+        registry.clear()
+        registry.update(entries)
 
 
 @pytest.fixture
-def toys():
-    """The toys of `empirics`, registered for one test."""
-    for kind, (name, entry) in TOYS.items():
-        empirics.register(kind, name, entry)
-    yield
-    for kind, (name, _) in TOYS.items():
-        registries.unregister(kind, name)
+def command(tmp_path, monkeypatch, capfd):
+    """Run paper_repro.py in this process, in a folder of its own: its exit code, and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = paper_repro.main(arguments)
+        printed = capfd.readouterr()
+        return code, printed.out + printed.err
+
+    return run
 
 
-def command(*words: str) -> int:
-    return paper_repro.main(list(words))
+def listed(command, name, about):
+    code, text = command("list")
+    return code == 0 and any(line.split() == [name, *about.split()] for line in text.splitlines())
 
 
-def test_there_is_a_toy_of_every_kind():
-    assert set(TOYS) == set(registries.KINDS)
+# --- theory -----------------------------------------------------------------------------------------------------------
 
 
-def test_toys_are_listed(toys, capsys):
-    assert command("list") == 0
-    text = capsys.readouterr().out
-    for name, _ in TOYS.values():
-        assert f"\n  {name} " in text
-    assert "Keep the smallest weights." in text and "Restart from half of the trained values." in text
+def test_a_theorem(command):
+    theory.register("theorem", "toy-theorem", toys.theorem("toy-theorem"))
+    assert listed(command, "toy-theorem", "2 + 2 = 4") and theory.check("toy-theorem").holds
+    for name in set(theory.THEOREMS) - {"toy-theorem"}:
+        del theory.THEOREMS[name]
+    code, table = command("theory", "--check")
+    assert code == 0 and table.splitlines()[1].split()[:2] == ["toy-theorem", "yes"]
+    theory.register("theorem", "toy-falsehood", toys.theorem("toy-falsehood", 5))
+    code, table = command("theory", "--check")
+    assert code == 1 and table.splitlines()[2].split()[:2] == ["toy-falsehood", "NO"]
 
 
-def test_toys_are_gone_after_a_test():
-    for kind, (name, _) in TOYS.items():
-        assert name not in registries.KINDS[kind].entries
+def test_a_phase_plane():
+    theory.register("phase plane", "toy-plane", toys.plane)
+    found = theory.phase_plane("toy-plane", grid=5, scale=2.0)
+    assert found.x[-1] == 4.0 and figures.phase_portrait(found).axes
+    with pytest.raises(ValueError, match="unknown parameter of the plane 'toy-plane' 'scales': did you mean 'scale'"):
+        theory.phase_plane("toy-plane", scales=2.0)
 
 
-def test_a_preset_of_toys_is_trained_in_worker_processes_and_named(toys, tmp_path):
-    """Its data set, model, schedule, criterion, rewinding rule and arm are toys as well."""
-    results = tmp_path / "results"
-    assert command("train", "--preset", "toy", "--results", str(results), "--workers", "2") == 0
-    (record,) = [json.loads(path.read_text()) for path in (results / "studies").glob("*.json")]
-    assert (record["study"], record["title"], record["classes"]) == ("toy-toy-images", "Three images", 3)
-    imp, toy = (RunFolder(results, record["arms"][arm], 0) for arm in ("imp", "toy-arm"))
-    assert toy.run.startswith("toy-arm-toy-images-toy-network-")
-    dense = RunFolder(results, record["dense_run"], 0).load_tensors(0, WEIGHT_TENSORS)
-    for folder in (imp, toy):
-        n_kept = [folder.level_record(level)["n_kept"] for level in (1, 2)]
-        assert n_kept == [38, 19], "76 weights, half of them removed at each level"
-    first = toy.load_tensors(1, MASK_TENSORS)
-    assert first.keys() == imp.load_tensors(1, MASK_TENSORS).keys() <= dense.keys()
-    assert (toy.load_tensors(1, WEIGHT_TENSORS)["1.weight"] == 0).any()
+def test_an_experiment(command):
+    theory.register("experiment", "toy-experiment", toys.experiment("toy-experiment"))
+    assert listed(command, "toy-experiment", "a toy experiment")
+    assert command("theory", "toy-experiment")[0] == 0
+    found = load("results").theory["toy-experiment"]
+    assert found.values["successes"] == 7 and found.command == "paper_repro.py theory toy-experiment"
 
 
-def test_a_toy_changes_what_it_is_there_for(toys, tmp_path):
-    """The same runs with the project's own criterion, rule, schedule and densities have other masks, weights, rates."""
-    results = tmp_path / "results"
-    base = ("train", "--preset", "toy", "--results", str(results), "--workers", "1", "--arms")
-    for more in (("imp",), ("imp", "--criterion", "magnitude"), ("imp", "--schedule", "constant")):
-        assert command(*base, *more) == 0
-    for densities in ("toy-densities", "erk"):
-        assert command(*base, "imp-on-random-mask", "--densities", densities) == 0
-    records = {path.stem: json.loads(path.read_text()) for path in (results / "studies").glob("*.json")}
-
-    def masks(study: str, arm: str) -> dict:
-        folder = RunFolder(results, records[study]["arms"][arm], 0)
-        return {name: bits.tolist() for name, bits in folder.load_tensors(1, MASK_TENSORS).items()}
-
-    def rates(study: str) -> list[float]:
-        file = RunFolder(results, records[study]["arms"]["imp"], 0).path / "metrics.jsonl"
-        return [json.loads(line)["lr"] for line in file.read_text().splitlines()]
-
-    assert masks("toy-toy-images", "imp") != masks("toy-criterion-magnitude-toy-images", "imp")
-    assert rates("toy-toy-images") == [0.1, 0.05] * 2, "two levels of two epochs of one step"
-    assert rates("toy-schedule-constant-toy-images") == [0.1] * 4
-    by_erk = masks("toy-toy-images", "imp-on-random-mask")
-    assert masks("toy-densities-toy-densities-toy-images", "imp-on-random-mask") != by_erk
+def test_slow_experiments_reach_other_processes_if_those_can_import_them(caplog):
+    for name in ("toy-a", "toy-b"):
+        theory.register("experiment", name, toys.experiment(name, slow=True))
+    apart = {name: result.values["process"] for name, result, _ in run_parallel(["toy-a", "toy-b"], 2)}
+    assert set(apart) == {"toy-a", "toy-b"} and os.getpid() not in apart.values() and not caplog.records
+    local = toys.experiment("toy-local", slow=True, function=lambda trials: toys.run(trials))
+    theory.register("experiment", "toy-local", local)
+    found = {name: result.values["process"] for name, result, _ in run_parallel(["toy-local", "toy-a", "toy-b"], 2)}
+    assert found["toy-local"] == os.getpid() not in {found["toy-a"], found["toy-b"]}
+    assert "'toy-local' runs in this process" in caplog.text and "toy-a" not in caplog.text
 
 
-def test_a_sweep_of_toys_is_a_study_for_each_value(toys, tmp_path):
-    line = ("train", "--preset", "toy", "--sweep", "toy-sweep", "--results", str(tmp_path), "--workers", "1")
-    assert command(*line) == 0
-    found = sorted(path.stem for path in (tmp_path / "studies").glob("*.json"))
-    assert found == ["toy-toy-images", "toy-width-8-toy-images"]
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_data_set_of_ones_own_is_trained_with_a_presets_settings(toys, tmp_path):
-    tiny = ("--arms", "imp", "--seeds", "0", "--levels", "2", "--epochs", "1", "--warmup-epochs", "0")
-    line = ("train", "--dataset", "toy-images", "--batch-size", "3", *tiny, "--model", "toy-network", "--width", "4")
-    assert command(*line, "--results", str(tmp_path), "--workers", "1") == 0
-    (file,) = (tmp_path / "studies").glob("*.json")
-    record = json.loads(file.read_text())
-    assert record["dataset"] == "toy-images" and "--dataset toy-images" in record["command"]
-    assert (record["title"], record["classes"], record["smoke"]) == ("Three images", 3, False)
+def test_a_figure(command):
+    theory.register("experiment", "toy-experiment", toys.experiment("toy-experiment"))
+    figures.register("figure", "toy-figure", toys.figure("toy-figure"))
+    assert listed(command, "toy-figure", "A toy figure")
+    code, text = command("figures", "toy-figure")
+    assert code == 0 and "toy-figure: drawn" in text
+    sidecar = json.loads(open("out/figures/figtoy-figure.json").read())
+    assert sidecar["plotted"] == {"successes": 7} and sidecar["theory"]["toy-experiment"]["params"] == {"trials": 7}
+    assert "toy-figure: current" in command("figures", "toy-figure")[1]
+    assert "A toy figure" in open("out/report.html").read()
 
 
-def test_the_data_set_that_a_preset_does_not_name_needs_its_name(toys, tmp_path, capsys):
-    assert command("train", "--dataset", "toy-image", "--results", str(tmp_path)) == 2
-    assert "unknown data set 'toy-image': did you mean 'toy-images'" in capsys.readouterr().err
+def test_a_claim(command):
+    theory.register("experiment", "toy-experiment", toys.experiment("toy-experiment"))
+    figures.register("claim", "toys", toys.claim())
+    assert listed(command, "toys", "Toys succeed")
+    assert "toy-experiment" in FIGURES["claims"].theory, "the figure of the claims reads what the claim reads"
+    os.mkdir("results")
+    code, table = command("claims")
+    assert code == 0 and "| **toys** Toys succeed | ours | **not run** |" in table
+    command("theory", "toy-experiment")
+    code, table = command("claims")
+    assert code == 0 and "| **toys** Toys succeed | ours | **reproduced** |" in table
+    (verdict,) = [claim for claim in json.loads(open("out/claims.json").read())["claims"] if claim["id"] == "toys"]
+    assert verdict["verdict"] == "reproduced" and verdict["rows"][0]["effect"] == 1.0
+    assert "Toys succeed" in open("out/figures/figclaims.json").read()
 
 
-@pytest.mark.parametrize("kind", KINDS_OF_EMPIRICS)
-def test_a_name_that_is_taken_and_an_entry_of_another_type_are_refused(kind):
-    name, entry = TOYS[kind]
-    taken = next(iter(registries.KINDS[kind].entries))
-    with pytest.raises(ConfigError, match=f"{kind} '{taken}' exists already .*: choose another name"):
-        empirics.register(kind, taken, entry)
-    with pytest.raises(ConfigError, match=f"a {kind} must be a"):
-        empirics.register(kind, name, "an entry")
-    with pytest.raises(ConfigError, match="must be lower-case words joined by hyphens, got 'My Toy'"):
-        empirics.register(kind, "My Toy", entry)
-    assert name not in registries.KINDS[kind].entries
+def test_a_sweep():
+    def found():
+        width = [value for value in claim_records.swept("width") if value.study.swept == "width"]
+        named = [replace(value, study=replace(value.study, swept="toy-sweep")) for value in width]
+        return find_sweeps(Records(sweeps=tuple(named)), "toy-sweep")[0].x
+
+    assert found() == (4, 16), "what the studies vary"
+    figures.register("sweep", "toy-sweep", figures.SweepEntry(by_study=True))
+    assert found() == ("quick-width-16-digits", "quick-width-4-digits")
 
 
-def test_an_unknown_kind_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match="unknown kind of entry 'criteria': did you mean 'criterion'"):
-        empirics.register("criteria", "x", None)
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+THEOREM, EXPERIMENT, FIGURE, CLAIM = toys.theorem("toy"), toys.experiment("toy"), toys.figure("toy"), toys.claim()
 
 
-def test_an_entry_that_workers_cannot_import_is_refused_before_anything_is_trained(tmp_path):
-    empirics.register("schedule", "lambda", lambda step, total, warmup, milestones: 1.0)
-    try:
-        with pytest.raises(ConfigError, match="cannot import schedule 'lambda' .*: define its functions by `def`"):
-            workers.execute([], workers.DataSource("digits"), tmp_path, device="cpu", workers=1, on_event=print)
-    finally:
-        registries.unregister("schedule", "lambda")
+@pytest.mark.parametrize(
+    ("register", "kind", "name", "entry", "says"),
+    [
+        (theory.register, "theorems", "toy", THEOREM, "unknown kind of entry 'theorems': did you mean 'theorem'"),
+        (
+            theory.register,
+            "theorem",
+            "theorem-2.1",
+            THEOREM,
+            "there is a theorem 'theorem-2.1' already: choose another",
+        ),
+        (
+            theory.register,
+            "theorem",
+            "A Toy",
+            THEOREM,
+            "must be lower-case words joined by hyphens, got 'A Toy': rename",
+        ),
+        (theory.register, "theorem", "toy", EXPERIMENT, "must be a theory.Theorem, got Experiment: make one"),
+        (theory.register, "theorem", "toy-2", THEOREM, "has the name 'toy': give both the same name"),
+        (theory.register, "experiment", "toy", THEOREM, "must be a theory.Experiment, got Theorem: make one"),
+        (theory.register, "experiment", "toy", replace(EXPERIMENT, function=3), "must be a function, got 3"),
+        (theory.register, "phase plane", "toy", len, "must be a function (extent, grid, tolerance, ...)"),
+        (theory.register, "phase plane", "line", toys.plane, "there is a phase plane 'line' already"),
+        (figures.register, "figures", "toy", FIGURE, "unknown kind of entry 'figures': did you mean 'figure'"),
+        (figures.register, "figure", "3", FIGURE, "there is a figure '3' already: choose another name"),
+        (figures.register, "figure", "fig/3", FIGURE, "must be lower-case words joined by hyphens, got 'fig/3'"),
+        (figures.register, "figure", "toy-2", FIGURE, "has the id 'toy': give both the same name"),
+        (figures.register, "figure", "toy", CLAIM, "must be a FigureSpec, got Claim: make one"),
+        (figures.register, "figure", "toy", replace(FIGURE, function="draw"), "must be a function, or 'module:name'"),
+        (figures.register, "claim", "4a", CLAIM, "there is a claim '4a' already"),
+        (figures.register, "claim", "toy", FIGURE, "must be a Claim, got FigureSpec: make one"),
+        (figures.register, "sweep", "width", figures.SweepEntry(), "there is a sweep 'width' already"),
+        (figures.register, "sweep", "toy", {}, "must be a SweepEntry, got dict: make one"),
+    ],
+)
+def test_what_cannot_be_registered_says_what_to_do(register, kind, name, entry, says):
+    before = [dict(registry) for registry in REGISTRIES]
+    with pytest.raises((ValueError, TypeError)) as error:
+        register(kind, name, entry)
+    assert says in str(error.value)
+    assert [dict(registry) for registry in REGISTRIES] == before

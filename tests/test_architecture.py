@@ -86,6 +86,7 @@ def test_an_import_inside_a_function_is_seen():
 
 FLOORS = {
     "theory": (
+        "registries",
         "experiments",
         "results theorems portraits",
         "proofs extensions probability",
@@ -118,6 +119,7 @@ FLOORS = {
         "inputs",
         "provenance",
         "plots",
+        "registries",
         "catalogue",
         "claims",
         "analysis",

@@ -62,6 +62,7 @@ _HOME = {
     "EXPERIMENTS": "experiments.registry",
     "Experiment": "experiments.registry",
     "Result": "results",
+    "register": "registries",
 }
 __all__ = sorted(_HOME)
 

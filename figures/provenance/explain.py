@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from figures.catalogue import FIGURES
+from figures.catalogue import CLAIMS_FIGURE, FIGURES
 from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.sidecars import UnknownPicture, is_file, read_sidecar
 from figures.results.folders import FOLDER, kind
@@ -16,7 +16,6 @@ from figures.results.folders import FOLDER, kind
 __all__ = ["UnknownPicture", "explain", "locate"]
 
 _FILES_SHOWN, _CHANGED_SHOWN = 12, 40
-CLAIMS_FIGURE = "claims"
 
 
 def explain(what: Path | str, results: Path | str | None = None, out: Path | str = "out") -> str:
@@ -49,7 +48,7 @@ def locate(what: Path | str, out: Path | str) -> Path:
     UnknownPicture : there is no such file, or it is of another kind.
     """
     name = str(what)
-    if name == CLAIMS_FIGURE or name in FIGURES:
+    if name in FIGURES:
         path = Path(out) / ("claims.json" if name == CLAIMS_FIGURE else f"figures/fig{name}.json")
         if not is_file(path):
             title = "the claims have" if name == CLAIMS_FIGURE else f"figure {name} has"
@@ -57,7 +56,7 @@ def locate(what: Path | str, out: Path | str) -> Path:
         return path
     path = Path(what)
     if path.suffix.lstrip(".") not in (*PICTURE_FORMATS, "json"):
-        known = ", ".join([*FIGURES, CLAIMS_FIGURE])
+        known = ", ".join(FIGURES)
         raise UnknownPicture(
             f"explain needs a .pdf, .png, .svg or .json file, or a figure ({known}), got {path.name!r}"
         )

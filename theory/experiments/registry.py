@@ -18,12 +18,13 @@ from theory.validation import known
 class Experiment:
     """A sweep: its default parameters and a sentence on what it shows.
 
-    function : "module:name" within theory.experiments, imported only when it is run, so that listing the names is fast
+    function : "module:name" within theory.experiments, imported only when it is run, so that listing the names is fast;
+        for an experiment from outside, the function itself
     slow : the experiment takes many times as long as the start of a process
     """
 
     name: str
-    function: str
+    function: str | Callable[..., Result]
     params: dict[str, Any]
     about: str
     slow: bool = False
@@ -31,6 +32,8 @@ class Experiment:
     @property
     def run(self) -> Callable[..., Result]:
         """The function (parameters) -> Result."""
+        if not isinstance(self.function, str):
+            return self.function
         module, name = self.function.split(":")
         return getattr(import_module(f"theory.experiments.{module}"), name)
 

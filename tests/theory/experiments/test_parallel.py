@@ -29,7 +29,7 @@ def test_processes_side_by_side_give_the_same_results_as_one_after_the_other(mon
     found = {name: result for name, result, _ in run_parallel(SHORT, 2)}
     assert sorted(found) == sorted(SHORT)
     for name in SHORT:
-        alone, _ = timed(name)
+        alone, _ = timed(registry.EXPERIMENTS[name])
         assert found[name].values == alone.values
         for key, array in (alone.arrays or {}).items():
             np.testing.assert_array_equal(found[name].arrays[key], array)
