@@ -51,7 +51,7 @@ def register(kind: str, name: str, entry: Any) -> None:
 
 
 def _check_named(kind: str, name: str, entry: Any) -> None:
-    """Raise an error unless an entry is of its kind's class, and has the name under which it is registered."""
+    """Raise an error unless an entry is of its kind's class, and has the name of its place."""
     if kind == "theorem":
         from theory.proofs.base import Theorem as wanted
     else:
