@@ -1,6 +1,7 @@
 """The registry of figures.
 
-To add one: a function Records -> Drawing in a file of `figures.plots`, and one line here.
+To add one: a function Records -> Drawing in a file of `figures.plots`, and one line here; or, from outside the package,
+`figures.register("figure", name, FigureSpec(...))`.
 """
 
 from collections.abc import Callable, Mapping
