@@ -11,6 +11,7 @@ from figures.analysis.sweeps import Sweep, find_sweeps
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
 from figures.plots.contrasts import (
+    HIGH_SPARSITY_NOTE,
     Coefficients,
     draw_contrasts,
     format_high_sparsity_accuracy,
@@ -20,6 +21,8 @@ from figures.plots.contrasts import (
     unpaired,
 )
 from figures.plots.panels import (
+    OURS,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
@@ -29,7 +32,9 @@ from figures.plots.panels import (
     dodge,
     fit_height,
     format_cut,
+    format_data,
     format_missing,
+    format_n,
     format_seeds,
     join_caption,
     legend_below,
@@ -43,18 +48,19 @@ from figures.results.network import Records, StudyResults
 AS_DEFINED = ArmStyle("LRR - IMP, each as defined", style.VERMILLION, "v", (0, (2, 1)), filled=False)
 _ON, _OFF = ("#000000", "o", "-"), (style.BLUE, "s", (0, (5, 1.5)))
 _EFFECT = ArmStyle("lead with - lead without", style.GREEN, "p", "-")
-INTERVALS = "Leads are paired by seed; their bars are Student-t 95 % intervals of each level by itself."
+INTERVALS = "Leads are paired by seed. Their bars are Student-t 95 % intervals of each level by itself."
 
 
 @dataclass(frozen=True)
 class Ablation:
     """What is switched off, in which arms, and the leads of LRR over IMP with it and without it.
 
-    `arms`: those without which there is no panel; `more`: those drawn if they have been run; `leads`: by the label of
-    their curve. The effect is the first of `leads` minus the second.
+    `seen`: the first sentence of the caption, `notes`: some of its last; `arms`: those without which there is no panel;
+    `more`: those drawn if they have been run; `leads`: by the label of their curve. The effect is the first of `leads`
+    minus the second.
     """
 
-    question: str
+    seen: str
     panel: str
     arms: tuple[str, ...]
     more: tuple[str, ...]
@@ -93,18 +99,20 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
     for axes, sweep in zip(grid[len(kept) :], varied, strict=True):
         plotted[f"{sweep.name}: {sweep.place}"] = _epochs_row(sheet, axes, sweep)
     legend_below(sheet, grid.ravel(), 3)
-    caption = join_caption(
-        ablation.question,
+    data = "; ".join([*([format_data(kept)] if kept else []), *map(_sweep_data, varied)])
+    more = join_caption(
         MEANS,
         *sheet.captions,
+        HIGH_SPARSITY_NOTE,
         INTERVALS,
         format_cut(sheet.figure),
         EPOCHS,
         *ablation.notes,
-        "Ours: the layout and all settings.",
+        _CONTROL,
+        OURS,
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(ablation.seen, f"Data: {data}.", more), tuple(missing))
 
 
 def _kept(records: Records, ablation: Ablation) -> tuple[list, list[Missing]]:
@@ -180,9 +188,25 @@ def _lead(results: StudyResults) -> bool:
     return bool(measures.high_sparsity_levels(results) and measures.shared_seeds(results, ("imp", "lrr")))
 
 
+def _pairs_there(sweep: Sweep) -> list[tuple]:
+    """The values of a sweep at which IMP and LRR can be compared, each with its results."""
+    return [(x, results) for x, results in zip(sweep.x, sweep.studies, strict=True) if _lead(results)]
+
+
+def _sweep_data(sweep: Sweep) -> str:
+    """The data of a sweep's row and their number, for the opening of the caption."""
+    pairs = _pairs_there(sweep)
+    seeds = format_n([len(measures.shared_seeds(results, ("imp", "lrr"))) for _, results in pairs])
+    return f"{_sweep_name(sweep)}, {seeds} at each of {len(pairs)} lengths of warm-up"
+
+
+def _sweep_name(sweep: Sweep) -> str:
+    return f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
+
+
 def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
     """High-sparsity accuracy of IMP and LRR, and their paired difference, over the epochs of warm-up."""
-    pairs = [(x, results) for x, results in zip(sweep.x, sweep.studies, strict=True) if _lead(results)]
+    pairs = _pairs_there(sweep)
     numbers, plotted = [x for x, _ in pairs], {}
     for shift, arm in zip(dodge(2, 0.12), ("imp", "lrr"), strict=True):
         plotted[arm] = _h_curve(pairs, {arm: 1})
@@ -197,11 +221,10 @@ def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
         axis.set_xticks(numbers)
     for axis in axes[2:]:
         axis.set_axis_off()
-    name = f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
     words = f"high-sparsity accuracy over the epochs of warm-up, {format_sweep_seeds(sweep, ('imp', 'lrr'))}"
-    first = sheet.add_panel_label(axes[0], name, characters=36)
+    first = sheet.add_panel_label(axes[0], _sweep_name(sweep), characters=36)
     last = sheet.add_panel_label(axes[1], "lead of LRR over IMP", characters=36)
-    sheet.captions.append(f"({first}, {last}) {words}: the mean test accuracy over the levels of density <= .03.")
+    sheet.captions.append(f"({first}, {last}) {words}.")
     return plotted | {"warmup_epochs": numbers}
 
 
@@ -211,13 +234,12 @@ def _h_curve(pairs: Sequence[tuple], coefficients: Coefficients) -> dict[str, li
 
 
 _CONTROL = (
-    "Grey diamonds: the training-length control, IMP's rewinding on the same masks trained for as many epochs as LRR's"
-    " weights have seen, at the levels where it was run."
+    "Grey diamonds: the training-length control. It is IMP's rewinding on the same masks, trained for as many epochs as"
+    " LRR's weights have seen, at the levels where it was run."
 )
-_HIGH_SPARSITY = "High-sparsity accuracy: mean test accuracy over the levels of density <= .03."
 
 RANDOM_MASKS = Ablation(
-    "IMP and LRR on random masks, which neither of them learnt, with batch norm rewound and kept.",
+    "Test accuracy of IMP and LRR on random masks, with batch norm rewound and kept, and LRR's lead over IMP.",
     "random masks",
     ("imp-on-random-mask", "lrr-on-random-mask"),
     ("imp-bn-kept-on-random-mask", "lrr-bn-rewind-on-random-mask", "imp-long-on-random-mask"),
@@ -227,11 +249,13 @@ RANDOM_MASKS = Ablation(
         AS_DEFINED.label: {"lrr-on-random-mask": 1, "imp-on-random-mask": -1},
     },
     "lead with BN rewind - lead without",
-    ("Masks: random, nested, layer densities from ERK; as defined, IMP rewinds batch norm and LRR keeps it.",
-     _HIGH_SPARSITY, _CONTROL),
-)  # fmt: skip
+    (
+        "The masks are random and nested, with the layer densities of ERK. As defined, IMP rewinds batch norm and LRR"
+        " keeps it.",
+    ),
+)
 BN_REWIND = Ablation(
-    "Does rewinding batch norm enlarge the lead of LRR over IMP?",
+    "Test accuracy of IMP and LRR with batch norm rewound and kept, and LRR's lead over IMP.",
     "BN rewind",
     ("imp", "imp-bn-kept", "lrr", "lrr-bn-rewind"),
     ("imp-long",),
@@ -240,10 +264,10 @@ BN_REWIND = Ablation(
         "LRR - IMP, both keep BN": {"lrr": 1, "imp-bn-kept": -1},
     },
     "lead with BN rewind - lead without",
-    ("IMP as defined rewinds batch norm, LRR keeps it.", _HIGH_SPARSITY, _CONTROL),
+    ("As defined, IMP rewinds batch norm and LRR keeps it.",),
 )
 WARM_UP = Ablation(
-    "Does warm-up enlarge the lead of LRR over IMP?",
+    "Test accuracy of IMP and LRR with and without warm-up, and LRR's lead over IMP.",
     "warm-up",
     ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup"),
     ("imp-long",),
@@ -252,5 +276,5 @@ WARM_UP = Ablation(
         "LRR - IMP, without warm-up": {"lrr-without-warmup": 1, "imp-without-warmup": -1},
     },
     "lead with warm-up - lead without",
-    ("The arms without warm-up start from dense networks trained without it.", _HIGH_SPARSITY, _CONTROL),
+    ("The arms without warm-up start from dense networks trained without it.",),
 )

@@ -9,6 +9,8 @@ from figures.plots import style
 from figures.plots.accuracy import CONTROL_NOTE, EPOCHS
 from figures.plots.contrasts import add_row, unpaired
 from figures.plots.panels import (
+    OURS,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
@@ -18,6 +20,7 @@ from figures.plots.panels import (
     dodge,
     error_bar_lengths,
     format_cut,
+    format_data,
     format_missing,
     format_seeds,
     join_caption,
@@ -49,19 +52,19 @@ def figure_13(records: Records) -> Drawing:
         plotted[results.study.study], lost = _loss_row(sheet, axes, results, there)
         missing += lost
     legend_below(sheet, grid.ravel(), 3)
-    caption = join_caption(
-        "How well do IMP and LRR fit the training data?",
-        "Cross-entropy over the whole training set in evaluation mode, at the end of each level.",
+    seen = "Training loss of IMP and LRR at the end of each level over density, and its ratio to IMP's."
+    more = join_caption(
+        "The loss is the cross-entropy over the whole training set in evaluation mode.",
         *sheet.captions,
-        "Points: geometric means over seeds (of the ratio, paired by seed); bars: Student-t 95 % intervals of the"
-        " logarithm.",
+        "Points are geometric means over seeds (those of the ratio are paired by seed), bars are Student-t 95 %"
+        " intervals of the logarithm.",
         format_cut(sheet.figure),
         EPOCHS,
         CONTROL_NOTE,
-        "Ours: the layout and all settings.",
+        OURS,
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {format_data(kept)}.", more), tuple(missing))
 
 
 def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:

@@ -5,7 +5,7 @@ No files are read or written.
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ DATASET_NAMES = {
     "imagenet": "ImageNet",
     "cifar10-jpeg": "CIFAR-10 (JPEG)",
 }
+MOST_STUDIES_NAMED = 3  # in the opening of a caption
+OURS = "The layout and all settings are ours, not the paper's."
 _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 
 
@@ -39,13 +41,47 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """The caption of a figure in its three parts.
+
+    `seen` is one sentence on what the figure shows, `data` one on its data and their number n. `more` is the rest: the
+    panels, how means and intervals are made, controls, and what is not drawn. The report shows `more` on demand.
+    """
+
+    seen: str
+    data: str
+    more: str = ""
+
+    def __post_init__(self):
+        """Refuse a caption without its first two sentences."""
+        for name in ("seen", "data"):
+            if not getattr(self, name):
+                raise ValueError(f"a caption needs a sentence {name!r}, got {self!r}: write it")
+
+    @property
+    def opening(self) -> str:
+        """The first two sentences."""
+        return f"{self.seen} {self.data}"
+
+    @property
+    def text(self) -> str:
+        """The whole caption."""
+        return join_caption(self.opening, self.more)
+
+
+@dataclass(frozen=True)
 class Drawing:
-    """A drawn figure, its plotted numbers (JSON-able), its caption, and what was left out."""
+    """A drawn figure, its plotted numbers (JSON-able), the parts of its caption, and what was left out."""
 
     figure: Any
     plotted: dict
-    caption: str
+    caption_parts: Caption
     missing: tuple[Missing, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """The whole caption."""
+        return self.caption_parts.text
 
     def _repr_png_(self) -> bytes:
         """The picture that a notebook shows."""
@@ -249,6 +285,38 @@ def format_seeds(results: StudyResults, arms: Sequence[str], signs: bool = False
     words += f"; left out: {', '.join(dict.fromkeys(left_out))}" if left_out else ""
     width = f" of width {study.width}" if study.width else ""
     return f"{dataset_name(study.dataset)} (preset {study.preset}, {study.model}{width}), {words}"
+
+
+def format_data(kept: Iterable[tuple[StudyResults, Sequence[str]]], signs: bool = False) -> str:
+    """The networks, data sets and numbers of seeds in few words: `resnet20 on digits, n = 4 seeds`.
+
+    `kept`: the studies that are drawn, each with its arms. `signs`: only seeds with sign statistics count.
+    """
+    found: dict[str, list[str]] = {}
+    for results, arms in kept:
+        counts = [len(_seeds_drawn(results, arm, signs)) for arm in arms]
+        found.setdefault(format_n(counts), []).append(f"{results.study.model} on {panel_name(results.study)}")
+    return "; ".join(f"{_listed(names)}, {n}" for n, names in found.items())
+
+
+def _seeds_drawn(results: StudyResults, arm: str, signs: bool) -> list[int]:
+    seeds, _, _ = measures.seeds_of(results, arm)
+    return [seed for seed in seeds if not signs or results.arms[arm].seeds[seed].signs is not None]
+
+
+def format_n(counts: Sequence[int], unit: str = "seed") -> str:
+    """The number of seeds (or of another unit), or its range: `n = 3 to 4 seeds`."""
+    numbers = " to ".join(f"{number:,}" for number in sorted({min(counts), max(counts)}))
+    return f"n = {numbers} {unit}{'s' if max(counts) != 1 else ''}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names joined by commas and `and`; of many, the first three and the number of the others."""
+    if len(names) > MOST_STUDIES_NAMED:
+        others = len(names) - MOST_STUDIES_NAMED
+        names = [*names[:MOST_STUDIES_NAMED], f"{others} other stud{'y' if others == 1 else 'ies'}"]
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _why_missing(results: StudyResults, arm: str, seed: int) -> str:

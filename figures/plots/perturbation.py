@@ -12,6 +12,7 @@ from figures.analysis.sweeps import PERTURBED_ARMS, Sweep, find_sweeps, perturbe
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
 from figures.plots.contrasts import (
+    HIGH_SPARSITY_NOTE,
     draw_contrasts,
     format_high_sparsity_accuracy,
     format_sweep_seeds,
@@ -20,6 +21,8 @@ from figures.plots.contrasts import (
     unpaired,
 )
 from figures.plots.panels import (
+    OURS,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
@@ -29,7 +32,9 @@ from figures.plots.panels import (
     dodge,
     fit_height,
     format_cut,
+    format_data,
     format_missing,
+    format_n,
     format_seeds,
     join_caption,
     legend_below,
@@ -83,23 +88,37 @@ def figure_6(records: Records) -> Drawing:
     for axes, (sweep, found) in zip(grid[len(kept) :], varied, strict=True):
         plotted[sweep.place] = _sweep_row(sheet, axes, sweep, found)
     legend_below(sheet, [*grid[:, 1], *grid[:, 0]], 4)
-    caption = join_caption(
-        "What do flipped signs cost IMP and LRR?",
+    more = join_caption(
         MEANS,
         *sheet.captions,
-        "Cost: accuracy without the perturbation less accuracy with it, paired by seed; high-sparsity accuracy: mean"
-        " test accuracy over the levels of density <= .03.",
+        "The cost is the accuracy without the perturbation less the accuracy with it, paired by seed.",
+        HIGH_SPARSITY_NOTE,
         format_cut(sheet.figure),
         "The flip is written into the values that IMP rewinds to as well.",
-        "Dashed vertical line: between the levels before and after it." if kept else "",
+        "The dashed vertical line lies between the levels before and after the flip." if kept else "",
         EPOCHS,
         "Grey: IMP's rewinding, unperturbed, trained for as many epochs as LRR's weights have seen, where it was run."
         if any(CONTROL_ARM in there for _, there in kept)
         else "",
-        "Ours: the layout and all settings.",
+        OURS,
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, _caption(kept, varied, more), tuple(missing))
+
+
+def _caption(kept: Sequence[tuple], varied: Sequence[tuple], more: str) -> Caption:
+    """The caption, from the studies drawn over density and the sweeps drawn over the share."""
+    lost = "the accuracy that flipped signs cost IMP and LRR"
+    seen = f"Test accuracy with and without flipped signs, and {lost}." if kept else f"{lost.capitalize()}."
+    data = [format_data(kept)] if kept else []
+    for sweep, found in varied:
+        seeds = [len(measures.shared_seeds(p.results, _DROPS[rule])) for p in found for rule in _DROPS]
+        data.append(f"{_sweep_name(sweep)}, {format_n([n for n in seeds if n])} at each of {len(found)} perturbations")
+    return Caption(seen, f"Data: {'; '.join(data)}.", more)
+
+
+def _sweep_name(sweep: Sweep) -> str:
+    return f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
 
 
 def _kept(records: Records) -> tuple[list, list[Missing]]:
@@ -231,7 +250,7 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
     by_place = [where for where in found if where.share == share]
     by_place.sort(key=lambda where: (where.scope, where.level))
     plotted = {"usual": {"level": usual[0], "scope": usual[1]}}
-    name = f"{dataset_name(sweep.dataset)}, {sweep.studies[0].study.model}"
+    name = _sweep_name(sweep)
     seeds = format_sweep_seeds(sweep, PERTURBATION_ARMS)
     where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
     plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)

@@ -14,7 +14,7 @@ from figures.results.network import Records
 from tests.figures import synthetic_sweeps as made_up
 
 NAMES = list(PLANS)
-LEAD, ACCURACY = "LRR - IMP,\nhigh-sparsity", "high-sparsity\naccuracy"
+LEAD, ACCURACY = "high-sparsity\naccuracy,\nLRR - IMP", "high-sparsity\naccuracy"
 PLACE = "quick, model=resnet8, digits"
 
 
@@ -222,7 +222,7 @@ def test_widths_list_their_weights_and_the_growth_of_the_lead(drawings, folder):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_caption_says_what_a_point_is_on_axes_of_fractions(drawings, name):
-    assert "Axes: accuracies and leads are fractions; .01 of them is 1 accuracy point." in drawings[name].caption
+    assert "On the axes accuracies and leads are fractions: .01 is 1 accuracy point." in drawings[name].caption
 
 
 @pytest.mark.parametrize("name", NAMES)
