@@ -27,6 +27,7 @@ from figures.plots.panels import (
     FigureBuilder,
     Missing,
     NothingToDraw,
+    add_blocks,
     arms_there,
     dataset_name,
     dodge,
@@ -37,6 +38,7 @@ from figures.plots.panels import (
     format_n,
     format_seeds,
     join_caption,
+    joined_rows,
     legend_below,
     new_sheet,
     not_run,
@@ -89,16 +91,15 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
     varied = [sweep for sweep in varied if any(_lead(results) for results in sweep.studies)]
     if not kept and not varied:
         raise NothingToDraw(missing or [not_run(ablation.panel, "digits")])
-    rows = len(kept) + len(varied)
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.75), {}
-    effects = any(_has_effect(results, there, ablation) for results, there in kept)
-    grid = sheet.figure.subplots(rows, 2 + effects, squeeze=False)
-    for axes, (results, there) in zip(grid, kept, strict=False):
+    panels = [*(_count_panels(results, there, ablation) for results, there in kept), *([2] * len(varied))]
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * len(joined_rows(panels)) + 0.75), {}
+    blocks = add_blocks(sheet, panels)
+    for axes, (results, there) in zip(blocks, kept, strict=False):
         plotted[results.study.study], lost = _ablation_row(sheet, axes, results, there, ablation)
         missing += lost
-    for axes, sweep in zip(grid[len(kept) :], varied, strict=True):
+    for axes, sweep in zip(blocks[len(kept) :], varied, strict=True):
         plotted[f"{sweep.name}: {sweep.place}"] = _epochs_row(sheet, axes, sweep)
-    legend_below(sheet, grid.ravel(), 3)
+    legend_below(sheet, [panel for axes in blocks for panel in axes], 3)
     data = "; ".join([*([format_data(kept)] if kept else []), *map(_sweep_data, varied)])
     more = join_caption(
         MEANS,
@@ -134,8 +135,7 @@ def _ablation_row(
 ) -> tuple[dict, list[Missing]]:
     """Accuracy, the leads of LRR over IMP, and the difference of the first two leads."""
     name = panel_name(results.study)
-    leads = {words: arms for words, arms in ablation.leads.items() if set(arms) <= set(there)}
-    paired = {words: arms for words, arms in leads.items() if measures.shared_seeds(results, arms)}
+    leads, paired = _leads(results, there, ablation)
     missing = [item for words in leads if words not in paired for item in unpaired(results, leads[words], words)]
     plotted = {"curves": draw_curves(axes[0], results, there), "leads": {}, "effect": None}
     sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}.", 36)
@@ -153,9 +153,18 @@ def _ablation_row(
         sheet.add_panel_label(
             axes[2], _EFFECT.label, f"{ablation.effect}{format_high_sparsity_accuracy(results, effect)}.", 36
         )
-    for axis in axes:
-        axis.set_axis_on() if axis.has_data() else axis.set_axis_off()
     return plotted, missing
+
+
+def _leads(results: StudyResults, there: Sequence[str], ablation: Ablation) -> tuple[dict, dict]:
+    """The leads whose arms have been run, and those of them that can be paired by seed."""
+    leads = {words: arms for words, arms in ablation.leads.items() if set(arms) <= set(there)}
+    return leads, {words: arms for words, arms in leads.items() if measures.shared_seeds(results, arms)}
+
+
+def _count_panels(results: StudyResults, there: Sequence[str], ablation: Ablation) -> int:
+    """The number of panels of a study: accuracy, and the leads and their difference where they can be paired."""
+    return 1 + bool(_leads(results, there, ablation)[1]) + _has_effect(results, there, ablation)
 
 
 def _has_effect(results: StudyResults, there: Sequence[str], ablation: Ablation) -> bool:
@@ -219,8 +228,6 @@ def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
     for axis, label in zip(axes, ("high-sparsity accuracy", "high-sparsity accuracy, LRR - IMP"), strict=False):
         axis.set(xlabel="epochs of warm-up", ylabel=label)
         axis.set_xticks(numbers)
-    for axis in axes[2:]:
-        axis.set_axis_off()
     words = f"high-sparsity accuracy over the epochs of warm-up, {format_sweep_seeds(sweep, ('imp', 'lrr'))}"
     first = sheet.add_panel_label(axes[0], _sweep_name(sweep), characters=36)
     last = sheet.add_panel_label(axes[1], "lead of LRR over IMP", characters=36)

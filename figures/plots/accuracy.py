@@ -20,6 +20,7 @@ from figures.plots.panels import (
     density_axis,
     dodge,
     error_bar_lengths,
+    even_rows,
     fit_height,
     format_cut,
     format_data,
@@ -30,6 +31,7 @@ from figures.plots.panels import (
     new_sheet,
     panel_name,
     plot_curve,
+    row_cells,
     title_beyond,
 )
 from figures.results.network import Records, StudyResults, TheoryResult, train_command
@@ -226,11 +228,10 @@ def _masks_caption(
 
 
 def _grid_of(count: int):
-    """A figure builder, an empty dict and `count` panels in rows of at most three."""
-    rows, columns = -(-count // 3), min(count, 3)
-    sheet = new_sheet(style.TWO_COLUMNS if columns > 1 else style.ONE_COLUMN, 2.15 * rows + 0.6)
-    axes = [sheet.figure.add_subplot(rows, columns, i + 1) for i in range(count)]
-    return sheet, {}, axes
+    """A figure builder, an empty dict and `count` panels in even rows."""
+    rows = even_rows(count)
+    sheet = new_sheet(style.TWO_COLUMNS if count > 1 else style.ONE_COLUMN, 2.15 * len(rows) + 0.6)
+    return sheet, {}, [sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, rows)]
 
 
 def _mask_panel(sheet: FigureBuilder, axes, results, there) -> dict:
@@ -273,10 +274,9 @@ def figure_5(records: Records) -> Drawing:
             missing.append(Missing(f"{panel}, {panel_name(results.study)}", why, command))
     if not kept:
         raise NothingToDraw(missing)
-    rows = -(-len(kept) // 2)
-    sheet, plotted, seen = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * rows + 0.35), {}, []
-    places = sheet.figure.add_gridspec(rows, min(len(kept), 2))
-    for place, results in zip(places, kept, strict=False):
+    rows = even_rows(len(kept))
+    sheet, plotted, seen = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * len(rows) + 0.35), {}, []
+    for place, results in zip(row_cells(sheet.figure, rows), kept, strict=True):
         cells = place.subgridspec(2, 2, width_ratios=[1, 4.2])
         axes = [[sheet.figure.add_subplot(cells[row, part]) for part in (0, 1)] for row in (0, 1)]
         plotted[results.study.study] = _signs_panels(sheet, axes, results)

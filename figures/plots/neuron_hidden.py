@@ -3,7 +3,6 @@
 Theory records in, a drawing out.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 from figures.plots import style
@@ -16,9 +15,11 @@ from figures.plots.panels import (
     FigureBuilder,
     NothingToDraw,
     error_bar_lengths,
+    even_rows,
     join_caption,
     legend_below,
     new_sheet,
+    row_cells,
 )
 from figures.results.network import Records, TheoryResult
 
@@ -36,15 +37,13 @@ def figure_hidden_neurons(records: Records) -> Drawing:
     if result is None:
         raise NothingToDraw([theory_missing("hidden-neurons", "several hidden neurons")])
     dimensions, plotted = result.values["dimensions"], {}
-    rows = math.ceil((len(dimensions) + 1) / 2)
-    sheet = new_sheet(style.TWO_COLUMNS, 2.0 * rows + 0.5)
-    grid = sheet.figure.subplots(rows, 2, squeeze=False).ravel()
-    for axes, d in zip(grid, dimensions, strict=False):
+    rows = even_rows(len(dimensions) + 1)
+    sheet = new_sheet(style.TWO_COLUMNS, 2.0 * len(rows) + 0.5)
+    *panels, last = [sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, rows)]
+    for axes, d in zip(panels, dimensions, strict=True):
         plotted[f"d = {d}"] = _over_neurons(sheet, axes, result, d)
-    plotted["difference"] = _difference(sheet, grid[len(dimensions)], result)
-    for axes in grid[len(dimensions) + 1 :]:
-        axes.remove()
-    legend_below(sheet, grid[:1], 4)
+    plotted["difference"] = _difference(sheet, last, result)
+    legend_below(sheet, panels[:1], 4)
     more = join_caption(_setting(result), *sheet.captions, _outcome_words(result))
     return Drawing(sheet.figure, plotted, Caption(_SEEN, _data(result), more))
 

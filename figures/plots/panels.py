@@ -22,6 +22,7 @@ DATASET_NAMES = {
     "imagenet": "ImageNet",
     "cifar10-jpeg": "CIFAR-10 (JPEG)",
 }
+MOST_IN_A_ROW = 3  # panels
 MOST_STUDIES_NAMED = 3  # in the opening of a caption
 OURS = "The layout and all settings are ours, not the paper's."
 _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
@@ -138,6 +139,47 @@ def new_sheet(width: float, height: float) -> FigureBuilder:
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.04, hspace=0.05)
     return FigureBuilder(figure)
+
+
+def even_rows(count: int) -> list[int]:
+    """The number of panels in each row for `count` panels, in as few rows as possible and as even as possible."""
+    rows = -(-count // MOST_IN_A_ROW)
+    least, longer = divmod(count, rows)
+    return [least + 1] * longer + [least] * (rows - longer)
+
+
+def joined_rows(blocks: Sequence[int]) -> list[int]:
+    """The number of panels in each row for blocks of panels, a row for each block.
+
+    A panel alone in its row joins the row above it where there is room.
+    """
+    rows: list[int] = []
+    for count in blocks:
+        if count == 1 and rows and rows[-1] < MOST_IN_A_ROW:
+            rows[-1] += 1
+        else:
+            rows.append(count)
+    return rows
+
+
+def row_cells(figure, rows: Sequence[int]) -> list:
+    """Places for panels in rows that all fill the width: no place stays empty.
+
+    `rows`: the number of panels in each row.
+    """
+    columns = math.lcm(*rows)
+    grid = figure.add_gridspec(len(rows), columns)
+    return [
+        grid[row, place * columns // count : (place + 1) * columns // count]
+        for row, count in enumerate(rows)
+        for place in range(count)
+    ]
+
+
+def add_blocks(sheet: FigureBuilder, blocks: Sequence[int]) -> list[list]:
+    """The axes of blocks of panels, in the rows of `joined_rows`; `blocks`: the number of panels in each."""
+    axes = iter([sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, joined_rows(blocks))])
+    return [[next(axes) for _ in range(count)] for count in blocks]
 
 
 def dataset_name(name: str) -> str:

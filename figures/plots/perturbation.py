@@ -27,6 +27,7 @@ from figures.plots.panels import (
     FigureBuilder,
     Missing,
     NothingToDraw,
+    add_blocks,
     arms_there,
     dataset_name,
     dodge,
@@ -37,6 +38,7 @@ from figures.plots.panels import (
     format_n,
     format_seeds,
     join_caption,
+    joined_rows,
     legend_below,
     new_sheet,
     not_run,
@@ -79,15 +81,16 @@ def figure_6(records: Records) -> Drawing:
     missing += _absent_sweeps(records, varied)
     if not kept and not varied:
         raise NothingToDraw([*([] if records.studies else [not_run(PERTURBATION_PANEL, "digits")]), *missing])
-    rows = len(kept) + len(varied)
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.55), {}
-    grid = sheet.figure.subplots(rows, 2, squeeze=False)
-    for axes, (results, there) in zip(grid, kept, strict=False):
+    panels = [1 + bool(_rules_with_drops(results)) for results, _ in kept]
+    panels += [1 + bool(_other_places(found)) for _, found in varied]
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * len(joined_rows(panels)) + 0.55), {}
+    blocks = add_blocks(sheet, panels)
+    for axes, (results, there) in zip(blocks, kept, strict=False):
         plotted[results.study.study], lost = _study_row(sheet, axes, results, there)
         missing += lost
-    for axes, (sweep, found) in zip(grid[len(kept) :], varied, strict=True):
+    for axes, (sweep, found) in zip(blocks[len(kept) :], varied, strict=True):
         plotted[sweep.place] = _sweep_row(sheet, axes, sweep, found)
-    legend_below(sheet, [*grid[:, 1], *grid[:, 0]], 4)
+    legend_below(sheet, [*(axes[-1] for axes in blocks), *(axes[0] for axes in blocks)], 4)
     more = join_caption(
         MEANS,
         *sheet.captions,
@@ -219,8 +222,6 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
             else ""
         )
         sheet.add_panel_label(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", 52)
-    else:
-        axes[1].set_axis_off()
     return plotted, missing
 
 
@@ -241,11 +242,19 @@ def _described(where: Perturbed) -> dict:
     return {"share": where.share, "level": where.level, "scope": where.scope, "study": where.results.study.study}
 
 
+def _usual_place(found: Sequence[Perturbed]) -> tuple[int, str]:
+    """The level and the scope at which most shares have been flipped."""
+    return Counter(where.place for where in found).most_common(1)[0][0]
+
+
+def _other_places(found: Sequence[Perturbed]) -> list[Perturbed]:
+    return [where for where in found if where.place != _usual_place(found)]
+
+
 def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturbed]) -> dict:
     """Cost over the share at the usual level; at the right the other levels and scopes at one share."""
-    usual = Counter(where.place for where in found).most_common(1)[0][0]
+    usual, others = _usual_place(found), _other_places(found)
     over_share = [where for where in found if where.place == usual]
-    others = [where for where in found if where.place != usual]
     share = Counter(where.share for where in others).most_common(1)[0][0] if others else None
     by_place = [where for where in found if where.share == share]
     by_place.sort(key=lambda where: (where.scope, where.level))
@@ -263,7 +272,6 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
         52,
     )
     if not others:
-        axes[1].set_axis_off()
         return plotted
     plotted["by level and scope"] = _costs(axes[1], by_place, list(range(len(by_place))), 0.16, lines=False)
     labels = [f"level {p.level}" + ("\nin layers" if p.scope == "layerwise" else "") for p in by_place]

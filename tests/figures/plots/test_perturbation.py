@@ -109,7 +109,7 @@ def test_one_seed_gives_no_interval(synthetic):
 def test_one_perturbation_alone_needs_no_panel_of_others(synthetic):
     found = draw(sweeps=swept(synthetic, values=VALUES[:1]))
     assert "by level and scope" not in found.plotted["quick, model=resnet8, digits"]
-    assert not found.figure.axes[1].axison
+    assert len(found.figure.axes) == 1
 
 
 def without_perturbed_arms(results):
