@@ -274,7 +274,7 @@ def figure_5(records: Records) -> Drawing:
             missing.append(Missing(f"{panel}, {panel_name(results.study)}", why, command))
     if not kept:
         raise NothingToDraw(missing)
-    rows = even_rows(len(kept))
+    rows = even_rows(len(kept), most=2)  # in narrower panels the labels of the axes do not fit
     sheet, plotted, seen = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * len(rows) + 0.35), {}, []
     for place, results in zip(row_cells(sheet.figure, rows), kept, strict=True):
         cells = place.subgridspec(2, 2, width_ratios=[1, 4.2])

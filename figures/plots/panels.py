@@ -22,7 +22,7 @@ DATASET_NAMES = {
     "imagenet": "ImageNet",
     "cifar10-jpeg": "CIFAR-10 (JPEG)",
 }
-MOST_IN_A_ROW = 3  # panels
+MOST_IN_A_ROW, LETTERS_ACROSS = 3, 104  # panels; letters of a title in the width of two columns
 MOST_STUDIES_NAMED = 3  # in the opening of a caption
 OURS = "The layout and all settings are ours, not the paper's."
 _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
@@ -141,9 +141,9 @@ def new_sheet(width: float, height: float) -> FigureBuilder:
     return FigureBuilder(figure)
 
 
-def even_rows(count: int) -> list[int]:
+def even_rows(count: int, most: int = MOST_IN_A_ROW) -> list[int]:
     """The number of panels in each row for `count` panels, in as few rows as possible and as even as possible."""
-    rows = -(-count // MOST_IN_A_ROW)
+    rows = -(-count // most)
     least, longer = divmod(count, rows)
     return [least + 1] * longer + [least] * (rows - longer)
 
@@ -174,6 +174,12 @@ def row_cells(figure, rows: Sequence[int]) -> list:
         for row, count in enumerate(rows)
         for place in range(count)
     ]
+
+
+def letters_above(axes) -> int:
+    """The number of letters of a title that fit above a panel, from its share of the width of two columns."""
+    place = axes.get_subplotspec()
+    return LETTERS_ACROSS * len(place.colspan) // place.get_gridspec().ncols
 
 
 def add_blocks(sheet: FigureBuilder, blocks: Sequence[int]) -> list[list]:

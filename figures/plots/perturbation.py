@@ -40,6 +40,7 @@ from figures.plots.panels import (
     join_caption,
     joined_rows,
     legend_below,
+    letters_above,
     new_sheet,
     not_run,
     panel_name,
@@ -198,7 +199,9 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
     _mark_start(axes, where)
     study = results.study
     name = f"{dataset_name(study.dataset)}, {study.model}" if study.swept else panel_name(study)
-    sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}; {_perturbation_in_words(where)}.", 52)
+    sheet.add_panel_label(
+        axes[0], name, f"{format_seeds(results, there)}; {_perturbation_in_words(where)}.", letters_above(axes[0])
+    )
     costs = {rule: arms for rule, arms in _DROPS.items() if rule in _rules_with_drops(results)}
     missing = [
         item
@@ -221,7 +224,7 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
             if measures.shared_seeds(results, PERTURBATION_ARMS)
             else ""
         )
-        sheet.add_panel_label(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", 52)
+        sheet.add_panel_label(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", letters_above(axes[1]))
     return plotted, missing
 
 
@@ -269,7 +272,7 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
         axes[0],
         f"{name}: over the share",
         f"cost of high-sparsity accuracy over the share, {seeds}; signs {where}.",
-        52,
+        letters_above(axes[0]),
     )
     if not others:
         return plotted
@@ -283,7 +286,10 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
     words = f"by level{', and drawn within layers' * layers}; a share of {share:g}"
     title = f"{name}: level{' and scope' * layers}, share {share:g}"
     sheet.add_panel_label(
-        axes[1], title, f"cost of high-sparsity accuracy {words}; a flip affects its level and those after it.", 52
+        axes[1],
+        title,
+        f"cost of high-sparsity accuracy {words}; a flip affects its level and those after it.",
+        letters_above(axes[1]),
     )
     return plotted
 

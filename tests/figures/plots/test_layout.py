@@ -74,6 +74,10 @@ def test_figure_6_has_three_panels_in_one_row_where_only_the_share_is_varied(syn
     places = [axes.get_subplotspec() for axes in drawing.figure.axes]
     assert [(place.rowspan.start, place.get_gridspec().nrows) for place in places] == [(0, 1)] * 3
     assert empty_cells(drawing.figure) == []
+    with drawing_style():
+        drawing.figure.draw_without_rendering()
+        right = max(axes.get_tightbbox().x1 for axes in drawing.figure.axes)
+    assert right <= drawing.figure.bbox.width, "a title runs off the paper"
 
 
 def test_several_data_sets_leave_no_cell_empty(synthetic, tmp_path):
