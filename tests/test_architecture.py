@@ -92,7 +92,7 @@ FLOORS = {
         "exact",
         "losses",
         "compiled",
-        "validation",
+        "validation reprs",
     ),
     "empirics": (
         "commands",

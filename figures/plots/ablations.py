@@ -21,7 +21,7 @@ from figures.plots.contrasts import (
     unpaired,
 )
 from figures.plots.panels import (
-    OURS,
+    LAYOUT_NOTE,
     Caption,
     Drawing,
     FigureBuilder,
@@ -110,7 +110,7 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
         EPOCHS,
         *ablation.notes,
         _CONTROL,
-        OURS,
+        LAYOUT_NOTE,
         format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, Caption(ablation.seen, f"Data: {data}.", more), tuple(missing))
@@ -163,7 +163,7 @@ def _leads(results: StudyResults, there: Sequence[str], ablation: Ablation) -> t
 
 
 def _count_panels(results: StudyResults, there: Sequence[str], ablation: Ablation) -> int:
-    """The number of panels of a study: accuracy, and the leads and their difference where they can be paired."""
+    """The number of panels of a study: accuracy, the leads and their difference, where there are any."""
     return 1 + bool(_leads(results, there, ablation)[1]) + _has_effect(results, there, ablation)
 
 

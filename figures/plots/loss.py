@@ -9,7 +9,7 @@ from figures.plots import style
 from figures.plots.accuracy import CONTROL_NOTE, EPOCHS
 from figures.plots.contrasts import add_row, unpaired
 from figures.plots.panels import (
-    OURS,
+    LAYOUT_NOTE,
     Caption,
     Drawing,
     FigureBuilder,
@@ -64,7 +64,7 @@ def figure_13(records: Records) -> Drawing:
         format_cut(sheet.figure),
         EPOCHS,
         CONTROL_NOTE,
-        OURS,
+        LAYOUT_NOTE,
         format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {format_data(kept)}.", more), tuple(missing))

@@ -12,6 +12,7 @@ from typing import Any
 from figures.analysis import measures
 from figures.plots import style
 from figures.results.network import Records, Study, StudyResults, train_command
+from figures.results.reprs import short_repr
 
 USUAL_PRESETS = {"digits": "quick"}
 DATASET_NAMES = {
@@ -24,7 +25,7 @@ DATASET_NAMES = {
 }
 MOST_IN_A_ROW, LETTERS_ACROSS = 3, 104  # panels; letters of a title in the width of two columns
 MOST_STUDIES_NAMED = 3  # in the opening of a caption
-OURS = "The layout and all settings are ours, not the paper's."
+LAYOUT_NOTE = "The layout and all settings are ours, not the paper's."
 _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 
 
@@ -70,6 +71,7 @@ class Caption:
         return join_caption(self.opening, self.more)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Drawing:
     """A drawn figure, its plotted numbers (JSON-able), the parts of its caption, and what was left out."""
@@ -142,7 +144,7 @@ def new_sheet(width: float, height: float) -> FigureBuilder:
 
 
 def even_rows(count: int, most: int = MOST_IN_A_ROW) -> list[int]:
-    """The number of panels in each row for `count` panels, in as few rows as possible and as even as possible."""
+    """The number of panels in each row for `count` panels: few rows, as even as possible."""
     rows = -(-count // most)
     least, longer = divmod(count, rows)
     return [least + 1] * longer + [least] * (rows - longer)
@@ -177,7 +179,7 @@ def row_cells(figure, rows: Sequence[int]) -> list:
 
 
 def letters_above(axes) -> int:
-    """The number of letters of a title that fit above a panel, from its share of the width of two columns."""
+    """The number of letters of a title that fit above a panel, from its share of the width."""
     place = axes.get_subplotspec()
     return LETTERS_ACROSS * len(place.colspan) // place.get_gridspec().ncols
 

@@ -21,7 +21,7 @@ from figures.plots.contrasts import (
     unpaired,
 )
 from figures.plots.panels import (
-    OURS,
+    LAYOUT_NOTE,
     Caption,
     Drawing,
     FigureBuilder,
@@ -104,7 +104,7 @@ def figure_6(records: Records) -> Drawing:
         "Grey: IMP's rewinding, unperturbed, trained for as many epochs as LRR's weights have seen, where it was run."
         if any(CONTROL_ARM in there for _, there in kept)
         else "",
-        OURS,
+        LAYOUT_NOTE,
         format_missing(missing),
     )
     return Drawing(sheet.figure, plotted, _caption(kept, varied, more), tuple(missing))

@@ -7,7 +7,7 @@ from figures.analysis import measures
 from figures.analysis.statistics import Interval, t_interval
 from figures.plots import style
 from figures.plots.panels import (
-    OURS,
+    LAYOUT_NOTE,
     Caption,
     Drawing,
     FigureBuilder,
@@ -67,7 +67,7 @@ def figure_12(records: Records) -> Drawing:
         f" dots: shares of fewer than {FEW} weights, on average over seeds.",
         "Layers are drawn from the input (top) to the output.",
         "LRR's weights have seen more epochs than IMP's at the same level.",
-        OURS,
+        LAYOUT_NOTE,
         format_missing(missing),
     )
     data = format_data([(results, IMP_AND_LRR) for results in kept])

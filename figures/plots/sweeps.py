@@ -16,7 +16,7 @@ from figures.plots.accuracy import EPOCHS
 from figures.plots.captions import format_sweep, format_sweep_data, heading
 from figures.plots.contrasts import HIGH_SPARSITY_NOTE, format_points
 from figures.plots.panels import (
-    OURS,
+    LAYOUT_NOTE,
     Caption,
     Drawing,
     FigureBuilder,
@@ -41,7 +41,9 @@ _FEW = 5  # columns: under more of them a long label of the x axis does not fit
 
 @dataclass(frozen=True)
 class SweepFigure:
-    """The texts of a sweep's figure: the sweep's name, the caption's first sentence, the values' name, notes.
+    """The texts of a sweep's figure.
+
+    They are the sweep's name, the first sentence of the caption, the name of the values, and notes.
 
     `sizes`: whether the caption lists the networks' weights; `growth`: whether it gives the lead's growth from the
     first to the last value.
@@ -106,7 +108,7 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
         format_cut(sheet.figure),
         plan.remarks,
         EPOCHS,
-        OURS,
+        LAYOUT_NOTE,
         format_missing(missing),
     )
     data = "; ".join(format_sweep_data(sweep, values) for sweep, values in kept)

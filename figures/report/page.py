@@ -246,7 +246,7 @@ def _figure(picture: Picture) -> str:
 
 
 def _caption(picture: Picture) -> str:
-    """The caption's first two sentences, and the rest to be opened; the whole where it has no such sentences."""
+    """The caption's opening, and the rest to be unfolded; the whole where it has no opening."""
     sidecar = picture.sidecar or {}
     whole, opening = sidecar.get("caption", ""), sidecar.get("caption_opening", "")
     if picture.svg is None or not whole:

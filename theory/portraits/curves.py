@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.losses.formulas import split
+from theory.reprs import short_repr
 from theory.validation import Array, finite, neuron
 
 CURVE_KINDS = ("nullcline", "separatrix", "kink", "switching", "invariant", "basin", "level")
@@ -20,6 +21,7 @@ STABILITIES = ("stable", "half-stable", "saddle", "unstable")
 CURVE_POINTS = 201  # of a curve
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Curve:
     """One connected stretch of a curve of a phase plane.
@@ -36,6 +38,7 @@ class Curve:
     points: Array
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class EquilibriumSet:
     """Points at which the flow rests, all of the same stability.
@@ -55,6 +58,7 @@ class EquilibriumSet:
     stability: str
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class PhasePlane:
     """The data of a phase portrait; rows of the arrays follow y, columns x.
