@@ -300,8 +300,8 @@ PLANS: dict[str, SweepFigure] = {
         "prune-rate",
         "Accuracy of IMP and LRR at different prune rates, and LRR's lead at high sparsity at each.",
         "prune rate (fraction of the surviving weights removed between two levels)",
-        "High-sparsity accuracy is over a rate's own levels. By then LRR's weights have been trained for more epochs at"
-        " smaller rates.",
+        "High-sparsity accuracy is over a rate's own levels, each of density at most .03. By then LRR's weights have"
+        " been trained for more epochs at smaller rates.",
     ),
     "17": SweepFigure(
         "schedule",

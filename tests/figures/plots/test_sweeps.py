@@ -130,7 +130,7 @@ def test_h_of_rates_differs_in_its_levels_and_each_has_a_density_of_at_most_3_pe
     assert [value["levels"] for value in values] == [list(range(16, 22)), [6, 7], [3, 4]]
     caption = drawings["16"].caption
     assert "6 levels (16 to 21) at 0.2; 2 levels (6 to 7) at 0.5; 2 levels (3 to 4) at 0.7" in caption
-    assert "each of density <= .03" in caption
+    assert "each of density at most .03" in caption
 
 
 def test_a_collapsed_value_is_drawn_unfilled_on_a_line_of_chance_and_said(drawings):
