@@ -234,6 +234,7 @@ def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictur
     """The sidecar: what is plotted, from which files, and by which code."""
     document = {
         "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
+        "caption_opening": drawing.caption_parts.opening,
         "missing": [asdict(item) for item in drawing.missing],
         "command": context.command, "figure_command": spec.command, "key": key, "code_sha256": context.code[spec.id],
         "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},

@@ -94,7 +94,7 @@ FLOORS = {
         "exact",
         "losses",
         "compiled",
-        "validation",
+        "validation reprs",
     ),
     "empirics": (
         "commands",

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from theory.exact.limits import limits
 from theory.pruning import REWINDS, prune
+from theory.reprs import short_repr
 from theory.sampling import STARTS, Init, blocks, clopper_pearson, generator, scales
 from theory.validation import Array, finite, known, scalar, whole
 
 DENSE_AND_REWINDS = ("dense", *REWINDS)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Success:
     """How often something happened over random starts.

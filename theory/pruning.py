@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from theory.exact.limits import LEARNS, limits
 from theory.losses.formulas import split
+from theory.reprs import short_repr
 from theory.validation import Array, finite, known, neuron, share, whole
 
 # A dying weight tends to 0 but is not 0 at any finite time. Its sign and its rank decide the next level, so trained()
@@ -23,6 +24,7 @@ from theory.validation import Array, finite, known, neuron, share, whole
 NEXT_TO_AXIS = 1e-60
 
 
+@short_repr
 @dataclass(frozen=True)
 class Levels:
     """The result of pruning, over levels and trials.

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from theory.reprs import short_repr
+
 SCHEMA = 2
 _HASHED_SCHEMA = 1  # part of the hashed names of results, which do not change
 
 
+@short_repr
 @dataclass(frozen=True)
 class Result:
     """The result of an experiment.

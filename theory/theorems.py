@@ -26,11 +26,13 @@ from theory.proofs import (
     sample,
 )
 from theory.proofs.base import OURS, PAPER, READING, Mutant, Theorem, every
+from theory.reprs import short_repr
 from theory.validation import known, whole
 
 __all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict", "check", "check_table"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Verdict:
     """The result of `check`.

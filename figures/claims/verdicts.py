@@ -8,6 +8,7 @@ from figures.analysis.measures import Sample
 from figures.analysis.statistics import sign_flip_p, t_interval
 from figures.analysis.sweeps import Sweep
 from figures.results.network import TRAIN, StudyResults, TheoryResult, train_command
+from figures.results.reprs import short_repr
 
 REPRODUCED, NOT_REPRODUCED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
@@ -30,6 +31,7 @@ SMALLEST_EFFECT = {
 }
 
 
+@short_repr
 @dataclass(frozen=True)
 class Row:
     """One measured effect.
@@ -69,6 +71,7 @@ class Row:
         return self.role == "effect"
 
 
+@short_repr
 @dataclass(frozen=True)
 class ClaimVerdict:
     """A claim judged on one study or one sweep (neither for theory), with its rows and its scope.

@@ -11,6 +11,7 @@ from figures.analysis.sweeps import Sweep, find_sweeps
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
 from figures.plots.contrasts import (
+    HIGH_SPARSITY_NOTE,
     Coefficients,
     draw_contrasts,
     format_high_sparsity_accuracy,
@@ -20,18 +21,24 @@ from figures.plots.contrasts import (
     unpaired,
 )
 from figures.plots.panels import (
+    LAYOUT_NOTE,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
     NothingToDraw,
+    add_blocks,
     arms_there,
     dataset_name,
     dodge,
     fit_height,
     format_cut,
+    format_data,
     format_missing,
+    format_n,
     format_seeds,
     join_caption,
+    joined_rows,
     legend_below,
     new_sheet,
     nothing_run,
@@ -43,18 +50,19 @@ from figures.results.network import Records, StudyResults
 AS_DEFINED = ArmStyle("LRR - IMP, each as defined", style.VERMILLION, "v", (0, (2, 1)), filled=False)
 _ON, _OFF = ("#000000", "o", "-"), (style.BLUE, "s", (0, (5, 1.5)))
 _EFFECT = ArmStyle("lead with - lead without", style.GREEN, "p", "-")
-INTERVALS = "Leads are paired by seed; their bars are Student-t 95 % intervals of each level by itself."
+INTERVALS = "Leads are paired by seed. Their bars are Student-t 95 % intervals of each level by itself."
 
 
 @dataclass(frozen=True)
 class Ablation:
     """What is switched off, in which arms, and the leads of LRR over IMP with it and without it.
 
-    `arms`: those without which there is no panel; `more`: those drawn if they have been run; `leads`: by the label of
-    their curve. The effect is the first of `leads` minus the second.
+    `seen`: the first sentence of the caption, `notes`: some of its last; `arms`: those without which there is no panel;
+    `more`: those drawn if they have been run; `leads`: by the label of their curve. The effect is the first of `leads`
+    minus the second.
     """
 
-    question: str
+    seen: str
     panel: str
     arms: tuple[str, ...]
     more: tuple[str, ...]
@@ -83,28 +91,29 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
     varied = [sweep for sweep in varied if any(_lead(results) for results in sweep.studies)]
     if not kept and not varied:
         raise NothingToDraw(missing or [nothing_run(ablation.panel)])
-    rows = len(kept) + len(varied)
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.75), {}
-    effects = any(_has_effect(results, there, ablation) for results, there in kept)
-    grid = sheet.figure.subplots(rows, 2 + effects, squeeze=False)
-    for axes, (results, there) in zip(grid, kept, strict=False):
+    panels = [*(_count_panels(results, there, ablation) for results, there in kept), *([2] * len(varied))]
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * len(joined_rows(panels)) + 0.75), {}
+    blocks = add_blocks(sheet, panels)
+    for axes, (results, there) in zip(blocks, kept, strict=False):
         plotted[results.study.study], lost = _ablation_row(sheet, axes, results, there, ablation)
         missing += lost
-    for axes, sweep in zip(grid[len(kept) :], varied, strict=True):
+    for axes, sweep in zip(blocks[len(kept) :], varied, strict=True):
         plotted[f"{sweep.name}: {sweep.place}"] = _epochs_row(sheet, axes, sweep)
-    legend_below(sheet, grid.ravel(), 3)
-    caption = join_caption(
-        ablation.question,
+    legend_below(sheet, [panel for axes in blocks for panel in axes], 3)
+    data = "; ".join([*([format_data(kept)] if kept else []), *map(_sweep_data, varied)])
+    more = join_caption(
         MEANS,
         *sheet.captions,
+        HIGH_SPARSITY_NOTE,
         INTERVALS,
         format_cut(sheet.figure),
         EPOCHS,
         *ablation.notes,
-        "Ours: the layout and all settings.",
+        _CONTROL,
+        LAYOUT_NOTE,
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(ablation.seen, f"Data: {data}.", more), tuple(missing))
 
 
 def _kept(records: Records, ablation: Ablation) -> tuple[list, list[Missing]]:
@@ -126,8 +135,7 @@ def _ablation_row(
 ) -> tuple[dict, list[Missing]]:
     """Accuracy, the leads of LRR over IMP, and the difference of the first two leads."""
     name = panel_name(results.study)
-    leads = {words: arms for words, arms in ablation.leads.items() if set(arms) <= set(there)}
-    paired = {words: arms for words, arms in leads.items() if measures.shared_seeds(results, arms)}
+    leads, paired = _leads(results, there, ablation)
     missing = [item for words in leads if words not in paired for item in unpaired(results, leads[words], words)]
     plotted = {"curves": draw_curves(axes[0], results, there), "leads": {}, "effect": None}
     sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}.", 36)
@@ -145,9 +153,18 @@ def _ablation_row(
         sheet.add_panel_label(
             axes[2], _EFFECT.label, f"{ablation.effect}{format_high_sparsity_accuracy(results, effect)}.", 36
         )
-    for axis in axes:
-        axis.set_axis_on() if axis.has_data() else axis.set_axis_off()
     return plotted, missing
+
+
+def _leads(results: StudyResults, there: Sequence[str], ablation: Ablation) -> tuple[dict, dict]:
+    """The leads whose arms have been run, and those of them that can be paired by seed."""
+    leads = {words: arms for words, arms in ablation.leads.items() if set(arms) <= set(there)}
+    return leads, {words: arms for words, arms in leads.items() if measures.shared_seeds(results, arms)}
+
+
+def _count_panels(results: StudyResults, there: Sequence[str], ablation: Ablation) -> int:
+    """The number of panels of a study: accuracy, the leads and their difference, where there are any."""
+    return 1 + bool(_leads(results, there, ablation)[1]) + _has_effect(results, there, ablation)
 
 
 def _has_effect(results: StudyResults, there: Sequence[str], ablation: Ablation) -> bool:
@@ -180,9 +197,25 @@ def _lead(results: StudyResults) -> bool:
     return bool(measures.high_sparsity_levels(results) and measures.shared_seeds(results, ("imp", "lrr")))
 
 
+def _pairs_there(sweep: Sweep) -> list[tuple]:
+    """The values of a sweep at which IMP and LRR can be compared, each with its results."""
+    return [(x, results) for x, results in zip(sweep.x, sweep.studies, strict=True) if _lead(results)]
+
+
+def _sweep_data(sweep: Sweep) -> str:
+    """The data of a sweep's row and their number, for the opening of the caption."""
+    pairs = _pairs_there(sweep)
+    seeds = format_n([len(measures.shared_seeds(results, ("imp", "lrr"))) for _, results in pairs])
+    return f"{_sweep_name(sweep)}, {seeds} at each of {len(pairs)} lengths of warm-up"
+
+
+def _sweep_name(sweep: Sweep) -> str:
+    return f"{dataset_name(sweep.study)}, {sweep.study.model}"
+
+
 def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
     """High-sparsity accuracy of IMP and LRR, and their paired difference, over the epochs of warm-up."""
-    pairs = [(x, results) for x, results in zip(sweep.x, sweep.studies, strict=True) if _lead(results)]
+    pairs = _pairs_there(sweep)
     numbers, plotted = [x for x, _ in pairs], {}
     for shift, arm in zip(dodge(2, 0.12), ("imp", "lrr"), strict=True):
         plotted[arm] = _h_curve(pairs, {arm: 1})
@@ -195,13 +228,10 @@ def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
     for axis, label in zip(axes, ("high-sparsity accuracy", "high-sparsity accuracy, LRR - IMP"), strict=False):
         axis.set(xlabel="epochs of warm-up", ylabel=label)
         axis.set_xticks(numbers)
-    for axis in axes[2:]:
-        axis.set_axis_off()
-    name = f"{dataset_name(sweep.study)}, {sweep.study.model}"
     words = f"high-sparsity accuracy over the epochs of warm-up, {format_sweep_seeds(sweep, ('imp', 'lrr'))}"
-    first = sheet.add_panel_label(axes[0], name, characters=36)
+    first = sheet.add_panel_label(axes[0], _sweep_name(sweep), characters=36)
     last = sheet.add_panel_label(axes[1], "lead of LRR over IMP", characters=36)
-    sheet.captions.append(f"({first}, {last}) {words}: the mean test accuracy over the levels of density <= .03.")
+    sheet.captions.append(f"({first}, {last}) {words}.")
     return plotted | {"warmup_epochs": numbers}
 
 
@@ -211,13 +241,12 @@ def _h_curve(pairs: Sequence[tuple], coefficients: Coefficients) -> dict[str, li
 
 
 _CONTROL = (
-    "Grey diamonds: the training-length control, IMP's rewinding on the same masks trained for as many epochs as LRR's"
-    " weights have seen, at the levels where it was run."
+    "Grey diamonds: the training-length control. It is IMP's rewinding on the same masks, trained for as many epochs as"
+    " LRR's weights have seen, at the levels where it was run."
 )
-_HIGH_SPARSITY = "High-sparsity accuracy: mean test accuracy over the levels of density <= .03."
 
 RANDOM_MASKS = Ablation(
-    "IMP and LRR on random masks, which neither of them learnt, with batch norm rewound and kept.",
+    "Test accuracy of IMP and LRR on random masks, with batch norm rewound and kept, and LRR's lead over IMP.",
     "random masks",
     ("imp-on-random-mask", "lrr-on-random-mask"),
     ("imp-bn-kept-on-random-mask", "lrr-bn-rewind-on-random-mask", "imp-long-on-random-mask"),
@@ -227,11 +256,13 @@ RANDOM_MASKS = Ablation(
         AS_DEFINED.label: {"lrr-on-random-mask": 1, "imp-on-random-mask": -1},
     },
     "lead with BN rewind - lead without",
-    ("Masks: random, nested, layer densities from ERK; as defined, IMP rewinds batch norm and LRR keeps it.",
-     _HIGH_SPARSITY, _CONTROL),
-)  # fmt: skip
+    (
+        "The masks are random and nested, with the layer densities of ERK. As defined, IMP rewinds batch norm and LRR"
+        " keeps it.",
+    ),
+)
 BN_REWIND = Ablation(
-    "Does rewinding batch norm enlarge the lead of LRR over IMP?",
+    "Test accuracy of IMP and LRR with batch norm rewound and kept, and LRR's lead over IMP.",
     "BN rewind",
     ("imp", "imp-bn-kept", "lrr", "lrr-bn-rewind"),
     ("imp-long",),
@@ -240,10 +271,10 @@ BN_REWIND = Ablation(
         "LRR - IMP, both keep BN": {"lrr": 1, "imp-bn-kept": -1},
     },
     "lead with BN rewind - lead without",
-    ("IMP as defined rewinds batch norm, LRR keeps it.", _HIGH_SPARSITY, _CONTROL),
+    ("As defined, IMP rewinds batch norm and LRR keeps it.",),
 )
 WARM_UP = Ablation(
-    "Does warm-up enlarge the lead of LRR over IMP?",
+    "Test accuracy of IMP and LRR with and without warm-up, and LRR's lead over IMP.",
     "warm-up",
     ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup"),
     ("imp-long",),
@@ -252,5 +283,5 @@ WARM_UP = Ablation(
         "LRR - IMP, without warm-up": {"lrr-without-warmup": 1, "imp-without-warmup": -1},
     },
     "lead with warm-up - lead without",
-    ("The arms without warm-up start from dense networks trained without it.", _HIGH_SPARSITY, _CONTROL),
+    ("The arms without warm-up start from dense networks trained without it.",),
 )

@@ -10,6 +10,7 @@ from figures.analysis.statistics import holm, t_interval, t_test_p
 from figures.plots import style
 from figures.plots.neuron_phase_plane import draw_iterations, theory_missing
 from figures.plots.panels import (
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
@@ -19,8 +20,10 @@ from figures.plots.panels import (
     density_axis,
     dodge,
     error_bar_lengths,
+    even_rows,
     fit_height,
     format_cut,
+    format_data,
     format_missing,
     format_seeds,
     join_caption,
@@ -28,18 +31,19 @@ from figures.plots.panels import (
     new_sheet,
     panel_name,
     plot_curve,
+    row_cells,
     title_beyond,
 )
-from figures.results.network import Records, StudyResults, train_command
+from figures.results.network import Records, StudyResults, TheoryResult, train_command
 
 CIFAR = ("cifar10", "cifar100")  # the data sets of the paper's figures 2 to 5; of its 2d and 5 Tiny ImageNet too
 FEWEST_FOR_MARKS = 4
 EPOCHS = "LRR's weights have seen more epochs than IMP's at the same level."
 CONTROL_NOTE = (
-    "Grey: the training-length control, IMP's mask and initial values trained for as many epochs as LRR's weights have"
-    " seen, at the levels where it was run."
+    "Grey: the training-length control. It trains IMP's mask and initial values for as many epochs as LRR's weights"
+    " have seen, at the levels where it was run."
 )
-MEANS = "Test accuracy of the last epoch; points: means over seeds, bars: Student-t 95 % intervals."
+MEANS = "Test accuracy is that of the last epoch. Points are means over seeds, bars are Student-t 95 % intervals."
 
 
 def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
@@ -95,8 +99,11 @@ def _marks(axes, arms, curves):
         axes.set_ylim(low, high + 0.07 * (len(arms) + 0.5) * (high - low))
 
 
-def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawing:
-    """Figures 3 and 4: per study, accuracy at the left and paired differences from IMP at the right."""
+def _paired_figure(records, seen, arms, differences, panel, sentence) -> Drawing:
+    """Figures 3 and 4: per study, accuracy at the left and paired differences from IMP at the right.
+
+    `seen` is the first sentence of the caption, `sentence` one of its last.
+    """
     missing, kept = absent_datasets(records, CIFAR, panel), []
     for results in records.studies:
         there, lost = arms_there(results, arms, panel)
@@ -118,11 +125,11 @@ def _paired_figure(records, title, arms, differences, panel, sentence) -> Drawin
             "differences": draw_differences(axes[1], results, shown, "imp"),
         }
     legend_below(sheet, grid.ravel(), 4)
-    stars = "* marks p <= .05 (paired t, Holm over the levels of a curve)."
-    caption = join_caption(
-        title, MEANS, *sheet.captions, format_cut(sheet.figure), stars, EPOCHS, sentence, format_missing(missing)
+    stars = "A star marks p <= .05 (paired t-test, corrected by Holm's method over the levels of a curve)."
+    more = join_caption(
+        MEANS, *sheet.captions, format_cut(sheet.figure), stars, EPOCHS, sentence, format_missing(missing)
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {format_data(kept)}.", more), tuple(missing))
 
 
 def _unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Missing]:
@@ -138,11 +145,13 @@ def figure_3(records: Records) -> Drawing:
     """Figure 3: the LRR mask is superior, and IMP improves with it."""
     return _paired_figure(
         records,
-        "Does the mask that LRR learnt help IMP?",
+        "Test accuracy over density of IMP, LRR, and IMP on the mask that LRR learnt, and each one's difference from"
+        " IMP.",
         ("imp", "lrr", "imp-on-lrr-mask", "imp-long"),
         ("lrr", "imp-on-lrr-mask", "imp-long"),
         "accuracy over density",
-        f"{CONTROL_NOTE} Follows the paper's figure 3; panels of differences, the control and all settings are ours.",
+        f"{CONTROL_NOTE} The figure follows the paper's figure 3. The panels of differences, the control and all"
+        " settings are ours.",
     )
 
 
@@ -150,11 +159,12 @@ def figure_4(records: Records) -> Drawing:
     """Figure 4: LRR optimises better within the IMP mask; with the training-length control."""
     return _paired_figure(
         records,
-        "Does LRR optimise better within the mask that IMP learnt?",
+        "Test accuracy over density of IMP, LRR, and LRR on the mask that IMP learnt, and its difference from IMP.",
         ("imp", "lrr", "lrr-on-imp-mask", "imp-long"),
         ("lrr-on-imp-mask", "imp-long"),
         "accuracy over density",
-        f"{CONTROL_NOTE} Follows the paper's figure 4; panels of differences, the control and all settings are ours.",
+        f"{CONTROL_NOTE} The figure follows the paper's figure 4. The panels of differences, the control and all"
+        " settings are ours.",
     )
 
 
@@ -168,7 +178,7 @@ def figure_2(records: Records) -> Drawing:
     iterations = records.theory.get("pruning-iterations")
     missing = [] if iterations else [theory_missing("pruning-iterations", "(a) one hidden neuron")]
     missing += absent_datasets(records, CIFAR, "mask randomisation")
-    masks, exchange = [], []
+    masks = []
     for results in records.studies:
         there, lost = arms_there(results, _MASKS, "mask randomisation")
         missing += lost
@@ -187,27 +197,41 @@ def figure_2(records: Records) -> Drawing:
     if exchange:
         plotted[f"exchange {exchange[0].study.study}"] = _exchange_draw(sheet, next(free), *exchange)
     legend_below(sheet, axes, 4)
-    caption = join_caption(
-        "IMP and LRR on a neuron and on masks that they did not choose.",
+    more = join_caption(
         *sheet.captions,
-        f"Networks: {MEANS[0].lower()}{MEANS[1:-1]}, of each arm by itself, not of paired differences.",
+        f"On networks: {MEANS} They are intervals of each arm by itself, not of paired differences.",
         format_cut(sheet.figure),
         EPOCHS,
         "Grey: IMP's rewinding trained for as many epochs as LRR's weights have seen, on IMP's own, shuffled and random"
         " masks, at the levels where it was run.",
-        "Random: layer densities from ERK; shuffled: the IMP mask permuted within each layer.",
-        "Follows the paper's figure 2; the intervals and all settings are ours.",
+        "Random masks have the layer densities of ERK. Shuffled masks are the IMP mask permuted within each layer.",
+        "The figure follows the paper's figure 2. The intervals and all settings are ours.",
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, _masks_caption(iterations, masks, exchange, more), tuple(missing))
+
+
+def _masks_caption(
+    iterations: TheoryResult | None, masks: Sequence[tuple], exchange: tuple | None, more: str
+) -> Caption:
+    """The caption of figure 2 from the panels that it has."""
+    seen, data = [], []
+    if iterations:
+        seen.append("how often IMP and LRR learn on one neuron")
+        data.append(f"one neuron, n = {iterations.values['trials']:,} trials")
+    drawn = [*masks, *([exchange] if exchange else [])]
+    if drawn:
+        seen.append("the test accuracy of IMP and LRR on networks, on masks that they did not choose")
+        data.append(format_data({results.study.study: (results, there) for results, there in drawn}.values()))
+    sentence = ", and ".join(seen)
+    return Caption(f"{sentence[0].upper()}{sentence[1:]}.", f"Data: {'; '.join(data)}.", more)
 
 
 def _grid_of(count: int):
-    """A figure builder, an empty dict and `count` panels in rows of at most three."""
-    rows, columns = -(-count // 3), min(count, 3)
-    sheet = new_sheet(style.TWO_COLUMNS if columns > 1 else style.ONE_COLUMN, 2.15 * rows + 0.6)
-    axes = [sheet.figure.add_subplot(rows, columns, i + 1) for i in range(count)]
-    return sheet, {}, axes
+    """A figure builder, an empty dict and `count` panels in even rows."""
+    rows = even_rows(count)
+    sheet = new_sheet(style.TWO_COLUMNS if count > 1 else style.ONE_COLUMN, 2.15 * len(rows) + 0.6)
+    return sheet, {}, [sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, rows)]
 
 
 def _mask_panel(sheet: FigureBuilder, axes, results, there) -> dict:
@@ -250,27 +274,28 @@ def figure_5(records: Records) -> Drawing:
             missing.append(Missing(f"{panel}, {panel_name(results.study)}", why, command))
     if not kept:
         raise NothingToDraw(missing)
-    rows = -(-len(kept) // 2)
-    sheet, plotted, seen = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * rows + 0.35), {}, []
-    places = sheet.figure.add_gridspec(rows, min(len(kept), 2))
-    for place, results in zip(places, kept, strict=False):
+    rows = even_rows(len(kept), most=2)  # in narrower panels the labels of the axes do not fit
+    sheet, plotted, seen = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * len(rows) + 0.35), {}, []
+    for place, results in zip(row_cells(sheet.figure, rows), kept, strict=True):
         cells = place.subgridspec(2, 2, width_ratios=[1, 4.2])
         axes = [[sheet.figure.add_subplot(cells[row, part]) for part in (0, 1)] for row in (0, 1)]
         plotted[results.study.study] = _signs_panels(sheet, axes, results)
         seen += [axes[0][0]]
     legend_below(sheet, seen, 2)
-    caption = join_caption(
-        "Sign switches of the weights that survive the last level, reading (iii): from the end of a level to the end of"
-        " the next (level 0: from initialisation).",
+    seen = "When the signs of IMP's and LRR's weights settle (top), and how often they switch (bottom)."
+    data = format_data([(results, ("imp", "lrr")) for results in kept], signs=True)
+    more = join_caption(
         *sheet.captions,
+        "Shares are of the weights that survive the last level. A switch is counted by reading (iii): from the end of a"
+        " level to the end of the next (level 0: from initialisation).",
         "Top: the last level at which a weight's sign changed. Bottom: how often it changed. Weights that never switch"
         " are drawn separately, on their own scale.",
-        "Bars: mean shares over seeds; whiskers: Student-t 95 % intervals of each arm by itself, unpaired.",
+        "Bars are mean shares over seeds, whiskers are Student-t 95 % intervals of each arm by itself, unpaired.",
         EPOCHS,
-        "Follows the paper's figure 5; the reading of a switch, the intervals and all settings are ours.",
+        "The figure follows the paper's figure 5. The reading of a switch, the intervals and all settings are ours.",
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {data}.", more), tuple(missing))
 
 
 def _signs_panels(sheet: FigureBuilder, axes, results: StudyResults) -> dict:

@@ -1,4 +1,4 @@
-"""The caption of a sweep, from its numbers.
+"""Sentences of a sweep's caption, from its numbers.
 
 It names the network, the seeds, what was left out, and where the lead holds.
 """
@@ -9,7 +9,7 @@ from figures.analysis import measures
 from figures.analysis.sweeps import IMP_AND_LRR, Sweep, Value, differing, format_value
 from figures.claims.verdicts import FEWEST_SEEDS
 from figures.plots import style
-from figures.plots.panels import dataset_name
+from figures.plots.panels import dataset_name, format_n
 
 
 def heading(sweep: Sweep) -> str:
@@ -28,6 +28,12 @@ def format_preset(sweep: Sweep) -> str:
         for name, value in differing(sweep).items()
     ]
     return sweep.preset + (f" with {', '.join(changes)}" if changes else "")
+
+
+def format_sweep_data(sweep: Sweep, values: Sequence[Value]) -> str:
+    """The data of a sweep and their number in few words."""
+    count = f"each of {len(values)} values" if len(values) > 1 else "one value"
+    return f"{heading(sweep)}, {format_n([value.lead['n'] for value in values])} at {count}"
 
 
 def format_sweep(sweep: Sweep, values: Sequence[Value], sizes: bool = False) -> str:

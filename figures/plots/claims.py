@@ -30,11 +30,13 @@ from figures.claims.verdicts import (
 )
 from figures.plots import style
 from figures.plots.panels import (
+    Caption,
     Drawing,
     Missing,
     NothingToDraw,
     absent_datasets,
     dataset_name,
+    format_data,
     format_missing,
     format_seeds,
     join_caption,
@@ -43,11 +45,11 @@ from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import Records, StudyResults
 
 # inches
-_LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 2.04, 0.16
+_LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 1.94, 0.16
 # columns of text at the right of the plot, inches from its left edge: where values start, n ends, verdicts start
-_VALUE, _N, _WORD = _PLOT + 0.08, _PLOT + 1.33, _PLOT + 1.42
+_VALUE, _N, _WORD = _PLOT + 0.08, _PLOT + 1.56, _PLOT + 1.65
 _UNITS = {
-    ACCURACY_POINTS: "points",
+    ACCURACY_POINTS: ACCURACY_POINTS,
     PROBABILITY: "prob.",
     SHARE: "share",
     NUMBER_OF_LEVELS: "levels",
@@ -261,18 +263,24 @@ def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing
     return [*found, *absent_datasets(records, tuple(PAPER_DATASETS), "claims")]
 
 
-def _caption(records: Records, missing: Sequence[Missing]) -> str:
+_SEEN = "Every claim with the effect that decides it, the 95 % interval of the effect, and the verdict."
+
+
+def _caption(records: Records, missing: Sequence[Missing]) -> Caption:
     studies = [_seeds(results) for results in records.studies]
-    return join_caption(
-        "Every claim with the effect that decides it, fixed before the data, and its 95 % interval (over seeds:"
-        " Student-t, paired by seed; on the neuron: over trials).",
-        "At the right the effect, its number of seeds or trials, and the verdict: reproduced (interval wholly above"
-        " zero), not reproduced (wholly below the smallest effect that matters, the right edge of the grey band: .2"
-        " points, or .02; reversed: wholly below zero), else inconclusive.",
+    drawn = [(results, arms) for results in records.studies if (arms := _shown_arms(results))]
+    networks = f"networks: {format_data(drawn)}; " if drawn else ""
+    data = f"Data: {networks}the number n of seeds or trials of each effect is in its line."
+    more = join_caption(
+        "The effects were fixed before the data. Intervals over seeds are Student-t intervals, paired by seed. Those of"
+        " the neuron are over trials.",
+        "Reproduced: the interval lies wholly above zero. Not reproduced: it lies wholly below the smallest effect that"
+        " matters (.2 accuracy points, or .02), which is the right edge of the grey band. Reversed: it lies wholly"
+        " below zero. Inconclusive: all else.",
         "The axis is linear up to the smallest effect that matters and logarithmic beyond. A value that is not a"
         " difference is drawn minus its reference value: 1/2 and 1/4 in claim 3, .98 in 4a, 0 contradictions in 1 and"
         " 2. A claim of several parts needs all of them. Against training length: the same relative to IMP's rewinding"
-        " trained for as many epochs as LRR's weights have seen; sweeps have no such control. At chance: neither rule"
+        " trained for as many epochs as LRR's weights have seen. Sweeps have no such control. At chance: neither rule"
         " is clearly better than a guess. The mask converges: share of a level's last mask that the mask one cycle of"
         " the schedule earlier already had, minus .98.",
         *studies,
@@ -280,6 +288,7 @@ def _caption(records: Records, missing: Sequence[Missing]) -> str:
         "Each verdict holds for its preset, network and data set alone.",
         format_missing(missing),
     )
+    return Caption(_SEEN, data, more)
 
 
 def _other_networks(records: Records) -> list[str]:
@@ -301,5 +310,10 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 
 def _seeds(results: StudyResults) -> str:
-    arms = [arm for arm in ("imp", "lrr") if arm in results.arms] or list(results.arms)[:1]
+    arms = _shown_arms(results)
     return f"{format_seeds(results, arms)}." if arms else ""
+
+
+def _shown_arms(results: StudyResults) -> list[str]:
+    """The arms whose seeds stand for the study: IMP and LRR, or else its first arm."""
+    return [arm for arm in ("imp", "lrr") if arm in results.arms] or list(results.arms)[:1]

@@ -17,6 +17,7 @@ from figures.plots.style import ArmStyle
 from figures.results.network import StudyResults, train_command
 
 Coefficients = Mapping[str, float]
+HIGH_SPARSITY_NOTE = "High-sparsity accuracy is the mean test accuracy over the levels of density at most .03."
 
 
 def contrast_curve(results: StudyResults, coefficients: Coefficients) -> dict[str, list]:
@@ -66,7 +67,7 @@ def format_points(interval: Interval) -> str:
 def format_high_sparsity_accuracy(results: StudyResults, coefficients: Coefficients) -> str:
     """The contrast of high-sparsity accuracy for a caption; empty where no level is sparse enough."""
     found = h_contrast(results, coefficients) if measures.high_sparsity_levels(results) else None
-    return f" (high-sparsity: {format_points(found)})" if found else ""
+    return f" (high-sparsity accuracy: {format_points(found)})" if found else ""
 
 
 def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str, list], line: bool = True) -> None:

@@ -6,8 +6,10 @@ This 2x2 design, on the neuron and on networks, tests the paper's explanation th
 from figures.analysis import measures
 from figures.analysis.statistics import t_interval
 from figures.plots import style
+from figures.plots.contrasts import HIGH_SPARSITY_NOTE
 from figures.plots.neuron_phase_plane import theory_missing
 from figures.plots.panels import (
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
@@ -16,6 +18,7 @@ from figures.plots.panels import (
     error_bar_lengths,
     fit_height,
     format_cut,
+    format_data,
     format_missing,
     format_seeds,
     join_caption,
@@ -30,6 +33,10 @@ _NEURON = {"imp": "imp", "magnitude": "magnitude", "sign": "sign", "lrr-bn-rewin
 _PLACE = {"imp": 0, "magnitude": 0, "sign": 1, "lrr-bn-rewind": 1}
 _SHIFT = {"imp": -0.07, "magnitude": 0.07, "sign": -0.07, "lrr-bn-rewind": 0.07}
 _SHORT = {"magnitude": "magn.", "sign": "sign", "lrr-bn-rewind": "LRR, BN\nrewound", "imp-long": "long"}
+_SEEN = (
+    "Success where a level starts from initial or trained signs, crossed with initial or trained magnitudes, and the"
+    " effect of each."
+)
 _EFFECTS = {"signs": measures.SIGN_CONTRAST, "magnitudes": measures.MAGNITUDES, "interaction": measures.INTERACTION}
 
 
@@ -60,14 +67,18 @@ def figure_factorial(records: Records) -> Drawing:
     for axes, (results, there) in zip(grid[bool(neuron) :], kept, strict=True):
         plotted[results.study.study] = _network_row(sheet, axes, results, there)
     legend_below(sheet, grid[:, :2].ravel(), 4)
-    caption = join_caption(
-        "Ours: what does LRR carry over, signs or magnitudes? IMP starts a level from initial signs and magnitudes, LRR"
-        " from trained ones; sign rewind takes trained signs and initial magnitudes, magnitude rewind the reverse.",
+    trials = [f"one neuron, n = {neuron.values['trials']:,} trials"] if neuron else []
+    data = "; ".join([*trials, *([format_data(kept)] if kept else [])])
+    more = join_caption(
+        "IMP starts a level from initial signs and magnitudes, LRR from trained ones. Sign rewind takes trained signs"
+        " and initial magnitudes, magnitude rewind the reverse.",
         *sheet.captions,
+        HIGH_SPARSITY_NOTE if kept else "",
         format_cut(sheet.figure),
+        "The experiment, the layout and all settings are ours, not the paper's.",
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(_SEEN, f"Data: {data}.", more), tuple(missing))
 
 
 def _interaction_plot(axes, cells: dict) -> None:
@@ -119,8 +130,8 @@ def _neuron_row(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     sheet.add_panel_label(axes[2], "neuron, effects")
     sheet.captions.append(
         f"(a-c) One hidden neuron, d = {values['d']}, {values['trials']:,} trials: share that learns after pruning to"
-        " one input, Clopper-Pearson 95 % intervals, black lines: exact probabilities; effects paired by trial. On the"
-        " neuron the rules act on a as well."
+        " one input, with Clopper-Pearson 95 % intervals. Black lines are exact probabilities. Effects are paired by"
+        " trial. On the neuron the rules act on a as well."
     )
     return plotted
 
@@ -147,16 +158,20 @@ def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> di
         values = measures.combine(results, arms, measures.mean_accuracy(levels)).values
         interval = t_interval([value / measures.PERCENT for value in values.values()])
         effects[effect] = (interval.mean, interval.low, interval.high)
-    _effects_plot(axes[2], {"network": effects}, "difference of accuracy")
+    _effects_plot(axes[2], {"network": effects}, "difference of\nhigh-sparsity accuracy")
     last = sheet.add_panel_label(axes[2], f"{name}, effects", characters=30)
     sheet.captions.append(
-        f"({first}-{last}) {format_seeds(results, FACTORIAL_ARMS)}: high-sparsity accuracy, the mean test accuracy"
-        f" over the levels of density <= .03 ({', '.join(map(str, levels))}), all four cells with batch norm rewound;"
-        " Student-t 95 % intervals, effects paired by seed. Magnitude rewind and LRR have seen more epochs than IMP"
-        " and sign rewind: for comparison imp-long, IMP's mask and initial values trained for as many epochs as LRR's"
-        " weights have seen."
+        f"({first}-{last}) {format_seeds(results, FACTORIAL_ARMS)}: high-sparsity accuracy (levels"
+        f" {_list_levels(levels)}), all four cells with batch norm rewound. The lead over IMP is over levels"
+        f" {_list_levels(plotted['control']['levels'])}. Bars are Student-t 95 % intervals, effects are paired by seed."
+        " Magnitude rewind and LRR have seen more epochs than IMP and sign rewind. For comparison, imp-long trains"
+        " IMP's mask and initial values for as many epochs as LRR's weights have seen."
     )
     return plotted | {"effects": {effect: list(value) for effect, value in effects.items()}}
+
+
+def _list_levels(levels) -> str:
+    return ", ".join(map(str, levels))
 
 
 def _interval_columns(triples) -> dict:
@@ -187,7 +202,8 @@ def _control_panel(sheet: FigureBuilder, axes, results, there) -> dict:
         plotted[arm] = [interval.mean, interval.low, interval.high]
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     axes.set_xticks(range(len(arms)), [_SHORT[arm] for arm in arms])
-    axes.set(xlim=(-0.6, len(arms) - 0.4), ylabel="accuracy - IMP's")
+    whose = "high-sparsity accuracy" if levels == measures.high_sparsity_levels(results) else "accuracy"
+    axes.set(xlim=(-0.6, len(arms) - 0.4), ylabel=f"{whose} - IMP's")
     axes.grid(axis="y")
     sheet.add_panel_label(axes, f"{panel_name(results.study)}, lead over IMP", characters=30)
     return plotted

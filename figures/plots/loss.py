@@ -9,18 +9,23 @@ from figures.plots import style
 from figures.plots.accuracy import CONTROL_NOTE, EPOCHS
 from figures.plots.contrasts import add_row, unpaired
 from figures.plots.panels import (
+    LAYOUT_NOTE,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
     NothingToDraw,
+    add_blocks,
     arms_there,
     density_axis,
     dodge,
     error_bar_lengths,
     format_cut,
+    format_data,
     format_missing,
     format_seeds,
     join_caption,
+    joined_rows,
     legend_below,
     new_sheet,
     nothing_run,
@@ -43,31 +48,32 @@ def figure_13(records: Records) -> Drawing:
             kept.append((results, there))
     if not kept:
         raise NothingToDraw(missing or [nothing_run(LOSS_PANEL)])
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.5), {}
-    grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
-    for axes, (results, there) in zip(grid, kept, strict=True):
+    panels = [1 + bool(_paired(results, there)) for results, there in kept]
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(joined_rows(panels)) + 0.5), {}
+    blocks = add_blocks(sheet, panels)
+    for axes, (results, there) in zip(blocks, kept, strict=True):
         plotted[results.study.study], lost = _loss_row(sheet, axes, results, there)
         missing += lost
-    legend_below(sheet, grid.ravel(), 3)
-    caption = join_caption(
-        "How well do IMP and LRR fit the training data?",
-        "Cross-entropy over the whole training set in evaluation mode, at the end of each level.",
+    legend_below(sheet, [panel for axes in blocks for panel in axes], 3)
+    seen = "Training loss of IMP and LRR at the end of each level over density, and its ratio to IMP's."
+    more = join_caption(
+        "The loss is the cross-entropy over the whole training set in evaluation mode.",
         *sheet.captions,
-        "Points: geometric means over seeds (of the ratio, paired by seed); bars: Student-t 95 % intervals of the"
-        " logarithm.",
+        "Points are geometric means over seeds (those of the ratio are paired by seed), bars are Student-t 95 %"
+        " intervals of the logarithm.",
         format_cut(sheet.figure),
         EPOCHS,
         CONTROL_NOTE,
-        "Ours: the layout and all settings.",
+        LAYOUT_NOTE,
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {format_data(kept)}.", more), tuple(missing))
 
 
 def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
     """A study's losses, and their ratios to IMP's."""
     losses = {arm: loss_curve(results, {arm: 1}) for arm in there}
-    paired = [arm for arm in there if arm != "imp" and measures.shared_seeds(results, (arm, "imp"))]
+    paired = _paired(results, there)
     ratios = {arm: loss_curve(results, {arm: 1, "imp": -1}) for arm in paired}
     _draw(axes[0], losses, "training loss (log scale)")
     sheet.add_panel_label(axes[0], panel_name(results.study), f"{format_seeds(results, there)}.", 44)
@@ -75,12 +81,15 @@ def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence
         _draw(axes[1], ratios, "training loss / IMP's (log scale)")
         axes[1].axhline(1, color=style.MUTED, linewidth=0.7, zorder=1)
         sheet.add_panel_label(axes[1], "the same, relative to IMP", "the same, divided by IMP's of the same seed.", 44)
-    else:
-        axes[1].set_axis_off()
     alone = [arm for arm in there if arm != "imp" and arm not in paired]
     return {"loss": losses, "ratio": ratios}, [
         lost for arm in alone for lost in unpaired(results, (arm, "imp"), LOSS_PANEL)
     ]
+
+
+def _paired(results: StudyResults, there: Sequence[str]) -> list[str]:
+    """The arms that share a complete seed with IMP."""
+    return [arm for arm in there if arm != "imp" and measures.shared_seeds(results, (arm, "imp"))]
 
 
 def loss_curve(results: StudyResults, powers: Mapping[str, int]) -> dict[str, list]:

@@ -12,6 +12,7 @@ from figures.analysis.sweeps import Sweep, find_sweeps, sweep_command
 from figures.plots import style
 from figures.plots.captions import format_preset, heading
 from figures.plots.panels import (
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
@@ -20,6 +21,7 @@ from figures.plots.panels import (
     fit_height,
     format_cut,
     format_missing,
+    format_n,
     format_seeds,
     join_caption,
     legend_below,
@@ -29,6 +31,7 @@ from figures.results.network import Records, StudyResults
 
 IMP_AND_LRR = ("imp", "lrr")
 _PANEL = "masks within a level"
+_SEEN = "Share of a level's last mask that earlier masks of the level have in common with it, for IMP and LRR."
 _SHADES = (1.0, 0.8, 0.62, 0.48)  # strength of an arm's colour, from level 1 on; the dense level is black
 _PATTERNS = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (1, 1.2)))
 
@@ -67,18 +70,24 @@ def figure_mask_convergence(records: Records) -> Drawing:
         panels, plotted[results.study.study] = _block(sheet, part, sweep, results, there)
         curves += panels
     legend_below(sheet, curves, 3)
-    caption = join_caption(
-        "Does the mask still change when a level is trained longer? Share of the weights kept by the mask that ends the"
-        " level (the next level's) which the mask taken after that many epochs keeps too: both keep equally many. At"
-        " the level's end it is 1 by definition.",
+    data = "; ".join(_data(sweep, results, there) for sweep, results, there in kept)
+    more = join_caption(
+        "The last mask is the mask that ends a level, which is the next level's. The share is that of the weights kept"
+        " by the last mask which the mask taken after that many epochs keeps too: both keep equally many. At the"
+        " level's end it is 1 by definition.",
         *sheet.captions,
-        "Points: means over seeds; bars: Student-t 95 % intervals of each rule by itself, unpaired. Vertical lines: a"
-        " cycle of the schedule ends, its learning rate decayed; the next cycle restarts the schedule.",
+        "Points are means over seeds, bars are Student-t 95 % intervals of each rule by itself, unpaired. At a vertical"
+        " line a cycle of the schedule ends with its learning rate decayed, and the next cycle restarts the schedule.",
         format_cut(sheet.figure),
-        "Ours: experiment, layout and all settings.",
+        "The experiment, the layout and all settings are ours, not the paper's.",
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(_SEEN, f"Data: {data}.", more), tuple(missing))
+
+
+def _data(sweep: Sweep, results: StudyResults, there: Sequence[str]) -> str:
+    """The data of one study and their number, for the opening of the caption."""
+    return f"{heading(sweep)}, {format_n([len(measures.seeds_of(results, arm)[0]) for arm in there])}"
 
 
 def _missing(sweep: Sweep, results: StudyResults, arm: str) -> Missing:
@@ -239,6 +248,6 @@ def _mask_caption(sweep: Sweep, results: StudyResults, letters: Sequence[str], c
     words = format_seeds(results, IMP_AND_LRR).replace(f"preset {study.preset}", f"preset {format_preset(sweep)}")
     return join_caption(
         f"({letters[0]}-{letters[-1]}) {words}; levels of {cycles.count} cycles of {cycles.epochs} epochs.",
-        f"Dotted: the share that two random masks would have in common, {1 - study.prune_rate:g}.",
+        f"The dotted line is the share that two random masks would have in common, {1 - study.prune_rate:g}.",
         last,
     )

@@ -10,13 +10,14 @@ import numpy as np
 
 from figures.plots import style
 from figures.plots.neuron_phase_plane import theory_missing
-from figures.plots.panels import Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.panels import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
 from figures.results.network import Records, TheoryResult
 
 _ANGLE_LOOKS = (("black", "o"), ("#555555", "s"), ("#7A7A7A", "^"), ("#9A9A9A", "D"))
 _STEP_COLOURS = (style.BLUE, style.GREEN, style.VERMILLION, style.PINK)
 _BALANCE_LOOKS = ((style.BLUE, "o"), (style.VERMILLION, "s"))
 DASHED = (0, (3, 1.5))
+_SEEN = "How gradient descent with large steps learns from starts from which the gradient flow cannot learn."
 
 
 def figure_large_steps(records: Records) -> Drawing:
@@ -33,13 +34,18 @@ def figure_large_steps(records: Records) -> Drawing:
     plotted["loss"] = _over_steps(sheet, second, result, "loss")
     plotted["c"] = _over_steps(sheet, third, result, "c")
     plotted["pushed"] = _pushed(sheet, fourth, result)
-    caption = join_caption(
-        "Ours: plain gradient descent on the population loss of one hidden neuron, started at |a| = |w| = 1 with a < 0:"
-        " the balanced starts that the flow never lets learn. The flow conserves c = a² - |w|²; a step does not.",
+    runs = sum(len(start["steps"]) for start in result.values["starts"])
+    runs += len(result.values["d1"]["status"])
+    runs += sum(len(minimum["step"]) for minimum in result.values["pushed"]["minima"])
+    more = join_caption(
+        "The starts are |a| = |w| = 1 with a < 0: the balanced starts from which the flow never learns. The flow"
+        " conserves c = a² - |w|², a step does not.",
         *sheet.captions,
-        "d = 2 represents every d > 1: only w₁ and the size of the rest of w enter.",
+        "d = 2 represents every d > 1, since only w₁ and the size of the rest of w enter.",
+        "The experiment is ours, not the paper's.",
     )
-    return Drawing(sheet.figure, plotted, caption)
+    data = f"Data: one hidden neuron, population loss, n = {runs} runs of plain gradient descent."
+    return Drawing(sheet.figure, plotted, Caption(_SEEN, data, more))
 
 
 def _steps_to_learn(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
@@ -112,11 +118,11 @@ def _words_to_learn(result: TheoryResult) -> str:
     least = min(loss for loss in values["d1"]["least_loss"] if loss is not None)
     alone = values["d1"]["status"].count("learned")
     return (
-        f"steps until the loss is below {short(values['learned_below'])}, d = 2, from the angle θ₀ = {angles} to e₁;"
-        f" open marks at {horizon:,} steps (dashed): not learned by then ({late} runs), at rest or diverged ({rest})."
-        f" Crosses: d = 1 at the same steps, where {alone} of {len(values['step'])} runs learn and no loss falls below"
-        f" {least:.4g}. The slope -4 is our estimate, drawn as a guide: the drift of c is proportional to the step,"
-        " and the time to leave the ray on which the neuron dies to c⁻³."
+        f"steps until the loss is below {short(values['learned_below'])}, d = 2, from the angle θ₀ = {angles} to e₁."
+        f" Open marks at {horizon:,} steps (dashed) are runs that have not learned by then ({late} runs), or that are"
+        f" at rest or diverged ({rest}). Crosses are d = 1 at the same steps, where {alone} of {len(values['step'])}"
+        f" runs learn and no loss falls below {least:.4g}. The slope -4 is our estimate, drawn as a guide: the drift of"
+        " c is proportional to the step, and the time to leave the ray on which the neuron dies to c⁻³."
     )
 
 
@@ -166,8 +172,8 @@ def _finish_loss(sheet: FigureBuilder, axes, result: TheoryResult) -> None:
     sheet.add_panel_label(
         axes,
         f"loss, θ₀ = {two[0]['angle']:g}",
-        f"loss over steps, solid: d = 2, θ₀ = {two[0]['angle']:g}, learns after {words}; dashed: d = 1 at the same"
-        " steps (extended where no further step changes a bit). The start is drawn at 0.5.",
+        f"loss over steps. Solid: d = 2, θ₀ = {two[0]['angle']:g}, which learns after {words}. Dashed: d = 1 at the"
+        " same steps (extended where no further step changes a bit). The start is drawn at 0.5.",
     )
 
 
@@ -181,7 +187,7 @@ def _finish_c(sheet: FigureBuilder, axes, result: TheoryResult) -> None:
     sheet.add_panel_label(
         axes,
         "what the steps do to c",
-        "c over steps, marked as in (b): in d = 2 it falls below 0, where a can change its sign; in d = 1 the same"
+        "c over steps, marked as in (b). In d = 2 it falls below 0, where a can change its sign. In d = 1 the same"
         f" rounding errors act on a and on w (largest |c| over all steps kept: {largest:g}).",
     )
 
@@ -232,7 +238,7 @@ def _pushed_words(pushed: Mapping) -> str:
     if stays and leaves:
         words += (
             f" Runs up to step {max(stays):g} come back; from {min(leaves):g} on they leave (the loss grows more than"
-            f" {pushed['left']:g}-fold) and |c| shrinks until the step is stable; open: not learned. Above 2 no minimum"
-            " is stable."
+            f" {pushed['left']:g}-fold), and |c| shrinks until the step is stable. Open marks are runs that have not"
+            " learned. Above 2 no minimum is stable."
         )
     return words

@@ -3,7 +3,6 @@
 Theory records in, a drawing out.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 from figures.plots import style
@@ -11,17 +10,21 @@ from figures.plots.neuron_descent import DASHED, short
 from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
 from figures.plots.neuron_sweeps import shares_axis
 from figures.plots.panels import (
+    Caption,
     Drawing,
     FigureBuilder,
     NothingToDraw,
     error_bar_lengths,
+    even_rows,
     join_caption,
     legend_below,
     new_sheet,
+    row_cells,
 )
 from figures.results.network import Records, TheoryResult
 
 _D_LOOKS = (("black", "o", -1), ("#666666", "s", 0), ("#999999", "^", 1))
+_SEEN = "Share of starts from which IMP and LRR learn, over the number of hidden neurons, and their difference."
 _WORDS = {"imp": "1 - (3/4)ᵏ", "lrr": "1 - (1/2)ᵏ"}
 
 
@@ -34,16 +37,15 @@ def figure_hidden_neurons(records: Records) -> Drawing:
     if result is None:
         raise NothingToDraw([theory_missing("hidden-neurons", "several hidden neurons")])
     dimensions, plotted = result.values["dimensions"], {}
-    rows = math.ceil((len(dimensions) + 1) / 2)
-    sheet = new_sheet(style.TWO_COLUMNS, 2.0 * rows + 0.5)
-    grid = sheet.figure.subplots(rows, 2, squeeze=False).ravel()
-    for axes, d in zip(grid, dimensions, strict=False):
+    rows = even_rows(len(dimensions) + 1)
+    sheet = new_sheet(style.TWO_COLUMNS, 2.0 * len(rows) + 0.5)
+    *panels, last = [sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, rows)]
+    for axes, d in zip(panels, dimensions, strict=True):
         plotted[f"d = {d}"] = _over_neurons(sheet, axes, result, d)
-    plotted["difference"] = _difference(sheet, grid[len(dimensions)], result)
-    for axes in grid[len(dimensions) + 1 :]:
-        axes.remove()
-    legend_below(sheet, grid[:1], 4)
-    return Drawing(sheet.figure, plotted, join_caption(_setting(result), *sheet.captions, _outcome_words(result)))
+    plotted["difference"] = _difference(sheet, last, result)
+    legend_below(sheet, panels[:1], 4)
+    more = join_caption(_setting(result), *sheet.captions, _outcome_words(result))
+    return Drawing(sheet.figure, plotted, Caption(_SEEN, _data(result), more))
 
 
 def _cells(result: TheoryResult, d: int) -> list[Mapping]:
@@ -99,16 +101,21 @@ def _difference(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     return plotted
 
 
-def _setting(result: TheoryResult) -> str:
+def _data(result: TheoryResult) -> str:
     values = result.values
-    rate, k, stop = values["prune_rate"], ", ".join(map(str, values["neurons"])), values["criterion"]
+    neurons = ", ".join(map(str, values["neurons"]))
+    return f"Data: k = {neurons} hidden neurons, population loss, n = {values['trials']:,} starts for each marker."
+
+
+def _setting(result: TheoryResult) -> str:
+    rate, stop = result.values["prune_rate"], result.values["criterion"]
     return (
-        f"Ours, numerical: k = {k} hidden neurons, target relu(x₁), population loss; the gradient flow is integrated"
-        f" until the loss is below {short(stop['learned'])} (learns) or the gradient below {short(stop['stationary'])}"
-        " (fails). Starts: every neuron balanced, w_ij ~ N(0, 1/(k d)), either sign of a_i; the k d inner weights are"
-        f" pruned together by size, {rate:g} of the survivors a level, down to k of them. Share of {values['trials']:,}"
-        " starts a marker that learn at the last level, Clopper-Pearson 95 % intervals; IMP and LRR from the same"
-        " starts (drawn side by side), their difference paired by start (normal 95 % interval)."
+        "The experiment is ours and numerical. The target is relu(x₁). The gradient flow is integrated until the loss"
+        f" is below {short(stop['learned'])} (learns) or the gradient below {short(stop['stationary'])} (fails). At the"
+        " start every neuron is balanced, w_ij ~ N(0, 1/(k d)), and a_i has either sign. The k d inner weights are"
+        f" pruned together by size, {rate:g} of the survivors a level, down to k of them. The share is that of the"
+        " starts that learn at the last level, with Clopper-Pearson 95 % intervals. IMP and LRR have the same starts"
+        " (drawn side by side), and their difference is paired by start (normal 95 % interval)."
     )
 
 
@@ -121,8 +128,8 @@ def _outcome_words(result: TheoryResult) -> str:
     total = sum(cell["imp"]["trials"] for cell in cells)
     late = {rule: sum(cell[rule]["undecided"][-1] for cell in cells) for rule in RULE_NAMES}
     words = (
-        "Dashed, our heuristic, not a theorem: some neuron has the right signs, a_i(0) > 0 and, for IMP, w_i1(0)"
-        f" > 0. Start by start, of {total:,}: {_against('lrr', cells)}; {_against('imp', cells)}."
+        "Dashed lines are our heuristic, not a theorem: some neuron has the right signs, a_i(0) > 0 and, for IMP,"
+        f" w_i1(0) > 0. Start by start, of {total:,}: {_against('lrr', cells)}; {_against('imp', cells)}."
         " LRR's line is an upper bound: from these starts a_i² >= |w_i|² at every level, so no a_i changes its sign."
         f" Undecided at the last level, counted as not learning: {late['imp']} (IMP), {late['lrr']} (LRR)."
     )

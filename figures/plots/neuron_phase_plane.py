@@ -3,10 +3,24 @@
 import numpy as np
 
 from figures.plots import style
-from figures.plots.panels import Drawing, FigureBuilder, Missing, NothingToDraw, format_missing, join_caption, new_sheet
+from figures.plots.panels import (
+    Caption,
+    Drawing,
+    FigureBuilder,
+    Missing,
+    NothingToDraw,
+    format_missing,
+    join_caption,
+    new_sheet,
+)
 from figures.results.network import Records, TheoryResult
 
 RULE_NAMES = {"imp": "IMP", "lrr": "LRR"}
+_SEEN = {  # whether quadrants and whether IMP and LRR are drawn -> the first sentence of figure 1's caption
+    (True, True): "From which signs of its weights one hidden neuron learns, and how IMP fails where LRR learns.",
+    (True, False): "From which signs of its weights one hidden neuron learns.",
+    (False, True): "How IMP fails where LRR learns on one hidden neuron.",
+}
 
 
 def theory_missing(experiment: str, panel: str) -> Missing:
@@ -29,13 +43,23 @@ def figure_1(records: Records) -> Drawing:
     for column, rule in enumerate(RULE_NAMES if stories else (), start=len(widths) - 2):
         axes = [sheet.figure.add_subplot(grid[row, column]) for row in (0, 1)]
         plotted[f"story {rule}"] = draw_story(sheet, axes, stories, rule)
-    caption = join_caption(
-        "One hidden neuron, f(x) = a relu(w.x), target relu(x_1), gradient flow.",
+    more = join_caption(
         *sheet.captions,
-        "Follows the paper's figure 1; the layout, the flow field and the basin of unbalanced starts are ours.",
+        "The figure follows the paper's figure 1. The layout, the flow field and the basin of unbalanced starts are"
+        " ours.",
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, _caption(quadrants, stories, more), tuple(missing))
+
+
+def _caption(quadrants: TheoryResult | None, stories: TheoryResult | None, more: str) -> Caption:
+    """The caption of figure 1 from the panels that it has."""
+    seen = _SEEN[quadrants is not None, stories is not None]
+    starts = sum(count["starts"] for count in quadrants.values["quadrants"].values()) if quadrants else 0
+    parts = [f"n = {starts:,} random starts with one input"] if quadrants else []
+    parts += ["n = 1 start with two inputs"] if stories else []
+    data = f"Data: gradient flow of f(x) = a relu(w·x) towards the target relu(x₁), {' and '.join(parts)}."
+    return Caption(seen, data, more)
 
 
 def draw_quadrants(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
@@ -73,9 +97,9 @@ def draw_quadrants(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
         axes,
         "one input: who learns",
         (
-            "one input: starts in the light area learn, starts in the dark area fail (exact limits); coloured lines:"
-            " computed trajectories from the dots. Balanced starts lie on the dotted diagonals: of these only a, w > 0"
-            f" learn; random ones, by the signs of (a, w): {learns}."
+            "one input: starts in the light area learn, starts in the dark area fail (exact limits). Coloured lines are"
+            " computed trajectories from the dots. Balanced starts lie on the dotted diagonals, and of these only"
+            f" a, w > 0 learn. Random balanced starts that learn, by the signs of (a, w): {learns}."
         ),
     )
     return plotted | {"balanced_starts": dict(counts)}
@@ -176,8 +200,8 @@ def draw_story(sheet: FigureBuilder, axes, result: TheoryResult, rule: str) -> d
         axes[0],
         title,
         (
-            f"two inputs, {RULE_NAMES[rule]}: the dense flow (grey) reaches w₁ > 0 from w₁(0) < 0; {words}; the masked"
-            f" flow (w₂ = 0) {verdict}. Below: its limit against the target."
+            f"two inputs, {RULE_NAMES[rule]}: the dense flow (grey) reaches w₁ > 0 from w₁(0) < 0; {words}; then the"
+            f" masked flow (w₂ = 0) {verdict}. Below: its limit and the target."
         ),
     )
     return plotted
@@ -304,8 +328,8 @@ def draw_iterations(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
         "one hidden neuron",
         (
             f"one hidden neuron, d = {values['d']}, balanced starts, population loss: share of {values['trials']:,}"
-            " trials that learn at each pruning iteration, with Clopper-Pearson 95 % intervals; markers over the exact"
-            " probabilities (pale steps)."
+            " trials that learn at each pruning iteration, with Clopper-Pearson 95 % intervals. Pale steps are the"
+            " exact probabilities."
         ),
     )
     return plotted

@@ -6,11 +6,13 @@ from figures.plots import style
 from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
 from figures.plots.neuron_sweeps import log_axis, shares_axis
 from figures.plots.panels import (
+    Caption,
     Drawing,
     FigureBuilder,
     NothingToDraw,
     error_bar_lengths,
     format_missing,
+    format_n,
     join_caption,
     legend_below,
     new_sheet,
@@ -22,6 +24,7 @@ PANELS = (  # experiment, what is counted, title, words
     ("mask-recovery", "learns", "N(0, 1/d): learns", "N(0, 1/d) starts, {levels} inputs in turn: share that learns"),
     ("mask-recovery", "recovered", "N(0, 1/d): mask found", "same trials: share in which input 1 survives (claim 4b)"),
 )
+_SEEN = "How often IMP and LRR learn, and how often they find the right mask, over the sample size and label noise."
 _LINES = (("-", True), ((0, (4, 1.5)), False), ((0, (1, 1.2)), False))  # by noise: line, filled
 _SIZES = (3.6, 3.6, 2.6)
 
@@ -38,14 +41,18 @@ def figure_15(records: Records) -> Drawing:
     for axes, (name, key, title, words) in zip(grid, there, strict=True):
         plotted[f"{name}, {key}"] = _panel(sheet, axes, records.theory[name], key, title, words)
     legend_below(sheet, grid, 3)
-    caption = join_caption(
-        "Ours: one hidden neuron on a sample of n standard normal inputs with label noise (its standard deviation; the"
-        " target has .58). Learns: input 1 survives and its fit with w₁ > 0 is reached.",
+    results = [records.theory[name] for name in dict.fromkeys(panel[0] for panel in there)]
+    trials = [cell[rule]["trials"] for result in results for cell in result.values["cells"] for rule in RULE_NAMES]
+    data = f"Data: one hidden neuron on a sample with label noise, {format_n(trials, 'trial')} for each marker."
+    more = join_caption(
+        "The sample has n standard normal inputs. The noise is the standard deviation of the labels' noise, where that"
+        " of the target is .58. A trial learns where input 1 survives and its fit with w₁ > 0 is reached.",
         *sheet.captions,
-        _how_counted([records.theory[name] for name in dict.fromkeys(panel[0] for panel in there)]),
+        _how_counted(results),
+        "The experiment is ours, not the paper's.",
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, Caption(_SEEN, data, more), tuple(missing))
 
 
 def _panel(sheet: FigureBuilder, axes, result: TheoryResult, key: str, title: str, words: str) -> dict:
@@ -117,9 +124,9 @@ def _number(trials: Sequence[int]) -> str:
 def _how_counted(results: Sequence[TheoryResult]) -> str:
     late = sum(cell[rule]["unsettled"] for result in results for cell in result.values["cells"] for rule in RULE_NAMES)
     words = (
-        "A trial: one data set of n samples and one start, the same for IMP and LRR. Bars: Clopper-Pearson 95 %"
-        " intervals over trials; several inputs by numerical integration until the flow rests, one input by"
-        " exact limits; pale lines: the population's exact probabilities. With noise, half of the data sets push"
+        "A trial is one data set of n samples and one start, the same for IMP and LRR. Bars are Clopper-Pearson 95 %"
+        " intervals over trials. Several inputs are integrated numerically until the flow rests, one input has exact"
+        " limits. Pale lines are the population's exact probabilities. With noise, half of the data sets push"
         " w₁ < 0, a > 0 through w₁ = 0: there IMP learns where the population would not."
     )
     return words + (f" {late:,} trials were stopped before every flow rested." if late else "")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from figures.plots import style
 from figures.plots.neuron_phase_plane import RULE_NAMES, shade_basin, theory_missing
 from figures.plots.panels import (
+    Caption,
     Drawing,
     FigureBuilder,
     NothingToDraw,
@@ -44,19 +45,23 @@ def figure_14(records: Records) -> Drawing:
         plotted[init] = _success_over_inputs(sheet, axes, result, init, name)
     plotted["switches"] = _switches(sheet, right, result)
     legend_below(sheet, [left, middle, right], 4)
-    caption = join_caption(
-        "Ours: one hidden neuron with d inputs, population loss, pruned at once to input 1.",
+    seen = "Share of starts from which IMP and LRR learn, and share in which w₁ switches its sign, over the inputs."
+    trials = result.values["trials"]
+    data = f"Data: one hidden neuron with d inputs, population loss, n = {trials:,} random starts for each marker."
+    more = join_caption(
+        "The neuron is pruned at once to input 1.",
         *sheet.captions,
         _how_counted(result, [row for init in plotted.values() for rows in init.values() for row in rows["cells"]]),
+        "The experiment is ours, not the paper's.",
     )
-    return Drawing(sheet.figure, plotted, caption)
+    return Drawing(sheet.figure, plotted, Caption(seen, data, more))
 
 
 def _how_counted(result: TheoryResult, cells: Sequence[dict]) -> str:
     return (
-        f"Each marker: {result.values['trials']:,} random starts, verdicts of exact limits, {_interval_words(cells)};"
-        " IMP and LRR on the same starts (drawn side by side), other points on independent ones. Pale lines join the"
-        " exact probabilities."
+        f"Each marker: {result.values['trials']:,} random starts, verdicts of exact limits, {_interval_words(cells)}."
+        " IMP and LRR run on the same starts (drawn side by side), other markers on independent ones. Pale lines join"
+        " the exact probabilities."
     )
 
 
@@ -95,7 +100,7 @@ def _switches(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
         axes,
         "sign of w₁ switches",
         "share of starts whose dense flow carries w₁ from below 0 to above 0, read from the limit (a dying neuron's w₁"
-        " tends to 0 and is not counted): 0 for one input, else half of those that learn.",
+        " tends to 0 and is not counted). It is 0 for one input, else half of those that learn.",
     )
     return plotted
 
@@ -151,11 +156,16 @@ def figure_basins(records: Records) -> Drawing:
     plotted["several"] = _basin(sheet, middle, result, "several")
     plotted["success"] = _success_over_ratios(sheet, right, result)
     legend_below(sheet, [left, middle, right], 5)
-    caption = join_caption(
-        "Ours: who learns from any balance of a(0) and w(0), population loss, exact basins (light: learns).",
-        *sheet.captions,
+    seen = "From which balance of a(0) and w(0) one hidden neuron learns, and how often IMP and LRR do."
+    starts = " and ".join(f"{result.values['witnesses'][panel]['starts']:,}" for panel in _BASIN)
+    data = (
+        f"Data: population loss, n = {starts} random starts in the first two panels and"
+        f" {result.values['trials']:,} for each marker of the last."
     )
-    return Drawing(sheet.figure, plotted, caption)
+    more = join_caption(
+        "Basins are exact: starts in the light area learn.", *sheet.captions, "The experiment is ours, not the paper's."
+    )
+    return Drawing(sheet.figure, plotted, Caption(seen, data, more))
 
 
 _BASIN = {
@@ -210,8 +220,8 @@ def _success_over_ratios(sheet: FigureBuilder, axes, result: TheoryResult) -> di
         axes,
         "success over the balance",
         f"a(0) ~ N(0, s_a²), w_i(0) ~ N(0, s_w²), pruned at once to one input: share of {values['trials']:,} random"
-        f" starts a marker that learn (exact limits; {_interval_words(cells)}), d = {d} drawn side by side; pale lines:"
-        " exact. With one input there is nothing to prune, and LRR is IMP.",
+        f" starts a marker that learn (exact limits; {_interval_words(cells)}), d = {d} drawn side by side. Pale lines"
+        " are exact. With one input there is nothing to prune, and LRR is IMP.",
     )
     return plotted
 

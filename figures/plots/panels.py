@@ -5,7 +5,7 @@ No files are read or written.
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,12 @@ from figures.analysis import measures
 from figures.plots import style
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import QUICK, TRAIN, Records, Study, StudyResults, train_command
+from figures.results.reprs import short_repr
 
 SMOKE = "smoke run: not evidence"
+MOST_IN_A_ROW, LETTERS_ACROSS = 3, 104  # panels; letters of a title in the width of two columns
+MOST_STUDIES_NAMED = 3  # in the opening of a caption
+LAYOUT_NOTE = "The layout and all settings are ours, not the paper's."
 _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 
 
@@ -32,13 +36,48 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """The caption of a figure in its three parts.
+
+    `seen` is one sentence on what the figure shows, `data` one on its data and their number n. `more` is the rest: the
+    panels, how means and intervals are made, controls, and what is not drawn. The report shows `more` on demand.
+    """
+
+    seen: str
+    data: str
+    more: str = ""
+
+    def __post_init__(self):
+        """Refuse a caption without its first two sentences."""
+        for name in ("seen", "data"):
+            if not getattr(self, name):
+                raise ValueError(f"a caption needs a sentence {name!r}, got {self!r}: write it")
+
+    @property
+    def opening(self) -> str:
+        """The first two sentences."""
+        return f"{self.seen} {self.data}"
+
+    @property
+    def text(self) -> str:
+        """The whole caption."""
+        return join_caption(self.opening, self.more)
+
+
+@short_repr
+@dataclass(frozen=True)
 class Drawing:
-    """A drawn figure, its plotted numbers (JSON-able), its caption, and what was left out."""
+    """A drawn figure, its plotted numbers (JSON-able), the parts of its caption, and what was left out."""
 
     figure: Any
     plotted: dict
-    caption: str
+    caption_parts: Caption
     missing: tuple[Missing, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """The whole caption."""
+        return self.caption_parts.text
 
     def _repr_png_(self) -> bytes:
         """The picture that a notebook shows."""
@@ -95,6 +134,53 @@ def new_sheet(width: float, height: float) -> FigureBuilder:
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.04, hspace=0.05)
     return FigureBuilder(figure)
+
+
+def even_rows(count: int, most: int = MOST_IN_A_ROW) -> list[int]:
+    """The number of panels in each row for `count` panels: few rows, as even as possible."""
+    rows = -(-count // most)
+    least, longer = divmod(count, rows)
+    return [least + 1] * longer + [least] * (rows - longer)
+
+
+def joined_rows(blocks: Sequence[int]) -> list[int]:
+    """The number of panels in each row for blocks of panels, a row for each block.
+
+    A panel alone in its row joins the row above it where there is room.
+    """
+    rows: list[int] = []
+    for count in blocks:
+        if count == 1 and rows and rows[-1] < MOST_IN_A_ROW:
+            rows[-1] += 1
+        else:
+            rows.append(count)
+    return rows
+
+
+def row_cells(figure, rows: Sequence[int]) -> list:
+    """Places for panels in rows that all fill the width: no place stays empty.
+
+    `rows`: the number of panels in each row.
+    """
+    columns = math.lcm(*rows)
+    grid = figure.add_gridspec(len(rows), columns)
+    return [
+        grid[row, place * columns // count : (place + 1) * columns // count]
+        for row, count in enumerate(rows)
+        for place in range(count)
+    ]
+
+
+def letters_above(axes) -> int:
+    """The number of letters of a title that fit above a panel, from its share of the width."""
+    place = axes.get_subplotspec()
+    return LETTERS_ACROSS * len(place.colspan) // place.get_gridspec().ncols
+
+
+def add_blocks(sheet: FigureBuilder, blocks: Sequence[int]) -> list[list]:
+    """The axes of blocks of panels, in the rows of `joined_rows`; `blocks`: the number of panels in each."""
+    axes = iter([sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, joined_rows(blocks))])
+    return [[next(axes) for _ in range(count)] for count in blocks]
 
 
 def dataset_name(study: Study) -> str:
@@ -247,6 +333,38 @@ def format_seeds(results: StudyResults, arms: Sequence[str], signs: bool = False
     words += f"; left out: {', '.join(dict.fromkeys(left_out))}" if left_out else ""
     width = f" of width {study.width}" if study.width else ""
     return f"{dataset_name(study)} (preset {study.preset}, {study.model}{width}), {words}"
+
+
+def format_data(kept: Iterable[tuple[StudyResults, Sequence[str]]], signs: bool = False) -> str:
+    """The networks, data sets and numbers of seeds in few words: `resnet20 on digits, n = 4 seeds`.
+
+    `kept`: the studies that are drawn, each with its arms. `signs`: only seeds with sign statistics count.
+    """
+    found: dict[str, list[str]] = {}
+    for results, arms in kept:
+        counts = [len(_seeds_drawn(results, arm, signs)) for arm in arms]
+        found.setdefault(format_n(counts), []).append(f"{results.study.model} on {panel_name(results.study)}")
+    return "; ".join(f"{_listed(names)}, {n}" for n, names in found.items())
+
+
+def _seeds_drawn(results: StudyResults, arm: str, signs: bool) -> list[int]:
+    seeds, _, _ = measures.seeds_of(results, arm)
+    return [seed for seed in seeds if not signs or results.arms[arm].seeds[seed].signs is not None]
+
+
+def format_n(counts: Sequence[int], unit: str = "seed") -> str:
+    """The number of seeds (or of another unit), or its range: `n = 3 to 4 seeds`."""
+    numbers = " to ".join(f"{number:,}" for number in sorted({min(counts), max(counts)}))
+    return f"n = {numbers} {unit}{'s' if max(counts) != 1 else ''}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names joined by commas and `and`; of many, the first three and the number of the others."""
+    if len(names) > MOST_STUDIES_NAMED:
+        others = len(names) - MOST_STUDIES_NAMED
+        names = [*names[:MOST_STUDIES_NAMED], f"{others} other stud{'y' if others == 1 else 'ies'}"]
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _why_missing(results: StudyResults, arm: str, seed: int) -> str:

@@ -12,6 +12,7 @@ from figures.analysis.sweeps import PERTURBED_ARMS, Sweep, find_sweeps, perturbe
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
 from figures.plots.contrasts import (
+    HIGH_SPARSITY_NOTE,
     draw_contrasts,
     format_high_sparsity_accuracy,
     format_sweep_seeds,
@@ -20,19 +21,26 @@ from figures.plots.contrasts import (
     unpaired,
 )
 from figures.plots.panels import (
+    LAYOUT_NOTE,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
     NothingToDraw,
+    add_blocks,
     arms_there,
     dataset_name,
     dodge,
     fit_height,
     format_cut,
+    format_data,
     format_missing,
+    format_n,
     format_seeds,
     join_caption,
+    joined_rows,
     legend_below,
+    letters_above,
     new_sheet,
     nothing_run,
     panel_name,
@@ -74,32 +82,47 @@ def figure_6(records: Records) -> Drawing:
     missing += _absent_sweeps(records, varied)
     if not kept and not varied:
         raise NothingToDraw([*([] if records.studies else [nothing_run(PERTURBATION_PANEL)]), *missing])
-    rows = len(kept) + len(varied)
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * rows + 0.55), {}
-    grid = sheet.figure.subplots(rows, 2, squeeze=False)
-    for axes, (results, there) in zip(grid, kept, strict=False):
+    panels = [1 + bool(_rules_with_drops(results)) for results, _ in kept]
+    panels += [1 + bool(_other_places(found)) for _, found in varied]
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * len(joined_rows(panels)) + 0.55), {}
+    blocks = add_blocks(sheet, panels)
+    for axes, (results, there) in zip(blocks, kept, strict=False):
         plotted[results.study.study], lost = _study_row(sheet, axes, results, there)
         missing += lost
-    for axes, (sweep, found) in zip(grid[len(kept) :], varied, strict=True):
+    for axes, (sweep, found) in zip(blocks[len(kept) :], varied, strict=True):
         plotted[sweep.place] = _sweep_row(sheet, axes, sweep, found)
-    legend_below(sheet, [*grid[:, 1], *grid[:, 0]], 4)
-    caption = join_caption(
-        "What do flipped signs cost IMP and LRR?",
+    legend_below(sheet, [*(axes[-1] for axes in blocks), *(axes[0] for axes in blocks)], 4)
+    more = join_caption(
         MEANS,
         *sheet.captions,
-        "Cost: accuracy without the perturbation less accuracy with it, paired by seed; high-sparsity accuracy: mean"
-        " test accuracy over the levels of density <= .03.",
+        "The cost is the accuracy without the perturbation less the accuracy with it, paired by seed.",
+        HIGH_SPARSITY_NOTE,
         format_cut(sheet.figure),
         "The flip is written into the values that IMP rewinds to as well.",
-        "Dashed vertical line: between the levels before and after it." if kept else "",
+        "The dashed vertical line lies between the levels before and after the flip." if kept else "",
         EPOCHS,
         "Grey: IMP's rewinding, unperturbed, trained for as many epochs as LRR's weights have seen, where it was run."
         if any(CONTROL_ARM in there for _, there in kept)
         else "",
-        "Ours: the layout and all settings.",
+        LAYOUT_NOTE,
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    return Drawing(sheet.figure, plotted, _caption(kept, varied, more), tuple(missing))
+
+
+def _caption(kept: Sequence[tuple], varied: Sequence[tuple], more: str) -> Caption:
+    """The caption, from the studies drawn over density and the sweeps drawn over the share."""
+    lost = "the accuracy that flipped signs cost IMP and LRR"
+    seen = f"Test accuracy with and without flipped signs, and {lost}." if kept else f"{lost.capitalize()}."
+    data = [format_data(kept)] if kept else []
+    for sweep, found in varied:
+        seeds = [len(measures.shared_seeds(p.results, _DROPS[rule])) for p in found for rule in _DROPS]
+        data.append(f"{_sweep_name(sweep)}, {format_n([n for n in seeds if n])} at each of {len(found)} perturbations")
+    return Caption(seen, f"Data: {'; '.join(data)}.", more)
+
+
+def _sweep_name(sweep: Sweep) -> str:
+    return f"{dataset_name(sweep.study)}, {sweep.study.model}"
 
 
 def _kept(records: Records) -> tuple[list, list[Missing]]:
@@ -176,7 +199,9 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
     _mark_start(axes, where)
     study = results.study
     name = f"{dataset_name(study)}, {study.model}" if study.swept else panel_name(study)
-    sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}; {_perturbation_in_words(where)}.", 52)
+    sheet.add_panel_label(
+        axes[0], name, f"{format_seeds(results, there)}; {_perturbation_in_words(where)}.", letters_above(axes[0])
+    )
     costs = {rule: arms for rule, arms in _DROPS.items() if rule in _rules_with_drops(results)}
     missing = [
         item
@@ -199,9 +224,7 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
             if measures.shared_seeds(results, PERTURBATION_ARMS)
             else ""
         )
-        sheet.add_panel_label(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", 52)
-    else:
-        axes[1].set_axis_off()
+        sheet.add_panel_label(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", letters_above(axes[1]))
     return plotted, missing
 
 
@@ -222,16 +245,24 @@ def _described(where: Perturbed) -> dict:
     return {"share": where.share, "level": where.level, "scope": where.scope, "study": where.results.study.study}
 
 
+def _usual_place(found: Sequence[Perturbed]) -> tuple[int, str]:
+    """The level and the scope at which most shares have been flipped."""
+    return Counter(where.place for where in found).most_common(1)[0][0]
+
+
+def _other_places(found: Sequence[Perturbed]) -> list[Perturbed]:
+    return [where for where in found if where.place != _usual_place(found)]
+
+
 def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturbed]) -> dict:
     """Cost over the share at the usual level; at the right the other levels and scopes at one share."""
-    usual = Counter(where.place for where in found).most_common(1)[0][0]
+    usual, others = _usual_place(found), _other_places(found)
     over_share = [where for where in found if where.place == usual]
-    others = [where for where in found if where.place != usual]
     share = Counter(where.share for where in others).most_common(1)[0][0] if others else None
     by_place = [where for where in found if where.share == share]
     by_place.sort(key=lambda where: (where.scope, where.level))
     plotted = {"usual": {"level": usual[0], "scope": usual[1]}}
-    name = f"{dataset_name(sweep.study)}, {sweep.study.model}"
+    name = _sweep_name(sweep)
     seeds = format_sweep_seeds(sweep, PERTURBATION_ARMS)
     where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
     plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)
@@ -241,10 +272,9 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
         axes[0],
         f"{name}: over the share",
         f"cost of high-sparsity accuracy over the share, {seeds}; signs {where}.",
-        52,
+        letters_above(axes[0]),
     )
     if not others:
-        axes[1].set_axis_off()
         return plotted
     plotted["by level and scope"] = _costs(axes[1], by_place, list(range(len(by_place))), 0.16, lines=False)
     labels = [f"level {p.level}" + ("\nin layers" if p.scope == "layerwise" else "") for p in by_place]
@@ -256,7 +286,10 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
     words = f"by level{', and drawn within layers' * layers}; a share of {share:g}"
     title = f"{name}: level{' and scope' * layers}, share {share:g}"
     sheet.add_panel_label(
-        axes[1], title, f"cost of high-sparsity accuracy {words}; a flip affects its level and those after it.", 52
+        axes[1],
+        title,
+        f"cost of high-sparsity accuracy {words}; a flip affects its level and those after it.",
+        letters_above(axes[1]),
     )
     return plotted
 

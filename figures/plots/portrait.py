@@ -72,7 +72,8 @@ def phase_portrait(
     plane : any object with the attributes of `theory.PhasePlane`
     colour : `verdict` (who learns), or `time` (how long it takes)
     levels : draw the level sets of the conserved c
-    paths : sequence of array_like, shape (m, 2), trajectories in the plane's coordinates (`plane.path(a, w)`)
+    paths : sequence of array_like, shape (m, 2), trajectories in the plane's coordinates
+        (`plane.trajectory(a0, w0, times)`)
     columns : 1 or 2, columns of the page that the picture takes: 3.3 or 6.9 inches
 
     Returns
@@ -107,7 +108,7 @@ def phase_portrait(
 def _track(path) -> np.ndarray:
     track = np.asarray(path, float)
     if track.ndim != 2 or track.shape[1] != 2 or len(track) == 0:
-        raise ValueError(f"a path must have shape (m, 2), got {track.shape}: pass plane.path(a, w)")
+        raise ValueError(f"a path must have shape (m, 2), got {track.shape}: pass plane.trajectory(a0, w0, times)")
     return track
 
 

@@ -9,12 +9,14 @@ from figures.analysis.measures import curve
 from figures.plots import style
 from figures.plots.panels import (
     SMOKE,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
     arms_there,
     dataset_not_run,
     density_axis,
+    format_data,
     format_missing,
     format_seeds,
     join_caption,
@@ -24,7 +26,7 @@ from figures.plots.panels import (
     plot_curve,
 )
 from figures.plots.style import ArmStyle
-from figures.results.network import Records
+from figures.results.network import Records, StudyResults
 
 SOURCE = "Renda, Frankle and Carbin, Comparing Rewinding and Fine-tuning in Neural Network Pruning, ICLR 2020"
 PUBLISHED_DENSITIES = (0.8, 0.512, 0.328, 0.21, 0.134, 0.107)
@@ -70,15 +72,31 @@ def figure_8(records: Records) -> Drawing:
     legend_below(sheet, grid, 3)
     run = any(r.study.preset == "imagenet" for r in records.judged.studies)
     status = "run" if run and plotted["imagenet"]["ours"] else "not run"
-    caption = join_caption(
-        f"LRR against rewinding on large data. Status of ours on ImageNet: {status}.",
+    seen = "Test accuracy of LRR and of rewinding over density, on ImageNet and CIFAR-10, as others published it"
+    seen += " and as we measured it." if any(plotted[one.preset]["ours"] for one in PUBLISHED) else "."
+    more = join_caption(
+        f"Status of ours on ImageNet: {status}.",
         *sheet.captions,
-        f"Unfilled, dashed: medians published by others ({SOURCE}; released data), no intervals; dotted: their dense"
-        " network. They are neither ours nor the paper's.",
+        f"Unfilled and dashed: medians published by others ({SOURCE}; released data), no intervals. Dotted: their dense"
+        " network. These are neither ours nor the paper's.",
         "Ours, where there are any: filled, means over seeds with Student-t 95 % intervals.",
         format_missing(missing),
     )
+    caption = Caption(seen, _data(records), more)
     return Drawing(sheet.figure, {"status": status, "source": SOURCE, **plotted}, caption, tuple(missing))
+
+
+def _data(records: Records) -> str:
+    """The second sentence of the caption: the n of the published medians is not recorded here."""
+    studies = [results for published in PUBLISHED if (results := _study_of(published, records))]
+    with_arms = [(results, arms_there(results, OUR_ARMS, "")[0]) for results in studies]
+    ours = format_data([(results, arms) for results, arms in with_arms if arms]) or "n = 0 seeds"
+    return f"Data: medians of Renda, Frankle and Carbin (2020), n not recorded here; ours: {ours}."
+
+
+def _study_of(published: Published, records: Records) -> StudyResults | None:
+    """This project's study of the same network and data, if it has been run."""
+    return next((results for results in records.studies if results.study.preset == published.preset), None)
 
 
 def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -> tuple[dict, list[Missing]]:
@@ -107,7 +125,7 @@ def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list
 
     Returns the curves by arm, the text that names their seeds, what is missing, and their densities.
     """
-    results = next((r for r in records.studies if r.study.preset == published.preset), None)
+    results = _study_of(published, records)
     if results is None:
         return {}, "", [dataset_not_run(published.title, published.preset)], []
     there, missing = arms_there(results, OUR_ARMS, published.title)

@@ -7,10 +7,13 @@ from figures.analysis import measures
 from figures.analysis.statistics import Interval, t_interval
 from figures.plots import style
 from figures.plots.panels import (
+    LAYOUT_NOTE,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
     NothingToDraw,
+    format_data,
     format_missing,
     format_seeds,
     join_caption,
@@ -52,21 +55,24 @@ def figure_12(records: Records) -> Drawing:
                 axes = [sheet.figure.add_subplot(cell[part]) for part in range(3)]
                 plotted.setdefault(results.study.study, {})[reading] = found
                 scales.append(_flip_maps_row(sheet, axes, results, reading, found))
-    caption = join_caption(
-        "In which layers, and at which levels, do the signs of IMP and LRR flip? Shares of the weights of a layer that"
-        " survive the level; means over seeds, differences paired by seed:"
-        f" {_word('imp')} where IMP flips more, {_word('lrr')} where LRR does; the figure's data hold the Student-t"
+    seen = "Share of each layer's surviving signs that flip, by level, for IMP and for LRR, and their difference."
+    more = join_caption(
+        "Shares are of the weights of a layer that survive the level. They are means over seeds, and differences are"
+        " paired by seed:"
+        f" {_word('imp')} where IMP flips more, {_word('lrr')} where LRR does. The figure's data hold the Student-t"
         " 95 % intervals of the differences.",
         *sheet.captions,
         _scales_words(scales),
         "For IMP reading (i), from the start of the level, is reading (ii).",
         "Grey: a layer without a weight left in some seed;"
         f" dots: shares of fewer than {FEW} weights, on average over seeds.",
-        "Layers from the input (top) to the output.",
-        "LRR's weights have seen more epochs than IMP's at the same level. Ours: the layout and all settings.",
+        "Layers are drawn from the input (top) to the output.",
+        "LRR's weights have seen more epochs than IMP's at the same level.",
+        LAYOUT_NOTE,
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    data = format_data([(results, IMP_AND_LRR) for results in kept])
+    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {data}.", more), tuple(missing))
 
 
 def _word(arm: str) -> str:

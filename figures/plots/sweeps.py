@@ -13,9 +13,11 @@ from figures.analysis.statistics import Interval
 from figures.analysis.sweeps import CHANCE, IMP_AND_LRR, Sweep, Value, find_sweeps, format_value, sweep_command
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS
-from figures.plots.captions import format_sweep, heading
-from figures.plots.contrasts import format_points
+from figures.plots.captions import format_sweep, format_sweep_data, heading
+from figures.plots.contrasts import HIGH_SPARSITY_NOTE, format_points
 from figures.plots.panels import (
+    LAYOUT_NOTE,
+    Caption,
     Drawing,
     FigureBuilder,
     Missing,
@@ -39,14 +41,16 @@ _FEW = 5  # columns: under more of them a long label of the x axis does not fit
 
 @dataclass(frozen=True)
 class SweepFigure:
-    """The texts of a sweep's figure: the sweep's name, the question, the name of its values, and notes.
+    """The texts of a sweep's figure.
+
+    They are the sweep's name, the first sentence of the caption, the name of the values, and notes.
 
     `sizes`: whether the caption lists the networks' weights; `growth`: whether it gives the lead's growth from the
     first to the last value.
     """
 
     sweep: str
-    question: str
+    seen: str
     values: str
     remarks: str = ""
     sizes: bool = False
@@ -93,20 +97,22 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
         shown += _block(sheet, part, sweep, plan, values)
         plotted[sweep.place] = sweeps.plotted(values, plan.growth)
     legend_below(sheet, shown, 3)
-    caption = join_caption(
-        plan.question,
+    more = join_caption(
         *sheet.captions,
-        "Top: test accuracy of the last epoch. High-sparsity accuracy: its mean over the levels of density <= .03."
-        " Points: means over seeds; bars: Student-t 95 % intervals, of the lead of LRR over IMP in it, paired by"
-        " seed, and not adjusted for the number of values; dots: the lead of each seed.",
-        "Axes: accuracies and leads are fractions; .01 of them is 1 accuracy point.",
+        "Top: test accuracy of the last epoch.",
+        HIGH_SPARSITY_NOTE,
+        "Points are means over seeds, bars are Student-t 95 % intervals. The lead is that of LRR over IMP in"
+        " high-sparsity accuracy, paired by seed. Its intervals are not adjusted for the number of values. Dots are the"
+        " leads of the seeds.",
+        "On the axes accuracies and leads are fractions: .01 is 1 accuracy point.",
         format_cut(sheet.figure),
         plan.remarks,
         EPOCHS,
-        "Layout, intervals and all settings are ours.",
+        LAYOUT_NOTE,
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, caption, tuple(missing))
+    data = "; ".join(format_sweep_data(sweep, values) for sweep, values in kept)
+    return Drawing(sheet.figure, plotted, Caption(plan.seen, f"Data: {data}.", more), tuple(missing))
 
 
 def _absent(sweep: Sweep, plan: SweepFigure) -> list[Missing]:
@@ -143,7 +149,7 @@ def _block(sheet: FigureBuilder, part, sweep: Sweep, plan: SweepFigure, values: 
     _heights(below[0], values)
     _leads(below[1], values)
     below[1].set_xlabel(plan.values)
-    sheet.add_panel_label(below[0], "accuracy at high sparsity")
+    sheet.add_panel_label(below[0], "high-sparsity accuracy")
     last = sheet.add_panel_label(below[1], "lead of LRR over IMP")
     sheet.captions.append(f"({letter}-{last}) {format_sweep(sweep, values, plan.sizes)}")
     if plan.growth:
@@ -255,7 +261,7 @@ def _leads(axes, values: Sequence[Value]) -> None:
     fit_height(
         axes, [*_estimate_columns([value.lead for value in values]), *seeds, {"mean": [0.0], "low": [], "high": []}]
     )
-    axes.set_ylabel("LRR - IMP,\nhigh-sparsity")
+    axes.set_ylabel("high-sparsity\naccuracy,\nLRR - IMP")
     _places(axes, values)
 
 
@@ -285,33 +291,33 @@ def _places(axes, values: Sequence[Value]) -> None:
 PLANS: dict[str, SweepFigure] = {
     "11": SweepFigure(
         "criterion",
-        "Does LRR's lead hold under other pruning criteria? Both rules prune by the criterion that is named, which"
-        " scores the weights at each level's end.",
+        "Accuracy of IMP and LRR under different pruning criteria, and LRR's lead at high sparsity under each.",
         "pruning criterion",
-        "Random and layerwise criteria fix the density of each layer, the others choose it.",
+        "Both rules prune by the criterion that is named, which scores the weights at each level's end. Random and"
+        " layerwise criteria fix the density of each layer, the others choose it.",
     ),
     "16": SweepFigure(
         "prune-rate",
-        "Does LRR's lead hold at other prune rates?",
+        "Accuracy of IMP and LRR at different prune rates, and LRR's lead at high sparsity at each.",
         "prune rate (fraction of the surviving weights removed between two levels)",
-        "High-sparsity accuracy is over a rate's own levels, each of density <= .03, by when LRR's weights have been"
-        " trained for more epochs at smaller rates.",
+        "High-sparsity accuracy is over a rate's own levels, each of density at most .03. By then LRR's weights have"
+        " been trained for more epochs at smaller rates.",
     ),
     "17": SweepFigure(
         "schedule",
-        "Does LRR's lead hold under other learning-rate schedules?",
+        "Accuracy of IMP and LRR under different learning-rate schedules, and LRR's lead at high sparsity under each.",
         "learning-rate schedule of every level",
     ),
     "18": SweepFigure(
         "model",
-        "Does LRR's lead hold on another architecture?",
+        "Accuracy of IMP and LRR on different architectures, and LRR's lead at high sparsity on each.",
         "network",
         "At one density the networks keep different numbers of weights.",
         sizes=True,
     ),
     "width": SweepFigure(
         "width",
-        "Does LRR's lead over IMP grow with overparametrisation?",
+        "Accuracy of IMP and LRR at different widths of the network, and LRR's lead at high sparsity at each.",
         "width of the network (channels of the first stage)",
         "At one density a wider network keeps more weights.",
         sizes=True,

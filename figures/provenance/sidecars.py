@@ -40,7 +40,8 @@ _THEORY = {"file": _TEXT, "params": TABLE, "command": _TEXT, "provenance": TABLE
 _STUDY = {"scope": _TEXT, "command": _TEXT, "arms": TABLE}
 _RUN = {"run": _TEXT, "seeds": _SEEDS, "diverged": _SEEDS, "missing": _SEEDS, "provenance": LISTS}
 _MAY_HAVE = {
-    "id": _TEXT, "title": _TEXT, "caption": _TEXT, "command": or_null(_TEXT), "code_sha256": _TEXT, "outputs": TABLE,
+    "id": _TEXT, "title": _TEXT, "caption": _TEXT, "caption_opening": _TEXT, "command": or_null(_TEXT),
+    "code_sha256": _TEXT, "outputs": TABLE,
     "theory": TABLE, "studies": TABLE, "inputs": LISTS, "missing": LISTS, "provenance": TABLE, "plotted": TABLE,
     "claims": LISTS, "problems": LISTS, "reference": TABLE, "summary": _TEXTS, "seconds": DURATION,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The whole reproduction as one HTML page: figures, claims, Table 1, provenance, time. Pure.
+"""The whole reproduction as one HTML page: claims, figures, Table 1, time, provenance. Pure.
 
 Data in, page out. The page needs no server, network or script, and its security policy forbids them. Every text in it
 that comes from a file is escaped; equal contents give equal bytes.
@@ -9,8 +9,21 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from figures.analysis.measures import CHANCE_FACTOR, HIGH_SPARSITY
 from figures.claims.tables import claims_tables, glance
-from figures.claims.verdicts import ClaimVerdict
+from figures.claims.verdicts import (
+    ACCURACY_POINTS,
+    AT_CHANCE,
+    FEWEST_SEEDS,
+    INCONCLUSIVE,
+    NOT_REPRODUCED,
+    NOT_RUN,
+    PROBABILITY,
+    REPRODUCED,
+    REVERSED,
+    SMALLEST_EFFECT,
+    ClaimVerdict,
+)
 from figures.provenance.explain import made_by, missing, runs
 from figures.report.inline_svg import UnsafePicture, inline_svg
 
@@ -23,6 +36,8 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
 a { color: #005a9c; } nav ul { columns: 18rem; padding-left: 1.2rem; } li { overflow-wrap: anywhere; }
 figure { margin: 0; } figure svg { display: block; max-width: 100%; height: auto; margin: 0 auto .6rem; }
 figcaption { font-size: .9rem; max-width: 48rem; margin: 0 auto; overflow-wrap: anywhere; }
+figcaption p { margin: .2rem 0; } summary { cursor: pointer; color: #005a9c; }
+dt { font-weight: bold; margin-top: .4rem; } dd { margin-left: 1.4rem; }
 .note { border-left: 4px solid #b03a00; padding-left: .7rem; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .82rem; line-height: 1.35; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid #ddd;
@@ -35,6 +50,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f6f6f6; paddi
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } a { color: inherit; }
   .page { break-before: page; } h2, h3 { break-after: avoid; } figure, tr { break-inside: avoid; }
+  details::details-content { content-visibility: visible; block-size: auto; } summary { display: none; }
   thead { display: table-header-group; } .wide { overflow: visible; } table { font-size: 7.5pt; }
   code, pre { font-size: 7pt; } pre { background: none; padding: 0; }
 }
@@ -89,9 +105,11 @@ class Content:
 def report_html(content: Content) -> bytes:
     """The page, as UTF-8."""
     sections = [
-        _head(content),
-        *(_figure(picture) for picture in content.pictures),
+        _introduction(content),
+        _definitions(),
         _claims(content.claims, content.verdicts),
+        _contents(content),
+        *(_figure(picture) for picture in content.pictures),
         _table(content.table),
         _time(content.pictures),
         _provenance(content.pictures, content.claims),
@@ -131,29 +149,75 @@ def _code(text: str) -> str:
     return f"<code>{_text(text)}</code>"
 
 
-def _head(content: Content) -> str:
-    """The introduction: verdicts at a glance, figures that were not made, and the table of contents."""
-    there = [picture for picture in content.pictures if picture.svg is not None]
-    absent = [picture for picture in content.pictures if picture.svg is None]
+def _introduction(content: Content) -> str:
+    """What the page is, where its parts are, and files that could not be read."""
     intro = (
         "<p>Figures, verdicts and settings of a reproduction, from scratch, of <cite>Masks, Signs, And Learning Rate "
         "Rewinding</cite> (Gadhikar and Burkholz, ICLR 2024). Every number here is this reproduction’s own unless "
         "its caption says whose it is. What a caption or a table calls “ours” is not in the paper.</p>"
     )
-    parts = [intro, _glance(content.verdicts)]
+    notes = _list(_text(note) for note in content.notes) if content.notes else ""
+    return f'<section>{intro}{notes}<nav aria-label="Parts of the page">{_links(_PARTS)}</nav></section>'
+
+
+_PARTS = (
+    ("words", "Words"),
+    ("claims", "Claims and verdicts"),
+    ("figures", "Figures"),
+    ("table1", "Table 1"),
+    ("time", "Time"),
+    ("provenance", "Provenance"),
+)
+
+
+def _links(links: Iterable[tuple[str, str]]) -> str:
+    """A list of links to places in the page; each is (id, words)."""
+    return _list(f'<a href="#{_text(anchor)}">{_text(words)}</a>' for anchor, words in links)
+
+
+def _definitions() -> str:
+    """The words that the claims' tables use, with the numbers that the verdicts are made with."""
+    points, others = SMALLEST_EFFECT[ACCURACY_POINTS], SMALLEST_EFFECT[PROBABILITY]
+    found = {
+        "IMP, LRR": "iterative magnitude pruning, which rewinds the weights that are left to their initial values after"
+        " each pruning; learning rate rewinding, which keeps their trained values and restarts the learning rate",
+        "density, level": "the share of the weights that a mask keeps; one round of training between two prunings, of"
+        " which level 0 trains the dense network",
+        "high-sparsity accuracy": f"the mean test accuracy over the levels of density at most {HIGH_SPARSITY:g}",
+        ACCURACY_POINTS: "hundredths of an accuracy: from .90 to .91 is one accuracy point",
+        "smallest effect that matters": f"{points:g} {ACCURACY_POINTS}, and {others:g} for probabilities, shares,"
+        " levels and switches",
+        REPRODUCED: "the 95 % interval of the effect lies wholly above 0",
+        NOT_REPRODUCED: "the interval lies wholly below the smallest effect that matters",
+        REVERSED: "the interval lies wholly below 0",
+        INCONCLUSIVE: f"all else; networks of fewer than {FEWEST_SEEDS} seeds are always inconclusive",
+        AT_CHANCE: "neither IMP nor LRR is clearly better than a guess, that is, better than"
+        f" {CHANCE_FACTOR:g} times the share of right guesses",
+        NOT_RUN: "there are no results; the table’s commands make them",
+        "above 0, below 0, spans 0": "where the interval of a secondary effect lies, which decides nothing",
+        "no verdict of its own": "a secondary number that is only reported, such as a ratio of two effects",
+        "control, against training length": "the same comparison with IMP’s rewinding trained for as many epochs as"
+        " LRR’s weights have seen",
+    }
+    entries = "".join(f"<dt>{_text(word)}</dt><dd>{_text(meaning)}</dd>" for word, meaning in found.items())
+    return f'<section id="words"><h2>Words</h2><dl>{entries}</dl></section>'
+
+
+def _contents(content: Content) -> str:
+    """The heading of the figures: which are here, and which have not been made."""
+    there = [picture for picture in content.pictures if picture.svg is not None]
+    absent = [picture for picture in content.pictures if picture.svg is None]
+    parts = []
+    if there:
+        links = _links((picture.anchor, f"{picture.name}: {picture.title}") for picture in there)
+        parts.append(f'<nav aria-label="Figures">{links}</nav>')
     if absent:
         lines = (f"{_text(picture.name)}: {_code(picture.command)}" for picture in absent)
         parts += [f"<p>{len(absent)} of {len(content.pictures)} figures are not made yet:</p>", _list(lines)]
-    parts += [_list(_text(note) for note in content.notes)] if content.notes else []
-    links = [(picture.anchor, f"{picture.name}: {picture.title}") for picture in there]
-    links += [("claims", "Claims and verdicts"), ("table1", "Table 1"), ("time", "Time"), ("provenance", "Provenance")]
-    contents = _list(f'<a href="#{_text(anchor)}">{_text(words)}</a>' for anchor, words in links)
-    return f'<section>{"".join(parts)}<nav aria-label="Contents">{contents}</nav></section>'
+    return f'<section id="figures" class="page"><h2>Figures</h2>{"".join(parts)}</section>'
 
 
-def _glance(verdicts: Sequence[ClaimVerdict] | None) -> str:
-    if verdicts is None:
-        return f"<p>The claims have not been judged: {_code('paper_repro.py claims')}.</p>"
+def _glance(verdicts: Sequence[ClaimVerdict]) -> str:
     counts = glance(verdicts).items()
     lines = (f"<strong>{_text(verdict)}</strong>: {_text(', '.join(ids))}" for verdict, ids in counts)
     return f"<p>Claims by verdict (an entry for each study that one was judged on):</p>{_list(lines)}"
@@ -163,7 +227,7 @@ def _figure(picture: Picture) -> str:
     """One figure with its caption, or a note where it was not made or cannot be shown."""
     heading = f"<h2>{_text(picture.name)}: {_text(picture.title)}</h2>"
     drawn, problem = "", picture.why
-    caption = (picture.sidecar or {}).get("caption", "") if picture.svg is not None else ""
+    caption = _caption(picture)
     if picture.svg is not None:
         try:
             label = f"{picture.name}: {picture.title}"
@@ -177,17 +241,31 @@ def _figure(picture: Picture) -> str:
     if picture.commands or picture.svg is None:
         wanted = picture.commands or (picture.command,)
         note += f"<p>Commands that make the missing results:</p>{_list(map(_code, wanted))}"
-    body = f'<figcaption id="{_text(picture.anchor)}-caption">{_text(caption)}</figcaption>' if caption else ""
+    body = f'<figcaption id="{_text(picture.anchor)}-caption">{caption}</figcaption>' if caption else ""
     return f'<section id="{_text(picture.anchor)}">{heading}<figure>{drawn}{body}</figure>{note}</section>'
+
+
+def _caption(picture: Picture) -> str:
+    """The caption's opening, and the rest to be unfolded; the whole where it has no opening."""
+    sidecar = picture.sidecar or {}
+    whole, opening = sidecar.get("caption", ""), sidecar.get("caption_opening", "")
+    if picture.svg is None or not whole:
+        return ""
+    if not opening or not whole.startswith(opening):
+        return f"<p>{_text(whole)}</p>"
+    rest = whole.removeprefix(opening).strip()
+    more = f"<details><summary>Details of {_text(picture.name)}</summary><p>{_text(rest)}</p></details>" if rest else ""
+    return f"<p>{_text(opening)}</p>{more}"
 
 
 def _claims(document: Mapping | None, verdicts: Sequence[ClaimVerdict] | None) -> str:
     if document is None or verdicts is None:
-        return '<section id="claims" class="page"><h2>Claims and verdicts</h2><p>Not judged yet.</p></section>'
+        words = f"<p>The claims have not been judged: {_code('paper_repro.py claims')}.</p>"
+        return f'<section id="claims"><h2>Claims and verdicts</h2>{words}</section>'
     problems = [_text(problem.get("message")) for problem in document.get("problems", [])]
     lost = f"<p>Files that could not be trusted (nothing in them was used):</p>{_list(problems)}" if problems else ""
     tables = claims_tables(verdicts, _grid)
-    return f'<section id="claims" class="page"><h2>Claims and verdicts</h2>{tables}{lost}</section>'
+    return f'<section id="claims"><h2>Claims and verdicts</h2>{_glance(verdicts)}{tables}{lost}</section>'
 
 
 def _grid(columns: Sequence[str], rows: str) -> str:

@@ -36,6 +36,7 @@ from figures.results.fields import (
     validate,
     verify_checksum,
 )
+from figures.results.reprs import short_repr
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Source:
     sha256: str
 
 
+@short_repr
 @dataclass(frozen=True)
 class Study:
     """The arms of one preset on one data set: the subject of a figure's panel and of a verdict's scope.
@@ -92,6 +94,7 @@ class Study:
         return (1 - self.prune_rate) ** level
 
 
+@short_repr
 @dataclass(frozen=True)
 class MaskSnapshot:
     """The mask that pruning would take after `epoch` of a level.
@@ -104,6 +107,7 @@ class MaskSnapshot:
     shared: int
 
 
+@short_repr
 @dataclass(frozen=True)
 class LevelRecord:
     """One level of one seed; losses and accuracies (fractions) are None where it diverged.
@@ -127,6 +131,7 @@ class LevelRecord:
     seconds: float = 0.0
 
 
+@short_repr
 @dataclass(frozen=True)
 class SignsRecord:
     """Sign statistics over the last level's survivors, summed over layers (counts), and by layer."""
@@ -140,6 +145,7 @@ class SignsRecord:
     layers: Mapping[str, Mapping]
 
 
+@short_repr
 @dataclass(frozen=True)
 class SeedRecord:
     """The results of one seed of one arm: its levels by number, and its sign statistics if it has any."""
@@ -153,6 +159,7 @@ class SeedRecord:
         return any(level.status == "diverged" for level in self.levels.values())
 
 
+@short_repr
 @dataclass(frozen=True)
 class ArmRun:
     """One run: an arm's configuration and its seeds, complete or not, with the files they were read from.
@@ -185,6 +192,7 @@ class Problem:
     signs_only: bool = False
 
 
+@short_repr
 @dataclass(frozen=True)
 class StudyResults:
     """A study with its runs; an arm without result files is absent from `arms`.
@@ -203,6 +211,7 @@ class StudyResults:
         return self.own_dense.get(arm, self.dense)
 
 
+@short_repr
 @dataclass(frozen=True)
 class TheoryResult:
     """One theory experiment: parameters, JSON values, arrays by name, and the command that makes it."""
@@ -218,6 +227,7 @@ class TheoryResult:
     seconds: float = 0.0
 
 
+@short_repr
 @dataclass(frozen=True)
 class Records:
     """Everything in a results folder that could be read, and the problems with the rest.

@@ -10,7 +10,7 @@ from figures.analysis.sweeps import find_sweeps
 from figures.catalogue import FIGURES
 from figures.claims.registry import evaluate
 from figures.inputs import figure_inputs, figure_problems, studies_used
-from figures.plots.panels import Drawing
+from figures.plots.panels import Caption, Drawing
 from figures.plots.style import PICTURE_FORMATS
 from figures.regenerate import regenerate
 from figures.results.load import load
@@ -35,7 +35,8 @@ def drawn(folder, tmp_path_factory, writer):
 
 def sketch(spec, records):
     """In place of drawing, which takes most of the time: what is drawn again is asked here, not how."""
-    return Drawing(None, {}, "a caption"), dict.fromkeys(PICTURE_FORMATS, spec.id.encode())
+    drawing = Drawing(None, {}, Caption("What is seen.", "The data, n = 1."))
+    return drawing, dict.fromkeys(PICTURE_FORMATS, spec.id.encode())
 
 
 @pytest.fixture

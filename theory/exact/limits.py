@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from theory.exact.closed_form import LARGEST, refuse_large
 from theory.losses.formulas import split
+from theory.reprs import short_repr
 from theory.validation import Array, finite, neuron
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ VERDICTS = ("fails", "learns", "separatrix")  # the word of each code
 BAND = 1e-12  # |w| is rounded, so "on the separatrix" is a relative band
 
 
+@short_repr
 @dataclass(frozen=True)
 class Limit:
     """Where a trajectory ends.

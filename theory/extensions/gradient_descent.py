@@ -19,6 +19,7 @@ from theory.flow.units import canonical
 from theory.losses.formulas import population_gradient, split
 from theory.losses.losses import completed
 from theory.losses.samples import learned_within
+from theory.reprs import short_repr
 from theory.validation import Array, finite, neuron, number, positive, together, whole
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ DESCENT_STATUSES = ("learned", "stationary", "diverged", "max_steps")
 SMALL = "pass a small positive number"
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Descent:
     """A run of gradient descent.

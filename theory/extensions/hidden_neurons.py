@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.pruning import REWINDS, weakest_pruned
+from theory.reprs import short_repr
 from theory.sampling import balanced_starts
 from theory.validation import Array, bits, finite, known, positive, share, whole
 
@@ -27,6 +28,7 @@ RULES = ("imp", "lrr")
 LOSS_BELOW, GRADIENT_BELOW = 1e-6, 1e-8
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class HiddenRun:
     """Where the flow of several hidden neurons was stopped, trial by trial.
@@ -47,6 +49,7 @@ class HiddenRun:
     steps: NDArray[np.int64]
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class HiddenLevels:
     """The result of pruning several hidden neurons, over levels and trials.

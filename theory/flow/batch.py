@@ -21,6 +21,7 @@ from theory.losses.formulas import split
 from theory.losses.kinks import Kinks
 from theory.losses.losses import Independent, Line, Loss, Population
 from theory.losses.samples import Masked, Sample
+from theory.reprs import short_repr
 from theory.validation import Array, bits, finite, known, number
 
 RTOL = 1e-10  # of a step of the population; the largest error of 100,000 N(0, 1/d) starts, d = 10, t = 50, is 9e-9
@@ -163,6 +164,7 @@ STATUSES = ("finished", "dead", "failed", "undecided", "doubtful")  # the word o
 _CELLS = 2**18  # numbers of w worked on at once
 
 
+@short_repr
 @dataclass(frozen=True)
 class Batch:
     """Trajectories of n starts at m times.

@@ -21,6 +21,7 @@ from theory.flow.units import Units, canonical
 from theory.losses.losses import Independent, Line, Loss, Own, Population, completed
 from theory.losses.regions import DIED, Ended, Equilibrium, LineSide, Region, SampleRegion, SmoothRegion
 from theory.losses.samples import Masked, Sample, learned_within
+from theory.reprs import short_repr
 from theory.validation import Array, finite, known, scalar, whole
 
 SOLVERS = {solver.__name__: solver for solver in (DOP853, RK45, RK23, Radau, BDF, LSODA)}
@@ -40,6 +41,7 @@ LOST = 1e-150  # and below this share in any case: its squares underflow
 AT_ONE_TIME = 200  # kinks met without a step in time, before a run fails
 
 
+@short_repr
 @dataclass(frozen=True)
 class Trajectory:
     """A run of the flow; it ends early at a terminal event or a failure.

@@ -21,9 +21,11 @@ from theory.losses.losses import (
     vectors,
 )
 from theory.losses.regions import Region, SampleRegion, SmoothRegion
+from theory.reprs import short_repr
 from theory.validation import Array, bits, finite, neuron
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Sample(Known):
     """A finite sample: L = 1/(2n) sum_i (a phi(w.x_i) - y_i)^2, smooth in w between the kinks w.x_i = 0.
@@ -117,6 +119,7 @@ class Sample(Known):
         return a, w @ self.x.T
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Masked(Known):
     """A loss with pruned inputs: their weights are 0, have no effect and stay 0.

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.losses.formulas import split
+from theory.portraits.trajectories import at_constant_c, on_line
+from theory.reprs import short_repr
 from theory.validation import Array, finite, neuron
 
 CURVE_KINDS = ("nullcline", "separatrix", "kink", "switching", "invariant", "basin", "level")
@@ -20,6 +22,7 @@ STABILITIES = ("stable", "half-stable", "saddle", "unstable")
 CURVE_POINTS = 201  # of a curve
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Curve:
     """One connected stretch of a curve of a phase plane.
@@ -36,6 +39,7 @@ class Curve:
     points: Array
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class EquilibriumSet:
     """Points at which the flow rests, all of the same stability.
@@ -55,6 +59,7 @@ class EquilibriumSet:
     stability: str
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class PhasePlane:
     """The data of a phase portrait; rows of the arrays follow y, columns x.
@@ -84,8 +89,26 @@ class PhasePlane:
     curves: tuple[Curve, ...]
     equilibria: tuple[EquilibriumSet, ...]
 
+    def trajectory(self, a0: float, w0: ArrayLike, times: ArrayLike) -> Array:
+        """Return the path of this plane's own flow from a start, shape (m, 2): draw it in the plane.
+
+        a0, w0 : the start at time 0. One input: floats. Several inputs: w0 has shape (d,), d > 1, and the start lies
+            in the plane, a0^2 - |w0|^2 = c with the plane's sign of a0
+        times : increasing array_like, shape (m,), at least 0
+
+        The path of one input is exact (`theory.closed_form`), that of several is integrated (`theory.integrate`).
+
+        Raises ValueError for a start outside the plane, shapes that do not match, and times below 0.
+
+        >>> from theory import phase_plane
+        >>> phase_plane("line", c_plus=0.8, grid=5).trajectory(-0.6, 1.5, [0.0, 1.0]).round(3).tolist()
+        [[-0.6, 1.5], [0.441, 1.444]]
+        """
+        flow = on_line if self.coordinates == ("a", "w") else at_constant_c
+        return self.path(*flow(self.parameters, a0, w0, times))
+
     def path(self, a: ArrayLike, w: ArrayLike) -> Array:
-        """Return a trajectory's points in this plane, shape (m, 2).
+        """Return the points of any trajectory in this plane, shape (m, 2).
 
         a : array_like, shape (m,)
         w : array_like, shape (m, d), or (m,) for one input

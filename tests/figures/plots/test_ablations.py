@@ -59,7 +59,7 @@ def test_the_sweep_stands_below_the_study_and_one_seed_gives_no_interval(records
     with drawing_style():
         drawing = figure_10(Records((results,), sweeps=varied))
     assert list(drawing.plotted) == ["quick-digits", PLACE]
-    assert [bool(axes.axison) for axes in drawing.figure.axes] == [True] * 5 + [False]
+    assert [bool(axes.axison) for axes in drawing.figure.axes] == [True] * 5
     assert drawing.plotted[PLACE]["lrr"]["low"] == [None] * 3 and "n = 1 seed, no intervals" in drawing.caption
 
 

@@ -73,7 +73,7 @@ def test_figure_14_draws_imp_and_lrr_side_by_side_where_they_are_equal(drawings)
 
 def test_the_caption_of_figure_14_says_what_was_counted_and_which_effect_decides(drawings, records):
     caption = drawings["14"].caption
-    for words in ("Ours", "20,000 random starts", "Clopper-Pearson 95 %", "exact", "on the same starts"):
+    for words in ("is ours", "20,000 random starts", "Clopper-Pearson 95 %", "exact", "on the same starts"):
         assert words in caption
     deciding, beside = (
         records.theory["dimension"].values["inits"][init]["overparametrisation"] for init in ("balanced", "normal")

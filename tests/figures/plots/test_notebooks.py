@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from figures import FIGURES, phase_portrait
 from figures.plots import style
-from figures.plots.panels import Drawing
+from figures.plots.panels import Caption, Drawing
 from tests import ROOT
 from tests.support.processes import run
 
@@ -66,7 +66,7 @@ def test_a_picture_is_the_same_twice_whatever_the_user_has_set_and_leaves_the_fi
 
 def test_a_drawing_of_a_plain_figure_is_a_picture_too():
     figure = Figure(figsize=(2, 1))
-    assert size(Drawing(figure, {}, "")._repr_png_()) == (400, 200)
+    assert size(Drawing(figure, {}, Caption("A square.", "No data, n = 0."))._repr_png_()) == (400, 200)
 
 
 def test_pyplot_does_not_know_our_figures_so_that_none_is_shown_a_second_time():

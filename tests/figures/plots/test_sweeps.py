@@ -14,7 +14,7 @@ from figures.results.network import Records
 from tests.figures import synthetic_sweeps as made_up
 
 NAMES = list(PLANS)
-LEAD, ACCURACY = "LRR - IMP,\nhigh-sparsity", "high-sparsity\naccuracy"
+LEAD, ACCURACY = "high-sparsity\naccuracy,\nLRR - IMP", "high-sparsity\naccuracy"
 PLACE = "quick, model=resnet8, digits"
 
 
@@ -130,7 +130,7 @@ def test_h_of_rates_differs_in_its_levels_and_each_has_a_density_of_at_most_3_pe
     assert [value["levels"] for value in values] == [list(range(16, 22)), [6, 7], [3, 4]]
     caption = drawings["16"].caption
     assert "6 levels (16 to 21) at 0.2; 2 levels (6 to 7) at 0.5; 2 levels (3 to 4) at 0.7" in caption
-    assert "each of density <= .03" in caption
+    assert "each of density at most .03" in caption
 
 
 def test_a_collapsed_value_is_drawn_unfilled_on_a_line_of_chance_and_said(drawings):
@@ -222,7 +222,7 @@ def test_widths_list_their_weights_and_the_growth_of_the_lead(drawings, folder):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_caption_says_what_a_point_is_on_axes_of_fractions(drawings, name):
-    assert "Axes: accuracies and leads are fractions; .01 of them is 1 accuracy point." in drawings[name].caption
+    assert "On the axes accuracies and leads are fractions: .01 is 1 accuracy point." in drawings[name].caption
 
 
 @pytest.mark.parametrize("name", NAMES)

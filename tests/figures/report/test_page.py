@@ -1,6 +1,7 @@
 """The report: one page with everything in it, that asks for nothing, whatever stands in the files it is made of."""
 
 import dataclasses
+import html
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 from figures.catalogue import FIGURES
 from figures.claims.tables import glance, verdicts_of
+from figures.claims.verdicts import AT_CHANCE, INCONCLUSIVE, NOT_REPRODUCED, NOT_RUN, REPRODUCED, REVERSED
 from figures.regenerate import Outcome, regenerate
 from figures.report.files import gather, write_report
 from figures.report.inline_svg import UnsafePicture, inline_svg
@@ -18,6 +20,8 @@ from figures.report.page import Content, Picture, duration, report_html
 from tests.support.processes import run
 
 PROVENANCE = {"versions": {"python": "3.11"}, "git": {"commit": "c" * 40, "dirty": False}, "threads": 1}
+SECTIONS = ["words", "claims", "figures", "fig1", "table1", "time", "provenance"]
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, REVERSED, INCONCLUSIVE, AT_CHANCE, NOT_RUN)
 SOME = ("1", "3", "5", "14", "claims")
 EVIL = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>"
 TABLE = {
@@ -109,9 +113,44 @@ def test_every_figure_that_was_made_is_shown_with_caption_and_alternative_text(p
     assert len(pictures) == len(SOME) and {p["role"] for p in pictures} == {"img"}
     for name in SOME:
         sidecar = json.loads((out / f"figures/fig{name}.json").read_text())
-        assert " ".join(sidecar["caption"].split()) in text_of(page)
+        opening = sidecar["caption_opening"]
+        for part in (opening, sidecar["caption"].removeprefix(opening)):
+            assert " ".join(part.split()) in text_of(page)
         assert any(FIGURES[name].title in p["aria-label"] and name in p["aria-label"] for p in pictures)
         assert f"fig{name}-caption" in page.ids and f"fig{name}" in page.ids
+
+
+def test_a_caption_shows_its_opening_and_folds_the_rest_whole(out):
+    made = report_html(gather(out, [])).decode()
+    for name in SOME:
+        sidecar = json.loads((out / f"figures/fig{name}.json").read_text())
+        opening, rest = sidecar["caption_opening"], sidecar["caption"].removeprefix(sidecar["caption_opening"]).strip()
+        (caption,) = re.findall(rf'<figcaption id="fig{name}-caption">(.*?)</figcaption>', made, re.DOTALL)
+        shown, folded = caption.split("<details>")
+        assert html.unescape(shown) == f"<p>{opening}</p>" and rest
+        assert re.fullmatch(r"<summary>[^<]+</summary><p>[^<]+</p></details>", folded)
+        assert f"<p>{rest}</p>" in html.unescape(folded)
+
+
+@pytest.mark.parametrize("opening", [None, "", "another figure's opening"])
+def test_a_caption_without_its_own_opening_is_shown_whole(opening):
+    sidecar = {"caption": "Words. And more.", "kind": "figure"} | ({"caption_opening": opening} if opening else {})
+    page = report_html(Content([Picture("1", "title", "a command", sidecar, svg("<path/>"))]))
+    assert b'<figcaption id="fig1-caption"><p>Words. And more.</p></figcaption>' in page and b"<details>" not in page
+
+
+def test_the_page_begins_with_the_claims_and_every_word_is_defined_before_its_use(page, out):
+    assert [place for place in page.ids if place in SECTIONS] == SECTIONS
+    made = report_html(gather(out, [])).decode()
+    words, claims = made.index('<section id="words">'), made.index('<section id="claims">')
+    entries = re.findall("<dt>(.*?)</dt>", made[words:claims])
+    defined = {html.unescape(word) for entry in entries for word in entry.split(", ")}
+    before = made[made.index("<main>") : words]
+    for word in (*VERDICTS, "high-sparsity accuracy", "accuracy points"):
+        assert word in defined and word not in before
+    judged = json.loads((out / "claims.json").read_text())["claims"]
+    assert {re.sub(r" \(n = \d+\)", "", row["verdict"]) for claim in judged for row in claim["rows"]} <= defined
+    assert "density at most 0.03" in made[words:claims]
 
 
 def test_figures_that_were_not_made_are_named_with_what_makes_them(page):

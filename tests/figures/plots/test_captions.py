@@ -1,0 +1,67 @@
+"""Every caption says in two short sentences what is seen, and which data and how many; the rest follows."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from figures.catalogue import FIGURES
+from figures.plots.panels import Caption, format_data, format_n
+from figures.results.load import load
+
+LONGEST = 200
+NAMES = list(FIGURES)
+SENTENCE = re.compile(r"[A-Z][^?]*\.")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_two_sentences_are_short_and_the_second_states_n(drawings, name):
+    caption = drawings[name].caption_parts
+    for sentence in (caption.seen, caption.data):
+        assert SENTENCE.fullmatch(sentence) and len(sentence) < LONGEST, sentence
+        assert ". " not in sentence, "one sentence, not two"
+    assert re.search(r"\bn = \d|\bn not recorded here|the number n of", caption.data), caption.data
+    assert caption.more and caption.text == f"{caption.seen} {caption.data} {caption.more}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_caption_says_points_with_their_unit_and_defines_high_sparsity_where_it_uses_it(drawings, name):
+    text = drawings[name].caption
+    assert not re.search(r"(?<!accuracy )\bpoints\b", text), "points of what?"
+    assert not re.search(r"\bH\b", text), "the name of the measure, not its letter"
+    assert not re.search(r"high-sparsity(?! accuracy)", text, re.IGNORECASE)
+    if "high-sparsity accuracy" in text.lower() and name != "claims":
+        assert "mean test accuracy over the levels of density at most .03" in text
+
+
+@pytest.mark.parametrize(("seen", "data"), [("", "n = 4."), ("A figure.", "")])
+def test_a_caption_without_one_of_its_first_sentences_is_refused(seen, data):
+    with pytest.raises(ValueError, match="a caption needs a sentence"):
+        Caption(seen, data, "the rest")
+
+
+def test_the_opening_and_the_whole_caption_are_in_the_sidecar(folder, tmp_path, writer):
+    from figures.provenance.sidecars import read_sidecar
+    from figures.regenerate import regenerate
+
+    regenerate(("3", "14"), folder, tmp_path, write=writer, provenance={}, command="make")
+    records = load(folder)
+    for name in ("3", "14"):
+        sidecar, caption = read_sidecar(tmp_path / f"figures/fig{name}.json"), FIGURES[name].draw(records).caption_parts
+        assert sidecar["caption"] == caption.text and sidecar["caption_opening"] == f"{caption.seen} {caption.data}"
+
+
+def test_many_studies_are_counted_rather_than_listed(records):
+    (results,) = records.studies
+    names = ("cifar10", "cifar100", "tiny-imagenet", "imagenet", "digits")
+    kept = [(replace(results, study=replace(results.study, dataset=name, preset=name)), ("imp",)) for name in names]
+    words = format_data(kept)
+    assert words.startswith("resnet20 on CIFAR-10, ") and words.endswith("and 2 other studies, n = 4 seeds")
+    assert format_data(kept[:2]) == "resnet20 on CIFAR-10 and resnet20 on CIFAR-100, n = 4 seeds"
+
+
+def test_the_number_of_seeds_is_that_of_the_drawn_arms(synthetic):
+    accuracy = {"imp": {s: 0.9 + s / 100 for s in range(4)}, "lrr": {s: 0.9 + s / 100 for s in range(4)}}
+    (results,) = synthetic.in_memory(accuracy, diverged={("lrr", 2)}).studies
+    assert format_data([(results, ("imp", "lrr"))]).endswith("n = 3 to 4 seeds")
+    assert format_n([1, 1]) == "n = 1 seed" and format_n([2000], "trial") == "n = 2,000 trials"
