@@ -61,7 +61,10 @@ def absent(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [*(p for name in (*PACKAGES, "tests") for p in sources(name)), ROOT / "README.md"])
+READMES = [ROOT / "README.md", *(ROOT / name / "README.md" for name in (*PACKAGES, "tests"))]
+
+
+@pytest.mark.parametrize("path", [*(p for name in (*PACKAGES, "tests") for p in sources(name)), *READMES])
 def test_files_and_modules_that_are_named_are_there(path):
     if path != Path(__file__):  # which names some that are not, below
         assert absent(path.read_text()) == set()
