@@ -17,6 +17,8 @@ from figures.report.inline_svg import UnsafePicture, inline_svg
 from figures.report.page import Content, Picture, duration, report_html
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 PROVENANCE = {"versions": {"python": "3.11"}, "git": {"commit": "c" * 40, "dirty": False}, "threads": 1}
 SOME = ("1", "3", "5", "14", "claims")
 EVIL = "<script>alert(1)</script>\"'&--><img src=x onerror=alert(1)>"

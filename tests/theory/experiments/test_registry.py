@@ -25,6 +25,8 @@ SMALL = {
     "large-steps": {"angles": [0.5], "grid": 5, "max_steps": 2000},
     "hidden-neurons": {"dimensions": [2], "neurons": [1, 2], "trials": 20},
 }
+LONG = {"theorem-check"}  # takes seconds even with small parameters
+MADE = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in EXPERIMENTS]
 _made = {}
 
 
@@ -42,7 +44,7 @@ def written(name, result=None):
     )
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", MADE)
 def test_files_have_the_agreed_layout(name):
     out = written(name)
     stem = result_name(name, SMALL.get(name))
@@ -61,7 +63,7 @@ def test_files_have_the_agreed_layout(name):
         assert all(np.isfinite(arrays[key]).all() for key in arrays)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", MADE)
 def test_the_same_parameters_give_the_same_bytes(name):
     again = EXPERIMENTS[name].run(**{**EXPERIMENTS[name].params, **SMALL.get(name, {})})
     for claim in again.values.get("claims", {}).values():
