@@ -322,6 +322,7 @@ NO_CONFIG = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", HOUSE_FAULTS)
 def test_the_layout_has_none_of_the_faults_of_the_field(fault):
     has, (name, bad) = HOUSE_FAULTS[fault]

@@ -24,7 +24,7 @@ ADDITIONS = {
     "one input, a finite sample": ("sample-1d",),
     "escape times and the quadrature": ("escape",),
 }
-LONG = {"basin", "lemma-2.2"}  # their checks take seconds
+LONG = {"basin", "equilibria", "lemma-2.2", "theorem-2.3"}  # their checks take seconds
 MUTANTS = [(name, mutant) for name, theorem in THEOREMS.items() for mutant in theorem.mutants]
 
 checked = cache(check)

@@ -25,8 +25,7 @@ SMALL = {
     "large-steps": {"angles": [0.5], "grid": 5, "max_steps": 2000},
     "hidden-neurons": {"dimensions": [2], "neurons": [1, 2], "trials": 20},
 }
-LONG = {"theorem-check"}  # takes seconds even with small parameters
-MADE = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in EXPERIMENTS]
+MADE = [pytest.param(name, marks=[pytest.mark.slow] * entry.slow) for name, entry in EXPERIMENTS.items()]
 _made = {}
 
 
@@ -141,6 +140,7 @@ def test_factorial_effects_are_the_differences_of_its_cells():
         assert cells["effects"]["signs"]["low"] > 0.2
 
 
+@pytest.mark.slow
 def test_no_start_contradicts_claims_1_and_2():
     for claim in made("theorem-check").values["claims"].values():
         assert claim["starts"] == 2000 and claim["contradictions"] == 0 and claim["symbolic"] and claim["high"] < 0.01
