@@ -1,7 +1,7 @@
 """The numerical traps of the neuron's flow, one test each; trap 5 stands in tests/theory/losses/test_formulas.py."""
 
-import pytest
 import numpy as np
+import pytest
 from scipy.integrate import solve_ivp
 
 from theory.exact.closed_form import closed_form
