@@ -239,6 +239,7 @@ def loaded_by(code: str) -> set[str]:
 HEAVY = {"torch", "sympy", "scipy", "matplotlib", "sklearn"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code, allowed",
     [

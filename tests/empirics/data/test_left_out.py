@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from empirics import doctor, provenance
+from empirics import doctor
 from empirics.data import cifar, imagenet, shards, tiny_imagenet
 from empirics.data.datasets import load
 from empirics.data.images import class_folders, sizes_hash

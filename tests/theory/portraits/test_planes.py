@@ -550,6 +550,7 @@ def test_a_loss_of_one_input_is_the_line_of_its_moments(loss, moments):
     np.testing.assert_array_equal(plane.field_x, same.field_x)
 
 
+@pytest.mark.slow
 def test_a_slice_at_c_0_is_the_balanced_plane(planes):
     same = phase_plane("slice", c=0.0, grid=21)
     np.testing.assert_array_equal(same.time_to_learn, planes["balanced, a > 0"].time_to_learn)
