@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
 PY := $(VENV)/bin/python
 
-.PHONY: figures figures-full test test-kernel bench torture lint clean-venv
+.PHONY: smoke figures figures-full test test-fast test-kernel bench torture lint clean-venv
 .DEFAULT_GOAL := figures
 
 $(READY): pyproject.toml constraints.txt
@@ -14,6 +14,12 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	touch $(READY)
+
+# the first thing to try: does it work here, and what comes out? In a folder of its own, apart from results and out
+smoke: $(READY)
+	@echo "smoke run: a small network, few seeds, few epochs. It shows that everything works, and is no evidence."
+	$(PY) paper_repro.py figures 1 3 14 --preset smoke --results smoke/results --out smoke
+	@echo "done: open smoke/figures/fig1.png, smoke/figures/fig3.png and smoke/figures/fig14.png, or all in smoke/report.html"
 
 figures: $(READY)
 	$(PY) paper_repro.py
@@ -24,6 +30,10 @@ figures-full: $(READY)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
+
+# what takes about a minute: the tests without the mark `slow`
+test-fast: $(READY)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto -m "not slow"
 
 # the theory under another BLAS kernel than this processor's own: its results hold on both
 test-kernel: $(READY)

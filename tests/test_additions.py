@@ -80,6 +80,7 @@ def test_an_experiment(command):
     assert found.values["successes"] == 7 and found.command == "paper_repro.py theory toy-experiment"
 
 
+@pytest.mark.slow
 def test_slow_experiments_reach_other_processes_if_those_can_import_them(caplog):
     for name in ("toy-a", "toy-b"):
         theory.register("experiment", name, toys.experiment(name, slow=True))

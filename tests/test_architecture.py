@@ -61,7 +61,10 @@ def absent(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [*(p for name in (*PACKAGES, "tests") for p in sources(name)), ROOT / "README.md"])
+READMES = [ROOT / "README.md", *(ROOT / name / "README.md" for name in (*PACKAGES, "tests"))]
+
+
+@pytest.mark.parametrize("path", [*(p for name in (*PACKAGES, "tests") for p in sources(name)), *READMES])
 def test_files_and_modules_that_are_named_are_there(path):
     if path != Path(__file__):  # which names some that are not, below
         assert absent(path.read_text()) == set()
@@ -236,6 +239,7 @@ def loaded_by(code: str) -> set[str]:
 HEAVY = {"torch", "sympy", "scipy", "matplotlib", "sklearn"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code, allowed",
     [
@@ -319,6 +323,7 @@ NO_CONFIG = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", HOUSE_FAULTS)
 def test_the_layout_has_none_of_the_faults_of_the_field(fault):
     has, (name, bad) = HOUSE_FAULTS[fault]

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support import bits
 
+pytestmark = pytest.mark.slow
+
 RECORD = json.loads(bits.RECORD.read_text())
 
 

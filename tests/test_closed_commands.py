@@ -10,6 +10,8 @@ from empirics.runs import levels  # noqa: F401  what commands load late must be 
 from tests.empirics.closed_folders import closed, open_folder
 from tests.figures import synthetic
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "is a link that leads nowhere"
 
 

@@ -7,6 +7,8 @@ import pytest
 import paper_repro
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize("program", ["paper_repro.py", "paper-repro"])

@@ -17,6 +17,8 @@ from tests import ROOT
 from tests.support.processes import Popen, finish, start
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = [sys.executable, str(ROOT / "paper_repro.py")]
 # a step takes a good part of a second: whoever does not wait for the worker loses its epoch
 SLOW = ["train", "--arms", "lrr", "--model", "resnet8", "--width", "64", "--images-per-class", "100", "--batch-size",

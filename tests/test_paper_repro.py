@@ -16,6 +16,8 @@ from tests import ROOT
 from tests.support.processes import CompletedProcess, finish, run, start
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, str(ROOT / "paper_repro.py")]
 TINY = ["--model", "resnet8", "--width", "4", "--levels", "3", "--epochs", "2", "--seeds", "0"]
 

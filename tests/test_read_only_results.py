@@ -5,6 +5,8 @@ import pytest
 import paper_repro
 from tests.empirics.closed_folders import closed, open_folder
 
+pytestmark = pytest.mark.slow
+
 TINY = ["train", "--arms", "imp", "lrr", "--model", "resnet8", "--width", "4", "--images-per-class", "20",
         "--batch-size", "32", "--epochs", "2", "--levels", "2", "--seeds", "0", "--workers", "1"]  # fmt: skip
 

@@ -12,6 +12,8 @@ from tests import ROOT
 from tests.support.processes import PROC, Popen, children, finish, run, start
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, str(ROOT / "paper_repro.py"), "train", "--preset", "quick"]
 # a step takes a good part of a second: whoever does not wait for the worker loses its epoch
 SLOW = ["--arms", "lrr", "--model", "resnet8", "--width", "64", "--images-per-class", "100", "--batch-size", "500",

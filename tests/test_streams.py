@@ -12,6 +12,8 @@ from empirics.terminal import READABLE, usable_streams
 from tests import ROOT
 from tests.support.processes import finish, run, start
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = [sys.executable, str(ROOT / "paper_repro.py")]
 REFERENCE = sorted((ROOT / "figures/reference/quick").glob("*.json"))
 TINY = ["train", "--model", "resnet8", "--width", "4", "--levels", "2", "--epochs", "2", "--seeds", "0",

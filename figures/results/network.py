@@ -1,7 +1,7 @@
 """Result files of networks as typed records: every field is checked before a number is used.
 
 Pure: parsed JSON in, records out. Only `figures.results.load` accesses files. The schemas (level, signs, run, study and
-theory files) are described in the README under "Result files".
+theory files) are described in empirics/README.md under "Result files".
 """
 
 import math

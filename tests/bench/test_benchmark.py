@@ -8,6 +8,8 @@ import pytest
 from tests.bench import benchmark, peers, training
 from theory.sampling import STARTS
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_parts_are_named_and_an_unknown_one_is_refused(capsys):
     assert list(benchmark.PARTS) == ["speed", "memory", "accuracy", "theorems", "training", "checkpoints"]

@@ -46,6 +46,7 @@ def test_toys_are_gone_after_a_test():
         assert name not in registries.KINDS[kind].entries
 
 
+@pytest.mark.slow
 def test_a_preset_of_toys_is_trained_in_worker_processes_and_named(toys, tmp_path):
     """Its data set, model, schedule, criterion, rewinding rule and arm are toys as well."""
     results = tmp_path / "results"
@@ -63,6 +64,7 @@ def test_a_preset_of_toys_is_trained_in_worker_processes_and_named(toys, tmp_pat
     assert (toy.load_tensors(1, WEIGHT_TENSORS)["1.weight"] == 0).any()
 
 
+@pytest.mark.slow
 def test_a_toy_changes_what_it_is_there_for(toys, tmp_path):
     """The same runs with the project's own criterion, rule, schedule and densities have other masks, weights, rates."""
     results = tmp_path / "results"

@@ -100,6 +100,7 @@ def test_plans_on_other_data_are_another_sweep(tmp_path):
     assert [len(tasks) for tasks in joined([plan, other, plan]).values()] == [len(plan.tasks)] * 2
 
 
+@pytest.mark.slow
 def test_studies_that_share_their_runs_are_all_recorded_and_counted(tmp_path):
     tiny = dict(epochs=1, levels=3, batch_size=256, warmup_epochs=0)
     asked = Train(results=tmp_path, sweep=("schedule", "model"), arms=("imp",), seeds=(0,), workers=1, **tiny)
@@ -112,6 +113,7 @@ def test_studies_that_share_their_runs_are_all_recorded_and_counted(tmp_path):
     assert train([plan for plan in plans(asked) if plan.record["study"] in names], asked) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_forecast_counts_what_studies_share_once(tmp_path):
     found = plans(Train(results=tmp_path, sweep=("criterion", "schedule"), seeds=(0,)))
     said = forecasts(found, Train(results=tmp_path))

@@ -95,6 +95,7 @@ for run in (config.dense, config) if sys.argv[1] == "all" else (config,):
 """
 
 
+@pytest.mark.slow
 def test_a_mended_comment_gives_no_warning_and_a_changed_operator_does(tmp_path):
     """Level 1 is trained on a level 0 that another process made, with the package edited in between."""
     package = tmp_path / "empirics"

@@ -13,7 +13,7 @@ from tests.support.processes import alive, run
 from tests.support.waiting import wait_for
 
 NOBODY = {"commit": None, "dirty": None}
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("git") is None, reason="no git here")]
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,8 @@ from empirics.studies.records import sealed_json
 from tests.empirics.tiny_runs import run_arms, setup_in
 from tests.support.processes import PIPE, end, fork, start, status
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, tiny_digits):

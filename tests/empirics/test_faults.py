@@ -32,6 +32,8 @@ from empirics.storage import run_folder
 from empirics.storage.run_folder import INITIAL_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
 from tests.empirics.tiny_runs import arm, run_arms, setup_in
 
+pytestmark = pytest.mark.slow
+
 LOUD = (AssertionError, pytest.fail.Exception)
 
 

@@ -16,6 +16,8 @@ from figures.regenerate import regenerate
 from figures.results.load import load
 from figures.results.network import Problem
 
+pytestmark = pytest.mark.slow
+
 LOOKED_AT = ["3", "16", "18", "claims"]
 OF_SWEEPS = [name for name, spec in FIGURES.items() if spec.sweeps]
 

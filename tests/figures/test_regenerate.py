@@ -11,6 +11,8 @@ from figures.regenerate import explain, regenerate
 from tests import ROOT
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 PROVENANCE = {
     "versions": {"python": "3.11"},
     "git": {"commit": "c" * 40, "dirty": True},

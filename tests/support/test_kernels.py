@@ -7,6 +7,8 @@ import pytest
 from tests import ROOT
 from tests.support import kernels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "own, flags, other",

@@ -25,6 +25,8 @@ from tests.support.processes import (
 )
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 # a process that starts another: in a session of its own, deaf to every polite signal, its parent gone
 STUBBORN = """
 import os, signal, sys, time

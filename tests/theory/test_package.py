@@ -67,6 +67,7 @@ def test_every_public_function_states_its_errors(name):
     assert "ValueError" in text or "errors and source as in" in text
 
 
+@pytest.mark.slow
 def test_closed_form_can_be_called_whatever_was_imported_first():
     for first in (
         "import theory.exact.closed_form",

@@ -110,6 +110,7 @@ def test_a_switch_is_from_below_to_above_and_a_dying_neuron_makes_none():
     assert switches(a0, w0).tolist() == [True, False, False, False, True]
 
 
+@pytest.mark.slow
 def test_integrated_runs_see_the_switches():
     rng = generator(0)
     a0, w0 = scaled_starts(rng, 24, 3, 1.0, 1.0)

@@ -24,6 +24,7 @@ ADDITIONS = {
     "one input, a finite sample": ("sample-1d",),
     "escape times and the quadrature": ("escape",),
 }
+LONG = {"basin", "equilibria", "lemma-2.2", "theorem-2.3"}  # their checks take seconds
 MUTANTS = [(name, mutant) for name, theorem in THEOREMS.items() for mutant in theorem.mutants]
 
 checked = cache(check)
@@ -35,23 +36,26 @@ def seen(name, seed):
     return THEOREMS[name].observe(np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("name", THEOREMS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in THEOREMS])
 def test_theorem_holds_and_its_mutants_fail(name):
     verdict = checked(name)
     assert verdict.symbolic and verdict.numeric and verdict.mutants_fail and verdict.holds, verdict.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", THEOREMS)
 def test_theorem_holds_with_other_numbers(name):
     assert every(THEOREMS[name].numeric(seen(name, 7))), THEOREMS[name].numeric(seen(name, 7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mutant"), MUTANTS)
 def test_mutant_is_refuted_with_other_numbers(name, mutant):
     assert THEOREMS[name].mutants[mutant].numeric
     assert not every(THEOREMS[name].numeric(seen(name, 7), mutant))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mutant"), MUTANTS)
 def test_mutant_is_refuted_by_a_step_that_the_theorem_passes_or_does_not_have(name, mutant):
     assert THEOREMS[name].mutants[mutant].symbolic
@@ -115,6 +119,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_loss_refutes_every_theorem_that_rests_on_it(monkeypatch, change):
     loss, changed, resting = CHANGES[change]
@@ -122,6 +127,7 @@ def test_a_changed_loss_refutes_every_theorem_that_rests_on_it(monkeypatch, chan
     assert {name for name in resting if every(THEOREMS[name].symbolic())} == set()
 
 
+@pytest.mark.slow
 def test_every_theorem_rests_on_a_loss():
     assert set().union(*(resting for _, _, resting in CHANGES.values())) == set(THEOREMS)
 
@@ -137,12 +143,14 @@ def test_the_numeric_check_notices_a_wrong_gradient(monkeypatch):
         assert not every(THEOREMS[name].numeric(THEOREMS[name].observe(np.random.default_rng(0)))), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "module"), [("basin-1d", "line"), ("theorem-2.1", "line"), ("basin", "basin")])
 def test_the_numeric_check_notices_wrong_verdicts(monkeypatch, name, module):
     monkeypatch.setattr(f"theory.proofs.{module}.verdicts", lambda a0, w0: np.ones(len(a0), int))
     assert not every(THEOREMS[name].numeric(THEOREMS[name].observe(np.random.default_rng(0))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["theorem-2.3", "probabilities", "factorial"])
 def test_the_numeric_check_notices_a_rule_that_learns_too_often(monkeypatch, name):
     from theory.pruning import Levels, prune

@@ -6,6 +6,8 @@ from empirics import doctor
 from empirics.storage import checkpoints, files
 from tests.torture import torture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def one_thread():

@@ -7,6 +7,8 @@ from PIL import Image
 from empirics.data.streaming import evaluation_view, random_box, training_view
 from tests.empirics.tiny_images import picture
 
+pytestmark = pytest.mark.slow
+
 sides = st.integers(1, 3000)
 
 

@@ -14,6 +14,8 @@ from empirics.storage.data_files import DataError, kind_in, listed
 from tests.empirics.closed_folders import closed, open_folder
 from tests.empirics.tiny_images import CLASSES, cifar_files, encoded, fill_folder, picture, shards_of, tiny_cifar
 
+pytestmark = pytest.mark.slow
+
 NOWHERE, CIRCLE = "it is a link that leads nowhere", "it is a link that leads in a circle"
 
 

@@ -26,6 +26,8 @@ from tests.empirics.closed_folders import closed, open_folder
 from tests.empirics.tiny_images import cifar_files, encoded, fill_folder, fill_shard, picture, tiny_cifar
 from tests.empirics.tiny_runs import arm, setup_in
 
+pytestmark = pytest.mark.slow
+
 CLUTTER = ("._000.png", ".DS_Store", "Thumbs.db", "THUMBS.DB", "desktop.ini", "Desktop.ini", "ehthumbs.db", "Icon\r",
            ".directory", ".hidden.jpeg")  # fmt: skip
 CLUTTERED_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", ".ipynb_checkpoints", ".git")

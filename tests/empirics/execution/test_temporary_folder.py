@@ -9,6 +9,8 @@ import pytest
 from tests import ROOT
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 START = """
 import multiprocessing, multiprocessing.util, os, tempfile
 from empirics.execution import workers

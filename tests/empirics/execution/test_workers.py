@@ -17,6 +17,8 @@ from empirics.studies import presets
 from tests.empirics.tiny_runs import TINY
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 ONE_EPOCH = {**TINY, "epochs": 1, "levels": 3, "batch_size": 256}
 
 

@@ -13,6 +13,8 @@ from empirics.pruning import criteria
 from empirics.pruning import masks as m
 from tests.empirics.tiny_networks import Subject, emptied, equal, flatten, network, subject
 
+pytestmark = pytest.mark.slow
+
 LOOKS_AT_DATA = ("grasp", "snip")
 
 

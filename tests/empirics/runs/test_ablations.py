@@ -94,6 +94,7 @@ def test_flipping_twice_gives_the_values_back_and_touches_nothing_else():
     assert torch.equal(signs.flip(once, {"w": where})["w"], state["w"]) and state["w"].tolist() == [1.0, -2.0, 0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["imp-perturbed", "lrr-perturbed"])
 def test_a_fifth_of_the_surviving_signs_is_flipped_at_the_start_of_the_middle_level(study, name):
     setup, configs = study
@@ -106,6 +107,7 @@ def test_a_fifth_of_the_surviving_signs_is_flipped_at_the_start_of_the_middle_le
     assert m.count(flipped) == round(0.2 * m.count(kept)) and m.overlap(flipped, kept) == m.count(flipped)
 
 
+@pytest.mark.slow
 def test_levels_before_the_perturbation_are_those_of_the_plain_run(study):
     for name, plain in (("imp-perturbed", "imp"), ("lrr-perturbed", "lrr")):
         one, two = trained(study, name, 1), trained(study, plain, 1)
@@ -114,6 +116,7 @@ def test_levels_before_the_perturbation_are_those_of_the_plain_run(study):
         assert any(not torch.equal(one[key], two[key]) for key in two)
 
 
+@pytest.mark.slow
 def test_the_flip_is_written_into_the_values_that_imp_rewinds_to(study):
     """Else IMP would undo the perturbation at the next level."""
     config = study[1]["imp-perturbed"]
@@ -126,12 +129,14 @@ def test_the_flip_is_written_into_the_values_that_imp_rewinds_to(study):
         assert any((flips[n] & kept[n]).any() for n in kept), "flipped weights survive, so that the test can fail"
 
 
+@pytest.mark.slow
 def test_lrr_is_perturbed_once_and_not_again_at_later_levels(study):
     kept, begun = masks(study, "lrr-perturbed", 3), start_signs(study, "lrr-perturbed", 3)
     ended = signs.sign_bits(trained(study, "lrr-perturbed", 2), list(kept))
     assert all(torch.equal(begun[n] & kept[n], ended[n] & kept[n]) for n in kept)
 
 
+@pytest.mark.slow
 def test_a_perturbation_at_initialisation_has_a_dense_run_of_its_own(study):
     setup, configs = study
     config = configs["imp-perturbed-at-start"]
@@ -145,6 +150,7 @@ def test_a_perturbation_at_initialisation_has_a_dense_run_of_its_own(study):
     assert all(torch.equal(own[n], plain[n]) for n in plain if n not in weights)
 
 
+@pytest.mark.slow
 def test_a_perturbation_may_be_drawn_in_each_layer(study, tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     config = run_arms(["imp-perturbed"], setup, **{**SETTINGS, "levels": 3, "perturb_scope": "layerwise"})[
@@ -193,6 +199,7 @@ def test_ablations_that_cannot_be_run_are_refused_with_what_to_do(changes, messa
 # --- one-shot -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_shot_prunes_the_initial_network_at_once_by_magnitude(study):
     weights = initial(study)
     layers = models.prunable_weights(network(study))
@@ -204,6 +211,7 @@ def test_one_shot_prunes_the_initial_network_at_once_by_magnitude(study):
         assert all(torch.equal(found[name], expected[name]) for name in layers)
 
 
+@pytest.mark.slow
 def test_one_shot_on_trained_weights_prunes_the_dense_run_at_every_level(study):
     weights = trained(study, "dense", 0)
     layers = models.prunable_weights(network(study))
@@ -215,6 +223,7 @@ def test_one_shot_on_trained_weights_prunes_the_dense_run_at_every_level(study):
     assert all(torch.equal(first[layer], iterative[layer]) for layer in layers), "at level 1 the two are one"
 
 
+@pytest.mark.slow
 def test_one_shot_lrr_starts_every_level_from_the_dense_runs_weights(study):
     kept = masks(study, "one-shot-lrr", 3)
     expected = signs.sign_bits(trained(study, "dense", 0), list(kept))
@@ -222,6 +231,7 @@ def test_one_shot_lrr_starts_every_level_from_the_dense_runs_weights(study):
     assert all(torch.equal(begun[n] & kept[n], expected[n] & kept[n]) for n in kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("name", ["imp", "one-shot"])
 def test_every_criterion_prunes_a_run_to_exact_counts(criterion, name, tiny_digits, tmp_path):
@@ -234,6 +244,7 @@ def test_every_criterion_prunes_a_run_to_exact_counts(criterion, name, tiny_digi
         assert m.count(kept) == kept_weights(total, 0.5, level)
 
 
+@pytest.mark.slow
 def test_scoring_leaves_the_network_of_the_run_and_its_data_order_untouched(tiny_digits, tmp_path):
     """A run under a criterion that looks at the network, on masks that it then borrows, trains to the same bits."""
     setup = setup_in(tmp_path, tiny_digits)
@@ -257,6 +268,7 @@ def test_scored_images_are_a_few_of_every_class_and_the_same_for_a_seed_and_leve
 # --- fresh networks and sign transfer -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_fresh_network_is_another_draw_and_the_same_at_every_level(study):
     setup, configs = study
     point = level_start.rewind_point(new_context(configs["fresh-on-lrr-mask"], 0, setup))
@@ -269,6 +281,7 @@ def test_a_fresh_network_is_another_draw_and_the_same_at_every_level(study):
         assert all(torch.equal(begun[n] & kept[n], expected[n] & kept[n]) for n in kept)
 
 
+@pytest.mark.slow
 def test_sign_transfer_takes_masks_and_final_signs_of_the_source_and_magnitudes_of_the_fresh_network(study):
     setup, configs = study
     context = new_context(configs["sign-transfer"], 0, setup)
@@ -286,6 +299,7 @@ def test_sign_transfer_takes_masks_and_final_signs_of_the_source_and_magnitudes_
         assert all(torch.equal(begun[n] & kept[n], (ended[n] < 0) & kept[n]) for n in kept)
 
 
+@pytest.mark.slow
 def test_a_fresh_network_has_no_readings_against_the_dense_runs_initialisation(study):
     for name in ("fresh-on-lrr-mask", "sign-transfer"):
         for layer in folder(study, name).level_record(2)["layers"].values():
@@ -297,6 +311,7 @@ def test_a_fresh_network_has_no_readings_against_the_dense_runs_initialisation(s
 # --- training longer, or without pruning --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_dense_control_goes_on_from_level_to_level_and_prunes_nothing(study):
     record = folder(study, "dense-long").level_record(4)
     assert record["density"] == 1.0 and record["n_kept"] == record["total"] == record["overlap_with_previous_level"]
@@ -305,6 +320,7 @@ def test_the_dense_control_goes_on_from_level_to_level_and_prunes_nothing(study)
     assert all(torch.equal(begun[n], ended[n]) for n in begun)
 
 
+@pytest.mark.slow
 def test_fine_tuning_trains_at_the_schedules_last_rate_from_trained_weights(study):
     lines = [json.loads(x) for x in (folder(study, "fine-tune").path / "metrics.jsonl").read_text().splitlines()]
     final = schedules.final_rate(total=5, last=5, warmup=0, peak=TINY["lr"], schedule="cosine")
@@ -321,6 +337,7 @@ def test_the_final_rate_of_a_step_schedule_is_that_of_its_last_step():
     assert 1e-4 < cosine < 0.005, "low, and not the next to nothing of the last step"
 
 
+@pytest.mark.slow
 def test_masks_taken_at_several_epochs_are_held_against_the_one_at_the_end(tiny_digits, tmp_path):
     settings_ = dict(levels=2, epochs=2, cycles="2", mask_snapshot_epochs=(1, 2, 4))
     setup = setup_in(tmp_path, tiny_digits)
@@ -338,6 +355,7 @@ def test_masks_taken_at_several_epochs_are_held_against_the_one_at_the_end(tiny_
     assert m.count(taken) == RunFolder(tmp_path, config.dense.name, 0).level_record(0)["mask_snapshots"][-1]["n_kept"]
 
 
+@pytest.mark.slow
 def test_taking_masks_on_the_way_changes_no_weight(tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     plain = run_arms(["lrr"], setup, levels=2)["lrr"]
@@ -349,6 +367,7 @@ def test_taking_masks_on_the_way_changes_no_weight(tiny_digits, tmp_path):
 # --- measurements -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_level_records_norms_and_the_overlap_with_the_level_before(study):
     for name, level in (("imp", 1), ("lrr", 3), ("one-shot", 2)):
         record, kept = folder(study, name).level_record(level), masks(study, name, level)
@@ -367,6 +386,7 @@ def test_every_level_records_norms_and_the_overlap_with_the_level_before(study):
     assert folder(study, "dense").level_record(0)["overlap_with_previous_level"] is None
 
 
+@pytest.mark.slow
 def test_a_validation_split_is_measured_and_never_trained_on(tiny_digits, tmp_path):
     from empirics.data.datasets import subset
 
@@ -383,11 +403,13 @@ def test_a_validation_split_is_measured_and_never_trained_on(tiny_digits, tmp_pa
     assert RunFolder(tmp_path, arm("lrr", levels=2).name, 0).level_record(1) is None, "another name"
 
 
+@pytest.mark.slow
 def test_without_a_validation_split_its_numbers_are_null(study):
     record = folder(study, "imp").level_record(1)
     assert record["validation_accuracy"] is None and record["validation_loss"] is None
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_in_autocast_and_keeps_float32_weights(tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     config = run_arms(["lrr"], setup, levels=2, precision="bfloat16")["lrr"]
@@ -401,6 +423,7 @@ def test_bfloat16_trains_in_autocast_and_keeps_float32_weights(tiny_digits, tmp_
 # --- bad input ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused_by_name(tiny_digits):
     model = initial_network(arm("imp"), 0, tiny_digits)
     state = state_of(model)
@@ -418,6 +441,7 @@ def test_weights_of_another_network_are_refused_by_name(tiny_digits):
         load_state(model, {**state, "linear.bias": state["linear.bias"].double()}, "some-run")
 
 
+@pytest.mark.slow
 def test_a_mask_run_that_does_not_reach_the_last_level_is_refused_before_training(tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     short = run_arms(["lrr"], setup, levels=3, epochs=1)["lrr"]
@@ -437,6 +461,7 @@ def test_every_value_of_every_sweep_is_a_valid_study(preset, sweep):
         assert len({config.name for config in configs}) == len(values) >= 1
 
 
+@pytest.mark.slow
 def test_every_network_of_every_preset_and_sweep_can_be_built():
     wanted = set()
     for preset in presets.PRESETS.values():
@@ -494,6 +519,7 @@ def test_an_arm_that_is_another_under_the_settings_is_refused_or_left_out():
         resolve("imp", {**base, "levels": 1})
 
 
+@pytest.mark.slow
 def test_images_in_parts_are_another_run_and_a_part_that_does_not_divide_is_refused(tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
     whole, parts = (run_arms(["lrr"], setup, levels=2, epochs=1, micro_batch=n)["lrr"] for n in (0, 16))
@@ -503,6 +529,7 @@ def test_images_in_parts_are_another_run_and_a_part_that_does_not_divide_is_refu
         arm("lrr", micro_batch=5)
 
 
+@pytest.mark.slow
 def test_gradients_of_parts_add_up_to_that_of_the_batch(tiny_digits):
     """Without batch norm the two are the same step."""
     steps = []

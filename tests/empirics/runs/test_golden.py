@@ -13,6 +13,8 @@ from tests import ROOT
 from tests.empirics.tiny_runs import run_arms, setup_in
 from tests.support.records import OF_THE_PLACE
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = ROOT / "tests" / "golden" / "results"
 # two steps a level, and prunings that keep clear of small weights: a difference in the last bit stays one (other
 # kernels and thread counts give the same counts; at ten steps a level they no longer do)

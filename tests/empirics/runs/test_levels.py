@@ -24,6 +24,8 @@ from tests import ROOT
 from tests.empirics.tiny_runs import TINY, arm, run_arms, setup_in
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 ALL = [name for name in ARMS if differs(name, TINY)]  # there is no warm-up here to do without
 NESTED = [name for name in ALL if not name.startswith("imp-long")]
 

@@ -34,6 +34,8 @@ from figures.results.load import load as results_of_figures
 from tests.empirics.closed_folders import closed, open_folder
 from tests.empirics.tiny_runs import run_arms, setup_in
 
+pytestmark = pytest.mark.slow
+
 NOWHERE, CIRCLE = "it is a link that leads nowhere", "it is a link that leads in a circle"
 
 

@@ -16,6 +16,8 @@ from empirics.storage.run_folder import RunFolder
 from tests.empirics.tiny_runs import level_record
 from tests.support.processes import fork, status
 
+pytestmark = pytest.mark.slow
+
 CALLS = ("open", "fdopen", "fchmod", "fsync", "replace", "close", "unlink", "mkdir")
 STATE = {"conv.weight": torch.zeros(3, 2), "bn.count": torch.zeros((), dtype=torch.int64)}
 EXPECTED = Expected(1, "hash", {}, STATE, ["conv.weight"], ["conv.weight"], cycle=9, epochs=9, has_momentum=True)

@@ -17,6 +17,8 @@ from empirics.storage.run_folder import RunFolder
 from tests.empirics.interrupted_runs import begin, flip_a_bit, results_of, stopping_after
 from tests.empirics.tiny_runs import arm, run_arms, setup_in
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = dict(levels=4, epochs=2)
 HERE = provenance.provenance(1)
 

@@ -30,6 +30,8 @@ from empirics.studies.records import count_overlaps
 from tests.empirics.interrupted_runs import stopping_after
 from tests.empirics.tiny_runs import arm, level_record, setup_in
 
+pytestmark = pytest.mark.slow
+
 CONFIG = RunConfig(levels=1)
 EXPECTED = Expected(1, "hash", {}, {"w": torch.zeros(3, 2)}, ["w"], ["w"], cycle=9, epochs=9, has_momentum=True)
 JSON = st.recursive(

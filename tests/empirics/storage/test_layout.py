@@ -18,6 +18,8 @@ from empirics.studies.records import theory_result_stands
 from figures.results import names as names_of_figures
 from tests.empirics.tiny_runs import run_arms, setup_in
 
+pytestmark = pytest.mark.slow
+
 RUN = "imp-digits-resnet8-0000cafe"
 
 

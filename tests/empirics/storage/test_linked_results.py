@@ -12,6 +12,8 @@ from figures.provenance.explain import explain
 from figures.results.load import load
 from tests.empirics.tiny_runs import run_arms, setup_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def linked(tmp_path, tiny_digits):

@@ -62,6 +62,7 @@ def check_seed(seed):
     assert len(os.fsencode(folder)) <= 255
 
 
+@pytest.mark.slow
 @given(st.text(max_size=12).map("seed-".__add__) | st.from_regex(r"seed-0*[0-9]{1,12}", fullmatch=True))
 @settings(max_examples=200, deadline=None)
 def test_both_packages_read_the_same_names_and_none_that_is_not_written(name):
@@ -125,6 +126,7 @@ def test_seeds_of_any_size_draw_numbers_of_their_own():
     assert len(set(drawn)) == len(SEEDS_TRIED)
 
 
+@pytest.mark.slow
 def test_runs_with_large_seeds_are_trained_examined_and_read_by_the_figures(tmp_path, tiny_digits):
     setup, seeds = setup_in(tmp_path, tiny_digits), (NOW, 2**63)
     for seed in seeds:

@@ -29,6 +29,8 @@ from tests.empirics.tiny_runs import run_arms, setup_in
 from tests.support import processes
 from theory.results import Result, hashed_name, record_files
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 6
 RECORD = {
     "study": "quick-digits", "preset": "quick", "base": "quick", "overrides": {}, "dataset": "digits", "data_hash": "",

@@ -15,6 +15,8 @@ from empirics.studies import overlaps
 from empirics.studies.plan import Study, plan_study, train
 from tests.empirics.tiny_runs import run_arms, setup_in
 
+pytestmark = pytest.mark.slow
+
 ARMS = ["imp", "lrr", "sign", "imp-on-lrr-mask", "lrr-on-random-mask"]
 
 

@@ -25,6 +25,8 @@ from figures.results.network import Records
 from tests.figures import claim_records as made
 from theory.sampling import difference_interval, paired_interval, paired_shares_interval
 
+pytestmark = pytest.mark.slow
+
 EIGHT, NULLS, FEWER, MOST = range(8), 1000, 200, 0.05
 MASKS = "mask-convergence"  # says nothing of IMP against LRR
 ON_NETWORKS = [number for number, claim in CLAIMS.items() if claim.kind != ON_THEORY and number != MASKS]

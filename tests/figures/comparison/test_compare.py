@@ -19,6 +19,8 @@ from figures.provenance.sidecars import UnknownPicture, check_sidecar, read_side
 from figures.regenerate import regenerate
 from figures.results.fields import NoFolder
 
+pytestmark = pytest.mark.slow
+
 PROVENANCE = {"versions": {"python": "3.11"}, "git": {"commit": "c" * 40, "dirty": False}, "threads": 1}
 
 leaf = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=3)

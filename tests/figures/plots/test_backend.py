@@ -9,6 +9,8 @@ import pytest
 from tests import ROOT
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 DRAW = """
 from figures.plots.style import drawing_style, render
 with drawing_style():

@@ -14,6 +14,8 @@ from figures.results.load import load
 from figures.results.network import Records
 from tests.figures import claim_records as made
 
+pytestmark = pytest.mark.slow
+
 OF_NETWORKS = [name for name, spec in FIGURES.items() if (spec.arms or spec.sweeps) and not spec.presets]
 DRAWN_SMOKE = [name for name in OF_NETWORKS if name != "claims"]
 

@@ -11,6 +11,8 @@ from figures.results.load import load
 from figures.results.network import MaskSnapshot, Records, parse_level
 from tests.figures import synthetic_sweeps as made_up
 
+pytestmark = pytest.mark.slow
+
 NAME = "mask-convergence"
 
 

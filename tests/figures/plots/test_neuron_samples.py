@@ -15,6 +15,8 @@ from figures.results.network import Records
 from figures.results.neuron import check_finite
 from theory.sampling import paired_shares_interval
 
+pytestmark = pytest.mark.slow
+
 
 def altered(records, experiment, change):
     values = json.loads(json.dumps(records.theory[experiment].values))

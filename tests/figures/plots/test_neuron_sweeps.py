@@ -15,6 +15,8 @@ from figures.results.fields import ResultError
 from figures.results.network import Records
 from figures.results.neuron import check_basins, check_dimension
 
+pytestmark = pytest.mark.slow
+
 INITS = {"balanced": 0, "normal": 1}
 
 

@@ -15,6 +15,8 @@ from figures.plots.panels import Caption, Drawing
 from tests import ROOT
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 PICTURES = ("_repr_png_", "_repr_svg_", "_repr_html_", "_repr_jpeg_", "_repr_pdf_", "_repr_mimebundle_")
 
 

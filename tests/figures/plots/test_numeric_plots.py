@@ -11,6 +11,8 @@ from figures.results.fields import ResultError
 from figures.results.network import Records, TheoryResult
 from figures.results.neuron import check_values
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("large-steps", "hidden-neurons")
 
 

@@ -87,6 +87,7 @@ def test_the_figure_fits_the_columns_of_the_page(drawn, name):
     assert drawn[name][0].figure.get_size_inches()[0] <= 6.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fmt", PICTURE_FORMATS)
 def test_the_same_results_give_the_same_bytes(records, fmt):
     with drawing_style():
@@ -94,6 +95,7 @@ def test_the_same_results_give_the_same_bytes(records, fmt):
     assert first == second
 
 
+@pytest.mark.slow
 def test_the_users_matplotlib_settings_change_nothing(records):
     with drawing_style():
         plain = render(FIGURES["3"].draw(records).figure, "svg")
@@ -103,6 +105,7 @@ def test_the_users_matplotlib_settings_change_nothing(records):
         assert matplotlib.rcParams["font.size"] == 20
 
 
+@pytest.mark.slow
 def test_changed_results_change_the_bytes(records, synthetic, tmp_path):
     synthetic.study(tmp_path, seed=8)
     with drawing_style():
@@ -257,6 +260,7 @@ def test_datasets_of_the_paper_that_were_not_run_are_named_with_their_command(dr
             assert f"`paper_repro.py train --preset {preset} --data-dir DIR`" in drawings[name].caption
 
 
+@pytest.mark.slow
 def test_a_small_preset_does_not_stand_for_the_papers(synthetic, tmp_path):
     synthetic.study(tmp_path, "cifar10", "cifar10-small")
     drawing = FIGURES["3"].draw(load(tmp_path))
@@ -264,6 +268,7 @@ def test_a_small_preset_does_not_stand_for_the_papers(synthetic, tmp_path):
     assert drawing.figure.axes[0].get_title(loc="left") == "(a) CIFAR-10 (cifar10-small)"
 
 
+@pytest.mark.slow
 def test_an_arm_without_a_complete_seed_is_left_out_and_named(synthetic, tmp_path):
     synthetic.study(tmp_path, arms={k: v for k, v in synthetic.ARMS.items() if k != "imp-long"})
     drawing = FIGURES["4"].draw(load(tmp_path))
@@ -272,6 +277,7 @@ def test_an_arm_without_a_complete_seed_is_left_out_and_named(synthetic, tmp_pat
     assert "(a) digits" in drawing.figure.axes[0].get_title(loc="left")
 
 
+@pytest.mark.slow
 def test_a_diverged_run_is_named_in_the_caption(synthetic):
     from figures.claims.registry import evaluate  # noqa: F401  (the same records feed both)
 
@@ -282,6 +288,7 @@ def test_a_diverged_run_is_named_in_the_caption(synthetic):
     assert measures.seeds_of(records.studies[0], "lrr") == ([0, 1, 3], [2], [])
 
 
+@pytest.mark.slow
 def test_three_data_sets_fit_as_well(synthetic, folder, tmp_path):
     synthetic.theory(tmp_path)
     for dataset in ("cifar10", "cifar100", "tiny-imagenet"):
@@ -296,6 +303,7 @@ def test_three_data_sets_fit_as_well(synthetic, folder, tmp_path):
             assert drawing.missing == ()
 
 
+@pytest.mark.slow
 def test_marks_follow_holm_and_need_four_seeds(drawings, synthetic, tmp_path):
     from figures.analysis.statistics import holm, t_test_p
 
@@ -307,12 +315,14 @@ def test_marks_follow_holm_and_need_four_seeds(drawings, synthetic, tmp_path):
     assert min(three["p_holm"]) <= 0.05 and not any(three["marked"])
 
 
+@pytest.mark.slow
 def test_a_caption_says_where_an_interval_runs_off_the_axis(drawings, synthetic, tmp_path):
     assert "extend beyond it" not in drawings["4"].caption
     synthetic.study(tmp_path, seeds=(0, 1), noise=1.0)
     assert "extend beyond it" in FIGURES["4"].draw(load(tmp_path)).caption
 
 
+@pytest.mark.slow
 def test_arms_that_a_study_lacks_are_asked_for_by_name_once_and_by_their_labels_in_the_caption(synthetic, tmp_path):
     kept = ("imp", "lrr", "imp-on-random-mask", "lrr-on-random-mask", "lrr-on-imp-mask")
     synthetic.study(tmp_path, arms={arm: synthetic.ARMS[arm] for arm in kept})
@@ -352,6 +362,7 @@ def error_bars(figure):
                 yield from (0.0 for cap in caps for y in np.asarray(cap.get_ydata(), float) if np.isfinite(y))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["2", "3", "4", "5", "factorial"])
 def test_one_seed_gives_no_interval_not_even_one_of_no_width(name, synthetic, tmp_path, drawings):
     synthetic.study(tmp_path, seeds=(0,))
@@ -368,6 +379,7 @@ def test_no_bar_is_drawn_for_an_interval_without_width():
     assert (down[0], up[0]) == pytest.approx((0.1, 0.2)) and np.isnan([down[1:], up[1:]]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["2", "factorial"])
 def test_long_titles_stay_on_the_paper_and_apart(name, synthetic, folder, tmp_path):
     synthetic.theory(tmp_path)
@@ -384,6 +396,7 @@ def test_long_titles_stay_on_the_paper_and_apart(name, synthetic, folder, tmp_pa
             assert apart, (first.get_text(), second.get_text())
 
 
+@pytest.mark.slow
 def test_a_long_title_does_not_widen_the_narrow_axes_of_figure_5(synthetic, tmp_path):
     widths = []
     for preset in ("quick", "quick with levels=8 and epochs=16 and lr=0.05 and weight-decay=0.001"):
@@ -400,6 +413,7 @@ def test_a_long_title_does_not_widen_the_narrow_axes_of_figure_5(synthetic, tmp_
     assert widths[0] == pytest.approx(widths[1], rel=0.02)
 
 
+@pytest.mark.slow
 def test_arms_without_a_common_seed_are_named_and_crash_nothing(synthetic):
     arms = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")
     accuracy = {arm: {s: 0.9 + s / 100 for s in ((0, 1) if arm.startswith("imp") else (2, 3))} for arm in arms}

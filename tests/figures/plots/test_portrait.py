@@ -19,6 +19,8 @@ from figures.plots.portrait_time import _power, _ticks, _widened
 from figures.plots.style import PICTURE_FORMATS, SMALLEST_TYPE, render
 from theory import closed_form, phase_plane
 
+pytestmark = pytest.mark.slow
+
 VIEWS = {
     "line": {"plane": "line"},
     "uneven line": {"plane": "line", "c_plus": 0.3, "c_minus": 1.7},

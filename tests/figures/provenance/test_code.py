@@ -11,6 +11,8 @@ from figures.provenance.code import UNKNOWN_CODE, code_hashes, imported, reached
 from figures.provenance.code_text import without_comments
 from figures.regenerate import regenerate
 
+pytestmark = pytest.mark.slow
+
 SOURCE = '''
 """A module."""
 from a import b  # needed

@@ -19,6 +19,8 @@ from figures.report.inline_svg import UnsafePicture, inline_svg
 from figures.report.page import Content, Picture, duration, report_html
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 PROVENANCE = {"versions": {"python": "3.11"}, "git": {"commit": "c" * 40, "dirty": False}, "threads": 1}
 SECTIONS = ["words", "claims", "figures", "fig1", "table1", "time", "provenance"]
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, REVERSED, INCONCLUSIVE, AT_CHANCE, NOT_RUN)

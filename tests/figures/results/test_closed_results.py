@@ -18,6 +18,8 @@ from figures.results.fields import ClosedFolder, NoFolder
 from figures.results.folders import kind, names_in
 from figures.results.load import load
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 RUN = "runs/lrr-digits-resnet20-0000cafe"
 STUDY = "studies/quick-digits.json"

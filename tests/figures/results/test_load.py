@@ -11,6 +11,8 @@ from figures.results.load import load
 from figures.results.network import parse_level, parse_signs, parse_study
 from tests import ROOT
 
+pytestmark = pytest.mark.slow
+
 STUDY = "studies/quick-digits.json"
 RUN = "runs/lrr-digits-resnet20-0000cafe"
 LEVEL = f"{RUN}/seed-1/level-03/level.json"

@@ -10,6 +10,8 @@ import pytest
 from tests import ROOT
 from tests.support.processes import run
 
+pytestmark = pytest.mark.slow
+
 # every kernel is loaded; those of the descent, the quickest to compile, run
 CODE = """
 import importlib, json, pathlib, sys, theory

@@ -5,6 +5,8 @@ import pytest
 
 from tests.bench import accuracy
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_closed_form_is_exact_from_1e_minus_75_to_1e75_and_near_the_separatrix_as_far_as_its_condition_allows():
     worst = accuracy.worst_closed_form(np.random.default_rng(1), 600)

@@ -14,6 +14,8 @@ from theory.experiments.dimension_and_balance import (
 from theory.probability import success_probability_exact
 from theory.sampling import clopper_pearson, generator
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 4000
 
 

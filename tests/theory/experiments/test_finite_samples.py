@@ -12,6 +12,8 @@ from theory.losses.samples import Masked, Sample
 from theory.probability import success_probability_exact
 from theory.sampling import STARTS, clopper_pearson, paired_shares_interval
 
+pytestmark = pytest.mark.slow
+
 HORIZON = 1e6
 
 

@@ -14,6 +14,8 @@ from tests.support.waiting import wait_for
 from theory.experiments import parallel, registry
 from theory.experiments.parallel import run_parallel, timed
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("stories", "pruning-iterations", "factorial")
 
 

@@ -25,6 +25,7 @@ SMALL = {
     "large-steps": {"angles": [0.5], "grid": 5, "max_steps": 2000},
     "hidden-neurons": {"dimensions": [2], "neurons": [1, 2], "trials": 20},
 }
+MADE = [pytest.param(name, marks=[pytest.mark.slow] * entry.slow) for name, entry in EXPERIMENTS.items()]
 _made = {}
 
 
@@ -42,7 +43,7 @@ def written(name, result=None):
     )
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", MADE)
 def test_files_have_the_agreed_layout(name):
     out = written(name)
     stem = result_name(name, SMALL.get(name))
@@ -61,7 +62,7 @@ def test_files_have_the_agreed_layout(name):
         assert all(np.isfinite(arrays[key]).all() for key in arrays)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", MADE)
 def test_the_same_parameters_give_the_same_bytes(name):
     again = EXPERIMENTS[name].run(**{**EXPERIMENTS[name].params, **SMALL.get(name, {})})
     for claim in again.values.get("claims", {}).values():
@@ -139,6 +140,7 @@ def test_factorial_effects_are_the_differences_of_its_cells():
         assert cells["effects"]["signs"]["low"] > 0.2
 
 
+@pytest.mark.slow
 def test_no_start_contradicts_claims_1_and_2():
     for claim in made("theorem-check").values["claims"].values():
         assert claim["starts"] == 2000 and claim["contradictions"] == 0 and claim["symbolic"] and claim["high"] < 0.01

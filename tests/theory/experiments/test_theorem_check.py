@@ -11,6 +11,8 @@ from theory.flow.integrate import Event, integrate
 from theory.losses.losses import Population
 from theory.sampling import balanced_starts
 
+pytestmark = pytest.mark.slow
+
 
 def integrated(a0, w0, said, horizon, runs=40):
     """Return what integrated runs alone find against a rule."""

@@ -8,6 +8,8 @@ from theory.compiled.descent import line_at, population_at
 from theory.experiments.large_steps import large_steps
 from theory.extensions.gradient_descent import _compiled, _in_python
 
+pytestmark = pytest.mark.slow
+
 TINY = np.finfo(float).eps
 
 

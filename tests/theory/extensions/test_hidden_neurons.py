@@ -20,6 +20,8 @@ from theory.extensions.hidden_neurons import LEARNED, STATIONARY, UNDECIDED, hid
 from theory.pruning import schedule
 from theory.sampling import clopper_pearson
 
+pytestmark = pytest.mark.slow
+
 
 def networks(rng):
     """Yield random networks (a, w), then some with parallel, opposite and dead neurons and neurons on the axis."""

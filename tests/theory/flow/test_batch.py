@@ -15,6 +15,8 @@ from theory.compiled.population import slopes
 from theory.flow.batch import STATUSES
 from theory.losses.formulas import sin_minus_x_cos
 
+pytestmark = pytest.mark.slow
+
 TIMES = np.array([0.1, 1.0, 3.0, 10.0, 25.0, 50.0])
 RNG_SEED = 7
 

@@ -7,6 +7,8 @@ from scipy.integrate import solve_ivp
 from theory import Line, Masked, Sample, closed_form, integrate, integrate_batch, settle_samples
 from theory.flow.batch import STATUSES
 
+pytestmark = pytest.mark.slow
+
 
 def trials(rng, k, n, d, noise):
     """Return x (k, n, d), y (k, n), a0 (k,), w0 (k, d), every second start balanced."""

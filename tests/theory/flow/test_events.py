@@ -7,6 +7,8 @@ import theory
 from theory import Event, Line, Population, Sample, integrate
 from theory.flow.integrate import METHODS
 
+pytestmark = pytest.mark.slow
+
 DECAY = Line(0.0, 0.0)  # nothing moves: t alone decides
 
 

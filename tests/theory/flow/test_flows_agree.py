@@ -6,6 +6,8 @@ import pytest
 from tests.torture import flows
 from theory.flow.integrate import METHODS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("block", range(10))
 def test_every_way_to_follow_the_flow_of_a_sample_agrees(block):

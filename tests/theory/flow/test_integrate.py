@@ -11,6 +11,8 @@ from theory.flow.integrate import METHODS, Event, integrate
 from theory.losses.losses import Line, Population
 from theory.losses.samples import Sample
 
+pytestmark = pytest.mark.slow
+
 STARTS = [
     (-1.5, 0.5, "fails"),
     (0.8, 0.5, "learns"),

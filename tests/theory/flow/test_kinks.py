@@ -9,6 +9,8 @@ from theory.flow.batch import STATUSES
 from theory.flow.integrate import DOUBTFUL_NOTE, METHODS
 from theory.losses.kinks import Kinks, leave_zero
 
+pytestmark = pytest.mark.slow
+
 
 def sample(n, d, noise, seed):
     """A noisy sample of relu(x_1) and a start, as users drew them."""

@@ -7,6 +7,8 @@ import theory
 from theory.flow.batch import SAMPLE_RTOL, STATUSES
 from theory.flow.integrate import METHODS
 
+pytestmark = pytest.mark.slow
+
 
 def scaled(rng, exponents):
     """A noisy sample, a start, and times, with 10^exponents the sizes of a0, |w0|, x and y."""

@@ -26,6 +26,8 @@ from theory import (
 from theory.extensions.hidden_neurons import HIDDEN_STATUSES, LEARNED, STATIONARY, UNDECIDED
 from theory.losses.samples import learned_within
 
+pytestmark = pytest.mark.slow
+
 AXIS = np.array([0.6, 0.8])
 
 

@@ -1,6 +1,7 @@
 """The numerical traps of the neuron's flow, one test each; trap 5 stands in tests/theory/losses/test_formulas.py."""
 
 import numpy as np
+import pytest
 from scipy.integrate import solve_ivp
 
 from theory.exact.closed_form import closed_form
@@ -8,6 +9,8 @@ from theory.exact.limits import learns, limit, verdicts
 from theory.flow.integrate import METHODS, Event, integrate
 from theory.losses.formulas import population_gradient, split
 from theory.losses.losses import Population
+
+pytestmark = pytest.mark.slow
 
 
 def naive_flow(_, y):

@@ -13,6 +13,8 @@ from theory.losses.formulas import population_gradient, population_loss
 from theory.losses.losses import Independent, Line, Population
 from theory.losses.samples import Masked, Sample
 
+pytestmark = pytest.mark.slow
+
 
 def sample(n=30, d=3, noise=0.0, seed=0, slope=0.0, target=1.0):
     rng = np.random.default_rng(seed)

@@ -7,6 +7,8 @@ from scipy.integrate import solve_ivp
 from theory import Line, Masked, Population, Sample, descend, integrate, integrate_batch, limit
 from theory.losses.regions import SmoothRegion
 
+pytestmark = pytest.mark.slow
+
 
 class Bowl:
     """(a - 1)^2 / 2 + |w - (1, -2)|^2 / 2: a dL/da is not w.dL/dw, and a^2 - |w|^2 not conserved."""

@@ -404,12 +404,14 @@ STARTS = [  # every balance; opposite, near 0, near the rays, past the target
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("a0", "w0"), STARTS)
 def test_several_inputs_learn_when_integrate_says(a0, w0):
     for tolerance in (1e-3, 1e-6):
         assert time_to_learn(a0, w0, tolerance) == pytest.approx(first_time(a0, w0, tolerance), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["balanced, a > 0", "c > 0, a > 0", "c < 0"])
 def test_the_grid_of_times_is_that_of_integrate(planes, view):
     plane = planes[view]
@@ -431,16 +433,19 @@ def opposite(c, psi):
     return np.full(psi.shape, a), np.stack([-r * np.cos(psi), r * np.sin(psi)], axis=-1)
 
 
+@pytest.mark.slow
 def test_leaving_the_ray_takes_2_pi_over_psi_if_balanced():
     psi = np.array([1e-4, 1e-5])
     np.testing.assert_allclose(time_to_learn(*opposite(0.0, psi)) * psi, 2 * np.pi, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_leaving_the_ray_takes_a_logarithm_if_a_is_larger():
     psi = np.array([1e-6, 1e-8])
     assert np.diff(time_to_learn(*opposite(0.8, psi)))[0] == pytest.approx(2 / 0.8 * np.log(100), rel=1e-2)
 
 
+@pytest.mark.slow
 def test_leaving_the_ray_takes_the_fourth_power_of_psi_if_w_is_larger():
     psi = np.array([1e-2, 1e-3])
     np.testing.assert_allclose(time_to_learn(*opposite(-0.8, psi)) * psi**4, 1.5 * np.pi**2 * 0.8, rtol=1e-3)
@@ -545,6 +550,7 @@ def test_a_loss_of_one_input_is_the_line_of_its_moments(loss, moments):
     np.testing.assert_array_equal(plane.field_x, same.field_x)
 
 
+@pytest.mark.slow
 def test_a_slice_at_c_0_is_the_balanced_plane(planes):
     same = phase_plane("slice", c=0.0, grid=21)
     np.testing.assert_array_equal(same.time_to_learn, planes["balanced, a > 0"].time_to_learn)
