@@ -16,6 +16,7 @@ _WHERE = {
     "FigureSpec": "figures.catalogue",
     "Claim": "figures.claims.registry",
     "SweepEntry": "figures.analysis.sweeps",
+    "Caption": "figures.plots.panels",
     "Drawing": "figures.plots.panels",
     "register": "figures.registries",
     "explain": "figures.provenance.explain",
@@ -23,7 +24,7 @@ _WHERE = {
 }
 _MODULES = ("analysis", "catalogue", "claims", "comparison", "plots", "provenance", "regenerate", "report", "results")
 __all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "explain", "load"]
-__all__ += ["Claim", "Drawing", "FigureSpec", "SweepEntry", "phase_portrait", "register"]
+__all__ += ["Caption", "Claim", "Drawing", "FigureSpec", "SweepEntry", "phase_portrait", "register"]
 
 
 def __getattr__(name):

@@ -74,6 +74,13 @@ class Drawing:
     caption_parts: Caption
     missing: tuple[Missing, ...] = ()
 
+    def __post_init__(self):
+        """Refuse a caption that is not given in its parts."""
+        if not isinstance(self.caption_parts, Caption):
+            raise TypeError(
+                f"the caption of a drawing must be a Caption(seen, data, more), got {self.caption_parts!r:.60}"
+            )
+
     @property
     def caption(self) -> str:
         """The whole caption."""

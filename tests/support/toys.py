@@ -2,7 +2,7 @@
 
 import os
 
-from figures import Claim, Drawing, FigureSpec
+from figures import Caption, Claim, Drawing, FigureSpec
 from theory import Experiment, Mutant, PhasePlane, Result, Theorem
 from theory.portraits.planes import line
 
@@ -43,7 +43,8 @@ def draw(records) -> Drawing:
 
     sheet, values = new_sheet(3.0, 2.0), records.theory["toy-experiment"].values
     sheet.figure.subplots().plot([values["trials"]], [values["successes"]], "o")
-    return Drawing(sheet.figure, {"successes": values["successes"]}, "The successes of a toy.")
+    caption = Caption("The successes of a toy.", f"Data: n = {values['trials']} trials.")
+    return Drawing(sheet.figure, {"successes": values["successes"]}, caption)
 
 
 def figure(name: str) -> FigureSpec:

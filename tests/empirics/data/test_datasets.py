@@ -193,7 +193,7 @@ def test_cifar_is_read_through_its_name(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     for name, content in cifar_files(facts).items():
         (tmp_path / "bin" / name).write_bytes(content)
-    monkeypatch.setitem(DATASETS, "cifar10", datasets._cifar("tiny", dataclasses.replace(facts)))
+    monkeypatch.setitem(DATASETS, "cifar10", datasets._cifar(dataclasses.replace(facts), "tiny"))
     digest = content_hash("cifar10", tmp_path)
     data = load("cifar10", folder=tmp_path, data_hash=digest, cache=tmp_path / "cache")
     assert len(digest) == 64 and data.labels("test").tolist() == [0, 1, 2] * 2

@@ -9,10 +9,11 @@ import pytest
 
 from empirics.choices import ConfigError
 from empirics.config import RunConfig
-from empirics.studies.presets import PRESETS
+from empirics.studies import presets
 from empirics.studies.table1 import TABLE_FORMATS, Cell, cells, latex, latex_text, markdown, table1
 from tests.support.processes import run
 
+PRESETS = {name: preset for name, preset in presets.PRESETS.items() if not preset.smoke}
 SOURCE = re.compile(r"summary|ours|code: .+")
 AWKWARD = r"50% of a_b & c#1 \x ~ ^ ${}"
 
@@ -29,6 +30,10 @@ def test_every_entry_is_the_presets_own_and_has_a_source():
     assert found["quick", "momentum"].value == RunConfig().momentum
     said = "model resnet8, width 16, prune_rate 0.75, levels 4"
     assert found["quick", "sweep_on"].text == said and found["cifar10", "sweep_on"].text == "-"
+
+
+def test_a_smoke_run_has_no_place_in_table_1():
+    assert {cell.preset for cell in cells()} == set(PRESETS) and set(presets.PRESETS) - set(PRESETS) == {"smoke"}
 
 
 def test_every_preset_has_every_row():

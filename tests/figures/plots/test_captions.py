@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import Caption, format_data, format_n
+from figures.plots.panels import Caption, Drawing, format_data, format_n
 from figures.results.load import load
 
 LONGEST = 200
@@ -53,8 +53,8 @@ def test_the_opening_and_the_whole_caption_are_in_the_sidecar(folder, tmp_path, 
 
 def test_many_studies_are_counted_rather_than_listed(records):
     (results,) = records.studies
-    names = ("cifar10", "cifar100", "tiny-imagenet", "imagenet", "digits")
-    kept = [(replace(results, study=replace(results.study, dataset=name, preset=name)), ("imp",)) for name in names]
+    titles = ("CIFAR-10", "CIFAR-100", "Tiny ImageNet", "ImageNet", "digits")
+    kept = [(replace(results, study=replace(results.study, title=title)), ("imp",)) for title in titles]
     words = format_data(kept)
     assert words.startswith("resnet20 on CIFAR-10, ") and words.endswith("and 2 other studies, n = 4 seeds")
     assert format_data(kept[:2]) == "resnet20 on CIFAR-10 and resnet20 on CIFAR-100, n = 4 seeds"
@@ -65,3 +65,8 @@ def test_the_number_of_seeds_is_that_of_the_drawn_arms(synthetic):
     (results,) = synthetic.in_memory(accuracy, diverged={("lrr", 2)}).studies
     assert format_data([(results, ("imp", "lrr"))]).endswith("n = 3 to 4 seeds")
     assert format_n([1, 1]) == "n = 1 seed" and format_n([2000], "trial") == "n = 2,000 trials"
+
+
+def test_a_caption_that_is_one_text_is_refused():
+    with pytest.raises(TypeError, match=r"must be a Caption\(seen, data, more\), got 'All in one.'"):
+        Drawing(None, {}, "All in one.")

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from figures.catalogue import FIGURES, FigureSpec
-from figures.plots.panels import Drawing
+from figures.plots.panels import Caption, Drawing
 from figures.plots.style import PICTURE_FORMATS
 from figures.provenance import code
 from figures.provenance.code import UNKNOWN_CODE, code_hashes, imported, reached
@@ -98,7 +98,9 @@ def test_a_changed_comment_or_docstring_changes_no_figure(monkeypatch, module):
 
 def test_a_picture_is_redrawn_for_its_code_alone(monkeypatch, folder, tmp_path, writer):
     def sketch(spec, records):
-        return Drawing(None, {}, "a caption"), dict.fromkeys(PICTURE_FORMATS, spec.id.encode())
+        return Drawing(None, {}, Caption("A caption.", "Data: n = 0.")), dict.fromkeys(
+            PICTURE_FORMATS, spec.id.encode()
+        )
 
     monkeypatch.setattr("figures.regenerate._draw", sketch)
     read, texts = code.read_source, {}
