@@ -184,7 +184,7 @@ def test_progress_off_a_terminal_is_one_line_a_level(tmp_path):
 def test_a_sweep_trains_a_study_for_each_of_its_values(tmp_path):
     arguments = ["--sweep", "densities", "--arms", "imp-on-random-mask", *TINY]
     dry = call("train", *arguments, "--dry-run", cwd=tmp_path)
-    runs = [line for line in dry.stdout.splitlines() if line.startswith("preset quick: ")]
+    runs = [line for line in dry.stdout.splitlines() if line.startswith("study quick-")]
     assert dry.returncode == 0 and [line.split()[2] for line in runs] == ["2", "1", "1"], "the dense run once"
     assert call("train", *arguments, cwd=tmp_path).returncode == 0
     studies = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("results/studies/*.json"))]
@@ -198,7 +198,7 @@ def test_a_sweep_trains_a_study_for_each_of_its_values(tmp_path):
 
 def test_a_forecast_needs_no_data(tmp_path):
     done = call("train", "--preset", "cifar10", "--arms", "lrr", "--dry-run", cwd=tmp_path)
-    assert done.returncode == 0 and "preset cifar10: 8 runs" in done.stdout, done.stderr
+    assert done.returncode == 0 and "study cifar10-cifar10: 8 runs" in done.stdout, done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -308,4 +308,4 @@ def test_without_a_data_folder_figures_show_what_they_can_and_say_what_is_missin
 def test_a_figure_of_a_sweep_is_verified_although_it_reads_no_arm_of_the_presets_own_study(tmp_path):
     shutil.copytree(ROOT / "figures/reference/quick", tmp_path / "out/figures")
     done = call("verify", "width", "--dry-run", cwd=tmp_path)
-    assert done.returncode == 0 and "preset quick: " in done.stdout, done.stderr
+    assert done.returncode == 0 and "study quick-" in done.stdout, done.stderr
