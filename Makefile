@@ -11,7 +11,7 @@ PY := $(VENV)/bin/python
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"python >= 3.11 is needed, got {v.major}.{v.minor}: run `make PYTHON=python3.11 ...`")'
 	@echo "setting up $(VENV): a few minutes, once"
-	$(PYTHON) -m venv $(VENV)
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	touch $(READY)
 

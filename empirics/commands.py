@@ -4,6 +4,7 @@
 """
 
 import errno
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def exit_code(command: Callable[[], int]) -> int:
     with usable_streams():
         try:
             with interrupts.raised():
+                _refuse_in_an_import()
                 code = command()
                 sys.stdout.flush()
                 return code
@@ -74,6 +76,15 @@ def exit_code(command: Callable[[], int]) -> int:
                 raise
             say(f"error: {error}")
             return EXIT_REFUSED
+
+
+def _refuse_in_an_import() -> None:
+    """Refuse to run while a worker process imports the script that started it: the script would start itself again."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConfigError(
+            "a worker process imports this script, which then runs the command again: put the call of "
+            'paper_repro.main under `if __name__ == "__main__":`'
+        )
 
 
 def _has_current_folder() -> bool:

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -290,6 +291,17 @@ def config_hash(config: RunConfig) -> str:
     fields = {_HASHED_NAMES.get(name, name): value for name, value in config.record().items()}
     text = json.dumps({"schema": _HASHED_SCHEMA, "config": fields}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def check_names(settings: Iterable[str], where: str) -> None:
+    """Refuse names that are no settings of a run.
+
+    Raises:
+        ConfigError: names `where` they stand, and the nearest setting.
+    """
+    known = [field.name for field in dataclasses.fields(RunConfig)]
+    for name in settings:
+        check_choice(name, known, f"setting of {where}")
 
 
 def validate(config: "RunConfig") -> None:

@@ -3,6 +3,7 @@
 Modules are named as text and imported when they are used, so that this one may be imported by any other.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -35,12 +36,15 @@ class Registry:
         """Name -> entry."""
         return getattr(import_module(self.module), self.name)
 
-    def check(self, kind: str, entry: object) -> None:
+    def check(self, kind: str, name: str, entry: object) -> None:
         """Refuse an entry of another type."""
         if not self.entry and not callable(entry):
-            raise ConfigError(f"a {kind} must be a function, got {type(entry).__name__}: see {self.module}.{self.name}")
+            raise ConfigError(f"the {kind} {name!r} must be a function, got {type(entry).__name__}: pass one")
         if self.entry and not isinstance(entry, getattr(import_module(self.module), self.entry)):
-            raise ConfigError(f"a {kind} must be a {self.module}.{self.entry}, got {type(entry).__name__}")
+            raise ConfigError(
+                f"the {kind} {name!r} must be of the class {self.module}.{self.entry}, got {type(entry).__name__}: "
+                "make one"
+            )
 
 
 # A new registry: one line here.
@@ -71,16 +75,38 @@ def register(kind: str, name: str, entry: Any) -> None:
             so that worker processes find them.
 
     Raises:
-        ConfigError: an unknown kind; a name that is taken or cannot be one; an entry of another type.
+        ConfigError: an unknown kind; a name that is taken or cannot be one; an entry of another type, or one that
+            worker processes cannot import.
     """
-    registry = KINDS[check_choice(kind, KINDS, "kind of entry")]
-    if not is_slug(name):
-        raise ConfigError(f"the name of a {kind} must be lower-case words joined by hyphens, got {name!r}")
-    registry.check(kind, entry)
+    registry = KINDS[check_choice(str(kind), KINDS, "kind of entry")]
+    if not isinstance(name, str) or not is_slug(name):
+        raise ConfigError(f"the name of a {kind} must be lower-case words joined by hyphens, got {name!r}: rename it")
+    registry.check(kind, name, entry)
     if name in registry.entries:
-        raise ConfigError(f"{kind} {name!r} exists already in {registry.module}.{registry.name}: choose another name")
+        raise ConfigError(
+            f"there is a {kind} {name!r} already: choose another name (taken: {', '.join(registry.entries)})"
+        )
+    if registry.trains:
+        _check_importable(kind, name, entry)
     registry.entries[name] = entry
     _additions[kind, name] = entry
+
+
+def _check_importable(kind: str, name: str, entry: object) -> None:
+    """Refuse an entry whose functions worker processes cannot import."""
+    try:
+        sent = bytes(ForkingPickler.dumps(entry))  # as it is sent to a worker
+    except Exception as error:  # of many types
+        why = str(error)
+    else:
+        # the main module of a worker is made from the script's file; code that was typed in has none
+        if b"__main__" not in sent or hasattr(sys.modules["__main__"], "__file__"):
+            return
+        why = "it was typed into an interpreter"
+    raise ConfigError(
+        f"worker processes cannot import the {kind} {name!r} ({why}): define its functions by `def` at the top of a "
+        "file"
+    )
 
 
 def unregister(kind: str, name: str) -> None:
@@ -96,21 +122,8 @@ def unregister(kind: str, name: str) -> None:
 
 
 def additions() -> list[Addition]:
-    """The entries from outside that worker processes need.
-
-    Raises:
-        ConfigError: worker processes cannot import one of them.
-    """
-    found = [(kind, name, entry) for (kind, name), entry in _additions.items() if KINDS[kind].trains]
-    for kind, name, entry in found:
-        try:
-            ForkingPickler.dumps(entry)  # as it is sent to a worker
-        except Exception as error:  # of many types
-            raise ConfigError(
-                f"worker processes cannot import {kind} {name!r} ({error}): define its functions by `def` at the top "
-                "of a module or script"
-            ) from None
-    return found
+    """The entries from outside that worker processes need."""
+    return [(kind, name, entry) for (kind, name), entry in _additions.items() if KINDS[kind].trains]
 
 
 def add(entries: Sequence[Addition]) -> None:

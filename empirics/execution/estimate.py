@@ -1,6 +1,7 @@
 """Estimates of a plan's time and disk space, from throughput measured on this machine."""
 
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Sequence
@@ -18,12 +19,18 @@ from empirics.pruning.criteria import CRITERIA, DENSITIES, nested_counts
 from empirics.runs.context import initial_network
 from empirics.runs.training import training_settings
 from empirics.schedules import SCHEDULES, kept_weights
+from empirics.seeding import generator
 from empirics.storage.run_folder import disk_bytes
 from empirics.train import evaluate, sgd, steps_per_epoch, train_epoch
 
 
-def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
+def check_run(config: RunConfig, dataset: Dataset, n_train: int | None = None) -> None:
     """Refuse a run that cannot be trained to its end on `dataset`.
+
+    Args:
+        config: the run.
+        dataset: determines the network's input shape and number of classes.
+        n_train: number of training images; None: those of `dataset`.
 
     Raises:
         ConfigError: an unknown criterion, layer density, schedule or model; a batch larger than the training set.
@@ -32,12 +39,19 @@ def check_run(config: RunConfig, seed: int, dataset: Dataset) -> None:
     check_choice(config.criterion, CRITERIA, "criterion")
     check_choice(config.densities, DENSITIES, "layer densities")
     check_choice(config.schedule, SCHEDULES, "schedule")
-    steps_per_epoch(config.batch_size, len(dataset.labels("train")))
-    layers = models.prunable_weights(initial_network(config, seed, dataset))
+    steps_per_epoch(config.batch_size, len(dataset.labels("train")) if n_train is None else n_train)
+    shapes = _layer_shapes(config.model, config.width, dataset.shape, dataset.classes)
     # the masks of `mask_snapshot_epochs` are those of the next level
     last = config.levels if config.mask_snapshot_epochs else config.levels - 1
     if config.mask_source != "dense":
-        _check_counts(config, {name: tuple(weight.shape) for name, weight in layers.items()}, last)
+        _check_counts(config, shapes, last)
+
+
+@functools.lru_cache
+def _layer_shapes(model: str, width: int, shape: tuple[int, int, int], classes: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's prunable weights; the network is made once for all the runs of a command."""
+    network = models.create(model, width, shape, classes, generator(0, "shapes of layers"))
+    return {name: tuple(weight.shape) for name, weight in models.prunable_weights(network).items()}
 
 
 def _check_counts(config: RunConfig, shapes: dict[str, tuple[int, ...]], last: int) -> None:

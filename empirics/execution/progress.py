@@ -43,7 +43,7 @@ class Lines:
         pass
 
     def __call__(self, event: TaskEvent) -> None:
-        """Print a line if a level has ended or the event has a message."""
+        """Print a line if a level or the last run has ended, or the event has a message."""
         self._done += event.kind == "finished"
         if event.kind == "epoch" and _last_epoch_of_level(event):
             metrics = event.epoch
@@ -52,6 +52,8 @@ class Lines:
             )
         elif event.message:
             text = f"{event.kind}: {event.message}"
+        elif event.kind == "finished" and self._done == self._total:
+            text = "finished"
         else:
             return
         clock = f"{time.monotonic() - self._started:6.0f} s"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from empirics.config import check_choice
+from empirics.config import ConfigError, check_choice
 from empirics.pruning import masks as m
 from empirics.pruning.densities import DENSITIES, balanced, erk, nested_counts, uniform
 
@@ -170,6 +170,10 @@ __all__ = [
 ]
 
 
+class CriterionError(ValueError):
+    """Scores by which no weight can be chosen."""
+
+
 @dataclass(frozen=True)
 class Criterion:
     """A score function, and how weights are selected by it.
@@ -186,6 +190,15 @@ class Criterion:
     layerwise: bool
     rounds: int = 1
     uses_network: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a criterion."""
+        if not callable(self.score):
+            raise ConfigError(f"the score of a criterion must be a function, got {self.score!r}")
+        if not isinstance(self.layerwise, bool):
+            raise ConfigError(f"layerwise must be True or False, got {self.layerwise!r}")
+        if type(self.rounds) is not int or self.rounds < 1:
+            raise ConfigError(f"rounds must be a whole number from 1, got {self.rounds!r}")
 
     @property
     def about(self) -> str:
@@ -220,8 +233,9 @@ def select_mask(
     Raises:
         ConfigError: an unknown criterion or layer density.
         EmptyNetworkError: keep is 0, or leaves a layer of given density without a weight.
+        CriterionError: scores that are missing, of another shape, or not finite.
         ValueError: the criterion needs the network and there is no probe, or a probe of another seed; `keep` exceeds
-            the number of survivors; scores that are not finite.
+            the number of survivors.
     """
     criterion = CRITERIA[check_choice(name, CRITERIA, "criterion")]
     probe = probe or _no_probe(name, seed)
@@ -229,12 +243,28 @@ def select_mask(
         raise ValueError(f"the probe was made for seed {probe.seed}, not {seed}: make one with the run's seed")
     for count in round_counts(m.count(masks), keep, criterion.rounds):
         scores = criterion.score(weights, masks, probe)
+        _check_scores(name, scores, masks)
         masks = (
             _within_layers(scores, masks, count, densities)
             if criterion.layerwise
             else m.keep_global(scores, masks, count)
         )
     return masks
+
+
+def _check_scores(name: str, scores: Mapping[str, Tensor], masks: m.Masks) -> None:
+    for layer, mask in masks.items():
+        shape = tuple(scores[layer].shape) if layer in scores else "none"
+        if shape != tuple(mask.shape):
+            raise CriterionError(
+                f"criterion {name!r} must return a score for every weight of layer {layer}, of shape "
+                f"{tuple(mask.shape)}, got {shape}"
+            )
+        if not torch.isfinite(scores[layer][mask]).all():
+            raise CriterionError(
+                f"the scores of criterion {name!r} are not all finite in layer {layer}: return finite ones wherever a "
+                "weight survives"
+            )
 
 
 def round_counts(alive: int, keep: int, rounds: int) -> list[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from empirics.choices import AS_LONG_AS_LRR, ConfigError, check_choice
-from empirics.config import RunConfig
+from empirics.config import RunConfig, check_names
 
 Settings = Mapping[str, Any]
 
@@ -29,6 +29,10 @@ class Arm:
     mask_arm: str = ""
     last_levels: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse a change of what is no setting."""
+        check_names(self.changes, f"the arm {self.about!r}")
+
 
 def resolve(arm: str, settings: Settings) -> RunConfig:
     """The run of an arm in a study of these settings.
@@ -40,6 +44,7 @@ def resolve(arm: str, settings: Settings) -> RunConfig:
         ConfigError: an unknown arm, nearest name offered; a setting that the arm cannot be run with.
     """
     spec = ARMS[check_choice(arm, ARMS, "arm")]
+    check_names(settings, "a study")
     if settings["levels"] < 2:
         raise ConfigError(f"levels must be at least 2 for arm {arm!r}, which prunes, got {settings['levels']}")
     if spec.last_levels >= settings["levels"]:

@@ -175,6 +175,8 @@ def _check_numbers(command: Study) -> None:
         raise ConfigError("--checkpoint-epochs and --checkpoint-minutes must be 0 or more")
     for seed in command.seeds:
         seed_folder(seed)  # raises an error for one that cannot name a folder
+    if twice := [seed for seed in set(command.seeds) if command.seeds.count(seed) > 1]:
+        raise ConfigError(f"--seeds has {twice[0]} more than once: name each seed once")
 
 
 def _workers(command: Study, source: DataSource) -> int:
@@ -204,7 +206,7 @@ def check_tasks(tasks: Sequence[Task], source: DataSource, device: str) -> None:
     provenance.prepare(device)
     whole = _loaded(source)
     for config in {task.config.name: task.config for task in tasks}.values():
-        estimate.check_run(config, tasks[0].seed, part_of(whole, config))
+        estimate.check_run(config, part_of(whole, config))
 
 
 @functools.lru_cache(maxsize=1)
@@ -360,9 +362,12 @@ def _forecast(plan: Plan, command: Study) -> str:
         n_test = facts.test_images
         shape = facts.image_shape(config.image_size)
         data = estimate.random_dataset(shape, n_train, n_test, facts.classes)
+        for task in tasks:
+            estimate.check_run(task.config, data, n_train)
     else:
         data = part_of(_loaded(source), config)
         n_train, n_test = len(data.labels("train")), len(data.labels("test"))
+        check_tasks(tasks, source, command.device)
     throughput = estimate.measure(config, data.to(device))
     side_by_side = 1 if device.type == "cuda" else plan.workers  # processes on one GPU share its throughput
     cost = estimate.estimate(tasks, throughput, data, n_train, n_test, side_by_side)

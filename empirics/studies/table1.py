@@ -3,18 +3,24 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from empirics.choices import check_choice
 from empirics.config import SCHEMA, RunConfig
 from empirics.studies.presets import PRESETS, Preset
 
-# what every preset leaves at its default
-_COMMON = {name: getattr(RunConfig(), name) for name in ("momentum", "precision", "criterion", "densities")}
+# settings of training that no preset may state, with their defaults; and what chooses masks
+_TRAINING = [f.name for f in fields(RunConfig) if f.metadata["option"] and f.metadata["level_0"](RunConfig())]
+_COMMON = {name: getattr(RunConfig(), name) for name in (*_TRAINING, "criterion", "densities")}
 # facts that are fixed in the code and not settings
 _FIXED = {"optimizer": "SGD", "initialisation": "Kaiming-normal, fan-in"}
-_ALL = {"images_per_class": "all", "image_size": "native", "micro_batch": "whole batch"}
+_ALL = {
+    "images_per_class": "all",
+    "validation_per_class": "none",
+    "image_size": "native",
+    "micro_batch": "whole batch",
+}
 _OWN = ("augmentation", "seeds", "arms", "sweep_on")
 _NOTE = "The summary of the paper states no hyper-parameter: most settings come from published code or are ours."
 

@@ -1,16 +1,24 @@
 """Every kind of entry of `empirics` can be added from outside, and is then trained and named."""
 
 import json
+import math
+import os
+import sys
 
 import pytest
+import torch
 
 import empirics
 import paper_repro
 from empirics import registries
 from empirics.choices import ConfigError
-from empirics.execution import workers
+from empirics.pruning.criteria import CRITERIA, Criterion, CriterionError, select_mask
 from empirics.storage.run_folder import MASK_TENSORS, WEIGHT_TENSORS, RunFolder
+from empirics.studies.arms import Arm, resolve
+from empirics.studies.presets import PRESETS, Preset
+from tests import ROOT
 from tests.empirics.toys import TOYS
+from tests.support.processes import run
 
 KINDS_OF_EMPIRICS = list(registries.KINDS)
 
@@ -116,24 +124,99 @@ def test_the_data_set_that_a_preset_does_not_name_needs_its_name(toys, tmp_path,
 def test_a_name_that_is_taken_and_an_entry_of_another_type_are_refused(kind):
     name, entry = TOYS[kind]
     taken = next(iter(registries.KINDS[kind].entries))
-    with pytest.raises(ConfigError, match=f"{kind} '{taken}' exists already .*: choose another name"):
+    with pytest.raises(ConfigError, match=f"there is a {kind} '{taken}' already: choose another name"):
         empirics.register(kind, taken, entry)
-    with pytest.raises(ConfigError, match=f"a {kind} must be a"):
-        empirics.register(kind, name, "an entry")
-    with pytest.raises(ConfigError, match="must be lower-case words joined by hyphens, got 'My Toy'"):
-        empirics.register(kind, "My Toy", entry)
+    with pytest.raises(ConfigError, match=f"the {kind} '{name}' must be .*, got (str|int): (make|pass) one"):
+        empirics.register(kind, name, 3)
+    for wrong in ("My Toy", 3):
+        with pytest.raises(ConfigError, match=f"must be lower-case words joined by hyphens, got {wrong!r}: rename it"):
+            empirics.register(kind, wrong, entry)
     assert name not in registries.KINDS[kind].entries
 
 
-def test_an_unknown_kind_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match="unknown kind of entry 'criteria': did you mean 'criterion'"):
-        empirics.register("criteria", "x", None)
+@pytest.mark.parametrize("kind, message", [("criteria", "did you mean 'criterion'"), (3, "unknown kind of entry '3'")])
+def test_an_unknown_kind_is_refused(kind, message):
+    with pytest.raises(ConfigError, match=message):
+        empirics.register(kind, "x", None)
 
 
-def test_an_entry_that_workers_cannot_import_is_refused_before_anything_is_trained(tmp_path):
-    empirics.register("schedule", "lambda", lambda step, total, warmup, milestones: 1.0)
-    try:
-        with pytest.raises(ConfigError, match="cannot import schedule 'lambda' .*: define its functions by `def`"):
-            workers.execute([], workers.DataSource("digits"), tmp_path, device="cpu", workers=1, on_event=print)
-    finally:
-        registries.unregister("schedule", "lambda")
+def test_an_entry_that_workers_cannot_import_is_refused():
+    with pytest.raises(ConfigError, match="cannot import the schedule 'anonymous' .*: define its functions by `def`"):
+        empirics.register("schedule", "anonymous", lambda step, total, warmup, milestones: 1.0)
+    assert "anonymous" not in registries.KINDS["schedule"].entries
+
+
+@pytest.mark.parametrize(
+    "made, message",
+    [
+        (lambda: Arm("mine", {"rewnd": "sign"}), "unknown setting of the arm 'mine' 'rewnd': did you mean 'rewind'"),
+        (lambda: Preset("mine", {"epoch": 3}, (), (0,), {}), "unknown setting of the preset 'mine' 'epoch'"),
+        (lambda: Criterion(3, layerwise=False), "the score of a criterion must be a function, got 3"),
+        (lambda: Criterion(print, layerwise="yes"), "layerwise must be True or False, got 'yes'"),
+        (lambda: Criterion(print, layerwise=True, rounds=0), "rounds must be a whole number from 1, got 0"),
+        (
+            lambda: resolve("imp", {**PRESETS["quick"].settings, "nesterov": True}),
+            "unknown setting of a study 'nesterov'",
+        ),
+    ],
+)
+def test_an_entry_that_cannot_be_used_is_refused_when_it_is_made(made, message):
+    with pytest.raises(ConfigError, match=message):
+        made()
+
+
+@pytest.mark.parametrize(
+    "score, message",
+    [
+        (lambda weights, masks, probe: {}, "must return a score for every weight of layer a, of shape .2,., got none"),
+        (lambda weights, masks, probe: {"a": torch.ones(3)}, "of shape .2,., got .3,."),
+        (lambda weights, masks, probe: {"a": torch.tensor([1.0, math.nan])}, "are not all finite in layer a: return"),
+    ],
+)
+def test_scores_that_cannot_be_used_name_the_criterion(score, message, monkeypatch):
+    monkeypatch.setitem(CRITERIA, "mine", Criterion(score, layerwise=False))
+    with pytest.raises(CriterionError, match=f"criterion 'mine' .*{message}|{message}"):
+        select_mask("mine", {}, {"a": torch.ones(2, dtype=torch.bool)}, 1, seed=0, densities="erk")
+
+
+SCRIPT = """
+import sys
+import empirics, paper_repro
+from empirics.pruning.criteria import Criterion
+
+
+def smallest(weights, masks, probe):
+    return {name: -weights[name].abs() for name in masks}
+
+
+empirics.register("criterion", "smallest", Criterion(smallest, layerwise=False))
+"""
+CALL = 'paper_repro.main(["train", "--criterion", "smallest", "--arms", "imp", "--seeds", "0", "--levels", "2", *TINY])'
+TINY = 'TINY = ["--epochs", "1", "--warmup-epochs", "0", "--model", "resnet8", "--width", "4", "--workers", "1"]\n'
+
+
+def of_script(tmp_path, text: str, typed: bool = False):
+    """Run a script from its file, or typed into an interpreter."""
+    file = tmp_path / "script.py"
+    file.write_text(text)
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    given = dict(given=text) if typed else {}
+    return run([sys.executable, "-" if typed else str(file)], cwd=tmp_path, env=here, seconds=120, **given)
+
+
+def test_a_script_trains_with_its_own_criterion(tmp_path):
+    done = of_script(tmp_path, f'{SCRIPT}{TINY}\nif __name__ == "__main__":\n    sys.exit({CALL})')
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    (file,) = (tmp_path / "results/studies").glob("*.json")
+    assert json.loads(file.read_text())["overrides"]["criterion"] == "smallest"
+
+
+def test_a_script_without_a_guard_says_what_to_write(tmp_path):
+    done = of_script(tmp_path, f"{SCRIPT}{TINY}\n{CALL}")
+    assert 'under `if __name__ == "__main__":`' in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_function_that_was_typed_in_is_refused_when_it_is_registered(tmp_path):
+    done = of_script(tmp_path, f"{SCRIPT}{TINY}\n{CALL}", typed=True)
+    message = "cannot import the criterion 'smallest' (it was typed into an interpreter): define its functions by `def`"
+    assert done.returncode == 1 and message in done.stderr

@@ -119,3 +119,25 @@ def test_a_forecast_counts_what_studies_share_once(tmp_path):
     said = forecasts(found, Train(results=tmp_path))
     runs = [int(line.split()[2]) for line in said.splitlines() if line.startswith("study")]
     assert sum(runs) == sum(map(len, joined(found).values())) and 0 in runs
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--criterion", "magnitud"), "unknown criterion 'magnitud': did you mean 'magnitude'"),
+        (("--schedule", "cosin"), "unknown schedule 'cosin': did you mean 'cosine'"),
+        (("--densities", "er"), "unknown layer densities 'er': did you mean 'erk'"),
+        (("--batch-size", "100000"), "batch_size 100000 exceeds the 1297 training images"),
+        (("--preset", "cifar10", "--batch-size", "60000"), "batch_size 60000 exceeds the 50000 training images"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would_refuse(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = parsed(["train", "--dry-run", "--arms", "imp", *options], lambda: ())
+    with pytest.raises(ConfigError, match=message):
+        forecasts(plans(command), command)
+
+
+def test_a_seed_that_is_given_twice_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--seeds has 1 more than once: name each seed once"):
+        plans(Train(results=tmp_path, seeds=(0, 1, 1)))

@@ -401,7 +401,7 @@ def start_over(monkeypatch) -> None:
 def check_unknown_criterion(tmp_path, dataset) -> None:
     config, setup = arm("imp", epochs=1, criterion="magnitud"), setup_in(tmp_path, dataset)
     levels.run(config.dense, 0, setup)
-    for start in (lambda: levels.run(config, 0, setup), lambda: estimate.check_run(config, 0, dataset)):
+    for start in (lambda: levels.run(config, 0, setup), lambda: estimate.check_run(config, dataset)):
         with pytest.raises(ConfigError, match="unknown criterion 'magnitud': did you mean 'magnitude'"):
             start()
     assert RunFolder(tmp_path, config.name, 0).level_record(1) is None

@@ -378,10 +378,10 @@ def test_masks_of_another_network_are_refused(study):
 
 def test_levels_that_would_empty_the_network_or_a_layer_are_refused_before_training(tiny_digits):
     with pytest.raises(m.EmptyNetworkError, match="level 29 would keep none of the network's"):
-        check_run(arm("imp", levels=30), 0, tiny_digits)
+        check_run(arm("imp", levels=30), tiny_digits)
     with pytest.raises(m.EmptyNetworkError, match="leave one empty .layer .*weight"):
-        check_run(arm("imp-on-random-mask", levels=13), 0, tiny_digits)
-    check_run(arm("imp", levels=12), 0, tiny_digits)
+        check_run(arm("imp-on-random-mask", levels=13), tiny_digits)
+    check_run(arm("imp", levels=12), tiny_digits)
 
 
 def test_global_pruning_that_empties_layers_is_trained_and_recorded(tiny_digits, tmp_path):
