@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any
 
 from empirics.choices import ConfigError, check_choice
@@ -100,7 +101,8 @@ def _check_importable(kind: str, name: str, entry: object) -> None:
         why = str(error)
     else:
         # the main module of a worker is made from the script's file; code that was typed in has none
-        if b"__main__" not in sent or hasattr(sys.modules["__main__"], "__file__"):
+        script = getattr(sys.modules["__main__"], "__file__", None)
+        if b"__main__" not in sent or (script and Path(script).is_file()):
             return
         why = "it was typed into an interpreter"
     raise ConfigError(
