@@ -50,7 +50,11 @@ def drawn(drawings):
 def test_every_figure_draws_with_a_caption_and_json_numbers(drawn, name):
     drawing, _ = drawn[name]
     assert drawing.figure.axes and drawing.plotted
-    assert "n = 4 seeds (0 1 2 3)" in drawing.caption or not FIGURES[name].arms or FIGURES[name].presets
+    if FIGURES[name].arms and not FIGURES[name].presets:
+        assert "n = 4 seeds (0 1 2 3)" in drawing.caption, (
+            f"the caption of figure {name} does not say which seeds its means are over: add the sentence of "
+            "figures.plots.panels.format_seeds for each study to its `more`, as figures/README.md says"
+        )
     from figures.regenerate import _plain
 
     json.dumps(drawing.plotted, allow_nan=False, default=_plain)
