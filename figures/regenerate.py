@@ -18,6 +18,7 @@ from figures.catalogue import CLAIMS_FIGURE, FIGURES, FigureSpec
 from figures.claims.registry import evaluate
 from figures.claims.tables import claims_json, claims_markdown
 from figures.claims.verdicts import NOT_RUN, ClaimVerdict
+from figures.drawing import draw_figure, drawing_failure
 from figures.inputs import figure_inputs, figure_problems, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw
 from figures.plots.style import PICTURE_FORMATS
@@ -166,10 +167,8 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
     except NothingToDraw as nothing:
         commands = dict.fromkeys(item.command for item in nothing.missing)
         return outcome(FAILED_TO_DRAW if problems else MISSING, why or str(nothing), (), commands)
-    except Exception as error:  # checked records that a plot still cannot draw: report it, and continue with the others
-        return outcome(
-            FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a bug in the figures code"
-        )
+    except Exception as error:  # a mistake in the function that draws: report it, and continue with the others
+        return outcome(FAILED_TO_DRAW, drawing_failure(spec, error))
     sidecar = _describe(spec, context, drawing, inputs, key, pictures, time.perf_counter() - start)
     for fmt, data in pictures.items():
         context.write(context.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
@@ -198,7 +197,7 @@ def _draw(spec: FigureSpec, records: Records) -> tuple[Drawing, dict[str, bytes]
     from figures.plots.style import drawing_style, render
 
     with drawing_style():
-        drawing = spec.draw(records)
+        drawing = draw_figure(spec, records)
         return drawing, {fmt: render(drawing.figure, fmt) for fmt in PICTURE_FORMATS}
 
 

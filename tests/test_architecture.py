@@ -119,6 +119,7 @@ FLOORS = {
     "figures": (
         "comparison report",
         "regenerate",
+        "drawing",
         "inputs",
         "provenance",
         "plots",

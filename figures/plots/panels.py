@@ -199,12 +199,14 @@ def dataset_name(study: Study) -> str:
 def panel_name(study: Study) -> str:
     """The name of a study's panels: its data set.
 
-    The preset is added where it is not the data set's usual one.
+    The preset is added where it is not the data set's usual one; of a smoke run the mark says more.
     """
     name = dataset_name(study)
+    preset, *changes = study.preset.split(", ")
+    if study.smoke:
+        return f"{name} (changed)" if changes else name
     if study.preset == study.dataset or (study.preset, study.dataset) == QUICK:
         return name
-    preset, *changes = study.preset.split(", ")
     return f"{name} ({preset}{', changed' if changes else ''})"
 
 
