@@ -253,12 +253,13 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     """Make the figure `claims`, and its tables if they have changed.
 
     claims.json and CLAIMS.md in the output folder are written where a verdict, an input or the code has changed. Smoke
-    runs are left out of both.
+    runs are not judged: both only name them.
     """
+    smoke_runs = context.records.smoke_runs
     context = replace(context, records=context.records.judged)
     drawn, problems = _figure(figure_id, context, start), context.records.problems
     verdicts = evaluate(context.records)
-    written = _write_tables(verdicts, context)
+    written = _write_tables(verdicts, smoke_runs, context)
     status = (
         FAILED_TO_DRAW
         if problems or drawn.status == FAILED_TO_DRAW
@@ -273,15 +274,15 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     return Outcome(figure_id, status, "; ".join(why), files, tuple(commands), seconds)
 
 
-def _write_tables(verdicts: list[ClaimVerdict], context: BuildContext) -> str:
+def _write_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], context: BuildContext) -> str:
     """Write the verdicts as JSON and as a Markdown table; returns whether they had to be written."""
     problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS_FIGURE], context.records)
     extra = {
         "command": context.command, "code_sha256": context.code[CLAIMS_FIGURE],
-        "problems": [asdict(problem) for problem in problems],
+        "problems": [asdict(problem) for problem in problems], "smoke_runs": list(smoke_runs),
         "inputs": [asdict(source) for source in inputs], "provenance": dict(context.provenance),
     }  # fmt: skip
-    document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems).encode()
+    document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems, smoke_runs).encode()
     as_data, table = context.out_dir / "claims.json", context.out_dir / "CLAIMS.md"
     kept, made_by = _sidecar(as_data) or {}, ("provenance", "command")
     same = {k: v for k, v in kept.items() if k not in made_by} == {
