@@ -419,7 +419,8 @@ def mark_cut(figure) -> str:
                 heads += [(axes, bars, x, 1, CARETUP) for x, y in segment if y > high]
     for axes, bars, x, end, marker in heads:
         look = {"color": bars.get_color()[0], "marker": marker, "markersize": 4, "linestyle": "none", "zorder": 4}
-        axes.add_artist(Line2D([x], [end], transform=axes.get_xaxis_transform(), clip_on=False, **look))
+        look |= {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        axes.add_artist(Line2D([x], [end], label="_cut", **look))  # an underscore: it is no curve of its own
     return "Bars that reach an axis limit extend beyond it." if heads else ""
 
 

@@ -339,6 +339,7 @@ def test_an_interval_beyond_the_axis_ends_in_an_arrow_head_of_its_colour():
     places = [(*line.get_xdata(), *line.get_ydata(), line.get_marker()) for line in heads]
     assert places == [(2, 0, CARETDOWN), (3, 0, CARETDOWN), (3, 1, CARETUP)]
     assert {to_hex(line.get_color()) for line in heads} == {"#123456"}
+    assert all(line.get_label().startswith("_") for line in heads), "heads are no curves of a legend or an overlay"
     axes.set_ylim(-10, 10)
     assert mark_cut(sheet.figure) == "" and len(axes.lines) == before + 3
 
