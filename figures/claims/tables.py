@@ -23,7 +23,7 @@ def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> b
 
 
 def smoke_note(studies: Iterable[str], command: str = f"`{EVIDENCE}`") -> str:
-    """That some studies are smoke runs, what that means, and the command that makes evidence; "" for none."""
+    """Which studies are smoke runs, what that means, and what makes evidence; "" for none."""
     names = ", ".join(studies)
     if not names:
         return ""
