@@ -18,6 +18,7 @@ from figures.catalogue import CLAIMS_FIGURE, FIGURES, FigureSpec
 from figures.claims.registry import evaluate
 from figures.claims.tables import claims_json, claims_markdown
 from figures.claims.verdicts import NOT_RUN, ClaimVerdict
+from figures.drawing import draw_figure, drawing_failure
 from figures.inputs import figure_inputs, figure_problems, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw
 from figures.plots.style import PICTURE_FORMATS
@@ -166,10 +167,8 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
     except NothingToDraw as nothing:
         commands = dict.fromkeys(item.command for item in nothing.missing)
         return outcome(FAILED_TO_DRAW if problems else MISSING, why or str(nothing), (), commands)
-    except Exception as error:  # checked records that a plot still cannot draw: report it, and continue with the others
-        return outcome(
-            FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a bug in the figures code"
-        )
+    except Exception as error:  # a mistake in the function that draws: report it, and continue with the others
+        return outcome(FAILED_TO_DRAW, drawing_failure(spec, error))
     sidecar = _describe(spec, context, drawing, inputs, key, pictures, time.perf_counter() - start)
     for fmt, data in pictures.items():
         context.write(context.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
@@ -198,7 +197,7 @@ def _draw(spec: FigureSpec, records: Records) -> tuple[Drawing, dict[str, bytes]
     from figures.plots.style import drawing_style, render
 
     with drawing_style():
-        drawing = spec.draw(records)
+        drawing = draw_figure(spec, records)
         return drawing, {fmt: render(drawing.figure, fmt) for fmt in PICTURE_FORMATS}
 
 
@@ -254,12 +253,13 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     """Make the figure `claims`, and its tables if they have changed.
 
     claims.json and CLAIMS.md in the output folder are written where a verdict, an input or the code has changed. Smoke
-    runs are left out of both.
+    runs are not judged: both only name them.
     """
+    smoke_runs = context.records.smoke_runs
     context = replace(context, records=context.records.judged)
     drawn, problems = _figure(figure_id, context, start), context.records.problems
     verdicts = evaluate(context.records)
-    written = _write_tables(verdicts, context)
+    written = _write_tables(verdicts, smoke_runs, context)
     status = (
         FAILED_TO_DRAW
         if problems or drawn.status == FAILED_TO_DRAW
@@ -274,15 +274,15 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     return Outcome(figure_id, status, "; ".join(why), files, tuple(commands), seconds)
 
 
-def _write_tables(verdicts: list[ClaimVerdict], context: BuildContext) -> str:
+def _write_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], context: BuildContext) -> str:
     """Write the verdicts as JSON and as a Markdown table; returns whether they had to be written."""
     problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS_FIGURE], context.records)
     extra = {
         "command": context.command, "code_sha256": context.code[CLAIMS_FIGURE],
-        "problems": [asdict(problem) for problem in problems],
+        "problems": [asdict(problem) for problem in problems], "smoke_runs": list(smoke_runs),
         "inputs": [asdict(source) for source in inputs], "provenance": dict(context.provenance),
     }  # fmt: skip
-    document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems).encode()
+    document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems, smoke_runs).encode()
     as_data, table = context.out_dir / "claims.json", context.out_dir / "CLAIMS.md"
     kept, made_by = _sidecar(as_data) or {}, ("provenance", "command")
     same = {k: v for k, v in kept.items() if k not in made_by} == {

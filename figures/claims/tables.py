@@ -9,6 +9,8 @@ from typing import Any
 from figures.claims.verdicts import ACCURACY_POINTS, NOT_RUN, ClaimVerdict, Row
 from figures.results.fields import NUMBER, SCHEMA, TRUTH, WHOLE, Check, or_null, validate
 
+EVIDENCE = "paper_repro.py figures"  # the command that makes results on which claims can be judged
+
 
 def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> bytes:
     """The verdicts as JSON text (UTF-8), every row with all its fields; `extra` fields go first."""
@@ -20,13 +22,27 @@ def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> b
     return (json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
-def claims_markdown(verdicts: list[ClaimVerdict], problems=()) -> str:
+def smoke_note(studies: Iterable[str], command: str = f"`{EVIDENCE}`") -> str:
+    """Which studies are smoke runs, what that means, and what makes evidence; "" for none."""
+    names = ", ".join(studies)
+    if not names:
+        return ""
+    return (
+        f"These results hold a smoke run ({names}). A smoke run shows that everything works. It is no evidence, and "
+        f"no claim is judged on it: {command} runs what can be judged. This concerns networks only: results of the "
+        "neuron are the same in every run."
+    )
+
+
+def claims_markdown(verdicts: list[ClaimVerdict], problems=(), smoke_runs: Iterable[str] = ()) -> str:
     """The verdicts as Markdown: a table for each group of `by_place`.
 
     Control and other rows are beneath each claim. Every row names its effect, 95 % interval, n and scope; the commands
-    for what has not been run are at the end.
+    for what has not been run are at the end. `smoke_runs` names the studies that are not judged because they are
+    smoke runs.
     """
-    parts = [_INTRODUCTION, *(_section(title, group) for title, group in by_place(verdicts).items())]
+    opening = filter(None, [_INTRODUCTION, smoke_note(smoke_runs)])
+    parts = [*opening, *(_section(title, group) for title, group in by_place(verdicts).items())]
     commands = _commands(verdicts)
     if commands:
         parts.append("## Commands for the rows that are not run\n\n" + "\n".join(commands))

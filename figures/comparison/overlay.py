@@ -13,6 +13,7 @@ from pathlib import Path
 from figures.catalogue import FIGURES, FigureSpec
 from figures.comparison.overlay_drawing import Overlay, overlay
 from figures.comparison.verify import ABSENT, Comparison, compare, format_path
+from figures.drawing import draw_figure, drawing_failure
 from figures.inputs import figure_inputs, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw, join_caption
 from figures.plots.style import PICTURE_FORMATS, drawing_style, render
@@ -130,7 +131,7 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
     """Status, message and files of one figure."""
     try:
         with drawing_style():
-            drawing = spec.draw(sides.first)
+            drawing = draw_figure(spec, sides.first)
             other = _other(spec, sides)
             laid = overlay(drawing.figure, other.drawing.figure, sides.names) if other.drawing else None
             pictures = {fmt: render(drawing.figure, fmt) for fmt in PICTURE_FORMATS}
@@ -139,7 +140,7 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
     except UnknownPicture as error:
         return MISSING, str(error), ()
     except Exception as error:
-        return FAILED_TO_DRAW, f"could not be drawn ({type(error).__name__}: {error}): a bug in the figures code", ()
+        return FAILED_TO_DRAW, drawing_failure(spec, error), ()
     plotted = _json(drawing.plotted)
     found = compare(plotted, other.plotted)
     summary = _summary(found, sides.names)
@@ -164,7 +165,7 @@ def _other(spec: FigureSpec, sides: Sides) -> _Other:
         provenance = {name: sidecar.get(name, {}) for name in ("theory", "studies", "inputs", "provenance")}
         return _Other(sidecar.get("plotted", {}), provenance, None)
     records = _in_common(sides.second, sides.first)
-    drawing = spec.draw(records)
+    drawing = draw_figure(spec, records)
     return _Other(_json(drawing.plotted), _provenance_of(spec, records), drawing)
 
 

@@ -22,12 +22,12 @@ from figures.plots.panels import (
     error_bar_lengths,
     even_rows,
     fit_height,
-    format_cut,
     format_data,
     format_missing,
     format_seeds,
     join_caption,
     legend_below,
+    mark_cut,
     new_sheet,
     panel_name,
     plot_curve,
@@ -127,7 +127,7 @@ def _paired_figure(records, seen, arms, differences, panel, sentence) -> Drawing
     legend_below(sheet, grid.ravel(), 4)
     stars = "A star marks p <= .05 (paired t-test, corrected by Holm's method over the levels of a curve)."
     more = join_caption(
-        MEANS, *sheet.captions, format_cut(sheet.figure), stars, EPOCHS, sentence, format_missing(missing)
+        MEANS, *sheet.captions, mark_cut(sheet.figure), stars, EPOCHS, sentence, format_missing(missing)
     )
     return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {format_data(kept)}.", more), tuple(missing))
 
@@ -200,7 +200,7 @@ def figure_2(records: Records) -> Drawing:
     more = join_caption(
         *sheet.captions,
         f"On networks: {MEANS} They are intervals of each arm by itself, not of paired differences.",
-        format_cut(sheet.figure),
+        mark_cut(sheet.figure),
         EPOCHS,
         "Grey: IMP's rewinding trained for as many epochs as LRR's weights have seen, on IMP's own, shuffled and random"
         " masks, at the levels where it was run.",

@@ -17,12 +17,12 @@ from figures.plots.panels import (
     arms_there,
     error_bar_lengths,
     fit_height,
-    format_cut,
     format_data,
     format_missing,
     format_seeds,
     join_caption,
     legend_below,
+    mark_cut,
     new_sheet,
     panel_name,
 )
@@ -74,7 +74,7 @@ def figure_factorial(records: Records) -> Drawing:
         " and initial magnitudes, magnitude rewind the reverse.",
         *sheet.captions,
         HIGH_SPARSITY_NOTE if kept else "",
-        format_cut(sheet.figure),
+        mark_cut(sheet.figure),
         "The experiment, the layout and all settings are ours, not the paper's.",
         format_missing(missing),
     )

@@ -19,12 +19,12 @@ from figures.plots.panels import (
     NothingToDraw,
     error_bar_lengths,
     fit_height,
-    format_cut,
     format_missing,
     format_n,
     format_seeds,
     join_caption,
     legend_below,
+    mark_cut,
     new_sheet,
 )
 from figures.results.network import Records, StudyResults
@@ -78,7 +78,7 @@ def figure_mask_convergence(records: Records) -> Drawing:
         *sheet.captions,
         "Points are means over seeds, bars are Student-t 95 % intervals of each rule by itself, unpaired. At a vertical"
         " line a cycle of the schedule ends with its learning rate decayed, and the next cycle restarts the schedule.",
-        format_cut(sheet.figure),
+        mark_cut(sheet.figure),
         "The experiment, the layout and all settings are ours, not the paper's.",
         format_missing(missing),
     )

@@ -199,12 +199,14 @@ def dataset_name(study: Study) -> str:
 def panel_name(study: Study) -> str:
     """The name of a study's panels: its data set.
 
-    The preset is added where it is not the data set's usual one.
+    The preset is added where it is not the data set's usual one; of a smoke run the mark says more.
     """
     name = dataset_name(study)
+    preset, *changes = study.preset.split(", ")
+    if study.smoke:
+        return f"{name} (changed)" if changes else name
     if study.preset == study.dataset or (study.preset, study.dataset) == QUICK:
         return name
-    preset, *changes = study.preset.split(", ")
     return f"{name} ({preset}{', changed' if changes else ''})"
 
 
@@ -400,18 +402,32 @@ def format_missing(missing: Sequence[Missing]) -> str:
     return "Not drawn: " + "; ".join(parts) + "."
 
 
-def format_cut(figure) -> str:
-    """A sentence for the caption if an interval extends beyond its axis.
+def mark_cut(figure) -> str:
+    """Draw an arrow head where an interval extends beyond its axis; returns the sentence for the caption.
 
-    Call it after the limits have been set.
+    Without it a bar that is cut at both ends looks like an axis. Call it after the limits have been set.
     """
+    from matplotlib.lines import Line2D
+    from matplotlib.markers import CARETDOWN, CARETUP
+
+    heads = []
     for axes in figure.axes:
         low, high = axes.get_ylim()
-        for container in axes.containers:
-            for bars in container.lines[2] if type(container).__name__ == "ErrorbarContainer" else ():
-                if any(y < low or y > high for segment in bars.get_segments() for _, y in segment):
-                    return "Bars that reach an axis limit extend beyond it."
-    return ""
+        for bars in _interval_bars(axes):
+            for segment in bars.get_segments():
+                heads += [(axes, bars, x, 0, CARETDOWN) for x, y in segment if y < low]
+                heads += [(axes, bars, x, 1, CARETUP) for x, y in segment if y > high]
+    for axes, bars, x, end, marker in heads:
+        look = {"color": bars.get_color()[0], "marker": marker, "markersize": 4, "linestyle": "none", "zorder": 4}
+        look |= {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        axes.add_artist(Line2D([x], [end], label="_cut", **look))  # an underscore: it is no curve of its own
+    return "Bars that reach an axis limit extend beyond it." if heads else ""
+
+
+def _interval_bars(axes) -> list:
+    """The bars of the intervals drawn in a panel, a collection of lines for each curve."""
+    found = [container for container in axes.containers if type(container).__name__ == "ErrorbarContainer"]
+    return [bars for container in found for bars in container.lines[2]]
 
 
 def join_caption(*sentences: str) -> str:

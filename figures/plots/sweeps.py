@@ -26,10 +26,10 @@ from figures.plots.panels import (
     dodge,
     error_bar_lengths,
     fit_height,
-    format_cut,
     format_missing,
     join_caption,
     legend_below,
+    mark_cut,
     new_sheet,
     plot_curve,
 )
@@ -105,7 +105,7 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
         " high-sparsity accuracy, paired by seed. Its intervals are not adjusted for the number of values. Dots are the"
         " leads of the seeds.",
         "On the axes accuracies and leads are fractions: .01 is 1 accuracy point.",
-        format_cut(sheet.figure),
+        mark_cut(sheet.figure),
         plan.remarks,
         EPOCHS,
         LAYOUT_NOTE,

@@ -176,7 +176,10 @@ def _standing(inputs: list[dict], results: Path) -> list[str]:
     """Lines on whether the inputs are unchanged in a results folder."""
     try:
         if kind(results) != FOLDER:
-            return [f"Not compared with the current files: there is no folder {results}"]
+            return [
+                f"Not compared with the current files: there is no folder {results}: give the folder of the results "
+                "with --results"
+            ]
     except OSError as error:
         return [f"WARNING: not compared with the current files: {results} cannot be read: {error.strerror}"]
     states = {item["path"]: _state(results, item) for item in inputs}

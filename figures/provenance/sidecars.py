@@ -13,6 +13,7 @@ from figures.results.fields import (
     SCHEMA_IS,
     TABLE,
     TEXT,
+    TRUTH,
     Check,
     ResultError,
     or_null,
@@ -43,6 +44,7 @@ _MAY_HAVE = {
     "id": _TEXT, "title": _TEXT, "caption": _TEXT, "caption_opening": _TEXT, "command": or_null(_TEXT),
     "code_sha256": _TEXT, "outputs": TABLE,
     "theory": TABLE, "studies": TABLE, "inputs": LISTS, "missing": LISTS, "provenance": TABLE, "plotted": TABLE,
+    "smoke_runs": _TEXTS,
     "claims": LISTS, "problems": LISTS, "reference": TABLE, "summary": _TEXTS, "seconds": DURATION,
 }  # fmt: skip
 
@@ -119,6 +121,8 @@ def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
     for name, study in found.get("studies", {}).items():
         for arm, run in validate(study, _STUDY, file, f"studies.{name}")["arms"].items():
             validate(run, _RUN, file, f"studies.{name}.arms.{arm}")
+        if "smoke" in study:  # older sidecars lack it
+            validate(study, {"smoke": TRUTH}, file, f"studies.{name}")
     for name, digest in found.get("outputs", {}).items():
         require(TEXT.test(digest), file, f"outputs.{name}", digest, "a SHA-256")
     if "reference" in found:

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from figures.analysis.measures import CHANCE_FACTOR, HIGH_SPARSITY
-from figures.claims.tables import claims_tables, glance
+from figures.claims.tables import EVIDENCE, claims_tables, glance, smoke_note
 from figures.claims.verdicts import (
     ACCURACY_POINTS,
     AT_CHANCE,
@@ -107,7 +107,7 @@ def report_html(content: Content) -> bytes:
     sections = [
         _introduction(content),
         _definitions(),
-        _claims(content.claims, content.verdicts),
+        _claims(content),
         _contents(content),
         *(_figure(picture) for picture in content.pictures),
         _table(content.table),
@@ -156,8 +156,19 @@ def _introduction(content: Content) -> str:
         "Rewinding</cite> (Gadhikar and Burkholz, ICLR 2024). Every number here is this reproduction’s own unless "
         "its caption says whose it is. What a caption or a table calls “ours” is not in the paper.</p>"
     )
+    smoke = _smoke_note(content)
     notes = _list(_text(note) for note in content.notes) if content.notes else ""
-    return f'<section>{intro}{notes}<nav aria-label="Parts of the page">{_links(_PARTS)}</nav></section>'
+    marked = f'<p class="note">{smoke}</p>' if smoke else ""
+    return f'<section>{intro}{marked}{notes}<nav aria-label="Parts of the page">{_links(_PARTS)}</nav></section>'
+
+
+def _smoke_note(content: Content) -> str:
+    """The note on the smoke runs that the figures show and the claims leave out; "" where there are none."""
+    names = dict.fromkeys((content.claims or {}).get("smoke_runs", []))
+    for picture in content.pictures:
+        studies = (picture.sidecar or {}).get("studies", {})
+        names |= {name: None for name, study in studies.items() if study.get("smoke")}
+    return smoke_note(map(_text, names), _code(EVIDENCE))
 
 
 _PARTS = (
@@ -258,9 +269,13 @@ def _caption(picture: Picture) -> str:
     return f"<p>{_text(opening)}</p>{more}"
 
 
-def _claims(document: Mapping | None, verdicts: Sequence[ClaimVerdict] | None) -> str:
+def _claims(content: Content) -> str:
+    document, verdicts = content.claims, content.verdicts
     if document is None or verdicts is None:
-        words = f"<p>The claims have not been judged: {_code('paper_repro.py claims')}.</p>"
+        how = _code("paper_repro.py claims")
+        if _smoke_note(content):
+            how = f"a smoke run never is. {_code(EVIDENCE)} runs what can be judged"
+        words = f"<p>The claims have not been judged: {how}.</p>"
         return f'<section id="claims"><h2>Claims and verdicts</h2>{words}</section>'
     problems = [_text(problem.get("message")) for problem in document.get("problems", [])]
     lost = f"<p>Files that could not be trusted (nothing in them was used):</p>{_list(problems)}" if problems else ""

@@ -33,7 +33,8 @@ class NoFolder(ResultError):
 
     def __init__(self, folder: str, is_file: bool = False):
         """Make the message, in one line."""
-        do = "give the folder of the results with --results" if is_file else "run paper_repro.py first"
+        do = "give the folder of the results with --results"
+        do = do if is_file else f"run `paper_repro.py figures` first, or {do}"
         wrong = f"{folder} is a file, not a folder of results" if is_file else f"results folder {folder} does not exist"
         ValueError.__init__(self, f"{wrong}: {do}")
         self.file, self.field, self.got, self.do = folder, "the results folder", "a file" if is_file else "nothing", do

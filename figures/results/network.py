@@ -249,6 +249,11 @@ class Records:
         studies, sweeps = (tuple(r for r in part if not r.study.smoke) for part in (self.studies, self.sweeps))
         return replace(self, studies=studies, sweeps=sweeps)
 
+    @property
+    def smoke_runs(self) -> tuple[str, ...]:
+        """The names of the studies that are smoke runs."""
+        return tuple(r.study.study for r in (*self.studies, *self.sweeps) if r.study.smoke)
+
 
 _STUDY = {
     "schema": SCHEMA_IS, "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,

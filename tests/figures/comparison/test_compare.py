@@ -362,7 +362,8 @@ def test_a_figure_is_explained_by_its_id_and_inputs_are_held_against_the_results
     text = explain("3", copied, out)
     assert f"changed  {level}" in text and f"gone     {level.replace('seed-1', 'seed-2')}" in text
     assert "2 of" in text and "WARNING" in text
-    assert "there is no folder" in explain("3", tmp_path / "none", out)
+    absent = explain("3", tmp_path / "none", out)
+    assert "there is no folder" in absent and "give the folder of the results with --results" in absent
 
 
 def test_every_figure_can_be_asked_for_and_says_how_to_make_it(tmp_path):

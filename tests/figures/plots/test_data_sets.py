@@ -8,6 +8,7 @@ from matplotlib.text import Text
 from figures.analysis.sweeps import find_sweeps
 from figures.catalogue import FIGURES
 from figures.claims.registry import evaluate
+from figures.claims.tables import smoke_note
 from figures.plots.panels import SMOKE, NothingToDraw, absent_datasets
 from figures.plots.style import drawing_style
 from figures.results.load import load
@@ -72,7 +73,7 @@ def test_smoke_runs_are_left_out_of_the_verdicts_and_of_their_figure():
     assert beside.caption == alone.caption and beside.plotted == alone.plotted
 
 
-def test_a_smoke_run_of_the_tables_changes_neither_of_them(folder, tmp_path, writer):
+def test_a_smoke_run_changes_nothing_in_the_tables_but_is_named_in_them(folder, tmp_path, writer):
     import json
     import shutil
 
@@ -81,7 +82,8 @@ def test_a_smoke_run_of_the_tables_changes_neither_of_them(folder, tmp_path, wri
     def written(results, out):
         regenerate(["claims"], results, out, write=writer, provenance={}, command="")
         document = json.loads((out / "claims.json").read_text())
-        return document["claims"], document["inputs"], (out / "CLAIMS.md").read_bytes()
+        table = (out / "CLAIMS.md").read_text()
+        return document["smoke_runs"], (document["claims"], document["inputs"]), table
 
     real, tried = tmp_path / "real", tmp_path / "tried"
     for place in (real, tried):
@@ -90,7 +92,10 @@ def test_a_smoke_run_of_the_tables_changes_neither_of_them(folder, tmp_path, wri
     shutil.copytree(folder / "runs", tried / "runs")
     record = json.loads((folder / "studies/quick-digits.json").read_text())
     (tried / "studies/quick-digits.json").write_text(json.dumps({**record, "smoke": True}))
-    assert written(tried, tmp_path / "a") == written(real, tmp_path / "b")
+    named, judged, table = written(tried, tmp_path / "a")
+    note = f"{smoke_note(['quick-digits'])}\n\n"
+    assert named == ["quick-digits"] and table.count(note) == 1 and "`paper_repro.py figures`" in note
+    assert written(real, tmp_path / "b") == ([], judged, table.replace(note, ""))
 
 
 def test_smoke_runs_and_others_are_never_values_of_one_sweep():

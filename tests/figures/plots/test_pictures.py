@@ -4,11 +4,13 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.markers import CARETDOWN, CARETUP
 from matplotlib.text import Text
 
 from figures.analysis import measures
 from figures.catalogue import FIGURES
-from figures.plots.panels import NothingToDraw
+from figures.plots.panels import NothingToDraw, mark_cut, new_sheet
 from figures.plots.style import ARM_STYLES, PICTURE_FORMATS, SMALLEST_TYPE, arm_style, drawing_style, render
 from figures.results.load import load
 from figures.results.network import Records
@@ -50,7 +52,11 @@ def drawn(drawings):
 def test_every_figure_draws_with_a_caption_and_json_numbers(drawn, name):
     drawing, _ = drawn[name]
     assert drawing.figure.axes and drawing.plotted
-    assert "n = 4 seeds (0 1 2 3)" in drawing.caption or not FIGURES[name].arms or FIGURES[name].presets
+    if FIGURES[name].arms and not FIGURES[name].presets:
+        assert "n = 4 seeds (0 1 2 3)" in drawing.caption, (
+            f"the caption of figure {name} does not say which seeds its means are over: add the sentence of "
+            "figures.plots.panels.format_seeds for each study to its `more`, as figures/README.md says"
+        )
     from figures.regenerate import _plain
 
     json.dumps(drawing.plotted, allow_nan=False, default=_plain)
@@ -320,6 +326,22 @@ def test_a_caption_says_where_an_interval_runs_off_the_axis(drawings, synthetic,
     assert "extend beyond it" not in drawings["4"].caption
     synthetic.study(tmp_path, seeds=(0, 1), noise=1.0)
     assert "extend beyond it" in FIGURES["4"].draw(load(tmp_path)).caption
+
+
+def test_an_interval_beyond_the_axis_ends_in_an_arrow_head_of_its_colour():
+    sheet = new_sheet(3.0, 2.0)
+    axes = sheet.figure.subplots()
+    axes.errorbar([1, 2, 3], [0, 0, 0], yerr=[[0.5, 9, 9], [0.5, 0.5, 9]], color="#123456")
+    axes.set_ylim(-1, 1)
+    before = len(axes.lines)
+    assert mark_cut(sheet.figure) == "Bars that reach an axis limit extend beyond it."
+    heads = axes.lines[before:]
+    places = [(*line.get_xdata(), *line.get_ydata(), line.get_marker()) for line in heads]
+    assert places == [(2, 0, CARETDOWN), (3, 0, CARETDOWN), (3, 1, CARETUP)]
+    assert {to_hex(line.get_color()) for line in heads} == {"#123456"}
+    assert all(line.get_label().startswith("_") for line in heads), "heads are no curves of a legend or an overlay"
+    axes.set_ylim(-10, 10)
+    assert mark_cut(sheet.figure) == "" and len(axes.lines) == before + 3
 
 
 @pytest.mark.slow

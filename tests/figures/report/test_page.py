@@ -234,7 +234,9 @@ def test_nothing_in_a_file_becomes_markup(out, tmp_path):
     for file in ("claims.json", "table1.json", "figures/fig3.json"):
         document = poison(json.loads((copy / file).read_text()))
         if file == "figures/fig3.json":
-            document["studies"] = {EVIL: next(iter(document["studies"].values()))}
+            document["studies"] = {EVIL: next(iter(document["studies"].values())) | {"smoke": True}}
+        if file == "claims.json":
+            document["smoke_runs"] = [EVIL]
         if file == "table1.json":
             document["presets"] = {EVIL: next(iter(document["presets"].values()))}
         (copy / file).write_text(json.dumps(document))
@@ -243,6 +245,21 @@ def test_nothing_in_a_file_becomes_markup(out, tmp_path):
     page = Page(made)
     check_alone(page)
     assert b"<script" not in made and b"<img" not in made and "alert(1)" in text_of(page)
+
+
+def test_a_page_of_a_smoke_run_says_that_it_is_no_evidence_and_how_to_make_some():
+    def words_of(smoke, claims=None):
+        studies = {"smoke-digits": {"scope": "", "command": "", "arms": {}, "smoke": smoke}}
+        neuron = Picture("1", "title", "paper_repro.py figures 1", {"kind": "figure"})
+        networks = Picture("3", "title", "paper_repro.py figures 3", {"kind": "figure", "studies": studies})
+        return text_of(Page(report_html(Content([neuron, networks], claims, None if claims is None else []))))
+
+    words = words_of(True)
+    assert words.count("These results hold a smoke run (smoke-digits).") == 1
+    assert "It is no evidence" in words and "results of the neuron are the same in every run" in words
+    assert "not been judged: a smoke run never is. paper_repro.py figures runs what can be judged." in words
+    assert "smoke run" not in words_of(False) and "not been judged: paper_repro.py claims." in words_of(False)
+    assert "These results hold a smoke run (another)." in words_of(False, {"smoke_runs": ["another"]})
 
 
 def svg(inner: str, extra: str = "") -> str:

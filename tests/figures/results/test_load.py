@@ -227,7 +227,8 @@ def test_trained_seeds_that_no_study_lists_are_named(copy, records):
 
 
 def test_an_absent_folder_is_a_named_error(tmp_path):
-    with pytest.raises(ResultError, match=r"results folder .*none does not exist: run paper_repro.py first"):
+    do = "run `paper_repro.py figures` first, or give the folder of the results with --results"
+    with pytest.raises(ResultError, match=rf"results folder .*none does not exist: {do}"):
         load(tmp_path / "none")
     assert load(tmp_path).studies == ()
 
