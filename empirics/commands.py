@@ -79,7 +79,10 @@ def exit_code(command: Callable[[], int]) -> int:
 
 
 def _refuse_in_an_import() -> None:
-    """Refuse to run while a worker process imports the script that started it: the script would start itself again."""
+    """Refuse to run while a worker process imports the script that started it.
+
+    Otherwise the script would start itself again.
+    """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise ConfigError(
             "a worker process imports this script, which then runs the command again: put the call of "

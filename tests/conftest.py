@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -19,3 +21,14 @@ def no_process_outlives_its_test():
     """Whatever a test has started is killed when it ends, as it wished or not."""
     yield
     processes.end_all()
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers_stay():
+    """A test that leaves a signal ignored would let a later test, of other code, wait for ever."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    yield
+    changed = [number.name for number, handler in before.items() if signal.getsignal(number) != handler]
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert not changed, f"this test leaves another handler of {', '.join(changed)}: put the one before back"

@@ -418,13 +418,14 @@ ONE_IDEA = {
 
 def constants(name: str, tree: ast.Module) -> Iterator[tuple[str, object]]:
     """Public constants that a module gives a value, without the letters of a proof."""
-    module = import_module(name)
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for target in [part for one in targets if one for part in ast.walk(one) if isinstance(part, ast.Name)]:
-            value = getattr(module, target.id, None)
-            if target.id.isupper() and not target.id.startswith("_") and not hasattr(value, "free_symbols"):
-                yield target.id, value
+            if target.id.isupper() and not target.id.startswith("_"):
+                # imported only for a value: the fork server's module, which has none, ignores signals from then on
+                value = getattr(import_module(name), target.id, None)
+                if not hasattr(value, "free_symbols"):
+                    yield target.id, value
 
 
 def homonyms(found: list[tuple[str, str, object]]) -> list[str]:

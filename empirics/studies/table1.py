@@ -12,7 +12,8 @@ from empirics.studies.presets import PRESETS, Preset
 
 # settings of training that no preset may state, with their defaults; and what chooses masks
 _TRAINING = [f.name for f in fields(RunConfig) if f.metadata["option"] and f.metadata["level_0"](RunConfig())]
-_COMMON = {name: getattr(RunConfig(), name) for name in (*_TRAINING, "criterion", "densities")}
+_DEFAULTS = {name: getattr(RunConfig(), name) for name in (*_TRAINING, "criterion", "densities")}
+_COMMON = {name: value for name, value in _DEFAULTS.items() if value != ()}  # no milestones: no such setting
 # facts that are fixed in the code and not settings
 _FIXED = {"optimizer": "SGD", "initialisation": "Kaiming-normal, fan-in"}
 _ALL = {
