@@ -50,7 +50,7 @@ def check_run(config: RunConfig, dataset: Dataset, n_train: int | None = None) -
 @functools.lru_cache
 def _layer_shapes(model: str, width: int, shape: tuple[int, int, int], classes: int) -> dict[str, tuple[int, ...]]:
     """The shapes of a network's prunable weights; the network is made once for all the runs of a command."""
-    network = models.create(model, width, shape, classes, generator(0, "shapes of layers"))
+    network = models.create(model, width, shape, classes, generator(0, "initial weights"))
     return {name: tuple(weight.shape) for name, weight in models.prunable_weights(network).items()}
 
 
