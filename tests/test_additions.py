@@ -108,6 +108,7 @@ def test_a_figure(command):
     assert "A toy figure" in open("out/report.html").read()
 
 
+@pytest.mark.slow
 def test_a_claim(command):
     theory.register("experiment", "toy-experiment", toys.experiment("toy-experiment"))
     figures.register("claim", "toys", toys.claim())

@@ -98,6 +98,7 @@ def test_a_toy_changes_what_it_is_there_for(toys, tmp_path):
     assert masks("toy-densities-toy-densities-toy-images", "imp-on-random-mask") != by_erk
 
 
+@pytest.mark.slow
 def test_a_sweep_of_toys_is_a_study_for_each_value(toys, tmp_path):
     line = ("train", "--preset", "toy", "--sweep", "toy-sweep", "--results", str(tmp_path), "--workers", "1")
     assert command(*line) == 0
@@ -105,6 +106,7 @@ def test_a_sweep_of_toys_is_a_study_for_each_value(toys, tmp_path):
     assert found == ["toy-toy-images", "toy-width-8-toy-images"]
 
 
+@pytest.mark.slow
 def test_a_data_set_of_ones_own_is_trained_with_a_presets_settings(toys, tmp_path):
     tiny = ("--arms", "imp", "--seeds", "0", "--levels", "2", "--epochs", "1", "--warmup-epochs", "0")
     line = ("train", "--dataset", "toy-images", "--batch-size", "3", *tiny, "--model", "toy-network", "--width", "4")
@@ -204,6 +206,7 @@ def of_script(tmp_path, text: str, typed: bool = False):
     return run([sys.executable, "-" if typed else str(file)], cwd=tmp_path, env=here, seconds=120, **given)
 
 
+@pytest.mark.slow
 def test_a_script_trains_with_its_own_criterion(tmp_path):
     done = of_script(tmp_path, f'{SCRIPT}{TINY}\nif __name__ == "__main__":\n    sys.exit({CALL})')
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
@@ -211,11 +214,13 @@ def test_a_script_trains_with_its_own_criterion(tmp_path):
     assert json.loads(file.read_text())["overrides"]["criterion"] == "smallest"
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_says_what_to_write(tmp_path):
     done = of_script(tmp_path, f"{SCRIPT}{TINY}\n{CALL}")
     assert 'under `if __name__ == "__main__":`' in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_a_function_that_was_typed_in_is_refused_when_it_is_registered(tmp_path):
     done = of_script(tmp_path, f"{SCRIPT}{TINY}\n{CALL}", typed=True)
     message = "cannot import the criterion 'smallest' (it was typed into an interpreter): define its functions by `def`"

@@ -121,6 +121,7 @@ def test_a_forecast_counts_what_studies_share_once(tmp_path):
     assert sum(runs) == sum(map(len, joined(found).values())) and 0 in runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -119,6 +119,7 @@ def test_two_permutations_would_revive_pruned_weights():
     assert any((m.shuffle(tight, 1)[name] > m.shuffle(loose, 2)[name]).any() for name in SHAPES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("densities", criteria.DENSITIES)
 @given(rate=st.floats(0.05, 0.9), seed=st.integers(0, 20))
 def test_random_masks_are_exact_nested_and_leave_no_layer_empty(densities, rate, seed):

@@ -88,6 +88,7 @@ def test_no_two_texts_overlap(drawn, name):
             assert across <= 0.5 or along <= 0.5, (first.get_text(), second.get_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_figure_fits_the_columns_of_the_page(drawn, name):
     assert drawn[name][0].figure.get_size_inches()[0] <= 6.9

@@ -138,6 +138,7 @@ fit = st.one_of(st.just(0.0), st.floats(0.1, 3), st.floats(-3, -0.1))
 moment = st.floats(0.1, 2)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(a0=st.floats(-3, 3), w0=st.floats(-3, 3), s=st.floats(0, 3), t=st.floats(0, 3), c=st.tuples(moment, moment),
        k=st.tuples(fit, fit))  # fmt: skip

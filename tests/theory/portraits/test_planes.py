@@ -68,6 +68,7 @@ def velocity(view, x, y):
 # --- the field and its nullclines
 
 
+@pytest.mark.slow
 @each_view
 def test_the_field_is_minus_the_gradient(planes, view):
     plane = planes[view]
@@ -494,6 +495,7 @@ def test_level_sets_hold_c_and_trajectories_stay_on_them():
         assert (abs(later_a**2 - 2 * later_w**2 - (a**2 - 2 * w**2)).max()) > 0.1  # another form is not conserved
 
 
+@pytest.mark.slow
 def test_levels_that_miss_the_plane_are_left_out(planes):
     assert level_sets([4.0, -9.0], extent=2.0) == ()
     assert {curve.name for curve in planes["line"].curves if curve.kind == "level"} == {
