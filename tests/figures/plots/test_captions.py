@@ -40,6 +40,7 @@ def test_a_caption_without_one_of_its_first_sentences_is_refused(seen, data):
         Caption(seen, data, "the rest")
 
 
+@pytest.mark.slow
 def test_the_opening_and_the_whole_caption_are_in_the_sidecar(folder, tmp_path, writer):
     from figures.provenance.sidecars import read_sidecar
     from figures.regenerate import regenerate

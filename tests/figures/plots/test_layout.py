@@ -12,6 +12,8 @@ from figures.results.load import load
 from figures.results.network import Records
 from tests.figures import perturbed
 
+pytestmark = pytest.mark.slow
+
 
 def empty_cells(figure) -> list[tuple[int, int]]:
     """The cells, row and column, of the grids that hold a figure's panels, in which nothing is drawn."""

@@ -10,6 +10,8 @@ from theory.flow.integrate import integrate
 from theory.losses.losses import Line, Population
 from theory.portraits.planes import PLANES, phase_plane
 
+pytestmark = pytest.mark.slow
+
 TIMES = np.linspace(0.0, 4.0, 9)
 LINES = [{}, {"c_plus": 0.8}, {"c_plus": 0.3, "c_minus": 1.7}, {"c_plus": 2.0, "c_minus": 0.1}]
 STARTS = [(-0.6, 1.5), (1.0, 0.5), (-1.5, 0.5), (0.7, -1.2), (-0.5, 0.5)]
