@@ -66,6 +66,7 @@ class OpenRun:
         self.rewind_point: State | None = None  # kept from level to level: see `level_start`
         self._trained: State | None = None
         self._notes: list[str] = []
+        self._diverged: set[int] = set()
         self._has_mask_run = False
 
     @property
@@ -83,7 +84,9 @@ class OpenRun:
         """
         context, folder = self.context, self.context.folder
         # verified once, since this reads all of the level's tensors to check their hashes
-        if folder.level_record(level) is not None:
+        if (existing := folder.level_record(level)) is not None:
+            if existing["status"] == "diverged":
+                self._diverged.add(level)
             return False
         self._trained, self.resume_state = None, resume_level(context, level)
         if (reason := _inherited_divergence(context, level)) is not None:
@@ -99,7 +102,7 @@ class OpenRun:
 
     def is_diverged(self, level: int) -> bool:
         """Whether a level, which was begun, is recorded as diverged."""
-        return self.context.folder.level_record(level, verify=False)["status"] == "diverged"
+        return level in self._diverged
 
     def trained(self, level: int) -> State:
         """The trained state that a level is pruned from; read once."""
@@ -153,6 +156,7 @@ class OpenRun:
         return level_record.made(self.context.setup, self.resume_state.environments, self.resume_state.depends_on)
 
     def _save_diverged(self, level: int, reason: str, masks: m.Masks | None = None) -> None:
+        self._diverged.add(level)
         header = level_record.header(self.context.config, self.context.seed, level, masks)
         self.context.folder.save_level(level_record.diverged(header, reason, self._made()), {})
 
