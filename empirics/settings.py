@@ -5,7 +5,7 @@ part in level 0 and in the run's name.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
 from empirics.choices import ConfigError, check_choice
@@ -152,7 +152,3 @@ class OneOf:
     def __call__(self, name: str, value: str) -> None:
         """Refuse any other name, with the nearest offered."""
         check_choice(value, self.known, name.replace("_", " "))
-
-    def __iter__(self) -> Iterator[str]:
-        """The names."""
-        return iter(self.known)

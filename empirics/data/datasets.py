@@ -122,11 +122,11 @@ def facts(name: str, folder: Path | None) -> tuple[str, int]:
         name, folder: as for `load`.
 
     Raises:
-        DataError: a folder of images that is missing or has another layout.
+        DataError: a folder of images whose training split cannot be listed. `content_hash` checks the whole layout.
     """
     if name in DATASETS:
         return DATASETS[name].title, DATASETS[name].classes
-    return name, len(image_files.class_folders(folder).classes)
+    return name, len(image_files.class_names(folder, "train"))
 
 
 def _loader(request: Request) -> "Source | ImageFolder":

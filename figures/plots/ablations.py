@@ -10,6 +10,7 @@ from figures.analysis import measures
 from figures.analysis.sweeps import Sweep, find_sweeps
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
+from figures.plots.captions import network_name
 from figures.plots.contrasts import (
     HIGH_SPARSITY_NOTE,
     Coefficients,
@@ -29,7 +30,6 @@ from figures.plots.panels import (
     NothingToDraw,
     add_blocks,
     arms_there,
-    dataset_name,
     dodge,
     fit_height,
     format_data,
@@ -206,11 +206,7 @@ def _sweep_data(sweep: Sweep) -> str:
     """The data of a sweep's row and their number, for the opening of the caption."""
     pairs = _pairs_there(sweep)
     seeds = format_n([len(measures.shared_seeds(results, ("imp", "lrr"))) for _, results in pairs])
-    return f"{_sweep_name(sweep)}, {seeds} at each of {len(pairs)} lengths of warm-up"
-
-
-def _sweep_name(sweep: Sweep) -> str:
-    return f"{dataset_name(sweep.study)}, {sweep.study.model}"
+    return f"{network_name(sweep)}, {seeds} at each of {len(pairs)} lengths of warm-up"
 
 
 def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
@@ -229,7 +225,7 @@ def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
         axis.set(xlabel="epochs of warm-up", ylabel=label)
         axis.set_xticks(numbers)
     words = f"high-sparsity accuracy over the epochs of warm-up, {format_sweep_seeds(sweep, ('imp', 'lrr'))}"
-    first = sheet.add_panel_label(axes[0], _sweep_name(sweep), characters=36)
+    first = sheet.add_panel_label(axes[0], network_name(sweep), characters=36)
     last = sheet.add_panel_label(axes[1], "lead of LRR over IMP", characters=36)
     sheet.captions.append(f"({first}, {last}) {words}.")
     return plotted | {"warmup_epochs": numbers}

@@ -12,6 +12,11 @@ from figures.plots import style
 from figures.plots.panels import dataset_name, format_n
 
 
+def network_name(sweep: Sweep) -> str:
+    """Data set and network, for a panel and the opening of a caption."""
+    return f"{dataset_name(sweep.study)}, {sweep.study.model}"
+
+
 def heading(sweep: Sweep) -> str:
     """Data set and preset, with what is changed in it at every value."""
     return f"{dataset_name(sweep.study)}, preset {format_preset(sweep)}"

@@ -11,6 +11,7 @@ from figures.analysis import measures
 from figures.analysis.sweeps import PERTURBED_ARMS, Sweep, find_sweeps, perturbed_studies
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
+from figures.plots.captions import network_name
 from figures.plots.contrasts import (
     HIGH_SPARSITY_NOTE,
     draw_contrasts,
@@ -117,12 +118,8 @@ def _caption(kept: Sequence[tuple], varied: Sequence[tuple], more: str) -> Capti
     data = [format_data(kept)] if kept else []
     for sweep, found in varied:
         seeds = [len(measures.shared_seeds(p.results, _DROPS[rule])) for p in found for rule in _DROPS]
-        data.append(f"{_sweep_name(sweep)}, {format_n([n for n in seeds if n])} at each of {len(found)} perturbations")
+        data.append(f"{network_name(sweep)}, {format_n([n for n in seeds if n])} at each of {len(found)} perturbations")
     return Caption(seen, f"Data: {'; '.join(data)}.", more)
-
-
-def _sweep_name(sweep: Sweep) -> str:
-    return f"{dataset_name(sweep.study)}, {sweep.study.model}"
 
 
 def _kept(records: Records) -> tuple[list, list[Missing]]:
@@ -262,7 +259,7 @@ def _sweep_row(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturb
     by_place = [where for where in found if where.share == share]
     by_place.sort(key=lambda where: (where.scope, where.level))
     plotted = {"usual": {"level": usual[0], "scope": usual[1]}}
-    name = _sweep_name(sweep)
+    name = network_name(sweep)
     seeds = format_sweep_seeds(sweep, PERTURBATION_ARMS)
     where = f"flipped at the start of level {usual[0]}{_SCOPES[usual[1]]}"
     plotted["over share"] = _costs(axes[0], over_share, [p.share for p in over_share], 0.008)

@@ -18,7 +18,7 @@ def short_repr(kind: Kind) -> Kind:
 
 
 def _represented(result: Any) -> str:
-    parts = (f"{field.name}={format_value(getattr(result, field.name))}" for field in fields(result))
+    parts = (f"{field.name}={format_value(getattr(result, field.name))}" for field in fields(result) if field.repr)
     return f"{type(result).__name__}({_cut(', '.join(parts), MOST_OF_RESULT)})"
 
 

@@ -9,7 +9,6 @@ from empirics.settings import OneOf
 # settings that are valid only beside others, or with few values
 BESIDE: dict[str, dict[str, Any]] = {
     "milestones": dict(schedule="step", milestones=(0.5,)),
-    "schedule": dict(),
     "rewind_epoch": dict(rewind="wr", rewind_epoch=2),
     "mask_run": dict(mask_source="run", mask_run="imp-x"),
     "cycles": dict(mask_source="random"),
@@ -47,7 +46,7 @@ def other_value(field: dataclasses.Field) -> Any:
         return OTHER[field.name]
     value, check = getattr(run_beside(field.name), field.name), field.metadata["check"]
     if isinstance(check, OneOf):
-        return next(name for name in check if name != value)
+        return next(name for name in check.known if name != value)
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):

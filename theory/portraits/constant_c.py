@@ -5,12 +5,15 @@ Their coordinates are (r, theta) where c >= 0 and (a, theta) where c < 0.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from theory.exact.limits import verdicts
 from theory.extensions.learning_times import time_to_learn
 from theory.flow.coordinates import Slice
 from theory.portraits.curves import CURVE_POINTS, Curve, EquilibriumSet, PhasePlane, span, within
+from theory.portraits.trajectories import at_constant_c
 from theory.validation import Array, number, sign_of
 
 SIDE = "it selects a > 0 or a < 0"
@@ -56,6 +59,7 @@ def _plane(name: str, extent: float, grid: int, tolerance: float, flow: Slice, p
         tolerance=float(tolerance),
         curves=tuple(_slice_curves(flow, first, low, extent)),
         equilibria=within((_target(flow, first) if _learns(flow) else []) + _origin(flow), low, extent),
+        flow=partial(at_constant_c, flow.c, parameters.get("sign_a", 0)),
     )
 
 

@@ -5,15 +5,14 @@ Nothing is drawn here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.losses.formulas import split
-from theory.portraits.trajectories import at_constant_c, on_line
 from theory.reprs import short_repr
 from theory.validation import Array, finite, neuron
 
@@ -73,6 +72,7 @@ class PhasePlane:
     time_to_learn : ndarray, shape (n, n): first time at which the loss is at `tolerance`, NaN where it never is
     curves : tuple of Curve
     equilibria : tuple of EquilibriumSet
+    flow : function (a0, w0, times) -> (a, w) at these times from a start that it checks; None where the plane has none
     """
 
     name: str
@@ -88,6 +88,9 @@ class PhasePlane:
     tolerance: float
     curves: tuple[Curve, ...]
     equilibria: tuple[EquilibriumSet, ...]
+    flow: Callable[[float, ArrayLike, ArrayLike], tuple[Array, Array]] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     def trajectory(self, a0: float, w0: ArrayLike, times: ArrayLike) -> Array:
         """Return the path of this plane's own flow from a start, shape (m, 2): draw it in the plane.
@@ -98,14 +101,16 @@ class PhasePlane:
 
         The path of one input is exact (`theory.closed_form`), that of several is integrated (`theory.integrate`).
 
-        Raises ValueError for a start outside the plane, shapes that do not match, and times below 0.
+        Raises ValueError for a start outside the plane, shapes that do not match, times below 0, and a plane (from
+        outside this package) that has no `flow`.
 
         >>> from theory import phase_plane
         >>> phase_plane("line", c_plus=0.8, grid=5).trajectory(-0.6, 1.5, [0.0, 1.0]).round(3).tolist()
         [[-0.6, 1.5], [0.441, 1.444]]
         """
-        flow = on_line if self.coordinates == ("a", "w") else at_constant_c
-        return self.path(*flow(self.parameters, a0, w0, times))
+        if self.flow is None:
+            raise ValueError(f"the plane {self.name!r} states no flow: give it one, or draw the points of path(a, w)")
+        return self.path(*self.flow(a0, w0, times))
 
     def path(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the points of any trajectory in this plane, shape (m, 2).

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from theory.extensions.learning_times import TOLERANCE, time_to_learn
 from theory.losses.formulas import gradient_1d
 from theory.portraits.constant_c import balanced, slice_at
 from theory.portraits.curves import CURVE_POINTS, Curve, EquilibriumSet, PhasePlane, span, within
+from theory.portraits.trajectories import on_line
 from theory.validation import Array, finite, known, moment, positive, whole
 
 
@@ -151,6 +153,7 @@ def line(
         tolerance=float(tolerance),
         curves=(*_line_curves(extent), *level_sets(levels, extent)),
         equilibria=within(_line_equilibria(extent, c_plus, c_minus), -extent, extent),
+        flow=partial(on_line, c_plus, c_minus),
     )
 
 

@@ -1,5 +1,7 @@
 """The path that a plane gives is that of its own flow: against `integrate`, and against the plane's own field."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -94,3 +96,15 @@ def test_a_path_is_drawn_by_the_portrait():
     view = plane("line", c_plus=0.8)
     figure = phase_portrait(view, paths=[view.trajectory(-0.6, 1.5, TIMES)])
     assert any("trajectory" in text.get_text() for legend in figure.legends for text in legend.get_texts())
+
+
+def test_a_plane_that_states_no_flow_draws_no_other_planes_trajectory():
+    bare = dataclasses.replace(plane("line"), flow=None)
+    with pytest.raises(ValueError, match="the plane 'line' states no flow: give it one"):
+        bare.trajectory(-0.6, 1.5, TIMES)
+    still = dataclasses.replace(
+        plane("line"), flow=lambda a0, w0, times: (np.full(len(times), a0), np.full(len(times), w0))
+    )
+    assert np.ptp(still.trajectory(-0.6, 1.5, TIMES), axis=0).tolist() == [0.0, 0.0], (
+        "its own flow, not that of its name"
+    )
