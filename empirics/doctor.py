@@ -47,14 +47,16 @@ def examine(results: Path, data: Path) -> Iterator[Finding]:
 def _machine(results: Path) -> Iterator[Finding]:
     import torch
 
-    origin = provenance.provenance(torch.get_num_threads())
+    origin = provenance.provenance(torch.get_num_threads(), None, provenance.instruction_set())
     yield Finding("versions: " + ", ".join(f"{name} {version}" for name, version in origin["versions"].items()))
     git = origin["git"]
     state = "unknown" if git["commit"] is None else git["commit"][:12] + _CHANGES[git["dirty"]]
     yield Finding(f"commit: {state}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    hardware = origin["hardware"]
     yield Finding(
-        f"processor: {origin['hardware']['cpu']}, {origin['hardware']['cores']} cores, {memory / 2**30:.0f} GiB"
+        f"processor: {hardware['cpu']}, {hardware['instruction_set']}, {hardware['cores']} cores, "
+        f"{memory / 2**30:.0f} GiB"
     )
     names = [torch.cuda.get_device_name(k) for k in range(provenance.accelerators())]
     yield Finding(f"GPU: {', '.join(names) or 'none'}")

@@ -55,16 +55,36 @@ def accelerators() -> int:
     return torch.cuda.device_count()
 
 
-def provenance(threads: int, accelerator: str | None = None) -> dict[str, Any]:
+def instruction_set() -> str:
+    """The instruction set of torch's kernels, such as `AVX2` or `AVX512`.
+
+    Processors of one name may differ in it, and then give other bits. It follows `ATEN_CPU_CAPABILITY`.
+    """
+    import torch
+
+    return torch.backends.cpu.get_cpu_capability()
+
+
+def provenance(threads: int, accelerator: str | None = None, instruction_set: str | None = None) -> dict[str, Any]:
     """What produced a result: versions, code, git commit, hardware, threads.
 
     It contains no name or path of the machine.
+
+    Args:
+        threads: torch threads.
+        accelerator: name of the GPU; None without one.
+        instruction_set: that torch's kernels use (`instruction_set`); None where torch computed nothing.
     """
     return {
         "versions": _versions(),
         "code": code(),
         "git": _git(),
-        "hardware": {"cpu": _cpu(), "cores": usable_cores(), "accelerator": accelerator},
+        "hardware": {
+            "cpu": _cpu(),
+            "instruction_set": instruction_set,
+            "cores": usable_cores(),
+            "accelerator": accelerator,
+        },
         "threads": threads,
     }
 

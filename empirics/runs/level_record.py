@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from empirics.config import SCHEMA, RunConfig
-from empirics.provenance import provenance
+from empirics.provenance import instruction_set, provenance
 from empirics.pruning import masks as m
 from empirics.pruning import signs
 
@@ -100,8 +100,7 @@ def made(setup: "RunSetup", environments: Sequence[Mapping[str, Any]], depends_o
 
 def provenance_of(setup: "RunSetup") -> dict[str, Any]:
     """Versions, commit, hardware and threads of this process."""
-    if setup.device.type != "cuda":
-        return provenance(setup.threads)
     import torch
 
-    return provenance(setup.threads, torch.cuda.get_device_name(setup.device))
+    accelerator = torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else None
+    return provenance(setup.threads, accelerator, instruction_set())

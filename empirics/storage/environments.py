@@ -10,7 +10,7 @@ from typing import Any
 
 Conditions = dict[str, Any]
 # the conditions that may change the last bits; `code` is the hash of this package's sources
-CONDITION_NAMES = ("python", "numpy", "torch", "cpu", "accelerator", "threads", "code")
+CONDITION_NAMES = ("python", "numpy", "torch", "cpu", "instruction_set", "accelerator", "threads", "code")
 
 
 def conditions(provenance: Mapping[str, Any]) -> Conditions:
@@ -31,12 +31,15 @@ def joined(*environment_lists: Iterable[Conditions]) -> list[Conditions]:
 
 
 def changed(environments: Iterable[Mapping[str, Any]], now: Conditions) -> str | None:
-    """The differences between the conditions `now` and those of `environments`, as text; None if equal."""
+    """The differences between the conditions `now` and those of `environments`, as text; None if equal.
+
+    A condition that an older version did not record is one that may differ.
+    """
     words: dict[str, None] = {}
     for then in environments:
         for name, value in now.items():
             if then.get(name) != value:
-                words[f"{name} {_short_text(then.get(name))} then, {_short_text(value)} now"] = None
+                words[f"{name} {_short_text(then.get(name, 'not recorded'))} then, {_short_text(value)} now"] = None
     return "; ".join(words) or None
 
 

@@ -170,6 +170,7 @@ _CONDITIONS = (
     ("versions", "numpy"),
     ("versions", "torch"),
     ("hardware", "cpu"),
+    ("hardware", "instruction_set"),
     ("hardware", "accelerator"),
     ("threads",),
 )
@@ -189,7 +190,7 @@ def verify(
     """Compare the numbers of a remade figure with those of the existing figure.
 
     Numbers of the neuron agree within `THEORY_TOLERANCE`. Those of networks must be equal where both were made by the
-    same versions, processor and number of threads, and otherwise agree within `OTHER_CONDITIONS`, since training
+    same versions, processor, instruction set and number of threads, and otherwise agree within `OTHER_CONDITIONS`, since training
     amplifies the last bit of a number.
 
     Parameters

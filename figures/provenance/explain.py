@@ -113,7 +113,8 @@ def made_by(sidecar: Mapping) -> list[str]:
 
 def _hardware(made: Mapping) -> str:
     found = made.get("hardware") or {}
-    return f"{found.get('cpu')}, {found.get('cores')} cores, accelerator {found.get('accelerator') or 'none'}"
+    processor = ", ".join(text for text in (str(found.get("cpu")), found.get("instruction_set")) if text)
+    return f"{processor}, {found.get('cores')} cores, accelerator {found.get('accelerator') or 'none'}"
 
 
 def runs(sidecar: Mapping) -> list[str]:

@@ -20,7 +20,7 @@ from tests.empirics.tiny_runs import arm, run_arms, setup_in
 pytestmark = pytest.mark.slow
 
 SETTINGS = dict(levels=4, epochs=2)
-HERE = provenance.provenance(1)
+HERE = provenance.provenance(1, None, provenance.instruction_set())
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,22 @@ def test_everything_that_may_change_the_last_bits_counts_and_nothing_else():
     for change in (
         {"threads": 2}, {"code": "another"}, {"versions": {**HERE["versions"], "torch": "0.1"}},
         {"hardware": {**HERE["hardware"], "cpu": "another"}}, {"hardware": {**HERE["hardware"], "accelerator": "GPU"}},
+        {"hardware": {**HERE["hardware"], "instruction_set": "SSE2"}},
     ):  # fmt: skip
         assert environments.changed([then], environments.conditions({**HERE, **change})), change
     for change in ({"git": {}}, {"hardware": {**HERE["hardware"], "cores": 99}}):
         assert environments.changed([then], environments.conditions({**HERE, **change})) is None, change
     assert environments.changed([{}], then), "a record that does not say is not one of the same"
+
+
+def test_processors_of_one_name_with_other_instructions_are_told_apart(tiny_digits, tmp_path):
+    setup = setup_in(tmp_path, tiny_digits)
+    levels.run(arm("imp", **SETTINGS).dense, 0, setup)
+    (made,) = RunFolder(tmp_path, arm("imp", **SETTINGS).dense.name, 0).level_record(0)["environments"]
+    assert made["instruction_set"] == torch.backends.cpu.get_cpu_capability()
+    now = environments.conditions(HERE)
+    before = {name: value for name, value in now.items() if name != "instruction_set"}
+    assert environments.changed([before], now).startswith("instruction_set not recorded then,")
 
 
 def test_bit_exact_does_not_forget_where_an_earlier_level_was_made(tiny_digits, tmp_path, monkeypatch):

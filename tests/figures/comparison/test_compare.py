@@ -113,12 +113,14 @@ def spoilt(document, *path, value):
     return changed
 
 
-def other_threads(document):
+def made_elsewhere(document, **hardware):
+    """The document of runs that were trained on other hardware; without any, by two threads."""
     changed = copy.deepcopy(document)
     for study in changed["studies"].values():
         for run in study["arms"].values():
             for made in run["provenance"]:
-                made["threads"] = 2
+                made["hardware"] |= hardware
+                made["threads"] = made["threads"] if hardware else 2
     return changed
 
 
@@ -141,21 +143,30 @@ def test_a_last_bit_of_a_network_counts_where_all_else_is_the_same(drawn):
 def test_other_threads_are_named_and_allow_a_stated_tolerance(drawn):
     document = sidecar(drawn, "3")
     place = ("plotted", "quick-digits", "curves", "lrr", "mean", 3)
-    near, far = (other_threads(spoilt(document, *place, value=v)) for v in (0.93, 0.5))
+    near, far = (made_elsewhere(spoilt(document, *place, value=v)) for v in (0.93, 0.5))
     found, lost = verify(document, near), verify(document, far)
     text = "\n".join(found.lines)
     assert found.agrees and "made differently: threads 1 then, 2 now" in text and "within 0.05" in text
     assert "values derived from other numbers were not compared" in text and not lost.agrees
     assert not verify(document, near, within=1e-6).agrees
     marked = spoilt(document, "plotted", "quick-digits", "differences", "lrr", "p_holm", 0, value=0.9)
-    assert not verify(document, marked).agrees and verify(document, other_threads(marked)).agrees
+    assert not verify(document, marked).agrees and verify(document, made_elsewhere(marked)).agrees
+
+
+def test_another_instruction_set_of_one_processor_allows_it_too(drawn):
+    document = sidecar(drawn, "3")
+    near = spoilt(document, "plotted", "quick-digits", "curves", "lrr", "mean", 3, value=0.93)
+    avx512, avx2 = (made_elsewhere(document, instruction_set=name) for name in ("AVX512", "AVX2"))
+    assert not verify(avx512, made_elsewhere(near, instruction_set="AVX512")).agrees
+    found = verify(avx2, made_elsewhere(near, instruction_set="AVX512"))
+    assert found.agrees and "made differently: instruction_set AVX2 then, AVX512 now" in "\n".join(found.lines)
 
 
 def test_numbers_of_the_neuron_keep_their_tolerance_whatever_the_networks_have(drawn):
     document = sidecar(drawn, "2")
     low = document["plotted"]["neuron"]["lrr"]["low"][2]
     for change, agrees in ((1e-12, True), (1e-6, False)):
-        again = other_threads(spoilt(document, "plotted", "neuron", "lrr", "low", 2, value=low + change))
+        again = made_elsewhere(spoilt(document, "plotted", "neuron", "lrr", "low", 2, value=low + change))
         assert verify(document, again).agrees is agrees
 
 
