@@ -190,8 +190,8 @@ def verify(
     """Compare the numbers of a remade figure with those of the existing figure.
 
     Numbers of the neuron agree within `THEORY_TOLERANCE`. Those of networks must be equal where both were made by the
-    same versions, processor, instruction set and number of threads, and otherwise agree within `OTHER_CONDITIONS`, since training
-    amplifies the last bit of a number.
+    same versions, processor, instruction set and number of threads, and otherwise agree within `OTHER_CONDITIONS`,
+    since training amplifies the last bit of a number.
 
     Parameters
     ----------
