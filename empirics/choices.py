@@ -10,6 +10,8 @@ MASK_SOURCES = ("own", "run", "shuffled", "random", "dense")
 PRUNING = ("iterative", "one-shot")
 SCORES_FROM = ("trained", "initialisation")
 PERTURB_SCOPES = ("global", "layerwise")
+WARMUPS = ("every", "once")
+WARMUP_SHAPES = ("linear", "constant")
 PRECISIONS = ("float32", "bfloat16")
 AS_LONG_AS_LRR = "level + 1"
 

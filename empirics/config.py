@@ -18,6 +18,8 @@ from empirics.choices import (
     PRECISIONS,
     PRUNING,
     SCORES_FROM,
+    WARMUP_SHAPES,
+    WARMUPS,
     ConfigError,
     check_choice,
 )
@@ -131,7 +133,26 @@ class RunConfig:
         rising_fractions,
         level_0=True,
     )
-    warmup_epochs: int = setting(1, "epochs of linear warm-up at the start of every level", at_least(0), level_0=True)
+    warmup_epochs: int = setting(1, "epochs of warm-up", at_least(0), level_0=True)
+    warmup: str = setting(
+        "every",
+        "every: each level begins with the warm-up, which is part of its epochs; once: the warm-up comes before the "
+        "epochs of level 0, and later levels start at the peak rate",
+        OneOf(WARMUPS),
+        level_0=True,
+        neutral="every",
+    )
+    warmup_shape: str = setting(
+        "linear",
+        "linear: the rate of the warm-up rises to the peak, step by step; constant: it is a tenth of the peak",
+        OneOf(WARMUP_SHAPES),
+        level_0=True,
+        neutral="linear",
+    )
+    lr_floor: float = setting(
+        0.0, "rate that the cosine schedule falls to; below the peak", not_negative, level_0=True, neutral=0.0
+    )
+    classifier_bias: bool = setting(True, "whether linear layers have a bias", level_0=True, neutral=True)
     momentum: float = setting(0.9, "momentum of SGD", within("[0, 1)", lambda v: 0 <= v < 1), level_0=True)
     weight_decay: float = setting(5e-4, "weight decay, applied to every parameter", not_negative, level_0=True)
     precision: str = setting(
@@ -175,8 +196,21 @@ class RunConfig:
         OneOf(SCORES_FROM),
     )
     rewind: str = setting("imp", "rewinding rule, a key of `rules.REWINDS`", OneOf(REWINDS), option=False)
-    rewind_epoch: int = setting(0, "for `wr`, the epoch of the dense run that weights return to", option=False)
-    bn_rewind: bool = setting(True, "whether biases and batch norm return to their initial values too", option=False)
+    rewind_epoch: int = setting(
+        0,
+        "the rewind point: the number of epochs of the dense run after it; 0: initialisation",
+        at_least(0),
+        option=False,
+    )
+    initial_epoch: int = setting(
+        0,
+        "the number of epochs of the dense run after which its signs count as initial, in sign flips",
+        at_least(0),
+        option=False,
+        level_0=True,
+        neutral=0,
+    )
+    bn_rewind: bool = setting(True, "whether biases and batch norm return to the rewind point too", option=False)
     mask_source: str = setting(
         "own",
         "`own`, `run` (another run's mask of the level), `shuffled` (that mask, permuted), `random`, or `dense` "
@@ -211,6 +245,49 @@ class RunConfig:
         "global: draw the flipped weights from the whole network; layerwise: draw that fraction from each layer",
         OneOf(PERTURB_SCOPES),
         level_0=_from_the_start,
+    )
+    strikes: int = setting(
+        0,
+        "times per level, evenly spread over its epochs, at which each sign is flipped with probability strike_rate; "
+        "0: never",
+        at_least(0),
+        option=False,
+        level_0=True,
+        neutral=0,
+    )
+    strike_rate: float = setting(
+        0.0,
+        "probability with which a strike flips the sign of a surviving weight",
+        within("[0, 1]", lambda v: 0 <= v <= 1),
+        option=False,
+        level_0=True,
+        neutral=0.0,
+    )
+    sign_run: str = setting(
+        "",
+        "for `sign`, the name of the run whose signs at the end of the level before are used in place of the run's own",
+        option=False,
+        neutral="",
+    )
+    shuffled_magnitudes: bool = setting(
+        False,
+        "permute the magnitudes at the rewind point among the survivors of each layer",
+        option=False,
+        neutral=False,
+    )
+    fixed_signs: bool = setting(
+        False,
+        "from level 1 on, set a weight to zero when a step carries it across zero",
+        option=False,
+        neutral=False,
+    )
+    sculpt_factor: float = setting(
+        0.0,
+        "SCULPT: draw random masks of this many times the level's density, and prune by the criterion before the last "
+        "cycle; 0: no",
+        not_negative,
+        option=False,
+        neutral=0.0,
     )
     # A new setting: one field here. With `neutral`, the value at which a run is as it was before, every run that is
     # stored keeps its name.
@@ -311,9 +388,18 @@ def validate(config: "RunConfig") -> None:
         ConfigError: names the setting, the value and what to do.
     """
     check_each(config)
-    for check in (_check_batch, _check_masks, _check_schedule, _check_first_level, _check_perturbation):
+    for check in (
+        _check_batch,
+        _check_masks,
+        _check_schedule,
+        _check_rewind_point,
+        _check_strikes,
+        _check_sculpt,
+        _check_first_level,
+        _check_perturbation,
+        _check_mask_snapshots,
+    ):
         check(config)
-    _check_mask_snapshots(config)
 
 
 def _check_batch(config: "RunConfig") -> None:
@@ -352,11 +438,15 @@ def _check_schedule(config: "RunConfig") -> None:
             f"warmup_epochs must lie in [0, epochs = {config.epochs}), got {config.warmup_epochs}: use "
             f"--warmup-epochs {most}, or raise --epochs"
         )
-    if (config.rewind_rule.point == "epoch") != (config.rewind_epoch > 0):
-        rules = " or ".join(repr(name) for name, rule in REWINDS.items() if rule.point == "epoch")
-        raise ConfigError(f"rewind_epoch goes with rewind {rules}, got {config.rewind_epoch} with {config.rewind!r}")
-    if not 0 <= config.rewind_epoch < config.epochs:
-        raise ConfigError(f"rewind_epoch must lie in [0, epochs = {config.epochs}), got {config.rewind_epoch}")
+    if not config.warmup_epochs and (config.warmup, config.warmup_shape) != ("every", "linear"):
+        raise ConfigError(
+            f"warmup {config.warmup!r} and warmup_shape {config.warmup_shape!r} go with warmup_epochs above 0"
+        )
+    if config.lr_floor and not (config.schedule == "cosine" and config.lr_floor < config.lr):
+        raise ConfigError(
+            f"lr_floor goes with schedule 'cosine' and lies below lr = {config.lr:g}, got {config.lr_floor:g} with "
+            f"{config.schedule!r}"
+        )
     if (config.schedule == "step") != bool(config.milestones):
         raise ConfigError(f"milestones go with schedule 'step', got {config.milestones} with {config.schedule!r}")
     if config.cycles != AS_LONG_AS_LRR and not re.fullmatch("[1-9][0-9]*", config.cycles):
@@ -364,6 +454,47 @@ def _check_schedule(config: "RunConfig") -> None:
     if config.cycles == AS_LONG_AS_LRR and not (config.rewind == "imp" and config.mask_source != "own"):
         raise ConfigError(
             f"cycles {AS_LONG_AS_LRR!r} is a control on given masks: it needs rewind 'imp' and another mask source"
+        )
+
+
+def _check_rewind_point(config: "RunConfig") -> None:
+    for name in ("rewind_epoch", "initial_epoch"):
+        if getattr(config, name) >= config.epochs:
+            raise ConfigError(f"{name} must lie in [0, epochs = {config.epochs}), got {getattr(config, name)}")
+    if config.has_fresh_network and config.rewind_epoch:
+        raise ConfigError(
+            f"rewind_epoch is a point of the dense run: rewind {config.rewind!r} starts from another network, got "
+            f"{config.rewind_epoch}"
+        )
+    if config.rewind_rule.schedule == "resume" and not config.rewind_epoch:
+        raise ConfigError(f"rewind {config.rewind!r} resumes the schedule at rewind_epoch, which must be above 0")
+    if config.rewind_rule.schedule == "resume" and config.warmup == "once":
+        raise ConfigError(
+            f"rewind {config.rewind!r} is `imp` with warmup 'once', whose rewind point comes before the schedule: use "
+            "rewind 'imp'"
+        )
+    if config.rewind != "sign" and (config.sign_run or config.shuffled_magnitudes):
+        raise ConfigError(f"sign_run and shuffled_magnitudes go with rewind 'sign', got {config.rewind!r}")
+
+
+def _check_strikes(config: "RunConfig") -> None:
+    if bool(config.strikes) != bool(config.strike_rate):
+        raise ConfigError(
+            f"strikes and strike_rate go together: got strikes {config.strikes}, strike_rate {config.strike_rate:g}"
+        )
+    if config.strikes and config.cycles != "1":
+        raise ConfigError(f"strikes go with one cycle per level, got cycles {config.cycles!r}")
+
+
+def _check_sculpt(config: "RunConfig") -> None:
+    if not config.sculpt_factor:
+        return
+    if config.sculpt_factor < 1:
+        raise ConfigError(f"sculpt_factor must be 0 (no) or at least 1, got {config.sculpt_factor:g}")
+    if config.mask_source != "random" or config.cycles != AS_LONG_AS_LRR:
+        raise ConfigError(
+            f"sculpt_factor goes with mask_source 'random' and cycles {AS_LONG_AS_LRR!r}, got {config.mask_source!r} "
+            f"and {config.cycles!r}"
         )
 
 
@@ -400,10 +531,9 @@ def _check_perturbation(config: "RunConfig") -> None:
 def _check_mask_snapshots(config: "RunConfig") -> None:
     epochs = config.mask_snapshot_epochs
     last = config.epochs * (1 if config.cycles == AS_LONG_AS_LRR else int(config.cycles))
-    if epochs and not config.rewind_epoch < epochs[0] <= epochs[-1] <= last:
-        raise ConfigError(
-            f"mask_snapshot_epochs must lie in [{config.rewind_epoch + 1}, {last}], the epochs of a level: {epochs}"
-        )
+    first = config.rewind_epoch if config.rewind_rule.schedule == "resume" else 0
+    if epochs and not first < epochs[0] <= epochs[-1] <= last:
+        raise ConfigError(f"mask_snapshot_epochs must lie in [{first + 1}, {last}], the epochs of a level: {epochs}")
     if epochs and config.mask_source != "own":
         raise ConfigError(
             f"mask_snapshot_epochs asks for masks of the run's own, got mask_source {config.mask_source!r}"

@@ -105,7 +105,9 @@ class Vgg(nn.Module):
         return self.linear(self.stages(x).mean((2, 3)))
 
 
-def create(name: str, width: int, shape: Shape, classes: int, generator: torch.Generator) -> nn.Module:
+def create(
+    name: str, width: int, shape: Shape, classes: int, generator: torch.Generator, *, bias: bool = True
+) -> nn.Module:
     """Create a network at initialisation.
 
     Weights are Kaiming-normal (He et al. 2015; fan-in), biases zero, batch norm at its initial values.
@@ -116,6 +118,7 @@ def create(name: str, width: int, shape: Shape, classes: int, generator: torch.G
         shape: (channels, height, width) of the images.
         classes: number of outputs.
         generator: the only source of randomness.
+        bias: whether linear layers have a bias.
 
     Raises:
         ConfigError: an unknown model, a width that it does not have, or a size below 1.
@@ -128,6 +131,8 @@ def create(name: str, width: int, shape: Shape, classes: int, generator: torch.G
     with torch.random.fork_rng(devices=[]):  # torch's layers draw default weights, which are redrawn below
         model = build(width, shape, classes)
     for module in model.modules():
+        if isinstance(module, nn.Linear) and not bias:
+            module.bias = None
         if isinstance(module, PRUNABLE_MODULES):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)
             if module.bias is not None:

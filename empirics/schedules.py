@@ -1,15 +1,62 @@
-"""The learning rate at each step, and the number of kept weights at each level.
+"""The cycles of a level, the learning rate at each step of a cycle, and the number of kept weights at each level.
 
-A level has `total` steps, of which the first `warmup` are a linear warm-up. Milestones are fractions of the whole
-level, so a warm-up does not shift them; cosine and triangular span the steps after the warm-up.
+A cycle has `total` steps, of which the first `warmup` are a warm-up. Milestones are fractions of the whole cycle, so a
+warm-up does not shift them; cosine and triangular span the steps after the warm-up. A once-only warm-up comes before
+the first cycle of level 0, at negative steps.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from empirics.config import check_choice
+from empirics.config import RunConfig, check_choice
 
 Schedule = Callable[[int, int, int, Sequence[float]], float]
+
+
+CONSTANT_WARMUP = 0.1  # of the peak rate, throughout a warm-up of constant rate
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One run of the learning-rate schedule within a level.
+
+    Args:
+        number: of the cycle in its level, from 0.
+        start: epoch of the level at which the schedule starts.
+        epochs: epochs that are trained, counted over all cycles of the level. They begin before `start` if a once-only
+            warm-up comes first, and after it if the schedule is resumed.
+    """
+
+    number: int
+    start: int
+    epochs: range
+
+
+def cycles_of(config: RunConfig, level: int) -> list[Cycle]:
+    """The cycles of a level, in order."""
+    before = config.warmup_epochs if level == 0 and config.warmup == "once" else 0
+    skipped = config.rewind_epoch if level and config.rewind_rule.schedule == "resume" else 0
+    cycles = []
+    for number in range(config.cycles_at(level)):
+        start = before + number * config.epochs
+        first = start + skipped if number else skipped
+        cycles.append(Cycle(number, start, range(first, start + config.epochs)))
+    return cycles
+
+
+def strike_epochs(config: RunConfig, level: int) -> dict[int, int]:
+    """The epochs of a level that begin with a strike, with the strike's number from 1.
+
+    Strike i of m comes at the start of epoch ceil(i E / m) - 1 of the E epochs of the schedule; those that coincide
+    count once.
+    """
+    start = cycles_of(config, level)[0].start
+    numbers: dict[int, int] = {}
+    for number in range(1, config.strikes + 1):
+        numbers.setdefault(start + math.ceil(number * config.epochs / config.strikes) - 1, number)
+    return numbers
 
 
 def kept_weights(total: int, prune_rate: float, level: int) -> int:
@@ -18,25 +65,47 @@ def kept_weights(total: int, prune_rate: float, level: int) -> int:
 
 
 def learning_rate(
-    step: int, *, total: int, warmup: int, peak: float, schedule: str, milestones: Sequence[float] = ()
+    step: int,
+    *,
+    total: int,
+    warmup: int,
+    peak: float,
+    schedule: str,
+    milestones: Sequence[float] = (),
+    floor: float = 0.0,
+    warmup_shape: str = "linear",
 ) -> float:
-    """Learning rate of step `step` (0 to total - 1) of a level, in [0, peak]."""
+    """Learning rate of step `step` (0 to total - 1) of a cycle, in [0, peak].
+
+    Args:
+        step: of the cycle.
+        total, warmup: steps of the cycle, and of the warm-up at its start.
+        peak: largest rate.
+        schedule: key of `SCHEDULES`.
+        milestones: of the step schedule, fractions of the cycle.
+        floor: rate that the schedule falls to in place of 0.
+        warmup_shape: `linear`, or `constant` (`CONSTANT_WARMUP` of the peak).
+    """
     if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * SCHEDULES[check_choice(schedule, SCHEDULES, "schedule")](step, total, warmup, milestones)
+        return warmup_rate(step, warmup, peak, warmup_shape)
+    height = SCHEDULES[check_choice(schedule, SCHEDULES, "schedule")](step, total, warmup, milestones)
+    return peak * height + floor * (1 - height) if floor else peak * height
 
 
-def final_rate(
-    *, total: int, last: int, warmup: int, peak: float, schedule: str, milestones: Sequence[float] = ()
-) -> float:
+def warmup_rate(step: int, warmup: int, peak: float, shape: str = "linear") -> float:
+    """Learning rate of step `step` (0 to warmup - 1) of a warm-up."""
+    return peak * (step + 1) / warmup if shape == "linear" else peak * CONSTANT_WARMUP
+
+
+def final_rate(*, total: int, last: int, **schedule: Any) -> float:
     """The constant rate of fine-tuning: the mean rate of a schedule's last `last` steps.
+
+    `schedule` holds the other settings of `learning_rate`.
 
     For `step` this is its final rate. A cosine ends near 0, where nothing would be learnt, hence the mean over an
     epoch.
     """
-    steps = range(total - last, total)
-    settings = dict(total=total, warmup=warmup, peak=peak, schedule=schedule, milestones=milestones)
-    return math.fsum(learning_rate(step, **settings) for step in steps) / last
+    return math.fsum(learning_rate(step, total=total, **schedule) for step in range(total - last, total)) / last
 
 
 def constant(step: int, total: int, warmup: int, milestones: Sequence[float]) -> float:

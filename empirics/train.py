@@ -16,6 +16,7 @@ from empirics.choices import ConfigError
 from empirics.data.datasets import Dataset
 from empirics.models import prunable_weights
 from empirics.pruning import masks as m
+from empirics.schedules import Cycle
 from empirics.seeding import generator
 
 Momentum = dict[str, Tensor]
@@ -52,14 +53,12 @@ class TrainingSettings:
     """The numbers of a training loop; each is a setting of `RunConfig`.
 
     Args:
-        epochs: epochs per cycle.
         batch_size: images per step.
         micro_batch: images per forward pass; 0: the whole batch.
         momentum, weight_decay: of SGD.
         precision: `float32`, or `bfloat16` (autocast).
     """
 
-    epochs: int
     batch_size: int
     micro_batch: int
     momentum: float
@@ -75,11 +74,20 @@ def steps_per_epoch(batch_size: int, n_train: int) -> int:
     return steps
 
 
-def sgd(model: nn.Module, masks: m.Masks, settings: TrainingSettings) -> torch.optim.SGD:
+def sgd(
+    model: nn.Module, masks: m.Masks, settings: TrainingSettings, fixed_signs: Mapping[str, Tensor] | None = None
+) -> torch.optim.SGD:
     """SGD with fresh momentum that projects weights and momentum onto the masks after every step.
 
     Bit-equal to training through `torch.nn.utils.prune`, without its cost in the forward pass. The learning rate is set
     before every step.
+
+    Args:
+        model: on any device.
+        masks: on that device; pruned weights and their momentum are exactly zero after every step.
+        settings: the numbers of the loop.
+        fixed_signs: weights by layer, on that device. A weight that a step carries to the other sign is set to zero
+            with its momentum; it may return with the sign that it has here.
     """
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay
@@ -92,9 +100,17 @@ def sgd(model: nn.Module, masks: m.Masks, settings: TrainingSettings) -> torch.o
         momenta = {name: optimizer.state[weights[name]].get("momentum_buffer") for name in pruned}
         m.apply({name: pruned[name] for name, value in momenta.items() if value is not None}, momenta)
 
+    def keep_signs(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        same_side = {name: weights[name] * sign >= 0 for name, sign in fixed_signs.items()}
+        m.apply(same_side, weights)
+        if settings.momentum:
+            m.apply(same_side, {name: optimizer.state[weights[name]]["momentum_buffer"] for name in same_side})
+
     if pruned:
         m.apply(pruned, weights)
         optimizer.register_step_post_hook(project)
+    if fixed_signs is not None:
+        optimizer.register_step_post_hook(keep_signs)
     return optimizer
 
 
@@ -104,13 +120,13 @@ def train_cycle(
     masks: m.Masks,
     settings: TrainingSettings,
     rate: Callable[[int], float],
+    cycle: Cycle,
     *,
     seed: int,
     level: int,
-    cycle: int = 0,
-    first_epoch: int = 0,
-    last_epoch: int | None = None,
     momentum: Mapping[str, Tensor] | None = None,
+    fixed_signs: Mapping[str, Tensor] | None = None,
+    on_epoch_start: Callable[[int], None] = lambda epoch: None,
     on_epoch: Callable[[EpochMetrics, Momentum], None] = lambda metrics, momentum: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> None:
@@ -122,34 +138,35 @@ def train_cycle(
         masks: of the level; pruned weights and their momentum are exactly zero after every step.
         settings: the numbers of the loop.
         rate: the learning rate at a step of the cycle.
-        seed, level, cycle: data order and augmentation depend on (seed, level, epoch over all cycles) only.
-        first_epoch: first epoch that is trained; above 0 for weight rewinding.
-        last_epoch: training stops before this epoch, by default at the end of the cycle; a rewind point is reached by
-            stopping early.
+        cycle: the epochs to train; a rewind point is reached by fewer of them.
+        seed, level: data order and augmentation depend on (seed, level, epoch over all cycles) only.
         momentum: by parameter, to resume after an interruption; None at the start of a cycle.
+        fixed_signs: weights whose signs are not left, see `sgd`.
+        on_epoch_start: called with the number of every epoch before it; it may change the weights.
         on_epoch: called after every epoch with its metrics and the optimizer's momentum.
         on_step: called before every step; an exception from it ends the training.
 
     Raises:
         Diverged: the loss is not finite.
     """
-    optimizer = sgd(model, masks, settings)
+    optimizer = sgd(model, masks, settings, fixed_signs)
     _set_momentum(model, optimizer, momentum or {})
     steps = steps_per_epoch(settings.batch_size, len(dataset.labels("train")))
-    for epoch in range(first_epoch, settings.epochs if last_epoch is None else last_epoch):
-        over_cycles = cycle * settings.epochs + epoch
-        draw, started = generator(seed, "data", level, over_cycles), time.perf_counter()
-        losses, correct = train_epoch(model, optimizer, dataset, draw, settings, rate, epoch * steps, on_step)
+    for epoch in cycle.epochs:
+        on_epoch_start(epoch)
+        draw, started = generator(seed, "data", level, epoch), time.perf_counter()
+        first_step = (epoch - cycle.start) * steps
+        losses, correct = train_epoch(model, optimizer, dataset, draw, settings, rate, first_step, on_step)
         n, seconds = len(losses) * settings.batch_size, time.perf_counter() - started
-        _refuse_infinite(losses, "training", level, over_cycles, model)
+        _refuse_infinite(losses, "training", level, epoch, model)
         test_loss, test_accuracy = evaluate(model, dataset, "test", settings.precision)
-        _refuse_infinite(torch.tensor([test_loss]), "test", level, over_cycles, model)
+        _refuse_infinite(torch.tensor([test_loss]), "test", level, epoch, model)
         validation = (None, None)
         if len(dataset.labels("validation")):
             validation = evaluate(model, dataset, "validation", settings.precision)
         lr, train = optimizer.param_groups[0]["lr"], (float(losses.mean()), correct / n)
         metrics = EpochMetrics(
-            level, cycle, over_cycles, lr, *train, test_loss, test_accuracy, *validation, n / seconds
+            level, cycle.number, epoch, lr, *train, test_loss, test_accuracy, *validation, n / seconds
         )
         on_epoch(metrics, momentum_of(model, optimizer))
 

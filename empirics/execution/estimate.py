@@ -17,6 +17,7 @@ from empirics.pruning import masks
 from empirics.pruning import masks as m
 from empirics.pruning.criteria import CRITERIA, DENSITIES, nested_counts
 from empirics.runs.context import initial_network
+from empirics.runs.mask_sources import random_totals
 from empirics.runs.training import training_settings
 from empirics.schedules import SCHEDULES, kept_weights
 from empirics.seeding import generator
@@ -64,6 +65,8 @@ def _check_counts(config: RunConfig, shapes: dict[str, tuple[int, ...]], last: i
         )
     within_layers = config.mask_source == "own" and CRITERIA[config.criterion].layerwise
     if totals and (config.mask_source == "random" or within_layers):
+        if config.mask_source == "random":
+            totals = random_totals(config, total, last)
         nested_counts(config.densities, shapes, totals)
 
 
@@ -149,7 +152,9 @@ def estimate(
 
     def seconds(task: Task) -> float:
         steps = n_train // task.config.batch_size
-        epochs = task.epochs + task.config.rewind_epoch  # weight rewinding repeats the dense run's first epochs
+        # the dense run's first epochs are trained again for the rewind point, and for the signs that count as initial
+        again = task.config.initial_epoch if task.config.is_dense else task.config.rewind_epoch
+        epochs = task.epochs + again
         evaluated = epochs * n_test + len(task.levels) * (n_train + n_test)
         return epochs * steps * task.config.batch_size / throughput.training + evaluated / throughput.evaluation
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from empirics.config import RunConfig
 from empirics.names import study_name
+from empirics.schedules import cycles_of
 from empirics.storage.run_folder import RunFolder
 
 Key = tuple[str, int]
@@ -43,15 +44,14 @@ class Task:
     @property
     def epochs(self) -> int:
         """Epochs still to train, over the levels and their cycles."""
-        a_cycle = self.config.epochs - self.config.rewind_epoch
-        return a_cycle * sum(self.config.cycles_at(level) for level in self.levels)
+        return sum(len(cycle.epochs) for level in self.levels for cycle in cycles_of(self.config, level))
 
 
 def plan_tasks(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]:
     """Every task of these runs and seeds, including dense runs, each after the tasks that it needs.
 
     Raises:
-        ValueError: a run takes the masks of a run that does not precede it in the plan.
+        ValueError: a run takes the masks or signs of a run that does not precede it in the plan.
     """
     tasks: dict[Key, Task] = {}
     for seed in seeds:
@@ -60,7 +60,8 @@ def plan_tasks(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]
             tasks.setdefault((dense.name, seed), Task(dense, seed, ()))
             if config.is_dense:
                 continue
-            needs = [(dense.name, seed)] + ([(config.mask_run, seed)] if config.mask_run else [])
+            needs = [(dense.name, seed)]
+            needs += [(run, seed) for run in dict.fromkeys((config.mask_run, config.sign_run)) if run]
             missing = [run for run, s in needs if (run, s) not in tasks]
             if missing:
                 raise ValueError(
@@ -149,6 +150,7 @@ def study_record(
     configs: Mapping[str, RunConfig],
     seeds: Sequence[int],
     command: str,
+    protocol: str = "ours",
 ) -> dict[str, Any]:
     """The record of a study: the run of each arm, and the command that trains them.
 
@@ -159,12 +161,15 @@ def study_record(
         configs: arm -> run.
         seeds: seeds that the command trains.
         command: the command that trains the runs.
+        protocol: key of `protocols.PROTOCOLS`.
     """
-    preset = ", ".join([base, *(f"{name}={_label(value)}" for name, value in changed.items())])
+    words = [base] if protocol == "ours" else [base, protocol]
+    preset = ", ".join([*words, *(f"{name}={_label(value)}" for name, value in changed.items())])
     return {
         "study": study_name(preset, plain.dataset),
         "preset": preset,
         "base": base,
+        "protocol": protocol,
         "overrides": dict(changed),
         "dataset": plain.dataset,
         "data_hash": plain.data_hash,

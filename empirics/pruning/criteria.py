@@ -284,6 +284,23 @@ def magnitude(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> di
     return {name: weights[name].abs() for name in masks}
 
 
+def magnitude_bn(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
+    """Absolute value of the weight times the scale of the batch norm behind it (code: imp-lrr-lts).
+
+    That is the batch norm that follows in the network's order of modules, before the next prunable weight. A layer
+    without one, such as the classifier, is scored by the weight alone.
+    """
+    scores, last = {name: weights[name].abs() for name in masks}, ""
+    for name, module in probe.network().named_modules():
+        if f"{name}.weight" in masks:
+            last = f"{name}.weight"
+        elif isinstance(module, _BatchNorm) and module.affine and last:
+            scale = weights[f"{name}.weight"].abs()
+            scores[last] = scores[last] * scale.view(-1, *[1] * (scores[last].ndim - 1))
+            last = ""
+    return scores
+
+
 def random(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) -> dict[str, Tensor]:
     """A random order for each layer and seed, independent of the weights."""
     return m.random_scores(masks, probe.seed)
@@ -309,6 +326,7 @@ def _no_probe(name: str, seed: int) -> Probe:
 CRITERIA: dict[str, Criterion] = {
     "grasp": Criterion(grasp, layerwise=False, uses_network=True),
     "magnitude": Criterion(magnitude, layerwise=False),
+    "magnitude-bn": Criterion(magnitude_bn, layerwise=False, uses_network=True),
     "magnitude-layerwise": Criterion(magnitude, layerwise=True),
     "random": Criterion(random, layerwise=True),
     "snip": Criterion(snip, layerwise=False, uses_network=True),

@@ -49,6 +49,32 @@ def balanced(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, i
     return _spread({name: 1.0 for name in shapes}, caps, total)
 
 
+def erk_clamped(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, int]:
+    """Erdos-Renyi-kernel counts without redistribution: what exceeds a layer's size is lost (code: imp-lrr-lts)."""
+    return _clamped({name: float(sum(shape)) for name, shape in shapes.items()}, caps, total)
+
+
+def balanced_clamped(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, int]:
+    """The same number in every layer, without redistribution: the authors' way, as `erk_clamped`."""
+    return _clamped({name: 1.0 for name in shapes}, caps, total)
+
+
+def _clamped(share: Mapping[str, float], caps: Mapping[str, int], total: int) -> dict[str, int]:
+    """Counts proportional to `share` for a nominal `total`, each cut to [1, cap]: they may sum to less."""
+    open_layers = [name for name, cap in caps.items() if cap > 0]
+    if total < len(open_layers):
+        raise _one_empty(total, open_layers)
+    each = total / math.fsum(share[name] for name in caps)
+    return {name: min(cap, max(1, math.floor(each * share[name]))) for name, cap in caps.items()}
+
+
+def _one_empty(total: int, layers: Sequence[str]) -> m.EmptyNetworkError:
+    return m.EmptyNetworkError(
+        f"{total} weights over {len(layers)} layers leave one empty (layer {layers[total]} would be the first): use "
+        "fewer levels or a smaller prune_rate"
+    )
+
+
 def _spread(share: Mapping[str, float], caps: Mapping[str, int], total: int) -> dict[str, int]:
     """Whole counts within [1, cap], proportional to `share`, that sum to `total`.
 
@@ -56,10 +82,7 @@ def _spread(share: Mapping[str, float], caps: Mapping[str, int], total: int) -> 
     """
     open_layers = [name for name, cap in caps.items() if cap > 0]
     if total < len(open_layers):
-        raise m.EmptyNetworkError(
-            f"{total} weights over {len(open_layers)} layers leave one empty "
-            f"(layer {open_layers[total]} would be the first): use fewer levels or a smaller prune_rate"
-        )
+        raise _one_empty(total, open_layers)
     if total > sum(caps.values()):
         raise ValueError(f"cannot keep {total} weights: {sum(caps.values())} survive")
     exact = lambda eps: {name: min(float(caps[name]), max(1.0, eps * share[name])) for name in open_layers}  # noqa: E731
@@ -78,6 +101,8 @@ def _spread(share: Mapping[str, float], caps: Mapping[str, int], total: int) -> 
 # New layer densities: one function above (shapes, caps, total) -> counts, one line here.
 DENSITIES: dict[str, Callable[[Shapes, Mapping[str, int], int], dict[str, int]]] = {
     "balanced": balanced,
+    "balanced-clamped": balanced_clamped,
     "erk": erk,
+    "erk-clamped": erk_clamped,
     "uniform": uniform,
 }

@@ -21,19 +21,19 @@ class RewindRule:
 
     Args:
         restart: (values at the rewind point, trained values) -> values at the start of the level, of one weight tensor.
-        point: the rewind point: the dense run's `initialisation`, its state after an `epoch` (setting `rewind_epoch`),
-            or a `fresh` initialisation.
+        point: where the rewind point lies: on the `dense` run, after epoch `rewind_epoch` (0: its initialisation), or
+            at a `fresh` initialisation.
         uses_trained: whether it takes anything from the previous level; otherwise no level depends on another.
         uses_external_signs: the trained values are replaced by the final signs, -1 or 1, of the mask run.
-        restarts_schedule: whether every level runs the learning-rate schedule again; otherwise it trains at the
-            schedule's last rate.
+        schedule: what a level does with the learning-rate schedule: `restart` runs it whole, `resume` from epoch
+            `rewind_epoch` on, `end` trains at its last rate.
     """
 
     restart: "Callable[[Tensor, Tensor], Tensor]"
-    point: Literal["initialisation", "epoch", "fresh"] = "initialisation"
+    point: Literal["dense", "fresh"] = "dense"
     uses_trained: bool = True
     uses_external_signs: bool = False
-    restarts_schedule: bool = True
+    schedule: Literal["restart", "resume", "end"] = "restart"
 
     @property
     def about(self) -> str:
@@ -90,9 +90,9 @@ def trained_magnitudes(initial: "Tensor", trained: "Tensor") -> "Tensor":
 # A new rewinding rule: one function above, one line here.
 REWINDS: dict[str, RewindRule] = {
     "imp": RewindRule(to_initial, uses_trained=False),
-    "wr": RewindRule(to_epoch, "epoch", uses_trained=False),
+    "wr": RewindRule(to_epoch, uses_trained=False, schedule="resume"),
     "lrr": RewindRule(keep_trained),
-    "fine-tune": RewindRule(fine_tune, restarts_schedule=False),
+    "fine-tune": RewindRule(fine_tune, schedule="end"),
     "sign": RewindRule(trained_signs),
     "magnitude": RewindRule(trained_magnitudes),
     "fresh": RewindRule(to_fresh, "fresh", uses_trained=False),

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from empirics.seeding import generator
+
 READINGS = ("level_start", "initial", "previous")
 Signs = dict[str, Tensor]
 
@@ -54,6 +56,15 @@ def draw_flips(masks: Mapping[str, Tensor], rate: float, scope: str, generator: 
     return flips
 
 
+def draw_strike(masks: Mapping[str, Tensor], rate: float, seed: int, level: int, number: int) -> Signs:
+    """Draw the survivors whose signs a strike flips, each with probability `rate`, in every layer alike.
+
+    The draw depends on (seed, level, number of the strike in the level).
+    """
+    draw = generator(seed, "strike", level, number)
+    return {name: (torch.rand(mask.shape, generator=draw) < rate) & mask.cpu() for name, mask in masks.items()}
+
+
 def flip(state: Mapping[str, Tensor], flips: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state with the signs of the weights in `flips` reversed; tensors not named there are shared."""
     turned = {name: torch.where(where, -state[name], state[name]) for name, where in flips.items()}
@@ -67,46 +78,55 @@ def level_flips(
 
     Args:
         end: sign bits at the end of the level.
-        moments: for each of `READINGS`, the sign bits that the end is compared with; None if there are none.
+        moments: for each reading (`READINGS`, and perhaps `epoch_0`), the sign bits that the end is compared with; None
+            if there are none.
         masks: of the level.
     """
 
     def flips(name: str, then: Signs | None) -> int | None:
         return None if then is None else int(((end[name] != then[name]) & masks[name]).sum())
 
-    return {name: {reading: flips(name, moments[reading]) for reading in READINGS} for name in masks}
+    return {name: {reading: flips(name, then) for reading, then in moments.items()} for name in masks}
 
 
 def run_statistics(
-    ends: Sequence[Signs], starts: Sequence[Signs], initial: Signs, last_masks: Mapping[str, Tensor]
+    ends: Sequence[Signs],
+    starts: Sequence[Signs],
+    initial: Signs,
+    last_masks: Mapping[str, Tensor],
+    epoch_0: Signs | None = None,
 ) -> dict[str, Any]:
     """The sign statistics of a whole run, over the weights that survive its last level.
 
     Args:
         ends: sign bits at the end of levels 0 to K.
         starts: sign bits at the start of levels 0 to K.
-        initial: sign bits at initialisation.
+        initial: sign bits that count as initial.
         last_masks: of level K.
+        epoch_0: sign bits at initialisation, if those of a later epoch count as initial: flips against them are counted
+            beside the others.
 
     Returns:
         layer -> counts: `survivors`; `flips` by reading, one count per level; `settles_at` = [never, level 0, ..., K],
         the last level whose reading-(iii) flip happened; `settles_before_last`, the same with level K's flips left out;
         `switches` = [weights with 0, 1, ..., K + 1 reading-(iii) flips].
     """
-    return {name: _layer_statistics(name, ends, starts, initial, mask) for name, mask in last_masks.items()}
+    return {name: _layer_statistics(name, ends, starts, initial, mask, epoch_0) for name, mask in last_masks.items()}
 
 
 def _layer_statistics(
-    name: str, ends: Sequence[Signs], starts: Sequence[Signs], initial: Signs, mask: Tensor
+    name: str, ends: Sequence[Signs], starts: Sequence[Signs], initial: Signs, mask: Tensor, epoch_0: Signs | None
 ) -> dict[str, Any]:
     end = torch.stack([bits[name][mask] for bits in ends])
     start = torch.stack([bits[name][mask] for bits in starts])
     first = initial[name][mask]
     previous = end != torch.cat([first[None], end[:-1]])
     flips = {"level_start": end != start, "initial": end != first, "previous": previous}
+    if epoch_0 is not None:
+        flips["epoch_0"] = end != epoch_0[name][mask]
     return {
         "survivors": int(mask.sum()),
-        "flips": {reading: flips[reading].sum(1).tolist() for reading in READINGS},
+        "flips": {reading: flipped.sum(1).tolist() for reading, flipped in flips.items()},
         "settles_at": _settle_counts(previous),
         "settles_before_last": _settle_counts(previous[:-1]),
         "switches": torch.bincount(previous.sum(0), minlength=len(ends) + 1).tolist(),

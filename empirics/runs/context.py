@@ -66,6 +66,11 @@ class RunContext:
         """The folder of the run whose masks this one takes."""
         return RunFolder(self.setup.results, self.config.mask_run, self.seed)
 
+    def sign_level(self, level: int) -> tuple[RunFolder, int]:
+        """Folder and number of the level before `level` in the run whose signs this one takes."""
+        before = level - 1
+        return (RunFolder(self.setup.results, self.config.sign_run, self.seed) if before else self.dense), before
+
     @property
     def layers(self) -> dict[str, nn.Parameter]:
         """The prunable weights, in network order."""
@@ -79,14 +84,14 @@ class RunContext:
     def sources(self, level: int) -> dict[str, dict[str, Any]]:
         """The records of the levels that `level` depends on, by `level_id`; missing levels are left out.
 
-        These are the level that it is pruned from, level 0 of the dense run (for its initial weights), and the level of
-        the run whose masks are used.
+        These are the level that it is pruned from, level 0 of the dense run (for its initial weights), and the levels
+        of the runs whose masks and signs are used.
         """
         if self.config.is_dense:
             return {}
-        places = [self.source_level(level), (self.dense, 0)] + (
-            [(self.mask_run, level)] if self.config.mask_run else []
-        )
+        places = [self.source_level(level), (self.dense, 0)]
+        places += [(self.mask_run, level)] if self.config.mask_run else []
+        places += [self.sign_level(level)] if self.config.sign_run else []
         found = {folder.level_id(number): folder.level_record(number, verify=False) for folder, number in places}
         return {place: record for place, record in found.items() if record is not None}
 
@@ -117,7 +122,9 @@ def new_context(config: RunConfig, seed: int, setup: RunSetup) -> RunContext:
 
 def initial_network(config: RunConfig, seed: int, dataset: Dataset, purpose: str = "initial weights") -> nn.Module:
     """The network at initialisation; its weights depend only on the seed and on `purpose`."""
-    return models.create(config.model, config.width, dataset.shape, dataset.classes, generator(seed, purpose))
+    draw = generator(seed, purpose)
+    shape, classes = dataset.shape, dataset.classes
+    return models.create(config.model, config.width, shape, classes, draw, bias=config.classifier_bias)
 
 
 def load_state(model: nn.Module, state: State, run: str) -> None:

@@ -7,6 +7,7 @@ from empirics.config import SCHEMA, RunConfig
 from empirics.provenance import instruction_set, provenance
 from empirics.pruning import masks as m
 from empirics.pruning import signs
+from empirics.schedules import kept_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MEASURED = (
     "epochs",
+    "strike",
     "train_loss",
     "train_accuracy",
     "test_loss",
@@ -40,9 +42,16 @@ def header(config: RunConfig, seed: int, level: int, masks: m.Masks | None = Non
         "status": "complete",
         "reason": None,
         "density": None if masks is None else m.density(masks),
+        "nominal_density": None if masks is None else nominal_density(config, level, masks),
         "n_kept": None if masks is None else m.count(masks),
         "total": None if masks is None else sum(mask.numel() for mask in masks.values()),
     }
+
+
+def nominal_density(config: RunConfig, level: int, masks: m.Masks) -> float:
+    """The fraction of weights that the prune rate asks for; clamped layer densities keep fewer."""
+    total = sum(mask.numel() for mask in masks.values())
+    return 1.0 if config.mask_source == "dense" else kept_weights(total, config.prune_rate, level) / total
 
 
 def diverged(header: Mapping[str, Any], reason: str, made: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from empirics.config import RunConfig
 from empirics.pruning import masks as m
 from empirics.runs.context import RunSetup, State, state_of
 from empirics.runs.level_start import level_start
-from empirics.runs.mask_sources import level_masks, own_masks
+from empirics.runs.mask_sources import cycle_masks, level_masks, own_masks
 from empirics.runs.open_run import OpenRun, TrainedLevel, open_run
 from empirics.runs.resume import LevelProgress
+from empirics.runs.strikes import Strikes
 from empirics.runs.training import rate_at, training_settings
 from empirics.train import Diverged, evaluate, steps_per_epoch, train_cycle
 
@@ -55,22 +56,27 @@ def train_level(opened: OpenRun, level: int, start: State, masks: m.Masks) -> Tr
     config, setup, model = context.config, context.setup, context.model
     progress = LevelProgress(context, level, start, masks, opened.resume_state)
     context.load(start if opened.checkpoint is None else opened.checkpoint.weights)
-    on_device = {name: mask.to(setup.device) for name, mask in masks.items()}
+    kept_signs = fixed_signs(config, level, start, masks, setup.device)
+    strikes = None
     rate = rate_at(config, level, steps_per_epoch(config.batch_size, len(setup.dataset.labels("train"))))
     started = time.perf_counter()
     try:
-        for cycle, first_epoch in progress.cycles():
+        for cycle in progress.cycles():
+            progress.masks = cycle_masks(context, level, cycle, progress.masks)
+            on_device = {name: mask.to(setup.device) for name, mask in progress.masks.items()}
+            strikes = Strikes(config, context.seed, level, model, on_device, setup.dataset)
             train_cycle(
                 model,
                 setup.dataset,
                 on_device,
                 training_settings(config),
                 rate,
+                cycle,
                 seed=context.seed,
                 level=level,
-                cycle=cycle,
-                first_epoch=first_epoch,
                 momentum=progress.momentum(cycle),
+                fixed_signs=kept_signs,
+                on_epoch_start=strikes,
                 on_epoch=progress.on_epoch,
                 on_step=progress.on_step,
             )
@@ -78,7 +84,7 @@ def train_level(opened: OpenRun, level: int, start: State, masks: m.Masks) -> Tr
         seconds = time.perf_counter() - started + progress.seconds_before
         _refuse_infinite([*model.state_dict().values(), torch.tensor(train_loss)], level)
     except Diverged as reason:
-        return TrainedLevel(start, masks, diverged=str(reason))
+        return TrainedLevel(start, progress.masks, diverged=str(reason))
     last = progress.seen[-1]
     measured = {
         "epochs": len(progress.seen),
@@ -88,11 +94,19 @@ def train_level(opened: OpenRun, level: int, start: State, masks: m.Masks) -> Tr
         "test_accuracy": last.test_accuracy,
         "validation_loss": last.validation_loss,
         "validation_accuracy": last.validation_accuracy,
+        "strike": strikes.last,
         "mask_snapshots": _mask_overlaps(opened, level, masks, progress.taken),
         "seconds": seconds,
         "images_per_s": sum(metrics.images_per_s for metrics in progress.seen) / len(progress.seen),
     }
-    return TrainedLevel(start, masks, end=state_of(model), measured=measured)
+    return TrainedLevel(start, progress.masks, end=state_of(model), measured=measured)
+
+
+def fixed_signs(
+    config: RunConfig, level: int, start: State, masks: m.Masks, device: torch.device
+) -> dict[str, torch.Tensor] | None:
+    """The weights whose signs a level keeps, on the device; None if signs are free."""
+    return {name: start[name].to(device) for name in masks} if config.fixed_signs and level else None
 
 
 def _refuse_infinite(values: list[torch.Tensor], level: int) -> None:

@@ -11,8 +11,8 @@ from empirics.config import RunConfig
 from empirics.pruning import masks as m
 from empirics.pruning import signs
 from empirics.pruning.criteria import Probe, nested_counts, select_mask
-from empirics.runs.context import RunContext, State, load_state
-from empirics.schedules import kept_weights
+from empirics.runs.context import RunContext, State, load_state, state_of
+from empirics.schedules import Cycle, kept_weights
 from empirics.seeding import generator
 from empirics.storage.files import check_same
 from empirics.storage.run_folder import MASK_TENSORS, SIGN_TENSORS, RunFolder
@@ -43,6 +43,15 @@ def level_masks(opened: "OpenRun", level: int) -> m.Masks:
     before = m.dense(layers) if fresh_start else load_masks(context.folder, level - 1, layers)
     scored = opened.trained(level) if config.scores_from == "trained" else context.initial()
     return own_masks(context, level, scored, before)
+
+
+def cycle_masks(context: RunContext, level: int, cycle: Cycle, masks: m.Masks) -> m.Masks:
+    """The masks of a cycle, which are those of the level but for SCULPT: it prunes before the last cycle."""
+    config = context.config
+    at_start = cycle.epochs.start == cycle.start  # and not resumed within the cycle, whose masks are pruned already
+    if not config.sculpt_factor or not at_start or cycle.number != config.cycles_at(level) - 1:
+        return masks
+    return own_masks(context, level, state_of(context.model), masks)
 
 
 def own_masks(context: RunContext, level: int, scored: State, before: m.Masks) -> m.Masks:
@@ -84,11 +93,16 @@ def scored_images(labels: Tensor, classes: int, draw: torch.Generator) -> Tensor
 
 def random_masks(layers: Mapping[str, Tensor], config: RunConfig, seed: int, level: int) -> m.Masks:
     """Random masks of `level`: in each layer, the first weights of an order that is drawn by the seed."""
-    total = sum(weight.numel() for weight in layers.values())
-    totals = [kept_weights(total, config.prune_rate, k) for k in range(1, level + 1)]
+    totals = random_totals(config, sum(weight.numel() for weight in layers.values()), level)
     counts = nested_counts(config.densities, {name: tuple(weight.shape) for name, weight in layers.items()}, totals)
     whole = m.dense(layers)
     return m.keep_by_layer(m.random_scores(whole, seed), whole, counts)
+
+
+def random_totals(config: RunConfig, total: int, level: int) -> list[int]:
+    """The weights, out of `total`, that random masks of levels 1 to `level` keep: for SCULPT before it prunes."""
+    factor = config.sculpt_factor or 1
+    return [min(total, round(factor * kept_weights(total, config.prune_rate, k))) for k in range(1, level + 1)]
 
 
 def load_masks(folder: RunFolder, level: int, layers: Mapping[str, Tensor]) -> m.Masks:

@@ -4,7 +4,7 @@ Resumption, provenance, warnings and the lease stand behind `open_run`, `begin` 
 reads like the paper.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +64,7 @@ class OpenRun:
         self.context = context
         self.resume_state: ResumeState | None = None  # of the level that was begun last
         self.rewind_point: State | None = None  # kept from level to level: see `level_start`
+        self.initial_signs: signs.Signs | None = None  # of level 0, if those of its start do not count as initial
         self._trained: State | None = None
         self._notes: list[str] = []
         self._diverged: set[int] = set()
@@ -119,6 +120,7 @@ class OpenRun:
         else:
             start, masks, end = trained.start, trained.masks, trained.end
             bits = {"start": signs.sign_bits(start, list(masks)), "end": signs.sign_bits(end, list(masks))}
+            bits |= {"initial": self.initial_signs} if self.initial_signs is not None else {}
             before = _masks_before(context, level)
             folder.sync_metrics()  # a complete level has its metrics on the disk
             record = {
@@ -126,9 +128,7 @@ class OpenRun:
                 **trained.measured,
                 "overlap_with_previous_level": None if before is None else m.overlap(before, masks),
                 "n_kept_previous_level": None if before is None else m.count(before),
-                "layers": level_record.layers(
-                    masks, bits["end"], _moments(context, level, bits["start"], masks), start, end
-                ),
+                "layers": level_record.layers(masks, bits["end"], _moments(context, level, bits, masks), start, end),
                 **self._made(),
                 "metrics_sha256": folder.metrics_hash(level),
             }
@@ -145,7 +145,8 @@ class OpenRun:
         masks = load_masks(context.folder, context.config.levels - 1, context.layers)
         places = [(context.folder if level else context.dense, level) for level in range(context.config.levels)]
         ends, starts = ([load_signs(*place, moment, masks) for place in places] for moment in ("end", "start"))
-        statistics = signs.run_statistics(ends, starts, starts[0], masks)
+        initial, epoch_0 = load_initial_signs(context, masks), starts[0] if context.config.initial_epoch else None
+        statistics = signs.run_statistics(ends, starts, initial, masks, epoch_0)
         context.folder.save_signs(level_record.run_signs(context.config, context.seed, statistics))
 
     def all_notes(self) -> list[str]:
@@ -191,9 +192,11 @@ def _check_mask_run(context: RunContext, first: int) -> None:
 
 def _inherited_divergence(context: RunContext, level: int) -> str | None:
     """Why a level cannot be trained: the run that it starts from, or takes its masks from, diverged."""
-    for what, folder in (("dense run", context.dense), ("mask run", context.mask_run)):
+    needed = [("dense run", context.dense, level), ("mask run", context.mask_run, level)]
+    needed += [("sign run", *context.sign_level(level))] if context.config.sign_run else []
+    for what, folder, last in needed:
         at = folder.diverged_at() if folder.run else None
-        if at is not None and at <= level:
+        if at is not None and at <= last:
             return f"its {what} {folder.run} diverged at level {at}"
     return None
 
@@ -216,16 +219,34 @@ def _masks_before(context: RunContext, level: int) -> m.Masks | None:
     return place and load_masks(*place, context.layers)
 
 
-def _moments(context: RunContext, level: int, start: signs.Signs, masks: m.Masks) -> dict[str, signs.Signs | None]:
-    """The sign bits that the three readings compare the end of a level with.
+def _moments(
+    context: RunContext, level: int, bits: Mapping[str, signs.Signs], masks: m.Masks
+) -> dict[str, signs.Signs | None]:
+    """The sign bits that the readings compare the end of a level with.
 
     A reading that does not exist is None: there may be no previous level, or the initialisation may not be that of the
-    dense run.
+    dense run. If the signs of a later epoch count as initial, those of initialisation are compared with too.
+
+    Args:
+        context: the run.
+        level: its number.
+        bits: sign bits of the level at its `start` and `end`, and those that count as `initial` at level 0.
+        masks: of the level.
     """
-    if context.config.is_dense:
-        return dict.fromkeys(signs.READINGS, start)
-    if context.config.has_fresh_network:
+    config, start = context.config, bits["start"]
+    if config.has_fresh_network:
         return {"level_start": start, "initial": None, "previous": None}
-    place = context.level_before(level)
-    previous = place and load_signs(*place, "end", masks)
-    return {"level_start": start, "initial": load_signs(context.dense, 0, "start", masks), "previous": previous}
+    if config.is_dense:
+        initial = previous = bits.get("initial", start)
+        epoch_0 = start
+    else:
+        place = context.level_before(level)
+        previous = place and load_signs(*place, "end", masks)
+        initial, epoch_0 = load_initial_signs(context, masks), load_signs(context.dense, 0, "start", masks)
+    found = {"level_start": start, "initial": initial, "previous": previous}
+    return found | ({"epoch_0": epoch_0} if config.initial_epoch else {})
+
+
+def load_initial_signs(context: RunContext, masks: m.Masks) -> signs.Signs:
+    """The sign bits of the dense run that count as initial: at its start, or after `initial_epoch` epochs."""
+    return load_signs(context.dense, 0, "initial" if context.config.initial_epoch else "start", masks)

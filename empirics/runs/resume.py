@@ -3,15 +3,16 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from empirics.config import config_hash
+from empirics.config import RunConfig, config_hash
 from empirics.pruning import masks as m
 from empirics.runs import level_record
 from empirics.runs.context import RunContext, State, state_of
 from empirics.runs.mask_sources import own_masks
+from empirics.schedules import Cycle, cycles_of
 from empirics.storage import checkpoints, environments
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.files import StoreError
@@ -68,8 +69,7 @@ def resume_level(context: RunContext, level: int) -> ResumeState:
 
 def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> checkpoints.Expected:
     """The expected properties of a checkpoint of a level of this run."""
-    config = context.config
-    left_out = config.rewind_epoch if level else 0  # epochs of each cycle that weight rewinding does not train
+    config, cycles = context.config, cycles_of(context.config, level)
     return checkpoints.Expected(
         level=level,
         config=config_hash(config),
@@ -77,12 +77,17 @@ def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> 
         state=context.model.state_dict(),
         parameters=[name for name, _ in context.model.named_parameters()],
         prunable=list(context.layers),
-        cycle=config.epochs,
-        epochs=config.epochs * config.cycles_at(level),
+        cycle_ends=[cycle.epochs.stop for cycle in cycles],
         has_momentum=config.momentum > 0,
-        mask_snapshot_epochs=[at for at in config.mask_snapshot_epochs if (at - 1) % config.epochs >= left_out],
+        mask_snapshot_epochs=snapshot_epochs(config, cycles),
         depends_on=depends_on,
     )
+
+
+def snapshot_epochs(config: RunConfig, cycles: Sequence[Cycle]) -> list[int]:
+    """The epochs of a level after which mask snapshots are taken: the setting counts from the first cycle's start."""
+    trained = [epoch + 1 for cycle in cycles for epoch in cycle.epochs]
+    return [at for at in (cycles[0].start + epoch for epoch in config.mask_snapshot_epochs) if at in trained]
 
 
 class LevelProgress:
@@ -100,41 +105,39 @@ class LevelProgress:
     ) -> None:
         self.context, self.level, self._resume_state, self._resumed = context, level, resume_state, resume_state.resumed
         resumed = resume_state.resumed
+        self._cycles = cycles_of(context.config, level)
         self._latest: Checkpoint | None = None
         self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
-        self._start, self._masks = start, masks
+        self._start, self.masks = start, masks  # masks may change between cycles
         self.taken: dict[int, m.Masks] = dict(resumed.taken) if resumed else {}
         self.seen = self._epochs_behind()
         self.seconds_before = sum(_seconds(metrics, context) for metrics in self.seen)
 
-    @property
-    def _first_epoch(self) -> int:
-        return self.context.config.rewind_epoch if self.level else 0
+    def cycles(self) -> Iterator[Cycle]:
+        """The remaining cycles, each with its remaining epochs."""
+        done = self._resumed.epoch if self._resumed else 0
+        for cycle in self._cycles:
+            left = range(max(cycle.epochs.start, done), cycle.epochs.stop)
+            if left:
+                yield dataclasses.replace(cycle, epochs=left)
 
-    def cycles(self) -> Iterator[tuple[int, int]]:
-        """The remaining cycles, each with the epoch at which it starts or resumes."""
-        epochs, done = self.context.config.epochs, self._resumed.epoch if self._resumed else 0
-        for cycle in range(self.context.config.cycles_at(self.level)):
-            first = max(self._first_epoch, done - cycle * epochs)
-            if first < epochs:
-                yield cycle, first
-
-    def momentum(self, cycle: int) -> Momentum | None:
+    def momentum(self, cycle: Cycle) -> Momentum | None:
         """The momentum that a cycle resumes with; None for a cycle that starts."""
-        if self._resumed is None or self._resumed.epoch // self.context.config.epochs != cycle:
-            return None
-        return dict(self._resumed.momentum) or None
+        # a checkpoint at the end of a cycle has none
+        resumes = self._resumed is not None and self._resumed.epoch == cycle.epochs.start
+        return dict(self._resumed.momentum) or None if resumes else None
 
     def on_epoch(self, metrics: EpochMetrics, momentum: Momentum) -> None:
         """Record an epoch, and write a checkpoint if one is due."""
         context, config, setup = self.context, self.context.config, self.context.setup
         done = metrics.epoch + 1
         self.seen.append(metrics)
-        if done in config.mask_snapshot_epochs:
-            self.taken[done] = own_masks(context, self.level + 1, state_of(context.model), self._masks)
+        if done in snapshot_epochs(config, self._cycles):
+            self.taken[done] = own_masks(context, self.level + 1, state_of(context.model), self.masks)
         context.folder.append_metrics(metrics)
         setup.report(metrics)
-        if done == config.epochs * config.cycles_at(self.level):
+        ends = [cycle.epochs.stop for cycle in self._cycles]
+        if done == ends[-1]:
             self._latest = None  # the level itself is saved next
             return
         self._latest = checkpoints.copied(
@@ -142,9 +145,9 @@ class LevelProgress:
                 self.level,
                 done,
                 context.model.state_dict(),
-                momentum if done % config.epochs else {},
+                {} if done in ends else momentum,
                 self._start,
-                self._masks,
+                self.masks,
                 dict(self.taken),
                 self._resume_state.environments,
                 self._resume_state.depends_on,
@@ -181,9 +184,9 @@ class LevelProgress:
         Raises:
             StoreError: lines that the checkpoint needs are missing from the log or have changed.
         """
-        done, epochs = self._resumed.epoch if self._resumed else 0, self.context.config.epochs
+        done = self._resumed.epoch if self._resumed else 0
         lines = self.context.folder.start_metrics(self.level, done)
-        expected = [epoch for epoch in range(done) if epoch % epochs >= self._first_epoch]
+        expected = [epoch for cycle in self._cycles for epoch in cycle.epochs if epoch < done]
         changed = self._resumed and self._resumed.metrics != self.context.folder.metrics_hash(self.level)
         if [line["epoch"] for line in lines] != expected or changed:
             raise StoreError(

@@ -80,8 +80,8 @@ class Expected:
         settings: settings of the run, to name the first difference from another run.
         state: the network's state dict, for names, shapes and types.
         parameters, prunable: names of its parameters, and of its prunable weights.
-        cycle: epochs of a cycle; momentum is carried within one.
-        epochs: number of epochs over all cycles of the level; a checkpoint has fewer.
+        cycle_ends: epochs of the level at which its cycles end. Momentum is carried within a cycle, and a checkpoint
+            comes before the last end.
         has_momentum: whether the optimizer has momentum.
         mask_snapshot_epochs: epochs of the mask snapshots.
         depends_on: of the level as it would be trained now; a checkpoint with changed inputs is ignored.
@@ -93,8 +93,7 @@ class Expected:
     state: Tensors
     parameters: Collection[str]
     prunable: Collection[str]
-    cycle: int
-    epochs: int
+    cycle_ends: Sequence[int]
     has_momentum: bool
     mask_snapshot_epochs: Collection[int] = ()
     depends_on: Mapping[str, str] = field(default_factory=dict)
@@ -230,8 +229,10 @@ def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoint:
     what = f"checkpoint {row['file']}"
-    if not 0 < row["epoch"] < expected.epochs:
-        raise StoreError(f"{what} is not between the epochs 0 and {expected.epochs} of its level: it is not valid")
+    if not 0 < row["epoch"] < expected.cycle_ends[-1]:
+        raise StoreError(
+            f"{what} is not between the epochs 0 and {expected.cycle_ends[-1]} of its level: it is not valid"
+        )
     parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "start": {}, "masks": {}, "taken": {}}
     for name, value in read_checked(folder / row["file"], row["sha256"], row["bytes"]).items():
         part, _, rest = name.partition("/")
@@ -240,7 +241,7 @@ def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoin
         parts[part][rest] = value
     state = expected.state
     masks = {name: state[name].bool() for name in expected.prunable}
-    within_a_cycle = expected.has_momentum and row["epoch"] % expected.cycle
+    within_a_cycle = expected.has_momentum and row["epoch"] not in expected.cycle_ends
     check_same(parts["weights"], state, what)
     check_same(parts["start"], state, what)
     check_same(parts["momentum"], {n: state[n] for n in expected.parameters} if within_a_cycle else {}, what)

@@ -19,6 +19,7 @@ from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.storage.layout import refuse_wrong
 from empirics.studies import presets
 from empirics.studies.arms import Settings, differs, resolve
+from empirics.studies.protocols import OURS, arms_under, settings_under
 from empirics.studies.records import StudyRecords
 from empirics.studies.sweeps import SWEEPS
 
@@ -52,6 +53,8 @@ class Study:
     """also write a checkpoint every N epochs; 0: only by time"""
     bit_exact: bool = False
     """stop with an error if inputs were made with other versions, code, hardware or thread counts"""
+    protocol: Literal["ours", "authors"] = "ours"
+    """whose choices to follow: this project's, or those of the authors' code (`table1` shows them)"""
     dry_run: bool = False
     """print what would run, with estimates of time and disk space, and exit"""
     dataset: str | None = None
@@ -95,11 +98,13 @@ def plan_study(
     """
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     _check_numbers(command)
-    changed = {name: value for name, value in overrides.items() if value != _setting(preset, name)}
-    settings = {**preset.settings, **changed}
+    usual = settings_under(command.protocol, preset)
+    changed = {name: value for name, value in overrides.items() if value != _setting(usual, name)}
+    settings = settings_under(command.protocol, preset, changed)
     source = data_source(command, settings)
     settings |= {"dataset": source.name, "data_hash": source.data_hash}
-    wanted = presets.needed_arms(arms or [arm for arm in preset.arms if differs(arm, settings)])
+    own = arms_under(command.protocol, preset)
+    wanted = presets.needed_arms(arms or [arm for arm in own if differs(arm, settings)])
     configs = {arm: resolve(arm, settings) for arm in wanted}
     idle = [name for name in changed if name.startswith("perturb_")]
     if idle and not any(config.perturb_rate for config in configs.values()):
@@ -112,10 +117,12 @@ def plan_study(
         check_tasks(tasks, source, command.device)
     folder = f" --dataset {command.dataset}" if command.dataset else ""
     folder += f" --data-dir DIR --dataset-name {source.name}" if command.dataset_name else ""
-    place = _place(swept, changed, shared_overrides or {}, preset)
+    small = bool(preset.sweep_on) and not (swept and SWEEPS[swept].on_preset)
+    place = _place(swept, changed, shared_overrides or {}, usual, small)
+    folder += f" --protocol {command.protocol}" if command.protocol != OURS else ""
     options = f" --sweep {swept}{options}" if place["swept"] else _options(changed)
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
-    record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line)
+    record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line, command.protocol)
     record |= place | {"title": source.title, "classes": source.classes, "smoke": preset.smoke}
     for kind in ("studies", "overlaps"):  # written during and after training
         refuse_wrong(command.results, kind, f"{record['study']}.json")
@@ -136,8 +143,9 @@ def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mappin
     """
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     sweep = SWEEPS[check_choice(name, SWEEPS, "sweep")]
-    shared_overrides = {**preset.sweep_on, **overrides}
-    values = sweep.values({**preset.settings, **shared_overrides}, brief=bool(preset.sweep_on))
+    shared_overrides = {**({} if sweep.on_preset else preset.sweep_on), **overrides}
+    settings = settings_under(command.protocol, preset, shared_overrides)
+    values = sweep.values(settings, brief=bool(preset.sweep_on))
     clash = sorted({key for value in values for key in value} & set(overrides))
     if clash:
         raise ConfigError(f"--sweep {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
@@ -148,22 +156,31 @@ def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mappin
     ]
 
 
-def _place(swept: str | None, changed: Settings, shared_overrides: Settings, preset: presets.Preset) -> dict[str, Any]:
+def _place(
+    swept: str | None, changed: Settings, shared_overrides: Settings, usual: Settings, small: bool
+) -> dict[str, Any]:
     """The fields `swept` and `shared_overrides` of a study's record.
 
     `swept` names the sweep that the study is a value of, and `shared_overrides` holds the settings that all values of
     the sweep share. A study at exactly these settings is a value of every sweep, with `swept` = `base`. If these
     settings are the preset's own, it is the preset's study, which belongs to no sweep.
+
+    Args:
+        swept: the sweep; None if there is none.
+        changed: settings that the study changes.
+        shared_overrides: those that the sweep changes at every value.
+        usual: settings of the preset under its protocol.
+        small: whether the sweep runs on another network than the preset.
     """
-    shared_overrides = {name: value for name, value in shared_overrides.items() if value != _setting(preset, name)}
-    if swept is None or (changed == shared_overrides and not preset.sweep_on):
+    shared_overrides = {name: value for name, value in shared_overrides.items() if value != _setting(usual, name)}
+    if swept is None or (changed == shared_overrides and not small):
         return {"swept": None, "shared_overrides": {}}
     return {"swept": BASE if changed == shared_overrides else swept, "shared_overrides": shared_overrides}
 
 
-def _setting(preset: presets.Preset, name: str) -> Any:
-    """A preset's setting, or the default where it has none."""
-    return preset.settings.get(name, getattr(RunConfig(), name))
+def _setting(settings: Settings, name: str) -> Any:
+    """A setting, or the default where there is none."""
+    return settings.get(name, getattr(RunConfig(), name))
 
 
 def _check_numbers(command: Study) -> None:

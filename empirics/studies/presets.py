@@ -7,8 +7,24 @@ from typing import Any
 from empirics.choices import check_choice
 from empirics.config import RunConfig, check_names
 from empirics.studies.arms import needed_arms, resolve
+from empirics.studies.protocols import OURS, settings_under
 
 __all__ = ["PRESETS", "Preset", "arm_config", "needed_arms"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a protocol changes in one preset, in addition to what it changes in all.
+
+    Args:
+        settings: fields of `RunConfig`.
+        sources: setting -> source, for Table 1, of every setting that differs under the protocol.
+        arms: keys of `ARMS`; empty: those of the preset.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    arms: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -24,6 +40,7 @@ class Preset:
         sweep_on: settings that all sweeps of the preset use, if its own settings would take too long; its sweeps also
             have fewer values then.
         smoke: whether it only shows that everything runs; its results are marked, and no claim is judged on them.
+        protocols: what a protocol (key of `protocols.PROTOCOLS`) changes in this preset.
     """
 
     about: str
@@ -33,25 +50,28 @@ class Preset:
     sources: Mapping[str, str]
     sweep_on: Mapping[str, Any] = field(default_factory=dict)
     smoke: bool = False
+    protocols: Mapping[str, Variant] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a value for what is no setting."""
-        check_names([*self.settings, *self.sweep_on], f"the preset {self.about!r}")
+        variants = [name for variant in self.protocols.values() for name in variant.settings]
+        check_names([*self.settings, *self.sweep_on, *variants], f"the preset {self.about!r}")
 
 
-def arm_config(preset: str, arm: str, **overrides: Any) -> RunConfig:
+def arm_config(preset: str, arm: str, protocol: str = OURS, **overrides: Any) -> RunConfig:
     """The run of one arm of a preset.
 
     Args:
         preset: key of `PRESETS`.
         arm: key of `ARMS`.
+        protocol: key of `protocols.PROTOCOLS`.
         overrides: settings of the preset that are changed, such as `prune_rate`, or the `dataset` label and `data_hash`
             of an image folder that takes the place of the preset's data set.
 
     Raises:
         ConfigError: an unknown preset or arm, nearest name offered; a setting that cannot be run.
     """
-    return resolve(arm, {**PRESETS[check_choice(preset, PRESETS, "preset")].settings, **overrides})
+    return resolve(arm, settings_under(protocol, PRESETS[check_choice(preset, PRESETS, "preset")], overrides))
 
 
 _EXCHANGE = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-on-random-mask", "lrr-on-random-mask")
@@ -71,9 +91,29 @@ _STORY = (
     "imp-without-warmup",
     "lrr-without-warmup",
 )
-_PAPER = (*_STORY, "imp-perturbed", "lrr-perturbed")
+_PAPER = (*_STORY, "imp-warm", "lrr-bn-rewind-on-imp-mask", "imp-perturbed", "lrr-perturbed")
+_TWO_MORE = ("magnitude-bn-kept", "imp-perturbed-often", "lrr-perturbed-often", "imp-warmup-every", "lrr-warmup-every")
+# arms of claims 5, 6, 7, 9, 10, 11, 12 and 14
+_TURNING = (
+    "imp",
+    "lrr",
+    "imp-on-lrr-mask",
+    "lrr-on-imp-mask",
+    "lrr-bn-rewind-on-imp-mask",
+    "imp-bn-kept",
+    "lrr-bn-rewind",
+    "sign",
+    "magnitude",
+    "imp-long",
+    "imp-perturbed",
+    "lrr-perturbed",
+    "imp-without-warmup",
+    "lrr-without-warmup",
+    *_TWO_MORE,
+)
 _GROUP = "code: TurboPrune"
 _RENDA = "code: Renda et al."
+_LTS = "code: imp-lrr-lts"
 _GROUP_LEVELS = {
     "schedule": "step",
     "milestones": (0.5, 0.75),
@@ -118,9 +158,10 @@ PRESETS: dict[str, Preset] = {
         },
         # levels 0 to 3, density .0156 at the last: 1,204 weights, on which networks still work
         sweep_on={"model": "resnet8", "width": 16, "prune_rate": 0.75, "levels": 4},
-        arms=_STORY,  # signs are perturbed in a sweep
+        arms=(*_STORY, "imp-warm", "cyclic-random"),  # signs are perturbed in a sweep
         seeds=(0, 1, 2, 3),
         sources={"model": "summary"},
+        protocols={"authors": Variant(arms=_TURNING)},
     ),
     "smoke": Preset(
         about="a minute on digits, to see that everything runs: no evidence for anything",
@@ -181,6 +222,7 @@ PRESETS: dict[str, Preset] = {
             **_LEVEL_SOURCES,
             **dict.fromkeys(("batch_size", "lr", "weight_decay", "schedule", "milestones"), "code: open_lth"),
         },
+        protocols={"authors": Variant({"batch_size": 256}, {"weight_decay": _LTS}, (*_PAPER, *_TWO_MORE))},
     ),
     "cifar100": Preset(
         about="CIFAR-100, ResNet18, 150 epochs a level, 25 levels",
@@ -188,6 +230,7 @@ PRESETS: dict[str, Preset] = {
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources=_GROUP_SOURCES,
+        protocols={"authors": Variant({"weight_decay": 1e-3}, {}, (*_PAPER, *_TWO_MORE))},
     ),
     "tiny-imagenet": Preset(
         about="Tiny ImageNet, ResNet18, 150 epochs a level, 25 levels",
@@ -195,6 +238,7 @@ PRESETS: dict[str, Preset] = {
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources=_GROUP_SOURCES,
+        protocols={"authors": Variant({"image_size": 224}, {}, (*_PAPER, *_TWO_MORE))},
     ),
     "imagenet": Preset(
         about="ImageNet, ResNet50, 90 epochs a level, 15 levels",
@@ -220,6 +264,18 @@ PRESETS: dict[str, Preset] = {
             **_PAPER_SOURCES,
             **dict.fromkeys(("batch_size", "lr", "schedule", "milestones", "warmup_epochs", "weight_decay"), _RENDA),
             **dict.fromkeys(("epochs", "prune_rate"), _GROUP),
+        },
+        protocols={
+            "authors": Variant(
+                {
+                    "warmup": "every",
+                    "warmup_shape": "constant",
+                    "warmup_epochs": 10,
+                    "milestones": (40 / 90, 70 / 90),
+                },
+                {},
+                (*_PAPER, *_TWO_MORE),
+            )
         },
     ),
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from empirics.studies.arms import Settings
+from empirics.studies.protocols import one_switch_at_a_time
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,14 @@ class Sweep:
         arms: arms that are trained at each value.
         values: (settings of the preset, brief) -> the settings of each value; the preset's own value may be one of
             them. `brief` asks for few values: one command runs all sweeps of the preset.
+        on_preset: whether it runs on the preset's own settings, although other sweeps run on a small network
+            (`sweep_on`).
     """
 
     about: str
     arms: Sequence[str]
     values: Callable[[Settings, bool], Sequence[dict[str, Any]]]
+    on_preset: bool = False
 
 
 def _widths(settings: Settings, brief: bool) -> list[dict[str, Any]]:
@@ -65,12 +69,13 @@ def _warm_ups(settings: Settings, brief: bool) -> list[dict[str, Any]]:
 def _criteria(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     names = ("magnitude", "random", "snip", "synflow")
     if not brief:
-        names = (*names, "magnitude-layerwise", "grasp")
+        names = (*names, "magnitude-layerwise", "magnitude-bn", "grasp")
     return [{"criterion": name} for name in names]
 
 
 def _densities(settings: Settings, brief: bool) -> list[dict[str, Any]]:
-    return [{"densities": name} for name in ("balanced", "erk", "uniform")]
+    clamped = "-clamped" if settings.get("densities", "").endswith("-clamped") else ""
+    return [{"densities": name} for name in (f"balanced{clamped}", f"erk{clamped}", "uniform")]
 
 
 def _perturbations(settings: Settings, brief: bool) -> list[dict[str, Any]]:
@@ -104,6 +109,11 @@ def _other_models(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     return [{}, {"model": "vgg16"}]
 
 
+def _switches(settings: Settings, brief: bool) -> list[dict[str, Any]]:
+    """Each of the authors' choices alone."""
+    return one_switch_at_a_time(settings)
+
+
 def _as_it_is(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     return [{}]
 
@@ -123,6 +133,19 @@ _REWINDS = (
     "lrr-perturbed-at-start",
 )
 
+_SIGN_ARMS = (
+    "magnitude-bn-kept",
+    "lrr-bn-rewind-on-imp-mask",
+    "imp-perturbed-often",
+    "lrr-perturbed-often",
+    "sign-shuffled",
+    "signs-of-lrr",
+    "signs-of-lrr-shuffled",
+    "imp-fixed-signs",
+    "lrr-fixed-signs",
+    "sculpt",
+)
+
 # A new sweep: one entry here.
 SWEEPS: dict[str, Sweep] = {
     "arms": Sweep("the arms that the preset leaves out", _REWINDS, _as_it_is),
@@ -132,7 +155,9 @@ SWEEPS: dict[str, Sweep] = {
     "model": Sweep("another architecture (VGG)", ("imp", "lrr"), _other_models),
     "perturbation": Sweep("share and level of perturbed signs", ("imp", "lrr", *_PERTURBED), _perturbations),
     "prune-rate": Sweep("prune rates, to the same density", ("imp", "lrr"), _prune_rates),
+    "protocol": Sweep("the authors' choices, one at a time", ("imp", "lrr"), _switches, on_preset=True),
     "schedule": Sweep("learning-rate schedules", ("imp", "lrr"), _schedules),
+    "signs": Sweep("arms on signs that the preset leaves out", _SIGN_ARMS, _as_it_is, on_preset=True),
     "warm-up": Sweep("epochs of warm-up", ("imp", "lrr"), _warm_ups),
     "width": Sweep("width of the network (overparametrisation)", ("imp", "lrr"), _widths),
 }

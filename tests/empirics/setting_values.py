@@ -9,7 +9,13 @@ from empirics.settings import OneOf
 # settings that are valid only beside others, or with few values
 BESIDE: dict[str, dict[str, Any]] = {
     "milestones": dict(schedule="step", milestones=(0.5,)),
-    "rewind_epoch": dict(rewind="wr", rewind_epoch=2),
+    "warmup": dict(warmup_epochs=1),
+    "lr_floor": dict(schedule="cosine"),
+    "strikes": dict(strikes=2, strike_rate=0.3),
+    "strike_rate": dict(strikes=2, strike_rate=0.3),
+    "sign_run": dict(rewind="sign"),
+    "shuffled_magnitudes": dict(rewind="sign"),
+    "sculpt_factor": dict(mask_source="random", cycles="level + 1", sculpt_factor=4.0),
     "mask_run": dict(mask_source="run", mask_run="imp-x"),
     "cycles": dict(mask_source="random"),
     "first_level": dict(mask_source="random"),
@@ -32,6 +38,7 @@ OTHER: dict[str, Any] = {
     "perturb_rate": 0.1,
     "micro_batch": 32,
     "batch_size": 32,
+    "lr_floor": 0.01,
 }
 
 

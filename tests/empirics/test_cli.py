@@ -75,6 +75,8 @@ BESIDE_OPTION = {
     "pruning": ("--arms", "imp"),
     "scores_from": ("--arms", "imp"),
     "warmup_epochs": ("--arms", "imp"),
+    "warmup": ("--arms", "imp"),
+    "warmup_shape": ("--arms", "imp"),
 }
 
 

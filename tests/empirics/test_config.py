@@ -5,10 +5,14 @@ import pytest
 from empirics.config import ConfigError, RunConfig, config_hash
 from empirics.settings import has_neutral_value, setting
 from empirics.studies import presets
-from empirics.studies.arms import ARMS
+from empirics.studies.arms import ARMS, differs
+from empirics.studies.protocols import PROTOCOLS, settings_under
 from empirics.studies.table1 import table1
 from tests.empirics.setting_values import other_value, run_beside
 
+OURS, AUTHORS = (
+    [arm for arm in ARMS if differs(arm, settings_under(protocol, presets.PRESETS["quick"]))] for protocol in PROTOCOLS
+)
 FIELDS = {field.name: field for field in dataclasses.fields(RunConfig)}
 # the settings of the first version: all of them are in every name. This list never grows.
 FIRST = """
@@ -57,7 +61,7 @@ def with_nesterov(default: bool) -> type[RunConfig]:
 
 def test_a_new_setting_at_its_neutral_value_leaves_every_stored_run_its_name():
     later = with_nesterov(False)
-    for arm in ARMS:
+    for arm in OURS:
         now = presets.arm_config("quick", arm)
         then = later(**{name: getattr(now, name) for name in FIELDS})
         assert (then.name, then.record()) == (now.name, now.record())
@@ -86,9 +90,13 @@ def test_the_label_of_an_arm_is_in_the_name_and_not_in_the_hash():
 
 
 def test_arms_of_a_study_share_one_dense_run():
-    dense = {arm: presets.arm_config("quick", arm).dense.name for arm in ARMS}
-    own = [arm for arm, name in dense.items() if name != dense["imp"]]
-    assert own == [arm for arm in ARMS if arm.endswith(("-at-start", "-without-warmup"))], "they change level 0 itself"
+    change_level_0 = ("-at-start", "-without-warmup", "-warmup-every", "-perturbed-often")
+    for protocol, arms in (("ours", OURS), ("authors", AUTHORS)):
+        dense = {arm: presets.arm_config("quick", arm, protocol).dense.name for arm in arms}
+        own = [arm for arm, name in dense.items() if name != dense["imp"]]
+        assert own == [arm for arm in arms if arm.endswith(change_level_0)]
+        struck = {dense[arm] for arm in arms if arm.endswith("-perturbed-often")}
+        assert len(struck) == 1, "both struck arms share a dense run"
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if FIELDS[name].metadata["hashed"]])
@@ -124,8 +132,14 @@ def test_a_changed_default_cannot_relabel_an_old_run():
 @pytest.mark.parametrize("preset", presets.PRESETS)
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_of_every_preset_is_a_valid_run(preset, arm):
-    config = presets.arm_config(preset, arm)
-    assert config.arm == arm and config.name.startswith(f"{arm}-{config.dataset}-")
+    spec = presets.PRESETS[preset]
+    different = [protocol for protocol in PROTOCOLS if differs(arm, settings_under(protocol, spec))]
+    assert different or (preset == "imagenet" and arm.endswith("-warmup-every")), (
+        "its warm-up is at every level in both"
+    )
+    for protocol in different:
+        config = presets.arm_config(preset, arm, protocol)
+        assert config.arm == arm and config.name.startswith(f"{arm}-{config.dataset}-")
 
 
 def test_arms_are_planned_after_the_arms_whose_masks_they_take():
@@ -148,7 +162,20 @@ def test_the_quick_preset_is_as_defined():
         (dict(rewind="lr"), "did you mean 'lrr'"),
         (dict(mask_source="run"), "needs mask_run"),
         (dict(mask_run="imp-x"), "takes no mask_run"),
-        (dict(rewind="wr"), "rewind_epoch goes with rewind 'wr'"),
+        (dict(rewind="wr"), "rewind 'wr' resumes the schedule at rewind_epoch, which must be above 0"),
+        (dict(rewind="wr", rewind_epoch=1, warmup="once"), "rewind 'wr' is `imp` with warmup 'once'"),
+        (dict(rewind="fresh", mask_source="run", mask_run="x", rewind_epoch=1), "starts from another network, got 1"),
+        (dict(rewind_epoch=16), "rewind_epoch must lie in .*, got 16"),
+        (dict(initial_epoch=16), "initial_epoch must lie in .*, got 16"),
+        (dict(warmup="once", warmup_epochs=0), "go with warmup_epochs above 0"),
+        (dict(warmup_shape="constant", warmup_epochs=0), "go with warmup_epochs above 0"),
+        (dict(lr_floor=0.01, schedule="constant"), "lr_floor goes with schedule 'cosine'"),
+        (dict(lr_floor=0.2), "lies below lr = 0.1, got 0.2"),
+        (dict(strikes=5), "strikes and strike_rate go together"),
+        (dict(strikes=5, strike_rate=0.3, cycles="2"), "strikes go with one cycle per level"),
+        (dict(sign_run="lrr-x"), "sign_run and shuffled_magnitudes go with rewind 'sign', got 'imp'"),
+        (dict(sculpt_factor=4.0), "sculpt_factor goes with mask_source 'random'"),
+        (dict(sculpt_factor=0.5, mask_source="random", cycles="level + 1"), "or at least 1, got 0.5"),
         (
             dict(warmup_epochs=16),
             r"warmup_epochs must lie in \[0, epochs = \d+\), got 16: use --warmup-epochs 15 or less, or raise",

@@ -27,10 +27,11 @@ from empirics.runs import context as run_context
 from empirics.runs import level_start, levels, mask_sources, training
 from empirics.runs.context import initial_network, new_context, state_of
 from empirics.runs.mask_sources import load_masks
+from empirics.schedules import CONSTANT_WARMUP
 from empirics.settings import setting
 from empirics.storage import run_folder
 from empirics.storage.run_folder import INITIAL_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
-from tests.empirics.tiny_runs import arm, run_arms, setup_in
+from tests.empirics.tiny_runs import TINY, arm, run_arms, setup_in
 
 pytestmark = pytest.mark.slow
 
@@ -336,10 +337,11 @@ def check_weight_rewinding(tmp_path, dataset) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(levels, "train_level", watched)
-        folder = runs(tmp_path / "wr", dataset, "wr", epochs=2, schedule="constant")["wr"]
-    point = runs(tmp_path / "short", dataset, "imp", schedule="constant", levels=2)["dense"].load_tensors(
-        0, WEIGHT_TENSORS
-    )
+        warm_up = {"warmup_epochs": 1, "warmup_shape": "constant"}
+        folder = runs(tmp_path / "wr", dataset, "wr", epochs=2, schedule="constant", **warm_up)["wr"]
+    rate = TINY["lr"] * CONSTANT_WARMUP  # of the warm-up, which is the run of k epochs
+    short = runs(tmp_path / "short", dataset, "imp", schedule="constant", levels=2, lr=rate)["dense"]
+    point = short.load_tensors(0, WEIGHT_TENSORS)
     for level in (1, 2):
         masks, start = saved_masks(folder, level, dataset), begun["wr", level]
         assert all(torch.equal(start[name], point[name] * mask) for name, mask in masks.items())

@@ -19,7 +19,7 @@ def lines_between(first: str, last: str, text: str) -> int:
 
 def test_from_the_loop_over_epochs_to_the_step_are_at_most_60_lines():
     text = (ROOT / "empirics/train.py").read_text()
-    assert lines_between("for epoch in range(", "optimizer.step()", text) <= 60
+    assert lines_between("for epoch in cycle.epochs:", "optimizer.step()", text) <= 60
 
 
 def test_the_loop_over_levels_is_prune_rewind_train_save():

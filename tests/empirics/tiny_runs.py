@@ -29,14 +29,16 @@ def setup_in(results: Path, dataset: InMemory) -> RunSetup:
     return RunSetup(dataset, torch.device("cpu"), results)
 
 
-def arm(name: str, **settings) -> RunConfig:
+def arm(name: str, protocol: str = "ours", **settings) -> RunConfig:
     """An arm of the quick preset, made tiny; `imp-long` trains its last level alone."""
-    return presets.arm_config("quick", name, **{**TINY, **settings})
+    return presets.arm_config("quick", name, protocol, **{**TINY, **settings})
 
 
-def run_arms(arms: list[str], setup: RunSetup, seed: int = 0, **settings) -> dict[str, RunConfig]:
+def run_arms(
+    arms: list[str], setup: RunSetup, seed: int = 0, protocol: str = "ours", **settings
+) -> dict[str, RunConfig]:
     """Train arms one after the other, with what they need."""
-    configs = {name: arm(name, **settings) for name in presets.needed_arms(arms)}
+    configs = {name: arm(name, protocol, **settings) for name in presets.needed_arms(arms)}
     for config in [*{config.dense.name: config.dense for config in configs.values()}.values(), *configs.values()]:
         levels.run(config, seed, setup)
     return configs

@@ -167,14 +167,17 @@ def empirics() -> dict[str, str]:
     from empirics import models, seeding
     from empirics.data import datasets, in_memory, streaming
     from empirics.provenance import prepare
-    from empirics.studies import arms
+    from empirics.studies import arms, presets, protocols
     from tests.empirics.tiny_runs import clip, run_arms, setup_in
 
     prepare("cpu", threads=1)
     found: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         setup = setup_in(Path(folder), clip(datasets.load("digits"), 96, 64))
-        run_arms(list(arms.ARMS), setup, **TINY)
+        for protocol in protocols.PROTOCOLS:
+            settings = protocols.settings_under(protocol, presets.PRESETS["quick"], TINY)
+            different = [arm for arm in arms.ARMS if arms.differs(arm, settings)]
+            run_arms(different, setup, protocol=protocol, **TINY)
         for settings in SETTINGS.values():
             run_arms(["imp"], setup, **TINY | settings)
         for run in sorted((Path(folder) / "runs").iterdir()):

@@ -38,7 +38,7 @@ from tests.empirics.tiny_runs import arm, clip, setup_in
 from tests.support.processes import DEVNULL, fork, start, status
 from tests.torture import flows
 
-SETTINGS = dict(levels=3, epochs=4)
+SETTINGS = dict(levels=3, epochs=4, warmup_epochs=1)
 # a rule of each kind: kept weights, the first epochs of the dense run again, several cycles a level, pruned at once
 ARMS = ("lrr", "wr", "imp-long", "one-shot")
 MEMORY = 64  # MB that a process of 200 resumes may grow: allocators keep what they were given

@@ -132,7 +132,11 @@ def test_random_masks_are_exact_nested_and_leave_no_layer_empty(densities, rate,
                 criteria.select_mask("random", weights, masks, keep, seed=seed, densities=densities)
             return
         before, masks = masks, criteria.select_mask("random", weights, masks, keep, seed=seed, densities=densities)
-        assert m.count(masks) == keep and not emptied_layers(masks)
+        if densities.endswith("-clamped"):  # what exceeds a layer's size is lost; a layer keeps one weight at least
+            assert m.count(masks) < keep + len(SHAPES)
+        else:
+            assert m.count(masks) == keep
+        assert not emptied_layers(masks)
         assert all((masks[name] <= before[name]).all() for name in masks)
 
 
@@ -196,7 +200,7 @@ def step(model, optimizer, k: int) -> None:
 def test_projected_training_is_bit_equal_to_torch_prune_over_200_steps():
     from empirics.train import TrainingSettings, sgd
 
-    settings = TrainingSettings(1, 8, 0, momentum=0.9, weight_decay=5e-4, precision="float32")
+    settings = TrainingSettings(8, 0, momentum=0.9, weight_decay=5e-4, precision="float32")
     ours, oracle = Net(), Net()
     masks = half_masks(ours)
     optimizer = sgd(ours, masks, settings)

@@ -478,7 +478,8 @@ def test_every_network_of_every_preset_and_sweep_can_be_built():
 
 
 def test_every_arm_is_in_a_preset_or_a_sweep():
-    reached = {arm for spec in (*presets.PRESETS.values(), *SWEEPS.values()) for arm in spec.arms}
+    variants = [variant for preset in presets.PRESETS.values() for variant in preset.protocols.values()]
+    reached = {arm for spec in (*presets.PRESETS.values(), *variants, *SWEEPS.values()) for arm in spec.arms}
     assert reached == set(REGISTRY)
 
 
@@ -512,7 +513,7 @@ def test_how_masks_are_chosen_says_nothing_to_arms_that_take_theirs_elsewhere():
 
 def test_an_arm_that_is_another_under_the_settings_is_refused_or_left_out():
     base = {**presets.PRESETS["quick"].settings, "warmup_epochs": 0}
-    with pytest.raises(ConfigError, match="arm 'imp-without-warmup' is the same as the arm without that ending"):
+    with pytest.raises(ConfigError, match="arm 'imp-without-warmup' is the same as the arm 'imp'"):
         resolve("imp-without-warmup", base)
     assert not differs("lrr-without-warmup", base) and differs("lrr", base)
     with pytest.raises(ConfigError, match="levels must be at least 2 for arm 'imp'"):

@@ -16,7 +16,7 @@ from empirics.runs import level_start, levels
 from empirics.runs.context import RunContext, initial_network
 from empirics.runs.mask_sources import load_masks, random_masks
 from empirics.runs.training import rate_at, training_settings
-from empirics.schedules import kept_weights
+from empirics.schedules import cycles_of, kept_weights
 from empirics.seeding import generator
 from empirics.storage.run_folder import INITIAL_TENSORS, MASK_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
 from empirics.studies.arms import ARMS, differs
@@ -26,8 +26,10 @@ from tests.support.processes import run
 
 pytestmark = pytest.mark.slow
 
-ALL = [name for name in ARMS if differs(name, TINY)]  # there is no warm-up here to do without
-NESTED = [name for name in ALL if not name.startswith("imp-long")]
+SETTINGS = TINY | {"warmup_epochs": 1}
+ALL = [name for name in ARMS if differs(name, SETTINGS)]
+# the controls train their last levels alone, and SCULPT draws each level's mask anew
+NESTED = [name for name in ALL if not name.startswith(("imp-long", "sculpt"))]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def study(tmp_path_factory, tiny_digits):
     """Every arm of the registry, three levels, on real digits. Tests read it and do not write to it."""
     setup = setup_in(tmp_path_factory.mktemp("results"), tiny_digits)
     # four levels, since the control imp-long trains the last two and needs a level 1 before them
-    return setup, run_arms(ALL, setup, levels=4)
+    return setup, run_arms(ALL, setup, levels=4, warmup_epochs=1)
 
 
 def folder(study, name: str) -> RunFolder:
@@ -230,7 +232,8 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
         seen[metrics.epoch] = {name: value.clone() for name, value in model.state_dict().items()}
 
     rate = rate_at(config, 0, len(tiny_digits.labels("train")) // config.batch_size)
-    train.train_cycle(model, tiny_digits, whole, training_settings(config), rate, seed=0, level=0, on_epoch=keep)
+    (cycle,) = cycles_of(config.dense, 0)
+    train.train_cycle(model, tiny_digits, whole, training_settings(config), rate, cycle, seed=0, level=0, on_epoch=keep)
     dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHT_TENSORS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"
     dense_initial = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, INITIAL_TENSORS)
@@ -254,7 +257,7 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
 
 def test_the_same_run_twice_gives_the_same_bits_and_another_seed_does_not(study, tiny_digits, tmp_path):
     setup = setup_in(tmp_path, tiny_digits)
-    configs = run_arms(["lrr"], setup, levels=4)
+    configs = run_arms(["lrr"], setup, levels=4, warmup_epochs=1)
     again = RunFolder(tmp_path, configs["lrr"].name, 0).load_tensors(3, WEIGHT_TENSORS)
     first = weights(study, "lrr", 3)
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -403,7 +406,7 @@ def test_a_narrow_network_trains_on_large_images_without_ending_the_process(tmp_
         "x = torch.randint(0, 256, (64, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)\n"
         "part = datasets.Split(x, torch.arange(64) % 20)\n"
         "data = datasets.build('x', part, part, 20, 8, True)\n"
-        "config = train.TrainingSettings(1, 64, 0, 0.9, 5e-4, 'float32')\n"
+        "config = train.TrainingSettings(64, 0, 0.9, 5e-4, 'float32')\n"
         "model = models.create('resnet8', 8, (3, 64, 64), 20, torch.Generator().manual_seed(0))\n"
         "sgd = train.sgd(model, {}, config)\n"
         "print(train.train_epoch(model, sgd, data, torch.Generator(), config, lambda step: 0.1, 0)[0].isfinite().all())"

@@ -19,7 +19,7 @@ from tests.empirics.tiny_runs import arm, run_arms, setup_in
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = dict(levels=3, epochs=4, cycles="2", mask_snapshot_epochs=(2, 3, 7))
+SETTINGS = dict(levels=3, epochs=4, warmup_epochs=1, cycles="2", mask_snapshot_epochs=(2, 3, 7))
 STEPS = 5  # an epoch: 160 images in batches of 32
 EPOCHS = [(1, epoch) for epoch in range(8)] + [(2, epoch) for epoch in range(8)]
 

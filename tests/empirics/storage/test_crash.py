@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 CALLS = ("open", "fdopen", "fchmod", "fsync", "replace", "close", "unlink", "mkdir")
 STATE = {"conv.weight": torch.zeros(3, 2), "bn.count": torch.zeros((), dtype=torch.int64)}
-EXPECTED = Expected(1, "hash", {}, STATE, ["conv.weight"], ["conv.weight"], cycle=9, epochs=9, has_momentum=True)
+EXPECTED = Expected(1, "hash", {}, STATE, ["conv.weight"], ["conv.weight"], cycle_ends=[9], has_momentum=True)
 CONFIG = RunConfig(levels=1)
 
 

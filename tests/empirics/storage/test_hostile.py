@@ -33,7 +33,7 @@ from tests.empirics.tiny_runs import arm, level_record, setup_in
 pytestmark = pytest.mark.slow
 
 CONFIG = RunConfig(levels=1)
-EXPECTED = Expected(1, "hash", {}, {"w": torch.zeros(3, 2)}, ["w"], ["w"], cycle=9, epochs=9, has_momentum=True)
+EXPECTED = Expected(1, "hash", {}, {"w": torch.zeros(3, 2)}, ["w"], ["w"], cycle_ends=[9], has_momentum=True)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
