@@ -185,6 +185,7 @@ def run_list(command: List, line: str) -> int:
 
     for title, entries in {
         **by_title(),
+        "arms": commands.arms_listed(command.protocol),
         "theorems": theory.THEOREMS,
         "experiments of the neuron": theory.EXPERIMENTS,
         "figures": FIGURES,

@@ -94,6 +94,9 @@ class Claims:
 class List:
     """List all names: presets, arms, sweeps, data sets, models, theorems, figures, claims and others."""
 
+    protocol: Literal["ours", "authors"] = "ours"
+    """leave out the arms that are another arm under this protocol"""
+
 
 @dataclass(frozen=True)
 class Table1:
@@ -101,6 +104,8 @@ class Table1:
 
     format: Literal["markdown", "latex", "json"] = "markdown"
     """markdown, latex (for the package booktabs) or json"""
+    protocol: Literal["ours", "authors"] | None = None
+    """show one protocol alone; default: both, side by side"""
 
 
 @dataclass(frozen=True)

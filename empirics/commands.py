@@ -296,7 +296,7 @@ def run_table1(command: Table1, line: str) -> int:
     """Print Table 1."""
     from empirics.studies.table1 import table1
 
-    print(table1(command.format))
+    print(table1(command.format, protocol=command.protocol))
     return 0
 
 
@@ -309,6 +309,16 @@ def write_tables(out: Path) -> None:
         file, text = out / f"table1.{ending}", f"{table1(form)}\n".encode()
         if not file.is_file() or file.read_bytes() != text:
             write_atomic(file, text)
+
+
+def arms_listed(protocol: str) -> dict[str, object]:
+    """The arms that differ from the others under a protocol, in the preset `quick`."""
+    from empirics.studies.arms import ARMS, differs
+    from empirics.studies.presets import PRESETS
+    from empirics.studies.protocols import settings_under
+
+    settings = settings_under(protocol, PRESETS["quick"])
+    return {name: arm for name, arm in ARMS.items() if differs(name, settings)}
 
 
 def listing(title: str, entries: Mapping[str, object]) -> str:

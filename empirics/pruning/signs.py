@@ -59,10 +59,13 @@ def draw_flips(masks: Mapping[str, Tensor], rate: float, scope: str, generator: 
 def draw_strike(masks: Mapping[str, Tensor], rate: float, seed: int, level: int, number: int) -> Signs:
     """Draw the survivors whose signs a strike flips, each with probability `rate`, in every layer alike.
 
-    The draw depends on (seed, level, number of the strike in the level).
+    The draw depends on (seed, level, number of the strike in the level, layer).
     """
-    draw = generator(seed, "strike", level, number)
-    return {name: (torch.rand(mask.shape, generator=draw) < rate) & mask.cpu() for name, mask in masks.items()}
+
+    def drawn(name: str, mask: Tensor) -> Tensor:
+        return torch.rand(mask.shape, generator=generator(seed, "strike", level, number, name)) < rate
+
+    return {name: drawn(name, mask) & mask.cpu() for name, mask in masks.items()}
 
 
 def flip(state: Mapping[str, Tensor], flips: Mapping[str, Tensor]) -> dict[str, Tensor]:

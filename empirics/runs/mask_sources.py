@@ -26,10 +26,10 @@ SCORED_PER_CLASS, SCORED_AT_MOST = 10, 1000
 
 def level_masks(opened: "OpenRun", level: int) -> m.Masks:
     """The masks of a level: those of its checkpoint, or by the run's mask source."""
-    if opened.checkpoint is not None:
-        return opened.checkpoint.masks
     context = opened.context
     config, layers = context.config, context.layers
+    if opened.checkpoint is not None:
+        return {name: opened.checkpoint.masks[name] for name in layers}  # a file has them in another order
     if config.is_dense:
         return m.dense(layers)
     if config.mask_source == "dense":

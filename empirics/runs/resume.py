@@ -108,7 +108,7 @@ class LevelProgress:
         self._cycles = cycles_of(context.config, level)
         self._latest: Checkpoint | None = None
         self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
-        self._start, self.masks = start, masks  # masks may change between cycles
+        self._start, self.masks = start, masks  # SCULPT changes the masks before its last cycle
         self.taken: dict[int, m.Masks] = dict(resumed.taken) if resumed else {}
         self.seen = self._epochs_behind()
         self.seconds_before = sum(_seconds(metrics, context) for metrics in self.seen)

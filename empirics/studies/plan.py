@@ -103,8 +103,8 @@ def plan_study(
     settings = settings_under(command.protocol, preset, changed)
     source = data_source(command, settings)
     settings |= {"dataset": source.name, "data_hash": source.data_hash}
-    own = arms_under(command.protocol, preset)
-    wanted = presets.needed_arms(arms or [arm for arm in own if differs(arm, settings)])
+    own = [arm for arm in arms_under(command.protocol, preset) if differs(arm, settings)]
+    wanted = presets.needed_arms(arms or own)
     configs = {arm: resolve(arm, settings) for arm in wanted}
     idle = [name for name in changed if name.startswith("perturb_")]
     if idle and not any(config.perturb_rate for config in configs.values()):

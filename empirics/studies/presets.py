@@ -7,7 +7,7 @@ from typing import Any
 from empirics.choices import check_choice
 from empirics.config import RunConfig, check_names
 from empirics.studies.arms import needed_arms, resolve
-from empirics.studies.protocols import OURS, settings_under
+from empirics.studies.protocols import AUTHORS, OURS, SOURCES, settings_under
 
 __all__ = ["PRESETS", "Preset", "arm_config", "needed_arms"]
 
@@ -113,7 +113,6 @@ _TURNING = (
 )
 _GROUP = "code: TurboPrune"
 _RENDA = "code: Renda et al."
-_LTS = "code: imp-lrr-lts"
 _GROUP_LEVELS = {
     "schedule": "step",
     "milestones": (0.5, 0.75),
@@ -161,7 +160,7 @@ PRESETS: dict[str, Preset] = {
         arms=(*_STORY, "imp-warm", "cyclic-random"),  # signs are perturbed in a sweep
         seeds=(0, 1, 2, 3),
         sources={"model": "summary"},
-        protocols={"authors": Variant(arms=_TURNING)},
+        protocols={AUTHORS: Variant(arms=_TURNING)},
     ),
     "smoke": Preset(
         about="a minute on digits, to see that everything runs: no evidence for anything",
@@ -222,7 +221,7 @@ PRESETS: dict[str, Preset] = {
             **_LEVEL_SOURCES,
             **dict.fromkeys(("batch_size", "lr", "weight_decay", "schedule", "milestones"), "code: open_lth"),
         },
-        protocols={"authors": Variant({"batch_size": 256}, {"weight_decay": _LTS}, (*_PAPER, *_TWO_MORE))},
+        protocols={AUTHORS: Variant({"batch_size": 256}, SOURCES, (*_PAPER, *_TWO_MORE))},
     ),
     "cifar100": Preset(
         about="CIFAR-100, ResNet18, 150 epochs a level, 25 levels",
@@ -230,7 +229,7 @@ PRESETS: dict[str, Preset] = {
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources=_GROUP_SOURCES,
-        protocols={"authors": Variant({"weight_decay": 1e-3}, {}, (*_PAPER, *_TWO_MORE))},
+        protocols={AUTHORS: Variant({"weight_decay": 1e-3}, SOURCES, (*_PAPER, *_TWO_MORE))},
     ),
     "tiny-imagenet": Preset(
         about="Tiny ImageNet, ResNet18, 150 epochs a level, 25 levels",
@@ -238,7 +237,7 @@ PRESETS: dict[str, Preset] = {
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources=_GROUP_SOURCES,
-        protocols={"authors": Variant({"image_size": 224}, {}, (*_PAPER, *_TWO_MORE))},
+        protocols={AUTHORS: Variant({"image_size": 224}, {**SOURCES, "weight_decay": _GROUP}, (*_PAPER, *_TWO_MORE))},
     ),
     "imagenet": Preset(
         about="ImageNet, ResNet50, 90 epochs a level, 15 levels",
@@ -266,14 +265,17 @@ PRESETS: dict[str, Preset] = {
             **dict.fromkeys(("epochs", "prune_rate"), _GROUP),
         },
         protocols={
-            "authors": Variant(
+            AUTHORS: Variant(
                 {
                     "warmup": "every",
                     "warmup_shape": "constant",
                     "warmup_epochs": 10,
                     "milestones": (40 / 90, 70 / 90),
                 },
-                {},
+                {
+                    name: SOURCES[name]
+                    for name in ("momentum", "optimizer", "prune_rate", "levels", "seeds", "accuracy")
+                },
                 (*_PAPER, *_TWO_MORE),
             )
         },

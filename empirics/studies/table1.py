@@ -1,4 +1,4 @@
-"""Table 1: every setting of every preset with its source, in three formats."""
+"""Table 1: every setting of every preset under every protocol with its source, in three formats."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from typing import Any
 from empirics.choices import check_choice
 from empirics.config import SCHEMA, RunConfig
 from empirics.studies.presets import PRESETS, Preset
+from empirics.studies.protocols import LEFT_OUT, OURS, PROTOCOLS, arms_under, settings_under, source_of
 
 # settings of training that no preset may state, with their defaults; and what chooses masks
 _TRAINING = [f.name for f in fields(RunConfig) if f.metadata["option"] and f.metadata["level_0"](RunConfig())]
@@ -22,8 +23,12 @@ _ALL = {
     "image_size": "native",
     "micro_batch": "whole batch",
 }
-_OWN = ("augmentation", "seeds", "arms", "sweep_on")
-_NOTE = "The summary of the paper states no hyper-parameter: most settings come from published code or are ours."
+STREAMED = "random resized crop, mirror"  # augmentation of images that are streamed and cropped to `image_size`
+_OWN = ("augmentation", "accuracy", "seeds", "arms", "sweep_on")
+_NOTE = (
+    "The summary of the paper states no hyper-parameter: settings come from published code, or are ours. Unknown: the "
+    "authors' code does not say, and the value shown is ours."
+)
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,20 @@ class Cell:
         preset: key of `PRESETS`.
         setting: a field of `RunConfig`, or another property of the code or the preset.
         value: the preset's value; None if the preset has no such setting.
-        source: `summary`, `code: NAME` or `ours` (chosen by this project).
+        source: `summary`, `code: NAME`, `ours` (chosen by this project) or `unknown`.
+        protocol: key of `PROTOCOLS`.
     """
 
     preset: str
     setting: str
     value: Any
     source: str
+    protocol: str = OURS
+
+    @property
+    def column(self) -> str:
+        """The heading of its column."""
+        return self.preset if self.protocol == OURS else f"{self.preset}, {self.protocol}"
 
     @property
     def text(self) -> str:
@@ -56,51 +68,70 @@ class Cell:
         return str(self.value)
 
 
-def cells(presets: Mapping[str, Preset] = PRESETS) -> list[Cell]:
-    """Every entry of Table 1, ordered by setting and then by preset; smoke runs are left out."""
-    presets = {name: preset for name, preset in presets.items() if not preset.smoke}
-    settings = dict.fromkeys(name for preset in presets.values() for name in preset.settings)
+def cells(presets: Mapping[str, Preset] = PRESETS, protocols: Sequence[str] = tuple(PROTOCOLS)) -> list[Cell]:
+    """Every entry of Table 1, ordered by setting, preset and protocol; smoke runs are left out."""
+    columns = [(name, preset, p) for name, preset in presets.items() if not preset.smoke for p in protocols]
+    settings = dict.fromkeys(name for _, preset, p in columns for name in settings_under(p, preset))
     names = dict.fromkeys([*settings, *_COMMON, *_FIXED, *_OWN])
-    return [_cell(name, preset, setting) for setting in names for name, preset in presets.items()]
+    return [_cell(*column, setting) for setting in names for column in columns]
 
 
-def _cell(name: str, preset: Preset, setting: str) -> Cell:
+def _cell(name: str, preset: Preset, protocol: str, setting: str) -> Cell:
     from empirics.data.datasets import DATASETS
 
-    own = {"seeds": tuple(preset.seeds), "arms": tuple(preset.arms), "sweep_on": dict(preset.sweep_on)}
-    own["augmentation"] = DATASETS[preset.settings["dataset"]].augmentation
-    value = {**_COMMON, **_FIXED, **_ALL, **own, **preset.settings}.get(setting)
-    return Cell(name, setting, value, preset.sources.get(setting, "ours"))
+    settings = settings_under(protocol, preset)
+    own: dict[str, Any] = {
+        "seeds": tuple(preset.seeds),
+        "arms": arms_under(protocol, preset),
+        "sweep_on": dict(preset.sweep_on),
+        "augmentation": STREAMED if settings.get("image_size") else DATASETS[settings["dataset"]].augmentation,
+        "accuracy": "last epoch",
+    }
+    value = {**_COMMON, **_FIXED, **_ALL, **own, **settings}.get(setting)
+    return Cell(name, setting, value, source_of(protocol, preset, setting), protocol)
 
 
-def table1(form: str = "markdown", presets: Mapping[str, Preset] = PRESETS) -> str:
+def table1(form: str = "markdown", presets: Mapping[str, Preset] = PRESETS, protocol: str | None = None) -> str:
     """Table 1 in one of `TABLE_FORMATS`.
 
+    Args:
+        form: key of `TABLE_FORMATS`.
+        presets: name -> preset.
+        protocol: key of `PROTOCOLS`; None: a column for each.
+
     Raises:
-        ConfigError: an unknown format.
+        ConfigError: an unknown format or protocol.
     """
-    return TABLE_FORMATS[check_choice(form, TABLE_FORMATS, "format")][1](cells(presets))
+    wanted = tuple(PROTOCOLS) if protocol is None else (check_choice(protocol, PROTOCOLS, "protocol"),)
+    return TABLE_FORMATS[check_choice(form, TABLE_FORMATS, "format")][1](cells(presets, wanted))
 
 
 def _rows(entries: Sequence[Cell]) -> dict[str, list[Cell]]:
-    """Setting -> its cells, one for each preset, in the same order for all settings."""
+    """Setting -> its cells, one for each column, in the same order for all settings."""
     rows: dict[str, list[Cell]] = {}
     for cell in entries:
         rows.setdefault(cell.setting, []).append(cell)
     return rows
 
 
-def _presets(entries: Sequence[Cell]) -> list[str]:
-    return list(dict.fromkeys(cell.preset for cell in entries))
+def _columns(entries: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(cell.column for cell in entries))
+
+
+def _left_out(entries: Sequence[Cell]) -> Mapping[str, str]:
+    """What the protocols of these cells leave out, with the reasons."""
+    return LEFT_OUT if any(cell.protocol != OURS for cell in entries) else {}
 
 
 def markdown(entries: Sequence[Cell]) -> str:
-    """A Markdown table: one row per setting, each value with its source in brackets."""
-    presets = _presets(entries)
-    rows = [["setting", *presets], ["---"] * (len(presets) + 1)]
+    """A Markdown table: one row per setting, each value with its source in brackets; then what was left out."""
+    columns = _columns(entries)
+    rows = [["setting", *columns], ["---"] * (len(columns) + 1)]
     for setting, row in _rows(entries).items():
         rows.append([setting, *("-" if cell.text == "-" else f"{cell.text} ({cell.source})" for cell in row)])
-    return "\n".join("| " + " | ".join(_one_cell(text) for text in row) + " |" for row in rows)
+    table = "\n".join("| " + " | ".join(_one_cell(text) for text in row) + " |" for row in rows)
+    items = "\n".join(f"- {item}: {reason}." for item, reason in _left_out(entries).items())
+    return f"{table}\n\n{_NOTE}\n\nLeft out of the authors' protocol:\n\n{items}" if items else table
 
 
 def _one_cell(text: str) -> str:
@@ -112,28 +143,34 @@ def as_json(entries: Sequence[Cell]) -> str:
 
     It holds `settings` in the table's order, and in `presets` the `value`, `text` and `source` of each setting.
     """
-    found: dict[str, dict[str, Any]] = {preset: {} for preset in _presets(entries)}
+    found: dict[str, dict[str, Any]] = {column: {} for column in _columns(entries)}
     for cell in entries:
-        found[cell.preset][cell.setting] = {"value": cell.value, "text": cell.text, "source": cell.source}
+        found[cell.column][cell.setting] = {"value": cell.value, "text": cell.text, "source": cell.source}
     document = {"schema": SCHEMA, "kind": "table1", "note": _NOTE, "settings": list(_rows(entries)), "presets": found}
+    document["left_out"] = dict(_left_out(entries))
     return json.dumps(document, indent=1, allow_nan=False)
 
 
 def latex(entries: Sequence[Cell]) -> str:
-    """A LaTeX table (package booktabs).
+    """A LaTeX table (package booktabs) for each protocol.
 
     Each entry has a mark for its source; a value that all presets share is written once.
     """
-    presets, rows = _presets(entries), _rows(entries)
+    protocols = dict.fromkeys(cell.protocol for cell in entries)
+    return "\n\n".join(_latex([cell for cell in entries if cell.protocol == protocol]) for protocol in protocols)
+
+
+def _latex(entries: Sequence[Cell]) -> str:
+    columns, rows = _columns(entries), _rows(entries)
     marks = {source: "abcdefghijklmnopqrstuvwxyz"[i] for i, source in enumerate(_sources(entries))}
     lines = [
         "% needs \\usepackage{booktabs}",
         "\\begin{table*}",
         "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
         f"\\caption{{Settings of every preset. {_NOTE} Sources: {_legend(marks)}.}}",
-        f"\\begin{{tabular}}{{l{'l' * len(presets)}}}",
+        f"\\begin{{tabular}}{{l{'l' * len(columns)}}}",
         "\\toprule",
-        " & ".join(["setting", *map(latex_text, presets)]) + " \\\\",
+        " & ".join(["setting", *map(latex_text, columns)]) + " \\\\",
         "\\midrule",
         *(_latex_row(setting, row, marks) for setting, row in rows.items()),
         "\\bottomrule",

@@ -10,6 +10,7 @@ import pytest
 from empirics.choices import ConfigError
 from empirics.config import RunConfig
 from empirics.studies import presets
+from empirics.studies.protocols import LEFT_OUT, PROTOCOLS
 from empirics.studies.table1 import TABLE_FORMATS, Cell, cells, latex, latex_text, markdown, table1
 from tests.support.processes import run
 
@@ -19,7 +20,7 @@ AWKWARD = r"50% of a_b & c#1 \x ~ ^ ${}"
 
 
 def test_every_entry_is_the_presets_own_and_has_a_source():
-    found = {(cell.preset, cell.setting): cell for cell in cells()}
+    found = {(cell.preset, cell.setting): cell for cell in cells(protocols=("ours",))}
     for name, preset in PRESETS.items():
         for setting, value in preset.settings.items():
             assert found[name, setting].value == value
@@ -39,16 +40,19 @@ def test_a_smoke_run_has_no_place_in_table_1():
 def test_every_preset_has_every_row():
     entries = cells()
     settings = {cell.setting for cell in entries}
-    assert len(entries) == len(settings) * len(PRESETS)
+    assert len(entries) == len(settings) * len(PRESETS) * len(PROTOCOLS)
     assert all(setting in settings for preset in PRESETS.values() for setting in preset.settings)
 
 
 def test_json_holds_value_and_source_of_every_preset_and_setting():
     document = json.loads(table1("json"))
-    assert list(document["presets"]) == list(PRESETS)
+    assert list(document["presets"]) == [name for preset in PRESETS for name in (preset, f"{preset}, authors")]
     for name, entries in document["presets"].items():
         assert list(entries) == document["settings"]
-        assert entries["lr"]["value"] == PRESETS[name].settings["lr"]
+        assert entries["lr"]["value"] == PRESETS[name.removesuffix(", authors")].settings["lr"]
+    assert document["left_out"] == dict(LEFT_OUT)
+    alone = json.loads(table1("json", protocol="ours"))
+    assert list(alone["presets"]) == list(PRESETS) and alone["left_out"] == {}
     assert document["presets"]["imagenet"]["batch_size"] == {
         "value": 1024,
         "text": "1024",
@@ -92,9 +96,11 @@ def check_latex(text: str) -> None:
 
 
 def test_the_latex_table_is_whole():
-    text = table1("latex")
-    check_latex(text)
-    assert len(rows_of(text)) == 1 + len({cell.setting for cell in cells()})
+    for protocol in PROTOCOLS:
+        text = table1("latex", protocol=protocol)
+        check_latex(text)
+        assert len(rows_of(text)) == 1 + len({cell.setting for cell in cells(protocols=(protocol,))})
+    assert table1("latex").count("\\begin{table*}") == len(PROTOCOLS)
 
 
 def test_awkward_characters_are_escaped_in_every_format():
@@ -111,7 +117,7 @@ def test_awkward_characters_are_escaped_in_every_format():
 )
 def test_the_check_of_latex_sees_a_broken_table(spoil):
     with pytest.raises(AssertionError):
-        check_latex(spoil(table1("latex")))
+        check_latex(spoil(table1("latex", protocol="ours")))
 
 
 def test_a_value_common_to_all_presets_is_said_once_and_differing_sources_keep_it_apart():
