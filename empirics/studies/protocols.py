@@ -104,8 +104,8 @@ LEFT_OUT: Mapping[str, str] = {
     "the last short batch of an epoch, kept": "dropped here, as in both protocols all epochs then have equal steps",
     "160 epochs at the last density (a YAML file)": "150 as at the others: no visible difference",
     "the classifier as a 1x1 convolution": "a linear layer without bias is the same function",
-    "a random mask of density .5 from the start (default of the mask option in the CIFAR-100 YAML file)": "a fault of that "
-    "file, unless it was overridden",
+    "a random mask of density .5 from the start (the default that the CIFAR-100 YAML file leaves)": "unless it was "
+    "overridden, a fault of that file",
     "which weight decay belongs to which figure": "unknown; TurboPrune has 5e-4 for CIFAR-10 and CIFAR-100",
     "the ladder of densities of each figure": "unknown; the prune rate is .2",
     "a once-only warm-up before ImageNet's levels": "unknown; each level begins with 10 epochs at a tenth of the rate",
