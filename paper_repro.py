@@ -179,13 +179,11 @@ def _run_experiments(names: Sequence[str] | None, results: Path) -> None:
 def run_list(command: List, line: str) -> int:
     """Print every registry."""
     import theory
-    from empirics.registries import by_title
     from figures.catalogue import FIGURES
     from figures.claims.registry import CLAIMS
 
     for title, entries in {
-        **by_title(),
-        "arms": commands.arms_listed(command.protocol),
+        **commands.registries_listed(command.protocol),
         "theorems": theory.THEOREMS,
         "experiments of the neuron": theory.EXPERIMENTS,
         "figures": FIGURES,

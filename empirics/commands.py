@@ -311,14 +311,15 @@ def write_tables(out: Path) -> None:
             write_atomic(file, text)
 
 
-def arms_listed(protocol: str) -> dict[str, object]:
-    """The arms that differ from the others under a protocol, in the preset `quick`."""
+def registries_listed(protocol: str) -> dict[str, Mapping[str, object]]:
+    """Every registry of this package by its title; of the arms, those that differ under a protocol."""
+    from empirics.registries import by_title
     from empirics.studies.arms import ARMS, differs
     from empirics.studies.presets import PRESETS
     from empirics.studies.protocols import settings_under
 
     settings = settings_under(protocol, PRESETS["quick"])
-    return {name: arm for name, arm in ARMS.items() if differs(name, settings)}
+    return {**by_title(), "arms": {name: arm for name, arm in ARMS.items() if differs(name, settings)}}
 
 
 def listing(title: str, entries: Mapping[str, object]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from empirics import cycles
 from empirics.choices import (
     AS_LONG_AS_LRR,
     MASK_SOURCES,
@@ -23,6 +24,7 @@ from empirics.choices import (
     ConfigError,
     check_choice,
 )
+from empirics.cycles import Cycle
 from empirics.names import MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET, MOST_LEVELS
 from empirics.pruning.rules import REWINDS, RewindRule
 from empirics.settings import (
@@ -306,9 +308,16 @@ class RunConfig:
         """The levels that the run trains itself; level 0 is the dense run's."""
         return range(1) if self.is_dense else range(self.first_level, self.levels)
 
-    def cycles_at(self, level: int) -> int:
-        """Cycles of the learning-rate schedule at a level."""
-        return level + 1 if self.cycles == AS_LONG_AS_LRR else int(self.cycles)
+    def cycles_at(self, level: int) -> list[Cycle]:
+        """The cycles of the learning-rate schedule at a level."""
+        number = level + 1 if self.cycles == AS_LONG_AS_LRR else int(self.cycles)
+        before = self.warmup_epochs if level == 0 and self.warmup == "once" else 0
+        skipped = self.rewind_epoch if level and self.rewind_rule.schedule == "resume" else 0
+        return cycles.cycles(number, self.epochs, before, skipped)
+
+    def strike_epochs(self, level: int) -> dict[int, int]:
+        """The epochs of a level that begin with a strike, with the strike's number from 1."""
+        return cycles.strike_epochs(self.strikes, self.epochs, self.cycles_at(level)[0].start)
 
     @property
     def has_sign_statistics(self) -> bool:

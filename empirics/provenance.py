@@ -102,6 +102,7 @@ def _versions() -> dict[str, str]:
 
 # The modules of this package that the numbers of a run come from; the others plan, read, write and report.
 NUMERICAL = (
+    "cycles.py",
     "data/cifar.py",
     "data/datasets.py",
     "data/imagenet.py",
@@ -122,6 +123,7 @@ NUMERICAL = (
     "runs/level_start.py",
     "runs/levels.py",
     "runs/mask_sources.py",
+    "runs/strikes.py",
     "runs/training.py",
     "schedules.py",
     "seeding.py",

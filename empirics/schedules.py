@@ -1,4 +1,4 @@
-"""The cycles of a level, the learning rate at each step of a cycle, and the number of kept weights at each level.
+"""The learning rate at each step, and the number of kept weights at each level.
 
 A cycle has `total` steps, of which the first `warmup` are a warm-up. Milestones are fractions of the whole cycle, so a
 warm-up does not shift them; cosine and triangular span the steps after the warm-up. A once-only warm-up comes before
@@ -7,56 +7,14 @@ the first cycle of level 0, at negative steps.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from empirics.config import RunConfig, check_choice
+from empirics.choices import check_choice
 
 Schedule = Callable[[int, int, int, Sequence[float]], float]
 
 
 CONSTANT_WARMUP = 0.1  # of the peak rate, throughout a warm-up of constant rate
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """One run of the learning-rate schedule within a level.
-
-    Args:
-        number: of the cycle in its level, from 0.
-        start: epoch of the level at which the schedule starts.
-        epochs: epochs that are trained, counted over all cycles of the level. They begin before `start` if a once-only
-            warm-up comes first, and after it if the schedule is resumed.
-    """
-
-    number: int
-    start: int
-    epochs: range
-
-
-def cycles_of(config: RunConfig, level: int) -> list[Cycle]:
-    """The cycles of a level, in order."""
-    before = config.warmup_epochs if level == 0 and config.warmup == "once" else 0
-    skipped = config.rewind_epoch if level and config.rewind_rule.schedule == "resume" else 0
-    cycles = []
-    for number in range(config.cycles_at(level)):
-        start = before + number * config.epochs
-        first = start + skipped if number else skipped
-        cycles.append(Cycle(number, start, range(first, start + config.epochs)))
-    return cycles
-
-
-def strike_epochs(config: RunConfig, level: int) -> dict[int, int]:
-    """The epochs of a level that begin with a strike, with the strike's number from 1.
-
-    Strike i of m comes at the start of epoch ceil(i E / m) - 1 of the E epochs of the schedule; those that coincide
-    count once.
-    """
-    start = cycles_of(config, level)[0].start
-    numbers: dict[int, int] = {}
-    for number in range(1, config.strikes + 1):
-        numbers.setdefault(start + math.ceil(number * config.epochs / config.strikes) - 1, number)
-    return numbers
 
 
 def kept_weights(total: int, prune_rate: float, level: int) -> int:

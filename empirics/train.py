@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from empirics.choices import ConfigError
+from empirics.cycles import Cycle
 from empirics.data.datasets import Dataset
 from empirics.models import prunable_weights
 from empirics.pruning import masks as m
-from empirics.schedules import Cycle
 from empirics.seeding import generator
 
 Momentum = dict[str, Tensor]

@@ -114,7 +114,7 @@ FLOORS = {
         "settings",
         "registries",
         "names",
-        "choices code_text seeding commit cores terminal pruning.rules",
+        "choices code_text cycles seeding commit cores terminal pruning.rules",
     ),
     "figures": (
         "comparison report",

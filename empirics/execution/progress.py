@@ -7,7 +7,6 @@ from typing import Any, TextIO
 
 from empirics.execution.tasks import Key, Task
 from empirics.execution.workers import TaskEvent
-from empirics.schedules import cycles_of
 
 
 def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
@@ -23,7 +22,7 @@ def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
 
 def _last_epoch_of_level(event: TaskEvent) -> bool:
     config, metrics = event.task.config, event.epoch
-    return metrics.epoch + 1 == cycles_of(config, metrics.level)[-1].epochs.stop
+    return metrics.epoch + 1 == config.cycles_at(metrics.level)[-1].epochs.stop
 
 
 def _label(task: Task) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from empirics.config import RunConfig
 from empirics.names import study_name
-from empirics.schedules import cycles_of
 from empirics.storage.run_folder import RunFolder
 
 Key = tuple[str, int]
@@ -44,7 +43,7 @@ class Task:
     @property
     def epochs(self) -> int:
         """Epochs still to train, over the levels and their cycles."""
-        return sum(len(cycle.epochs) for level in self.levels for cycle in cycles_of(self.config, level))
+        return sum(len(cycle.epochs) for level in self.levels for cycle in self.config.cycles_at(level))
 
 
 def plan_tasks(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]:

@@ -50,7 +50,7 @@ def balanced(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, i
 
 
 def erk_clamped(shapes: Shapes, caps: Mapping[str, int], total: int) -> dict[str, int]:
-    """Erdos-Renyi-kernel counts without redistribution: what exceeds a layer's size is lost (code: imp-lrr-lts)."""
+    """Erdos-Renyi-kernel counts; what exceeds a layer's size is lost (code: imp-lrr-lts)."""
     return _clamped({name: float(sum(shape)) for name, shape in shapes.items()}, caps, total)
 
 

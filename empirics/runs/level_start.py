@@ -15,7 +15,6 @@ from empirics.runs.mask_sources import load_masks, load_signs
 from empirics.runs.resume import Interrupted
 from empirics.runs.strikes import Strikes
 from empirics.runs.training import rate_at, training_settings
-from empirics.schedules import cycles_of
 from empirics.seeding import generator
 from empirics.storage.run_folder import RunFolder
 from empirics.train import steps_per_epoch, train_cycle
@@ -140,7 +139,7 @@ def dense_state(context: RunContext, epochs: int, initial: State) -> State:
         whole,
         training_settings(config),
         rate_at(config, 0, steps_per_epoch(config.batch_size, len(setup.dataset.labels("train")))),
-        dataclasses.replace(cycles_of(config, 0)[0], epochs=range(epochs)),
+        dataclasses.replace(config.cycles_at(0)[0], epochs=range(epochs)),
         seed=context.seed,
         level=0,
         on_epoch_start=Strikes(config, context.seed, 0, context.model, whole, setup.dataset),

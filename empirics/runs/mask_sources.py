@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from empirics.config import RunConfig
+from empirics.cycles import Cycle
 from empirics.pruning import masks as m
 from empirics.pruning import signs
 from empirics.pruning.criteria import Probe, nested_counts, select_mask
 from empirics.runs.context import RunContext, State, load_state, state_of
-from empirics.schedules import Cycle, kept_weights
+from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.files import check_same
 from empirics.storage.run_folder import MASK_TENSORS, SIGN_TENSORS, RunFolder
@@ -49,7 +50,7 @@ def cycle_masks(context: RunContext, level: int, cycle: Cycle, masks: m.Masks) -
     """The masks of a cycle, which are those of the level but for SCULPT: it prunes before the last cycle."""
     config = context.config
     at_start = cycle.epochs.start == cycle.start  # and not resumed within the cycle, whose masks are pruned already
-    if not config.sculpt_factor or not at_start or cycle.number != config.cycles_at(level) - 1:
+    if not config.sculpt_factor or not at_start or cycle.number != len(config.cycles_at(level)) - 1:
         return masks
     return own_masks(context, level, state_of(context.model), masks)
 
@@ -100,7 +101,7 @@ def random_masks(layers: Mapping[str, Tensor], config: RunConfig, seed: int, lev
 
 
 def random_totals(config: RunConfig, total: int, level: int) -> list[int]:
-    """The weights, out of `total`, that random masks of levels 1 to `level` keep: for SCULPT before it prunes."""
+    """The number of weights that random masks of levels 1 to `level` keep; for SCULPT before it prunes."""
     factor = config.sculpt_factor or 1
     return [min(total, round(factor * kept_weights(total, config.prune_rate, k))) for k in range(1, level + 1)]
 

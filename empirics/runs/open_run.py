@@ -248,5 +248,5 @@ def _moments(
 
 
 def load_initial_signs(context: RunContext, masks: m.Masks) -> signs.Signs:
-    """The sign bits of the dense run that count as initial: at its start, or after `initial_epoch` epochs."""
+    """The sign bits of the dense run that count as initial."""
     return load_signs(context.dense, 0, "initial" if context.config.initial_epoch else "start", masks)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from empirics.config import RunConfig, config_hash
+from empirics.cycles import Cycle
 from empirics.pruning import masks as m
 from empirics.runs import level_record
 from empirics.runs.context import RunContext, State, state_of
 from empirics.runs.mask_sources import own_masks
-from empirics.schedules import Cycle, cycles_of
 from empirics.storage import checkpoints, environments
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.files import StoreError
@@ -69,7 +69,7 @@ def resume_level(context: RunContext, level: int) -> ResumeState:
 
 def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> checkpoints.Expected:
     """The expected properties of a checkpoint of a level of this run."""
-    config, cycles = context.config, cycles_of(context.config, level)
+    config, cycles = context.config, context.config.cycles_at(level)
     return checkpoints.Expected(
         level=level,
         config=config_hash(config),
@@ -85,7 +85,10 @@ def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> 
 
 
 def snapshot_epochs(config: RunConfig, cycles: Sequence[Cycle]) -> list[int]:
-    """The epochs of a level after which mask snapshots are taken: the setting counts from the first cycle's start."""
+    """The epochs of a level after which mask snapshots are taken.
+
+    The setting counts them from the start of the first cycle.
+    """
     trained = [epoch + 1 for cycle in cycles for epoch in cycle.epochs]
     return [at for at in (cycles[0].start + epoch for epoch in config.mask_snapshot_epochs) if at in trained]
 
@@ -105,7 +108,7 @@ class LevelProgress:
     ) -> None:
         self.context, self.level, self._resume_state, self._resumed = context, level, resume_state, resume_state.resumed
         resumed = resume_state.resumed
-        self._cycles = cycles_of(context.config, level)
+        self._cycles = context.config.cycles_at(level)
         self._latest: Checkpoint | None = None
         self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
         self._start, self.masks = start, masks  # SCULPT changes the masks before its last cycle

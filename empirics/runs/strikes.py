@@ -15,7 +15,6 @@ from empirics.config import RunConfig
 from empirics.data.datasets import Dataset
 from empirics.models import prunable_weights
 from empirics.pruning import signs
-from empirics.schedules import strike_epochs
 from empirics.train import evaluate
 
 
@@ -42,7 +41,7 @@ class Strikes:
 
     def __call__(self, epoch: int) -> None:
         """Flip signs if a strike is due at the start of `epoch`, counted over the level."""
-        numbers = strike_epochs(self.config, self.level)
+        numbers = self.config.strike_epochs(self.level)
         if epoch not in numbers:
             return
         is_last = epoch == max(numbers)

@@ -123,7 +123,7 @@ _FIXED = {"fixed_signs": True}
 
 
 def _after_warm_up(settings: Settings) -> tuple[float, ...]:
-    """The milestones of a level that begins with the warm-up, each as far behind it as without (code: imp-lrr-lts)."""
+    """The milestones of a level that begins with the warm-up: as far behind it as without."""
     shift = settings["warmup_epochs"] / settings["epochs"]
     return tuple(milestone + shift for milestone in settings.get("milestones", ()))
 

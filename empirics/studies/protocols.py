@@ -36,7 +36,7 @@ def ours(settings: Settings) -> dict[str, Any]:
 
 
 def authors(settings: Settings) -> dict[str, Any]:
-    """A once-only warm-up, at whose end the rewind point lies; no bias in the classifier; clamped densities."""
+    """A once-only warm-up with the rewind point at its end; no bias in the classifier; clamped densities."""
     warm = settings["warmup_epochs"]
     changes: dict[str, Any] = {"classifier_bias": False, "densities": "erk-clamped"}
     if warm:

@@ -124,7 +124,7 @@ def _left_out(entries: Sequence[Cell]) -> Mapping[str, str]:
 
 
 def markdown(entries: Sequence[Cell]) -> str:
-    """A Markdown table: one row per setting, each value with its source in brackets; then what was left out."""
+    """A Markdown table: one row per setting, values with their sources; then what was left out."""
     columns = _columns(entries)
     rows = [["setting", *columns], ["---"] * (len(columns) + 1)]
     for setting, row in _rows(entries).items():

@@ -16,7 +16,7 @@ from empirics.runs import level_start, levels
 from empirics.runs.context import RunContext, initial_network
 from empirics.runs.mask_sources import load_masks, random_masks
 from empirics.runs.training import rate_at, training_settings
-from empirics.schedules import cycles_of, kept_weights
+from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.run_folder import INITIAL_TENSORS, MASK_TENSORS, WEIGHT_TENSORS, RunFolder, StoreError
 from empirics.studies.arms import ARMS, differs
@@ -232,7 +232,7 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
         seen[metrics.epoch] = {name: value.clone() for name, value in model.state_dict().items()}
 
     rate = rate_at(config, 0, len(tiny_digits.labels("train")) // config.batch_size)
-    (cycle,) = cycles_of(config.dense, 0)
+    (cycle,) = config.dense.cycles_at(0)
     train.train_cycle(model, tiny_digits, whole, training_settings(config), rate, cycle, seed=0, level=0, on_epoch=keep)
     dense_end = RunFolder(tmp_path, config.dense.name, 0).load_tensors(0, WEIGHT_TENSORS)
     assert all(torch.equal(seen[3][name], dense_end[name]) for name in dense_end), "the same dense run"

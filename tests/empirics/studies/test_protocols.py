@@ -6,7 +6,6 @@ import math
 import pytest
 
 from empirics.config import ConfigError, RunConfig
-from empirics.schedules import cycles_of, strike_epochs
 from empirics.studies.arms import ARMS, differs, needed_arms, resolve
 from empirics.studies.plan import Study, plan_study, plan_sweep
 from empirics.studies.presets import PRESETS, arm_config
@@ -41,7 +40,7 @@ def test_the_warm_up_is_once_and_imp_rewinds_to_its_end(preset):
         warm,
         warm,
     )
-    (first,), (later,) = cycles_of(config.dense, 0), cycles_of(config, 1)
+    (first,), (later,) = config.dense.cycles_at(0), config.cycles_at(1)
     assert (len(first.epochs), len(later.epochs)) == (config.epochs + warm, config.epochs)
 
 
@@ -53,7 +52,7 @@ def test_every_level_of_imagenet_begins_with_ten_epochs_at_a_tenth_of_the_rate()
         10,
         10,
     )
-    assert [round(m * 90) for m in config.milestones] == [40, 70] and len(cycles_of(config, 3)[0].epochs) == 90
+    assert [round(m * 90) for m in config.milestones] == [40, 70] and len(config.cycles_at(3)[0].epochs) == 90
 
 
 @pytest.mark.parametrize("preset", ["cifar10", "cifar100", "tiny-imagenet"])
@@ -128,13 +127,13 @@ def test_clamped_densities_lose_what_exceeds_a_layer():
 def test_strikes_come_at_the_epochs_of_the_authors_code():
     for preset, epochs in (("cifar10", [29, 59, 89, 119, 149]), ("quick", [3, 6, 9, 12, 15])):
         config = arm_config(preset, "imp-perturbed-often")
-        assert list(strike_epochs(config, 1)) == list(strike_epochs(config, 0)) == epochs
+        assert list(config.strike_epochs(1)) == list(config.strike_epochs(0)) == epochs
         assert config.strike_rate == 0.3
-    assert list(strike_epochs(RunConfig(epochs=10, strikes=5, strike_rate=0.3), 2)) == [1, 3, 5, 7, 9]
+    assert list(RunConfig(epochs=10, strikes=5, strike_rate=0.3).strike_epochs(2)) == [1, 3, 5, 7, 9]
     assert arm_config("imagenet", "lrr-perturbed-often").strikes == 3
     once = theirs("quick", "imp-perturbed-often")
-    assert list(strike_epochs(once, 0)) == [4, 7, 10, 13, 16], "the epochs of the warm-up are not counted"
-    assert list(strike_epochs(RunConfig(epochs=2, strikes=5, strike_rate=0.3, warmup_epochs=0), 1)) == [0, 1]
+    assert list(once.strike_epochs(0)) == [4, 7, 10, 13, 16], "the epochs of the warm-up are not counted"
+    assert list(RunConfig(epochs=2, strikes=5, strike_rate=0.3, warmup_epochs=0).strike_epochs(1)) == [0, 1]
 
 
 def test_sign_rewind_rewinds_batch_norm_and_there_is_a_magnitude_rewind_of_each_kind():
@@ -206,7 +205,7 @@ def test_arms_that_are_imp_under_the_authors_protocol_are_refused_by_its_name():
 def test_imp_warm_trains_all_epochs_from_the_end_of_the_warm_up_and_wr_the_rest():
     warm, wr = (arm_config("cifar10", arm) for arm in ("imp-warm", "wr"))
     assert (warm.rewind_epoch, wr.rewind_epoch) == (10, 10)
-    assert [list(cycles_of(c, 1)[0].epochs)[0] for c in (warm, wr)] == [0, 10]
+    assert [list(c.cycles_at(1)[0].epochs)[0] for c in (warm, wr)] == [0, 10]
     assert warm.dense.name == wr.dense.name == arm_config("cifar10", "imp").dense.name
 
 
