@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ class Figure(Protocol):
     arms: Sequence[str]
     sweeps: Mapping[str, Sequence[str]]
     reads_sweeps_alone: bool
+    connectivity: bool
 
 
 def say(text: str) -> None:
@@ -209,6 +211,18 @@ def is_written(wanted: Sequence[Plan], experiments: Sequence[str], results: Path
     return True
 
 
+def figures_forecast(figures: Sequence[Figure], wanted: Sequence[Plan], command: Study) -> str:
+    """What some figures would run and measure, for a dry run."""
+    none = "no network to train: these figures need only the neuron, which takes seconds"
+    measured = connectivity_forecast(wanted, command) if any(figure.connectivity for figure in figures) else ""
+    return "\n".join(filter(None, [forecasts(wanted, command) or none, measured]))
+
+
+def measure_for(figures: Sequence[Figure], wanted: Sequence[Plan], command: Study) -> int:
+    """Measure what some figures read beside the runs of their plans; returns how many measurements failed."""
+    return measure_connectivity(wanted, command) if any(figure.connectivity for figure in figures) else 0
+
+
 def run_plans(wanted: Sequence[Plan], command: Study) -> int:
     """Run some plans; returns the number of runs that failed."""
     failed, runs = train(wanted, command)
@@ -217,8 +231,48 @@ def run_plans(wanted: Sequence[Plan], command: Study) -> int:
     return failed
 
 
+def measure_connectivity(wanted: Sequence[Plan], command: Study) -> int:
+    """Measure what is missing of the connectivity of the studies of some plans; returns how many series failed.
+
+    The values of sweeps are left out: no figure shows theirs.
+    """
+    from empirics.studies.connectivity import CONNECTED_ARMS, measure, unmeasured
+    from empirics.studies.records import study_now
+
+    failed = 0
+    for record in _connected(wanted, CONNECTED_ARMS).values():
+        if missing := unmeasured(command.results, study_now(command.results, record)):
+            say(f"connectivity of {record['study']}: {missing} pairs of networks to measure")
+        started = time.perf_counter()
+        options = {name: getattr(command, name) for name in ("data_dir", "device", "workers", "threads")}
+        failures, measured = measure(command.results, record["study"], **options, say=say)
+        if measured:
+            say(f"connectivity of {record['study']}: {measured} pairs in {time.perf_counter() - started:.1f} s")
+        failed += failures
+    return failed
+
+
+def connectivity_forecast(wanted: Sequence[Plan], command: Study) -> str:
+    """What `measure_connectivity` would measure once the plans have run: a line for each study."""
+    from empirics.studies.connectivity import CONNECTED_ARMS, unmeasured
+    from empirics.studies.records import study_now
+
+    lines = []
+    for name, record in _connected(wanted, CONNECTED_ARMS).items():
+        there = study_now(command.results, record)
+        after = {**record, "seeds": sorted({*record["seeds"], *there["seeds"]}), "arms": record["arms"]}
+        lines.append(f"connectivity of {name}: {unmeasured(command.results, after)} pairs of networks to measure")
+    return "\n".join(lines)
+
+
+def _connected(wanted: Sequence[Plan], arms: Sequence[str]) -> dict[str, Mapping]:
+    """The records of the plans' studies, by name, that have these arms and are no value of a sweep."""
+    records = (plan.record for plan in wanted)
+    return {record["study"]: record for record in records if not record["swept"] and {*arms} <= {*record["arms"]}}
+
+
 def run_train(command: Train, line: str) -> int:
-    """Train the requested arms and sweeps."""
+    """Train the requested arms and sweeps; with `--all` measure the connectivity of the preset's networks too."""
     from empirics.storage.files import check_writable
 
     if not command.dry_run and not os.path.lexists(command.results):
@@ -226,8 +280,14 @@ def run_train(command: Train, line: str) -> int:
     wanted = plans(command)
     if command.dry_run:
         print(forecasts(wanted, command))
+        if command.all and (measured := connectivity_forecast(wanted, command)):
+            print(measured)
         return 0
-    return EXIT_FAILED if is_written(wanted, (), command.results) and run_plans(wanted, command) else 0
+    if not is_written(wanted, (), command.results):
+        return 0
+    failed = run_plans(wanted, command)
+    failed += measure_connectivity(wanted, command) if command.all else 0
+    return EXIT_FAILED if failed else 0
 
 
 # --- folders ------------------------------------------------------------------------------------------------------
