@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import tyro
 
@@ -236,39 +236,40 @@ def measure_connectivity(wanted: Sequence[Plan], command: Study) -> int:
 
     The values of sweeps are left out: no figure shows theirs.
     """
-    from empirics.studies.connectivity import CONNECTED_ARMS, measure, unmeasured
-    from empirics.studies.records import study_now
+    from empirics.studies.connectivity import measure
 
     failed = 0
-    for record in _connected(wanted, CONNECTED_ARMS).values():
-        if missing := unmeasured(command.results, study_now(command.results, record)):
-            say(f"connectivity of {record['study']}: {missing} pairs of networks to measure")
+    options = {name: getattr(command, name) for name in ("data_dir", "device", "workers", "threads")}
+    for study in _connected(wanted, command.results):
         started = time.perf_counter()
-        options = {name: getattr(command, name) for name in ("data_dir", "device", "workers", "threads")}
-        failures, measured = measure(command.results, record["study"], **options, say=say)
+        failures, measured = measure(command.results, study["study"], **options, say=say)
         if measured:
-            say(f"connectivity of {record['study']}: {measured} pairs in {time.perf_counter() - started:.1f} s")
+            seconds = time.perf_counter() - started
+            say(f"connectivity of {study['study']}: {measured} pairs of networks measured, {seconds:.1f} s")
         failed += failures
     return failed
 
 
 def connectivity_forecast(wanted: Sequence[Plan], command: Study) -> str:
     """What `measure_connectivity` would measure once the plans have run: a line for each study."""
-    from empirics.studies.connectivity import CONNECTED_ARMS, unmeasured
+    from empirics.studies.connectivity import unmeasured
+
+    studies = _connected(wanted, command.results)
+    counts = ((study["study"], unmeasured(command.results, study)) for study in studies)
+    return "\n".join(f"connectivity of {name}: {count} pairs of networks to measure" for name, count in counts)
+
+
+def _connected(wanted: Sequence[Plan], results: Path) -> list[Mapping[str, Any]]:
+    """The records of the plans' studies that have both IMP and LRR and are no value of a sweep, each once.
+
+    The seeds of other commands are included.
+    """
+    from empirics.studies.connectivity import CONNECTED_ARMS
     from empirics.studies.records import study_now
 
-    lines = []
-    for name, record in _connected(wanted, CONNECTED_ARMS).items():
-        there = study_now(command.results, record)
-        after = {**record, "seeds": sorted({*record["seeds"], *there["seeds"]}), "arms": record["arms"]}
-        lines.append(f"connectivity of {name}: {unmeasured(command.results, after)} pairs of networks to measure")
-    return "\n".join(lines)
-
-
-def _connected(wanted: Sequence[Plan], arms: Sequence[str]) -> dict[str, Mapping]:
-    """The records of the plans' studies, by name, that have these arms and are no value of a sweep."""
-    records = (plan.record for plan in wanted)
-    return {record["study"]: record for record in records if not record["swept"] and {*arms} <= {*record["arms"]}}
+    records = {plan.record["study"]: plan.record for plan in wanted if not plan.record["swept"]}
+    both = [record for record in records.values() if {*CONNECTED_ARMS} <= {*record["arms"]}]
+    return [{**one, "seeds": sorted({*one["seeds"], *study_now(results, one)["seeds"]})} for one in both]
 
 
 def run_train(command: Train, line: str) -> int:

@@ -16,6 +16,7 @@ import torch
 from empirics import provenance
 from empirics.config import SCHEMA, ConfigError, RunConfig, RunOptions, config_hash, config_of
 from empirics.execution.workers import DataSource, TaskEvent, execute
+from empirics.names import MOST_LEVELS, is_name
 from empirics.runs.context import RunSetup, State, initial_network, load_state
 from empirics.runs.resume import Interrupted
 from empirics.storage import environments
@@ -159,7 +160,8 @@ def _study(results: Path, study: str) -> dict[str, Any]:
     """
     kinds = {"study": str, "arms": dict, "seeds": list, "levels": int, "dense_run": str}
     record = read_record(study_file(results, study), kinds)
-    if record is None or record["study"] != study or not names_folders(record):
+    right = record is not None and record["study"] == study and names_folders(record) and is_name(record["dense_run"])
+    if not right or not 1 <= record["levels"] <= MOST_LEVELS:
         raise ConfigError(f"studies/{study}.json in the results is missing or damaged: run `train` with its options")
     return record
 
@@ -183,7 +185,7 @@ def wanted_pairs(results: Path, study: Mapping[str, Any]) -> list[Pair]:
             found[place] = End(arm, runs[arm], seed, level, content, "" if usable else _why(record))
         return found[place]
 
-    places = pair_places(tuple(arms), sorted(study["seeds"]), study["levels"])
+    places = pair_places(tuple(arms), sorted(set(study["seeds"])), study["levels"])
     return [Pair(between, (end(one), end(other))) for between, one, other in places]
 
 
@@ -258,6 +260,7 @@ def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[st
     if not todo:  # only the list of what is left out has changed
         write()
         return 0, 0
+    say(f"connectivity of {study['study']}: {len(todo)} pairs of networks to measure")
     origin["provenance"] = made = _provenance(options)
     origin["environments"] = environments.joined(origin["environments"], [environments.conditions(made)])
     done, failures = len(rows), _run(todo, options, on_event)
@@ -325,7 +328,7 @@ def _config(results: Path, runs: Mapping[str, str]) -> RunConfig:
         try:
             record = json.loads(read_limited(results / "runs" / runs[arm] / CONFIG_FILE))
             config = config_of(record["config"], record["arm"])
-        except (KeyError, TypeError, AttributeError, ValueError, FileNotFoundError, RecursionError):
+        except (KeyError, TypeError, AttributeError, ValueError, FileNotFoundError, RecursionError, StoreError):
             continue
         if runs[arm].endswith(f"-{config_hash(config)}"):
             return config

@@ -118,7 +118,7 @@ def connectivity(root, study, seed=11, diverged=()):
             continue
         kept = [max(1, round(total * (1 - study["prune_rate"]) ** k)) for k in numbers]
         height, share = {"rules": (0.06 * numbers[1], 0.9), "levels": (0.01, 0.97), "seeds": (0.7, 0.5)}[between]
-        shared = round(0.8 * min(kept))
+        shared = max(round(0.8 * min(kept)), sum(kept) - total)
         same = int(rng.binomial(shared, share))
         row = label | {"contents": ["0" * 64] * 2, "n_kept": kept, "total": total, "shared": shared, "same_sign": same}
         row |= {"union_density": (sum(kept) - shared) / total, "sign_similarity": same / shared if shared else None}
