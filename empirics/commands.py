@@ -219,7 +219,7 @@ def figures_forecast(figures: Sequence[Figure], wanted: Sequence[Plan], command:
 
 
 def measure_for(figures: Sequence[Figure], wanted: Sequence[Plan], command: Study) -> int:
-    """Measure what some figures read beside the runs of their plans; returns how many measurements failed."""
+    """Measure what some figures read beside runs; returns how many series of measurements failed."""
     return measure_connectivity(wanted, command) if any(figure.connectivity for figure in figures) else 0
 
 
@@ -232,9 +232,9 @@ def run_plans(wanted: Sequence[Plan], command: Study) -> int:
 
 
 def measure_connectivity(wanted: Sequence[Plan], command: Study) -> int:
-    """Measure what is missing of the connectivity of the studies of some plans; returns how many series failed.
+    """Measure what is missing of the connectivity of some plans' studies.
 
-    The values of sweeps are left out: no figure shows theirs.
+    Returns how many series of pairs failed. The values of sweeps are left out: no figure shows theirs.
     """
     from empirics.studies.connectivity import measure
 
@@ -260,7 +260,7 @@ def connectivity_forecast(wanted: Sequence[Plan], command: Study) -> str:
 
 
 def _connected(wanted: Sequence[Plan], results: Path) -> list[Mapping[str, Any]]:
-    """The records of the plans' studies that have both IMP and LRR and are no value of a sweep, each once.
+    """The records of the plans' studies that have both IMP and LRR, without values of sweeps.
 
     The seeds of other commands are included.
     """
@@ -273,7 +273,7 @@ def _connected(wanted: Sequence[Plan], results: Path) -> list[Mapping[str, Any]]
 
 
 def run_train(command: Train, line: str) -> int:
-    """Train the requested arms and sweeps; with `--all` measure the connectivity of the preset's networks too."""
+    """Train the requested arms and sweeps; with `--all` also measure connectivity."""
     from empirics.storage.files import check_writable
 
     if not command.dry_run and not os.path.lexists(command.results):

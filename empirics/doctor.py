@@ -158,7 +158,7 @@ def _is_linked_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _records(results: Path) -> Iterator[Finding]:
-    """Problems of the records that do not belong to one run: of the neuron, of studies and their measurements."""
+    """Problems of the records that do not belong to one run: of the neuron, of studies."""
     theory, *of_studies = (_json_files(results / kind) for kind in ("theory", "studies", "overlaps", "connectivity"))
     for file in theory:
         try:

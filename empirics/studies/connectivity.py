@@ -1,4 +1,4 @@
-"""Connectivity: barriers of the test error, and shared signs, between the trained networks of a study's IMP and LRR.
+"""Connectivity: barriers of the test error and shared signs between the networks of IMP and LRR.
 
 It is measured over finished runs, `results/connectivity/<study>.json`, so that no run depends on it. A pair of networks
 is measured again only if the content of one of them has changed. Pairs that cannot be measured yet are listed.
@@ -76,7 +76,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Series:
-    """The pairs of one kind, arm and seed (or pair of seeds) over the levels: what a worker measures at a time.
+    """The pairs of one kind, arm and seed (or two seeds) over the levels: the work of one worker.
 
     `config` is that of a run of these networks.
     """
@@ -101,7 +101,7 @@ def measure(
     threads: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[int, int]:
-    """Measure the connectivity of a study's networks, as far as it is missing: `results/connectivity/<study>.json`.
+    """Measure what is missing of a study's connectivity, `results/connectivity/<study>.json`.
 
     Every measured pair is saved at once. The result does not depend on the number of workers. Call it under
     `if __name__ == "__main__":`, since worker processes import the script.
@@ -194,7 +194,9 @@ def _why(record: Mapping[str, Any] | None) -> str:
 
 
 def pair_places(arms: Sequence[str], seeds: Sequence[int], levels: int) -> Iterator[tuple[str, Place, Place]]:
-    """The pairs as (one of `BETWEEN`, place, place); a place is (arm, seed, level), with the arm `dense` at level 0.
+    """The pairs of a study as (one of `BETWEEN`, place, place).
+
+    A place is (arm, seed, level), with the arm `dense` at level 0.
 
     Args:
         arms: those of `CONNECTED_ARMS` that the study has.
@@ -290,7 +292,7 @@ def _record(
     rows: Mapping[Pair, Mapping[str, Any]],
     origin: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The content of the result file; the order of rows is that of the pairs, whichever was measured first.
+    """The content of the result file; rows are in the order of the pairs, however they were measured.
 
     `origin` holds its `environments`, those of all processes that measured, and the `provenance` of the last one.
     """
@@ -368,7 +370,7 @@ def _provenance(options: Study) -> dict[str, Any]:
 
 
 def measure_series(series: Series, setup: RunSetup) -> list[str]:
-    """Measure the pairs of a series, and report the row of each: the work of a worker. Returns no warnings."""
+    """Measure the pairs of a series and report the row of each; it has no warnings to return."""
     model = initial_network(series.config, series.pairs[0].ends[0].seed, setup.dataset).to(setup.device)
 
     def on_point() -> None:
@@ -401,9 +403,9 @@ def _state(results: Path, end: End) -> State:
 
 
 def shared_counts(one: tuple[Bits, Bits], other: tuple[Bits, Bits], total: int) -> dict[str, Any]:
-    """What two networks share, each given as (masks, final signs): counts, the union's density, sign similarity.
+    """What two networks share: counts, the density of the union, sign similarity.
 
-    `total` is the number of prunable weights.
+    Each network is given as (masks, final signs), packed bits by layer. `total` is the number of prunable weights.
     """
     masks, ends = (one[0], other[0]), (one[1], other[1])
     kept, shared = tuple(shared_weights(mask, mask) for mask in masks), shared_weights(*masks)

@@ -1,4 +1,4 @@
-"""The straight line between two trained networks: the test error along it, its barrier, and what the masks share.
+"""The straight line between two trained networks: its test error, its barrier, what the ends share.
 
 After Frankle et al. (2020), "Linear mode connectivity and the lottery ticket hypothesis". The batch-norm statistics of
 an interpolated network are those of neither end; they are recomputed, as in Jordan et al. (2023), "REPAIR", or
@@ -72,7 +72,7 @@ def sign_similarity(masks: tuple[Bits, Bits], ends: tuple[Bits, Bits]) -> float 
 
 @torch.no_grad()
 def recompute_statistics(model: nn.Module, dataset: Dataset, precision: str) -> None:
-    """Set batch-norm means and variances by one cumulative pass over the training set, without augmentation.
+    """Set the batch-norm statistics by one cumulative pass over the unaugmented training set.
 
     Each batch counts by its number of images. A last batch of one image, which may have no variance, is left out.
     """

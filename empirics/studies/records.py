@@ -1,4 +1,4 @@
-"""Records that do not belong to one run: of studies, of what is measured between their arms, of the neuron."""
+"""Records that do not belong to one run: of studies, of their comparisons, of the neuron."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""`connectivity`: barriers between IMP's and LRR's networks, and the signs they share. Records in, drawing out; pure.
+"""`connectivity`: barriers between IMP's and LRR's networks, and the signs they share.
 
-Not in the paper: its first author's later work asks it.
+Records in, drawing out; pure. Not in the paper: its first author's later work asks it.
 """
 
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def _data(kept: Sequence[StudyResults], plotted: dict) -> str:
 
 
 def _missing(results: StudyResults) -> list[Missing]:
-    """What a study lacks: the whole measurement, or kinds of pairs; those of two seeds only where it has two."""
+    """What a study lacks: the whole measurement, or some kinds of pairs."""
     place, command = f"{_PANEL}, {panel_name(results.study)}", connectivity_command(results.study)
     if results.connectivity is None:
         return [Missing(place, "it has not been measured", command)]
@@ -170,9 +170,10 @@ def _left_out(results: StudyResults) -> str:
 
 
 def line_curves(results: StudyResults) -> dict[str, dict[str, list]]:
-    """The test error on the line from IMP to LRR at the last level, by treatment of batch norm; empty without a pair.
+    """The test error on the line from IMP to LRR at the last level; empty without a pair.
 
-    The lists `mean`, `low`, `high`, `n` and `values` (one per seed, in the order of `seeds`) have an entry per alpha.
+    It is given by the treatment of batch norm. The lists `mean`, `low`, `high`, `n` and `values` (one per seed, in the
+    order of `seeds`) have an entry per alpha.
     """
     last = results.study.levels - 1
     there = [pair for pair in results.connectivity.pairs if _KINDS["rules"].has(pair) and pair.levels == (last, last)]

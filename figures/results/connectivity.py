@@ -1,4 +1,4 @@
-"""The record of a study's connectivity as a typed record: every field is checked before a number is used.
+"""A study's connectivity as a typed record: every field is checked before a number is used.
 
 Pure: parsed JSON in, record out. The schema is described in empirics/README.md under "Result files".
 """
@@ -37,11 +37,12 @@ BETWEEN = ("rules", "levels", "seeds")  # IMP and LRR of a seed; consecutive lev
 @short_repr
 @dataclass(frozen=True)
 class NetworkPair:
-    """Two trained networks, each an arm (`dense` at level 0), a seed and a level, and what was measured between them.
+    """Two trained networks, and what was measured between them.
 
-    `errors` are test errors (fractions) along the line between them, with batch-norm statistics recomputed;
-    `errors_not_recomputed` with interpolated ones. A barrier is the largest excess over the straight line between the
-    ends' errors. `sign_similarity` is the share of equal signs of the common survivors, None without any.
+    Each is an arm (`dense` at level 0), a seed and a level. `errors` are test errors (fractions) along the line between
+    them, with batch-norm statistics recomputed; `errors_not_recomputed` with interpolated ones. A barrier is the
+    largest excess over the straight line between the ends' errors. `sign_similarity` is the share of equal signs of the
+    common survivors, None without any.
     """
 
     between: str
@@ -59,7 +60,7 @@ class NetworkPair:
 @short_repr
 @dataclass(frozen=True)
 class UnmeasuredPair:
-    """Two networks that could not be measured; `reasons` are `missing` or `diverged` for each end, or None."""
+    """Two networks that could not be measured; `reasons`: `missing`, `diverged` or None for each."""
 
     between: str
     arms: tuple[str, str]

@@ -435,7 +435,7 @@ CONNECTIVITY = "paper_repro.py figures connectivity"
 
 
 def connectivity_command(study: Study | None) -> str:
-    """The command that measures the connectivity of a study's networks, and trains those that are missing.
+    """The command that measures a study's connectivity, and trains the networks that are missing.
 
     With changed settings it is the one that trains everything of the study: `figures` takes no settings.
     """

@@ -44,7 +44,7 @@ def test_the_error_is_that_of_the_pairs_of_the_last_level(drawings, pairs):
     assert len(last) == 4 and axes.get_title(loc="left") == "(a) digits: from IMP to LRR, level 7"
 
 
-@pytest.mark.parametrize("panel, number", enumerate(["barrier", "barrier_not_recomputed", "sign_similarity"], 1))
+@pytest.mark.parametrize("panel, number", [(1, "barrier"), (2, "barrier_not_recomputed"), (3, "sign_similarity")])
 def test_a_panel_over_levels_shows_the_means_of_its_pairs(drawings, pairs, panel, number):
     found = curves(drawings[NAME].figure.axes[panel])
     assert set(found) == set(LABELS.values())
