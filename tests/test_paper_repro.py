@@ -200,22 +200,22 @@ def test_connectivity_is_forecast_and_measured_by_train_all_and_drawn_from_its_f
     from figures.regenerate import regenerate
 
     monkeypatch.setattr("empirics.cli.SWEEPS", {})
-    monkeypatch.chdir(tmp_path)
+    results = tmp_path / "results"
     tiny = ["--model", "resnet8", "--width", "4", "--levels", "2", "--epochs", "1", "--warmup-epochs", "0"]
-    line = ["train", "--arms", "imp", "lrr", "--seeds", "0", "1", *tiny, "--workers", "1"]
+    line = ["train", "--arms", "imp", "lrr", "--seeds", "0", "1", *tiny, "--workers", "1", "--results", str(results)]
     assert paper_repro.main([*line, "--all", "--dry-run"]) == 0
     assert re.search(
         r"^connectivity of quick-.*-digits: 9 pairs of networks to measure$", capsys.readouterr().out, re.M
     )
     assert paper_repro.main([*line, "--dry-run"]) == 0 and "connectivity" not in capsys.readouterr().out
-    assert paper_repro.main(line) == 0 and not Path("results/connectivity").exists()
+    assert paper_repro.main(line) == 0 and not (results / "connectivity").exists()
     assert paper_repro.main([*line, "--all"]) == 0
     assert ": 9 pairs of networks measured, " in capsys.readouterr().err
-    (file,) = Path("results/connectivity").glob("*.json")
+    (file,) = (results / "connectivity").glob("*.json")
     assert len(json.loads(file.read_text())["pairs"]) == 9
     assert paper_repro.main([*line, "--all"]) == 0 and "connectivity" not in capsys.readouterr().err
     write = lambda path, data: (path.parent.mkdir(exist_ok=True, parents=True), path.write_bytes(data))  # noqa: E731
-    (made,) = regenerate(["connectivity"], "results", "out", write=write, provenance={}, command="")
+    (made,) = regenerate(["connectivity"], results, tmp_path / "out", write=write, provenance={}, command="")
     assert made.status == "drawn" and made.commands == ()
 
 
