@@ -62,9 +62,7 @@ def run_figures(command: Figures, line: str) -> int:
     specs, whole = [FIGURES[name] for name in chosen], not command.ids
     plans = commands.figure_plans(command, specs, whole)
     if command.dry_run:
-        print(
-            forecasts(plans, command) or "no network to train: these figures need only the neuron, which takes seconds"
-        )
+        print(commands.figures_forecast(specs, plans, command))
         return 0
     written = commands.is_written(plans, _missing(_experiments(specs, whole), command.results), command.results)
     first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
@@ -89,7 +87,7 @@ def _experiments(specs: Sequence["FigureSpec"], whole: bool) -> tuple[str, ...] 
 
 def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures, whole: bool) -> int:
     _run_experiments(_experiments(specs, whole), command.results)
-    return EXIT_FAILED if commands.run_plans(plans, command) else 0
+    return EXIT_FAILED if commands.run_plans(plans, command) + commands.measure_for(specs, plans, command) else 0
 
 
 def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list["Outcome"]:
@@ -220,8 +218,8 @@ def run_verify(command: Verify, line: str) -> int:
             print(forecasts(plans, kept) or "no network to train")
             return 0
         _run_experiments(tuple(standing.get("theory", {})), kept.results)
-        if failures := commands.run_plans(plans, kept):
-            say(f"figure {name} cannot be recomputed: {failures} runs failed")
+        if failures := commands.run_plans(plans, kept) + commands.measure_for([FIGURES[name]], plans, kept):
+            say(f"figure {name} cannot be recomputed: {failures} runs or measurements failed")
             return EXIT_FAILED
         draw([name], kept.results, folder / "out", line)
         made = standing_figure(name, folder / "out/figures")

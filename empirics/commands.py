@@ -8,10 +8,11 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import tyro
 
@@ -36,6 +37,7 @@ class Figure(Protocol):
     arms: Sequence[str]
     sweeps: Mapping[str, Sequence[str]]
     reads_sweeps_alone: bool
+    connectivity: bool
 
 
 def say(text: str) -> None:
@@ -209,6 +211,18 @@ def is_written(wanted: Sequence[Plan], experiments: Sequence[str], results: Path
     return True
 
 
+def figures_forecast(figures: Sequence[Figure], wanted: Sequence[Plan], command: Study) -> str:
+    """What some figures would run and measure, for a dry run."""
+    none = "no network to train: these figures need only the neuron, which takes seconds"
+    measured = connectivity_forecast(wanted, command) if any(figure.connectivity for figure in figures) else ""
+    return "\n".join(filter(None, [forecasts(wanted, command) or none, measured]))
+
+
+def measure_for(figures: Sequence[Figure], wanted: Sequence[Plan], command: Study) -> int:
+    """Measure what some figures read beside runs; returns how many series of measurements failed."""
+    return measure_connectivity(wanted, command) if any(figure.connectivity for figure in figures) else 0
+
+
 def run_plans(wanted: Sequence[Plan], command: Study) -> int:
     """Run some plans; returns the number of runs that failed."""
     failed, runs = train(wanted, command)
@@ -217,8 +231,49 @@ def run_plans(wanted: Sequence[Plan], command: Study) -> int:
     return failed
 
 
+def measure_connectivity(wanted: Sequence[Plan], command: Study) -> int:
+    """Measure what is missing of the connectivity of some plans' studies.
+
+    Returns how many series of pairs failed. The values of sweeps are left out: no figure shows theirs.
+    """
+    from empirics.studies.connectivity import measure
+
+    failed = 0
+    options = {name: getattr(command, name) for name in ("data_dir", "device", "workers", "threads")}
+    for study in _connected(wanted, command.results):
+        started = time.perf_counter()
+        failures, measured = measure(command.results, study["study"], **options, say=say)
+        if measured:
+            seconds = time.perf_counter() - started
+            say(f"connectivity of {study['study']}: {measured} pairs of networks measured, {seconds:.1f} s")
+        failed += failures
+    return failed
+
+
+def connectivity_forecast(wanted: Sequence[Plan], command: Study) -> str:
+    """What `measure_connectivity` would measure once the plans have run: a line for each study."""
+    from empirics.studies.connectivity import unmeasured
+
+    studies = _connected(wanted, command.results)
+    counts = ((study["study"], unmeasured(command.results, study)) for study in studies)
+    return "\n".join(f"connectivity of {name}: {count} pairs of networks to measure" for name, count in counts)
+
+
+def _connected(wanted: Sequence[Plan], results: Path) -> list[Mapping[str, Any]]:
+    """The records of the plans' studies that have both IMP and LRR, without values of sweeps.
+
+    The seeds of other commands are included.
+    """
+    from empirics.studies.connectivity import CONNECTED_ARMS
+    from empirics.studies.records import study_now
+
+    records = {plan.record["study"]: plan.record for plan in wanted if not plan.record["swept"]}
+    both = [record for record in records.values() if {*CONNECTED_ARMS} <= {*record["arms"]}]
+    return [{**one, "seeds": sorted({*one["seeds"], *study_now(results, one)["seeds"]})} for one in both]
+
+
 def run_train(command: Train, line: str) -> int:
-    """Train the requested arms and sweeps."""
+    """Train the requested arms and sweeps; with `--all` also measure connectivity."""
     from empirics.storage.files import check_writable
 
     if not command.dry_run and not os.path.lexists(command.results):
@@ -226,8 +281,14 @@ def run_train(command: Train, line: str) -> int:
     wanted = plans(command)
     if command.dry_run:
         print(forecasts(wanted, command))
+        if command.all and (measured := connectivity_forecast(wanted, command)):
+            print(measured)
         return 0
-    return EXIT_FAILED if is_written(wanted, (), command.results) and run_plans(wanted, command) else 0
+    if not is_written(wanted, (), command.results):
+        return 0
+    failed = run_plans(wanted, command)
+    failed += measure_connectivity(wanted, command) if command.all else 0
+    return EXIT_FAILED if failed else 0
 
 
 # --- folders ------------------------------------------------------------------------------------------------------

@@ -379,6 +379,20 @@ def config_hash(config: RunConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+def config_of(record: dict[str, Any], arm: str) -> RunConfig:
+    """The `RunConfig` that a `config.json` holds.
+
+    Raises:
+        ConfigError: an unknown setting, or one that cannot be run.
+    """
+    known = {field.name for field in dataclasses.fields(RunConfig)} - {"arm"}
+    if not set(record) <= known:
+        raise ConfigError(f"unknown setting {sorted(set(record) - known)[0]!r}: another version wrote it")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
+    # a dense run's record holds only the fields that can change level 0
+    return RunConfig(**({"levels": 1} | values if arm == "dense" else values), arm=arm)
+
+
 def check_names(settings: Iterable[str], where: str) -> None:
     """Refuse names that are no settings of a run.
 

@@ -7,12 +7,11 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from empirics import provenance
-from empirics.config import ConfigError, RunConfig, config_hash
+from empirics.config import ConfigError, RunConfig, config_hash, config_of
 from empirics.names import level_folder, level_of, seed_of
 from empirics.storage import checkpoints, folders, layout
 from empirics.storage.data_files import is_being_written, is_temporary
@@ -159,15 +158,15 @@ def _is_linked_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _records(results: Path) -> Iterator[Finding]:
-    """Problems of the records that do not belong to one run: of the neuron, of studies, of overlaps."""
-    theory, studies, overlaps = (_json_files(results / kind) for kind in ("theory", "studies", "overlaps"))
+    """Problems of the records that do not belong to one run: of the neuron, of studies."""
+    theory, *of_studies = (_json_files(results / kind) for kind in ("theory", "studies", "overlaps", "connectivity"))
     for file in theory:
         try:
             if not theory_result_stands(file.parent, file.stem):
                 yield Finding(f"theory result {_printable_name(file.stem)} is damaged: delete it", bad=True)
         except StoreError as error:
             yield Finding(f"theory result {_printable_name(file.stem)}: {error}", bad=True)
-    for file in [*studies, *overlaps]:
+    for file in [file for files in of_studies for file in files]:
         where = f"{file.parent.name}/{_printable_name(file.name)}"
         try:
             if (record := read_record(file)) is None:
@@ -301,17 +300,3 @@ def _is_beginning(folder: Path) -> bool:
     names = _visible(folder)
     levels = (folder / seed / level / layout.LEVEL_FILE for seed in names for level in _visible(folder / seed))
     return all(seed_of(name) is not None for name in names) and not any(map(os.path.lexists, levels))
-
-
-def config_of(record: dict[str, Any], arm: str) -> RunConfig:
-    """The `RunConfig` that a `config.json` holds.
-
-    Raises:
-        ConfigError: an unknown setting, or one that cannot be run.
-    """
-    known = {field.name for field in fields(RunConfig)} - {"arm"}
-    if not set(record) <= known:
-        raise ConfigError(f"unknown setting {sorted(set(record) - known)[0]!r}: another version wrote it")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
-    # a dense run's record holds only the fields that can change level 0
-    return RunConfig(**({"levels": 1} | values if arm == "dense" else values), arm=arm)

@@ -23,6 +23,7 @@ class FigureSpec:
     that sweep. `also`: the same for sweeps that are drawn if they have been run, but are not run for this figure.
     `more`: arms that it reads of every study that has them, but that are not run for it. `presets`: it reads studies of
     these presets alone; empty: of all presets. `claims`: the claims that it judges.
+    `connectivity`: it reads the connectivity of the networks of each study.
     """
 
     id: str
@@ -36,6 +37,7 @@ class FigureSpec:
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     more: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
+    connectivity: bool = False
 
     @property
     def reads_sweeps_alone(self) -> bool:
@@ -143,6 +145,8 @@ FIGURES: dict[str, FigureSpec] = {
     "mask-convergence": FigureSpec("mask-convergence", "Does the mask change when a level is trained longer?",
                                    "masks:figure_mask_convergence", (), (),
                                    sweeps={"mask-convergence": _RULES}),
+    "connectivity": FigureSpec("connectivity", "Barriers between IMP's and LRR's networks, and the signs they share",
+                               "connectivity:figure_connectivity", (), _RULES, connectivity=True),
     "width": FigureSpec("width", "LRR's lead over the width of the network", "sweeps:figure_width", (), (),
                         sweeps={"width": _RULES}),
     CLAIMS_FIGURE: claims_figure(),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from figures.analysis import measures
 from figures.analysis.sweeps import find_sweeps
 from figures.catalogue import FigureSpec
+from figures.results.load import OF_CONNECTIVITY
 from figures.results.network import ArmRun, Problem, Records, Source, StudyResults
 
 
@@ -46,12 +47,15 @@ def figure_inputs(spec: FigureSpec, records: Records) -> list[Source]:
     for results, arms in studies_read(spec, records):
         runs = [run for arm in arms for run in (results.dense_of(arm), results.arms.get(arm))]
         sources += [*results.files, *(source for run in runs if run for source in run.files)]
+        if spec.connectivity and results.connectivity:
+            sources += results.connectivity.files
     return sorted(set(sources), key=lambda source: source.path)
 
 
 def figure_problems(spec: FigureSpec, records: Records) -> list[Problem]:
     """The problems with files that a figure would have read."""
     owners = set(spec.theory) | ({"studies"} if spec.arms or spec.sweeps else set())
+    owners |= {OF_CONNECTIVITY} if spec.connectivity else set()
     for results, arms in studies_read(spec, records):
         owners |= {run.run for arm in arms if (run := results.dense_of(arm))}
         owners |= {results.study.dense_run} | {results.study.arms.get(arm, "") for arm in arms}

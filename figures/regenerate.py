@@ -25,7 +25,7 @@ from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.code import UNKNOWN_CODE, code_hashes
 from figures.provenance.explain import explain
 from figures.results.fields import SCHEMA
-from figures.results.load import load
+from figures.results.load import OF_CONNECTIVITY, load
 from figures.results.network import Problem, Records, Source
 
 __all__ = ["Outcome", "explain", "figure_inputs", "regenerate"]
@@ -256,7 +256,8 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     runs are not judged: both only name them.
     """
     smoke_runs = context.records.smoke_runs
-    context = replace(context, records=context.records.judged)
+    read = [problem for problem in context.records.problems if problem.owner != OF_CONNECTIVITY]  # no claim reads it
+    context = replace(context, records=replace(context.records.judged, problems=tuple(read)))
     drawn, problems = _figure(figure_id, context, start), context.records.problems
     verdicts = evaluate(context.records)
     written = _write_tables(verdicts, smoke_runs, context)

@@ -196,6 +196,42 @@ def test_a_sweep_trains_a_study_for_each_of_its_values(tmp_path):
     assert all(("--sweep densities" in study["command"]) == bool(study["swept"]) for study in studies)
 
 
+def test_connectivity_is_forecast_and_measured_by_train_all_and_drawn_from_its_file(tmp_path, monkeypatch, capsys):
+    from figures.regenerate import regenerate
+
+    monkeypatch.setattr("empirics.cli.SWEEPS", {})
+    results = tmp_path / "results"
+    tiny = ["--model", "resnet8", "--width", "4", "--levels", "2", "--epochs", "1", "--warmup-epochs", "0"]
+    line = ["train", "--arms", "imp", "lrr", "--seeds", "0", "1", *tiny, "--workers", "1", "--results", str(results)]
+    assert paper_repro.main([*line, "--all", "--dry-run"]) == 0
+    assert re.search(
+        r"^connectivity of quick-.*-digits: 9 pairs of networks to measure$", capsys.readouterr().out, re.M
+    )
+    assert paper_repro.main([*line, "--dry-run"]) == 0 and "connectivity" not in capsys.readouterr().out
+    assert paper_repro.main(line) == 0 and not (results / "connectivity").exists()
+    assert paper_repro.main([*line, "--all"]) == 0
+    assert ": 9 pairs of networks measured, " in capsys.readouterr().err
+    (file,) = (results / "connectivity").glob("*.json")
+    assert len(json.loads(file.read_text())["pairs"]) == 9
+    assert paper_repro.main([*line, "--all"]) == 0 and "connectivity" not in capsys.readouterr().err
+    write = lambda path, data: (path.parent.mkdir(exist_ok=True, parents=True), path.write_bytes(data))  # noqa: E731
+    (made,) = regenerate(["connectivity"], results, tmp_path / "out", write=write, provenance={}, command="")
+    assert made.status == "drawn" and made.commands == ()
+
+
+def test_only_a_figure_that_reads_connectivity_has_it_measured(monkeypatch):
+    from empirics import commands
+    from figures.catalogue import FIGURES
+
+    monkeypatch.setattr(commands, "measure_connectivity", lambda wanted, command: 3)
+    monkeypatch.setattr(commands, "connectivity_forecast", lambda wanted, command: "to measure")
+    monkeypatch.setattr(commands, "forecasts", lambda wanted, command: "to train")
+    for names, count, said in ((["3", "connectivity"], 3, "to train\nto measure"), (["3", "claims"], 0, "to train")):
+        specs = [FIGURES[name] for name in names]
+        assert commands.measure_for(specs, [], None) == count
+        assert commands.figures_forecast(specs, [], None) == said
+
+
 def test_a_forecast_needs_no_data(tmp_path):
     done = call("train", "--preset", "cifar10", "--arms", "lrr", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0 and "study cifar10-cifar10: 8 runs" in done.stdout, done.stderr

@@ -27,6 +27,7 @@ from empirics.storage.data_files import reason
 
 if TYPE_CHECKING:
     from empirics.data.datasets import Dataset
+    from empirics.runs.context import RunSetup
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def part_of(dataset: "Dataset", config: RunConfig) -> "Dataset":
 class TaskEvent:
     """A change of a task's state, or a message about it.
 
-    `kind` is `started`, `epoch`, `remark` (a warning), `finished`, `failed`, `died` or `skipped`.
+    `kind` is `started`, `epoch` (what its work reports: the metrics of an epoch), `remark` (a warning), `finished`,
+    `failed`, `died` or `skipped`.
     """
 
     kind: str
@@ -93,6 +95,13 @@ SOCKET_FOLDER, SHORT_FOLDERS = 71, ("/tmp", "/var/tmp", "/dev/shm")
 ONGOING = ("epoch", "remark")  # kinds of events after which a worker continues
 
 
+def train_task(task: Task, setup: "RunSetup") -> list[str]:
+    """Train one task, which is the usual work of a worker; returns its warnings."""
+    from empirics.runs import levels
+
+    return levels.run(task.config, task.seed, setup)
+
+
 def execute(
     tasks: Sequence[Task],
     source: DataSource,
@@ -102,6 +111,8 @@ def execute(
     workers: int,
     on_event: Callable[[TaskEvent], None],
     run_options: RunOptions | None = None,
+    work: Callable[[Any, "RunSetup"], list[str]] = train_task,
+    cost: Callable[[Any], float] = lambda task: task.epochs,
 ) -> list[TaskEvent]:
     """Run every task in parallel processes; returns the events of tasks that failed or were skipped.
 
@@ -116,9 +127,12 @@ def execute(
         workers: number of parallel processes.
         on_event: called with every event, in this process.
         run_options: threads and checkpoints; None: the defaults.
+        work: what a worker does with a task; a function at the top of a module. Work other than training takes tasks of
+            its own, with the fields `key`, `needs` and `config`.
+        cost: of a task, in any unit; the tasks whose dependents take longest run first.
     """
-    schedule = Schedule(tasks, lambda task: task.epochs)
-    pool = _Workers(workers, (source, results, device, run_options or RunOptions(), additions()))
+    schedule = Schedule(tasks, cost)
+    pool = _Workers(workers, (work, source, results, device, run_options or RunOptions(), additions()))
     failures: list[TaskEvent] = []
     restarted: set[Key] = set()
 
@@ -162,7 +176,8 @@ class _Workers:
 
     Args:
         most: largest number of processes at a time.
-        shared: arguments of every worker: data source, results folder, device, run options, entries of registries.
+        shared: arguments of every worker: its work, data source, results folder, device, run options, entries of
+            registries.
     """
 
     def __init__(self, most: int, shared: tuple) -> None:
@@ -315,6 +330,7 @@ def _receive(connection: Any, task: Task, process: Any) -> TaskEvent:
 
 def _work(
     task: Task,
+    work: Callable[[Any, "RunSetup"], list[str]],
     source: DataSource,
     results: Path,
     device: str,
@@ -323,7 +339,7 @@ def _work(
     place: int,
     connection: Connection,
 ) -> None:
-    """The main function of a worker: train one task and send its events.
+    """The main function of a worker: do the work of one task and send its events.
 
     Only the parent handles Ctrl-C and hang-ups; a worker ends when its parent ends, for whatever reason. On SIGTERM it
     writes a checkpoint of the last epoch first.
@@ -335,14 +351,14 @@ def _work(
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     threading.Thread(target=exit_with_parent, daemon=True).start()
     from empirics import provenance
-    from empirics.runs import levels
+    from empirics.runs.context import RunSetup
     from empirics.runs.resume import Interrupted
 
     try:
         add(entries)
         where = provenance.prepare(device, run_options.threads, place)
         dataset = part_of(source.load(), task.config).to(where)
-        setup = levels.RunSetup(
+        setup = RunSetup(
             dataset,
             where,
             results,
@@ -351,7 +367,7 @@ def _work(
             stop=lambda: bool(asked),
             **dataclasses.asdict(run_options),
         )
-        notes = levels.run(task.config, task.seed, setup)
+        notes = work(task, setup)
     except Interrupted as error:
         connection.send(("died", str(error)))  # only the parent may stop a worker: otherwise it is restarted once
     except MemoryError as error:

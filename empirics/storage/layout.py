@@ -35,9 +35,9 @@ def must_be(*parts: str) -> str | None:
     if any(folders.is_of_the_system(part) and part != LEASE_FILE for part in parts):
         return None
     match parts:
-        case ("theory" | "studies" | "overlaps" | "runs" | "cache",) | ("runs", _):
+        case ("theory" | "studies" | "overlaps" | "connectivity" | "runs" | "cache",) | ("runs", _):
             return FOLDER
-        case ("theory" | "studies" | "overlaps", name) if name.endswith((".json", ".npz")):
+        case ("theory" | "studies" | "overlaps" | "connectivity", name) if name.endswith((".json", ".npz")):
             return FILE
         case ("runs", _, name):
             return FILE if name == CONFIG_FILE else FOLDER if seed_of(name) is not None else None

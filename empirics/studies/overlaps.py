@@ -45,7 +45,7 @@ def study_overlaps(results: Path, study: Mapping[str, Any]) -> dict[str, Any]:
     for seed in study["seeds"]:
         found = {pair: {"levels": [], "n_kept": [[], []], "shared": [], "same_sign": []} for pair in pairs}
         for level in range(1, study["levels"]):
-            bits = {arm: _level_bits(RunFolder(results, run, seed), level) for arm, run in arms.items()}
+            bits = {arm: level_bits(RunFolder(results, run, seed), level) for arm, run in arms.items()}
             for pair, row in found.items():
                 if all(bits[arm] is not None for arm in pair):
                     check_same(*(_as_tensors(bits[arm]) for arm in pair), f"level {level} of {' or '.join(pair)}")
@@ -60,7 +60,7 @@ def _comparable(arms: Mapping[str, str], arm: str, reference: str) -> bool:
     return reference in arms and arm != reference and (arm, reference) != ("imp", "lrr")
 
 
-def _level_bits(folder: RunFolder, level: int) -> tuple[Bits, Bits] | None:
+def level_bits(folder: RunFolder, level: int) -> tuple[Bits, Bits] | None:
     """The masks and final signs of a level; None if it is not complete."""
     record = folder.level_record(level)
     if record is None or record["status"] != "complete":

@@ -124,9 +124,9 @@ def plan_study(
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line, command.protocol)
     record |= place | {"title": source.title, "classes": source.classes, "smoke": preset.smoke}
-    for kind in ("studies", "overlaps"):  # written during and after training
+    for kind in ("studies", "overlaps", "connectivity"):  # written during and after training
         refuse_wrong(command.results, kind, f"{record['study']}.json")
-    return Plan(tasks, source, record, preset, _workers(command, source) if tasks else 0, configs, seeds)
+    return Plan(tasks, source, record, preset, worker_count(command, source) if tasks else 0, configs, seeds)
 
 
 def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mapping[str, Any]) -> list[Plan]:
@@ -196,7 +196,7 @@ def _check_numbers(command: Study) -> None:
         raise ConfigError(f"--seeds has {twice[0]} more than once: name each seed once")
 
 
-def _workers(command: Study, source: DataSource) -> int:
+def worker_count(command: Study, source: DataSource) -> int:
     """The number of workers: the cores; with GPUs, `GPU_WORKERS` for each, or one for streamed images."""
     if command.workers:
         return command.workers
@@ -312,7 +312,7 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
             return DataSource(name, title=known.title, classes=known.classes)  # an estimate needs no data
         raise
     source = DataSource(name, folder, content, cache, image_size, title=title, classes=classes)
-    return dataclasses.replace(source, threads=max(1, usable_cores() // _workers(command, source)))
+    return dataclasses.replace(source, threads=max(1, usable_cores() // worker_count(command, source)))
 
 
 def _check_label(label: str, dataset: str | None, known: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Records that do not belong to one run: of studies, of overlaps between their arms, of the neuron."""
+"""Records that do not belong to one run: of studies, of their comparisons, of the neuron."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,11 @@ def study_file(results: Path, study: str) -> Path:
 def overlaps_file(results: Path, study: str) -> Path:
     """The file of the overlaps between the arms of a study."""
     return results / "overlaps" / f"{study}.json"
+
+
+def connectivity_file(results: Path, study: str) -> Path:
+    """The file of the connectivity between the networks of a study."""
+    return results / "connectivity" / f"{study}.json"
 
 
 def overlaps_stand(results: Path, study: Mapping[str, Any]) -> bool:

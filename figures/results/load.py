@@ -7,8 +7,10 @@ cannot be accessed is not missing: it is a `Problem` too, and an error where it 
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from figures.results.connectivity import Connectivity, parse_connectivity
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.fields import ClosedFolder, NoFolder, ResultError, parse_json, require
 from figures.results.folders import FILE, FOLDER, OTHER, kind, names_in
@@ -23,6 +25,7 @@ from figures.results.network import (
     Study,
     StudyResults,
     TheoryResult,
+    connectivity_command,
     parse_level,
     parse_run,
     parse_signs,
@@ -32,6 +35,7 @@ from figures.results.network import (
 from figures.results.neuron import check_values, parse_arrays, parse_theory
 
 LARGEST_FILE = 256 * 2**20
+OF_CONNECTIVITY = "connectivity"  # the owner of the problems of its records
 _AGAIN = "run the command that made it again"
 _WORDS = {FILE: "a regular file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
 
@@ -41,7 +45,7 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
 
     Parameters
     ----------
-    results_dir : folder that holds `theory/`, `studies/` and `runs/`; each may be absent.
+    results_dir : folder that holds `theory/`, `studies/`, `connectivity/` and `runs/`; each may be absent.
     prefer : experiment -> stem of the theory file to take where several parameter sets have been run.
         Without it the one with the most trials or starts is taken; the others are named in `left_out`.
 
@@ -52,7 +56,7 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
     """
     root = Path(results_dir)
     check_folder(root)
-    theory_files, study_files, _ = (_part(root, name) for name in ("theory", "studies", "runs"))
+    theory_files, study_files, *_ = (_part(root, name) for name in ("theory", "studies", "runs", "connectivity"))
     problems: list[Problem] = []
     theory, left_out = _load_theory(theory_files, root, prefer or {}, problems)
     studies = []
@@ -203,7 +207,17 @@ def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
     loaded = {name: _guarded_run(name, root, problems) for name in dict.fromkeys(own.values())}
     for run in filter(None, (dense, *loaded.values(), *there.values())):
         _check_rate(study, run, source.path)
-    return StudyResults(study, dense, there, (source,), {arm: loaded[name] for arm, name in own.items()})
+    of_pairs = root / "connectivity" / path.name
+    pairs = _guarded(problems, OF_CONNECTIVITY, of_pairs, root, lambda: _read_connectivity(of_pairs, root, study))
+    return StudyResults(study, dense, there, (source,), {arm: loaded[name] for arm, name in own.items()}, pairs)
+
+
+def _read_connectivity(path: Path, root: Path, study: Study) -> Connectivity | None:
+    """The connectivity of a study; None where it has not been measured."""
+    if not _is_there(path, root):
+        return None
+    data, source = _read_json(path, root)
+    return replace(parse_connectivity(data, source.path, study, connectivity_command(study)), files=(source,))
 
 
 def _check_rate(study: Study, run: ArmRun, file: str) -> None:

@@ -46,9 +46,9 @@ def must_be(*parts: str) -> str | None:
     if any(map(is_clutter, parts)):
         return None
     match parts:
-        case ("theory" | "studies" | "runs",) | ("runs", _):
+        case ("theory" | "studies" | "connectivity" | "runs",) | ("runs", _):
             return FOLDER
-        case ("theory" | "studies", name) if name.endswith((".json", ".npz")):
+        case ("theory" | "studies" | "connectivity", name) if name.endswith((".json", ".npz")):
             return FILE
         case ("runs", _, name):
             return FILE if name == "config.json" else FOLDER if seed_of(name) is not None else None

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from figures.results.connectivity import Connectivity
 from figures.results.datasets import facts_unstated
 from figures.results.fields import (
     CLASS_COUNT,
@@ -198,6 +199,7 @@ class StudyResults:
     """A study with its runs; an arm without result files is absent from `arms`.
 
     `own_dense` holds, by arm, the dense runs of arms that change level 0 itself (those without warm-up do).
+    `connectivity` is None where it has not been measured.
     """
 
     study: Study
@@ -205,6 +207,7 @@ class StudyResults:
     arms: Mapping[str, ArmRun]
     files: tuple[Source, ...]
     own_dense: Mapping[str, ArmRun] = field(default_factory=dict)
+    connectivity: Connectivity | None = None
 
     def dense_of(self, arm: str) -> ArmRun | None:
         """The run of an arm's level 0."""
@@ -426,6 +429,21 @@ def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
 
 QUICK = ("quick", "digits")  # the preset of the commands that name none, and its data set, which needs no folder
 TRAIN = f"paper_repro.py train --preset {QUICK[0]}"
+
+
+CONNECTIVITY = "paper_repro.py figures connectivity"
+
+
+def connectivity_command(study: Study | None) -> str:
+    """The command that measures a study's connectivity, and trains the networks that are missing.
+
+    With changed settings it is the one that trains everything of the study: `figures` takes no settings.
+    """
+    if study is None:
+        return CONNECTIVITY
+    if study.overrides:
+        return f"{study.command} --all"
+    return study.command.replace("paper_repro.py train", CONNECTIVITY, 1)
 
 
 def train_command(study: Study | None, arms: Iterable[str]) -> str:

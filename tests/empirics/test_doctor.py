@@ -150,7 +150,7 @@ def test_a_folder_called_almost_like_that_of_a_seed_is_named(copy, name):
     assert problems(results) == [f"run {configs['imp'].name}: {name} is not the name of a seed's folder"]
 
 
-@pytest.mark.parametrize("kind", ["studies", "overlaps"])
+@pytest.mark.parametrize("kind", ["studies", "overlaps", "connectivity"])
 def test_an_edited_record_of_a_study_is_named(copy, kind):
     results, _ = copy
     (results / kind).mkdir()
@@ -164,7 +164,7 @@ def test_an_edited_record_of_a_study_is_named(copy, kind):
         assert found == f"{kind}/x.json is damaged: delete it, the same command writes it again"
 
 
-@pytest.mark.parametrize("kind", ["studies", "overlaps"])
+@pytest.mark.parametrize("kind", ["studies", "overlaps", "connectivity"])
 def test_a_record_of_a_study_under_another_name_is_named_as_the_figures_name_it(copy, kind):
     results, _ = copy
     (results / kind).mkdir()

@@ -63,25 +63,24 @@ def study(
     seed_effect = {s: rng.normal(0, 2 * noise) for s in seeds}
     runs = {arm: f"{arm}-{dataset}-resnet20-0000cafe" for arm in arms}
     dense = f"dense-{dataset}-resnet20-0000cafe"
-    write(
-        root,
-        f"studies/{preset}-{dataset}.json",
-        {
-            "schema": 2,
-            "kind": "study",
-            "study": f"{preset}-{dataset}",
-            "preset": preset,
-            "dataset": dataset,
-            "model": "resnet20",
-            "width": 8,
-            "dense_run": dense,
-            "arms": runs,
-            "seeds": list(seeds),
-            "levels": levels,
-            "prune_rate": rate,
-            "command": f"paper_repro.py train --preset {preset}",
-        },
-    )
+    record = {
+        "schema": 2,
+        "kind": "study",
+        "study": f"{preset}-{dataset}",
+        "preset": preset,
+        "dataset": dataset,
+        "model": "resnet20",
+        "width": 8,
+        "dense_run": dense,
+        "arms": runs,
+        "seeds": list(seeds),
+        "levels": levels,
+        "prune_rate": rate,
+        "command": f"paper_repro.py train --preset {preset}",
+    }
+    write(root, f"studies/{preset}-{dataset}.json", record)
+    if {"imp", "lrr"} <= set(arms):
+        connectivity(root, record)
     own_dense = f"dense-{dataset}-resnet20-0000feed"  # of the arms without warm-up
     for arm, (lead, early) in ({"dense": (0.0, False)} | dict(arms)).items():
         origin = None if arm == "dense" else own_dense if arm.endswith(WITHOUT_WARM_UP) else dense
@@ -89,6 +88,50 @@ def study(
         _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead * scale, early, noise, origin)
     if any(arm.endswith(WITHOUT_WARM_UP) for arm in arms):
         _run(root, own_dense, "dense", seeds, levels, rate, rng, seed_effect, 0.0, False, noise, None)
+
+
+def connectivity(root, study, seed=11, diverged=()):
+    """The connectivity of a study's networks: barriers grow over levels, two seeds share half of their signs.
+
+    `diverged` lists (arm, seed, level) of networks that cannot be used.
+    """
+    rng, alphas, total = np.random.default_rng(seed), [k / 10 for k in range(11)], sum(TOTAL.values())
+    levels, seeds, runs = study["levels"], study["seeds"], {arm: study["arms"][arm] for arm in ("imp", "lrr")}
+    labels = [("rules", ["imp", "lrr"], [s, s], [k, k]) for s in seeds for k in range(1, levels)]
+    for arm in runs:
+        labels += [
+            ("levels", [arm if k > 1 else "dense", arm], [s, s], [k - 1, k]) for s in seeds for k in range(1, levels)
+        ]
+    for arm in ("dense", *runs):
+        numbers = range(1) if arm == "dense" else range(1, levels)
+        labels += [
+            ("seeds", [arm] * 2, list(two), [k, k])
+            for two in zip(seeds[::2], seeds[1::2], strict=False)
+            for k in numbers
+        ]
+    pairs, left_out = [], []
+    for between, arms, two, numbers in labels:
+        label = {"between": between, "arms": arms, "seeds": two, "levels": numbers}
+        reasons = ["diverged" if end in diverged else None for end in zip(arms, two, numbers, strict=True)]
+        if any(reasons):
+            left_out.append(label | {"reasons": reasons})
+            continue
+        kept = [max(1, round(total * (1 - study["prune_rate"]) ** k)) for k in numbers]
+        height, share = {"rules": (0.06 * numbers[1], 0.9), "levels": (0.01, 0.97), "seeds": (0.7, 0.5)}[between]
+        shared = max(round(0.8 * min(kept)), sum(kept) - total)
+        same = int(rng.binomial(shared, share))
+        row = label | {"contents": ["0" * 64] * 2, "n_kept": kept, "total": total, "shared": shared, "same_sign": same}
+        row |= {"union_density": (sum(kept) - shared) / total, "sign_similarity": same / shared if shared else None}
+        for treated, more in (("", 0.0), ("_not_recomputed", 0.1)):
+            top = height + more + rng.uniform(0, 0.03)
+            errors = [0.05 + 0.05 * a + 4 * top * a * (1 - a) for a in alphas]
+            excess = max(e - ((1 - a) * errors[0] + a * errors[-1]) for a, e in zip(alphas, errors, strict=True))
+            row |= {f"errors{treated}": errors, f"barrier{treated}": excess}
+        pairs.append(row)
+    record = {"schema": 2, "kind": "connectivity", "study": study["study"], "of_arms": runs}
+    record |= {"dense_run": study["dense_run"], "of_seeds": seeds, "levels": levels, "alphas": alphas}
+    record |= {"pairs": pairs, "left_out": left_out, "environments": [], "provenance": PROVENANCE}
+    write(root, f"connectivity/{study['study']}.json", record)
 
 
 def _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead, early, noise, origin):

@@ -26,6 +26,7 @@ from empirics.storage.checkpoints import Expected
 from empirics.storage.files import StoreError
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import records
+from empirics.studies.connectivity import is_measured, measure
 from empirics.studies.records import count_overlaps
 from tests.empirics.interrupted_runs import stopping_after
 from tests.empirics.tiny_runs import arm, level_record, setup_in
@@ -212,6 +213,7 @@ def stopped(tmp_path_factory, tiny_digits):
         levels.run(config, 0, dataclasses.replace(setup, stop=stopping_after(16)))
     plain = {"study": "s", "data_hash": "", "dense_run": config.dense.name, "arms": {"lrr": config.name}, "seeds": [0]}
     count_overlaps(setup.results, records.write_study(setup.results, {**plain, "levels": 3}))
+    assert measure(setup.results, "s", workers=1, device="cpu") == (0, 1)
     return setup, config, {**plain, "levels": 3}
 
 
@@ -220,6 +222,7 @@ def read_or_refused(setup, config, study) -> bool:
     try:
         records.write_study(setup.results, study)
         count_overlaps(setup.results, study)
+        is_measured(setup.results, study)
         list(doctor.examine(setup.results, setup.results / "none"))
         unfinished(plan_tasks([config], (0,)), setup.results)
         levels.run(config, 0, setup)
@@ -236,6 +239,7 @@ RECORDS = {
     "config": lambda run, results: run.path.parent / "config.json",
     "study": lambda run, results: results / "studies" / "s.json",
     "overlaps": lambda run, results: results / "overlaps" / "s.json",
+    "connectivity": lambda run, results: results / "connectivity" / "s.json",
 }
 
 

@@ -68,6 +68,7 @@ OURS = {
     "runs": "folder", f"runs/{RUN}": "folder", f"runs/{RUN}/config.json": "file", SEED: "folder",
     f"{SEED}/signs.json": "file", f"{SEED}/level-01": "folder", f"{SEED}/level-100": "folder",
     f"{SEED}/level-01/level.json": "file", "studies": "folder", "studies/quick-digits.json": "file",
+    "connectivity": "folder", "connectivity/x.json": "file",
     "theory": "folder", "theory/x-1.json": "file", "theory/x-1.npz": "file",
 }  # fmt: skip
 WRITTEN_ALONE = {
@@ -124,7 +125,9 @@ def test_something_else_in_place_of_a_part_of_a_run_is_refused_by_name_and_named
     assert words in bad(setup.results)
 
 
-@pytest.mark.parametrize("name", ["runs", "studies", "overlaps", "theory", "cache", "studies/x.json", "theory/x.npz"])
+@pytest.mark.parametrize(
+    "name", ["runs", "studies", "overlaps", "connectivity", "theory", "cache", "studies/x.json", "theory/x.npz"]
+)
 @pytest.mark.parametrize("put", [os.mkfifo, put_socket, None])
 def test_doctor_names_something_else_in_place_of_a_part_of_the_results(tmp_path, name, put):
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -136,7 +139,8 @@ def test_doctor_names_something_else_in_place_of_a_part_of_the_results(tmp_path,
 
 
 @pytest.mark.parametrize("name", ["runs", "studies", "overlaps", "studies/quick-digits.json",
-                                  "overlaps/quick-digits.json"])  # fmt: skip
+                                  "overlaps/quick-digits.json", "connectivity",
+                                  "connectivity/quick-digits.json"])  # fmt: skip
 def test_something_else_in_place_of_the_records_of_a_study_is_refused_before_anything_is_trained(tmp_path, name):
     command = Study(results=tmp_path, seeds=(0,), dry_run=True, device="cpu", workers=1)
     assert plan_study(command, ["imp"], {}).record["study"] == "quick-digits"

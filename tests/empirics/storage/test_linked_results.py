@@ -40,7 +40,7 @@ def test_runs_that_lie_elsewhere_are_no_problem_and_are_looked_at(linked):
     assert any("link is a symbolic link, which could lead anywhere" in text for text in texts)
 
 
-@pytest.mark.parametrize("name", ["studies", "theory", "overlaps", "cache"])
+@pytest.mark.parametrize("name", ["studies", "theory", "overlaps", "connectivity", "cache"])
 def test_any_folder_at_the_top_may_lie_elsewhere(linked, tmp_path, name):
     results, _ = linked
     (tmp_path / "more").mkdir()

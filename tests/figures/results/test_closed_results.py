@@ -62,7 +62,7 @@ def closed(folder, mode=0):
         folder.chmod(before)
 
 
-@pytest.mark.parametrize("part", [".", "theory", "studies", "runs"])
+@pytest.mark.parametrize("part", [".", "theory", "studies", "connectivity", "runs"])
 def test_a_closed_part_of_the_results_is_an_error_and_never_not_run(small, part):
     with (
         closed(small / part),
@@ -72,7 +72,7 @@ def test_a_closed_part_of_the_results_is_an_error_and_never_not_run(small, part)
     assert load(small).problems == ()
 
 
-@pytest.mark.parametrize("part", [".", "theory", "studies", "runs"])
+@pytest.mark.parametrize("part", [".", "theory", "studies", "connectivity", "runs"])
 @pytest.mark.parametrize("why", [NOWHERE, CIRCLE])
 def test_a_part_that_is_a_broken_link_is_an_error_and_never_not_run(copy, part, why):
     folder = copy / part
