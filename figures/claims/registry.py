@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from figures.analysis import measures
-from figures.analysis.sweeps import find_sweeps, format_value, perturbed_studies, sweep_command
+from figures.analysis.sweeps import Sweep, find_sweeps, format_value, perturbed_studies, sweep_command
 from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
 from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, sweep_scope
 from figures.claims.verdicts import (
@@ -35,7 +35,8 @@ from figures.claims.verdicts import (
     h_measure,
     not_run,
 )
-from figures.results.network import Records
+from figures.results.network import Records, StudyResults
+from figures.results.variants import protocol_mark
 
 ON_NETWORKS, ON_PERTURBED, ON_THEORY = "network", "perturbed", "theory"
 
@@ -122,7 +123,7 @@ def claim_11(evidence: Evidence) -> list[Row]:
     name = "drop of high-sparsity accuracy, imp - lrr, 20 % of the signs perturbed at the middle level"
     arms = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
     if evidence.results is None:
-        return [not_run(name, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation"))]
+        return [not_run(name, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation", evidence.protocol))]
     return [above_chance(contrast(evidence, name, arms, h_measure(evidence)), evidence)]
 
 
@@ -180,29 +181,34 @@ def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
 def evaluate(records: Records) -> list[ClaimVerdict]:
     """Judge every claim: on theory once, on each study or sweep (once, `not run`, where there is none).
 
-    Smoke runs are not judged.
+    Smoke runs are not judged. Claims on the neuron alone are judged with our protocol: the neuron has no other.
     """
     records = records.judged
     problems = {problem.owner: problem.message for problem in records.problems}
     return [
         _judge(number, claim, evidence)
         for number, claim in CLAIMS.items()
+        if claim.kind != ON_THEORY or not protocol_mark(records.protocol)
         for evidence in _places(claim.kind, records, problems)
     ]
 
 
 def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Evidence]:
     """The evidence that a claim is judged on, one item per verdict."""
+
+    def evidence(results: StudyResults | None, sweep: Sweep | None = None) -> Evidence:
+        return Evidence(results, records.theory, problems, sweep, records.protocol)
+
     if kind == ON_NETWORKS:
-        return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
+        return [evidence(results) for results in records.studies or [None]]
     if kind == ON_PERTURBED:
         there = perturbed_studies(records)
         judged = {results.study.place for results, _ in there}
         there += [(r, None) for r in records.studies if r.study.place not in judged]
         there = there or [(None, None)]
-        return [Evidence(results, records.theory, problems, sweep) for results, sweep in there]
+        return [evidence(results, sweep) for results, sweep in there]
     found = find_sweeps(records, kind) if kind != ON_THEORY else []
-    return [Evidence(None, records.theory, problems, sweep) for sweep in found or [None]]
+    return [evidence(None, sweep) for sweep in found or [None]]
 
 
 def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
