@@ -36,6 +36,8 @@ class Study:
 
     preset: str = "quick"
     """a study: its data set, network, arms and seeds (`list` shows the presets)"""
+    protocol: Literal["ours", "authors"] = "ours"
+    """whose training protocol: ours, or what the code of the paper's authors does (Table 1 shows both)"""
     results: Path = Path("results")
     """folder of result files"""
     device: Literal["auto", "cpu", "cuda"] = "auto"

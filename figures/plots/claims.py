@@ -43,6 +43,7 @@ from figures.plots.panels import (
 )
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import Records, StudyResults
+from figures.results.variants import plain_preset
 
 # inches
 _LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 1.94, 0.16
@@ -122,7 +123,7 @@ def _heading(title: str, verdict: ClaimVerdict, names: Mapping[str, str]) -> str
         return "One neuron: theory" if title != NOT_RUN else "Not run"
     changes = f", {verdict.shared_overrides}" if verdict.shared_overrides else ""
     what = "sweeps of preset" if verdict.sweep else "preset"
-    return f"{names[verdict.dataset]}: {what} {verdict.preset}{changes}"
+    return f"{names[verdict.dataset]}: {what} {plain_preset(verdict.preset)}{changes}"
 
 
 def _draw(lines: Sequence[_Line]):
@@ -296,12 +297,11 @@ def _other_networks(records: Records) -> list[str]:
 
     Returns a sentence for each preset and data set.
     """
-    common = {r.study.place: r.study for r in records.sweeps}
+    common = {r.study.place: r.study for r in records.sweeps if r.study.shared_overrides}
     return [
         f"Sweeps ({dataset_name(study)}, preset {study.base}) run with {_settings(study.shared_overrides)}, unless that"
         " is varied."
         for study in common.values()
-        if study.shared_overrides
     ]
 
 
