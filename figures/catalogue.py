@@ -160,7 +160,7 @@ FIGURES: dict[str, FigureSpec] = {
 
 
 def figures_under(protocol: str) -> list[str]:
-    """The figures that are drawn under a protocol: all under ours, under another those that show networks."""
+    """The figures that are drawn under a protocol: all, or where it is not ours those of networks."""
     return [name for name, spec in FIGURES.items() if spec.shows_networks or not protocol_mark(protocol)]
 
 

@@ -16,9 +16,9 @@ _CALLERS = {__file__, str(Path(__file__).with_name("catalogue.py")), importlib._
 
 
 def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
-    """The drawing of a figure; its protocol is marked, and so is a smoke run that a figure from outside reads.
+    """The drawing of a figure, in which its protocol is marked.
 
-    The package's own figures mark the panels of smoke runs themselves: they may leave out studies that they read.
+    So is a smoke run that a figure from outside reads. The package's own figures mark the panels of smoke runs themselves: they may leave out studies that they read.
 
     Raises
     ------
@@ -32,11 +32,11 @@ def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
     smoke = any(arms and results.study.smoke for results, arms in studies_read(spec, records))
     drawing = _marked(drawing, SMOKE, f"This is a {SMOKE}.") if from_outside and smoke else drawing
     mark = protocol_mark(records.protocol)
-    return _marked(drawing, mark, f"{mark.capitalize()}.") if mark else drawing
+    return _marked(drawing, mark, f"All networks: {mark}.") if mark else drawing
 
 
 def _marked(drawing: Drawing, mark: str, sentence: str) -> Drawing:
-    """The drawing with a mark above its panels, and a sentence in the opening of its caption, where they lack it."""
+    """The drawing with a mark above its panels and a sentence in its caption, where they lack it."""
     from matplotlib.text import Text
 
     shown = [" ".join(text.get_text().split()) for text in drawing.figure.findobj(Text) if text.get_visible()]

@@ -128,8 +128,8 @@ def regenerate(
     outcomes = []
     for figure_id in wanted:
         start = time.perf_counter()
-        make = _claims if figure_id == CLAIMS_FIGURE else _figure
-        outcome = make(figure_id, context, start)
+        make = _claims if figure_id == CLAIMS_FIGURE else make_figure
+        outcome = make(FIGURES[figure_id], context, start)
         log(f"{outcome.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
         outcomes.append(outcome)
     return outcomes
@@ -151,8 +151,9 @@ def _check_id(figure_id: str) -> None:
         raise ValueError(f"unknown figure {figure_id!r}: did you mean {near[0]!r}? known: {', '.join(near)}")
 
 
-def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
-    spec, name = FIGURES[figure_id], f"fig{figure_id}{context.suffix}"
+def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcome:
+    """Draw a figure and write it, unless nothing has changed since; `start` is when the work on it began."""
+    figure_id, name = spec.id, f"fig{spec.id}{context.suffix}"
     inputs, problems = figure_inputs(spec, context.records), figure_problems(spec, context.records)
 
     def outcome(status, message="", files=(), commands=()):
@@ -267,7 +268,7 @@ def _plain(value):
     return value.tolist()
 
 
-def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
+def _claims(spec: FigureSpec, context: BuildContext, start: float) -> Outcome:
     """Make the figure `claims`, and its tables if they have changed.
 
     claims.json and CLAIMS.md in the output folder are written where a verdict, an input or the code has changed. Smoke
@@ -275,42 +276,57 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     """
     smoke_runs = context.records.smoke_runs
     context = replace(context, records=context.records.judged)
-    drawn, problems = _figure(figure_id, context, start), context.records.problems
+    drawn = make_figure(spec, context, start)
     verdicts = evaluate(context.records)
-    written = _write_tables(verdicts, smoke_runs, context)
-    status = (
-        FAILED_TO_DRAW
-        if problems or drawn.status == FAILED_TO_DRAW
-        else DRAWN
-        if DRAWN in (drawn.status, written)
-        else CURRENT
-    )
+    tables = _claims_tables(verdicts, smoke_runs, context)
     commands = dict.fromkeys(row.command for v in verdicts for row in v.rows if row.verdict == NOT_RUN)
+    return with_tables(drawn, context, tables, commands, start)
+
+
+def _claims_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], context: BuildContext) -> dict[str, bytes]:
+    """The verdicts as JSON and as a Markdown table, by file name."""
+    records = context.records
+    extra = table_facts(FIGURES[CLAIMS_FIGURE], context) | {"smoke_runs": list(smoke_runs)}
+    markdown = claims_markdown(verdicts, records.problems, smoke_runs, records.protocol)
+    return {
+        f"claims{context.suffix}.json": claims_json(verdicts, extra),
+        f"CLAIMS{context.suffix}.md": markdown.encode(),
+    }
+
+
+def table_facts(spec: FigureSpec, context: BuildContext) -> dict:
+    """What the JSON document of a figure's table says of how it was made."""
+    return {
+        "protocol": context.records.protocol, "command": context.command, "code_sha256": context.code[spec.id],
+        "problems": [asdict(problem) for problem in context.records.problems],
+        "inputs": [asdict(source) for source in figure_inputs(spec, context.records)],
+        "provenance": dict(context.provenance),
+    }  # fmt: skip
+
+
+def with_tables(
+    drawn: Outcome, context: BuildContext, tables: Mapping[str, bytes], commands: Iterable[str], start: float
+) -> Outcome:
+    """Write a figure's tables where they have changed; returns what became of the figure and of them.
+
+    `tables` holds the JSON document and the Markdown table, by name in the output folder; `commands` make the results
+    that they lack.
+    """
+    problems, written = context.records.problems, _write_changed(context, tables)
+    failed = problems or drawn.status == FAILED_TO_DRAW
+    status = FAILED_TO_DRAW if failed else DRAWN if DRAWN in (drawn.status, written) else CURRENT
     undrawn = [drawn.message] if drawn.status in (MISSING, FAILED_TO_DRAW) else []
     why = [problem.message for problem in problems] or undrawn
-    files, seconds = (*drawn.files, *_tables(context)), time.perf_counter() - start
-    return Outcome(figure_id, status, "; ".join(why), files, tuple(commands), seconds)
+    files, seconds = (*drawn.files, *tables), time.perf_counter() - start
+    return Outcome(drawn.id, status, "; ".join(why), files, tuple(commands), seconds)
 
 
-def _tables(context: BuildContext) -> tuple[str, str]:
-    """The names of the claims' document and table."""
-    return f"claims{context.suffix}.json", f"CLAIMS{context.suffix}.md"
+def _write_changed(context: BuildContext, tables: Mapping[str, bytes]) -> str:
+    """Write a document and its table where either has changed; returns whether they had to be written.
 
-
-def _write_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], context: BuildContext) -> str:
-    """Write the verdicts as JSON and as a Markdown table; returns whether they had to be written."""
-    problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS_FIGURE], context.records)
-    protocol = context.records.protocol
-    extra = {
-        "protocol": protocol, "command": context.command, "code_sha256": context.code[CLAIMS_FIGURE],
-        "problems": [asdict(problem) for problem in problems], "smoke_runs": list(smoke_runs),
-        "inputs": [asdict(source) for source in inputs], "provenance": dict(context.provenance),
-    }  # fmt: skip
-    document, markdown = (
-        claims_json(verdicts, extra),
-        claims_markdown(verdicts, problems, smoke_runs, protocol).encode(),
-    )
-    as_data, table = (context.out_dir / name for name in _tables(context))
+    Who made the document, and by which command, is no change.
+    """
+    (as_data, document), (table, markdown) = ((context.out_dir / name, data) for name, data in tables.items())
     kept, made_by = _sidecar(as_data) or {}, ("provenance", "command")
     same = {k: v for k, v in kept.items() if k not in made_by} == {
         k: v for k, v in json.loads(document).items() if k not in made_by

@@ -192,7 +192,7 @@ def add_blocks(sheet: FigureBuilder, blocks: Sequence[int]) -> list[list]:
 
 
 def dataset_name(study: Study) -> str:
-    """The title of a study's data set, for panels and captions; a protocol and a smoke run are marked in it."""
+    """The title of a study's data set for panels and captions, with marks of protocol and smoke run."""
     title, marks = study.title or study.dataset, [protocol_mark(study.protocol), SMOKE * study.smoke]
     return f"{title} ({', '.join(filter(None, marks))})" if any(marks) else title
 

@@ -23,9 +23,9 @@ from figures.results.fields import (
     validate,
 )
 from figures.results.folders import FILE, kind
-from figures.results.variants import OURS_PROTOCOL, file_suffix, with_protocol
+from figures.results.variants import EVERY_PROTOCOL, OURS_PROTOCOL, file_suffix, with_protocol
 
-SIDECAR_KINDS = ("figure", "claims", "comparison")
+SIDECAR_KINDS = ("figure", "claims", "comparison", "protocols")
 
 
 class UnknownPicture(ValueError):
@@ -37,13 +37,14 @@ _TEXT = Check(lambda v: isinstance(v, str), "a text")
 _TEXTS = Check(lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v), "a list of texts")
 _KIND = Check(lambda v: v in SIDECAR_KINDS, f"one of {', '.join(SIDECAR_KINDS)}")
 _SEEDS = Check(lambda v: isinstance(v, list) and all(type(seed) is int for seed in v), "a list of seeds")
+_SHOWN_PROTOCOL = Check(lambda v: v == EVERY_PROTOCOL or PROTOCOL.test(v), f"{PROTOCOL.says} or {EVERY_PROTOCOL!r}")
 _SOURCE = {"path": _TEXT, "sha256": _TEXT}
 _MISSING = {"panel": _TEXT, "why": _TEXT, "command": _TEXT}
 _THEORY = {"file": _TEXT, "params": TABLE, "command": _TEXT, "provenance": TABLE}
 _STUDY = {"scope": _TEXT, "command": _TEXT, "arms": TABLE}
 _RUN = {"run": _TEXT, "seeds": _SEEDS, "diverged": _SEEDS, "missing": _SEEDS, "provenance": LISTS}
 _MAY_HAVE = {
-    "protocol": PROTOCOL,
+    "protocol": _SHOWN_PROTOCOL,
     "id": _TEXT, "title": _TEXT, "caption": _TEXT, "caption_opening": _TEXT, "command": or_null(_TEXT),
     "code_sha256": _TEXT, "outputs": TABLE,
     "theory": TABLE, "studies": TABLE, "inputs": LISTS, "missing": LISTS, "provenance": TABLE, "plotted": TABLE,

@@ -22,7 +22,7 @@ def write_report(
     write: Callable[[Path, bytes], object],
     protocol: str = OURS_PROTOCOL,
 ) -> bool:
-    """Write `out_dir`/report.html, or report-authors.html of that protocol; returns whether it had changed.
+    """Write `out_dir`/report.html, or report-authors.html; returns whether it had changed.
 
     Parameters
     ----------

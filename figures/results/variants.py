@@ -4,7 +4,8 @@ import re
 
 OURS_PROTOCOL, AUTHORS_PROTOCOL, LAST_ACCURACY = "ours", "authors", "last"
 KNOWN_PROTOCOLS = (OURS_PROTOCOL, AUTHORS_PROTOCOL)
-EVERY_PROTOCOL = ""  # of records that hold the studies of all protocols
+EVERY_PROTOCOL = "every"  # of records that hold the studies of all protocols, and of what shows them side by side
+_UNMARKED = (OURS_PROTOCOL, EVERY_PROTOCOL, LAST_ACCURACY)
 
 
 def file_suffix(protocol: str = OURS_PROTOCOL, accuracy: str = LAST_ACCURACY) -> str:
@@ -12,12 +13,12 @@ def file_suffix(protocol: str = OURS_PROTOCOL, accuracy: str = LAST_ACCURACY) ->
 
     It ends the names of pictures (`fig3-authors`), of the claims' tables and of the report.
     """
-    return "".join(f"-{word}" for word in (protocol, accuracy) if word not in (OURS_PROTOCOL, LAST_ACCURACY))
+    return "".join(f"-{word}" for word in (protocol, accuracy) if word not in _UNMARKED)
 
 
 def protocol_mark(protocol: str) -> str:
-    """The words that mark a picture, a caption or a table of a protocol: "" for ours, or "protocol authors"."""
-    return "" if protocol in (OURS_PROTOCOL, EVERY_PROTOCOL) else f"protocol {protocol}"
+    """The words that mark what shows a protocol: "" for ours, or "protocol authors"."""
+    return "" if protocol in _UNMARKED else f"protocol {protocol}"
 
 
 def with_protocol(command: str, protocol: str) -> str:
@@ -26,5 +27,5 @@ def with_protocol(command: str, protocol: str) -> str:
 
 
 def plain_preset(preset: str) -> str:
-    """A study's `preset` text without the name of its protocol: "quick, lr=0.2" from "quick, authors, lr=0.2"."""
+    """A study's `preset` text without its protocol: "quick, lr=0.2" of "quick, authors, lr=0.2"."""
     return re.sub(rf", ({'|'.join(KNOWN_PROTOCOLS)})(?=,|$)", "", preset, count=1)
