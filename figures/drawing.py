@@ -18,7 +18,8 @@ _CALLERS = {__file__, str(Path(__file__).with_name("catalogue.py")), importlib._
 def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
     """The drawing of a figure, in which its protocol is marked.
 
-    So is a smoke run that a figure from outside reads. The package's own figures mark the panels of smoke runs themselves: they may leave out studies that they read.
+    So is a smoke run that a figure from outside reads. The package's own figures mark the panels of smoke runs
+    themselves: they may leave out studies that they read.
 
     Raises
     ------

@@ -77,7 +77,8 @@ def claims_under_both() -> list[str]:
 def protocol_rows(records: Records) -> list[ProtocolRow]:
     """The claims under both protocols, from records that hold the studies of both.
 
-    Smoke runs are left out. A preset's seeds are those that its studies of both protocols have: with more seeds a verdict may turn by itself.
+    Smoke runs are left out. A preset's seeds are those that its studies of both protocols have: with more seeds a
+    verdict may turn by itself.
     """
     records = records.judged
     ours, authors = (records.of_protocol(protocol) for protocol in (OURS_PROTOCOL, AUTHORS_PROTOCOL))

@@ -60,7 +60,8 @@ def compare_protocols(
 def protocols_figure() -> FigureSpec:
     """The figure of the claims under both protocols.
 
-    It is not in the catalogue, whose figures show one protocol each. It reads what its claims read, and the sweep of our protocol with one setting of the authors'.
+    It is not in the catalogue, whose figures show one protocol each. It reads what its claims read, and the sweep of
+    our protocol with one setting of the authors'.
     """
     judged = [CLAIMS[number] for number in claims_under_both()]
     arms = tuple({arm: None for claim in judged for arm in claim.arms})
