@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
 from empirics import commands
 from empirics.choices import check_choice
-from empirics.cli import Claims, Data, Doctor, Explain, Figures, List, Study, Table1, Theory, Train, Verify
+from empirics.cli import Claims, Data, Doctor, Explain, Figures, List, Protocols, Table1, Theory, Train, Verify
 from empirics.commands import EXIT_FAILED, say
 from empirics.studies.plan import Plan, forecasts
 
@@ -48,11 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_figures(command: Figures, line: str) -> int:
     """Run missing experiments of the neuron, train missing networks, draw the figures."""
     from empirics.storage.files import check_writable, write_atomic
-    from figures.catalogue import FIGURES
+    from figures.catalogue import FIGURES, check_protocol, figures_under
     from figures.regenerate import with_claims
-    from figures.report.files import REPORT, write_report
+    from figures.report.files import report_name, write_report
 
-    chosen = [check_choice(figure, FIGURES, "figure") for figure in command.ids or FIGURES]
+    ids = [check_choice(figure, FIGURES, "figure") for figure in command.ids] or figures_under(command.protocol)
+    chosen = [check_protocol(figure, command.protocol) for figure in ids]
     if not command.dry_run:
         check_writable(command.out)
     if command.compare is not None:
@@ -60,23 +61,26 @@ def run_figures(command: Figures, line: str) -> int:
     if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
     specs, whole = [FIGURES[name] for name in chosen], not command.ids
+    every = whole and len(specs) == len(FIGURES)
     plans = commands.figure_plans(command, specs, whole)
     if command.dry_run:
         print(commands.figures_forecast(specs, plans, command))
         return 0
-    written = commands.is_written(plans, _missing(_experiments(specs, whole), command.results), command.results)
+    written = commands.is_written(plans, _missing(_experiments(specs, every), command.results), command.results)
     first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
     if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's figures come first
         failed = _make(commands.figure_plans(command, first, False), first, command, False)
         with commands.alone_in(command.out):
-            failed = max(failed, _code(draw([spec.id for spec in first], command.results, command.out, line)))
+            drawn = draw([spec.id for spec in first], command.results, command.out, line, command.protocol)
+        failed = max(failed, _code(drawn))
         plans = commands.figure_plans(command, specs, whole)
-    failed = max(failed, _make(plans, specs, command, whole) if written else 0)
+    failed = max(failed, _make(plans, specs, command, every) if written else 0)
     with commands.alone_in(command.out):
-        outcomes = draw(with_claims(command.ids, command.out), command.results, command.out, line)
+        wanted = with_claims(command.ids, command.out, command.protocol)
+        outcomes = draw(wanted, command.results, command.out, line, command.protocol)
         commands.write_tables(command.out)
-        if write_report(command.out, outcomes, write_atomic):
-            say(f"report: {command.out / REPORT}")
+        if write_report(command.out, outcomes, write_atomic, command.protocol):
+            say(f"report: {command.out / report_name(command.protocol)}")
     return max(failed, _code(outcomes))
 
 
@@ -90,13 +94,13 @@ def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures
     return EXIT_FAILED if commands.run_plans(plans, command) + commands.measure_for(specs, plans, command) else 0
 
 
-def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list["Outcome"]:
-    """Draw figures and judge claims from the existing results; None for all figures."""
+def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str, protocol: str = "ours") -> list["Outcome"]:
+    """Draw figures and judge claims of a protocol from the existing results; None for all figures."""
     from empirics.storage.files import check_writable
     from figures.regenerate import regenerate
 
     check_writable(out)
-    return regenerate(ids, results, out, **_drawing(line))
+    return regenerate(ids, results, out, **_drawing(line, protocol=protocol))
 
 
 def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
@@ -104,17 +108,18 @@ def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
     from figures.comparison.overlay import compare_results
 
     with commands.alone_in(command.out):
-        return _code(compare_results(chosen, command.results, command.compare, command.out, **_drawing(line)))
+        options = _drawing(line, protocol=command.protocol)
+        return _code(compare_results(chosen, command.results, command.compare, command.out, **options))
 
 
-def _drawing(line: str) -> dict:
+def _drawing(line: str, **more: str) -> dict:
     """What drawing needs from the other packages: a file writer, provenance, names of theory results."""
     from empirics.provenance import provenance
     from empirics.storage.files import write_atomic
     from theory.experiments.registry import EXPERIMENTS, result_name
 
     files = {name: result_name(name) for name in EXPERIMENTS}
-    return dict(write=write_atomic, provenance=provenance(threads=1), command=line, log=say, prefer=files)
+    return dict(write=write_atomic, provenance=provenance(threads=1), command=line, log=say, prefer=files, **more)
 
 
 def _code(outcomes: Sequence["Outcome"]) -> int:
@@ -127,24 +132,35 @@ def run_claims(command: Claims, line: str) -> int:
 
     check_writable(command.out)
     with commands.alone_in(command.out):
-        outcomes = draw(["claims"], command.results, command.out, line)
-        table = (command.out / "CLAIMS.md").read_text("utf-8")
+        outcomes = draw(["claims"], command.results, command.out, line, command.protocol)
+        table = commands.read_table(command.out, outcomes)
     print(table)
     return _code(outcomes)
+
+
+def run_protocols(command: Protocols, line: str) -> int:
+    """Run both protocols, and write the table and the figure of the verdicts that turn with the protocol."""
+    from figures.comparison.protocols import compare_protocols
+
+    plans = commands.protocol_plans(command)
+    if command.dry_run:
+        print(forecasts(plans, command))
+        return 0
+    failed = commands.is_written(plans, (), command.results) and commands.run_plans(plans, command)
+    with commands.alone_in(command.out):
+        outcomes = [compare_protocols(command.results, command.out, **_drawing(line))]
+        print(commands.read_table(command.out, outcomes))
+    return EXIT_FAILED if failed else _code(outcomes)
 
 
 def run_theory(command: Theory, line: str) -> int:
     """Run experiments, or check the theorems."""
     from theory.theorems import check_table
 
-    if not command.check:
-        _run_experiments(command.experiments or None, command.results)
-        return 0
-    code = 0
-    for row, right in check_table():
-        print(row, flush=True)
-        code = code if right else EXIT_FAILED
-    return code
+    if command.check:
+        return 0 if commands.print_checks(check_table()) else EXIT_FAILED
+    _run_experiments(command.experiments or None, command.results)
+    return 0
 
 
 def _missing(names: Sequence[str] | None, results: Path) -> list[str]:
@@ -159,19 +175,11 @@ def _missing(names: Sequence[str] | None, results: Path) -> list[str]:
 def _run_experiments(names: Sequence[str] | None, results: Path) -> None:
     """Run the experiments of the neuron whose result file is missing or damaged; `names` None: all."""
     from empirics.cores import usable_cores
-    from empirics.provenance import provenance
-    from empirics.storage.files import check_writable
-    from empirics.studies.records import write_theory_result
     from theory.experiments.parallel import run_parallel
     from theory.experiments.registry import files, result_name
 
-    folder, missing = results / "theory", _missing(names, results)
-    if missing:
-        check_writable(folder)
-    for name, result, seconds in run_parallel(missing, usable_cores()):
-        made = files(name, result, None, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
-        write_theory_result(folder, result_name(name), made)
-        say(f"theory: {name}, {seconds:.1f} s")
+    if missing := _missing(names, results):
+        commands.write_experiments(run_parallel(missing, usable_cores()), results, files, result_name)
 
 
 def run_list(command: List, line: str) -> int:
@@ -180,13 +188,9 @@ def run_list(command: List, line: str) -> int:
     from figures.catalogue import FIGURES
     from figures.claims.registry import CLAIMS
 
-    for title, entries in {
-        **commands.registries_listed(command.protocol),
-        "theorems": theory.THEOREMS,
-        "experiments of the neuron": theory.EXPERIMENTS,
-        "figures": FIGURES,
-        "claims": CLAIMS,
-    }.items():
+    entries_of = commands.registries_listed(command.protocol)
+    entries_of |= {"theorems": theory.THEOREMS, "experiments of the neuron": theory.EXPERIMENTS}
+    for title, entries in {**entries_of, "figures": FIGURES, "claims": CLAIMS}.items():
         print(commands.listing(title, entries))
     return 0
 
@@ -195,7 +199,7 @@ def run_explain(command: Explain, line: str) -> int:
     """Print a figure's provenance."""
     from figures.provenance.explain import explain
 
-    print(explain(command.what, command.results, command.out))
+    print(explain(command.what, command.results, command.out, command.protocol))
     return 0
 
 
@@ -206,14 +210,12 @@ def run_verify(command: Verify, line: str) -> int:
     from figures.provenance.sidecars import standing_figure
 
     name = check_choice(command.figure, FIGURES, "figure")
-    standing = standing_figure(name, command.reference)
+    standing = standing_figure(name, command.reference, command.protocol)
     shown = standing.get("studies", {})
     wanted = {check_choice(study, shown, f"study of figure {name}") for study in command.studies} or set(shown)
     with commands.fresh(command.output_dir) as folder:
-        options = ("data_dir", "device", "workers", "threads", "dry_run")
-        kept = Study(results=folder / "results", **{option: getattr(command, option) for option in options})
-        again = {study: entry for study, entry in shown.items() if study in wanted and entry["arms"]}
-        plans = [plan for study, entry in again.items() for plan in commands.study_again(study, entry, kept)]
+        kept = commands.options_kept(command, folder / "results")
+        plans = commands.studies_again({study: shown[study] for study in shown if study in wanted}, kept)
         if command.dry_run:
             print(forecasts(plans, kept) or "no network to train")
             return 0
@@ -221,8 +223,8 @@ def run_verify(command: Verify, line: str) -> int:
         if failures := commands.run_plans(plans, kept) + commands.measure_for([FIGURES[name]], plans, kept):
             say(f"figure {name} cannot be recomputed: {failures} runs or measurements failed")
             return EXIT_FAILED
-        draw([name], kept.results, folder / "out", line)
-        made = standing_figure(name, folder / "out/figures")
+        draw([name], kept.results, folder / "out", line, command.protocol)
+        made = standing_figure(name, folder / "out/figures", command.protocol)
     verdict = verify(standing, made, set(shown) - wanted, command.tolerance)
     print("\n".join(verdict.lines))
     return 0 if verdict.agrees else EXIT_FAILED
@@ -234,6 +236,7 @@ RUN = {
     Theory: run_theory,
     Data: commands.run_data,
     Claims: run_claims,
+    Protocols: run_protocols,
     Doctor: commands.run_doctor,
     List: run_list,
     Table1: commands.run_table1,

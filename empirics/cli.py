@@ -84,10 +84,20 @@ class Theory:
 class Claims:
     """Judge the claims from the existing results, and print the table."""
 
+    protocol: Literal["ours", "authors"] = "ours"
+    """whose training protocol the judged studies follow"""
     results: Path = Path("results")
     """folder of result files"""
     out: Path = Path("out")
-    """folder for claims.json and CLAIMS.md"""
+    """folder for claims.json and CLAIMS.md (claims-authors.json and CLAIMS-authors.md under that protocol)"""
+
+
+@dataclass(frozen=True)
+class Protocols(Study):
+    """Run both protocols, and show which verdicts turn with the protocol: a table and a figure."""
+
+    out: Path = Path("out")
+    """folder for PROTOCOLS.md, protocols.json and the figure"""
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,8 @@ class Explain:
 
     what: Positional[str]
     """a figure, such as 3 or claims, or a file: its .pdf, .png, .svg or .json"""
+    protocol: Literal["ours", "authors"] = "ours"
+    """of a figure that is given by its name; the name of a file says it"""
     results: Path = Path("results")
     """folder of result files, with which its inputs are compared"""
     out: Path = Path("out")
@@ -152,6 +164,8 @@ class Verify:
 
     figure: Positional[str]
     """the figure"""
+    protocol: Literal["ours", "authors"] = "ours"
+    """whose training protocol the figure shows"""
     reference: Path = Path("out/figures")
     """the existing figure: its .json file, or the folder of that file, such as figures/reference/quick"""
     output_dir: Path | None = None
@@ -187,6 +201,7 @@ COMMANDS = {
     "theory": Theory,
     "data": Data,
     "claims": Claims,
+    "protocols": Protocols,
     "doctor": Doctor,
     "list": List,
     "table1": Table1,
@@ -238,7 +253,7 @@ def plans_again(recorded: str, study: str, seeds: Mapping[str, Sequence[int]], k
     for arm, numbers in seeds.items():
         together.setdefault(tuple(sorted(numbers)), []).append(arm)
     for numbers, arms in together.items():
-        label = {name: getattr(command, name) for name in ("preset", "dataset", "dataset_name")}
+        label = {name: getattr(command, name) for name in ("preset", "protocol", "dataset", "dataset_name")}
         label |= {"seeds": numbers, "arms": tuple(arms)}
         found += [p for p in plans(dataclasses.replace(command, **now | label)) if p.record["study"] == study]
     if not found:

@@ -9,15 +9,16 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import tyro
 
 from empirics.choices import ConfigError, check_choice
-from empirics.cli import COMMANDS, RENAMED_OPTIONS, Data, Doctor, Study, Table1, Train, plans, plans_again
+from empirics.cli import COMMANDS, RENAMED_OPTIONS, Data, Doctor, Study, Table1, Train, Verify, plans, plans_again
 from empirics.execution import interrupts
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
@@ -27,6 +28,7 @@ ABOUT = (
     'Reproduce "Masks, Signs, And Learning Rate Rewinding": run the experiments, draw the figures, judge the claims.'
 )
 COMPLETION, SHELLS = ("--tyro-print-completion", "--tyro-write-completion"), ("bash", "zsh", "fish")
+NEURON_ALONE = "no network to train: these figures need only the neuron, which takes seconds"
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
@@ -38,6 +40,12 @@ class Figure(Protocol):
     sweeps: Mapping[str, Sequence[str]]
     reads_sweeps_alone: bool
     connectivity: bool
+
+
+class Outcome(Protocol):
+    """What became of a figure or a table: the files that were made, by their names in the output folder."""
+
+    files: Sequence[str]
 
 
 def say(text: str) -> None:
@@ -178,16 +186,47 @@ def _studies(command: Study, figures: Sequence[Figure], every_arm: bool) -> list
     return found + [plan for name, read in varied.items() for plan in plan_sweep(command, name, tuple(read), {})]
 
 
-def study_again(study: str, shown: Mapping, kept: Study) -> list[Plan]:
-    """The plans that recompute a study of a figure, each arm with the seeds that it has there.
+def protocol_plans(command: Study) -> list[Plan]:
+    """The plans of the studies that show which verdicts turn with the protocol.
+
+    They are the arms that the preset has under the authors' protocol, under both, and the sweep in which our protocol
+    has one of its settings from the authors'.
+
+    Raises:
+        ConfigError: a protocol is given, or an unknown preset.
+    """
+    from empirics.studies.arms import differs
+    from empirics.studies.presets import PRESETS
+    from empirics.studies.protocols import AUTHORS, OURS, arms_under, settings_under
+
+    if command.protocol != OURS:
+        raise ConfigError("`protocols` compares the two protocols: leave out --protocol")
+    preset = PRESETS[check_choice(command.preset, PRESETS, "preset")]
+    usual = settings_under(OURS, preset)
+    arms = [arm for arm in arms_under(AUTHORS, preset) if differs(arm, usual)]
+    theirs = replace(command, protocol=AUTHORS)
+    return [plan_study(command, arms, {}), plan_study(theirs, (), {}), *plan_sweep(command, "protocol", (), {})]
+
+
+def studies_again(shown: Mapping[str, Mapping], kept: Study) -> list[Plan]:
+    """The plans that recompute studies of a figure, each arm with the seeds that it has there.
 
     Args:
-        study: name of the study.
-        shown: the study's entry in the figure's sidecar.
+        shown: the studies' entries in the figure's sidecar, by name; one of which no arm is shown is left out.
         kept: options of the present command, such as the results folder, the device and the workers.
     """
-    seeds = {arm: [*run["seeds"], *run["diverged"]] for arm, run in shown["arms"].items()}
-    return plans_again(shown["command"], study, {arm: found for arm, found in seeds.items() if found}, kept)
+    found = []
+    for study, entry in shown.items():
+        seeds = {arm: [*run["seeds"], *run["diverged"]] for arm, run in entry["arms"].items()}
+        wanted = {arm: numbers for arm, numbers in seeds.items() if numbers}
+        found += plans_again(entry["command"], study, wanted, kept) if entry["arms"] else []
+    return found
+
+
+def options_kept(command: Verify, results: Path) -> Study:
+    """The options of `verify` for the runs that it makes again, in a results folder of its own."""
+    names = ("data_dir", "device", "workers", "threads", "dry_run")
+    return Study(results=results, **{name: getattr(command, name) for name in names})
 
 
 def is_written(wanted: Sequence[Plan], experiments: Sequence[str], results: Path) -> bool:
@@ -213,9 +252,8 @@ def is_written(wanted: Sequence[Plan], experiments: Sequence[str], results: Path
 
 def figures_forecast(figures: Sequence[Figure], wanted: Sequence[Plan], command: Study) -> str:
     """What some figures would run and measure, for a dry run."""
-    none = "no network to train: these figures need only the neuron, which takes seconds"
     measured = connectivity_forecast(wanted, command) if any(figure.connectivity for figure in figures) else ""
-    return "\n".join(filter(None, [forecasts(wanted, command) or none, measured]))
+    return "\n".join(filter(None, [forecasts(wanted, command) or NEURON_ALONE, measured]))
 
 
 def measure_for(figures: Sequence[Figure], wanted: Sequence[Plan], command: Study) -> int:
@@ -324,6 +362,43 @@ def fresh(into: Path | None) -> Iterator[Path]:
     if (into / "results").exists():
         say(f"{into} already contains results: complete ones are not run again")
     yield into
+
+
+def print_checks(rows: Iterable[tuple[str, bool]]) -> bool:
+    """Print the rows of a check as they are made; returns whether all are right."""
+    results = []
+    for row, right in rows:
+        print(row, flush=True)
+        results.append(right)
+    return all(results)
+
+
+def write_experiments(
+    finished: Iterator[tuple[str, object, float]], results: Path, files: Callable, result_name: Callable
+) -> None:
+    """Write the results of experiments of the neuron as they finish.
+
+    Args:
+        finished: name, result and seconds of each experiment.
+        results: folder of result files.
+        files: makes the files of a result: (name, result, parameters, seconds, provenance, command) -> bytes by ending.
+        result_name: name of an experiment -> stem of its files.
+    """
+    from empirics.provenance import provenance
+    from empirics.storage.files import check_writable
+    from empirics.studies.records import write_theory_result
+
+    check_writable(results / "theory")
+    for name, result, seconds in finished:
+        made = files(name, result, None, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
+        write_theory_result(results / "theory", result_name(name), made)
+        say(f"theory: {name}, {seconds:.1f} s")
+
+
+def read_table(out: Path, outcomes: Sequence[Outcome]) -> str:
+    """The Markdown table that a command has written, from the files of its outcomes."""
+    tables = [name for outcome in outcomes for name in outcome.files if name.endswith(".md")]
+    return "\n".join((out / name).read_text("utf-8") for name in tables)
 
 
 # --- commands that need neither theory nor figures ----------------------------------------------------------------

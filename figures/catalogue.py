@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 
 from figures.claims.registry import CLAIMS, ON_NETWORKS, ON_PERTURBED, ON_THEORY
+from figures.results.variants import protocol_mark
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class FigureSpec:
         return set(self.arms) <= {arm for arms in self.sweeps.values() for arm in arms}
 
     @property
+    def shows_networks(self) -> bool:
+        """Whether it reads studies: a figure of the neuron alone is the same under every protocol."""
+        return bool(self.arms or self.sweeps)
+
+    @property
     def command(self) -> str:
         """The command that makes this figure."""
         return f"paper_repro.py figures {self.id}"
@@ -63,6 +69,10 @@ class FigureSpec:
         if isinstance(self.function, str):
             return f"figures.plots.{self.function}"
         return f"{self.function.__module__}:{getattr(self.function, '__qualname__', type(self.function).__qualname__)}"
+
+
+class NoProtocol(ValueError):
+    """A figure that is the same under every protocol was asked for under one."""
 
 
 CLAIMS_FIGURE = "claims"  # the figure that also has tables, and shows a claim whose file cannot be trusted as not run
@@ -151,3 +161,20 @@ FIGURES: dict[str, FigureSpec] = {
                         sweeps={"width": _RULES}),
     CLAIMS_FIGURE: claims_figure(),
 }  # fmt: skip
+
+
+def figures_under(protocol: str) -> list[str]:
+    """The figures that are drawn under a protocol: all, or where it is not ours those of networks."""
+    return [name for name, spec in FIGURES.items() if spec.shows_networks or not protocol_mark(protocol)]
+
+
+def check_protocol(figure_id: str, protocol: str) -> str:
+    """Return a figure's id if it is drawn under the protocol.
+
+    Raises
+    ------
+    NoProtocol : it shows the neuron alone.
+    """
+    if figure_id not in figures_under(protocol):
+        raise NoProtocol(f"figure {figure_id} shows the neuron alone, which has no protocol: leave out --protocol")
+    return figure_id

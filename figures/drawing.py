@@ -10,14 +10,16 @@ from figures.catalogue import FigureSpec
 from figures.inputs import studies_read
 from figures.plots.panels import SMOKE, Drawing
 from figures.results.network import Records
+from figures.results.variants import protocol_mark
 
 _CALLERS = {__file__, str(Path(__file__).with_name("catalogue.py")), importlib.__file__}
 
 
 def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
-    """The drawing of a figure; one from outside is marked here if it reads a smoke run and bears no mark.
+    """The drawing of a figure, in which its protocol is marked.
 
-    The package's own figures mark the panels of smoke runs themselves: they may leave out studies that they read.
+    So is a smoke run that a figure from outside reads. The package's own figures mark the panels of smoke runs
+    themselves: they may leave out studies that they read.
 
     Raises
     ------
@@ -29,20 +31,22 @@ def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
         raise TypeError(f"it must return a figures.Drawing, got {drawing!r:.60}")
     from_outside = not isinstance(spec.function, str)
     smoke = any(arms and results.study.smoke for results, arms in studies_read(spec, records))
-    return _marked(drawing) if from_outside and smoke else drawing
+    drawing = _marked(drawing, SMOKE, f"This is a {SMOKE}.") if from_outside and smoke else drawing
+    mark = protocol_mark(records.protocol)
+    return _marked(drawing, mark, f"All networks: {mark}.") if mark else drawing
 
 
-def _marked(drawing: Drawing) -> Drawing:
-    """The drawing with the mark of a smoke run above its panels and in its caption, where they lack it."""
+def _marked(drawing: Drawing, mark: str, sentence: str) -> Drawing:
+    """The drawing with a mark above its panels and a sentence in its caption, where they lack it."""
     from matplotlib.text import Text
 
     shown = [" ".join(text.get_text().split()) for text in drawing.figure.findobj(Text) if text.get_visible()]
-    if not any(SMOKE in text for text in shown):
-        drawing.figure.suptitle("\n".join(filter(None, [drawing.figure.get_suptitle(), SMOKE])))
-    if SMOKE in drawing.caption:
-        return drawing
+    if not any(mark in text for text in shown):
+        drawing.figure.suptitle("\n".join(filter(None, [drawing.figure.get_suptitle(), mark])))
     parts = drawing.caption_parts
-    return replace(drawing, caption_parts=replace(parts, data=f"{parts.data} This is a {SMOKE}."))
+    if mark in parts.opening:
+        return drawing
+    return replace(drawing, caption_parts=replace(parts, data=f"{parts.data} {sentence}"))
 
 
 def drawing_failure(spec: FigureSpec, error: Exception) -> str:

@@ -84,7 +84,7 @@ def studies_used(spec: FigureSpec, records: Records) -> dict:
     for results, arms in studies_read(spec, records):
         study = results.study
         entry = {"scope": study.scope, "command": study.command, "dense_run": study.dense_run, "arms": {},
-                 "dense_seconds": {}, "smoke": study.smoke}  # fmt: skip
+                 "dense_seconds": {}, "smoke": study.smoke, "protocol": study.protocol}  # fmt: skip
         entry = used.setdefault(study.study, entry)
         found = [arm for arm in arms if arm in results.arms]
         entry["arms"] |= {arm: _run_used(results, arm) for arm in found if arm not in entry["arms"]}

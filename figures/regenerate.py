@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from figures.catalogue import CLAIMS_FIGURE, FIGURES, FigureSpec
+from figures.catalogue import CLAIMS_FIGURE, FIGURES, FigureSpec, check_protocol, figures_under
 from figures.claims.registry import evaluate
 from figures.claims.tables import claims_json, claims_markdown
 from figures.claims.verdicts import NOT_RUN, ClaimVerdict
@@ -27,6 +27,7 @@ from figures.provenance.explain import explain
 from figures.results.fields import SCHEMA
 from figures.results.load import OF_CONNECTIVITY, load
 from figures.results.network import Problem, Records, Source
+from figures.results.variants import OURS_PROTOCOL, file_suffix, with_protocol
 
 __all__ = ["Outcome", "explain", "figure_inputs", "regenerate"]
 
@@ -53,7 +54,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What all figures of one call share; `code` holds the hash of the code that draws each."""
+    """What all figures of one call share; `code` holds the hash of the code that draws each.
+
+    `records` are of one protocol, of which the names of all files say `suffix`.
+    """
 
     records: Records
     out_dir: Path
@@ -61,6 +65,11 @@ class BuildContext:
     provenance: Mapping
     command: str
     code: Mapping[str, str]
+
+    @property
+    def suffix(self) -> str:
+        """What the names of files made from these records end in."""
+        return file_suffix(self.records.protocol)
 
 
 def regenerate(
@@ -73,14 +82,16 @@ def regenerate(
     command: str,
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
+    protocol: str = OURS_PROTOCOL,
 ) -> list[Outcome]:
     """Draw figures from result files into `out_dir`/figures.
 
-    The figure `claims` also writes `out_dir`/claims.json and `out_dir`/CLAIMS.md.
+    The figure `claims` also writes `out_dir`/claims.json and `out_dir`/CLAIMS.md. Under another protocol than ours all
+    names end in it, as in `fig3-authors.png`.
 
     Parameters
     ----------
-    ids : figure ids (keys of `FIGURES`); None for all of them.
+    ids : figure ids (keys of `FIGURES`); None for all of them (that show networks, where the protocol is not ours).
     results_dir : folder with `theory/`, `studies/` and `runs/`.
     out_dir : folder to write into; `write` makes missing folders.
     write : atomic writer `write(path, data)`.
@@ -88,6 +99,7 @@ def regenerate(
     command : the command line that runs this, kept in every sidecar.
     log : called with a line for each outcome.
     prefer : theory experiment -> file stem to take where several parameter sets have been run.
+    protocol : whose studies are shown: "ours" or "authors".
 
     Returns
     -------
@@ -96,13 +108,15 @@ def regenerate(
     Raises
     ------
     ValueError : an id that is not known (the nearest is named).
+    NoProtocol : a figure of the neuron alone under another protocol than ours.
     ResultError : `results_dir` is not a folder.
     """
-    wanted = list(FIGURES if ids is None else dict.fromkeys(ids))
+    wanted = list(figures_under(protocol) if ids is None else dict.fromkeys(ids))
     for figure_id in wanted:
         _check_id(figure_id)
+        check_protocol(figure_id, protocol)
     code = code_hashes(FIGURES[figure_id] for figure_id in wanted)
-    context = BuildContext(load(results_dir, prefer), Path(out_dir), write, provenance, command, code)
+    context = BuildContext(load(results_dir, prefer, protocol), Path(out_dir), write, provenance, command, code)
     if context.records.left_out:
         log(f"unused theory files (others of the same experiments are used): {', '.join(context.records.left_out)}")
     if unlisted := context.records.unlisted:
@@ -114,20 +128,20 @@ def regenerate(
     outcomes = []
     for figure_id in wanted:
         start = time.perf_counter()
-        make = _claims if figure_id == CLAIMS_FIGURE else _figure
-        outcome = make(figure_id, context, start)
+        make = _claims if figure_id == CLAIMS_FIGURE else make_figure
+        outcome = make(FIGURES[figure_id], context, start)
         log(f"{outcome.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
         outcomes.append(outcome)
     return outcomes
 
 
-def with_claims(ids: Sequence[str], out_dir: Path) -> list[str] | None:
+def with_claims(ids: Sequence[str], out_dir: Path, protocol: str = OURS_PROTOCOL) -> list[str] | None:
     """The figures to draw when some are requested: `ids`, with `claims` if the claims were judged before.
 
     The report shows both, so existing claims (`out_dir`/claims.json) are judged again. Returns None, for all figures,
     when `ids` is empty.
     """
-    stands = (out_dir / "claims.json").exists() and CLAIMS_FIGURE not in ids
+    stands = (out_dir / f"claims{file_suffix(protocol)}.json").exists() and CLAIMS_FIGURE not in ids
     return [*ids, *([CLAIMS_FIGURE] if stands else [])] if ids else None
 
 
@@ -137,15 +151,16 @@ def _check_id(figure_id: str) -> None:
         raise ValueError(f"unknown figure {figure_id!r}: did you mean {near[0]!r}? known: {', '.join(near)}")
 
 
-def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
-    spec = FIGURES[figure_id]
+def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcome:
+    """Draw a figure and write it, unless nothing has changed since; `start` is when the work on it began."""
+    figure_id, name = spec.id, f"fig{spec.id}{context.suffix}"
     inputs, problems = figure_inputs(spec, context.records), figure_problems(spec, context.records)
 
     def outcome(status, message="", files=(), commands=()):
         if (
             status in (MISSING, FAILED_TO_DRAW)
             and not files
-            and os.path.exists(context.out_dir / f"figures/fig{figure_id}.json")
+            and os.path.exists(context.out_dir / f"figures/{name}.json")
         ):
             message += "; the existing picture is an older one"
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
@@ -155,7 +170,7 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
         return outcome(FAILED_TO_DRAW, why)
     key, names = (
         _key(spec, inputs, problems, context.code[figure_id]),
-        [f"figures/fig{figure_id}.{fmt}" for fmt in (*PICTURE_FORMATS, "json")],
+        [f"figures/{name}.{fmt}" for fmt in (*PICTURE_FORMATS, "json")],
     )
     kept = _sidecar(context.out_dir / names[-1])
     known = context.code[figure_id] != UNKNOWN_CODE
@@ -171,7 +186,7 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
         return outcome(FAILED_TO_DRAW, drawing_failure(spec, error))
     sidecar = _describe(spec, context, drawing, inputs, key, pictures, time.perf_counter() - start)
     for fmt, data in pictures.items():
-        context.write(context.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
+        context.write(context.out_dir / "figures" / f"{name}.{fmt}", data)
     context.write(context.out_dir / names[-1], sidecar)
     commands = dict.fromkeys(item.command for item in drawing.missing)
     return outcome(*_status(DRAWN, why, commands), names, commands)
@@ -232,11 +247,15 @@ def _sha256_of(path: Path) -> str:
 def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
     """The sidecar: what is plotted, from which files, and by which code."""
     document = {
-        "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
+        "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title,
+        "protocol": context.records.protocol, "caption": drawing.caption,
         "caption_opening": drawing.caption_parts.opening,
         "missing": [asdict(item) for item in drawing.missing],
-        "command": context.command, "figure_command": spec.command, "key": key, "code_sha256": context.code[spec.id],
-        "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
+        "command": context.command, "figure_command": with_protocol(spec.command, context.records.protocol),
+        "key": key, "code_sha256": context.code[spec.id],
+        "outputs": {
+            f"fig{spec.id}{context.suffix}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()
+        },
         "theory": theory_used(spec, context.records), "studies": studies_used(spec, context.records),
         "inputs": [asdict(source) for source in inputs],
         "provenance": dict(context.provenance), "seconds": round(seconds, 3), "plotted": drawing.plotted,
@@ -249,42 +268,66 @@ def _plain(value):
     return value.tolist()
 
 
-def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
+def _claims(spec: FigureSpec, context: BuildContext, start: float) -> Outcome:
     """Make the figure `claims`, and its tables if they have changed.
 
     claims.json and CLAIMS.md in the output folder are written where a verdict, an input or the code has changed. Smoke
-    runs are not judged: both only name them.
+    runs are not judged: both only name them. Under another protocol than ours the names say so.
     """
     smoke_runs = context.records.smoke_runs
     read = [problem for problem in context.records.problems if problem.owner != OF_CONNECTIVITY]  # no claim reads it
     context = replace(context, records=replace(context.records.judged, problems=tuple(read)))
-    drawn, problems = _figure(figure_id, context, start), context.records.problems
+    drawn = make_figure(spec, context, start)
     verdicts = evaluate(context.records)
-    written = _write_tables(verdicts, smoke_runs, context)
-    status = (
-        FAILED_TO_DRAW
-        if problems or drawn.status == FAILED_TO_DRAW
-        else DRAWN
-        if DRAWN in (drawn.status, written)
-        else CURRENT
-    )
+    tables = _claims_tables(verdicts, smoke_runs, context)
     commands = dict.fromkeys(row.command for v in verdicts for row in v.rows if row.verdict == NOT_RUN)
+    return with_tables(drawn, context, tables, commands, start)
+
+
+def _claims_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], context: BuildContext) -> dict[str, bytes]:
+    """The verdicts as JSON and as a Markdown table, by file name."""
+    records = context.records
+    extra = table_facts(FIGURES[CLAIMS_FIGURE], context) | {"smoke_runs": list(smoke_runs)}
+    markdown = claims_markdown(verdicts, records.problems, smoke_runs, records.protocol)
+    return {
+        f"claims{context.suffix}.json": claims_json(verdicts, extra),
+        f"CLAIMS{context.suffix}.md": markdown.encode(),
+    }
+
+
+def table_facts(spec: FigureSpec, context: BuildContext) -> dict:
+    """What the JSON document of a figure's table says of how it was made."""
+    return {
+        "protocol": context.records.protocol, "command": context.command, "code_sha256": context.code[spec.id],
+        "problems": [asdict(problem) for problem in context.records.problems],
+        "inputs": [asdict(source) for source in figure_inputs(spec, context.records)],
+        "provenance": dict(context.provenance),
+    }  # fmt: skip
+
+
+def with_tables(
+    drawn: Outcome, context: BuildContext, tables: Mapping[str, bytes], commands: Iterable[str], start: float
+) -> Outcome:
+    """Write a figure's tables where they have changed; returns what became of the figure and of them.
+
+    `tables` holds the JSON document and the Markdown table, by name in the output folder; `commands` make the results
+    that they lack.
+    """
+    problems, written = context.records.problems, _write_changed(context, tables)
+    failed = problems or drawn.status == FAILED_TO_DRAW
+    status = FAILED_TO_DRAW if failed else DRAWN if DRAWN in (drawn.status, written) else CURRENT
     undrawn = [drawn.message] if drawn.status in (MISSING, FAILED_TO_DRAW) else []
     why = [problem.message for problem in problems] or undrawn
-    files, seconds = (*drawn.files, "claims.json", "CLAIMS.md"), time.perf_counter() - start
-    return Outcome(figure_id, status, "; ".join(why), files, tuple(commands), seconds)
+    files, seconds = (*drawn.files, *tables), time.perf_counter() - start
+    return Outcome(drawn.id, status, "; ".join(why), files, tuple(commands), seconds)
 
 
-def _write_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], context: BuildContext) -> str:
-    """Write the verdicts as JSON and as a Markdown table; returns whether they had to be written."""
-    problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS_FIGURE], context.records)
-    extra = {
-        "command": context.command, "code_sha256": context.code[CLAIMS_FIGURE],
-        "problems": [asdict(problem) for problem in problems], "smoke_runs": list(smoke_runs),
-        "inputs": [asdict(source) for source in inputs], "provenance": dict(context.provenance),
-    }  # fmt: skip
-    document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems, smoke_runs).encode()
-    as_data, table = context.out_dir / "claims.json", context.out_dir / "CLAIMS.md"
+def _write_changed(context: BuildContext, tables: Mapping[str, bytes]) -> str:
+    """Write a document and its table where either has changed; returns whether they had to be written.
+
+    Who made the document, and by which command, is no change.
+    """
+    (as_data, document), (table, markdown) = ((context.out_dir / name, data) for name, data in tables.items())
     kept, made_by = _sidecar(as_data) or {}, ("provenance", "command")
     same = {k: v for k, v in kept.items() if k not in made_by} == {
         k: v for k, v in json.loads(document).items() if k not in made_by

@@ -19,6 +19,7 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, str(ROOT / "paper_repro.py")]
+LONG_TARGETS = ("figures-full", "protocols")
 TINY = ["--model", "resnet8", "--width", "4", "--levels", "3", "--epochs", "2", "--seeds", "0"]
 
 
@@ -75,6 +76,10 @@ def test_every_command_has_help(command, tmp_path):
         (["theory", "quadrant"], "did you mean 'quadrants'"),
         (["explain", "nothing.pdf"], "nothing.pdf"),
         (["explain", "3"], "run `paper_repro.py figures 3`"),
+        (["explain", "3", "--protocol", "authors"], "run `paper_repro.py figures 3 --protocol authors`"),
+        (["verify", "3", "--protocol", "authors"], "fig3-authors.json does not exist"),
+        (["figures", "1", "--protocol", "authors"], "figure 1 shows the neuron alone, which has no protocol"),
+        (["protocols", "--protocol", "authors"], "compares the two protocols: leave out --protocol"),
         (["verify", "factorail"], "did you mean 'factorial'"),
         (["verify", "3"], "figure 3 has not been made"),
         (["figures", "--compare", "nowhere"], "does not exist"),
@@ -308,6 +313,12 @@ def test_the_long_version_of_the_figures_has_eight_seeds():
     assert line.endswith("paper_repro.py figures --seeds 0 1 2 3 4 5 6 7")
 
 
+def test_the_long_version_of_the_figures_compares_the_protocols_as_their_own_target_does():
+    makefile = (ROOT / "Makefile").read_text()
+    recipes = [re.search(rf"^{name}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1] for name in LONG_TARGETS]
+    assert [recipe.splitlines()[-1] for recipe in recipes] == ["\t$(PY) paper_repro.py protocols"] * 2
+
+
 def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_shows_both(tmp_path):
     from figures.regenerate import with_claims
 
@@ -315,6 +326,7 @@ def test_claims_that_stand_are_judged_again_with_any_figure_since_the_report_sho
     assert drawn("14") == ["14"] and drawn() is None
     (tmp_path / "claims.json").write_text("{}")
     assert drawn("14") == ["14", "claims"] and drawn("claims") == ["claims"] and drawn() is None
+    assert with_claims(["14"], tmp_path, "authors") == ["14"], "those of the other protocol do not stand"
 
 
 def test_a_figure_of_a_sweep_on_a_small_network_trains_that_network_alone():

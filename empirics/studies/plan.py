@@ -37,6 +37,8 @@ class Study:
 
     preset: str = "quick"
     """a study: its data set, network, arms and seeds (`list` shows the presets)"""
+    protocol: Literal["ours", "authors"] = "ours"
+    """whose choices to follow: this project's, or those of the authors' code (`table1` shows both)"""
     results: Path = Path("results")
     """folder of result files"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -53,8 +55,6 @@ class Study:
     """also write a checkpoint every N epochs; 0: only by time"""
     bit_exact: bool = False
     """stop with an error if inputs were made with other versions, code, hardware or thread counts"""
-    protocol: Literal["ours", "authors"] = "ours"
-    """whose choices to follow: this project's, or those of the authors' code (`table1` shows them)"""
     dry_run: bool = False
     """print what would run, with estimates of time and disk space, and exit"""
     dataset: str | None = None

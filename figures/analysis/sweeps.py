@@ -6,7 +6,8 @@ from typing import Any
 
 from figures.analysis import measures
 from figures.analysis.statistics import t_interval
-from figures.results.network import TRAIN, Records, Study, StudyResults
+from figures.results.network import Records, Study, StudyResults, train_of
+from figures.results.variants import OURS_PROTOCOL
 
 BASE = "base"
 PERTURBED_ARMS = ("imp-perturbed", "lrr-perturbed")
@@ -18,7 +19,8 @@ _FIRST = ("imp", "lrr")  # other arms may change a setting themselves (those wit
 class Sweep:
     """One setting that is varied in a preset on one data set: its studies, in the order of their values.
 
-    `shared_overrides` holds what was changed in the preset at every value (a smaller network, say); `x` is the value of
+    `preset` names the protocol too, where it is not ours. `shared_overrides` holds what was changed in the preset at
+    every value (a smaller network, say); `x` is the value of
     each of `studies`: a number, or a name. `own` is the study of the preset itself where it has been run, whose network
     may be another one; `command` makes every value; `has_base` is False where the study at the common settings is one
     of the values and has not been run.
@@ -74,7 +76,8 @@ def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
     ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
     own = _study_with(records, first.place, {})
     x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
-    return Sweep(name, first.base, first.dataset, shared_overrides, x, tuple(ordered), first.command, own, has_base)
+    preset = first.base if first.protocol == OURS_PROTOCOL else f"{first.base}, {first.protocol}"
+    return Sweep(name, preset, first.dataset, shared_overrides, x, tuple(ordered), first.command, own, has_base)
 
 
 def perturbed_studies(records: Records) -> list[tuple[StudyResults, Sweep | None]]:
@@ -105,9 +108,9 @@ def _on_another_network(results: StudyResults) -> bool:
     return study.overrides.get("model") != study.shared_overrides.get("model")
 
 
-def sweep_command(name: str) -> str:
-    """The command that makes every value of a sweep of the preset `quick`."""
-    return f"{TRAIN} --sweep {name}"
+def sweep_command(name: str, protocol: str = OURS_PROTOCOL) -> str:
+    """The command that makes every value of a sweep of the preset `quick` under a protocol."""
+    return f"{train_of(protocol)} --sweep {name}"
 
 
 def format_value(x: Any) -> str:
@@ -198,6 +201,7 @@ SWEEP_ENTRIES: dict[str, SweepEntry] = {
     "mask-convergence": SweepEntry(by_study=True),
     "model": SweepEntry(values_needed=2),
     "perturbation": SweepEntry(by_study=True),
+    "protocol": SweepEntry(by_study=True),
     "prune-rate": SweepEntry(values_needed=3),
     "schedule": SweepEntry(values_needed=3),
     "width": SweepEntry(values_needed=3),

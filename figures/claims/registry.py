@@ -8,11 +8,11 @@ To add a claim: one function that returns its rows (in `figures.claims.neuron` f
 `figures.claims.sweeps` for the sweeps of a preset), one line in `CLAIMS` that also lists what the function reads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from figures.analysis import measures
-from figures.analysis.sweeps import find_sweeps, format_value, perturbed_studies, sweep_command
+from figures.analysis.sweeps import Sweep, find_sweeps, format_value, perturbed_studies, sweep_command
 from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
 from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, sweep_scope
 from figures.claims.verdicts import (
@@ -35,7 +35,8 @@ from figures.claims.verdicts import (
     h_measure,
     not_run,
 )
-from figures.results.network import Records
+from figures.results.network import Records, StudyResults
+from figures.results.variants import protocol_mark
 
 ON_NETWORKS, ON_PERTURBED, ON_THEORY = "network", "perturbed", "theory"
 
@@ -47,7 +48,8 @@ class Claim:
     `kind` is `theory` (judged once), `network` (on each study), `perturbed` (on each study in which a fifth of the
     signs is perturbed), or the name of a sweep (on each preset and data set that has it). `short` is the sentence in
     few words, for a picture. `arms` and `theory` are the arms and the experiments that `rows` and `judge` read;
-    `signs`: they read the arms' sign statistics.
+    `signs`: they read the arms' sign statistics. `both_protocols`: the table of verdicts that turn with the protocol
+    has the claim.
     """
 
     sentence: str
@@ -59,6 +61,7 @@ class Claim:
     arms: tuple[str, ...] = ()
     theory: tuple[str, ...] = ()
     signs: bool = False
+    both_protocols: bool = False
 
 
 def claim_5(evidence: Evidence) -> list[Row]:
@@ -122,7 +125,7 @@ def claim_11(evidence: Evidence) -> list[Row]:
     name = "drop of high-sparsity accuracy, imp - lrr, 20 % of the signs perturbed at the middle level"
     arms = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
     if evidence.results is None:
-        return [not_run(name, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation"))]
+        return [not_run(name, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation", evidence.protocol))]
     return [above_chance(contrast(evidence, name, arms, h_measure(evidence)), evidence)]
 
 
@@ -177,32 +180,39 @@ def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
 # ------------------------------------------------------------------------------------------------------ evaluation
 
 
-def evaluate(records: Records) -> list[ClaimVerdict]:
-    """Judge every claim: on theory once, on each study or sweep (once, `not run`, where there is none).
+def evaluate(records: Records, numbers: Iterable[str] | None = None) -> list[ClaimVerdict]:
+    """Judge claims: on theory once, on each study or sweep (once, `not run`, where there is none).
 
-    Smoke runs are not judged.
+    `numbers` : keys of `CLAIMS`; None for every claim.
+
+    Smoke runs are not judged. Claims on the neuron alone are judged with our protocol: the neuron has no other.
     """
     records = records.judged
     problems = {problem.owner: problem.message for problem in records.problems}
     return [
         _judge(number, claim, evidence)
-        for number, claim in CLAIMS.items()
+        for number, claim in ((number, CLAIMS[number]) for number in (CLAIMS if numbers is None else numbers))
+        if claim.kind != ON_THEORY or not protocol_mark(records.protocol)
         for evidence in _places(claim.kind, records, problems)
     ]
 
 
 def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Evidence]:
     """The evidence that a claim is judged on, one item per verdict."""
+
+    def evidence(results: StudyResults | None, sweep: Sweep | None = None) -> Evidence:
+        return Evidence(results, records.theory, problems, sweep, records.protocol)
+
     if kind == ON_NETWORKS:
-        return [Evidence(results, records.theory, problems) for results in records.studies or [None]]
+        return [evidence(results) for results in records.studies or [None]]
     if kind == ON_PERTURBED:
         there = perturbed_studies(records)
         judged = {results.study.place for results, _ in there}
         there += [(r, None) for r in records.studies if r.study.place not in judged]
         there = there or [(None, None)]
-        return [Evidence(results, records.theory, problems, sweep) for results, sweep in there]
+        return [evidence(results, sweep) for results, sweep in there]
     found = find_sweeps(records, kind) if kind != ON_THEORY else []
-    return [Evidence(None, records.theory, problems, sweep) for sweep in found or [None]]
+    return [evidence(None, sweep) for sweep in found or [None]]
 
 
 def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
@@ -259,27 +269,28 @@ CLAIMS: dict[str, Claim] = {
     "4b": Claim("LRR finds the neuron's mask more often than IMP", "LRR finds the mask more often",
                 "paper, in our reading", ON_THEORY, claim_4b, conjunction, theory=("mask-recovery",)),
     "5": Claim("LRR beats IMP at high sparsity", "LRR beats IMP at high sparsity", "paper", ON_NETWORKS, claim_5,
-               beside_control, (*_RULES, "imp-long", *_NORM)),
+               beside_control, (*_RULES, "imp-long", *_NORM), both_protocols=True),
     "6": Claim("IMP improves with the mask that LRR learnt", "IMP improves with LRR's mask", "paper, figure 3",
-               ON_NETWORKS, claim_6, conjunction, ("imp", "imp-on-lrr-mask")),
+               ON_NETWORKS, claim_6, conjunction, ("imp", "imp-on-lrr-mask"), both_protocols=True),
     "7": Claim("LRR beats IMP on the mask that IMP learnt", "LRR beats IMP on IMP's mask", "paper, figure 4",
-               ON_NETWORKS, claim_7, beside_control, ("imp", "lrr-on-imp-mask", "imp-long")),
+               ON_NETWORKS, claim_7, beside_control, ("imp", "lrr-on-imp-mask", "imp-long"), both_protocols=True),
     "8": Claim("LRR beats IMP on random and on shuffled masks", "LRR beats IMP on other masks", "paper, figure 2",
                ON_NETWORKS, claim_8, beside_control, _OTHER_MASKS),
     "9": Claim("LRR's signs settle at earlier levels than IMP's", "LRR's signs settle earlier", "paper, figure 5",
-               ON_NETWORKS, claim_9, conjunction, _RULES, signs=True),
+               ON_NETWORKS, claim_9, conjunction, _RULES, signs=True, both_protocols=True),
     "10a": Claim("LRR flips signs early: more often than IMP in levels 1 to 3", "LRR flips signs early",
-                 "paper, abstract", ON_NETWORKS, claim_10a, conjunction, _RULES, signs=True),
+                 "paper, abstract", ON_NETWORKS, claim_10a, conjunction, _RULES, signs=True, both_protocols=True),
     "10b": Claim("LRR's signs end further from initialisation than IMP's", "LRR's signs end further away", "ours",
-                 ON_NETWORKS, claim_10b, conjunction, _RULES, signs=True),
+                 ON_NETWORKS, claim_10b, conjunction, _RULES, signs=True, both_protocols=True),
     "11": Claim("LRR loses less than IMP when signs are perturbed", "LRR bears perturbed signs better",
-                "paper, abstract", ON_PERTURBED, claim_11, conjunction, _PERTURBED),
+                "paper, abstract", ON_PERTURBED, claim_11, conjunction, _PERTURBED, both_protocols=True),
     "12": Claim("BN rewind and warm-up enlarge the lead of LRR", "What enlarges the lead of LRR", "paper, summary",
-                ON_NETWORKS, claim_12, conjunction, (*_RULES, *_NORM, *_WARM_UP)),
+                ON_NETWORKS, claim_12, conjunction, (*_RULES, *_NORM, *_WARM_UP), both_protocols=True),
     "13": Claim("Overparametrisation helps LRR more than IMP", "Overparametrisation helps LRR", "paper, summary",
                 "width", claim_13, conjunction, _RULES, ("dimension",)),
     "14": Claim("Signs are what LRR carries over", "Signs are what LRR carries over", "ours", ON_NETWORKS, claim_14,
-                after_claim_5, (*_RULES, "sign", "magnitude", "lrr-bn-rewind", "imp-long"), ("factorial",)),
+                after_claim_5, (*_RULES, "sign", "magnitude", "lrr-bn-rewind", "imp-long"), ("factorial",),
+                both_protocols=True),
     "criteria": Claim("LRR's lead at high sparsity holds under every pruning criterion", "Lead under every criterion",
                       _ASKED, "criterion", at_every_value("criterion", "criterion"), conjunction, _RULES),
     "architectures": Claim("LRR's lead at high sparsity holds on another architecture (VGG)",

@@ -64,7 +64,7 @@ def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
                     ACCURACY_POINTS,
                     "effect",
                     "networks",
-                    sweep_command(name),
+                    sweep_command(name, evidence.protocol),
                 )
             ]
         found = [
@@ -131,7 +131,7 @@ _WIDER = "networks: the lead of lrr over imp at the largest width - at the small
 def _over_widths(evidence: Evidence) -> list[Row]:
     sweep = evidence.sweep
     if sweep is None:
-        row = not_run(_WIDER, ACCURACY_POINTS, "effect", "networks", sweep_command("width"))
+        row = not_run(_WIDER, ACCURACY_POINTS, "effect", "networks", sweep_command("width", evidence.protocol))
         return [replace(row, label="networks: widest less narrowest")]
     few = _too_few(sweep, _WIDER)
     if few:
@@ -189,7 +189,7 @@ def mask_converges(evidence: Evidence) -> list[Row]:
     sweep = evidence.sweep
     if sweep is None:
         name = f"share of the last mask that the mask a cycle before had, - {_LEAST:g}"
-        return [not_run(name, SHARE, "effect", "networks", sweep_command("mask-convergence"))]
+        return [not_run(name, SHARE, "effect", "networks", sweep_command("mask-convergence", evidence.protocol))]
     return [
         _mask_row(replace(evidence, results=results), arm, role)
         for results in sweep.studies

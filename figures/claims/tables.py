@@ -8,6 +8,7 @@ from typing import Any
 
 from figures.claims.verdicts import ACCURACY_POINTS, NOT_RUN, ClaimVerdict, Row
 from figures.results.fields import NUMBER, SCHEMA, TRUTH, WHOLE, Check, or_null, validate
+from figures.results.variants import OURS_PROTOCOL, protocol_mark, with_protocol
 
 EVIDENCE = "paper_repro.py figures"  # the command that makes results on which claims can be judged
 
@@ -34,14 +35,25 @@ def smoke_note(studies: Iterable[str], command: str = f"`{EVIDENCE}`") -> str:
     )
 
 
-def claims_markdown(verdicts: list[ClaimVerdict], problems=(), smoke_runs: Iterable[str] = ()) -> str:
+def claims_markdown(
+    verdicts: list[ClaimVerdict], problems=(), smoke_runs: Iterable[str] = (), protocol: str = OURS_PROTOCOL
+) -> str:
     """The verdicts as Markdown: a table for each group of `by_place`.
 
     Control and other rows are beneath each claim. Every row names its effect, 95 % interval, n and scope; the commands
     for what has not been run are at the end. `smoke_runs` names the studies that are not judged because they are
-    smoke runs.
+    smoke runs. `protocol` is that of all studies; where it is not ours, the title names it.
     """
-    opening = filter(None, [_INTRODUCTION, smoke_note(smoke_runs)])
+    heading = ", ".join(filter(None, [_HEADING, protocol_mark(protocol)]))
+    opening = filter(
+        None,
+        [
+            heading,
+            _protocol_note(protocol),
+            _INTRODUCTION,
+            smoke_note(smoke_runs, f"`{with_protocol(EVIDENCE, protocol)}`"),
+        ],
+    )
     parts = [*opening, *(_section(title, group) for title, group in by_place(verdicts).items())]
     commands = _commands(verdicts)
     if commands:
@@ -72,8 +84,19 @@ def _place(verdict: ClaimVerdict) -> str:
     return "Theory, and claims without results of networks"
 
 
-_INTRODUCTION = """# Claims and verdicts
+def _protocol_note(protocol: str) -> str:
+    """Whose settings the studies have, where they are not ours; "" for ours."""
+    if not protocol_mark(protocol):
+        return ""
+    return (
+        f"Every study here is trained under the protocol *{protocol}*: warm-up once, IMP rewound to the weights after "
+        "it, as the code of the paper's authors does (Table 1 has each setting). Claims on the neuron alone have no "
+        "protocol, and are in CLAIMS.md."
+    )
 
+
+_HEADING = "# Claims and verdicts"
+_INTRODUCTION = """\
 Verdict: *reproduced* where the 95 % interval lies wholly above 0; *not reproduced* where it lies wholly below the
 smallest effect that matters (.2 accuracy points; .02 for probabilities, shares, levels and switches), *(reversed)*
 where wholly below 0; otherwise *inconclusive*. No verdict under 4 seeds. Network effects are paired by seed

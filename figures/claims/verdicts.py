@@ -7,8 +7,9 @@ from figures.analysis import measures
 from figures.analysis.measures import Sample
 from figures.analysis.statistics import sign_flip_p, t_interval
 from figures.analysis.sweeps import Sweep
-from figures.results.network import TRAIN, StudyResults, TheoryResult, train_command
+from figures.results.network import StudyResults, TheoryResult, train_command, train_of
 from figures.results.reprs import short_repr
+from figures.results.variants import OURS_PROTOCOL
 
 REPRODUCED, NOT_REPRODUCED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
@@ -101,13 +102,14 @@ class Evidence:
     """The records that a claim's function reads.
 
     `results` and `sweep`: one study or one sweep (None where none has been run). `theory`: the theory results by
-    experiment. `problems`: owner -> message, for files that could not be trusted.
+    experiment. `problems`: owner -> message, for files that could not be trusted. `protocol`: that of the studies.
     """
 
     results: StudyResults | None
     theory: Mapping[str, TheoryResult]
     problems: Mapping[str, str]
     sweep: Sweep | None = None
+    protocol: str = OURS_PROTOCOL
 
 
 def verdict_of(low: float | None, high: float | None, smallest: float, n: int, fewest: int = FEWEST_SEEDS) -> str:
@@ -185,7 +187,7 @@ def contrast(
     """A row from a linear contrast of arms, paired by seed; `not run` where an arm is missing."""
     results = evidence.results
     if results is None:
-        return replace(not_run(name, unit, role, "no study has been run", TRAIN), label=label)
+        return replace(not_run(name, unit, role, "no study has been run", train_of(evidence.protocol)), label=label)
     scope, command = results.study.scope, train_command(results.study, arms)
     absent = [arm for arm in arms if not measures.has_arm(results, arm)]
     if absent or of_arm is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from figures.catalogue import FIGURES, FigureSpec
+from figures.catalogue import FIGURES, FigureSpec, figures_under
 from figures.comparison.overlay_drawing import Overlay, overlay
 from figures.comparison.verify import ABSENT, Comparison, compare, format_path
 from figures.drawing import draw_figure, drawing_failure
@@ -18,12 +18,13 @@ from figures.inputs import figure_inputs, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw, join_caption
 from figures.plots.style import PICTURE_FORMATS, drawing_style, render
 from figures.provenance.code import code_hashes
-from figures.provenance.sidecars import UnknownPicture, read_sidecar
+from figures.provenance.sidecars import UnknownPicture, standing_figure
 from figures.regenerate import DRAWN, FAILED_TO_DRAW, MISSING, Outcome
 from figures.results.fields import SCHEMA, ClosedFolder, NoFolder
 from figures.results.folders import FOLDER, kind, names_in
 from figures.results.load import check_folder, load
 from figures.results.network import Records
+from figures.results.variants import OURS_PROTOCOL, file_suffix
 
 COMPARISON_FOLDER = "compare"
 _RESULTS = ("theory", "studies", "runs")
@@ -67,22 +68,25 @@ def compare_results(
     command: str,
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
+    protocol: str = OURS_PROTOCOL,
 ) -> list[Outcome]:
     """Draw figures of `results` with those of `other` behind, into `out_dir`/compare.
+
+    Both show the studies of one protocol.
 
     Parameters
     ----------
     ids : figure ids; None for all that have curves or numbers of their own.
     results, other : folders of result files; `other` may be a folder of figures' records (.json) instead, such as
         `figures/reference/quick`, with which only numbers are compared.
-    out_dir, write, provenance, command, log, prefer : as in `regenerate`.
+    out_dir, write, provenance, command, log, prefer, protocol : as in `regenerate`.
 
     Raises
     ------
     NoFolder : one of the folders does not exist, or `other` holds neither results nor records of figures.
     """
-    sides = _sides(Path(results), Path(other), prefer)
-    outcomes, wanted = [], dict.fromkeys(FIGURES if ids is None else ids)
+    sides = _sides(Path(results), Path(other), prefer, protocol)
+    outcomes, wanted = [], dict.fromkeys(figures_under(protocol) if ids is None else ids)
     code = code_hashes(FIGURES[figure_id] for figure_id in wanted)
     for figure_id in wanted:
         start, made = time.perf_counter(), (provenance, command, code[figure_id])
@@ -92,14 +96,14 @@ def compare_results(
     return outcomes
 
 
-def _sides(results: Path, other: Path, prefer: Mapping[str, str] | None) -> Sides:
+def _sides(results: Path, other: Path, prefer: Mapping[str, str] | None, protocol: str) -> Sides:
     for folder in (results, other):
         check_folder(folder)
     plain = _holds_results(other)
     if not plain and not any(name.startswith("fig") and name.endswith(".json") for name in names_in(other)):
         raise NoFolder(f"{other} (with result files or records of figures)")
-    second = load(other, prefer) if plain else None
-    return Sides(load(results, prefer), second, other, _names(results, other))
+    second = load(other, prefer, protocol) if plain else None
+    return Sides(load(results, prefer, protocol), second, other, _names(results, other))
 
 
 def _holds_results(folder: Path) -> bool:
@@ -141,27 +145,28 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
         return MISSING, str(error), ()
     except Exception as error:
         return FAILED_TO_DRAW, drawing_failure(spec, error), ()
-    plotted = _json(drawing.plotted)
+    plotted, name = _json(drawing.plotted), f"fig{spec.id}{file_suffix(sides.first.protocol)}"
     found = compare(plotted, other.plotted)
     summary = _summary(found, sides.names)
     document = {
-        "schema": SCHEMA, "kind": "comparison", "id": spec.id, "title": f"{spec.title}: {' and '.join(sides.names)}",
+        "schema": SCHEMA, "kind": "comparison", "id": spec.id, "protocol": sides.first.protocol,
+        "title": f"{spec.title}: {' and '.join(sides.names)}",
         "caption": join_caption(drawing.caption, _overlay_words(laid, sides), *summary),
         "missing": [asdict(item) for item in drawing.missing], "command": made[1], "code_sha256": made[2],
-        "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
+        "outputs": {f"{name}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
         **_provenance_of(spec, sides.first), "provenance": dict(made[0]), "reference": dict(other.provenance),
         "summary": summary, "differences": _differences(found), "overlay": asdict(laid) if laid else None,
         "plotted": plotted, "plotted_against": other.plotted,
     }  # fmt: skip
     files = pictures | {"json": (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()}
     for ending, data in files.items():
-        write(out / COMPARISON_FOLDER / f"fig{spec.id}.{ending}", data)
-    return DRAWN, " ".join(summary), tuple(f"{COMPARISON_FOLDER}/fig{spec.id}.{ending}" for ending in files)
+        write(out / COMPARISON_FOLDER / f"{name}.{ending}", data)
+    return DRAWN, " ".join(summary), tuple(f"{COMPARISON_FOLDER}/{name}.{ending}" for ending in files)
 
 
 def _other(spec: FigureSpec, sides: Sides) -> _Other:
     if sides.second is None:
-        sidecar = read_sidecar(sides.folder / f"fig{spec.id}.json")
+        sidecar = standing_figure(spec.id, sides.folder, sides.first.protocol)
         provenance = {name: sidecar.get(name, {}) for name in ("theory", "studies", "inputs", "provenance")}
         return _Other(sidecar.get("plotted", {}), provenance, None)
     records = _in_common(sides.second, sides.first)

@@ -90,7 +90,7 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
     kept, missing = _kept(records, ablation)
     varied = [sweep for sweep in varied if any(_lead(results) for results in sweep.studies)]
     if not kept and not varied:
-        raise NothingToDraw(missing or [nothing_run(ablation.panel)])
+        raise NothingToDraw(missing or [nothing_run(ablation.panel, records.protocol)])
     panels = [*(_count_panels(results, there, ablation) for results, there in kept), *([2] * len(varied))]
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * len(joined_rows(panels)) + 0.75), {}
     blocks = add_blocks(sheet, panels)

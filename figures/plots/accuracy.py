@@ -244,7 +244,7 @@ def _exchange_panel(records: Records):
     """The study of panel (d): Tiny ImageNet as in the paper, else the first study that has the arms."""
     panel, arms = "LRR on the IMP mask", ("imp", "lrr-on-imp-mask", "lrr", "imp-long")
     missing = absent_datasets(records, ("tiny-imagenet",), panel)
-    order = sorted(records.studies, key=lambda results: results.study.preset != "tiny-imagenet")
+    order = sorted(records.studies, key=lambda results: results.study.plain_preset != "tiny-imagenet")
     for results in order:
         there, lost = arms_there(results, arms, panel)
         if {"imp", "lrr-on-imp-mask"} <= set(there):

@@ -43,6 +43,7 @@ from figures.plots.panels import (
 )
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import Records, StudyResults
+from figures.results.variants import plain_preset
 
 # inches
 _LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 1.94, 0.16
@@ -72,8 +73,11 @@ _HEADING = 56  # number of letters that fit before the next column
 
 
 @dataclass(frozen=True)
-class _Line:
-    """One line of the figure: a heading, a claim of several parts, or a row; `text` is drawn at the left."""
+class Line:
+    """One line of the figure: a heading, a claim of several parts, or a row; `text` is drawn at the left.
+
+    `kind` is "heading", "claim" (both are bold) or the role of its row, by which it is drawn.
+    """
 
     text: str
     kind: str
@@ -91,7 +95,7 @@ def figure_claims(records: Records) -> Drawing:
         raise NothingToDraw(missing)
     names = {r.study.dataset: dataset_name(r.study) for r in (*records.studies, *records.sweeps)}
     lines = [line for title, group in _places(verdicts).items() for line in _group(title, group, names)]
-    figure = _draw(lines)
+    figure = draw_lines(lines)
     plotted = {title: [_numbers(verdict) for verdict in group] for title, group in _places(verdicts).items()}
     return Drawing(figure, plotted, _caption(records, missing), tuple(missing))
 
@@ -103,17 +107,17 @@ def _places(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
     return found | ({NOT_RUN: empty} if empty else {})
 
 
-def _group(title: str, verdicts: Sequence[ClaimVerdict], names: Mapping[str, str]) -> list[_Line]:
+def _group(title: str, verdicts: Sequence[ClaimVerdict], names: Mapping[str, str]) -> list[Line]:
     """The lines of one heading; `names` holds the titles of the data sets."""
-    lines = [_Line(_heading(title, verdicts[0], names), "heading")]
+    lines = [Line(_heading(title, verdicts[0], names), "heading")]
     for verdict in verdicts:
         shown = [row for row in verdict.rows if row.role != "secondary"]
         deciding = [row for row in shown if row.decides]
         parts = len(deciding) > 1
         head, asked = f"{verdict.id}  {verdict.short}", not verdict.id[0].isdigit()
         head = verdict.short if asked else head
-        lines.append(_Line(head, "claim", verdict.verdict, None if parts else deciding[0]))
-        lines += [_Line(row.label, row.role, row.verdict, row) for row in shown if parts or row is not deciding[0]]
+        lines.append(Line(head, "claim", verdict.verdict, None if parts else deciding[0]))
+        lines += [Line(row.label, row.role, row.verdict, row) for row in shown if parts or row is not deciding[0]]
     return lines
 
 
@@ -122,10 +126,11 @@ def _heading(title: str, verdict: ClaimVerdict, names: Mapping[str, str]) -> str
         return "One neuron: theory" if title != NOT_RUN else "Not run"
     changes = f", {verdict.shared_overrides}" if verdict.shared_overrides else ""
     what = "sweeps of preset" if verdict.sweep else "preset"
-    return f"{names[verdict.dataset]}: {what} {verdict.preset}{changes}"
+    return f"{names[verdict.dataset]}: {what} {plain_preset(verdict.preset)}{changes}"
 
 
-def _draw(lines: Sequence[_Line]):
+def draw_lines(lines: Sequence[Line]):
+    """A figure of lines: text at the left; effect and interval; value, n and verdict at the right."""
     from matplotlib.figure import Figure
 
     height = _TOP + _BOTTOM + _LINE * len(lines)
@@ -148,7 +153,7 @@ def _multiple(row: Row, value: float) -> float:
     return (value - row.against) / SMALLEST_EFFECT[row.unit]
 
 
-def _scales(axes, lines: Sequence[_Line]) -> None:
+def _scales(axes, lines: Sequence[Line]) -> None:
     """Draw the x axes: accuracy points below, the other units above.
 
     Zero and the smallest effect that matters are marked.
@@ -184,7 +189,7 @@ def _ticks(low: float, high: float) -> tuple[float, list[float]]:
     return 0.9 * linear, [-p for p in reversed(powers) if -p >= low] + [0] + [p for p in powers if p <= high]
 
 
-def _text(axes, place: int, line: _Line) -> None:
+def _text(axes, place: int, line: Line) -> None:
     """Draw the text of a line: what it is at the left; value, n and verdict at the right."""
     indent = 0.0 if line.kind in ("heading", "claim") else _INDENT
     if line.kind == "heading":
@@ -245,11 +250,16 @@ def _numbers(verdict: ClaimVerdict) -> dict:
     rows = []
     for row in verdict.rows:
         if row.role != "secondary":
-            drawn = {key: None if row.effect is None else getattr(row, key) for key in ("effect", "low", "high")}
-            multiples = {key: None if end is None else _multiple(row, end) for key, end in drawn.items()}
-            rows.append(asdict(row) | {"multiples": multiples})
+            rows.append(plotted_row(row))
     head = ("id", "claim", "source", "study", "sweep", "preset", "dataset", "scope", "verdict", "control")
     return {key: getattr(verdict, key) for key in head} | {"rows": rows}
+
+
+def plotted_row(row: Row) -> dict:
+    """The fields of a row, with its effect and interval in multiples of the smallest effect that matters."""
+    drawn = {key: None if row.effect is None else getattr(row, key) for key in ("effect", "low", "high")}
+    multiples = {key: None if end is None else _multiple(row, end) for key, end in drawn.items()}
+    return asdict(row) | {"multiples": multiples}
 
 
 def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing]:
@@ -296,12 +306,11 @@ def _other_networks(records: Records) -> list[str]:
 
     Returns a sentence for each preset and data set.
     """
-    common = {r.study.place: r.study for r in records.sweeps}
+    common = {r.study.place: r.study for r in records.sweeps if r.study.shared_overrides}
     return [
         f"Sweeps ({dataset_name(study)}, preset {study.base}) run with {_settings(study.shared_overrides)}, unless that"
         " is varied."
         for study in common.values()
-        if study.shared_overrides
     ]
 
 

@@ -47,7 +47,7 @@ def figure_13(records: Records) -> Drawing:
         if {"imp", "lrr"} <= set(there):
             kept.append((results, there))
     if not kept:
-        raise NothingToDraw(missing or [nothing_run(LOSS_PANEL)])
+        raise NothingToDraw(missing or [nothing_run(LOSS_PANEL, records.protocol)])
     panels = [1 + bool(_paired(results, there)) for results, there in kept]
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(joined_rows(panels)) + 0.5), {}
     blocks = add_blocks(sheet, panels)

@@ -62,7 +62,7 @@ def figure_mask_convergence(records: Records) -> Drawing:
             missing += [_missing(sweep, results, arm) for arm in lost]
             kept += [(sweep, results, there)] if there else []
     if not kept:
-        command = sweep_command("mask-convergence")
+        command = sweep_command("mask-convergence", records.protocol)
         raise NothingToDraw(missing or [Missing(_PANEL, "nothing has been run", command)])
     sheet, plotted, curves = new_sheet(style.TWO_COLUMNS, 2.55 * len(kept) + 0.35), {}, []
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()

@@ -12,8 +12,9 @@ from typing import Any
 from figures.analysis import measures
 from figures.plots import style
 from figures.results.datasets import PAPER_DATASETS
-from figures.results.network import QUICK, TRAIN, Records, Study, StudyResults, train_command
+from figures.results.network import QUICK, Records, Study, StudyResults, train_command, train_of
 from figures.results.reprs import short_repr
+from figures.results.variants import protocol_mark, with_protocol
 
 SMOKE = "smoke run: not evidence"
 MOST_IN_A_ROW, LETTERS_ACROSS = 3, 104  # panels; letters of a title in the width of two columns
@@ -191,9 +192,9 @@ def add_blocks(sheet: FigureBuilder, blocks: Sequence[int]) -> list[list]:
 
 
 def dataset_name(study: Study) -> str:
-    """The title of a study's data set, for panels and captions; a smoke run is marked in it."""
-    title = study.title or study.dataset
-    return f"{title} ({SMOKE})" if study.smoke else title
+    """The title of a study's data set for panels and captions, with marks of protocol and smoke run."""
+    title, marks = study.title or study.dataset, [protocol_mark(study.protocol), SMOKE * study.smoke]
+    return f"{title} ({', '.join(filter(None, marks))})" if any(marks) else title
 
 
 def panel_name(study: Study) -> str:
@@ -202,22 +203,22 @@ def panel_name(study: Study) -> str:
     The preset is added where it is not the data set's usual one; of a smoke run the mark says more.
     """
     name = dataset_name(study)
-    preset, *changes = study.preset.split(", ")
+    preset, *changes = study.plain_preset.split(", ")
     if study.smoke:
         return f"{name} (changed)" if changes else name
-    if study.preset == study.dataset or (study.preset, study.dataset) == QUICK:
+    if study.plain_preset == study.dataset or (study.plain_preset, study.dataset) == QUICK:
         return name
     return f"{name} ({preset}{', changed' if changes else ''})"
 
 
-def nothing_run(panel: str) -> Missing:
-    """A panel of networks of which none has been run."""
-    return Missing(panel, "nothing has been run", TRAIN)
+def nothing_run(panel: str, protocol: str) -> Missing:
+    """A panel of networks of which none has been run under a protocol."""
+    return Missing(panel, "nothing has been run", train_of(protocol))
 
 
-def dataset_not_run(panel: str, dataset: str) -> Missing:
-    """A panel whose data set, one of the paper's, has not been run."""
-    command = f"paper_repro.py train --preset {dataset} --data-dir DIR"
+def dataset_not_run(panel: str, dataset: str, protocol: str) -> Missing:
+    """A panel whose data set, one of the paper's, has not been run under a protocol."""
+    command = with_protocol(f"paper_repro.py train --preset {dataset} --data-dir DIR", protocol)
     return Missing(panel, f"{PAPER_DATASETS[dataset]} has not been run", command)
 
 
@@ -226,9 +227,9 @@ def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list
 
     A smaller preset does not count as the data set's own, nor does a smoke run.
     """
-    there = {(results.study.dataset, results.study.preset) for results in records.judged.studies}
+    there = {(results.study.dataset, results.study.plain_preset) for results in records.judged.studies}
     lost = [name for name in wanted if (name, name) not in there]
-    return [dataset_not_run(f"{panel}, {PAPER_DATASETS[name]}", name) for name in lost]
+    return [dataset_not_run(f"{panel}, {PAPER_DATASETS[name]}", name, records.protocol) for name in lost]
 
 
 def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:

@@ -47,6 +47,7 @@ from figures.plots.panels import (
     panel_name,
 )
 from figures.results.network import Records, StudyResults, train_command
+from figures.results.variants import with_protocol
 
 PERTURBATION_PANEL = "perturbed signs"
 PERTURBATION_ARMS = ("imp", "lrr", *PERTURBED_ARMS)
@@ -82,7 +83,9 @@ def figure_6(records: Records) -> Drawing:
     varied = [(sweep, found) for sweep, found in varied if found]
     missing += _absent_sweeps(records, varied)
     if not kept and not varied:
-        raise NothingToDraw([*([] if records.studies else [nothing_run(PERTURBATION_PANEL)]), *missing])
+        raise NothingToDraw(
+            [*([] if records.studies else [nothing_run(PERTURBATION_PANEL, records.protocol)]), *missing]
+        )
     panels = [1 + bool(_rules_with_drops(results)) for results, _ in kept]
     panels += [1 + bool(_other_places(found)) for _, found in varied]
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * len(joined_rows(panels)) + 0.55), {}
@@ -181,7 +184,7 @@ def _absent_sweeps(records: Records, varied: Sequence[tuple]) -> list[Missing]:
         Missing(
             f"cost over the share, {panel_name(study)}",
             "the share and the level have not been varied",
-            f"paper_repro.py train --preset {study.base} --sweep perturbation",
+            with_protocol(f"paper_repro.py train --preset {study.base} --sweep perturbation", study.protocol),
         )
         for place, study in plain.items()
         if place not in there

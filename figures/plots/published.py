@@ -70,7 +70,7 @@ def figure_8(records: Records) -> Drawing:
         plotted[published.preset], lost = _panel(sheet, axes, published, records)
         missing += lost
     legend_below(sheet, grid, 3)
-    run = any(r.study.preset == "imagenet" for r in records.judged.studies)
+    run = any(r.study.plain_preset == "imagenet" for r in records.judged.studies)
     status = "run" if run and plotted["imagenet"]["ours"] else "not run"
     seen = "Test accuracy of LRR and of rewinding over density, on ImageNet and CIFAR-10, as others published it"
     seen += " and as we measured it." if any(plotted[one.preset]["ours"] for one in PUBLISHED) else "."
@@ -96,7 +96,7 @@ def _data(records: Records) -> str:
 
 def _study_of(published: Published, records: Records) -> StudyResults | None:
     """This project's study of the same network and data, if it has been run."""
-    return next((results for results in records.studies if results.study.preset == published.preset), None)
+    return next((results for results in records.studies if results.study.plain_preset == published.preset), None)
 
 
 def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -> tuple[dict, list[Missing]]:
@@ -127,7 +127,7 @@ def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list
     """
     results = _study_of(published, records)
     if results is None:
-        return {}, "", [dataset_not_run(published.title, published.preset)], []
+        return {}, "", [dataset_not_run(published.title, published.preset, records.protocol)], []
     there, missing = arms_there(results, OUR_ARMS, published.title)
     curves = {arm: curve(results, arm) for arm in there}
     for arm, found in curves.items():

@@ -43,7 +43,7 @@ def figure_12(records: Records) -> Drawing:
             why, command = "imp and lrr have no flips by layer", train_command(results.study, IMP_AND_LRR)
             missing.append(Missing(f"{SIGN_FLIPS_PANEL}, {panel_name(results.study)}", why, command))
     if not kept:
-        raise NothingToDraw(missing or [nothing_run(SIGN_FLIPS_PANEL)])
+        raise NothingToDraw(missing or [nothing_run(SIGN_FLIPS_PANEL, records.protocol)])
     heights = [_height(results) for results in kept for _ in READING_NAMES]
     sheet, plotted, scales = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3), {}, []
     rows = sheet.figure.add_gridspec(len(heights), 1, height_ratios=heights)

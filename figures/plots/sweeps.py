@@ -89,7 +89,9 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
     blocks = [(sweep, sweeps.values_of(sweep)) for sweep in found]
     kept = [(sweep, values) for sweep, values in blocks if any(value.drawable for value in values)]
     if not kept:
-        raise NothingToDraw(missing or [Missing(plan.values, "nothing has been run", sweep_command(plan.sweep))])
+        raise NothingToDraw(
+            missing or [Missing(plan.values, "nothing has been run", sweep_command(plan.sweep, records.protocol))]
+        )
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 4.15 * len(kept) + 0.3), {}
     shown: list = []
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()

@@ -12,26 +12,30 @@ from figures.catalogue import CLAIMS_FIGURE, FIGURES
 from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.sidecars import UnknownPicture, is_file, read_sidecar
 from figures.results.folders import FOLDER, kind
+from figures.results.variants import OURS_PROTOCOL, file_suffix, with_protocol
 
 __all__ = ["UnknownPicture", "explain", "locate"]
 
 _FILES_SHOWN, _CHANGED_SHOWN = 12, 40
 
 
-def explain(what: Path | str, results: Path | str | None = None, out: Path | str = "out") -> str:
+def explain(
+    what: Path | str, results: Path | str | None = None, out: Path | str = "out", protocol: str = OURS_PROTOCOL
+) -> str:
     """What a figure shows and what made it, as text of a few dozen lines.
 
     Parameters
     ----------
     what : a figure's id, `claims`, or a file: a .pdf, .png or .svg that this project drew, its .json, or claims.json.
     results : folder of result files; with it, every input is compared with the current file in it.
-    out : folder in which an id is looked up.
+    out : folder in which an id is looked up, and the name of a file that is not in the current folder.
+    protocol : of a figure that is given by its id.
 
     Raises
     ------
     UnknownPicture : no such file, another kind of file, or no readable sidecar next to it.
     """
-    path = locate(what, out)
+    path = locate(what, out, protocol)
     sidecar = read_sidecar(path.with_suffix(".json"))
     lines = [f"{path.name}: {sidecar.get('title') or 'claims and verdicts'}", _matches(path, sidecar), ""]
     if sidecar.get("caption"):
@@ -40,8 +44,10 @@ def explain(what: Path | str, results: Path | str | None = None, out: Path | str
     return "\n".join(lines + _inputs(sidecar, results)) + "\n"
 
 
-def locate(what: Path | str, out: Path | str) -> Path:
+def locate(what: Path | str, out: Path | str, protocol: str = OURS_PROTOCOL) -> Path:
     """The file that `what` names: a figure's sidecar for an id, else the file itself.
+
+    A file's name alone, such as `fig3-authors.png`, is also looked up in the folders of pictures and tables.
 
     Raises
     ------
@@ -49,12 +55,16 @@ def locate(what: Path | str, out: Path | str) -> Path:
     """
     name = str(what)
     if name in FIGURES:
-        path = Path(out) / ("claims.json" if name == CLAIMS_FIGURE else f"figures/fig{name}.json")
+        stem = ("claims" if name == CLAIMS_FIGURE else f"figures/fig{name}") + file_suffix(protocol)
+        path = Path(out) / f"{stem}.json"
         if not is_file(path):
             title = "the claims have" if name == CLAIMS_FIGURE else f"figure {name} has"
-            raise UnknownPicture(f"{title} not been made in {path.parent}: run `paper_repro.py figures {name}`")
+            how = with_protocol(f"paper_repro.py figures {name}", protocol)
+            raise UnknownPicture(f"{title} not been made in {path.parent}: run `{how}`")
         return path
     path = Path(what)
+    if path.name == name and not is_file(path):
+        path = next((place for folder in ("figures", ".") if is_file(place := Path(out, folder, name))), path)
     if path.suffix.lstrip(".") not in (*PICTURE_FORMATS, "json"):
         known = ", ".join(FIGURES)
         raise UnknownPicture(

@@ -9,6 +9,7 @@ from typing import Any
 
 from figures.results.fields import (
     DURATION,
+    PROTOCOL,
     SCHEMA,
     SCHEMA_IS,
     TABLE,
@@ -22,8 +23,9 @@ from figures.results.fields import (
     validate,
 )
 from figures.results.folders import FILE, kind
+from figures.results.variants import EVERY_PROTOCOL, OURS_PROTOCOL, file_suffix, with_protocol
 
-SIDECAR_KINDS = ("figure", "claims", "comparison")
+SIDECAR_KINDS = ("figure", "claims", "comparison", "protocols")
 
 
 class UnknownPicture(ValueError):
@@ -35,12 +37,14 @@ _TEXT = Check(lambda v: isinstance(v, str), "a text")
 _TEXTS = Check(lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v), "a list of texts")
 _KIND = Check(lambda v: v in SIDECAR_KINDS, f"one of {', '.join(SIDECAR_KINDS)}")
 _SEEDS = Check(lambda v: isinstance(v, list) and all(type(seed) is int for seed in v), "a list of seeds")
+_SHOWN_PROTOCOL = Check(lambda v: v == EVERY_PROTOCOL or PROTOCOL.test(v), f"{PROTOCOL.says} or {EVERY_PROTOCOL!r}")
 _SOURCE = {"path": _TEXT, "sha256": _TEXT}
 _MISSING = {"panel": _TEXT, "why": _TEXT, "command": _TEXT}
 _THEORY = {"file": _TEXT, "params": TABLE, "command": _TEXT, "provenance": TABLE}
 _STUDY = {"scope": _TEXT, "command": _TEXT, "arms": TABLE}
 _RUN = {"run": _TEXT, "seeds": _SEEDS, "diverged": _SEEDS, "missing": _SEEDS, "provenance": LISTS}
 _MAY_HAVE = {
+    "protocol": _SHOWN_PROTOCOL,
     "id": _TEXT, "title": _TEXT, "caption": _TEXT, "caption_opening": _TEXT, "command": or_null(_TEXT),
     "code_sha256": _TEXT, "outputs": TABLE,
     "theory": TABLE, "studies": TABLE, "inputs": LISTS, "missing": LISTS, "provenance": TABLE, "plotted": TABLE,
@@ -69,22 +73,23 @@ def read_sidecar(path: Path | str) -> dict:
         raise UnknownPicture(f"{what}: run `paper_repro.py figures` again") from None
 
 
-def standing_figure(figure_id: str, place: Path | str) -> dict:
-    """Read the record of a figure at `place`: its .json, or the folder that holds it.
+def standing_figure(figure_id: str, place: Path | str, protocol: str = OURS_PROTOCOL) -> dict:
+    """Read the record of a figure under a protocol at `place`: its .json, or the folder that holds it.
 
     Raises
     ------
     UnknownPicture : it does not exist, or is the record of something else.
     """
     path = Path(place)
-    path = path / f"fig{figure_id}.json" if path.suffix != ".json" else path
+    path = path / f"fig{figure_id}{file_suffix(protocol)}.json" if path.suffix != ".json" else path
     if not is_file(path):
-        raise UnknownPicture(
-            f"figure {figure_id} has not been made: {path} does not exist: run `paper_repro.py figures {figure_id}`"
-        )
+        how = with_protocol(f"paper_repro.py figures {figure_id}", protocol)
+        raise UnknownPicture(f"figure {figure_id} has not been made: {path} does not exist: run `{how}`")
     found = read_sidecar(path)
     if (found["kind"], found.get("id")) != ("figure", figure_id):
         raise UnknownPicture(f"{path.name} is the record of {found['kind']} {found.get('id')}, not figure {figure_id}")
+    if (there := found.get("protocol", OURS_PROTOCOL)) != protocol:
+        raise UnknownPicture(f"{path.name} is of protocol {there}, not {protocol}: give --protocol {there}")
     return found
 
 

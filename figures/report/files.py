@@ -4,45 +4,56 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from figures.catalogue import FIGURES
+from figures.catalogue import FIGURES, figures_under
 from figures.claims.tables import verdicts_of
 from figures.claims.verdicts import ClaimVerdict
 from figures.provenance.sidecars import UnknownPicture, read_sidecar, standing_figure
 from figures.report.page import Content, Picture, report_html
 from figures.results.fields import TABLE, Check, ResultError, parse_json, validate
+from figures.results.variants import OURS_PROTOCOL, file_suffix, with_protocol
 
-REPORT = "report.html"
 _NAMES = Check(lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names")
 _LOST = ("missing", "failed")
 
 
-def write_report(out_dir: Path | str, outcomes: Iterable[Any], write: Callable[[Path, bytes], object]) -> bool:
-    """Write `out_dir`/report.html; returns whether it had changed.
+def write_report(
+    out_dir: Path | str,
+    outcomes: Iterable[Any],
+    write: Callable[[Path, bytes], object],
+    protocol: str = OURS_PROTOCOL,
+) -> bool:
+    """Write `out_dir`/report.html, or report-authors.html; returns whether it had changed.
 
     Parameters
     ----------
     out_dir : folder with `figures/`, claims.json and table1.json; each may be absent.
     outcomes : of the figures that were just made; others are shown from the files in the folder.
     write : atomic writer `write(path, data)`.
+    protocol : of the figures and claims that it shows.
     """
     out = Path(out_dir)
-    page = report_html(gather(out, outcomes))
-    target = out / REPORT
+    page = report_html(gather(out, outcomes, protocol))
+    target = out / report_name(protocol)
     if target.is_file() and target.read_bytes() == page:
         return False
     write(target, page)
     return True
 
 
-def gather(out_dir: Path, outcomes: Iterable[Any]) -> Content:
+def report_name(protocol: str = OURS_PROTOCOL) -> str:
+    """The file name of the report on one protocol."""
+    return f"report{file_suffix(protocol)}.html"
+
+
+def gather(out_dir: Path, outcomes: Iterable[Any], protocol: str = OURS_PROTOCOL) -> Content:
     """Read an output folder: every figure of the catalogue in its order, the claims and Table 1."""
     lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
-    pictures = [_picture(figure_id, out_dir, lost.get(figure_id)) for figure_id in FIGURES]
+    pictures = [_picture(figure_id, out_dir, lost.get(figure_id), protocol) for figure_id in figures_under(protocol)]
     notes: list[str] = []
-    judged = _document(out_dir / "claims.json", notes, _read_claims)
+    judged = _document(out_dir / f"claims{file_suffix(protocol)}.json", notes, _read_claims)
     claims, verdicts = judged or (None, None)
     table = _document(out_dir / "table1.json", notes, _read_table)
-    return Content(pictures, claims, verdicts, table, tuple(notes))
+    return Content(pictures, claims, verdicts, table, tuple(notes), protocol)
 
 
 def _read_claims(path: Path) -> tuple[Mapping, list[ClaimVerdict]]:
@@ -50,16 +61,16 @@ def _read_claims(path: Path) -> tuple[Mapping, list[ClaimVerdict]]:
     return document, verdicts_of(document)
 
 
-def _picture(figure_id: str, out_dir: Path, outcome: Any) -> Picture:
+def _picture(figure_id: str, out_dir: Path, outcome: Any, protocol: str) -> Picture:
     spec = FIGURES[figure_id]
     why = outcome.message if outcome else ""
     commands = outcome.commands if outcome else ()
-    place = out_dir / "figures" / f"fig{figure_id}"
-    known = (figure_id, spec.title, spec.command)
+    place = out_dir / "figures" / f"fig{figure_id}{file_suffix(protocol)}"
+    known = (figure_id, spec.title, with_protocol(spec.command, protocol))
     if not place.with_suffix(".json").is_file() or not place.with_suffix(".svg").is_file():
         return Picture(*known, why=why, commands=tuple(commands))
     try:
-        sidecar = standing_figure(figure_id, place.with_suffix(".json"))
+        sidecar = standing_figure(figure_id, place.with_suffix(".json"), protocol)
     except UnknownPicture as error:
         return Picture(*known, why=str(error), commands=tuple(commands))
     svg = place.with_suffix(".svg").read_text("utf-8", "replace")

@@ -26,6 +26,7 @@ from figures.claims.verdicts import (
 )
 from figures.provenance.explain import made_by, missing, runs
 from figures.report.inline_svg import UnsafePicture, inline_svg
+from figures.results.variants import OURS_PROTOCOL, protocol_mark, with_protocol
 
 CSS = """
 :root { color-scheme: light; }
@@ -92,7 +93,7 @@ class Content:
     """What the page shows: figures in order, the claims' document with its verdicts, and Table 1.
 
     `claims`, `verdicts` and `table` are None where they have not been made. `notes` are warnings about files that could
-    not be read.
+    not be read. `protocol` is that of the figures and claims.
     """
 
     pictures: Sequence[Picture]
@@ -100,6 +101,7 @@ class Content:
     verdicts: Sequence[ClaimVerdict] | None = None
     table: Mapping[str, Any] | None = None
     notes: Sequence[str] = field(default_factory=tuple)
+    protocol: str = OURS_PROTOCOL
 
 
 def report_html(content: Content) -> bytes:
@@ -115,6 +117,7 @@ def report_html(content: Content) -> bytes:
         _provenance(content.pictures, content.claims),
     ]
     title = "Masks, signs and learning rate rewinding: a reproduction"
+    title = ", ".join(filter(None, [title, protocol_mark(content.protocol)]))
     page = [
         "<!DOCTYPE html>",
         '<html lang="en">',
@@ -159,7 +162,16 @@ def _introduction(content: Content) -> str:
     smoke = _smoke_note(content)
     notes = _list(_text(note) for note in content.notes) if content.notes else ""
     marked = f'<p class="note">{smoke}</p>' if smoke else ""
+    if protocol_mark(content.protocol):
+        marked = f'<p class="note">{_text(_protocol_note(content.protocol))}</p>{marked}'
     return f'<section>{intro}{marked}{notes}<nav aria-label="Parts of the page">{_links(_PARTS)}</nav></section>'
+
+
+def _protocol_note(protocol: str) -> str:
+    return (
+        f"Every network here is trained under the protocol {protocol}: as the code of the paper’s authors does (Table 1"
+        " has each setting). report.html shows our protocol, and the figures of the neuron alone."
+    )
 
 
 def _smoke_note(content: Content) -> str:
@@ -168,7 +180,7 @@ def _smoke_note(content: Content) -> str:
     for picture in content.pictures:
         studies = (picture.sidecar or {}).get("studies", {})
         names |= {name: None for name, study in studies.items() if study.get("smoke")}
-    return smoke_note(map(_text, names), _code(EVIDENCE))
+    return smoke_note(map(_text, names), _code(with_protocol(EVIDENCE, content.protocol)))
 
 
 _PARTS = (
@@ -272,9 +284,10 @@ def _caption(picture: Picture) -> str:
 def _claims(content: Content) -> str:
     document, verdicts = content.claims, content.verdicts
     if document is None or verdicts is None:
-        how = _code("paper_repro.py claims")
+        how = _code(with_protocol("paper_repro.py claims", content.protocol))
         if _smoke_note(content):
-            how = f"a smoke run never is. {_code(EVIDENCE)} runs what can be judged"
+            evidence = with_protocol(EVIDENCE, content.protocol)
+            how = f"a smoke run never is. {_code(evidence)} runs what can be judged"
         words = f"<p>The claims have not been judged: {how}.</p>"
         return f'<section id="claims"><h2>Claims and verdicts</h2>{words}</section>'
     problems = [_text(problem.get("message")) for problem in document.get("problems", [])]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from figures.results.names import MOST_DIGITS
+from figures.results.variants import KNOWN_PROTOCOLS
 
 SCHEMA = 2
 READINGS = ("level_start", "initial", "previous")
@@ -111,6 +112,7 @@ SIGNED_FRACTION = Check(lambda v: _number(v) and -2 <= v <= 2, "a difference of 
 RATE = Check(lambda v: _number(v) and 0 < v < 1, "a fraction in (0, 1): 20 % is written 0.2")
 TABLE = Check(lambda v: isinstance(v, dict), "an object")
 TRUTH = Check(lambda v: isinstance(v, bool), "true or false")
+PROTOCOL = Check(lambda v: v in KNOWN_PROTOCOLS, " or ".join(map(repr, KNOWN_PROTOCOLS)))
 COUNTS = Check(_counts, "a list of whole numbers >= 0")
 FRACTIONS = Check(lambda v: isinstance(v, list) and all(map(FRACTION.test, v)), "a list of fractions in [0, 1]")
 SEEDS = Check(

@@ -33,6 +33,7 @@ from figures.results.network import (
     seconds_of,
 )
 from figures.results.neuron import check_values, parse_arrays, parse_theory
+from figures.results.variants import EVERY_PROTOCOL, OURS_PROTOCOL
 
 LARGEST_FILE = 256 * 2**20
 OF_CONNECTIVITY = "connectivity"  # the owner of the problems of its records
@@ -40,7 +41,7 @@ _AGAIN = "run the command that made it again"
 _WORDS = {FILE: "a regular file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
 
 
-def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Records:
+def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None, protocol: str = OURS_PROTOCOL) -> Records:
     """Read every study, its runs and every theory experiment below `results_dir`.
 
     Parameters
@@ -48,6 +49,7 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
     results_dir : folder that holds `theory/`, `studies/`, `connectivity/` and `runs/`; each may be absent.
     prefer : experiment -> stem of the theory file to take where several parameter sets have been run.
         Without it the one with the most trials or starts is taken; the others are named in `left_out`.
+    protocol : whose studies: "ours" or "authors"; `EVERY_PROTOCOL` for all.
 
     Raises
     ------
@@ -67,7 +69,8 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
     ordered = sorted(studies, key=_order)
     plain, varied = (tuple(s for s in ordered if bool(s.study.swept) is which) for which in (False, True))
     unlisted = () if any(problem.owner == "studies" for problem in once) else tuple(_unlisted(studies, root))
-    return Records(plain, theory, once, tuple(left_out), varied, unlisted)
+    every = Records(plain, theory, once, tuple(left_out), varied, unlisted, EVERY_PROTOCOL)
+    return every if protocol == EVERY_PROTOCOL else every.of_protocol(protocol)
 
 
 def check_folder(root: Path) -> None:
@@ -229,7 +232,7 @@ def _check_rate(study: Study, run: ArmRun, file: str) -> None:
         return
     for seed, record in run.seeds.items():
         for number, level in record.levels.items():
-            nominal, got = study.density(number), level.density
+            nominal, got = study.density(number), level.nominal_density
             if level.status == "complete" and abs(got - nominal) > 0.1 * nominal + 1e-3:
                 where = f"run {run.run}, seed {seed}, level {number}"
                 expected = f"the rate of its levels ({where} has density {got:.4g}, this rate gives {nominal:.4g})"

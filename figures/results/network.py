@@ -22,6 +22,7 @@ from figures.results.fields import (
     NAME,
     NUMBER,
     POSITIVE,
+    PROTOCOL,
     RATE,
     READINGS,
     SCHEMA_IS,
@@ -38,6 +39,7 @@ from figures.results.fields import (
     verify_checksum,
 )
 from figures.results.reprs import short_repr
+from figures.results.variants import OURS_PROTOCOL, plain_preset, with_protocol
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Study:
     (or is `base`: a value of every sweep), None for the preset's own study. `shared_overrides` holds those of
     `overrides` that hold at all of its values. A study of a sweep is judged only as a value of its sweep. `title` and
     `classes` are its data set's name in pictures and number of classes (None where it is not known); `smoke` is True
-    for a run that only tries whether everything works: it is drawn, but never judged.
+    for a run that only tries whether everything works: it is drawn, but never judged. `protocol`: "ours", or "authors"
+    for what the authors' code does; `preset` names it too, where it is not ours.
     """
 
     study: str
@@ -78,11 +81,17 @@ class Study:
     title: str = ""
     classes: int | None = None
     smoke: bool = False
+    protocol: str = OURS_PROTOCOL
 
     @property
-    def place(self) -> tuple[str, str, bool]:
-        """Preset, data set, and whether it is a smoke run: only studies of one place are compared."""
-        return self.base, self.dataset, self.smoke
+    def place(self) -> tuple[str, str, bool, str]:
+        """Preset, data set, whether it is a smoke run, and protocol: only studies of one place are compared."""
+        return self.base, self.dataset, self.smoke, self.protocol
+
+    @property
+    def plain_preset(self) -> str:
+        """The preset and what was changed in it, without the protocol."""
+        return plain_preset(self.preset)
 
     @property
     def scope(self) -> str:
@@ -114,7 +123,8 @@ class LevelRecord:
     """One level of one seed; losses and accuracies (fractions) are None where it diverged.
 
     `mask_snapshots` holds the masks recorded during the level, by epoch; empty if there are none. `seconds`: time that
-    the level took.
+    the level took. `density` is the share of weights that the masks keep, `nominal_density` what the prune rate gives:
+    masks of clamped densities keep fewer.
     """
 
     level: int
@@ -130,6 +140,7 @@ class LevelRecord:
     provenance: Mapping
     mask_snapshots: tuple[MaskSnapshot, ...] = ()
     seconds: float = 0.0
+    nominal_density: float = 0.0
 
 
 @short_repr
@@ -236,7 +247,8 @@ class Records:
     """Everything in a results folder that could be read, and the problems with the rest.
 
     `studies` are those of the presets themselves, `sweeps` those in which one setting of a preset is varied. `left_out`
-    names theory files that are not used, `unlisted` runs with their trained seeds that no study lists.
+    names theory files that are not used, `unlisted` runs with their trained seeds that no study lists. `protocol` is
+    that of all its studies, `EVERY_PROTOCOL` where they may have several.
     """
 
     studies: tuple[StudyResults, ...] = ()
@@ -245,6 +257,20 @@ class Records:
     left_out: tuple[str, ...] = ()
     sweeps: tuple[StudyResults, ...] = ()
     unlisted: tuple[str, ...] = ()
+    protocol: str = OURS_PROTOCOL
+
+    def of_protocol(self, protocol: str) -> "Records":
+        """The records with the studies of one protocol alone, and the problems that concern them.
+
+        Results of the neuron belong to every protocol. A file that no study names is a problem of every protocol.
+        """
+        studies, sweeps = (
+            tuple(r for r in part if r.study.protocol == protocol) for part in (self.studies, self.sweeps)
+        )
+        own = {run for results in (*studies, *sweeps) for run in _runs_of(results.study)}
+        others = {run for results in (*self.studies, *self.sweeps) for run in _runs_of(results.study)} - own
+        problems = tuple(problem for problem in self.problems if problem.owner not in others)
+        return replace(self, studies=studies, sweeps=sweeps, problems=problems, protocol=protocol)
 
     @property
     def judged(self) -> "Records":
@@ -258,13 +284,18 @@ class Records:
         return tuple(r.study.study for r in (*self.studies, *self.sweeps) if r.study.smoke)
 
 
+def _runs_of(study: Study) -> set[str]:
+    """The names of the runs that a study's record lists."""
+    return {study.dense_run, *study.arms.values()}
+
+
 _STUDY = {
     "schema": SCHEMA_IS, "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,
     "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": LEVEL_COUNT,
     "prune_rate": RATE, "command": TEXT,
 }  # fmt: skip
 _PLACE = {"swept": or_null(NAME), "base": LABEL, "overrides": TABLE, "shared_overrides": TABLE}
-_FACTS = {"title": LABEL, "classes": or_null(CLASS_COUNT), "smoke": TRUTH}
+_FACTS = {"title": LABEL, "classes": or_null(CLASS_COUNT), "smoke": TRUTH, "protocol": PROTOCOL}
 _RUN = {
     "schema": SCHEMA_IS, "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
     "dense_run": or_null(NAME),
@@ -301,7 +332,7 @@ def parse_study(data: dict, file: str) -> Study:
     place = {"swept": None, "base": found["preset"], "overrides": {}, "shared_overrides": {}}
     place = validate({name: data.get(name, absent) for name, absent in place.items()}, _PLACE, file)
     title, classes = facts_unstated(found["dataset"])
-    facts = {"title": title, "classes": classes, "smoke": False}
+    facts = {"title": title, "classes": classes, "smoke": False, "protocol": OURS_PROTOCOL}
     facts = validate({name: data.get(name, absent) for name, absent in facts.items()}, _FACTS, file)
     return Study(
         **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
@@ -339,6 +370,8 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
     )
     _check_layers(numbers["layers"], file, n_kept, total)
     taken = _masks_taken(data.get("mask_snapshots", []), file, n_kept, numbers["epochs"])
+    nominal = {"nominal_density": data.get("nominal_density", numbers["density"])}
+    numbers |= validate(nominal, {"nominal_density": FRACTION}, file)
     numbers |= {"mask_snapshots": taken, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
     return LevelRecord(level, "complete", found["reason"], **numbers)
 
@@ -444,6 +477,11 @@ def connectivity_command(study: Study | None) -> str:
     if study.overrides:
         return f"{study.command} --all"
     return study.command.replace("paper_repro.py train", CONNECTIVITY, 1)
+
+
+def train_of(protocol: str) -> str:
+    """The command that trains the preset `quick` under a protocol."""
+    return with_protocol(TRAIN, protocol)
 
 
 def train_command(study: Study | None, arms: Iterable[str]) -> str:

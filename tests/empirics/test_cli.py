@@ -35,6 +35,16 @@ def test_one_value_of_a_sweep_is_made_again_without_the_others(tmp_path):
     assert plan.record["study"] == study
 
 
+def test_a_study_is_made_again_under_the_protocol_of_its_recorded_command(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("empirics.cli.plans", lambda command: asked.append(command) or [])
+    with pytest.raises(ConfigError, match="makes no study"):
+        plans_again(
+            "paper_repro.py train --preset quick --protocol authors", "s", {"imp": [0]}, Study(results=tmp_path)
+        )
+    assert [command.protocol for command in asked] == ["authors"] and asked[0].results == tmp_path
+
+
 @pytest.mark.parametrize(
     "line",
     ["rm -rf x", "paper_repro.py", "paper_repro.py theory basins", "paper_repro.py train --bogus 1", '"', ""],

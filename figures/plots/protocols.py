@@ -1,0 +1,78 @@
+"""Claims under both protocols, side by side. Not in the paper."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from figures.claims.protocols import PROTOCOLS_COMMAND, ProtocolRow, by_scope, protocol_rows
+from figures.claims.verdicts import NOT_RUN, Row
+from figures.plots.claims import Line, draw_lines, plotted_row
+from figures.plots.panels import Caption, Drawing, Missing, NothingToDraw, format_missing, format_n, join_caption
+from figures.results.network import Records
+
+_SEEN = "Effects of the claims on networks under our protocol and under the authors', with 95 % intervals and verdicts."
+
+
+def figure_protocols(records: Records) -> Drawing:
+    """Each claim under both protocols, and where they differ with single settings of the authors'."""
+    rows = protocol_rows(records)
+    lost = dict.fromkeys(row.claim for row in rows if NOT_RUN in row.verdicts)
+    missing = [Missing(f"claims {', '.join(lost)}", "not run", PROTOCOLS_COMMAND)] if lost or not rows else []
+    if all(row.ours.effect is None or row.authors.effect is None for row in rows):
+        raise NothingToDraw(missing)
+    names = {results.study.dataset: results.study.title for results in (*records.studies, *records.sweeps)}
+    lines = [line for title, group in by_scope(rows).items() for line in _group(title, group)]
+    plotted = {title: [_numbers(row) for row in group] for title, group in by_scope(rows).items()}
+    return Drawing(draw_lines(lines), plotted, _caption(rows, names, missing), tuple(missing))
+
+
+def _group(title: str, rows: Sequence[ProtocolRow]) -> list[Line]:
+    """The lines of one preset and data set: for each effect ours, the authors', and single settings."""
+    lines, claim = [Line(f"{title}: ours, then the authors'", "heading")], ""
+    for row in rows:
+        if row.label and row.claim != claim:
+            lines.append(Line(f"{row.claim}  {row.short}", "claim"))
+        claim = row.claim
+        first = Line(f"{row.label}: ours", "effect") if row.label else Line(f"{row.claim}  {row.short}", "claim")
+        lines.append(_with(first, row.ours, row.verdicts[0]))
+        second = f"{row.label}: authors'" if row.label else "authors'"
+        lines.append(_with(Line(f"{second}{' (differs)' * bool(row.differs)}", "effect"), row.authors, row.verdicts[1]))
+        for switch in row.switches:
+            line = Line(f"with their {switch.name}{' *' * switch.turns}", "control")
+            lines.append(_with(line, replace(switch.row, role="control"), switch.row.verdict))
+    return lines
+
+
+def _with(line: Line, row: Row, verdict: str) -> Line:
+    """A line with an effect, and the verdict by which both are drawn."""
+    return replace(line, verdict=verdict, row=replace(row, verdict=verdict))
+
+
+def _numbers(row: ProtocolRow) -> dict:
+    sides = {"ours": plotted_row(row.ours), "authors": plotted_row(row.authors)}
+    switches = [asdict(switch) | {"row": plotted_row(switch.row)} for switch in row.switches]
+    return asdict(row) | sides | {"switches": switches, "turned_by": row.turned_by}
+
+
+def _caption(rows: Sequence[ProtocolRow], names: dict[str, str], missing: Sequence[Missing]) -> Caption:
+    drawn = [row for row in rows if row.ours.effect is not None and row.authors.effect is not None]
+    places = dict.fromkeys(f"preset {row.preset} on {names.get(row.dataset) or row.dataset}" for row in drawn)
+    counts = format_n([side.n for row in drawn for side in (row.ours, row.authors)])
+    seeds = " ".join(map(str, sorted({seed for row in drawn for seed in (*row.ours.seeds, *row.authors.seeds)})))
+    turned = [f"{row.claim}{f', {row.label}' if row.label else ''}: {row.turned_by}" for row in drawn if row.differs]
+    more = join_caption(
+        "The first line of a claim is ours: IMP is rewound to initialisation, and every level warms up. The second is"
+        " the authors', as their code does it: warm-up once, IMP rewound to the weights after it, a floor of the"
+        " learning rate, a classifier without bias.",
+        f"A verdict or a sign turns with the protocol, by (claim: setting) {'; '.join(turned)}."
+        if turned
+        else "No verdict and no sign turns with the protocol.",
+        "Thin: our protocol with one setting of the authors'; a star marks a setting with which alone the verdict (or"
+        " the sign, where only that differs) is the authors'."
+        if any(row.switches for row in drawn)
+        else "",
+        "Intervals are Student-t intervals, paired by seed. The grey band ends at the smallest effect that matters (.2"
+        " accuracy points, or .02); the axis is linear up to it and logarithmic beyond. Verdicts are made as in the"
+        " figure of all claims, and hold for their preset, network and data set alone.",
+        format_missing(missing),
+    )
+    return Caption(_SEEN, f"Data: {'; '.join(places)}, {counts} ({seeds}), the same for both protocols.", more)
