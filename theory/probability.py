@@ -108,7 +108,7 @@ def success_by_level(
         raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or choose another rule")
     by, d = ("imp" if rule == "dense" else rule), whole("d", d, 1)
     successes = _counted(lambda a0, w0: prune(by, a0, w0, survivors).learns, d, init, trials, seed)
-    exact = [_exact(rule, init, d, left) for left in (d, *survivors)]
+    exact = [known_probability(rule, init, d, left) for left in (d, *survivors)]
     return tuple(Success.of(k, trials, p) for k, p in zip(successes, exact, strict=True))
 
 
@@ -239,7 +239,11 @@ def _open(rule: str, init: str, d: int, survivors: int) -> bool:
     return rule == "imp" and init != "balanced" and 1 < survivors < d
 
 
-def _exact(rule: str, init: Init, d: int, survivors: int) -> float | None:
+def known_probability(rule: str, init: Init, d: int, survivors: int) -> float | None:
+    """Return the exact probability, or None where no closed form is known.
+
+    Parameters and errors (ValueError) as in `success_probability_exact`; init may also be (s_a, s_w).
+    """
     name, ratio = _named(init)
     return None if _open(rule, name, d, survivors) else success_probability_exact(rule, name, d, survivors, ratio)
 
