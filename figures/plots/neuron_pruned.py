@@ -1,4 +1,4 @@
-"""The neuron on finite samples, pruned in three iterations, from the authors' start and the balanced one.
+"""The neuron on finite samples, pruned step by step, from two kinds of start.
 
 It is figure `pruned-samples`: a row for each number of inputs left, a column for each kind of inputs and label noise.
 """
@@ -30,7 +30,7 @@ _SEEN = "How often IMP and LRR learn on samples, from the start of the authors' 
 
 
 def figure_pruned_samples(records: Records) -> Drawing:
-    """Success of IMP and LRR over the sample size, by start, inputs, label noise and number of inputs left."""
+    """Success of IMP and LRR over the sample size, by start, inputs, label noise and inputs left."""
     result = records.theory.get("pruned-samples")
     if result is None:
         raise NothingToDraw([theory_missing("pruned-samples", "success on samples")])

@@ -1,8 +1,8 @@
-"""IMP and LRR on finite samples, pruned to several inputs or one, from the authors' start and from the balanced one.
+"""IMP and LRR on finite samples, pruned to several inputs or one, from two kinds of start.
 
 The authors' driver of the neuron prunes ten inputs in three iterations down to 5, 3 or 1, on noisy samples. The start
 and the inputs of that driver are not known; their code of a month later has uniform inputs and a(0) = u |w(0)|
-(`theory.sampling.bounded_starts`). Their combination here is ours.
+(`theory.sampling.bounded_starts`). Their combination here is ours; the balanced start is compared.
 
 A flow is followed until it rests. Two kinds of trials need no flow, as they fail whatever else happens: input 1 is
 pruned; or a(0) has the wrong sign and |a(0)| >= |w(0)|, so that a, whose square is at least a^2 - |w|^2 >= 0, keeps it.
@@ -49,7 +49,9 @@ def pruned_samples(
     horizon: float,
     seed: int,
 ) -> Result:
-    """Figure `pruned-samples`: success of IMP and LRR over the sample size, for each start, input, noise and end.
+    """Figure `pruned-samples`: success of IMP and LRR over the sample size.
+
+    There is a cell for each start, kind of inputs, label noise, sample size and number of inputs left.
 
     Parameters
     ----------
@@ -99,7 +101,7 @@ def pruned_samples(
 
 
 def even_schedule(d: int, end: int, prunings: int) -> list[int]:
-    """Return the inputs that survive each pruning, from d to `end`, each pruning removing about the same share.
+    """Return the inputs that survive each pruning; each removes about the same share.
 
     They are the rounded values of d (end / d)^(k / prunings), k = 0, 1, ..., prunings.
 
@@ -121,7 +123,7 @@ def even_schedule(d: int, end: int, prunings: int) -> list[int]:
 
 
 def _cells(schedules, init, kind, noise, n, trials, horizon, seed) -> list[dict[str, Any]]:
-    """Return the cell of every schedule under one condition; its generator depends on that condition alone."""
+    """Return the cells of one condition, one a schedule; its generator depends on it alone."""
     rng, blocks = generator(seed, list(STARTS).index(init), list(INPUTS).index(kind), noise, n), []
     for first in range(0, trials, AT_ONCE):
         many = min(AT_ONCE, trials - first)
@@ -157,12 +159,12 @@ def pruned(
     survivors: Sequence[int],
     horizon: float,
 ) -> tuple[Trials, Trials]:
-    """Prune, rewind and train, level by level, each trial on its own sample; return which trials learn, and which rest.
+    """Prune, rewind and train, level by level; return which trials learn, and which rest.
 
     Parameters
     ----------
     rule : a rewinding rule of `theory.pruning.REWINDS`
-    x, y : shape (trials, n, d), (trials, n)
+    x, y : shape (trials, n, d), (trials, n): each trial has its own sample
     a0, w0 : shape (trials,), (trials, d), the starts
     dense : (a, w, which trials rest) at the end of the dense flow, from `followed`
     survivors : inputs that survive at each level, d first
@@ -188,7 +190,7 @@ def pruned(
 
 
 def hopeless(x: Array, y: Array, a: Array, w: Array) -> Trials:
-    """Return which neurons can never reach the fit with w_1 > 0, as a has the wrong sign and cannot pass 0."""
+    """Return which neurons cannot reach the fit with w_1 > 0: a has the wrong sign and keeps it."""
     wanted = np.sign(np.einsum("tn,tn->t", np.maximum(x[..., 0], 0), y))
     return (np.sign(a) != wanted) & (abs(a) >= (1 - BAND) * np.hypot.reduce(w, axis=1))
 
@@ -196,9 +198,9 @@ def hopeless(x: Array, y: Array, a: Array, w: Array) -> Trials:
 def followed(
     x: Array, y: Array, a: Array, w: Array, mask: NDArray[np.bool_], which: Trials, horizon: float
 ) -> tuple[Array, Array, Trials]:
-    """Return (a, w, which rest) where the flows of the trials `which` rest; the other trials are as they were, at rest.
+    """Return (a, w, which rest) where the flows of the trials `which` rest.
 
-    Pruned inputs are left out of the data, which is faster than a weight of 0. Each mask has as many survivors.
+    The other trials are as they were, at rest. Pruned inputs are left out of the data, which is faster than a weight of 0. Each mask has as many survivors.
     """
     a, w, rests, at = a.copy(), w.copy(), np.ones(len(a), bool), np.flatnonzero(which)
     if len(at):
@@ -211,6 +213,9 @@ def followed(
 
 
 def _fits(x: Array, y: Array, a: float, w: Array, mask: NDArray[np.bool_]) -> bool:
-    """Return whether the loss is at most that of the best fit by input 1, w_1 > 0, up to 1e-6 of the loss at a = 0."""
+    """Return whether the loss is at most that of the best fit by input 1 with w_1 > 0.
+
+    Up to 1e-6 of the loss at a = 0.
+    """
     sample = Sample(x, y)
     return bool(sample.loss(a, w) <= sample.target_fit_loss + LEARNED_BELOW * sample.loss(0.0, w))

@@ -1,4 +1,7 @@
-"""The exact probabilities of IMP and LRR from unbalanced starts: normal ones, and those of the authors' code."""
+"""The exact probabilities of IMP and LRR from unbalanced starts.
+
+These are normal ones, and those of the authors' code.
+"""
 
 from __future__ import annotations
 

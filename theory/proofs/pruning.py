@@ -221,7 +221,7 @@ def derive_factorial(claim: Claim) -> Steps:
 
 
 def share_steps(shares: Mapping[str, float]) -> Steps:
-    """Return whether each rule learns on its stated share of the starts whose dense run learned, and on no other."""
+    """Return whether each rule learns on its stated share of the learned dense runs, and no other."""
     steps = {}
     for rule, share in shares.items():
         learned, failed = _restarts(rule)
