@@ -50,7 +50,6 @@ EXPERIMENTS = {
     "dimension": {"dimensions": [1, 2, 10], "trials": 1000, "inits": ["balanced", "normal"]},
     "sample-size": {"d": 3, "ratios": [2.0, 20.0], "noises": [0.0, 0.5], "trials": 20},
     "mask-recovery": {"d": 3, "ratios": [2.0, 10.0], "noises": [0.5], "trials": 20, "deciding_trials": 30},
-    "pruned-samples": {"d": 4, "ends": [2, 1], "prunings": 2, "sizes": [20], "trials": 10},
     "basins": {"dimensions": [1, 2], "ratios": [0.5, 2.0], "trials": 500, "starts": 10, "horizon": 100.0},
     "large-steps": {"angles": [0.5], "grid": 4, "max_steps": 500},
     "hidden-neurons": {"dimensions": [2], "neurons": [1, 2], "trials": 6},

@@ -200,7 +200,8 @@ def followed(
 ) -> tuple[Array, Array, Trials]:
     """Return (a, w, which rest) where the flows of the trials `which` rest.
 
-    The other trials are as they were, at rest. Pruned inputs are left out of the data, which is faster than a weight of 0. Each mask has as many survivors.
+    The other trials are as they were, at rest. Pruned inputs are left out of the data, which is faster than a weight of
+    0. Each mask has as many survivors.
     """
     a, w, rests, at = a.copy(), w.copy(), np.ones(len(a), bool), np.flatnonzero(which)
     if len(at):
