@@ -146,6 +146,8 @@ FIGURES: dict[str, FigureSpec] = {
                      sweeps={"schedule": _RULES}),
     "18": FigureSpec("18", "Another architecture", "sweeps:figure_18", (), (), sweeps={"model": _RULES}),
     "basins": FigureSpec("basins", "Who learns, for any balance", "neuron_sweeps:figure_basins", ("basins",), ()),
+    "pruned-samples": FigureSpec("pruned-samples", "The neuron on samples, from the authors' and the balanced start",
+                                 "neuron_pruned:figure_pruned_samples", ("pruned-samples",), ()),
     "large-steps": FigureSpec("large-steps", "Where gradient descent parts from the flow",
                               "neuron_descent:figure_large_steps", ("large-steps",), ()),
     "hidden-neurons": FigureSpec("hidden-neurons", "IMP and LRR on several hidden neurons",

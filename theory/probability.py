@@ -54,8 +54,8 @@ def success_probability(rule: str, d: int, init: Init, trials: int, seed: int) -
     ----------
     rule : `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
     d : int, inputs, at least 1; for d = 1 there is nothing to prune
-    init : `balanced` (w_i ~ N(0, 1/d), a = +-|w|), `normal` (all N(0, 1/d)), or (s_a, s_w): a ~ N(0, s_a^2) and
-        w_i ~ N(0, s_w^2)
+    init : `balanced` (w_i ~ N(0, 1/d), a = +-|w|), `normal` (all N(0, 1/d)), `bounded` (w_i ~ N(0, 1/d), a = u |w|,
+        u ~ U(-1, 1)), or (s_a, s_w): a ~ N(0, s_a^2) and w_i ~ N(0, s_w^2)
     trials : int, at least 1
     seed : int, at least 0: rules with the same d, init, trials and seed use the same starts
 
@@ -108,7 +108,7 @@ def success_by_level(
         raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or choose another rule")
     by, d = ("imp" if rule == "dense" else rule), whole("d", d, 1)
     successes = _counted(lambda a0, w0: prune(by, a0, w0, survivors).learns, d, init, trials, seed)
-    exact = [_exact(rule, init, d, left) for left in (d, *survivors)]
+    exact = [known_probability(rule, init, d, left) for left in (d, *survivors)]
     return tuple(Success.of(k, trials, p) for k, p in zip(successes, exact, strict=True))
 
 
@@ -172,7 +172,8 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
     Parameters
     ----------
     rule : `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
-    init : `balanced` (w isotropic, a = +-|w|, each sign 1/2) or `normal` (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2))
+    init : `balanced` (w isotropic, a = +-|w|, each sign 1/2), `normal` (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2)) or
+        `bounded` (w isotropic, a = u |w|, u ~ U(-1, 1))
     d : int, inputs, at least 1
     survivors : int, 1 to d; those inputs contain input 1, which magnitude pruning always keeps
     ratio : float, s_w / s_a, above 0 and finite; used by `normal`
@@ -185,8 +186,8 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
 
     Raises
     ------
-    ValueError: an unknown name, a number out of range, or `imp` from `normal` starts with 1 < survivors < d (no closed
-        form is known).
+    ValueError: an unknown name, a number out of range, or `imp` from `normal` or `bounded` starts with
+        1 < survivors < d (no closed form is known).
 
     Source: balanced 1/2 and 1/4, Theorem 2.3, as this project reads it; the others: this project.
 
@@ -203,20 +204,46 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
     if found is None or not 0 < found < np.inf:
         raise ValueError(f"ratio must be a finite number above 0, got {ratio!r:.60}: it is s_w / s_a")
     ratio = float(found)
-    line = {"balanced": 0.25, "normal": 0.25 + np.arctan(ratio) / (2 * np.pi)}[init]
     if d == 1 or (rule == "imp" and survivors == 1):
-        return float(line)
+        return float(_ON_THE_LINE[init](d, ratio))
     if _open(rule, init, d, survivors):
-        raise ValueError(f"no closed form for imp from normal starts with {survivors} of {d} inputs: use 1 or {d}")
-    dense = 0.5 if init == "balanced" else _student_t(np.sqrt(d) * ratio, d)
+        raise ValueError(f"no closed form for imp from {init} starts with {survivors} of {d} inputs: use 1 or {d}")
+    dense = float(_DENSE[init](d, ratio))
     return dense / 2 if rule == "magnitude" and survivors == 1 else dense
 
 
+def mean_cosine(d: int) -> float:
+    """Return E |cos| of the angle between a random direction of d dimensions and an axis.
+
+    Parameters
+    ----------
+    d : int, at least 1
+
+    Raises
+    ------
+    ValueError: d out of range.
+
+    Source: Gamma(d / 2) / (sqrt(pi) Gamma((d + 1) / 2)) = B(d / 2, 1 / 2) / pi, derived in `theory.proofs.probability`.
+
+    Examples
+    --------
+    >>> [round(mean_cosine(d), 4) for d in (1, 2, 3)]
+    [1.0, 0.6366, 0.5]
+    """
+    from scipy.special import beta
+
+    return float(beta(whole("d", d, 1) / 2, 0.5) / np.pi)
+
+
 def _open(rule: str, init: str, d: int, survivors: int) -> bool:
-    return rule == "imp" and init == "normal" and 1 < survivors < d
+    return rule == "imp" and init != "balanced" and 1 < survivors < d
 
 
-def _exact(rule: str, init: Init, d: int, survivors: int) -> float | None:
+def known_probability(rule: str, init: Init, d: int, survivors: int) -> float | None:
+    """Return the exact probability, or None where no closed form is known.
+
+    Parameters and errors (ValueError) as in `success_probability_exact`; init may also be (s_a, s_w).
+    """
     name, ratio = _named(init)
     return None if _open(rule, name, d, survivors) else success_probability_exact(rule, name, d, survivors, ratio)
 
@@ -241,3 +268,17 @@ def _student_t(x: float, degrees: int) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(degrees, x))
+
+
+# kind of start -> (d, s_w / s_a) -> P(w_1 > 0 and a > -w_1), by which the start (a, w_1) learns on one input
+_ON_THE_LINE: dict[str, Callable[[int, float], float]] = {
+    "balanced": lambda d, ratio: 0.25,
+    "normal": lambda d, ratio: 0.25 + np.arctan(ratio) / (2 * np.pi),
+    "bounded": lambda d, ratio: 0.25 + mean_cosine(d) / 4,
+}
+# the same -> P(a > -|w|), by which the dense neuron learns, d > 1
+_DENSE: dict[str, Callable[[int, float], float]] = {
+    "balanced": lambda d, ratio: 0.5,
+    "normal": lambda d, ratio: _student_t(np.sqrt(d) * ratio, d),
+    "bounded": lambda d, ratio: 1.0,
+}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from theory.validation import Array, known, scalar, share, whole
 
-Init = str | tuple[float, float]  # `balanced`, `normal`, or (s_a, s_w)
+Init = str | tuple[float, float]  # `balanced`, `normal`, `bounded`, or (s_a, s_w)
 BLOCK = 2**20  # numbers drawn at a time: 8 MiB, whatever d and the number of trials
 
 
@@ -36,7 +36,8 @@ def blocks(init: Init, rng: np.random.Generator, trials: int, d: int) -> Iterato
 
     Parameters
     ----------
-    init : `balanced` (`balanced_starts`), `normal` (`normal_starts`), or (s_a, s_w) (`scaled_starts`)
+    init : `balanced` (`balanced_starts`), `normal` (`normal_starts`), `bounded` (`bounded_starts`), or (s_a, s_w)
+        (`scaled_starts`)
     trials, d : int, at least 1
 
     Raises
@@ -63,7 +64,8 @@ def scales(init: Init) -> tuple[float, float]:
     pair = tuple(init) if isinstance(init, tuple | list) else ()
     found = [scalar(scale) for scale in pair]
     if len(found) != 2 or not all(scale is not None and 0 < scale < np.inf for scale in found):
-        raise ValueError(f"init must be 'balanced', 'normal' or (s_a, s_w), two numbers above 0, got {init!r:.60}")
+        names = ", ".join(STARTS)
+        raise ValueError(f"init must be one of {names} or (s_a, s_w), two numbers above 0, got {init!r:.60}")
     return float(found[0]), float(found[1])
 
 
@@ -86,6 +88,19 @@ def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array,
     """
     rng, (trials, d) = _generator(rng), _counts(trials, d)
     return rng.normal(size=trials) / np.sqrt(d), rng.normal(size=(trials, d)) / np.sqrt(d)
+
+
+def bounded_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array, Array]:
+    """Return the starts of the authors' code: a0 (trials,) and w0 (trials, d), with |a0| at most |w0|.
+
+    w_i ~ N(0, 1/d) and a0 = u |w0|, u uniform in [-1, 1).
+
+    Raises ValueError unless trials and d are whole numbers, at least 1. Source: the authors' code of the single hidden
+    neuron (June 2023).
+    """
+    rng, (trials, d) = _generator(rng), _counts(trials, d)
+    w0 = rng.normal(size=(trials, d)) / np.sqrt(d)
+    return rng.uniform(-1, 1, size=trials) * np.hypot.reduce(w0, axis=-1), w0
 
 
 def scaled_starts(rng: np.random.Generator, trials: int, d: int, s_a: float, s_w: float) -> tuple[Array, Array]:
@@ -202,4 +217,4 @@ def _normal_interval(mean: float, variance: float) -> dict[str, float]:
     return {"value": float(mean), "low": float(mean - half), "high": float(mean + half)}
 
 
-STARTS = {"balanced": balanced_starts, "normal": normal_starts}
+STARTS = {"balanced": balanced_starts, "normal": normal_starts, "bounded": bounded_starts}

@@ -131,6 +131,7 @@ THEOREMS: dict[str, Theorem] = {
     "basin": basin.BASIN,
     "escape": population.ESCAPE,
     "probabilities": probability.PROBABILITIES,
+    "bounded-starts": probability.BOUNDED_STARTS,
     "factorial": pruning.FACTORIAL,
     "equilibria-1d": equilibria.EQUILIBRIA_1D,
     "equilibria": equilibria.EQUILIBRIA,

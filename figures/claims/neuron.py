@@ -60,6 +60,7 @@ def claim_3(evidence: Evidence) -> list[Row]:
     """P(LRR) - P(IMP) for balanced starts of the neuron.
 
     Further rows test that the interval of each probability contains its predicted value: 1/2 for LRR, 1/4 for IMP.
+    These values belong to the balanced start; from other starts the probabilities differ (figure 14).
     """
     result, name = evidence.theory.get("factorial"), "P(lrr) - P(imp), balanced starts"
     if result is None:

@@ -260,7 +260,7 @@ CLAIMS: dict[str, Claim] = {
     "2": Claim("Several inputs: a(0) > 0 learns whatever the sign of w_1(0), a(0) < 0 fails (balanced)",
                "Several inputs: a(0) > 0 learns", "paper, Lemma 2.2 in our reading", ON_THEORY, theorem("2"),
                conjunction, theory=("theorem-check",)),
-    "3": Claim("After pruning to the correct mask LRR succeeds with probability 1/2, IMP with 1/4",
+    "3": Claim("After pruning to the correct mask LRR succeeds with probability 1/2, IMP with 1/4 (balanced)",
                "LRR learns in 1/2, IMP in 1/4", "paper, Theorem 2.3 in our reading", ON_THEORY, claim_3, conjunction,
                theory=("factorial",)),
     "4a": Claim("Both IMP and LRR find the neuron's mask (balanced, population)", "Both find the neuron's mask",

@@ -31,6 +31,7 @@ from figures.plots.panels import (
 from figures.plots.style import GREEN, ArmStyle
 from figures.results.connectivity import NetworkPair
 from figures.results.network import Records, StudyResults, connectivity_command
+from figures.results.variants import with_protocol
 
 IMP_AND_LRR = ("imp", "lrr")
 _PANEL = "barriers and shared signs"
@@ -84,7 +85,10 @@ def figure_connectivity(records: Records) -> Drawing:
             missing += _missing(results)
             kept += [results] if results.connectivity and results.connectivity.pairs else []
     if not kept:
-        raise NothingToDraw(missing or [Missing(_PANEL, "nothing has been run", connectivity_command(None))])
+        raise NothingToDraw(
+            missing
+            or [Missing(_PANEL, "nothing has been run", with_protocol(connectivity_command(None), records.protocol))]
+        )
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 4.5 * len(kept) + 0.4), {}
     grid = sheet.figure.subplots(2 * len(kept), 2, squeeze=False)
     for number, results in enumerate(kept):

@@ -13,15 +13,21 @@ from figures.plots.panels import (
     FigureBuilder,
     NothingToDraw,
     error_bar_lengths,
+    even_rows,
+    format_missing,
     join_caption,
     legend_below,
     new_sheet,
 )
 from figures.results.network import Records, TheoryResult
 
-INIT_NAMES = {"balanced": "balanced", "normal": "N(0, 1/d)"}
-_INIT_LOOK = {"balanced": ("black", "o"), "normal": (style.GREY, "D")}
-_SHIFT = {"imp": 0.965, "lrr": 1.035, "balanced": 0.965, "normal": 1.035}  # sideways, on a log axis
+INIT_NAMES = {"balanced": "balanced", "bounded": "a = u |w|", "normal": "N(0, 1/d)"}
+_INIT_WORDS = {
+    "balanced": "balanced starts, a(0) = ±|w(0)|, those of the theorem",
+    "bounded": "starts of the authors' code, a(0) = u |w(0)|, u uniform in (-1, 1), w(0) ~ N(0, I/d)",
+}
+_INIT_LOOK = {"balanced": ("black", "o"), "bounded": (style.LEARNS_DARK, "s"), "normal": (style.GREY, "D")}
+_SHIFT = {"imp": 0.965, "lrr": 1.035, "balanced": 0.965, "bounded": 1.0, "normal": 1.035}  # sideways, on a log axis
 _PALE = {"linewidth": 3.2, "alpha": 0.3, "zorder": 2, "solid_capstyle": "butt"}
 _WITNESS = {  # code of the verdict -> how a start is marked
     1: ("learns", {"marker": "o", "color": style.LEARNS_DARK}),
@@ -34,27 +40,32 @@ _QUARTERS = {0: "0", 0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1: "1"}
 def figure_14(records: Records) -> Drawing:
     """Figure 14: success of IMP and LRR over the number of inputs, and switches of w_1's sign.
 
-    There are two kinds of start.
+    There is a panel for each kind of start: the theorem's and that of the authors' code stand side by side.
     """
     result = records.theory.get("dimension")
     if result is None:
         raise NothingToDraw([theory_missing("dimension", "success over the number of inputs")])
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.5), {}
-    left, middle, right = sheet.figure.subplots(1, 3)
-    for axes, (init, name) in zip((left, middle), INIT_NAMES.items(), strict=True):
-        plotted[init] = _success_over_inputs(sheet, axes, result, init, name)
-    plotted["switches"] = _switches(sheet, right, result)
-    legend_below(sheet, [left, middle, right], 4)
+    inits = [init for init in INIT_NAMES if init in result.values["inits"]]
+    missing = [theory_missing("dimension", f"{INIT_NAMES[init]} starts") for init in INIT_NAMES if init not in inits]
+    rows = even_rows(len(inits) + 1)
+    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.5 if len(rows) == 1 else 4.4), {}
+    *panels, last = sheet.figure.subplots(len(rows), rows[0]).ravel()
+    for axes, init in zip(panels, inits, strict=True):
+        plotted[init] = _success_over_inputs(sheet, axes, result, init)
+    plotted["switches"] = _switches(sheet, last, result, inits)
+    legend_below(sheet, [*panels, last], 5)
     seen = "Share of starts from which IMP and LRR learn, and share in which w₁ switches its sign, over the inputs."
     trials = result.values["trials"]
     data = f"Data: one hidden neuron with d inputs, population loss, n = {trials:,} random starts for each marker."
     more = join_caption(
-        "The neuron is pruned at once to input 1.",
+        "The neuron is pruned at once to input 1. The theorem's probabilities, 1/2 for LRR and 1/4 for IMP, belong to"
+        " balanced starts.",
         *sheet.captions,
         _how_counted(result, [row for init in plotted.values() for rows in init.values() for row in rows["cells"]]),
         "The experiment is ours, not the paper's.",
+        format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, Caption(seen, data, more))
+    return Drawing(sheet.figure, plotted, Caption(seen, data, more), tuple(missing))
 
 
 def _how_counted(result: TheoryResult, cells: Sequence[dict]) -> str:
@@ -70,8 +81,8 @@ def _interval_words(cells: Sequence[dict]) -> str:
     return f"Clopper-Pearson 95 % intervals of half-width at most {half:.3f}, mostly hidden by the marker"
 
 
-def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init: str, name: str) -> dict:
-    content, plotted = result.values["inits"][init], {}
+def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init: str) -> dict:
+    content, plotted, name = result.values["inits"][init], {}, INIT_NAMES[init]
     for rule in RULE_NAMES:
         plotted[rule] = _points(axes, result, content[rule], style.arm_style(rule).line_kwargs(), _SHIFT[rule])
     _inputs_axis(axes, result, 1.05)
@@ -80,17 +91,31 @@ def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init:
     effect = content["overparametrisation"]
     sheet.add_panel_label(
         axes,
-        f"{name} starts",
-        f"{name} starts: [P(LRR, d = {many}) - P(LRR, d = {few})] - [the same for IMP] = {effect['value']:.3f}"
+        "starts of the authors' code: a = u |w|" if init == "bounded" else f"{name} starts",
+        f"{_INIT_WORDS.get(init, f'{name} starts')}: {_measured(result, init, many)}."
+        f" [P(LRR, d = {many}) - P(LRR, d = {few})] - [the same for IMP] = {effect['value']:.3f}"
         f" [{effect['low']:.3f}, {effect['high']:.3f}]"
         + (" (the effect that decides claim 13)." if init == "balanced" else "."),
     )
     return plotted
 
 
-def _switches(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
+def _measured(result: TheoryResult, init: str, d: int) -> str:
+    """The share that learns from d inputs, with its interval and the exact probability, for each rule."""
+    content, place = result.values["inits"][init], result.values["dimensions"].index(d)
+    cells = {style.arm_style(rule).label: content[rule][place] for rule in reversed(RULE_NAMES)}
+    parts = [
+        f"{label} {cell['successes'] / cell['trials']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]"
+        f" (exactly {cell['exact']:.4g})"
+        for label, cell in cells.items()
+    ]
+    return f"at d = {d} {' and '.join(parts)}"
+
+
+def _switches(sheet: FigureBuilder, axes, result: TheoryResult, inits: Sequence[str]) -> dict:
     plotted = {}
-    for init, name in INIT_NAMES.items():
+    for init in inits:
+        name = INIT_NAMES[init]
         colour, marker = _INIT_LOOK[init]
         look = {"color": colour, "marker": marker, "markerfacecolor": colour, "label": f"sign switches, {name}"}
         plotted[init] = _points(axes, result, result.values["inits"][init]["switches"], look, _SHIFT[init])

@@ -5,6 +5,7 @@ import math
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from figures.results.fields import (
     COUNTS,
@@ -28,13 +29,14 @@ from figures.results.fields import (
 )
 
 RULES = ("imp", "lrr")
-INITS = ("balanced", "normal")
+INITS = ("balanced", "normal")  # of every result; those of later ones may have more
 LIST = Check(lambda v: isinstance(v, list) and len(v) > 0, "a list")
 INPUT_LIST = Check(lambda v: isinstance(v, list) and v and all(map(POSITIVE.test, v)), "a list of whole numbers > 0")
 RATIO_LIST = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r > 0 for r in v), "numbers > 0")
 LEVEL_LIST = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r >= 0 for r in v), "numbers >= 0")
 INTERVAL = {"value": SIGNED_FRACTION, "low": SIGNED_FRACTION, "high": SIGNED_FRACTION}
 SUCCESS = {"successes": WHOLE, "trials": POSITIVE, "low": FRACTION, "high": FRACTION, "exact": FRACTION}
+_RESTED = {"successes": WHOLE, "trials": POSITIVE, "low": FRACTION, "high": FRACTION, "unsettled": WHOLE}
 WORDS = Check(lambda v: isinstance(v, list) and v and all(isinstance(w, str) for w in v), "a list of words")
 WITNESSES = {"starts": POSITIVE, "learns": WHOLE, "fails": WHOLE, "undecided": WHOLE, "contradictions": WHOLE}
 
@@ -42,11 +44,11 @@ WITNESSES = {"starts": POSITIVE, "learns": WHOLE, "fails": WHOLE, "undecided": W
 def check_dimension(values: Mapping, arrays: Mapping, file: str) -> None:
     """Check `dimension`: success over the number of inputs d.
 
-    It has counts with intervals over d for both kinds of start, paired differences, and claim 13's effect.
+    It has counts with intervals over d for each kind of start, paired differences, and claim 13's effect.
     """
     head = {"dimensions": INPUT_LIST, "trials": POSITIVE, "compared": INPUT_LIST, "inits": TABLE}
     found = validate(values, head, file, "values")
-    for init in validate(found["inits"], dict.fromkeys(INITS, TABLE), file, "values.inits"):
+    for init in validate(found["inits"], dict.fromkeys((*INITS, *found["inits"]), TABLE), file, "values.inits"):
         content, within = found["inits"][init], f"values.inits.{init}"
         lists = dict.fromkeys((*RULES, "switches", "lrr - imp"), LIST)
         for name, rows in validate(content, lists, file, within).items():
@@ -116,6 +118,35 @@ def _counts(content: Mapping, file: str, within: str) -> None:
     for name in ("learns", "recovered"):
         got = validate(found[name], {"count": WHOLE, "low": FRACTION, "high": FRACTION}, file, f"{within}.{name}")
         require(got["count"] <= found["trials"], file, f"{within}.{name}", got["count"], "at most the trials")
+
+
+def check_pruned_samples(values: Mapping, arrays: Mapping, file: str) -> None:
+    """Check `pruned-samples`.
+
+    It has counts and paired differences for each end, start, kind of inputs, noise and sample size, and the exact
+    probabilities that are known.
+    """
+    axes = {"ends": INPUT_LIST, "inits": WORDS, "inputs": WORDS, "noises": LEVEL_LIST, "sizes": INPUT_LIST}
+    head = {"d": POSITIVE, "trials": POSITIVE, "schedules": LIST, "exact": LIST, "cells": LIST}
+    found = validate(values, axes | head, file, "values")
+    ends = [survivors[-1] for survivors in found["schedules"] if INPUT_LIST.test(survivors)]
+    require(ends == found["ends"], file, "values.schedules", ends, f"lists of inputs that end at {found['ends']}")
+    fields = {"end": POSITIVE, "init": TEXT, "inputs": TEXT, "noise": NUMBER, "n": POSITIVE, "lrr - imp": TABLE}
+    for cell in found["cells"]:
+        got = validate(cell, fields | dict.fromkeys(RULES, TABLE), file, "values.cells")
+        validate(got["lrr - imp"], INTERVAL, file, "values.cells.lrr - imp")
+        for rule in RULES:
+            counts = validate(got[rule], _RESTED, file, f"values.cells.{rule}")
+            both = counts["successes"] + counts["unsettled"]
+            require(both <= counts["trials"], file, f"values.cells.{rule}", both, "at most the trials")
+    wanted = sorted(product(*(found[name] for name in axes)))
+    got = sorted(tuple(cell[name] for name in ("end", "init", "inputs", "noise", "n")) for cell in found["cells"])
+    require(got == wanted, file, "values.cells", f"{len(got)} cells", "one for each condition")
+    for row in found["exact"]:
+        validate(row, {"end": POSITIVE, "init": TEXT} | dict.fromkeys(RULES, or_null(FRACTION)), file, "values.exact")
+    got = sorted((row["end"], row["init"]) for row in found["exact"])
+    wanted = sorted(product(found["ends"], found["inits"]))
+    require(got == wanted, file, "values.exact", got, "one for each end and start")
 
 
 def table(rows: Sequence, number: int, fields: Mapping[str, Check], file: str, within: str) -> None:
@@ -404,6 +435,7 @@ CHECKERS = {
     "basins": check_basins,
     "sample-size": check_finite,
     "mask-recovery": check_finite,
+    "pruned-samples": check_pruned_samples,
     "large-steps": check_large_steps,
     "hidden-neurons": check_hidden,
 }

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +256,7 @@ def theory(root: Path, trials=20_000) -> None:
     _theory_file(root, "dimension", {"trials": trials, "seed": 0}, dimension(np.random.default_rng(14), trials), {})
     for place, name in enumerate(("sample-size", "mask-recovery")):
         _theory_file(root, name, {"trials": 2000, "seed": 0}, finite(np.random.default_rng(16 + place), name, 2000), {})
+    _theory_file(root, "pruned-samples", {"trials": 300, "seed": 0}, pruned_samples(np.random.default_rng(19), 300), {})
     _theory_file(root, "basins", {"trials": trials, "seed": 0}, *basins(np.random.default_rng(15), trials))
     _theory_file(root, "large-steps", {"max_steps": 10**6}, *large_steps())
     _theory_file(root, "hidden-neurons", {"trials": 300, "seed": 0}, hidden(np.random.default_rng(18), 300), {})
@@ -429,10 +431,12 @@ def _unbalanced(rule, d, ratio=1.0):
 
 def dimension(rng, trials):
     inputs, inits = [1, 2, 3, 5, 10, 20, 50, 100], {}
-    for init in ("balanced", "normal"):
+    for init in ("balanced", "normal", "bounded"):
         exact = {rule: [_unbalanced(rule, d) for d in inputs] for rule in ("imp", "lrr")}
         if init == "balanced":
             exact = {"imp": [0.25] * 8, "lrr": [0.25] + [0.5] * 7}
+        if init == "bounded":
+            exact = {"imp": [0.5, 0.409, 0.375, 0.344, 0.315, 0.295, 0.278, 0.27], "lrr": [0.5] + [1.0] * 7}
         exact["switches"] = [0.0] + [p / 2 for p in exact["lrr"][1:]]
         inits[init] = {name: [_success(rng, trials, p) for p in column] for name, column in exact.items()}
         lead = [second - first for first, second in zip(exact["imp"], exact["lrr"], strict=True)]
@@ -460,6 +464,24 @@ def finite(rng, name, trials):
     values = {"d": 10, "survivors": survivors, "trials": trials, "ratios": ratios, "noises": noises, "cells": cells}
     values |= {"population": exact, "init": "balanced" if name == "sample-size" else "normal"}
     return values | ({} if name == "sample-size" else {"decides": {"ratio": 10.0, "noise": 0.5}})
+
+
+def pruned_samples(rng, trials):
+    axes = {"ends": [5, 3, 1], "inits": ["bounded", "balanced"], "inputs": ["normal", "uniform"]}
+    axes |= {"noises": [0.0, 0.5], "sizes": [100, 300, 1000]}
+    exact = {"bounded": {5: None, 3: None, 1: 0.315}, "balanced": {5: 0.5, 3: 0.5, 1: 0.25}}
+    cells = []
+    for end, init, inputs, noise, n in product(*axes.values()):
+        chances = {"imp": exact[init][end] or 0.8, "lrr": 1.0 if init == "bounded" else 0.5}
+        cell = {"end": end, "init": init, "inputs": inputs, "noise": noise, "n": n}
+        for rule, p in chances.items():
+            count, low, high = _cell(rng, trials, p - 0.1 * noise)
+            cell[rule] = {"successes": count, "trials": trials, "low": low, "high": high, "unsettled": 0}
+        cells.append(cell | {"lrr - imp": _near(chances["lrr"] - chances["imp"], 0.02)})
+    known = [{"end": end, "init": init, "imp": exact[init][end], "lrr": 1.0 if init == "bounded" else 0.5}
+             for end in axes["ends"] for init in axes["inits"]]  # fmt: skip
+    schedules = [[10, 8, 6, 5], [10, 7, 4, 3], [10, 5, 2, 1]]
+    return {"d": 10, "trials": trials, "schedules": schedules, **axes, "exact": known, "cells": cells}
 
 
 def basins(rng, trials, starts=120):

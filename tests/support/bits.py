@@ -47,7 +47,7 @@ EXPERIMENTS = {
     "stories": {"points": 30},
     "pruning-iterations": {"trials": 1000},
     "factorial": {"trials": 1000},
-    "dimension": {"dimensions": [1, 2, 10], "trials": 1000},
+    "dimension": {"dimensions": [1, 2, 10], "trials": 1000, "inits": ["balanced", "normal"]},
     "sample-size": {"d": 3, "ratios": [2.0, 20.0], "noises": [0.0, 0.5], "trials": 20},
     "mask-recovery": {"d": 3, "ratios": [2.0, 10.0], "noises": [0.5], "trials": 20, "deciding_trials": 30},
     "basins": {"dimensions": [1, 2], "ratios": [0.5, 2.0], "trials": 500, "starts": 10, "horizon": 100.0},

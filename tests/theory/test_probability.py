@@ -5,11 +5,26 @@ import pytest
 
 from theory import Population, integrate, learns, prune, success_by_level, success_probability, switch_probability
 from theory import sampling as sampling_module
-from theory.probability import DENSE_AND_REWINDS, Success, success_probability_exact, switch_probability_exact, switches
-from theory.sampling import blocks, clopper_pearson, difference_interval, generator, paired_interval, scaled_starts
+from theory.probability import (
+    DENSE_AND_REWINDS,
+    Success,
+    mean_cosine,
+    success_probability_exact,
+    switch_probability_exact,
+    switches,
+)
+from theory.sampling import (
+    blocks,
+    bounded_starts,
+    clopper_pearson,
+    difference_interval,
+    generator,
+    paired_interval,
+    scaled_starts,
+)
 
 TRIALS = 20_000
-INITS = ("balanced", "normal", (3.0, 0.3), (0.2, 2.0))
+INITS = ("balanced", "normal", "bounded", (3.0, 0.3), (0.2, 2.0))
 
 
 def surely_holds(found, value):
@@ -30,6 +45,22 @@ def test_the_counted_share_holds_the_exact_probability_and_no_wrong_one(rule, d,
 def test_balanced_probabilities_are_a_quarter_for_imp_and_magnitude_and_a_half_for_lrr_and_sign():
     exact = {rule: success_probability(rule, 5, "balanced", 10, seed=0).exact for rule in DENSE_AND_REWINDS}
     assert exact == {"dense": 0.5, "imp": 0.25, "sign": 0.5, "magnitude": 0.25, "lrr": 0.5}
+
+
+def test_from_bounded_starts_lrr_always_learns_and_imp_with_the_stated_probabilities():
+    exact = {rule: success_probability(rule, 10, "bounded", 10, seed=0).exact for rule in DENSE_AND_REWINDS}
+    assert exact == {"dense": 1, "imp": pytest.approx(0.3147, abs=5e-5), "sign": 1, "magnitude": 0.5, "lrr": 1}
+    assert success_probability_exact("imp", "bounded", 2) == pytest.approx(0.4092, abs=5e-5)
+    assert success_probability("lrr", 10, "bounded", TRIALS, seed=3).successes == TRIALS
+    one = {success_probability_exact(rule, "bounded", 1) for rule in DENSE_AND_REWINDS}
+    assert one == {0.5}
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 10, 400])
+def test_the_mean_cosine_is_that_of_random_directions(d):
+    w = np.random.default_rng(d).normal(size=(5000, d))
+    share = abs(w[:, 0]) / np.hypot.reduce(w, axis=1)
+    assert abs(share.mean() - mean_cosine(d)) <= 5 * share.std() / np.sqrt(5000) + 1e-15
 
 
 @pytest.mark.parametrize("init", INITS, ids=str)
@@ -73,6 +104,7 @@ def test_over_levels_imp_keeps_the_dense_rate_until_one_input_is_left():
 def test_levels_without_a_closed_form_have_no_exact_value_and_lie_between_their_neighbours():
     dense, two, one = success_by_level("imp", 10, "normal", TRIALS, 3, [2, 1])
     assert two.exact is None and dense.exact > two.share > one.exact
+    assert success_by_level("imp", 10, "bounded", 10, 3, [2, 1])[1].exact is None
     assert all(level.exact is not None for level in success_by_level("lrr", 10, "normal", 10, 3, [2, 1]))
 
 
@@ -134,7 +166,7 @@ def test_exact_switches_follow_the_ratio():
         (("irr", 3, "normal", 10, 0), "unknown rule 'irr': did you mean 'lrr'"),
         (("imp", 0, "normal", 10, 0), "d must be a whole number, at least 1, got 0"),
         (("imp", 3, "normall", 10, 0), "unknown init 'normall': did you mean 'normal'"),
-        (("imp", 3, (1.0, 0.0), 10, 0), r"init must be 'balanced', 'normal' or \(s_a, s_w\), two numbers above 0, got"),
+        (("imp", 3, (1.0, 0.0), 10, 0), r"init must be one of balanced, normal, bounded or \(s_a, s_w\), two numbers"),
         (("imp", 3, (1.0,), 10, 0), r"two numbers above 0, got \(1.0,\)"),
         (("imp", 3, (1.0, np.nan), 10, 0), r"two numbers above 0, got \(1.0, nan\)"),
         (("imp", 3, 2.0, 10, 0), "two numbers above 0, got 2.0"),
@@ -175,6 +207,14 @@ def test_a_condition_has_its_own_numbers_whatever_other_conditions_there_are():
 def test_scaled_starts_have_their_scales():
     a0, w0 = scaled_starts(generator(0), 20_000, 2, 3.0, 0.1)
     assert abs(a0.std() / 3 - 1) < 0.03 and abs(w0.std() / 0.1 - 1) < 0.03
+
+
+def test_bounded_starts_have_a_uniform_ratio_of_a_to_the_length_of_w():
+    a0, w0 = bounded_starts(generator(0), 20_000, 4)
+    ratio = a0 / np.hypot.reduce(w0, axis=1)
+    assert abs(ratio).max() <= 1 and abs(w0.std() * 2 - 1) < 0.03
+    assert np.allclose(np.quantile(ratio, [0.1, 0.5, 0.9]), [-0.8, 0, 0.8], atol=0.03)
+    assert abs(np.corrcoef(ratio, w0[:, 0])[0, 1]) < 0.03
 
 
 def test_the_interval_of_a_difference_covers_and_is_that_of_the_mean_when_the_other_is_constant():

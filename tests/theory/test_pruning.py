@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from theory.exact.limits import learns, limit
 from theory.pruning import REWINDS, prune, schedule, signs_rewound, trained, weakest_pruned
-from theory.sampling import balanced_starts, normal_starts
+from theory.sampling import balanced_starts, bounded_starts, normal_starts
 
 
 def learned(rule, a0, w0, survivors=(1,)):
@@ -39,7 +39,12 @@ def test_an_unbalanced_negative_a_is_turned_and_its_sign_carried():
 
 
 @pytest.mark.parametrize(
-    ("starts", "want"), [(balanced_starts, (0.25, 0.5, 0.25, 0.5)), (normal_starts, (0.375, 0.995, 0.497, 0.995))]
+    ("starts", "want"),
+    [
+        (balanced_starts, (0.25, 0.5, 0.25, 0.5)),
+        (normal_starts, (0.375, 0.995, 0.497, 0.995)),
+        (bounded_starts, (0.315, 1, 0.5, 1)),
+    ],
 )
 def test_the_factorial_has_the_stated_probabilities(starts, want):
     a0, w0 = starts(np.random.default_rng(0), 40_000, 10)

@@ -18,7 +18,7 @@ ADDITIONS = {
     "basins for any balance": ("basin-1d", "basin"),
     "conservation": ("conservation",),
     "the arc-cosine gradient": ("population",),
-    "exact probabilities": ("theorem-2.3", "probabilities", "factorial"),
+    "exact probabilities": ("theorem-2.3", "probabilities", "bounded-starts", "factorial"),
     "equilibrium sets": ("equilibria-1d", "equilibria"),
     "the step-size limit": ("step-size",),
     "one input, a finite sample": ("sample-1d",),
@@ -81,8 +81,9 @@ def test_theorem_states_its_hypotheses_and_its_mutants(name):
 
 LINE, POPULATION, POINT = symbols.line_loss, symbols.population_loss, symbols.sample_loss
 LINE_POINT = symbols.line_sample_loss
-ON_LINE = {"theorem-2.1", "theorem-2.3", "theorem-a1", "basin-1d", "probabilities", "factorial", "equilibria-1d"}
-ON_POPULATION = {"lemma-2.2", "theorem-2.3", "basin", "escape", "probabilities", "factorial", "equilibria", "step-size"}
+ON_BOTH = {"theorem-2.3", "probabilities", "bounded-starts", "factorial"}
+ON_LINE = ON_BOTH | {"theorem-2.1", "theorem-a1", "basin-1d", "equilibria-1d"}
+ON_POPULATION = ON_BOTH | {"lemma-2.2", "basin", "escape", "equilibria", "step-size"}
 CHANGES = {
     "twice the d = 1 loss": ("line_loss", lambda side: 2 * LINE(side), ON_LINE | {"population", "sample-1d"}),
     "target slope 2": (
@@ -151,7 +152,7 @@ def test_the_numeric_check_notices_wrong_verdicts(monkeypatch, name, module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["theorem-2.3", "probabilities", "factorial"])
+@pytest.mark.parametrize("name", sorted(ON_BOTH))
 def test_the_numeric_check_notices_a_rule_that_learns_too_often(monkeypatch, name):
     from theory.pruning import Levels, prune
 

@@ -169,18 +169,18 @@ def pruned_on_samples(
     -------
     dict of bool ndarrays, shape (trials,): `recovered` (input 1 survives), `learns`, `rests` (every flow came to rest)
     """
-    (a, w, rests), mask = _rested(*dense), np.ones(w0.shape, bool)
+    (a, w, rests), mask = rested(*dense), np.ones(w0.shape, bool)
     for number in survivors[1:]:
         mask = weakest_pruned(mask, w, w0, number)
         a, w = REWINDS[rule](a0, a), np.where(mask, REWINDS[rule](w0, w), 0.0)
         if number > 1:
-            a, w, rested = _rested(*settle_samples(x, y, a, w, horizon, mask, RESTS))
-            rests &= rested
-    learns = np.array([_learns(*trial) for trial in zip(x, y, a, w, mask, strict=True)])
+            a, w, at_rest = rested(*settle_samples(x, y, a, w, horizon, mask, RESTS))
+            rests &= at_rest
+    learns = np.array([learns_exactly(*trial) for trial in zip(x, y, a, w, mask, strict=True)])
     return {"recovered": mask[:, 0], "learns": learns, "rests": rests}
 
 
-def _rested(a: Array, w: Array, gradient: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+def rested(a: Array, w: Array, gradient: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Return (a, w, which flows came to rest).
 
     A flow that could not be followed counts as dead, and as not at rest.
@@ -190,7 +190,7 @@ def _rested(a: Array, w: Array, gradient: Array) -> tuple[Array, Array, NDArray[
     return a, w, ~failed & (gradient <= SETTLED)
 
 
-def _learns(x: Array, y: Array, a: float, w: Array, mask: NDArray[np.bool_]) -> bool:
+def learns_exactly(x: Array, y: Array, a: float, w: Array, mask: NDArray[np.bool_]) -> bool:
     """Return whether one surviving input learns, exactly. Without input 1 there is nothing to learn."""
     return bool(mask[0] and limits(a, w, Masked(Sample(x, y), mask))[2] == LEARNS)
 

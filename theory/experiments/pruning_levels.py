@@ -15,6 +15,8 @@ from theory.results import Result
 from theory.sampling import STARTS, balanced_starts, clopper_pearson, paired_interval
 from theory.validation import Array
 
+INITS = ("balanced", "normal")  # the starts of the factorial
+
 
 def pruning_iterations(d: int, trials: int, prune_rate: float, seed: int) -> Result:
     """Figure 2 (a), claims 3 and 4a: IMP and LRR from balanced starts, level by level to the mask {1}."""
@@ -42,10 +44,8 @@ def factorial(d: int, trials: int, seed: int) -> Result:
 
     The neuron is pruned at once to the mask {1}.
     """
-    generators = np.random.default_rng(seed).spawn(len(STARTS))
-    inits = {
-        init: _cells(init, *draw(rng, trials, d)) for (init, draw), rng in zip(STARTS.items(), generators, strict=True)
-    }
+    generators = np.random.default_rng(seed).spawn(len(INITS))
+    inits = {init: _cells(init, *STARTS[init](rng, trials, d)) for init, rng in zip(INITS, generators, strict=True)}
     return Result({"d": d, "trials": trials, "inits": inits})
 
 

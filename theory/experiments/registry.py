@@ -105,7 +105,12 @@ EXPERIMENTS: dict[str, Experiment] = {
     "dimension": Experiment(
         "dimension",
         "dimension_and_balance:dimension",
-        {"dimensions": [1, 2, 3, 5, 10, 20, 50, 100], "trials": 20000, "seed": 0},
+        {
+            "dimensions": [1, 2, 3, 5, 10, 20, 50, 100],
+            "trials": 20000,
+            "seed": 0,
+            "inits": ["balanced", "normal", "bounded"],
+        },
         "IMP, LRR and sign switches over the number of inputs (figure 14, claim 13)",
     ),
     "basins": Experiment(
@@ -151,6 +156,25 @@ EXPERIMENTS: dict[str, Experiment] = {
             "seed": 0,
         },
         "do IMP and LRR find the mask from N(0, 1/d) starts on noisy samples (figure 15 b and c, claim 4b)",
+        slow=True,
+    ),
+    "pruned-samples": Experiment(
+        "pruned-samples",
+        "pruned_samples:pruned_samples",
+        {
+            "d": 10,
+            "ends": [5, 3, 1],
+            "prunings": 3,
+            "inits": ["bounded", "balanced"],
+            "inputs": ["normal", "uniform"],
+            "sizes": [100, 300, 1000],
+            "noises": [0.0, 0.5],
+            "trials": 300,
+            "horizon": 1e6,
+            "seed": 0,
+        },
+        "IMP and LRR on samples from the authors' start and the balanced one, pruned to 5, 3 or 1 inputs (figure "
+        "pruned-samples)",
         slow=True,
     ),
     "large-steps": Experiment(

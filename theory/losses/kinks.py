@@ -191,6 +191,8 @@ def _joined(unit: Array) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
     order = np.argsort(key, kind="stable")
     which, first = np.full(len(unit), -1, np.intp), []
     starts = np.flatnonzero(np.diff(key[order], prepend=-np.inf) > 100 * SAME)
+    if len(starts) == len(unit):  # no two are alike, as nearly always: the loop below takes long, and would return this
+        return np.arange(len(unit)), np.ones(len(unit)), np.arange(len(unit))
     for block in np.split(order, starts[1:]):  # blocks of candidates, nearly always of one vector
         for i in block.tolist():
             for kink in {int(which[j]) for j in block.tolist()} - {-1}:

@@ -6,6 +6,7 @@ file decides where the dense run ends and how likely each sign pattern is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from types import SimpleNamespace
 
@@ -143,12 +144,16 @@ def pruned_starts(rng: np.random.Generator, d: int, balanced: bool, ratio: float
     a0 = rng.normal(size=TRIALS)
     if balanced:
         a0 = np.copysign(np.hypot.reduce(w0, axis=1), a0)
+    return outcomes(a0, w0, balanced=balanced, ratio=ratio)
+
+
+def outcomes(a0: Array, w0: Array, **about: float) -> SimpleNamespace:
+    """Return starts, whether each learns dense and for each rule, and what is said `about` them."""
+    d = w0.shape[1]
     survivors = (1,) if d > 1 else ()
     levels = {rule: prune(rule, a0, w0, survivors).learns for rule in ("imp", "sign", "magnitude", "lrr")}
     learns = {rule: level[-1] for rule, level in levels.items()}
-    return SimpleNamespace(
-        d=d, balanced=balanced, ratio=ratio, a0=a0, w0=w0, dense=levels["imp"][0], learns=learns, name=f"d = {d}"
-    )
+    return SimpleNamespace(d=d, a0=a0, w0=w0, dense=levels["imp"][0], learns=learns, name=f"d = {d}", **about)
 
 
 def within(hits: np.ndarray, chance: float) -> bool:
@@ -212,7 +217,13 @@ def derive_factorial(claim: Claim) -> Steps:
         and plane_verdict(-SIZE, SIZE + MORE) == "learns",
         "c < 0 means w_T > a_T": positive((SIZE + MORE) ** 2 - SIZE**2),
     }
-    for rule, share in claim.shares.items():
+    return steps | share_steps(claim.shares)
+
+
+def share_steps(shares: Mapping[str, float]) -> Steps:
+    """Return whether each rule learns on its stated share of the learned dense runs, and no other."""
+    steps = {}
+    for rule, share in shares.items():
         learned, failed = _restarts(rule)
         steps[f"{rule}: after a failed run it fails"] = {line_verdict(*start) for start in failed} == {"fails"}
         told = {pattern: line_verdict(*start) for pattern, start in learned.items()}

@@ -17,7 +17,7 @@ from figures.results.neuron import check_basins, check_dimension
 
 pytestmark = pytest.mark.slow
 
-INITS = {"balanced": 0, "normal": 1}
+INITS = {"balanced": 0, "bounded": 1, "normal": 2}  # the place of each panel
 
 
 def altered(records, experiment, change):
@@ -58,17 +58,17 @@ def test_figure_14_draws_the_counted_shares_their_intervals_and_the_exact_lines(
         assert any(list(line.get_ydata()) == exact for line in axes.lines)
 
 
-def test_figure_14_draws_the_switches_of_both_kinds_of_start_beside_half_the_dense_probability(drawings, records):
-    axes, inits = drawings["14"].figure.axes[2], records.theory["dimension"].values["inits"]
+def test_figure_14_draws_the_switches_of_each_kind_of_start_beside_half_the_dense_probability(drawings, records):
+    axes, inits = drawings["14"].figure.axes[3], records.theory["dimension"].values["inits"]
     drawn = {container.get_label(): heights(container)[0] for container in bars(axes)}
-    for init, name in (("balanced", "balanced"), ("normal", "N(0, 1/d)")):
+    for init, name in (("balanced", "balanced"), ("bounded", "a = u |w|"), ("normal", "N(0, 1/d)")):
         cells = inits[init]["switches"]
         assert drawn[f"sign switches, {name}"] == pytest.approx([c["successes"] / c["trials"] for c in cells])
         assert any(list(line.get_ydata()) == [c["exact"] for c in cells] for line in axes.lines)
 
 
 def test_figure_14_draws_imp_and_lrr_side_by_side_where_they_are_equal(drawings):
-    for axes in drawings["14"].figure.axes[:2]:
+    for axes in drawings["14"].figure.axes[:3]:
         first, second = (np.asarray(c.lines[0].get_xdata(), float) for c in bars(axes))
         assert (second / first > 1.05).all()
 
@@ -84,6 +84,24 @@ def test_the_caption_of_figure_14_says_what_was_counted_and_which_effect_decides
         f"{deciding['value']:.3f} [{deciding['low']:.3f}, {deciding['high']:.3f}] (the effect that decides" in caption
     )
     assert f"{beside['value']:.3f} [{beside['low']:.3f}, {beside['high']:.3f}]." in caption
+
+
+def test_figure_14_says_to_which_start_the_probabilities_belong_and_measures_both(drawings, records):
+    caption, inits = drawings["14"].caption, records.theory["dimension"].values["inits"]
+    assert "The theorem's probabilities, 1/2 for LRR and 1/4 for IMP, belong to balanced starts." in caption
+    for init, exact in (("balanced", ("0.5", "0.25")), ("bounded", ("1", "0.315"))):
+        for rule, value in zip(("lrr", "imp"), exact, strict=True):
+            cell = inits[init][rule][4]  # d = 10
+            share = cell["successes"] / cell["trials"]
+            assert f"{rule.upper()} {share:.3f} [{cell['low']:.3f}, {cell['high']:.3f}] (exactly {value})" in caption
+
+
+def test_figure_14_draws_results_without_the_authors_start_and_names_the_command(records):
+    old = altered(records, "dimension", lambda v: v["inits"].pop("bounded"))
+    check_dimension(old.theory["dimension"].values, {}, "f.json")
+    drawing = FIGURES["14"].draw(old)
+    assert list(drawing.plotted) == ["balanced", "normal", "switches"] and len(drawing.figure.axes) == 3
+    assert [item.command for item in drawing.missing] == ["paper_repro.py theory dimension"]
 
 
 def test_figure_14_follows_its_records(records):
@@ -167,6 +185,7 @@ DIMENSION_FAULTS = [
     (("trials",), -1),
     (("compared",), "1 and 10"),
     (("inits", "normal"), None),
+    (("inits", "bounded", "imp"), []),
     (("inits", "balanced", "imp"), []),
     (("inits", "balanced", "imp", 2), {}),
     (("inits", "balanced", "lrr", 0, "successes"), 20_001),

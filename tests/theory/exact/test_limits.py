@@ -130,7 +130,7 @@ def test_limits_are_finite_conserve_the_balance_and_match_the_verdict(a0, w0):
     assert (abs(end.a * end.w[0] - 1) < 1e-12) == (end.verdict == "learns")
 
 
-@pytest.mark.parametrize("init", ["balanced", "normal"])
+@pytest.mark.parametrize("init", STARTS)
 @pytest.mark.parametrize("rule", ["imp", "sign", "magnitude", "lrr"])
 @pytest.mark.parametrize("d", [1, 2, 5, 10])
 def test_exact_probabilities_lie_in_the_interval_of_random_starts(init, rule, d):

@@ -21,6 +21,7 @@ SMALL = {
     "dimension": {"dimensions": [1, 2, 10], "trials": 2000},
     "sample-size": {"d": 3, "ratios": [2.0, 20.0], "noises": [0.0, 0.5], "trials": 40},
     "mask-recovery": {"d": 3, "ratios": [2.0, 10.0], "noises": [0.5], "trials": 40, "deciding_trials": 60},
+    "pruned-samples": {"d": 4, "ends": [2, 1], "prunings": 2, "sizes": [20, 40], "trials": 20},
     "basins": {"dimensions": [1, 2], "ratios": [0.5, 2.0], "trials": 2000, "starts": 20, "horizon": 200.0},
     "large-steps": {"angles": [0.5], "grid": 5, "max_steps": 2000},
     "hidden-neurons": {"dimensions": [2], "neurons": [1, 2], "trials": 20},
