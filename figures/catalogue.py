@@ -75,7 +75,8 @@ _CELLS = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-long")
 def claims_figure() -> FigureSpec:
     """The figure of all claims, which reads what the claims say that they read.
 
-    The arms of perturbed signs are run in their sweep, and read of a preset's own study where they are there too.
+    The arms of perturbed signs are run in their sweep, and read of a preset's own study where they are there too. Arms
+    of which a claim says only that they may be there are read, but not run for it.
     """
     judged = CLAIMS.values()
     arms = tuple({arm: None for claim in judged if claim.kind == ON_NETWORKS for arm in claim.arms})
@@ -85,6 +86,7 @@ def claims_figure() -> FigureSpec:
             name = "perturbation" if claim.kind == ON_PERTURBED else claim.kind
             sweeps.setdefault(name, {}).update(dict.fromkeys(claim.arms))
     perturbed = sweeps.get("perturbation", {})
+    optional = dict.fromkeys(arm for claim in judged for arm in claim.more)
     return FigureSpec(
         CLAIMS_FIGURE,
         "All claims at a glance",
@@ -93,7 +95,7 @@ def claims_figure() -> FigureSpec:
         arms,
         signs=any(claim.signs for claim in judged),
         sweeps={name: tuple(read) for name, read in sweeps.items()},
-        more=tuple(arm for arm in perturbed if arm not in arms),
+        more=tuple(arm for arm in (*perturbed, *optional) if arm not in arms),
         claims=tuple(CLAIMS),
     )
 

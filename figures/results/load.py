@@ -7,11 +7,13 @@ cannot be accessed is not missing: it is a `Problem` too, and an error where it 
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.fields import ClosedFolder, NoFolder, ResultError, parse_json, require
 from figures.results.folders import FILE, FOLDER, OTHER, kind, names_in
+from figures.results.metrics import best_accuracies
 from figures.results.names import experiment_of, level_of, must_be, seed_of
 from figures.results.network import (
     ArmRun,
@@ -30,13 +32,14 @@ from figures.results.network import (
     seconds_of,
 )
 from figures.results.neuron import check_values, parse_arrays, parse_theory
+from figures.results.variants import LAST_EPOCH
 
 LARGEST_FILE = 256 * 2**20
 _AGAIN = "run the command that made it again"
 _WORDS = {FILE: "a regular file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
 
 
-def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Records:
+def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None, accuracy: str = LAST_EPOCH) -> Records:
     """Read every study, its runs and every theory experiment below `results_dir`.
 
     Parameters
@@ -44,6 +47,8 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
     results_dir : folder that holds `theory/`, `studies/` and `runs/`; each may be absent.
     prefer : experiment -> stem of the theory file to take where several parameter sets have been run.
         Without it the one with the most trials or starts is taken; the others are named in `left_out`.
+    accuracy : "last", or "best": each level's test accuracy is the best of its epochs, from the metrics, which are read
+        only then. A study of which that is not known is left out, and is a problem.
 
     Raises
     ------
@@ -57,13 +62,13 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None) -> Re
     theory, left_out = _load_theory(theory_files, root, prefer or {}, problems)
     studies = []
     for path in study_files:
-        study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems))
+        study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems, accuracy))
         studies += [study] if study else []
     once = tuple(dict.fromkeys(problems))  # two studies may share a run
     ordered = sorted(studies, key=_order)
     plain, varied = (tuple(s for s in ordered if bool(s.study.swept) is which) for which in (False, True))
     unlisted = () if any(problem.owner == "studies" for problem in once) else tuple(_unlisted(studies, root))
-    return Records(plain, theory, once, tuple(left_out), varied, unlisted)
+    return Records(plain, theory, once, tuple(left_out), varied, unlisted, accuracy)
 
 
 def check_folder(root: Path) -> None:
@@ -192,7 +197,7 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
     )
 
 
-def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
+def _load_study(path: Path, root: Path, problems: list, accuracy: str) -> StudyResults:
     data, source = _read_json(path, root)
     study = parse_study(data, source.path)
     require(study.study == path.stem, source.path, "study", study.study, f"{path.stem!r}, the file's name")
@@ -203,7 +208,36 @@ def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
     loaded = {name: _guarded_run(name, root, problems) for name in dict.fromkeys(own.values())}
     for run in filter(None, (dense, *loaded.values(), *there.values())):
         _check_rate(study, run, source.path)
-    return StudyResults(study, dense, there, (source,), {arm: loaded[name] for arm, name in own.items()})
+    found = StudyResults(study, dense, there, (source,), {arm: loaded[name] for arm, name in own.items()})
+    return found if accuracy == LAST_EPOCH else _with_best(found, root)
+
+
+def _with_best(results: StudyResults, root: Path) -> StudyResults:
+    """The study with each level's best test accuracy in place of the last epoch's.
+
+    Raises
+    ------
+    ResultError : a level of which that is not known.
+    """
+    arms, own = (
+        {arm: _best_of_run(run, root) for arm, run in runs.items()} for runs in (results.arms, results.own_dense)
+    )
+    return replace(results, dense=_best_of_run(results.dense, root), arms=arms, own_dense=own)
+
+
+def _best_of_run(run: ArmRun | None, root: Path) -> ArmRun | None:
+    if run is None:
+        return None
+    seeds, files, within = dict(run.seeds), list(run.files), bool(run.config.get("sculpt_factor"))
+    for number, seed in run.seeds.items():
+        complete = {k: level for k, level in seed.levels.items() if level.status == "complete"}
+        if complete:
+            content, source = _read(root / "runs" / run.run / f"seed-{number}" / "metrics.jsonl", root)
+            best = best_accuracies(content, complete, source.path, last_cycle=within)
+            levels = {k: replace(complete[k], test_accuracy=value) for k, value in best.items()}
+            seeds[number] = replace(seed, levels={**seed.levels, **levels})
+            files.append(source)
+    return replace(run, seeds=seeds, files=tuple(files))
 
 
 def _check_rate(study: Study, run: ArmRun, file: str) -> None:
@@ -215,7 +249,7 @@ def _check_rate(study: Study, run: ArmRun, file: str) -> None:
         return
     for seed, record in run.seeds.items():
         for number, level in record.levels.items():
-            nominal, got = study.density(number), level.density
+            nominal, got = study.density(number), level.nominal_density
             if level.status == "complete" and abs(got - nominal) > 0.1 * nominal + 1e-3:
                 where = f"run {run.run}, seed {seed}, level {number}"
                 expected = f"the rate of its levels ({where} has density {got:.4g}, this rate gives {nominal:.4g})"
