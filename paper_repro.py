@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
 from empirics import commands
 from empirics.choices import check_choice
-from empirics.cli import Claims, Data, Doctor, Explain, Figures, List, Study, Table1, Theory, Train, Verify
+from empirics.cli import Claims, Data, Doctor, Explain, Figures, List, Table1, Theory, Train, Verify
 from empirics.commands import EXIT_FAILED, say
 from empirics.studies.plan import Plan, forecasts
 
@@ -47,16 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_figures(command: Figures, line: str) -> int:
     """Run missing experiments of the neuron, train missing networks, draw the figures."""
-    from empirics.storage.files import check_writable, write_atomic
+    from empirics.storage.files import check_writable
     from figures.catalogue import FIGURES
-    from figures.regenerate import with_claims
-    from figures.report.files import REPORT, write_report
 
     chosen = [check_choice(figure, FIGURES, "figure") for figure in command.ids or FIGURES]
     if not command.dry_run:
         check_writable(command.out)
-    if command.compare is not None:
-        return 0 if command.dry_run else _compare(chosen, command, line)
+    if commands.only_draws(command):
+        return 0 if command.dry_run else _redraw(chosen, command, line)
     if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
     specs, whole = [FIGURES[name] for name in chosen], not command.ids
@@ -71,15 +69,10 @@ def run_figures(command: Figures, line: str) -> int:
     if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's figures come first
         failed = _make(commands.figure_plans(command, first, False), first, command, False)
         with commands.alone_in(command.out):
-            failed = max(failed, _code(draw([spec.id for spec in first], command.results, command.out, line)))
+            failed = max(failed, _code(draw([spec.id for spec in first], command, line)))
         plans = commands.figure_plans(command, specs, whole)
     failed = max(failed, _make(plans, specs, command, whole) if written else 0)
-    with commands.alone_in(command.out):
-        outcomes = draw(with_claims(command.ids, command.out), command.results, command.out, line)
-        commands.write_tables(command.out)
-        if write_report(command.out, outcomes, write_atomic):
-            say(f"report: {command.out / REPORT}")
-    return max(failed, _code(outcomes))
+    return max(failed, _draw_and_report(command, line))
 
 
 def _experiments(specs: Sequence["FigureSpec"], whole: bool) -> tuple[str, ...] | None:
@@ -92,19 +85,34 @@ def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures
     return EXIT_FAILED if commands.run_plans(plans, command) else 0
 
 
-def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str) -> list["Outcome"]:
+def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> list["Outcome"]:
     """Draw figures and judge claims from the existing results; None for all figures."""
     from empirics.storage.files import check_writable
     from figures.regenerate import regenerate
 
-    check_writable(out)
-    return regenerate(ids, results, out, **_drawing(line))
+    check_writable(command.out)
+    return regenerate(ids, command.results, command.out, accuracy=command.accuracy, **_drawing(line))
 
 
-def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
-    """Draw two sets of results over one another, without running anything."""
+def _draw_and_report(command: Figures, line: str) -> int:
+    """Draw the requested figures from the existing results, and write Table 1 and the report."""
+    from figures.regenerate import with_claims
+    from figures.report.files import write_report
+
+    with commands.alone_in(command.out):
+        outcomes = draw(with_claims(command.ids, command.out, command.accuracy), command, line)
+        commands.write_tables(command.out)
+        if report := write_report(command.out, outcomes, _drawing(line)["write"], command.accuracy):
+            say(f"report: {report}")
+    return _code(outcomes)
+
+
+def _redraw(chosen: Sequence[str], command: Figures, line: str) -> int:
+    """Draw existing results without running anything: over others, or with their best accuracies."""
     from figures.comparison.overlay import compare_results
 
+    if command.compare is None:
+        return _draw_and_report(command, line)
     with commands.alone_in(command.out):
         return _code(compare_results(chosen, command.results, command.compare, command.out, **_drawing(line)))
 
@@ -125,12 +133,9 @@ def _code(outcomes: Sequence["Outcome"]) -> int:
 
 def run_claims(command: Claims, line: str) -> int:
     """Judge the claims."""
-    from empirics.storage.files import check_writable
-
-    check_writable(command.out)
     with commands.alone_in(command.out):
-        outcomes = draw(["claims"], command.results, command.out, line)
-        table = (command.out / "CLAIMS.md").read_text("utf-8")
+        outcomes = draw(["claims"], command, line)
+        table = (command.out / outcomes[0].files[-1]).read_text("utf-8")
     print(table)
     return _code(outcomes)
 
@@ -183,13 +188,8 @@ def run_list(command: List, line: str) -> int:
     from figures.catalogue import FIGURES
     from figures.claims.registry import CLAIMS
 
-    for title, entries in {
-        **by_title(),
-        "theorems": theory.THEOREMS,
-        "experiments of the neuron": theory.EXPERIMENTS,
-        "figures": FIGURES,
-        "claims": CLAIMS,
-    }.items():
+    own = {"theorems": theory.THEOREMS, "experiments of the neuron": theory.EXPERIMENTS}
+    for title, entries in {**by_title(), **own, "figures": FIGURES, "claims": CLAIMS}.items():
         print(commands.listing(title, entries))
     return 0
 
@@ -213,10 +213,8 @@ def run_verify(command: Verify, line: str) -> int:
     shown = standing.get("studies", {})
     wanted = {check_choice(study, shown, f"study of figure {name}") for study in command.studies} or set(shown)
     with commands.fresh(command.output_dir) as folder:
-        options = ("data_dir", "device", "workers", "threads", "dry_run")
-        kept = Study(results=folder / "results", **{option: getattr(command, option) for option in options})
-        again = {study: entry for study, entry in shown.items() if study in wanted and entry["arms"]}
-        plans = [plan for study, entry in again.items() for plan in commands.study_again(study, entry, kept)]
+        again = {study: entry for study, entry in shown.items() if study in wanted}
+        kept, plans = commands.studies_again(command, again, folder)
         if command.dry_run:
             print(forecasts(plans, kept) or "no network to train")
             return 0
@@ -224,8 +222,9 @@ def run_verify(command: Verify, line: str) -> int:
         if failures := commands.run_plans(plans, kept):
             say(f"figure {name} cannot be recomputed: {failures} runs failed")
             return EXIT_FAILED
-        draw([name], kept.results, folder / "out", line)
-        made = standing_figure(name, folder / "out/figures")
+        accuracy = standing.get("accuracy", "last")
+        draw([name], Claims(kept.results, folder / "out", accuracy), line)
+        made = standing_figure(name, folder / "out/figures", accuracy)
     verdict = verify(standing, made, set(shown) - wanted, command.tolerance)
     print("\n".join(verdict.lines))
     return 0 if verdict.agrees else EXIT_FAILED

@@ -16,7 +16,19 @@ from typing import Protocol
 import tyro
 
 from empirics.choices import ConfigError, check_choice
-from empirics.cli import COMMANDS, RENAMED_OPTIONS, Data, Doctor, Study, Table1, Train, plans, plans_again
+from empirics.cli import (
+    COMMANDS,
+    RENAMED_OPTIONS,
+    Data,
+    Doctor,
+    Figures,
+    Study,
+    Table1,
+    Train,
+    Verify,
+    plans,
+    plans_again,
+)
 from empirics.execution import interrupts
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
@@ -186,6 +198,32 @@ def study_again(study: str, shown: Mapping, kept: Study) -> list[Plan]:
     """
     seeds = {arm: [*run["seeds"], *run["diverged"]] for arm, run in shown["arms"].items()}
     return plans_again(shown["command"], study, {arm: found for arm, found in seeds.items() if found}, kept)
+
+
+def only_draws(command: Figures) -> bool:
+    """Whether a command draws existing results, and runs nothing.
+
+    Raises:
+        ConfigError: it asks for a comparison and for the best accuracies, which a comparison does not have.
+    """
+    best = command.accuracy == "best"
+    if best and command.compare is not None:
+        raise ConfigError("--compare draws the accuracy of the last epoch: leave out --accuracy best, or --compare")
+    return best or command.compare is not None
+
+
+def studies_again(command: Verify, shown: Mapping[str, Mapping], folder: Path) -> tuple[Study, list[Plan]]:
+    """The options with which studies of a figure are recomputed in a fresh folder, and the plans that do so.
+
+    Args:
+        command: the options of the command.
+        shown: the studies' entries in the figure's sidecar, by name; those without arms are left out.
+        folder: the fresh folder.
+    """
+    options = ("data_dir", "device", "workers", "threads", "dry_run")
+    kept = Study(results=folder / "results", **{option: getattr(command, option) for option in options})
+    again = {study: entry for study, entry in shown.items() if entry["arms"]}
+    return kept, [plan for study, entry in again.items() for plan in study_again(study, entry, kept)]
 
 
 def is_written(wanted: Sequence[Plan], experiments: Sequence[str], results: Path) -> bool:

@@ -22,7 +22,8 @@ class FigureSpec:
     figure. `signs`: it needs the arms' sign statistics. `sweeps`: by name, the arms that it reads at every value of
     that sweep. `also`: the same for sweeps that are drawn if they have been run, but are not run for this figure.
     `more`: arms that it reads of every study that has them, but that are not run for it. `presets`: it reads studies of
-    these presets alone; empty: of all presets. `claims`: the claims that it judges.
+    these presets alone; empty: of all presets. `claims`: the claims that it judges. `shows_accuracy`: whether it shows
+    test accuracies of networks, if it reads networks: otherwise the best accuracies change nothing in it.
     """
 
     id: str
@@ -36,6 +37,12 @@ class FigureSpec:
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     more: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
+    shows_accuracy: bool = True
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether it shows test accuracies of networks."""
+        return self.shows_accuracy and bool(self.arms or self.sweeps)
 
     @property
     def reads_sweeps_alone(self) -> bool:
@@ -106,11 +113,11 @@ FIGURES: dict[str, FigureSpec] = {
     "2": FigureSpec("2", "IMP and LRR on a neuron and on other masks", "accuracy:figure_2",
                     ("pruning-iterations",), ("imp", "lrr", *_RANDOM, "lrr-on-imp-mask", *_LONG)),
     "3": FigureSpec("3", "Does the mask that LRR learnt help IMP?", "accuracy:figure_3", (),
-                    ("imp", "lrr", "imp-on-lrr-mask", "imp-long")),
+                    ("imp", "lrr", "imp-on-lrr-mask", "imp-long"), more=("imp-warm",)),
     "4": FigureSpec("4", "Does LRR optimise better within the IMP mask?", "accuracy:figure_4", (),
-                    ("imp", "lrr", "lrr-on-imp-mask", "imp-long")),
+                    ("imp", "lrr", "lrr-on-imp-mask", "imp-long"), more=("lrr-bn-rewind-on-imp-mask",)),
     "5": FigureSpec("5", "When signs settle, and how often they switch", "accuracy:figure_5", (),
-                    ("imp", "lrr"), signs=True),
+                    ("imp", "lrr"), signs=True, shows_accuracy=False),
     "6": FigureSpec("6", "What flipped signs cost IMP and LRR", "perturbation:figure_6", (),
                     _PERTURBED, sweeps={"perturbation": _PERTURBED}, more=("imp-long",)),
     "7": FigureSpec("7", "IMP and LRR on random masks", "ablations:figure_7", (),
@@ -124,9 +131,10 @@ FIGURES: dict[str, FigureSpec] = {
                      also={"warm-up": _RULES}),
     "11": FigureSpec("11", "Pruning criteria times rewind rule", "sweeps:figure_11", (), (),
                      sweeps={"criterion": _RULES}),
-    "12": FigureSpec("12", "Sign flips by layer and level", "sign_flips:figure_12", (), _RULES),
+    "12": FigureSpec("12", "Sign flips by layer and level", "sign_flips:figure_12", (), _RULES,
+                     shows_accuracy=False),
     "13": FigureSpec("13", "Training loss over sparsity", "loss:figure_13", (),
-                     ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")),
+                     ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long"), shows_accuracy=False),
     "14": FigureSpec("14", "The neuron over the number of inputs", "neuron_sweeps:figure_14", ("dimension",), ()),
     "15": FigureSpec("15", "The neuron on finite samples with label noise", "neuron_samples:figure_15",
                      ("sample-size", "mask-recovery"), ()),
@@ -142,9 +150,11 @@ FIGURES: dict[str, FigureSpec] = {
                                  "neuron_hidden:figure_hidden_neurons", ("hidden-neurons",), ()),
     "factorial": FigureSpec("factorial", "Signs or magnitudes: the 2x2 test", "factorial:figure_factorial",
                             ("factorial",), _CELLS),
+    "cyclic": FigureSpec("cyclic", "Is cyclic training of a random mask as good as LRR?", "accuracy:figure_cyclic", (),
+                         ("lrr", "cyclic-random"), more=("sculpt", "lrr-on-random-mask")),
     "mask-convergence": FigureSpec("mask-convergence", "Does the mask change when a level is trained longer?",
                                    "masks:figure_mask_convergence", (), (),
-                                   sweeps={"mask-convergence": _RULES}),
+                                   sweeps={"mask-convergence": _RULES}, shows_accuracy=False),
     "width": FigureSpec("width", "LRR's lead over the width of the network", "sweeps:figure_width", (), (),
                         sweeps={"width": _RULES}),
     CLAIMS_FIGURE: claims_figure(),

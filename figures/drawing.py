@@ -10,12 +10,15 @@ from figures.catalogue import FigureSpec
 from figures.inputs import studies_read
 from figures.plots.panels import SMOKE, Drawing
 from figures.results.network import Records
+from figures.results.variants import BEST_EPOCH, SELECTED_ON_TEST_SET
 
 _CALLERS = {__file__, str(Path(__file__).with_name("catalogue.py")), importlib.__file__}
 
 
 def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
-    """The drawing of a figure; one from outside is marked here if it reads a smoke run and bears no mark.
+    """The drawing of a figure, with a caption that says so where it shows the best accuracies.
+
+    One from outside is marked here if it reads a smoke run and bears no mark.
 
     The package's own figures mark the panels of smoke runs themselves: they may leave out studies that they read.
 
@@ -29,7 +32,14 @@ def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
         raise TypeError(f"it must return a figures.Drawing, got {drawing!r:.60}")
     from_outside = not isinstance(spec.function, str)
     smoke = any(arms and results.study.smoke for results, arms in studies_read(spec, records))
-    return _marked(drawing) if from_outside and smoke else drawing
+    drawing = _marked(drawing) if from_outside and smoke else drawing
+    return _selected(drawing) if records.accuracy == BEST_EPOCH else drawing
+
+
+def _selected(drawing: Drawing) -> Drawing:
+    """The drawing of the best accuracies: its caption says among its first sentences how they were selected."""
+    parts = drawing.caption_parts
+    return replace(drawing, caption_parts=replace(parts, data=f"{parts.data} {SELECTED_ON_TEST_SET}"))
 
 
 def _marked(drawing: Drawing) -> Drawing:

@@ -27,6 +27,7 @@ from figures.provenance.explain import explain
 from figures.results.fields import SCHEMA
 from figures.results.load import load
 from figures.results.network import Problem, Records, Source
+from figures.results.variants import LAST_EPOCH, file_suffix, with_accuracy
 
 __all__ = ["Outcome", "explain", "figure_inputs", "regenerate"]
 
@@ -62,6 +63,11 @@ class BuildContext:
     command: str
     code: Mapping[str, str]
 
+    @property
+    def suffix(self) -> str:
+        """What the names of the files that are written end in."""
+        return file_suffix(accuracy=self.records.accuracy)
+
 
 def regenerate(
     ids: Iterable[str] | None,
@@ -73,6 +79,7 @@ def regenerate(
     command: str,
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
+    accuracy: str = LAST_EPOCH,
 ) -> list[Outcome]:
     """Draw figures from result files into `out_dir`/figures.
 
@@ -88,10 +95,12 @@ def regenerate(
     command : the command line that runs this, kept in every sidecar.
     log : called with a line for each outcome.
     prefer : theory experiment -> file stem to take where several parameter sets have been run.
+    accuracy : "last", or "best": figures that show accuracies are drawn with the best of each level's epochs, into
+        files of their own, whose names end in "-best"; other figures are left as they are.
 
     Returns
     -------
-    One `Outcome` per figure, in the order requested.
+    One `Outcome` per figure, in the order requested; none for figures that are left as they are.
 
     Raises
     ------
@@ -101,8 +110,12 @@ def regenerate(
     wanted = list(FIGURES if ids is None else dict.fromkeys(ids))
     for figure_id in wanted:
         _check_id(figure_id)
+    if accuracy != LAST_EPOCH:
+        wanted, plain = _split(wanted)
+        if plain:
+            log(f"these show no accuracies and stay as they are: {', '.join(plain)}")
     code = code_hashes(FIGURES[figure_id] for figure_id in wanted)
-    context = BuildContext(load(results_dir, prefer), Path(out_dir), write, provenance, command, code)
+    context = BuildContext(load(results_dir, prefer, accuracy), Path(out_dir), write, provenance, command, code)
     if context.records.left_out:
         log(f"unused theory files (others of the same experiments are used): {', '.join(context.records.left_out)}")
     if unlisted := context.records.unlisted:
@@ -121,13 +134,19 @@ def regenerate(
     return outcomes
 
 
-def with_claims(ids: Sequence[str], out_dir: Path) -> list[str] | None:
+def _split(ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The figures that show accuracies of networks, and the others."""
+    shown = [figure_id for figure_id in ids if FIGURES[figure_id].has_accuracy]
+    return shown, [figure_id for figure_id in ids if figure_id not in shown]
+
+
+def with_claims(ids: Sequence[str], out_dir: Path, accuracy: str = LAST_EPOCH) -> list[str] | None:
     """The figures to draw when some are requested: `ids`, with `claims` if the claims were judged before.
 
     The report shows both, so existing claims (`out_dir`/claims.json) are judged again. Returns None, for all figures,
     when `ids` is empty.
     """
-    stands = (out_dir / "claims.json").exists() and CLAIMS_FIGURE not in ids
+    stands = (out_dir / f"claims{file_suffix(accuracy=accuracy)}.json").exists() and CLAIMS_FIGURE not in ids
     return [*ids, *([CLAIMS_FIGURE] if stands else [])] if ids else None
 
 
@@ -138,15 +157,11 @@ def _check_id(figure_id: str) -> None:
 
 
 def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
-    spec = FIGURES[figure_id]
+    spec, stem = FIGURES[figure_id], f"figures/fig{figure_id}{context.suffix}"
     inputs, problems = figure_inputs(spec, context.records), figure_problems(spec, context.records)
 
     def outcome(status, message="", files=(), commands=()):
-        if (
-            status in (MISSING, FAILED_TO_DRAW)
-            and not files
-            and os.path.exists(context.out_dir / f"figures/fig{figure_id}.json")
-        ):
+        if status in (MISSING, FAILED_TO_DRAW) and not files and os.path.exists(context.out_dir / f"{stem}.json"):
             message += "; the existing picture is an older one"
         return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
 
@@ -155,7 +170,7 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
         return outcome(FAILED_TO_DRAW, why)
     key, names = (
         _key(spec, inputs, problems, context.code[figure_id]),
-        [f"figures/fig{figure_id}.{fmt}" for fmt in (*PICTURE_FORMATS, "json")],
+        [f"{stem}.{fmt}" for fmt in (*PICTURE_FORMATS, "json")],
     )
     kept = _sidecar(context.out_dir / names[-1])
     known = context.code[figure_id] != UNKNOWN_CODE
@@ -171,7 +186,7 @@ def _figure(figure_id: str, context: BuildContext, start: float) -> Outcome:
         return outcome(FAILED_TO_DRAW, drawing_failure(spec, error))
     sidecar = _describe(spec, context, drawing, inputs, key, pictures, time.perf_counter() - start)
     for fmt, data in pictures.items():
-        context.write(context.out_dir / "figures" / f"fig{figure_id}.{fmt}", data)
+        context.write(context.out_dir / f"{stem}.{fmt}", data)
     context.write(context.out_dir / names[-1], sidecar)
     commands = dict.fromkeys(item.command for item in drawing.missing)
     return outcome(*_status(DRAWN, why, commands), names, commands)
@@ -231,12 +246,14 @@ def _sha256_of(path: Path) -> str:
 
 def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
     """The sidecar: what is plotted, from which files, and by which code."""
+    accuracy, stem = context.records.accuracy, f"fig{spec.id}{context.suffix}"
     document = {
         "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title, "caption": drawing.caption,
         "caption_opening": drawing.caption_parts.opening,
         "missing": [asdict(item) for item in drawing.missing],
-        "command": context.command, "figure_command": spec.command, "key": key, "code_sha256": context.code[spec.id],
-        "outputs": {f"fig{spec.id}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
+        "accuracy": accuracy, "command": context.command, "figure_command": with_accuracy(spec.command, accuracy),
+        "key": key, "code_sha256": context.code[spec.id],
+        "outputs": {f"{stem}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
         "theory": theory_used(spec, context.records), "studies": studies_used(spec, context.records),
         "inputs": [asdict(source) for source in inputs],
         "provenance": dict(context.provenance), "seconds": round(seconds, 3), "plotted": drawing.plotted,
@@ -270,20 +287,27 @@ def _claims(figure_id: str, context: BuildContext, start: float) -> Outcome:
     commands = dict.fromkeys(row.command for v in verdicts for row in v.rows if row.verdict == NOT_RUN)
     undrawn = [drawn.message] if drawn.status in (MISSING, FAILED_TO_DRAW) else []
     why = [problem.message for problem in problems] or undrawn
-    files, seconds = (*drawn.files, "claims.json", "CLAIMS.md"), time.perf_counter() - start
+    files, seconds = (*drawn.files, *(path.name for path in _tables(context))), time.perf_counter() - start
     return Outcome(figure_id, status, "; ".join(why), files, tuple(commands), seconds)
+
+
+def _tables(context: BuildContext) -> tuple[Path, Path]:
+    """The files of the verdicts: as JSON, and as a Markdown table."""
+    return context.out_dir / f"claims{context.suffix}.json", context.out_dir / f"CLAIMS{context.suffix}.md"
 
 
 def _write_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], context: BuildContext) -> str:
     """Write the verdicts as JSON and as a Markdown table; returns whether they had to be written."""
     problems, inputs = context.records.problems, figure_inputs(FIGURES[CLAIMS_FIGURE], context.records)
     extra = {
-        "command": context.command, "code_sha256": context.code[CLAIMS_FIGURE],
+        "accuracy": context.records.accuracy, "command": context.command,
+        "code_sha256": context.code[CLAIMS_FIGURE],
         "problems": [asdict(problem) for problem in problems], "smoke_runs": list(smoke_runs),
         "inputs": [asdict(source) for source in inputs], "provenance": dict(context.provenance),
     }  # fmt: skip
-    document, markdown = claims_json(verdicts, extra), claims_markdown(verdicts, problems, smoke_runs).encode()
-    as_data, table = context.out_dir / "claims.json", context.out_dir / "CLAIMS.md"
+    as_text = claims_markdown(verdicts, problems, smoke_runs, context.records.accuracy)
+    document, markdown = claims_json(verdicts, extra), as_text.encode()
+    as_data, table = _tables(context)
     kept, made_by = _sidecar(as_data) or {}, ("provenance", "command")
     same = {k: v for k, v in kept.items() if k not in made_by} == {
         k: v for k, v in json.loads(document).items() if k not in made_by

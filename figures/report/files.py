@@ -5,41 +5,44 @@ from pathlib import Path
 from typing import Any
 
 from figures.catalogue import FIGURES
-from figures.claims.tables import verdicts_of
+from figures.claims.tables import selection_note, verdicts_of
 from figures.claims.verdicts import ClaimVerdict
 from figures.provenance.sidecars import UnknownPicture, read_sidecar, standing_figure
 from figures.report.page import Content, Picture, report_html
 from figures.results.fields import TABLE, Check, ResultError, parse_json, validate
+from figures.results.variants import LAST_EPOCH, file_suffix, with_accuracy
 
-REPORT = "report.html"
 _NAMES = Check(lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names")
 _LOST = ("missing", "failed")
 
 
-def write_report(out_dir: Path | str, outcomes: Iterable[Any], write: Callable[[Path, bytes], object]) -> bool:
-    """Write `out_dir`/report.html; returns whether it had changed.
+def write_report(
+    out_dir: Path | str, outcomes: Iterable[Any], write: Callable[[Path, bytes], object], accuracy: str = LAST_EPOCH
+) -> Path | None:
+    """Write `out_dir`/report.html; returns its path if it has changed.
 
     Parameters
     ----------
     out_dir : folder with `figures/`, claims.json and table1.json; each may be absent.
     outcomes : of the figures that were just made; others are shown from the files in the folder.
     write : atomic writer `write(path, data)`.
+    accuracy : "best" shows the figures and claims of the best accuracies, in report-best.html.
     """
     out = Path(out_dir)
-    page = report_html(gather(out, outcomes))
-    target = out / REPORT
+    page = report_html(gather(out, outcomes, accuracy))
+    target = out / f"report{file_suffix(accuracy=accuracy)}.html"
     if target.is_file() and target.read_bytes() == page:
-        return False
+        return None
     write(target, page)
-    return True
+    return target
 
 
-def gather(out_dir: Path, outcomes: Iterable[Any]) -> Content:
+def gather(out_dir: Path, outcomes: Iterable[Any], accuracy: str = LAST_EPOCH) -> Content:
     """Read an output folder: every figure of the catalogue in its order, the claims and Table 1."""
     lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
-    pictures = [_picture(figure_id, out_dir, lost.get(figure_id)) for figure_id in FIGURES]
-    notes: list[str] = []
-    judged = _document(out_dir / "claims.json", notes, _read_claims)
+    pictures = [_picture(figure_id, out_dir, lost.get(figure_id), accuracy) for figure_id in FIGURES]
+    notes = [note] if (note := selection_note(accuracy)) else []
+    judged = _document(out_dir / f"claims{file_suffix(accuracy=accuracy)}.json", notes, _read_claims)
     claims, verdicts = judged or (None, None)
     table = _document(out_dir / "table1.json", notes, _read_table)
     return Content(pictures, claims, verdicts, table, tuple(notes))
@@ -50,12 +53,13 @@ def _read_claims(path: Path) -> tuple[Mapping, list[ClaimVerdict]]:
     return document, verdicts_of(document)
 
 
-def _picture(figure_id: str, out_dir: Path, outcome: Any) -> Picture:
+def _picture(figure_id: str, out_dir: Path, outcome: Any, accuracy: str) -> Picture:
     spec = FIGURES[figure_id]
+    accuracy = accuracy if spec.has_accuracy else LAST_EPOCH
     why = outcome.message if outcome else ""
     commands = outcome.commands if outcome else ()
-    place = out_dir / "figures" / f"fig{figure_id}"
-    known = (figure_id, spec.title, spec.command)
+    place = out_dir / "figures" / f"fig{figure_id}{file_suffix(accuracy=accuracy)}"
+    known = (figure_id, spec.title, with_accuracy(spec.command, accuracy))
     if not place.with_suffix(".json").is_file() or not place.with_suffix(".svg").is_file():
         return Picture(*known, why=why, commands=tuple(commands))
     try:
