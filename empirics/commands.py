@@ -213,7 +213,7 @@ def only_draws(command: Figures) -> bool:
 
 
 def studies_again(command: Verify, shown: Mapping[str, Mapping], folder: Path) -> tuple[Study, list[Plan]]:
-    """The options with which studies of a figure are recomputed in a fresh folder, and the plans that do so.
+    """The options with which studies are recomputed in a fresh folder, and the plans that do so.
 
     Args:
         command: the options of the command.

@@ -37,7 +37,7 @@ def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
 
 
 def _selected(drawing: Drawing) -> Drawing:
-    """The drawing of the best accuracies: its caption says among its first sentences how they were selected."""
+    """The drawing of the best accuracies: its caption says at once how they were selected."""
     parts = drawing.caption_parts
     return replace(drawing, caption_parts=replace(parts, data=f"{parts.data} {SELECTED_ON_TEST_SET}"))
 

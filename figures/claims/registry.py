@@ -102,7 +102,10 @@ def claim_6(evidence: Evidence) -> list[Row]:
 
 
 def claim_7(evidence: Evidence) -> list[Row]:
-    """LRR optimises better within the IMP mask, with the training-length row, and with BN rewound by both."""
+    """LRR optimises better within the IMP mask, with the training-length row.
+
+    Where it has been run, LRR with BN rewound is beside them.
+    """
     arm, rewound = "lrr-on-imp-mask", {"lrr-bn-rewind-on-imp-mask": 1, "imp": -1}
     name = "both rewind BN: high-sparsity accuracy, lrr-bn-rewind-on-imp-mask - imp"
     lengths = against_length(evidence, arm, "imp-long")
@@ -141,10 +144,10 @@ def claim_10b(evidence: Evidence) -> list[Row]:
 
 
 def claim_11(evidence: Evidence, protocol: str = "") -> list[Row]:
-    """Drop of high-sparsity accuracy by perturbed signs, IMP - LRR: perturbed once, or several times in every level.
+    """Drop of high-sparsity accuracy by perturbed signs, IMP - LRR.
 
-    The protocol (that of the study, if not given) says which of the two decides; the other is beside it where a
-    preset's own study lists its arms.
+    Signs are perturbed once, or several times in every level. The protocol (that of the study, if not given) says which
+    of the two decides; the other is beside it where a preset's own study lists its arms.
     """
     if evidence.results is None:
         return [not_run(_ONCE, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation"))]
@@ -279,7 +282,7 @@ def evaluate(records: Records) -> list[ClaimVerdict]:
 
 
 def _selected(verdict: ClaimVerdict) -> ClaimVerdict:
-    """The verdict with the selection on the test set in every scope, if it is about accuracies of networks."""
+    """The verdict on accuracies of networks with the selection on the test set in every scope."""
     if all(row.unit != ACCURACY_POINTS for row in verdict.rows):
         return verdict
 

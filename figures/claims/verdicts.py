@@ -137,7 +137,7 @@ def secondary_words(verdict: str, low: float | None, high: float | None) -> str:
 
 
 def not_worse(row: Row, smallest: float) -> Row:
-    """The row judged by whether its effect is above -`smallest`: whether the first arm is as good as the second.
+    """The row judged by whether its first arm is as good as the second.
 
     `reproduced`: the 95 % interval lies wholly above -`smallest`, the largest loss that does not matter. `not
     reproduced`: wholly below it. A row that is not judged for another reason stays as it is.
@@ -210,7 +210,7 @@ def contrast(
 
 
 def above_chance(row: Row, results: StudyResults, samples: Iterable[Sample]) -> Row:
-    """The row; it is not judged where no arm's networks are better than guessing, since nothing can be measured there.
+    """The row; it is not judged where no arm is better than guessing, since nothing can be measured there.
 
     `samples`: of each arm, its accuracies by seed in accuracy points.
     """
@@ -274,8 +274,9 @@ def against_length(evidence: Evidence, arm: str, control: str, label: str = "aga
 
 
 def optional(evidence: Evidence, arms: Mapping[str, float], name: str, of_arm=None) -> list[Row]:
-    """A secondary row from a contrast of arms that not every preset has; none where the study does not list them all.
+    """A secondary row from a contrast of arms that not every preset has.
 
+    There is none where the study does not list all of them; `not run` where it lists them and they have not been run.
     `of_arm`: the measure; high-sparsity accuracy if not given.
     """
     if evidence.results is None or not set(arms) <= set(evidence.results.study.arms):

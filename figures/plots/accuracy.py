@@ -144,7 +144,7 @@ def _paired_figure(records: Records, plan: PairedFigure) -> Drawing:
     grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=True):
         plotted[results.study.study] = _paired_row(sheet, axes, results, there, plan)
-    legend_below(sheet, grid.ravel(), 4)
+    legend_below(sheet, grid.ravel(), 5)
     stars = "A star marks p <= .05 (paired t-test, corrected by Holm's method over the levels of a curve)."
     notes = (*sheet.captions, mark_cut(sheet.figure), stars, EPOCHS, plan.sentence, format_missing(missing))
     more = join_caption(means_note(records), *notes)
@@ -152,7 +152,7 @@ def _paired_figure(records: Records, plan: PairedFigure) -> Drawing:
 
 
 def _paired_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str], plan: PairedFigure) -> dict:
-    """Accuracy of one study at the left, differences from the reference at the right; returns the numbers."""
+    """One study: accuracy at the left, differences at the right; returns the numbers."""
     reference, name = plan.reference, style.arm_style(plan.reference).label
     shown = [arm for arm in plan.differences if arm in there and measures.shared_seeds(results, (arm, reference))]
     words = f"the same, difference from {name}"
@@ -176,7 +176,7 @@ def _unpaired(results: StudyResults, arms: Sequence[str], reference: str, panel:
 
 
 def figure_3(records: Records) -> Drawing:
-    """Figure 3: the LRR mask is superior, and IMP improves with it; with IMP rewound to after the warm-up."""
+    """Figure 3: the LRR mask is superior, and IMP improves with it."""
     return _paired_figure(records, _LRR_MASK)
 
 

@@ -43,6 +43,7 @@ from figures.plots.panels import (
 )
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import Records, StudyResults
+from figures.results.variants import LAST_EPOCH
 
 # inches
 _LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 1.94, 0.16
@@ -271,9 +272,10 @@ def _caption(records: Records, missing: Sequence[Missing]) -> Caption:
     drawn = [(results, arms) for results in records.studies if (arms := _shown_arms(results))]
     networks = f"networks: {format_data(drawn)}; " if drawn else ""
     data = f"Data: {networks}the number n of seeds or trials of each effect is in its line."
+    last = "" if records.accuracy == LAST_EPOCH else ", for the accuracy of the last epoch"
     more = join_caption(
-        "The effects were fixed before the data. Intervals over seeds are Student-t intervals, paired by seed. Those of"
-        " the neuron are over trials.",
+        f"The effects were fixed before the data{last}. Intervals over seeds are Student-t intervals, paired by seed."
+        " Those of the neuron are over trials.",
         "Reproduced: the interval lies wholly above zero. Not reproduced: it lies wholly below the smallest effect that"
         " matters (.2 accuracy points, or .02), which is the right edge of the grey band. Reversed: it lies wholly"
         " below zero. Inconclusive: all else.",

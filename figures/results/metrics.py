@@ -1,4 +1,4 @@
-"""The best test accuracy of each level, from the metrics of every epoch (`metrics.jsonl`). Pure: bytes in, numbers out.
+"""The best test accuracy of each level, from the metrics of every epoch. Pure: bytes in, numbers out.
 
 The best epoch is chosen by its accuracy on the test set. So it is refused wherever a better epoch may have gone unseen.
 """
@@ -38,7 +38,7 @@ def best_accuracies(
 
 
 def _lines_by_level(content: bytes) -> dict[int, list[tuple[bytes, dict]]]:
-    """The complete lines of the file, each with what it holds, by level; a torn line is left out, as in training."""
+    """The complete lines, each with what it holds, by level; a torn line is left out, as in training."""
     found: dict[int, list[tuple[bytes, dict]]] = {}
     for line in content.splitlines(keepends=True):
         data = _object(line)

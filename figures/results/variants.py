@@ -16,5 +16,5 @@ def file_suffix(*, accuracy: str = LAST_EPOCH) -> str:
 
 
 def with_accuracy(command: str, accuracy: str) -> str:
-    """A command line of `paper_repro.py` that draws, with the option of its accuracy, which the last one omits."""
+    """A command line that draws, with the option of its accuracy; the last epoch's needs none."""
     return command if accuracy == LAST_EPOCH else f"{command} --accuracy {accuracy}"
