@@ -13,7 +13,7 @@ from pathlib import Path
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.fields import ClosedFolder, NoFolder, ResultError, parse_json, require
 from figures.results.folders import FILE, FOLDER, OTHER, kind, names_in
-from figures.results.metrics import best_accuracies
+from figures.results.metrics import INSTEAD, best_accuracies
 from figures.results.names import experiment_of, level_of, must_be, seed_of
 from figures.results.network import (
     ArmRun,
@@ -232,7 +232,10 @@ def _best_of_run(run: ArmRun | None, root: Path) -> ArmRun | None:
     for number, seed in run.seeds.items():
         complete = {k: level for k, level in seed.levels.items() if level.status == "complete"}
         if complete:
-            content, source = _read(root / "runs" / run.run / f"seed-{number}" / "metrics.jsonl", root)
+            path = root / "runs" / run.run / f"seed-{number}" / "metrics.jsonl"
+            there = _is_there(path, root)
+            require(there, _relative(path, root), "the file", "nothing", "the metrics of every epoch", INSTEAD)
+            content, source = _read(path, root)
             best = best_accuracies(content, complete, source.path, last_cycle=within)
             levels = {k: replace(complete[k], test_accuracy=value) for k, value in best.items()}
             seeds[number] = replace(seed, levels={**seed.levels, **levels})

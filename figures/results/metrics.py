@@ -12,7 +12,7 @@ from figures.results.fields import FRACTION, WHOLE, require, validate
 from figures.results.network import LevelRecord
 
 _EPOCH = {"test_accuracy": FRACTION, "cycle": WHOLE}
-_INSTEAD = "draw with --accuracy last, or train the run again in another --results folder"
+INSTEAD = "draw with --accuracy last, or train the run again in another --results folder"
 
 
 def best_accuracies(
@@ -60,7 +60,7 @@ def _best(lines: list[tuple[bytes, dict]], record: LevelRecord, file: str, last_
     digest = hashlib.sha256(b"".join(line for line, _ in lines)).hexdigest()
     recorded = record.metrics_sha256 or "none is recorded there"
     wanted = f"{recorded[:12]}, as its level.json says" if record.metrics_sha256 else recorded
-    require(digest == record.metrics_sha256, file, f"the SHA-256 of the lines {where}", digest[:12], wanted, _INSTEAD)
+    require(digest == record.metrics_sha256, file, f"the SHA-256 of the lines {where}", digest[:12], wanted, INSTEAD)
     found = [
         validate({"cycle": 0} | data, _EPOCH, file, f"a line {where}")
         for _, data in lines
@@ -68,6 +68,6 @@ def _best(lines: list[tuple[bytes, dict]], record: LevelRecord, file: str, last_
     ]
     every = f"{record.epochs}, one for each epoch that was trained"
     seen = bool(found) and len(found) == record.epochs
-    require(seen, file, f"the number of test accuracies {where}", len(found), every, _INSTEAD)
+    require(seen, file, f"the number of test accuracies {where}", len(found), every, INSTEAD)
     first = max(data["cycle"] for data in found) if last_cycle else 0
     return max(data["test_accuracy"] for data in found if data["cycle"] >= first)
