@@ -92,9 +92,9 @@ accuracy: mean test accuracy over the levels of density at most .03. A verdict h
 set says nothing about a large one. Rows marked "control" compare with IMP's rewinding trained for as many epochs as
 LRR's weights have seen; the sweeps have no such control. A claim on a sweep needs every value of it. A row on accuracy
 of which no arm is clearly better than a guess (at most 1.5 times the share of right guesses) is *inconclusive (at
-chance)*. An effect compared with a threshold (the mask's .98, claim 15a's -.2 points) has no reverse: its interval is
-compared with the threshold in place of 0. With 4 seeds a strong effect whose arms are exchanged at random is called
-reproduced in 1 of 16 (6.2 %), with 8 seeds in 3.5 %."""
+chance)*. An effect compared with a threshold (the mask's .98, -.2 accuracy points in claim 15a) has no reverse: its
+interval is compared with the threshold in place of 0. With 4 seeds a strong effect whose arms are exchanged at random
+is called reproduced in 1 of 16 (6.2 %), with 8 seeds in 3.5 %."""
 
 _COLUMNS = (
     "| claim | source | verdict | effect [95 % interval] | p (smallest) | n | scope |\n|---|---|---|---|---|---|---|"

@@ -280,8 +280,8 @@ def _caption(records: Records, missing: Sequence[Missing]) -> Caption:
         " matters (.2 accuracy points, or .02), which is the right edge of the grey band. Reversed: it lies wholly"
         " below zero. Inconclusive: all else.",
         "The axis is linear up to the smallest effect that matters and logarithmic beyond. A value that is not compared"
-        " with 0 is drawn minus its reference value: 1/2 and 1/4 in claim 3, .98 in 4a, -.2 points in 15a, 0"
-        " contradictions in 1 and 2. A claim of several parts needs all of them. Against training length: the same"
+        " with 0 is drawn minus its reference value: 1/2 and 1/4 in claim 3, .98 in 4a, -.2 accuracy points in 15a,"
+        " 0 contradictions in 1 and 2. A claim of several parts needs all of them. Against training length: the same"
         " relative to IMP's rewinding trained for as many epochs as LRR's weights have seen. Sweeps have no such"
         " control. At chance: no arm of the comparison is clearly better than a guess. The mask converges: share of a"
         " level's last mask that the mask one cycle of the schedule earlier already had, minus .98.",

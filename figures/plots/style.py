@@ -216,5 +216,5 @@ ARM_STYLES: dict[str, ArmStyle] = {
     "imp-warm": ArmStyle("IMP, rewound to after warm-up", GREEN, "d", _DASH_DOT, filled=False),
     "lrr-bn-rewind-on-imp-mask": ArmStyle("LRR, BN rewound, IMP mask", BLUE, "v", _LONG, filled=False),
     "cyclic-random": ArmStyle("random mask, LRR's cycles", VERMILLION, "h", _LONG, filled=False),
-    "sculpt": ArmStyle("SCULPT", SKY, "*", "-"),
+    "sculpt": ArmStyle("SCULPT", SKY, "*", _LONG),
 }

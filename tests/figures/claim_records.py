@@ -1,10 +1,10 @@
 """Records for the tests of the claims, made up in memory with known effects; and their arms dealt anew."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from figures.results.network import ArmRun, MaskSnapshot, Records, StudyResults
+from figures.results.network import ArmRun, MaskSnapshot, Records, Study, StudyResults
 from tests.figures import synthetic
 
 SEEDS = range(6)
@@ -157,6 +157,18 @@ def every_record(seeds=SEEDS, noise=0.1, share=0.995) -> Records:
     rng = np.random.default_rng(5)
     shares = {arm: {s: share + rng.normal(0, 0.001) for s in seeds} for arm in ("imp", "lrr")}
     return Records((study(seeds=seeds, noise=noise),), {}, (), (), (base, *names.values(), mask_study(shares, seeds)))
+
+
+@dataclass(frozen=True)
+class Theirs(Study):
+    """A study under the authors' protocol."""
+
+    protocol: str = "authors"
+
+
+def as_theirs(results: StudyResults) -> StudyResults:
+    """The study under the authors' protocol."""
+    return replace(results, study=Theirs(**(vars(results.study) | {"protocol": "authors"})))
 
 
 def relabelled(results: StudyResults, names) -> StudyResults:

@@ -19,8 +19,8 @@ from figures.claims.verdicts import (
     SMALLEST_EFFECT,
     Evidence,
 )
-from figures.results.network import Problem, Records, Study, train_command
-from tests.figures.claim_records import EVERY_LEAD, LEADS, SEEDS, accuracy, on_every_study, signs
+from figures.results.network import Problem, Records, train_command
+from tests.figures.claim_records import EVERY_LEAD, LEADS, SEEDS, accuracy, as_theirs, on_every_study, signs
 
 SWAP = {
     "imp": "lrr", "imp-on-random-mask": "lrr-on-random-mask", "imp-on-shuffled-mask": "lrr-on-shuffled-mask",
@@ -49,17 +49,6 @@ def test_every_claim_of_the_table_is_registered():
     asked = ["criteria", "architectures", "prune-rates", "schedules", "mask-convergence"]
     assert list(CLAIMS) == of_the_paper + asked
     assert {CLAIMS[number].source for number in asked} == {"reviewers' question, ours"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Theirs(Study):
-    """A study under the authors' protocol."""
-
-    protocol: str = "authors"
-
-
-def as_theirs(results):
-    return dataclasses.replace(results, study=Theirs(**(vars(results.study) | {"protocol": "authors"})))
 
 
 @pytest.mark.parametrize("number", CLAIMS)
