@@ -210,7 +210,7 @@ def contrast(
 
 
 def above_chance(row: Row, results: StudyResults, samples: Iterable[Sample]) -> Row:
-    """The row; it is not judged where no arm is better than guessing, since nothing can be measured there.
+    """The row, which is not judged where no arm is better than guessing: nothing can be measured.
 
     `samples`: of each arm, its accuracies by seed in accuracy points.
     """
