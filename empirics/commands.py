@@ -276,9 +276,14 @@ def alone_in(out: Path) -> Iterator[None]:
     """Hold the lock of the figures folder, so that only one command draws into it at a time.
 
     The last command to draw has then read the results of all.
+
+    Raises:
+        StoreError: the folder cannot be written.
     """
+    from empirics.storage.files import check_writable
     from empirics.storage.locks import HOURS, locked
 
+    check_writable(out)
     waits = "another command is drawing into the same folder: waiting for it"
     with locked(out / "figures", HOURS, lambda: say(waits), needed=False):
         yield
