@@ -42,22 +42,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.parsed(given, lambda: import_module("figures.catalogue").FIGURES)
         return RUN[type(command)](command, shlex.join(["paper_repro.py", *given]))
 
-    return commands.exit_code(run)
+    return commands.exitcommands.code_of(run)
 
 
 def run_figures(command: Figures, line: str) -> int:
     """Run missing experiments of the neuron, train missing networks, draw the figures."""
-    from empirics.storage.files import check_writable, write_atomic
+    from empirics.storage.files import check_writable
     from figures.catalogue import FIGURES, check_protocol, figures_under
-    from figures.regenerate import with_claims
-    from figures.report.files import report_name, write_report
 
     ids = [check_choice(figure, FIGURES, "figure") for figure in command.ids] or figures_under(command.protocol)
     chosen = [check_protocol(figure, command.protocol) for figure in ids]
     if not command.dry_run:
         check_writable(command.out)
-    if command.compare is not None:
-        return 0 if command.dry_run else _compare(chosen, command, line)
+    if commands.only_draws(command):
+        return 0 if command.dry_run else _redraw(chosen, command, line)
     if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
     specs, whole = [FIGURES[name] for name in chosen], not command.ids
@@ -71,17 +69,10 @@ def run_figures(command: Figures, line: str) -> int:
     if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's figures come first
         failed = _make(commands.figure_plans(command, first, False), first, command, False)
         with commands.alone_in(command.out):
-            drawn = draw([spec.id for spec in first], command.results, command.out, line, command.protocol)
-        failed = max(failed, _code(drawn))
+            failed = max(failed, commands.code_of(draw([spec.id for spec in first], command, line)))
         plans = commands.figure_plans(command, specs, whole)
     failed = max(failed, _make(plans, specs, command, every) if written else 0)
-    with commands.alone_in(command.out):
-        wanted = with_claims(command.ids, command.out, command.protocol)
-        outcomes = draw(wanted, command.results, command.out, line, command.protocol)
-        commands.write_tables(command.out)
-        if write_report(command.out, outcomes, write_atomic, command.protocol):
-            say(f"report: {command.out / report_name(command.protocol)}")
-    return max(failed, _code(outcomes))
+    return max(failed, _draw_and_report(command, line))
 
 
 def _experiments(specs: Sequence["FigureSpec"], whole: bool) -> tuple[str, ...] | None:
@@ -94,22 +85,39 @@ def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures
     return EXIT_FAILED if commands.run_plans(plans, command) + commands.measure_for(specs, plans, command) else 0
 
 
-def draw(ids: Sequence[str] | None, results: Path, out: Path, line: str, protocol: str = "ours") -> list["Outcome"]:
-    """Draw figures and judge claims of a protocol from the existing results; None for all figures."""
+def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> list["Outcome"]:
+    """Draw figures and judge claims from the existing results; None for all figures."""
     from empirics.storage.files import check_writable
     from figures.regenerate import regenerate
 
-    check_writable(out)
-    return regenerate(ids, results, out, **_drawing(line, protocol=protocol))
+    check_writable(command.out)
+    options = _drawing(line, protocol=command.protocol, accuracy=command.accuracy)
+    return regenerate(ids, command.results, command.out, **options)
 
 
-def _compare(chosen: Sequence[str], command: Figures, line: str) -> int:
-    """Draw two sets of results over one another, without running anything."""
-    from figures.comparison.overlay import compare_results
+def _draw_and_report(command: Figures, line: str) -> int:
+    """Draw the requested figures from the existing results, and write Table 1 and the report."""
+    from figures.regenerate import with_claims
+    from figures.report.files import write_report
 
     with commands.alone_in(command.out):
-        options = _drawing(line, protocol=command.protocol)
-        return _code(compare_results(chosen, command.results, command.compare, command.out, **options))
+        outcomes = draw(with_claims(command.ids, command.out, command.protocol, command.accuracy), command, line)
+        commands.write_tables(command.out)
+        variant = (command.protocol, command.accuracy)
+        if report := write_report(command.out, outcomes, _drawing(line)["write"], *variant):
+            say(f"report: {report}")
+    return commands.code_of(outcomes)
+
+
+def _redraw(chosen: Sequence[str], command: Figures, line: str) -> int:
+    """Draw existing results without running anything: over others, or with their best accuracies."""
+    from figures.comparison.overlay import compare_results
+
+    if command.compare is None:
+        return _draw_and_report(command, line)
+    with commands.alone_in(command.out):
+        places = (command.results, command.compare, command.out)
+        return commands.code_of(compare_results(chosen, *places, **_drawing(line, protocol=command.protocol)))
 
 
 def _drawing(line: str, **more: str) -> dict:
@@ -122,20 +130,13 @@ def _drawing(line: str, **more: str) -> dict:
     return dict(write=write_atomic, provenance=provenance(threads=1), command=line, log=say, prefer=files, **more)
 
 
-def _code(outcomes: Sequence["Outcome"]) -> int:
-    return EXIT_FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
-
-
 def run_claims(command: Claims, line: str) -> int:
     """Judge the claims."""
-    from empirics.storage.files import check_writable
-
-    check_writable(command.out)
     with commands.alone_in(command.out):
-        outcomes = draw(["claims"], command.results, command.out, line, command.protocol)
+        outcomes = draw(["claims"], command, line)
         table = commands.read_table(command.out, outcomes)
     print(table)
-    return _code(outcomes)
+    return commands.code_of(outcomes)
 
 
 def run_protocols(command: Protocols, line: str) -> int:
@@ -150,7 +151,7 @@ def run_protocols(command: Protocols, line: str) -> int:
     with commands.alone_in(command.out):
         outcomes = [compare_protocols(command.results, command.out, **_drawing(line))]
         print(commands.read_table(command.out, outcomes))
-    return EXIT_FAILED if failed else _code(outcomes)
+    return EXIT_FAILED if failed else commands.code_of(outcomes)
 
 
 def run_theory(command: Theory, line: str) -> int:
@@ -223,8 +224,9 @@ def run_verify(command: Verify, line: str) -> int:
         if failures := commands.run_plans(plans, kept) + commands.measure_for([FIGURES[name]], plans, kept):
             say(f"figure {name} cannot be recomputed: {failures} runs or measurements failed")
             return EXIT_FAILED
-        draw([name], kept.results, folder / "out", line, command.protocol)
-        made = standing_figure(name, folder / "out/figures", command.protocol)
+        accuracy = standing.get("accuracy", "last")
+        draw([name], Claims(command.protocol, kept.results, folder / "out", accuracy), line)
+        made = standing_figure(name, folder / "out/figures", command.protocol, accuracy)
     verdict = verify(standing, made, set(shown) - wanted, command.tolerance)
     print("\n".join(verdict.lines))
     return 0 if verdict.agrees else EXIT_FAILED

@@ -19,6 +19,7 @@ from empirics.studies.presets import PRESETS
 from empirics.studies.sweeps import SWEEPS
 
 Positional = tyro.conf.Positional
+Accuracy = Literal["last", "best"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Figures(Study):
     """folder for figures, claims, Table 1 and the report"""
     compare: Path | None = None
     """run nothing; draw the results in --results over those in this folder, into OUT/compare"""
+    accuracy: Accuracy = "last"
+    """which test accuracy of a level counts; best: run nothing, draw the best epoch's (selected on the test set) into
+    files named ...-best, if every epoch was evaluated"""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,9 @@ class Claims:
     """folder of result files"""
     out: Path = Path("out")
     """folder for claims.json and CLAIMS.md (claims-authors.json and CLAIMS-authors.md under that protocol)"""
+    accuracy: Accuracy = "last"
+    """which test accuracy of a level counts; best: the best epoch's (selected on the test set), into claims-best.json
+    and CLAIMS-best.md, if every epoch was evaluated"""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,19 @@ from typing import Any, Protocol
 import tyro
 
 from empirics.choices import ConfigError, check_choice
-from empirics.cli import COMMANDS, RENAMED_OPTIONS, Data, Doctor, Study, Table1, Train, Verify, plans, plans_again
+from empirics.cli import (
+    COMMANDS,
+    RENAMED_OPTIONS,
+    Data,
+    Doctor,
+    Figures,
+    Study,
+    Table1,
+    Train,
+    Verify,
+    plans,
+    plans_again,
+)
 from empirics.execution import interrupts
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
@@ -43,8 +55,9 @@ class Figure(Protocol):
 
 
 class Outcome(Protocol):
-    """What became of a figure or a table: the files that were made, by their names in the output folder."""
+    """What became of a figure or a table: its status, and the files that were made, by name in the output folder."""
 
+    status: str
     files: Sequence[str]
 
 
@@ -229,6 +242,18 @@ def options_kept(command: Verify, results: Path) -> Study:
     return Study(results=results, **{name: getattr(command, name) for name in names})
 
 
+def only_draws(command: Figures) -> bool:
+    """Whether a command draws existing results, and runs nothing.
+
+    Raises:
+        ConfigError: it asks for a comparison and for the best accuracies, which a comparison does not have.
+    """
+    best = command.accuracy == "best"
+    if best and command.compare is not None:
+        raise ConfigError("--compare draws the accuracy of the last epoch: leave out --accuracy best, or --compare")
+    return best or command.compare is not None
+
+
 def is_written(wanted: Sequence[Plan], experiments: Sequence[str], results: Path) -> bool:
     """Whether the results folder can be written, and so whether runs and records are written to it.
 
@@ -337,9 +362,14 @@ def alone_in(out: Path) -> Iterator[None]:
     """Hold the lock of the figures folder, so that only one command draws into it at a time.
 
     The last command to draw has then read the results of all.
+
+    Raises:
+        StoreError: the folder cannot be written.
     """
+    from empirics.storage.files import check_writable
     from empirics.storage.locks import HOURS, locked
 
+    check_writable(out)
     waits = "another command is drawing into the same folder: waiting for it"
     with locked(out / "figures", HOURS, lambda: say(waits), needed=False):
         yield
@@ -393,6 +423,11 @@ def write_experiments(
         made = files(name, result, None, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
         write_theory_result(results / "theory", result_name(name), made)
         say(f"theory: {name}, {seconds:.1f} s")
+
+
+def code_of(outcomes: Sequence[Outcome]) -> int:
+    """The exit code of a command that made figures: whether one of them failed."""
+    return EXIT_FAILED if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
 def read_table(out: Path, outcomes: Sequence[Outcome]) -> str:

@@ -23,8 +23,9 @@ class FigureSpec:
     figure. `signs`: it needs the arms' sign statistics. `sweeps`: by name, the arms that it reads at every value of
     that sweep. `also`: the same for sweeps that are drawn if they have been run, but are not run for this figure.
     `more`: arms that it reads of every study that has them, but that are not run for it. `presets`: it reads studies of
-    these presets alone; empty: of all presets. `claims`: the claims that it judges.
-    `connectivity`: it reads the connectivity of the networks of each study.
+    these presets alone; empty: of all presets. `claims`: the claims that it judges. `connectivity`: it reads the
+    connectivity of the networks of each study. `shows_accuracy`: whether it shows test accuracies of networks, if it
+    reads networks: otherwise the best accuracies change nothing in it.
     """
 
     id: str
@@ -39,6 +40,12 @@ class FigureSpec:
     more: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     connectivity: bool = False
+    shows_accuracy: bool = True
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether it shows test accuracies of networks."""
+        return self.shows_accuracy and bool(self.arms or self.sweeps)
 
     @property
     def reads_sweeps_alone(self) -> bool:
@@ -87,7 +94,8 @@ _CELLS = ("imp", "sign", "magnitude", "lrr-bn-rewind", "lrr", "imp-long")
 def claims_figure() -> FigureSpec:
     """The figure of all claims, which reads what the claims say that they read.
 
-    The arms of perturbed signs are run in their sweep, and read of a preset's own study where they are there too.
+    The arms of perturbed signs are run in their sweep, and read of a preset's own study where they are there too. Arms
+    of which a claim says only that they may be there are read, but not run for it.
     """
     judged = CLAIMS.values()
     arms = tuple({arm: None for claim in judged if claim.kind == ON_NETWORKS for arm in claim.arms})
@@ -97,6 +105,7 @@ def claims_figure() -> FigureSpec:
             name = "perturbation" if claim.kind == ON_PERTURBED else claim.kind
             sweeps.setdefault(name, {}).update(dict.fromkeys(claim.arms))
     perturbed = sweeps.get("perturbation", {})
+    optional = dict.fromkeys(arm for claim in judged for arm in claim.more)
     return FigureSpec(
         CLAIMS_FIGURE,
         "All claims at a glance",
@@ -105,7 +114,7 @@ def claims_figure() -> FigureSpec:
         arms,
         signs=any(claim.signs for claim in judged),
         sweeps={name: tuple(read) for name, read in sweeps.items()},
-        more=tuple(arm for arm in perturbed if arm not in arms),
+        more=tuple(arm for arm in (*perturbed, *optional) if arm not in arms),
         claims=tuple(CLAIMS),
     )
 
@@ -116,11 +125,11 @@ FIGURES: dict[str, FigureSpec] = {
     "2": FigureSpec("2", "IMP and LRR on a neuron and on other masks", "accuracy:figure_2",
                     ("pruning-iterations",), ("imp", "lrr", *_RANDOM, "lrr-on-imp-mask", *_LONG)),
     "3": FigureSpec("3", "Does the mask that LRR learnt help IMP?", "accuracy:figure_3", (),
-                    ("imp", "lrr", "imp-on-lrr-mask", "imp-long")),
+                    ("imp", "lrr", "imp-on-lrr-mask", "imp-long"), more=("imp-warm",)),
     "4": FigureSpec("4", "Does LRR optimise better within the IMP mask?", "accuracy:figure_4", (),
-                    ("imp", "lrr", "lrr-on-imp-mask", "imp-long")),
+                    ("imp", "lrr", "lrr-on-imp-mask", "imp-long"), more=("lrr-bn-rewind-on-imp-mask",)),
     "5": FigureSpec("5", "When signs settle, and how often they switch", "accuracy:figure_5", (),
-                    ("imp", "lrr"), signs=True),
+                    ("imp", "lrr"), signs=True, shows_accuracy=False),
     "6": FigureSpec("6", "What flipped signs cost IMP and LRR", "perturbation:figure_6", (),
                     _PERTURBED, sweeps={"perturbation": _PERTURBED}, more=("imp-long",)),
     "7": FigureSpec("7", "IMP and LRR on random masks", "ablations:figure_7", (),
@@ -134,9 +143,10 @@ FIGURES: dict[str, FigureSpec] = {
                      also={"warm-up": _RULES}),
     "11": FigureSpec("11", "Pruning criteria times rewind rule", "sweeps:figure_11", (), (),
                      sweeps={"criterion": _RULES}),
-    "12": FigureSpec("12", "Sign flips by layer and level", "sign_flips:figure_12", (), _RULES),
+    "12": FigureSpec("12", "Sign flips by layer and level", "sign_flips:figure_12", (), _RULES,
+                     shows_accuracy=False),
     "13": FigureSpec("13", "Training loss over sparsity", "loss:figure_13", (),
-                     ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")),
+                     ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long"), shows_accuracy=False),
     "14": FigureSpec("14", "The neuron over the number of inputs", "neuron_sweeps:figure_14", ("dimension",), ()),
     "15": FigureSpec("15", "The neuron on finite samples with label noise", "neuron_samples:figure_15",
                      ("sample-size", "mask-recovery"), ()),
@@ -154,11 +164,14 @@ FIGURES: dict[str, FigureSpec] = {
                                  "neuron_hidden:figure_hidden_neurons", ("hidden-neurons",), ()),
     "factorial": FigureSpec("factorial", "Signs or magnitudes: the 2x2 test", "factorial:figure_factorial",
                             ("factorial",), _CELLS),
+    "cyclic": FigureSpec("cyclic", "Is cyclic training of a random mask as good as LRR?", "accuracy:figure_cyclic", (),
+                         ("lrr", "cyclic-random"), more=("sculpt", "lrr-on-random-mask")),
     "mask-convergence": FigureSpec("mask-convergence", "Does the mask change when a level is trained longer?",
                                    "masks:figure_mask_convergence", (), (),
-                                   sweeps={"mask-convergence": _RULES}),
+                                   sweeps={"mask-convergence": _RULES}, shows_accuracy=False),
     "connectivity": FigureSpec("connectivity", "Barriers between IMP's and LRR's networks, and the signs they share",
-                               "connectivity:figure_connectivity", (), _RULES, connectivity=True),
+                               "connectivity:figure_connectivity", (), _RULES, connectivity=True,
+                               shows_accuracy=False),
     "width": FigureSpec("width", "LRR's lead over the width of the network", "sweeps:figure_width", (), (),
                         sweeps={"width": _RULES}),
     CLAIMS_FIGURE: claims_figure(),

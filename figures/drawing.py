@@ -10,13 +10,14 @@ from figures.catalogue import FigureSpec
 from figures.inputs import studies_read
 from figures.plots.panels import SMOKE, Drawing
 from figures.results.network import Records
-from figures.results.variants import protocol_mark
+from figures.results.variants import BEST_EPOCH, SELECTED_ON_TEST_SET, protocol_mark
 
 _CALLERS = {__file__, str(Path(__file__).with_name("catalogue.py")), importlib.__file__}
 
 
 def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
-    """The drawing of a figure, in which its protocol is marked.
+    """The drawing of a figure, in which its protocol is marked, and in whose caption the best accuracies are.
+
 
     So is a smoke run that a figure from outside reads. The package's own figures mark the panels of smoke runs
     themselves: they may leave out studies that they read.
@@ -33,7 +34,14 @@ def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
     smoke = any(arms and results.study.smoke for results, arms in studies_read(spec, records))
     drawing = _marked(drawing, SMOKE, f"This is a {SMOKE}.") if from_outside and smoke else drawing
     mark = protocol_mark(records.protocol)
-    return _marked(drawing, mark, f"All networks: {mark}.") if mark else drawing
+    drawing = _marked(drawing, mark, f"All networks: {mark}.") if mark else drawing
+    return _selected(drawing) if records.accuracy == BEST_EPOCH else drawing
+
+
+def _selected(drawing: Drawing) -> Drawing:
+    """The drawing of the best accuracies: its caption says at once how they were selected."""
+    parts = drawing.caption_parts
+    return replace(drawing, caption_parts=replace(parts, data=f"{parts.data} {SELECTED_ON_TEST_SET}"))
 
 
 def _marked(drawing: Drawing, mark: str, sentence: str) -> Drawing:

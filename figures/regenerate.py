@@ -27,7 +27,7 @@ from figures.provenance.explain import explain
 from figures.results.fields import SCHEMA
 from figures.results.load import OF_CONNECTIVITY, load
 from figures.results.network import Problem, Records, Source
-from figures.results.variants import OURS_PROTOCOL, file_suffix, with_protocol
+from figures.results.variants import LAST_EPOCH, OURS_PROTOCOL, file_suffix, with_accuracy, with_protocol
 
 __all__ = ["Outcome", "explain", "figure_inputs", "regenerate"]
 
@@ -69,7 +69,7 @@ class BuildContext:
     @property
     def suffix(self) -> str:
         """What the names of files made from these records end in."""
-        return file_suffix(self.records.protocol)
+        return file_suffix(self.records.protocol, self.records.accuracy)
 
 
 def regenerate(
@@ -83,6 +83,7 @@ def regenerate(
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
     protocol: str = OURS_PROTOCOL,
+    accuracy: str = LAST_EPOCH,
 ) -> list[Outcome]:
     """Draw figures from result files into `out_dir`/figures.
 
@@ -100,10 +101,12 @@ def regenerate(
     log : called with a line for each outcome.
     prefer : theory experiment -> file stem to take where several parameter sets have been run.
     protocol : whose studies are shown: "ours" or "authors".
+    accuracy : "last", or "best": figures that show accuracies are drawn with the best of each level's epochs, into
+        files of their own, whose names end in "-best"; other figures are left as they are.
 
     Returns
     -------
-    One `Outcome` per figure, in the order requested.
+    One `Outcome` per figure, in the order requested; none for figures that are left as they are.
 
     Raises
     ------
@@ -115,8 +118,13 @@ def regenerate(
     for figure_id in wanted:
         _check_id(figure_id)
         check_protocol(figure_id, protocol)
+    if accuracy != LAST_EPOCH:
+        wanted, plain = _split(wanted)
+        if plain:
+            log(f"these show no accuracies and stay as they are: {', '.join(plain)}")
     code = code_hashes(FIGURES[figure_id] for figure_id in wanted)
-    context = BuildContext(load(results_dir, prefer, protocol), Path(out_dir), write, provenance, command, code)
+    records = load(results_dir, prefer, protocol, accuracy)
+    context = BuildContext(records, Path(out_dir), write, provenance, command, code)
     if context.records.left_out:
         log(f"unused theory files (others of the same experiments are used): {', '.join(context.records.left_out)}")
     if unlisted := context.records.unlisted:
@@ -135,13 +143,21 @@ def regenerate(
     return outcomes
 
 
-def with_claims(ids: Sequence[str], out_dir: Path, protocol: str = OURS_PROTOCOL) -> list[str] | None:
+def _split(ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The figures that show accuracies of networks, and the others."""
+    shown = [figure_id for figure_id in ids if FIGURES[figure_id].has_accuracy]
+    return shown, [figure_id for figure_id in ids if figure_id not in shown]
+
+
+def with_claims(
+    ids: Sequence[str], out_dir: Path, protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
+) -> list[str] | None:
     """The figures to draw when some are requested: `ids`, with `claims` if the claims were judged before.
 
     The report shows both, so existing claims (`out_dir`/claims.json) are judged again. Returns None, for all figures,
     when `ids` is empty.
     """
-    stands = (out_dir / f"claims{file_suffix(protocol)}.json").exists() and CLAIMS_FIGURE not in ids
+    stands = (out_dir / f"claims{file_suffix(protocol, accuracy)}.json").exists() and CLAIMS_FIGURE not in ids
     return [*ids, *([CLAIMS_FIGURE] if stands else [])] if ids else None
 
 
@@ -246,16 +262,16 @@ def _sha256_of(path: Path) -> str:
 
 def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
     """The sidecar: what is plotted, from which files, and by which code."""
+    accuracy, stem = context.records.accuracy, f"fig{spec.id}{context.suffix}"
     document = {
         "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title,
         "protocol": context.records.protocol, "caption": drawing.caption,
         "caption_opening": drawing.caption_parts.opening,
         "missing": [asdict(item) for item in drawing.missing],
-        "command": context.command, "figure_command": with_protocol(spec.command, context.records.protocol),
+        "accuracy": accuracy, "command": context.command,
+        "figure_command": with_accuracy(with_protocol(spec.command, context.records.protocol), accuracy),
         "key": key, "code_sha256": context.code[spec.id],
-        "outputs": {
-            f"fig{spec.id}{context.suffix}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()
-        },
+        "outputs": {f"{stem}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
         "theory": theory_used(spec, context.records), "studies": studies_used(spec, context.records),
         "inputs": [asdict(source) for source in inputs],
         "provenance": dict(context.provenance), "seconds": round(seconds, 3), "plotted": drawing.plotted,
@@ -288,7 +304,7 @@ def _claims_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], cont
     """The verdicts as JSON and as a Markdown table, by file name."""
     records = context.records
     extra = table_facts(FIGURES[CLAIMS_FIGURE], context) | {"smoke_runs": list(smoke_runs)}
-    markdown = claims_markdown(verdicts, records.problems, smoke_runs, records.protocol)
+    markdown = claims_markdown(verdicts, records.problems, smoke_runs, records.protocol, records.accuracy)
     return {
         f"claims{context.suffix}.json": claims_json(verdicts, extra),
         f"CLAIMS{context.suffix}.md": markdown.encode(),
@@ -298,7 +314,8 @@ def _claims_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], cont
 def table_facts(spec: FigureSpec, context: BuildContext) -> dict:
     """What the JSON document of a figure's table says of how it was made."""
     return {
-        "protocol": context.records.protocol, "command": context.command, "code_sha256": context.code[spec.id],
+        "protocol": context.records.protocol, "accuracy": context.records.accuracy, "command": context.command,
+        "code_sha256": context.code[spec.id],
         "problems": [asdict(problem) for problem in context.records.problems],
         "inputs": [asdict(source) for source in figure_inputs(spec, context.records)],
         "provenance": dict(context.provenance),

@@ -11,10 +11,13 @@ import theory
 from empirics import names
 from empirics.choices import check_choice
 from empirics.storage.files import with_checksum
+from empirics.storage.run_folder import RunFolder
 from figures.analysis import statistics
 from figures.regenerate import regenerate
 from figures.results import names as names_read
 from figures.results.fields import ResultError, verify_checksum
+from figures.results.metrics import best_accuracies
+from figures.results.network import LevelRecord
 from tests import ROOT
 from theory.sampling import clopper_pearson
 from theory.validation import known
@@ -88,6 +91,18 @@ def test_a_misspelt_name_is_answered_with_the_nearest_everywhere(wrong, meant):
 def test_a_misspelt_figure_is_answered_with_the_nearest(tmp_path):
     with pytest.raises(ValueError, match="unknown figure 'facto': did you mean 'factorial'"):
         regenerate(["facto"], tmp_path, tmp_path, write=lambda path, data: None, provenance={}, command="")
+
+
+def test_the_hash_of_a_levels_metrics_is_taken_alike(tmp_path):
+    folder = RunFolder(tmp_path, "imp-digits-resnet8-0000cafe", 0)
+    folder.path.mkdir(parents=True)
+    log = b"".join(b'{"level": %d, "epoch": 0, "test_accuracy": 0.5}\n' % level for level in (0, 1, 0))
+    (folder.path / "metrics.jsonl").write_bytes(log + b'{"level": 0, "ep')
+    empty = dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy"), 0.5)
+    for level, epochs in ((0, 2), (1, 1)):
+        record = LevelRecord(level, "complete", None, 1.0, **empty, epochs=epochs, layers={}, provenance={},
+                             metrics_sha256=folder.metrics_hash(level))  # fmt: skip
+        assert best_accuracies((folder.path / "metrics.jsonl").read_bytes(), {level: record}, "f") == {level: 0.5}
 
 
 def test_files_of_all_packages_have_one_schema():

@@ -83,6 +83,8 @@ def test_every_command_has_help(command, tmp_path):
         (["verify", "factorail"], "did you mean 'factorial'"),
         (["verify", "3"], "figure 3 has not been made"),
         (["figures", "--compare", "nowhere"], "does not exist"),
+        (["figures", "--compare", "nowhere", "--accuracy", "best"], "leave out --accuracy best, or --compare"),
+        (["claims", "--accuracy", "first"], "best"),
         (["table1", "--format", "pdf"], "latex"),
     ],
 )
@@ -357,3 +359,20 @@ def test_a_figure_of_a_sweep_is_verified_although_it_reads_no_arm_of_the_presets
     shutil.copytree(ROOT / "figures/reference/quick", tmp_path / "out/figures")
     done = call("verify", "width", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0 and "study quick-" in done.stdout, done.stderr
+
+
+def test_the_best_accuracies_are_drawn_without_training_and_verified_as_such(tmp_path):
+    arms = ("imp", "lrr", "imp-on-lrr-mask")
+    assert call("train", "--arms", *arms, *TINY, cwd=tmp_path).returncode == 0
+    before = {path for path in (tmp_path / "results").rglob("*") if path.is_file()}
+    done = call("figures", "3", "5", "--accuracy", "best", cwd=tmp_path)
+    assert done.returncode == 0 and "stay as they are: 5" in done.stderr, done.stderr
+    assert {path for path in (tmp_path / "results").rglob("*") if path.is_file()} == before, "nothing is run"
+    assert {path.name for path in (tmp_path / "out").glob("*.html")} == {"report-best.html"}
+    assert {path.stem for path in (tmp_path / "out/figures").glob("fig*")} == {"fig3-best"}
+    assert "selected on the test set" in (tmp_path / "out/report-best.html").read_text()
+    judged = call("claims", "--accuracy", "best", cwd=tmp_path)
+    assert judged.returncode == 0 and "selected on the test set" in judged.stdout
+    assert {path.name for path in (tmp_path / "out").glob("*laims*")} == {"claims-best.json"}
+    again = call("verify", "3", "--reference", "out/figures/fig3-best.json", cwd=tmp_path)
+    assert again.returncode == 0, again.stdout + again.stderr

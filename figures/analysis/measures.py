@@ -100,8 +100,20 @@ def high_sparsity_levels(results: StudyResults) -> tuple[int, ...]:
     return tuple(k for k in range(results.study.levels) if results.study.density(k) <= HIGH_SPARSITY + 1e-12)
 
 
+def denser_levels(results: StudyResults) -> tuple[int, ...]:
+    """Levels from 1 on of nominal density > .03: those that high-sparsity accuracy leaves out.
+
+    Level 0 is left out too. It is the dense network, which arms share: with it a difference of arms would seem smaller.
+    """
+    sparse = high_sparsity_levels(results)
+    return tuple(k for k in range(1, results.study.levels) if k not in sparse)
+
+
 def mean_accuracy(levels: Iterable[int]) -> Measure:
-    """Measure: test accuracy (last epoch's) averaged over `levels`, in accuracy points (100 x fraction)."""
+    """Measure: test accuracy averaged over `levels`, in accuracy points (100 x fraction).
+
+    It is that of the last epoch, unless the records were loaded with the best.
+    """
     levels = tuple(levels)
 
     def of_arm(results, arm):
@@ -160,6 +172,11 @@ def shared_seeds(results: StudyResults, arms: Iterable[str]) -> list[int]:
 def combine(results: StudyResults, coefficients: Mapping[str, float], of_arm: Measure) -> Sample:
     """A linear contrast of arms, paired by seed: only seeds complete in every arm count."""
     return weigh([(c, of_arm(results, arm)) for arm, c in coefficients.items()])
+
+
+def average(sample: Sample) -> list[float]:
+    """The mean over seeds as a list of one number; empty without a seed."""
+    return [math.fsum(sample.values.values()) / len(sample.values)] if sample.values else []
 
 
 def weigh(samples: Sequence[tuple[float, Sample]]) -> Sample:

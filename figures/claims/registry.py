@@ -14,15 +14,17 @@ from dataclasses import dataclass, replace
 from figures.analysis import measures
 from figures.analysis.sweeps import Sweep, find_sweeps, format_value, perturbed_studies, sweep_command
 from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
-from figures.claims.sweeps import above_chance, at_every_value, claim_13, mask_converges, sweep_scope
+from figures.claims.sweeps import at_every_value, claim_13, mask_converges, sweep_scope
 from figures.claims.verdicts import (
     ACCURACY_POINTS,
+    AT_CHANCE,
     INCONCLUSIVE,
     NOT_RUN,
     NUMBER_OF_LEVELS,
     NUMBER_OF_SWITCHES,
     REPRODUCED,
     SHARE,
+    SMALLEST_EFFECT,
     ClaimVerdict,
     Evidence,
     Row,
@@ -34,11 +36,14 @@ from figures.claims.verdicts import (
     control_verdict,
     h_measure,
     not_run,
+    not_worse,
+    optional,
 )
 from figures.results.network import Records, StudyResults
-from figures.results.variants import protocol_mark
+from figures.results.variants import AUTHORS_PROTOCOL, BEST_EPOCH, SELECTED, protocol_mark
 
 ON_NETWORKS, ON_PERTURBED, ON_THEORY = "network", "perturbed", "theory"
+MAGNITUDE_BN_KEPT = "magnitude-bn-kept"
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,9 @@ class Claim:
 
     `kind` is `theory` (judged once), `network` (on each study), `perturbed` (on each study in which a fifth of the
     signs is perturbed), or the name of a sweep (on each preset and data set that has it). `short` is the sentence in
-    few words, for a picture. `arms` and `theory` are the arms and the experiments that `rows` and `judge` read;
-    `signs`: they read the arms' sign statistics. `both_protocols`: the table of verdicts that turn with the protocol
-    has the claim.
+    few words, for a picture. `arms` and `theory` are the arms and the experiments that `rows` and `judge` read; `more`
+    are arms that they read where a study lists them, but that are not run for the claim; `signs`: they read the arms'
+    sign statistics. `both_protocols`: the table of verdicts that turn with the protocol has the claim.
     """
 
     sentence: str
@@ -62,10 +67,20 @@ class Claim:
     theory: tuple[str, ...] = ()
     signs: bool = False
     both_protocols: bool = False
+    more: tuple[str, ...] = ()
+
+
+def protocol_of(evidence: Evidence) -> str:
+    """The protocol of the study that a claim is judged on."""
+    return evidence.results.study.protocol if evidence.results else evidence.protocol
 
 
 def claim_5(evidence: Evidence) -> list[Row]:
-    """LRR over IMP at high sparsity, with the two readings of batch norm and the training-length row."""
+    """LRR over IMP at high sparsity, with the two readings of batch norm and the training-length row.
+
+    Where it has been run, IMP rewound to the end of the warm-up, as in the authors' code, is beside them.
+    """
+    warm = "IMP rewound to the end of the warm-up: high-sparsity accuracy, lrr - imp-warm"
     return [
         arm_difference(evidence, "lrr", "imp"),
         against_length(evidence, "lrr", "imp-long"),
@@ -75,6 +90,7 @@ def claim_5(evidence: Evidence) -> list[Row]:
         arm_difference(
             evidence, "lrr", "imp-bn-kept", "both keep BN: high-sparsity accuracy, lrr - imp-bn-kept", "secondary"
         ),
+        *optional(evidence, {"lrr": 1, "imp-warm": -1}, warm),
     ]
 
 
@@ -84,9 +100,14 @@ def claim_6(evidence: Evidence) -> list[Row]:
 
 
 def claim_7(evidence: Evidence) -> list[Row]:
-    """LRR optimises better within the IMP mask, with the training-length row."""
-    arm = "lrr-on-imp-mask"
-    return [arm_difference(evidence, arm, "imp"), against_length(evidence, arm, "imp-long")]
+    """LRR optimises better within the IMP mask, with the training-length row.
+
+    Where it has been run, LRR with BN rewound is beside them.
+    """
+    arm, rewound = "lrr-on-imp-mask", {"lrr-bn-rewind-on-imp-mask": 1, "imp": -1}
+    name = "both rewind BN: high-sparsity accuracy, lrr-bn-rewind-on-imp-mask - imp"
+    lengths = against_length(evidence, arm, "imp-long")
+    return [arm_difference(evidence, arm, "imp"), lengths, *optional(evidence, rewound, name)]
 
 
 def claim_8(evidence: Evidence) -> list[Row]:
@@ -120,34 +141,73 @@ def claim_10b(evidence: Evidence) -> list[Row]:
     return [contrast(evidence, name, {"lrr": 1, "imp": -1}, of_arm, SHARE)]
 
 
-def claim_11(evidence: Evidence) -> list[Row]:
-    """Drop of high-sparsity accuracy by perturbed signs, IMP - LRR."""
-    name = "drop of high-sparsity accuracy, imp - lrr, 20 % of the signs perturbed at the middle level"
-    arms = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
+def claim_11(evidence: Evidence, protocol: str = "") -> list[Row]:
+    """Drop of high-sparsity accuracy by perturbed signs, IMP - LRR.
+
+    Signs are perturbed once, or several times in every level. The protocol (that of the study, if not given) says which
+    of the two decides; the other is beside it where a preset's own study lists its arms.
+    """
     if evidence.results is None:
-        return [not_run(name, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation", evidence.protocol))]
-    return [above_chance(contrast(evidence, name, arms, h_measure(evidence)), evidence)]
+        return [not_run(_ONCE, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation", evidence.protocol))]
+    once, often = (_ONCE, _drop("perturbed")), (_OFTEN, _drop("perturbed-often"))
+    (name, arms), beside = (often, once) if (protocol or protocol_of(evidence)) == AUTHORS_PROTOCOL else (once, often)
+    decides = contrast(evidence, name, arms, h_measure(evidence))
+    return [decides, *(optional(evidence, beside[1], beside[0]) if evidence.sweep is None else [])]
 
 
-def claim_12(evidence: Evidence) -> list[Row]:
-    """BN rewind and warm-up enlarge the lead of LRR: both parts."""
+def _drop(ending: str) -> dict[str, float]:
+    """The drop of IMP less the drop of LRR, as a contrast of arms."""
+    return {"imp": 1, f"imp-{ending}": -1, "lrr": -1, f"lrr-{ending}": 1}
+
+
+_ONCE = "drop of high-sparsity accuracy, imp - lrr, 20 % of the signs perturbed at the middle level"
+_OFTEN = "drop of high-sparsity accuracy, imp - lrr, 30 % of the signs perturbed several times in every level"
+
+
+def claim_12(evidence: Evidence, protocol: str = "") -> list[Row]:
+    """BN rewind and warm-up enlarge the lead of LRR: both parts.
+
+    Under the authors' protocol (that of the study, if not given) the warm-up comes once, before level 0, and is
+    compared with a warm-up at every level.
+    """
     batch_norm = {"lrr-bn-rewind": 1, "imp": -1, "lrr": -1, "imp-bn-kept": 1}
-    warm_up = {"lrr": 1, "imp": -1, "lrr-without-warmup": -1, "imp-without-warmup": 1}
     h, bn_name = h_measure(evidence), "BN rewind: (lrr - imp, both rewound) - (lrr - imp, both kept)"
+    decides, *beside = _warm_up_rows(evidence, protocol or protocol_of(evidence))
     return [
         contrast(evidence, bn_name, batch_norm, h, label="BN rewind"),
-        contrast(evidence, "warm-up: (lrr - imp with) - (lrr - imp without)", warm_up, h, label="warm-up"),
+        decides,
         arm_difference(evidence, "lrr-bn-rewind", "lrr", role="secondary"),
+        *beside,
     ]
 
 
+def _warm_up_rows(evidence: Evidence, protocol: str) -> list[Row]:
+    h, no_warm_up = h_measure(evidence), _lead_less_lead("without-warmup")
+    if protocol != AUTHORS_PROTOCOL:
+        return [contrast(evidence, "warm-up: (lrr - imp with) - (lrr - imp without)", no_warm_up, h, label="warm-up")]
+    name = "warm-up: (lrr - imp, once) - (lrr - imp, at every level)"
+    none = "warm-up: (lrr - imp, once) - (lrr - imp without), which moves the rewind point too"
+    decides = contrast(evidence, name, _lead_less_lead("warmup-every"), h, label="warm-up")
+    return [decides, *optional(evidence, no_warm_up, none)]
+
+
+def _lead_less_lead(ending: str) -> dict[str, float]:
+    """The lead of LRR less its lead in the arms with another ending, as a contrast of arms."""
+    return {"lrr": 1, "imp": -1, f"lrr-{ending}": -1, f"imp-{ending}": 1}
+
+
 def claim_14(evidence: Evidence) -> list[Row]:
-    """The factorial on networks, all four cells with BN rewind, and on the neuron."""
+    """The factorial on networks, all four cells with BN rewind, and on the neuron.
+
+    Where it has been run, the effect of signs with the authors' magnitude rewind, which keeps BN, is beside them.
+    """
     h = h_measure(evidence)
+    kept = {MAGNITUDE_BN_KEPT if arm == "magnitude" else arm: c for arm, c in measures.SIGN_CONTRAST.items()}
+    as_theirs = optional(evidence, kept, "main effect of trained signs, BN kept by magnitude rewind")
     signs = contrast(evidence, "main effect of trained signs", measures.SIGN_CONTRAST, h)
     magnitudes = contrast(evidence, "main effect of trained magnitudes", measures.MAGNITUDES, h, role="secondary")
     interaction = contrast(evidence, "interaction of signs and magnitudes", measures.INTERACTION, h, role="secondary")
-    return [signs, magnitudes, interaction, _share(signs, magnitudes), *neuron_factorial(evidence)]
+    return [signs, magnitudes, interaction, _share(signs, magnitudes), *as_theirs, *neuron_factorial(evidence)]
 
 
 def _share(signs: Row, magnitudes: Row) -> Row:
@@ -172,9 +232,33 @@ def _share(signs: Row, magnitudes: Row) -> Row:
 def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
     """As `conjunction`, but there is nothing for signs to carry where claim 5 is not reproduced."""
     verdict = conjunction(rows)
-    if verdict == NOT_RUN or beside_control(claim_5(evidence)) == REPRODUCED:
+    if verdict in (NOT_RUN, AT_CHANCE) or beside_control(claim_5(evidence)) == REPRODUCED:
         return verdict
     return f"{INCONCLUSIVE} (claim 5 not reproduced)"
+
+
+def claim_15a(evidence: Evidence) -> list[Row]:
+    """Cyclic training of a random mask is as good as LRR where networks are not yet very sparse.
+
+    The effect is the mean accuracy over the levels of density above .03, cyclic-random - lrr, and it is compared with
+    -.2 points. Level 0 is left out: both arms share it, and with it the same difference would look nearer to 0, which
+    is in the claim's favour.
+    """
+    levels = measures.denser_levels(evidence.results) if evidence.results else ()
+    name = "mean accuracy over levels of density above .03 without level 0, cyclic-random - lrr, against -0.2"
+    of_arm = measures.mean_accuracy(levels) if levels else None
+    row = contrast(evidence, name, {"cyclic-random": 1, "lrr": -1}, of_arm)
+    return [_seen_before(not_worse(row, SMALLEST_EFFECT[ACCURACY_POINTS]))]
+
+
+def claim_15b(evidence: Evidence) -> list[Row]:
+    """Cyclic training of a random mask is not enough at high sparsity: LRR beats it there."""
+    return [_seen_before(arm_difference(evidence, "lrr", "cyclic-random"))]
+
+
+def _seen_before(row: Row) -> Row:
+    seen = "levels 6 and 7 of the preset quick were seen before this claim was written"
+    return replace(row, note="; ".join(filter(None, (row.note, seen))))
 
 
 # ------------------------------------------------------------------------------------------------------ evaluation
@@ -189,12 +273,25 @@ def evaluate(records: Records, numbers: Iterable[str] | None = None) -> list[Cla
     """
     records = records.judged
     problems = {problem.owner: problem.message for problem in records.problems}
-    return [
+    found = [
         _judge(number, claim, evidence)
         for number, claim in ((number, CLAIMS[number]) for number in (CLAIMS if numbers is None else numbers))
         if claim.kind != ON_THEORY or not protocol_mark(records.protocol)
         for evidence in _places(claim.kind, records, problems)
     ]
+    return [_selected(verdict) for verdict in found] if records.accuracy == BEST_EPOCH else found
+
+
+def _selected(verdict: ClaimVerdict) -> ClaimVerdict:
+    """The verdict on accuracies of networks with the selection on the test set in every scope."""
+    if all(row.unit != ACCURACY_POINTS for row in verdict.rows):
+        return verdict
+
+    def labelled(scope: str) -> str:
+        return scope if scope.startswith("theory") else f"{scope}; {SELECTED}"
+
+    rows = tuple(replace(row, scope=labelled(row.scope)) for row in verdict.rows)
+    return replace(verdict, scope=labelled(verdict.scope), rows=rows)
 
 
 def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Evidence]:
@@ -206,13 +303,21 @@ def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Ev
     if kind == ON_NETWORKS:
         return [evidence(results) for results in records.studies or [None]]
     if kind == ON_PERTURBED:
-        there = perturbed_studies(records)
+        often = [r for r in records.studies if _is_perturbed_often(r)]
+        there = [(r, None) for r in often]
+        there += [(r, s) for r, s in perturbed_studies(records) if r.study.place not in {o.study.place for o in often}]
         judged = {results.study.place for results, _ in there}
         there += [(r, None) for r in records.studies if r.study.place not in judged]
         there = there or [(None, None)]
         return [evidence(results, sweep) for results, sweep in there]
     found = find_sweeps(records, kind) if kind != ON_THEORY else []
     return [evidence(None, sweep) for sweep in found or [None]]
+
+
+def _is_perturbed_often(results: StudyResults) -> bool:
+    """Whether a study has what decides claim 11 under the authors' protocol."""
+    authors = results.study.protocol == AUTHORS_PROTOCOL
+    return authors and all(measures.has_arm(results, arm) for arm in _OFTEN_ARMS)
 
 
 def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
@@ -247,10 +352,14 @@ def _scope(rows: list[Row], evidence: Evidence) -> str:
 
 
 _ASKED = "reviewers' question, ours"
+_FOLLOW_UP = "follow-up of the paper's group, in our reading"
 _RULES = ("imp", "lrr")
 _PERTURBED = (*_RULES, "imp-perturbed", "lrr-perturbed")
 _NORM = ("lrr-bn-rewind", "imp-bn-kept")
 _WARM_UP = ("imp-without-warmup", "lrr-without-warmup")
+_OFTEN_ARMS = ("imp-perturbed-often", "lrr-perturbed-often")
+_EVERY_LEVEL = ("imp-warmup-every", "lrr-warmup-every")
+_CYCLIC = ("lrr", "cyclic-random")
 _OTHER_MASKS = tuple(f"{arm}-on-{kind}-mask" for kind in ("random", "shuffled") for arm in (*_RULES, "imp-long"))
 
 CLAIMS: dict[str, Claim] = {
@@ -269,11 +378,12 @@ CLAIMS: dict[str, Claim] = {
     "4b": Claim("LRR finds the neuron's mask more often than IMP", "LRR finds the mask more often",
                 "paper, in our reading", ON_THEORY, claim_4b, conjunction, theory=("mask-recovery",)),
     "5": Claim("LRR beats IMP at high sparsity", "LRR beats IMP at high sparsity", "paper", ON_NETWORKS, claim_5,
-               beside_control, (*_RULES, "imp-long", *_NORM), both_protocols=True),
+               beside_control, (*_RULES, "imp-long", *_NORM), more=("imp-warm",), both_protocols=True),
     "6": Claim("IMP improves with the mask that LRR learnt", "IMP improves with LRR's mask", "paper, figure 3",
                ON_NETWORKS, claim_6, conjunction, ("imp", "imp-on-lrr-mask"), both_protocols=True),
     "7": Claim("LRR beats IMP on the mask that IMP learnt", "LRR beats IMP on IMP's mask", "paper, figure 4",
-               ON_NETWORKS, claim_7, beside_control, ("imp", "lrr-on-imp-mask", "imp-long"), both_protocols=True),
+               ON_NETWORKS, claim_7, beside_control, ("imp", "lrr-on-imp-mask", "imp-long"),
+               more=("lrr-bn-rewind-on-imp-mask",), both_protocols=True),
     "8": Claim("LRR beats IMP on random and on shuffled masks", "LRR beats IMP on other masks", "paper, figure 2",
                ON_NETWORKS, claim_8, beside_control, _OTHER_MASKS),
     "9": Claim("LRR's signs settle at earlier levels than IMP's", "LRR's signs settle earlier", "paper, figure 5",
@@ -283,14 +393,20 @@ CLAIMS: dict[str, Claim] = {
     "10b": Claim("LRR's signs end further from initialisation than IMP's", "LRR's signs end further away", "ours",
                  ON_NETWORKS, claim_10b, conjunction, _RULES, signs=True, both_protocols=True),
     "11": Claim("LRR loses less than IMP when signs are perturbed", "LRR bears perturbed signs better",
-                "paper, abstract", ON_PERTURBED, claim_11, conjunction, _PERTURBED, both_protocols=True),
+                "paper, abstract", ON_PERTURBED, claim_11, conjunction, _PERTURBED, more=_OFTEN_ARMS,
+                both_protocols=True),
     "12": Claim("BN rewind and warm-up enlarge the lead of LRR", "What enlarges the lead of LRR", "paper, summary",
-                ON_NETWORKS, claim_12, conjunction, (*_RULES, *_NORM, *_WARM_UP), both_protocols=True),
+                ON_NETWORKS, claim_12, conjunction, (*_RULES, *_NORM, *_WARM_UP), more=_EVERY_LEVEL,
+                both_protocols=True),
     "13": Claim("Overparametrisation helps LRR more than IMP", "Overparametrisation helps LRR", "paper, summary",
                 "width", claim_13, conjunction, _RULES, ("dimension",)),
     "14": Claim("Signs are what LRR carries over", "Signs are what LRR carries over", "ours", ON_NETWORKS, claim_14,
                 after_claim_5, (*_RULES, "sign", "magnitude", "lrr-bn-rewind", "imp-long"), ("factorial",),
-                both_protocols=True),
+                more=(MAGNITUDE_BN_KEPT,), both_protocols=True),
+    "15a": Claim("Cyclic training of a random mask is as good as LRR where networks are not yet very sparse",
+                 "Cyclic training is as good as LRR", _FOLLOW_UP, ON_NETWORKS, claim_15a, conjunction, _CYCLIC),
+    "15b": Claim("Cyclic training of a random mask is not enough at high sparsity: LRR beats it",
+                 "At high sparsity LRR beats it", _FOLLOW_UP, ON_NETWORKS, claim_15b, conjunction, _CYCLIC),
     "criteria": Claim("LRR's lead at high sparsity holds under every pruning criterion", "Lead under every criterion",
                       _ASKED, "criterion", at_every_value("criterion", "criterion"), conjunction, _RULES),
     "architectures": Claim("LRR's lead at high sparsity holds on another architecture (VGG)",

@@ -6,7 +6,7 @@ were not: those chosen first had ended near chance, and took too long):
 - A claim is judged once all values of its sweep have been run (as many as its entry in `SWEEP_ENTRIES` needs), so the
   order of training cannot decide it.
 - The common settings are a value like the others: "at every value" includes them.
-- Where neither rule is clearly better than guessing (`measures.at_chance`) no lead can be measured: the row is
+- Where neither rule is clearly better than guessing (`verdicts.above_chance`) no lead can be measured: the row is
   `inconclusive (at chance)`, and so the claim is neither reproduced nor refuted by that value.
 - LRR's weights have seen more epochs than IMP's at the same level, and no value has claim 5's control of that.
 """
@@ -81,15 +81,7 @@ def _lead_at(evidence: Evidence, value: str) -> Row:
     results, h = evidence.results, _h(evidence.results)
     base = ", the common settings" if results.study.swept in (BASE, None) else ""
     row = arm_difference(evidence, "lrr", "imp", f"{value}{base}: high-sparsity accuracy, lrr - imp")
-    return above_chance(replace(row, note="; ".join(filter(None, (row.note, _accuracies_note(h, value))))), evidence)
-
-
-def above_chance(row: Row, evidence: Evidence) -> Row:
-    """The row; in a sweep it is not judged where neither rule's networks are better than guessing."""
-    if evidence.sweep is None or row.n < FEWEST_SEEDS:
-        return row
-    results = evidence.results
-    return replace(row, verdict=AT_CHANCE) if measures.at_chance(results.study.classes, _h(results).values()) else row
+    return replace(row, note="; ".join(filter(None, (row.note, _accuracies_note(h, value)))))
 
 
 def _h(results: StudyResults) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """How a claim is judged: rows of measured effects, and the rule of the verdict. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from figures.analysis import measures
@@ -138,6 +138,19 @@ def secondary_words(verdict: str, low: float | None, high: float | None) -> str:
     return "above 0" if low > 0 else "below 0" if high < 0 else "spans 0"
 
 
+def not_worse(row: Row, smallest: float) -> Row:
+    """The row judged by whether its first arm is as good as the second.
+
+    `reproduced`: the 95 % interval lies wholly above -`smallest`, the largest loss that does not matter. `not
+    reproduced`: wholly below it. A row that is not judged for another reason stays as it is.
+    """
+    row = replace(row, against=-smallest)
+    if row.low is None or row.n < FEWEST_SEEDS or row.verdict == AT_CHANCE:
+        return row
+    verdict = REPRODUCED if row.low > -smallest else NOT_REPRODUCED if row.high < -smallest else INCONCLUSIVE
+    return replace(row, verdict=verdict)
+
+
 def conjunction(rows: list[Row], evidence: Evidence | None = None) -> str:
     """The verdict of a claim from its deciding rows.
 
@@ -192,8 +205,20 @@ def contrast(
     absent = [arm for arm in arms if not measures.has_arm(results, arm)]
     if absent or of_arm is None:
         return replace(not_run(name, unit, role, scope, command, _why_absent(evidence, absent)), label=label)
-    sample = measures.combine(results, arms, of_arm)
-    return sample_row(name, sample, unit, role, scope, command, label)
+    samples = {arm: of_arm(results, arm) for arm in arms}
+    sample = measures.weigh([(factor, samples[arm]) for arm, factor in arms.items()])
+    row = sample_row(name, sample, unit, role, scope, command, label)
+    return above_chance(row, results, samples.values()) if unit == ACCURACY_POINTS else row
+
+
+def above_chance(row: Row, results: StudyResults, samples: Iterable[Sample]) -> Row:
+    """The row, which is not judged where no arm is better than guessing: nothing can be measured.
+
+    `samples`: of each arm, its accuracies by seed in accuracy points.
+    """
+    means = [mean for sample in samples for mean in measures.average(sample)]
+    guessing = row.n >= FEWEST_SEEDS and measures.at_chance(results.study.classes, means)
+    return replace(row, verdict=AT_CHANCE) if guessing else row
 
 
 def sample_row(name: str, sample: Sample, unit: str, role: str, scope: str, command: str, label: str = "") -> Row:
@@ -248,6 +273,17 @@ def against_length(evidence: Evidence, arm: str, control: str, label: str = "aga
     name = f"against training length: {arm} - {control}"
     row = contrast(evidence, name, {arm: 1, control: -1}, of_arm, role="control", label=label)
     return replace(row, note=row.note or f"over levels {', '.join(map(str, levels))}")
+
+
+def optional(evidence: Evidence, arms: Mapping[str, float], name: str, of_arm=None) -> list[Row]:
+    """A secondary row from a contrast of arms that not every preset has.
+
+    There is none where the study does not list all of them; `not run` where it lists them and they have not been run.
+    `of_arm`: the measure; high-sparsity accuracy if not given.
+    """
+    if evidence.results is None or not set(arms) <= set(evidence.results.study.arms):
+        return []
+    return [contrast(evidence, name, arms, of_arm or h_measure(evidence), role="secondary")]
 
 
 def arm_difference(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from figures.analysis import measures
 from figures.analysis.sweeps import Sweep, find_sweeps
 from figures.plots import style
-from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
+from figures.plots.accuracy import EPOCHS, draw_curves, means_note
 from figures.plots.captions import network_name
 from figures.plots.contrasts import (
     HIGH_SPARSITY_NOTE,
@@ -102,7 +102,7 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
     legend_below(sheet, [panel for axes in blocks for panel in axes], 3)
     data = "; ".join([*([format_data(kept)] if kept else []), *map(_sweep_data, varied)])
     more = join_caption(
-        MEANS,
+        means_note(records),
         *sheet.captions,
         HIGH_SPARSITY_NOTE,
         INTERVALS,

@@ -4,6 +4,7 @@ Every number comes from `figures.analysis.measures`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from figures.analysis import measures
 from figures.analysis.statistics import holm, t_interval, t_test_p
@@ -19,6 +20,7 @@ from figures.plots.panels import (
     arms_there,
     density_axis,
     dodge,
+    epoch_note,
     error_bar_lengths,
     even_rows,
     fit_height,
@@ -29,6 +31,7 @@ from figures.plots.panels import (
     legend_below,
     mark_cut,
     new_sheet,
+    nothing_run,
     panel_name,
     plot_curve,
     row_cells,
@@ -43,7 +46,11 @@ CONTROL_NOTE = (
     "Grey: the training-length control. It trains IMP's mask and initial values for as many epochs as LRR's weights"
     " have seen, at the levels where it was run."
 )
-MEANS = "Test accuracy is that of the last epoch. Points are means over seeds, bars are Student-t 95 % intervals."
+
+
+def means_note(records: Records) -> str:
+    """The sentences of a caption on what its points and bars are."""
+    return join_caption(epoch_note(records), "Points are means over seeds, bars are Student-t 95 % intervals.")
 
 
 def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
@@ -99,73 +106,118 @@ def _marks(axes, arms, curves):
         axes.set_ylim(low, high + 0.07 * (len(arms) + 0.5) * (high - low))
 
 
-def _paired_figure(records, seen, arms, differences, panel, sentence) -> Drawing:
-    """Figures 3 and 4: per study, accuracy at the left and paired differences from IMP at the right.
+@dataclass(frozen=True)
+class PairedFigure:
+    """What a figure of accuracies, with differences from one arm at the right, shows.
 
-    `seen` is the first sentence of the caption, `sentence` one of its last.
+    `seen`: the first sentence of the caption, `sentence`: one of its last; `arms`: those without which a study has no
+    panels; `control`: one that is named as missing where it is; `more`: those drawn only where they have been run.
+    `differences`: the arms drawn at the right, `reference`: the arm that they are compared with. `papers`: the data
+    sets of the paper's figure.
     """
-    missing, kept = absent_datasets(records, CIFAR, panel), []
+
+    seen: str
+    arms: tuple[str, ...]
+    differences: tuple[str, ...]
+    sentence: str
+    control: tuple[str, ...] = ("imp-long",)
+    more: tuple[str, ...] = ()
+    reference: str = "imp"
+    papers: tuple[str, ...] = CIFAR
+
+
+def _paired_figure(records: Records, plan: PairedFigure) -> Drawing:
+    """Per study, accuracy at the left and paired differences from an arm at the right."""
+    panel = "accuracy over density"
+    missing, kept = absent_datasets(records, plan.papers, panel), []
     for results in records.studies:
-        there, lost = arms_there(results, arms, panel)
+        there, lost = arms_there(results, (*plan.arms, *plan.control), panel)
+        there += arms_there(results, plan.more, panel)[0]
         missing += lost
-        if set(arms[:3]) <= set(there):
+        if set(plan.arms) <= set(there):
             kept.append((results, there))
-            missing += _unpaired(results, [arm for arm in differences if arm in there], panel)
+            compared = [arm for arm in plan.differences if arm in there]
+            missing += _unpaired(results, compared, plan.reference, panel)
     if not kept:
-        raise NothingToDraw(missing)
+        raise NothingToDraw(missing or [nothing_run(panel)])
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.3), {}
     grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=True):
-        name = panel_name(results.study)
-        shown = [arm for arm in differences if arm in there and measures.shared_seeds(results, (arm, "imp"))]
-        sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}.", 52)
-        sheet.add_panel_label(axes[1], "the same, difference from IMP", "the same, difference from IMP paired by seed.")
-        plotted[results.study.study] = {
-            "curves": draw_curves(axes[0], results, there),
-            "differences": draw_differences(axes[1], results, shown, "imp"),
-        }
-    legend_below(sheet, grid.ravel(), 4)
+        plotted[results.study.study] = _paired_row(sheet, axes, results, there, plan)
+    legend_below(sheet, grid.ravel(), 5)
     stars = "A star marks p <= .05 (paired t-test, corrected by Holm's method over the levels of a curve)."
-    more = join_caption(
-        MEANS, *sheet.captions, mark_cut(sheet.figure), stars, EPOCHS, sentence, format_missing(missing)
-    )
-    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {format_data(kept)}.", more), tuple(missing))
+    notes = (*sheet.captions, mark_cut(sheet.figure), stars, EPOCHS, plan.sentence, format_missing(missing))
+    more = join_caption(means_note(records), *notes)
+    return Drawing(sheet.figure, plotted, Caption(plan.seen, f"Data: {format_data(kept)}.", more), tuple(missing))
 
 
-def _unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Missing]:
-    """Differences that cannot be paired: the arm and IMP have no complete seed in common."""
-    place, command = f"{panel}, {panel_name(results.study)}, difference from IMP", results.study.command
-    lost = [arm for arm in arms if not measures.shared_seeds(results, (arm, "imp"))]
+def _paired_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str], plan: PairedFigure) -> dict:
+    """One study: accuracy at the left, differences at the right; returns the numbers."""
+    reference, name = plan.reference, style.arm_style(plan.reference).label
+    shown = [arm for arm in plan.differences if arm in there and measures.shared_seeds(results, (arm, reference))]
+    words = f"the same, difference from {name}"
+    sheet.add_panel_label(axes[0], panel_name(results.study), f"{format_seeds(results, there)}.", 52)
+    sheet.add_panel_label(axes[1], words, f"{words} paired by seed.")
+    return {
+        "curves": draw_curves(axes[0], results, there),
+        "differences": draw_differences(axes[1], results, shown, reference),
+    }
+
+
+def _unpaired(results: StudyResults, arms: Sequence[str], reference: str, panel: str) -> list[Missing]:
+    """Differences that cannot be paired: the arm and the reference have no complete seed in common."""
+    name, command = style.arm_style(reference).label, results.study.command
+    place = f"{panel}, {panel_name(results.study)}, difference from {name}"
+    lost = [arm for arm in arms if not measures.shared_seeds(results, (arm, reference))]
     return [
-        Missing(place, f"{arm} and imp share no complete seed", command, style.arm_style(arm).label) for arm in lost
+        Missing(place, f"{arm} and {reference} share no complete seed", command, style.arm_style(arm).label)
+        for arm in lost
     ]
 
 
 def figure_3(records: Records) -> Drawing:
     """Figure 3: the LRR mask is superior, and IMP improves with it."""
-    return _paired_figure(
-        records,
-        "Test accuracy over density of IMP, LRR, and IMP on the mask that LRR learnt, and each one's difference from"
-        " IMP.",
-        ("imp", "lrr", "imp-on-lrr-mask", "imp-long"),
-        ("lrr", "imp-on-lrr-mask", "imp-long"),
-        "accuracy over density",
-        f"{CONTROL_NOTE} The figure follows the paper's figure 3. The panels of differences, the control and all"
-        " settings are ours.",
-    )
+    return _paired_figure(records, _LRR_MASK)
 
 
 def figure_4(records: Records) -> Drawing:
     """Figure 4: LRR optimises better within the IMP mask; with the training-length control."""
-    return _paired_figure(
-        records,
-        "Test accuracy over density of IMP, LRR, and LRR on the mask that IMP learnt, and its difference from IMP.",
-        ("imp", "lrr", "lrr-on-imp-mask", "imp-long"),
-        ("lrr-on-imp-mask", "imp-long"),
-        "accuracy over density",
-        f"{CONTROL_NOTE} The figure follows the paper's figure 4. The panels of differences, the control and all"
-        " settings are ours.",
-    )
+    return _paired_figure(records, _IMP_MASK)
+
+
+def figure_cyclic(records: Records) -> Drawing:
+    """`cyclic`: cyclic training of a random mask beside LRR (claim 15)."""
+    return _paired_figure(records, _CYCLIC)
+
+
+_LRR_MASK = PairedFigure(
+    "Test accuracy over density of IMP, LRR, and IMP on the mask that LRR learnt, and each one's difference from IMP.",
+    ("imp", "lrr", "imp-on-lrr-mask"),
+    ("lrr", "imp-on-lrr-mask", "imp-warm", "imp-long"),
+    f"{CONTROL_NOTE} The figure follows the paper's figure 3. The panels of differences, the control and all"
+    " settings are ours.",
+    more=("imp-warm",),
+)
+_IMP_MASK = PairedFigure(
+    "Test accuracy over density of IMP, LRR, and LRR on the mask that IMP learnt, and its difference from IMP.",
+    ("imp", "lrr", "lrr-on-imp-mask"),
+    ("lrr-on-imp-mask", "lrr-bn-rewind-on-imp-mask", "imp-long"),
+    f"{CONTROL_NOTE} The figure follows the paper's figure 4. The panels of differences, the control and all"
+    " settings are ours.",
+    more=("lrr-bn-rewind-on-imp-mask",),
+)
+_CYCLIC = PairedFigure(
+    "Test accuracy over density of LRR and of a random mask trained in as many cycles, and the difference from LRR.",
+    ("lrr", "cyclic-random"),
+    ("cyclic-random", "sculpt"),
+    "Cyclic training starts at the rewind point, under the level's random mask, and has one cycle of the schedule more"
+    " at each level: as many epochs as LRR's weights have seen. The question is that of a follow-up of the paper's"
+    " group (Cyclic Sparse Training: Is it Enough?, 2024). The layout and all settings are ours.",
+    control=(),
+    more=("sculpt", "lrr-on-random-mask"),
+    reference="lrr",
+    papers=(),
+)
 
 
 _OTHERS = ("imp-on-shuffled-mask", "imp-on-random-mask", "lrr-on-shuffled-mask", "lrr-on-random-mask")
@@ -199,7 +251,7 @@ def figure_2(records: Records) -> Drawing:
     legend_below(sheet, axes, 4)
     more = join_caption(
         *sheet.captions,
-        f"On networks: {MEANS} They are intervals of each arm by itself, not of paired differences.",
+        f"On networks: {means_note(records)} They are intervals of each arm by itself, not of paired differences.",
         mark_cut(sheet.figure),
         EPOCHS,
         "Grey: IMP's rewinding trained for as many epochs as LRR's weights have seen, on IMP's own, shuffled and random"

@@ -43,7 +43,7 @@ from figures.plots.panels import (
 )
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import Records, StudyResults
-from figures.results.variants import plain_preset
+from figures.results.variants import LAST_EPOCH, plain_preset
 
 # inches
 _LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 1.94, 0.16
@@ -281,18 +281,19 @@ def _caption(records: Records, missing: Sequence[Missing]) -> Caption:
     drawn = [(results, arms) for results in records.studies if (arms := _shown_arms(results))]
     networks = f"networks: {format_data(drawn)}; " if drawn else ""
     data = f"Data: {networks}the number n of seeds or trials of each effect is in its line."
+    last = "" if records.accuracy == LAST_EPOCH else ", for the accuracy of the last epoch"
     more = join_caption(
-        "The effects were fixed before the data. Intervals over seeds are Student-t intervals, paired by seed. Those of"
-        " the neuron are over trials.",
+        f"The effects were fixed before the data{last}. Intervals over seeds are Student-t intervals, paired by seed."
+        " Those of the neuron are over trials.",
         "Reproduced: the interval lies wholly above zero. Not reproduced: it lies wholly below the smallest effect that"
         " matters (.2 accuracy points, or .02), which is the right edge of the grey band. Reversed: it lies wholly"
         " below zero. Inconclusive: all else.",
-        "The axis is linear up to the smallest effect that matters and logarithmic beyond. A value that is not a"
-        " difference is drawn minus its reference value: 1/2 and 1/4 in claim 3, .98 in 4a, 0 contradictions in 1 and"
-        " 2. A claim of several parts needs all of them. Against training length: the same relative to IMP's rewinding"
-        " trained for as many epochs as LRR's weights have seen. Sweeps have no such control. At chance: neither rule"
-        " is clearly better than a guess. The mask converges: share of a level's last mask that the mask one cycle of"
-        " the schedule earlier already had, minus .98.",
+        "The axis is linear up to the smallest effect that matters and logarithmic beyond. A value that is not compared"
+        " with 0 is drawn minus its reference value: 1/2 and 1/4 in claim 3, .98 in 4a, -.2 accuracy points in 15a,"
+        " 0 contradictions in 1 and 2. A claim of several parts needs all of them. Against training length: the same"
+        " relative to IMP's rewinding trained for as many epochs as LRR's weights have seen. Sweeps have no such"
+        " control. At chance: no arm of the comparison is clearly better than a guess. The mask converges: share of a"
+        " level's last mask that the mask one cycle of the schedule earlier already had, minus .98.",
         *studies,
         *_other_networks(records),
         "Each verdict holds for its preset, network and data set alone.",

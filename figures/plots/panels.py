@@ -14,7 +14,7 @@ from figures.plots import style
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import QUICK, Records, Study, StudyResults, train_command, train_of
 from figures.results.reprs import short_repr
-from figures.results.variants import protocol_mark, with_protocol
+from figures.results.variants import LAST_EPOCH, protocol_mark, with_protocol
 
 SMOKE = "smoke run: not evidence"
 MOST_IN_A_ROW, LETTERS_ACROSS = 3, 104  # panels; letters of a title in the width of two columns
@@ -209,6 +209,14 @@ def panel_name(study: Study) -> str:
     if study.plain_preset == study.dataset or (study.plain_preset, study.dataset) == QUICK:
         return name
     return f"{name} ({preset}{', changed' if changes else ''})"
+
+
+def epoch_note(records: Records) -> str:
+    """The sentence of a caption on which epoch's accuracy is drawn.
+
+    Empty for the best, of which every caption speaks (`figures.drawing`).
+    """
+    return "Test accuracy is that of the last epoch." if records.accuracy == LAST_EPOCH else ""
 
 
 def nothing_run(panel: str, protocol: str) -> Missing:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from figures.analysis import measures
 from figures.analysis.sweeps import PERTURBED_ARMS, Sweep, find_sweeps, perturbed_studies
 from figures.plots import style
-from figures.plots.accuracy import EPOCHS, MEANS, draw_curves
+from figures.plots.accuracy import EPOCHS, draw_curves, means_note
 from figures.plots.captions import network_name
 from figures.plots.contrasts import (
     HIGH_SPARSITY_NOTE,
@@ -97,7 +97,7 @@ def figure_6(records: Records) -> Drawing:
         plotted[sweep.place] = _sweep_row(sheet, axes, sweep, found)
     legend_below(sheet, [*(axes[-1] for axes in blocks), *(axes[0] for axes in blocks)], 4)
     more = join_caption(
-        MEANS,
+        means_note(records),
         *sheet.captions,
         "The cost is the accuracy without the perturbation less the accuracy with it, paired by seed.",
         HIGH_SPARSITY_NOTE,

@@ -213,4 +213,8 @@ ARM_STYLES: dict[str, ArmStyle] = {
     "lrr-without-warmup": ArmStyle("LRR, no warm-up", PINK, "v", _DOT, filled=False),
     "imp-bn-kept-on-random-mask": ArmStyle("IMP, BN kept, random mask", "imp", "<", _SHORT, filled=False),
     "lrr-bn-rewind-on-random-mask": ArmStyle("LRR, BN rewound, random mask", BLUE, ">", _SHORT, filled=False),
+    "imp-warm": ArmStyle("IMP, rewound to after warm-up", GREEN, "d", _DASH_DOT, filled=False),
+    "lrr-bn-rewind-on-imp-mask": ArmStyle("LRR, BN rewound, IMP mask", BLUE, "v", _LONG, filled=False),
+    "cyclic-random": ArmStyle("random mask, LRR's cycles", VERMILLION, "h", _LONG, filled=False),
+    "sculpt": ArmStyle("SCULPT", SKY, "*", _LONG),
 }

@@ -24,6 +24,7 @@ from figures.plots.panels import (
     NothingToDraw,
     density_axis,
     dodge,
+    epoch_note,
     error_bar_lengths,
     fit_height,
     format_missing,
@@ -101,7 +102,8 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
     legend_below(sheet, shown, 3)
     more = join_caption(
         *sheet.captions,
-        "Top: test accuracy of the last epoch.",
+        "Top: test accuracy over density.",
+        epoch_note(records),
         HIGH_SPARSITY_NOTE,
         "Points are means over seeds, bars are Student-t 95 % intervals. The lead is that of LRR over IMP in"
         " high-sparsity accuracy, paired by seed. Its intervals are not adjusted for the number of values. Dots are the"

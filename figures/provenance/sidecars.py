@@ -23,7 +23,14 @@ from figures.results.fields import (
     validate,
 )
 from figures.results.folders import FILE, kind
-from figures.results.variants import EVERY_PROTOCOL, OURS_PROTOCOL, file_suffix, with_protocol
+from figures.results.variants import (
+    BEST_EPOCH,
+    EVERY_PROTOCOL,
+    LAST_EPOCH,
+    OURS_PROTOCOL,
+    file_suffix,
+    with_protocol,
+)
 
 SIDECAR_KINDS = ("figure", "claims", "comparison", "protocols")
 
@@ -38,6 +45,7 @@ _TEXTS = Check(lambda v: isinstance(v, list) and all(isinstance(item, str) for i
 _KIND = Check(lambda v: v in SIDECAR_KINDS, f"one of {', '.join(SIDECAR_KINDS)}")
 _SEEDS = Check(lambda v: isinstance(v, list) and all(type(seed) is int for seed in v), "a list of seeds")
 _SHOWN_PROTOCOL = Check(lambda v: v == EVERY_PROTOCOL or PROTOCOL.test(v), f"{PROTOCOL.says} or {EVERY_PROTOCOL!r}")
+_ACCURACY = Check(lambda v: v in (LAST_EPOCH, BEST_EPOCH), f"{LAST_EPOCH!r} or {BEST_EPOCH!r}")
 _SOURCE = {"path": _TEXT, "sha256": _TEXT}
 _MISSING = {"panel": _TEXT, "why": _TEXT, "command": _TEXT}
 _THEORY = {"file": _TEXT, "params": TABLE, "command": _TEXT, "provenance": TABLE}
@@ -48,7 +56,7 @@ _MAY_HAVE = {
     "id": _TEXT, "title": _TEXT, "caption": _TEXT, "caption_opening": _TEXT, "command": or_null(_TEXT),
     "code_sha256": _TEXT, "outputs": TABLE,
     "theory": TABLE, "studies": TABLE, "inputs": LISTS, "missing": LISTS, "provenance": TABLE, "plotted": TABLE,
-    "smoke_runs": _TEXTS,
+    "smoke_runs": _TEXTS, "accuracy": _ACCURACY,
     "claims": LISTS, "problems": LISTS, "reference": TABLE, "summary": _TEXTS, "seconds": DURATION,
 }  # fmt: skip
 
@@ -73,15 +81,19 @@ def read_sidecar(path: Path | str) -> dict:
         raise UnknownPicture(f"{what}: run `paper_repro.py figures` again") from None
 
 
-def standing_figure(figure_id: str, place: Path | str, protocol: str = OURS_PROTOCOL) -> dict:
+def standing_figure(
+    figure_id: str, place: Path | str, protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
+) -> dict:
     """Read the record of a figure under a protocol at `place`: its .json, or the folder that holds it.
+
+    `accuracy`: which of its variants is read from a folder.
 
     Raises
     ------
     UnknownPicture : it does not exist, or is the record of something else.
     """
     path = Path(place)
-    path = path / f"fig{figure_id}{file_suffix(protocol)}.json" if path.suffix != ".json" else path
+    path = path / f"fig{figure_id}{file_suffix(protocol, accuracy)}.json" if path.suffix != ".json" else path
     if not is_file(path):
         how = with_protocol(f"paper_repro.py figures {figure_id}", protocol)
         raise UnknownPicture(f"figure {figure_id} has not been made: {path} does not exist: run `{how}`")

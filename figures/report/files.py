@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from figures.catalogue import FIGURES, figures_under
-from figures.claims.tables import verdicts_of
+from figures.claims.tables import selection_note, verdicts_of
 from figures.claims.verdicts import ClaimVerdict
 from figures.provenance.sidecars import UnknownPicture, read_sidecar, standing_figure
 from figures.report.page import Content, Picture, report_html
 from figures.results.fields import TABLE, Check, ResultError, parse_json, validate
-from figures.results.variants import OURS_PROTOCOL, file_suffix, with_protocol
+from figures.results.variants import LAST_EPOCH, OURS_PROTOCOL, file_suffix, with_accuracy, with_protocol
 
 _NAMES = Check(lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names")
 _LOST = ("missing", "failed")
@@ -21,36 +21,34 @@ def write_report(
     outcomes: Iterable[Any],
     write: Callable[[Path, bytes], object],
     protocol: str = OURS_PROTOCOL,
-) -> bool:
-    """Write `out_dir`/report.html, or report-authors.html; returns whether it had changed.
+    accuracy: str = LAST_EPOCH,
+) -> Path | None:
+    """Write `out_dir`/report.html (report-authors.html, report-best.html); returns its path if it has changed.
 
     Parameters
     ----------
     out_dir : folder with `figures/`, claims.json and table1.json; each may be absent.
     outcomes : of the figures that were just made; others are shown from the files in the folder.
     write : atomic writer `write(path, data)`.
-    protocol : of the figures and claims that it shows.
+    protocol, accuracy : of the figures and claims that it shows.
     """
     out = Path(out_dir)
-    page = report_html(gather(out, outcomes, protocol))
-    target = out / report_name(protocol)
+    page = report_html(gather(out, outcomes, protocol, accuracy))
+    target = out / f"report{file_suffix(protocol, accuracy)}.html"
     if target.is_file() and target.read_bytes() == page:
-        return False
+        return None
     write(target, page)
-    return True
+    return target
 
 
-def report_name(protocol: str = OURS_PROTOCOL) -> str:
-    """The file name of the report on one protocol."""
-    return f"report{file_suffix(protocol)}.html"
-
-
-def gather(out_dir: Path, outcomes: Iterable[Any], protocol: str = OURS_PROTOCOL) -> Content:
+def gather(
+    out_dir: Path, outcomes: Iterable[Any], protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
+) -> Content:
     """Read an output folder: every figure of the catalogue in its order, the claims and Table 1."""
-    lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
-    pictures = [_picture(figure_id, out_dir, lost.get(figure_id), protocol) for figure_id in figures_under(protocol)]
-    notes: list[str] = []
-    judged = _document(out_dir / f"claims{file_suffix(protocol)}.json", notes, _read_claims)
+    lost, suffix = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}, (protocol, accuracy)
+    pictures = [_picture(figure_id, out_dir, lost.get(figure_id), *suffix) for figure_id in figures_under(protocol)]
+    notes = [note] if (note := selection_note(accuracy)) else []
+    judged = _document(out_dir / f"claims{file_suffix(*suffix)}.json", notes, _read_claims)
     claims, verdicts = judged or (None, None)
     table = _document(out_dir / "table1.json", notes, _read_table)
     return Content(pictures, claims, verdicts, table, tuple(notes), protocol)
@@ -61,12 +59,13 @@ def _read_claims(path: Path) -> tuple[Mapping, list[ClaimVerdict]]:
     return document, verdicts_of(document)
 
 
-def _picture(figure_id: str, out_dir: Path, outcome: Any, protocol: str) -> Picture:
+def _picture(figure_id: str, out_dir: Path, outcome: Any, protocol: str, accuracy: str) -> Picture:
     spec = FIGURES[figure_id]
+    accuracy = accuracy if spec.has_accuracy else LAST_EPOCH
     why = outcome.message if outcome else ""
     commands = outcome.commands if outcome else ()
-    place = out_dir / "figures" / f"fig{figure_id}{file_suffix(protocol)}"
-    known = (figure_id, spec.title, with_protocol(spec.command, protocol))
+    place = out_dir / "figures" / f"fig{figure_id}{file_suffix(protocol, accuracy)}"
+    known = (figure_id, spec.title, with_accuracy(with_protocol(spec.command, protocol), accuracy))
     if not place.with_suffix(".json").is_file() or not place.with_suffix(".svg").is_file():
         return Picture(*known, why=why, commands=tuple(commands))
     try:

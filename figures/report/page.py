@@ -214,7 +214,7 @@ def _definitions() -> str:
         NOT_REPRODUCED: "the interval lies wholly below the smallest effect that matters",
         REVERSED: "the interval lies wholly below 0",
         INCONCLUSIVE: f"all else; networks of fewer than {FEWEST_SEEDS} seeds are always inconclusive",
-        AT_CHANCE: "neither IMP nor LRR is clearly better than a guess, that is, better than"
+        AT_CHANCE: "no arm of the comparison is clearly better than a guess, that is, better than"
         f" {CHANCE_FACTOR:g} times the share of right guesses",
         NOT_RUN: "there are no results; the table’s commands make them",
         "above 0, below 0, spans 0": "where the interval of a secondary effect lies, which decides nothing",

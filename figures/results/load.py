@@ -14,6 +14,7 @@ from figures.results.connectivity import Connectivity, parse_connectivity
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.fields import ClosedFolder, NoFolder, ResultError, parse_json, require
 from figures.results.folders import FILE, FOLDER, OTHER, kind, names_in
+from figures.results.metrics import INSTEAD, best_accuracies
 from figures.results.names import experiment_of, level_of, must_be, seed_of
 from figures.results.network import (
     ArmRun,
@@ -33,7 +34,7 @@ from figures.results.network import (
     seconds_of,
 )
 from figures.results.neuron import check_values, parse_arrays, parse_theory
-from figures.results.variants import EVERY_PROTOCOL, OURS_PROTOCOL
+from figures.results.variants import EVERY_PROTOCOL, LAST_EPOCH, OURS_PROTOCOL
 
 LARGEST_FILE = 256 * 2**20
 OF_CONNECTIVITY = "connectivity"  # the owner of the problems of its records
@@ -41,7 +42,12 @@ _AGAIN = "run the command that made it again"
 _WORDS = {FILE: "a regular file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
 
 
-def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None, protocol: str = OURS_PROTOCOL) -> Records:
+def load(
+    results_dir: Path | str,
+    prefer: Mapping[str, str] | None = None,
+    protocol: str = OURS_PROTOCOL,
+    accuracy: str = LAST_EPOCH,
+) -> Records:
     """Read every study, its runs and every theory experiment below `results_dir`.
 
     Parameters
@@ -50,6 +56,8 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None, proto
     prefer : experiment -> stem of the theory file to take where several parameter sets have been run.
         Without it the one with the most trials or starts is taken; the others are named in `left_out`.
     protocol : whose studies: "ours" or "authors"; `EVERY_PROTOCOL` for all.
+    accuracy : "last", or "best": each level's test accuracy is the best of its epochs, from the metrics, which are read
+        only then. A study of which that is not known is left out, and is a problem.
 
     Raises
     ------
@@ -63,13 +71,13 @@ def load(results_dir: Path | str, prefer: Mapping[str, str] | None = None, proto
     theory, left_out = _load_theory(theory_files, root, prefer or {}, problems)
     studies = []
     for path in study_files:
-        study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems))
+        study = _guarded(problems, "studies", path, root, lambda path=path: _load_study(path, root, problems, accuracy))
         studies += [study] if study else []
     once = tuple(dict.fromkeys(problems))  # two studies may share a run
     ordered = sorted(studies, key=_order)
     plain, varied = (tuple(s for s in ordered if bool(s.study.swept) is which) for which in (False, True))
     unlisted = () if any(problem.owner == "studies" for problem in once) else tuple(_unlisted(studies, root))
-    every = Records(plain, theory, once, tuple(left_out), varied, unlisted, EVERY_PROTOCOL)
+    every = Records(plain, theory, once, tuple(left_out), varied, unlisted, EVERY_PROTOCOL, accuracy)
     return every if protocol == EVERY_PROTOCOL else every.of_protocol(protocol)
 
 
@@ -199,7 +207,7 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
     )
 
 
-def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
+def _load_study(path: Path, root: Path, problems: list, accuracy: str) -> StudyResults:
     data, source = _read_json(path, root)
     study = parse_study(data, source.path)
     require(study.study == path.stem, source.path, "study", study.study, f"{path.stem!r}, the file's name")
@@ -212,7 +220,8 @@ def _load_study(path: Path, root: Path, problems: list) -> StudyResults:
         _check_rate(study, run, source.path)
     of_pairs = root / "connectivity" / path.name
     pairs = _guarded(problems, OF_CONNECTIVITY, of_pairs, root, lambda: _read_connectivity(of_pairs, root, study))
-    return StudyResults(study, dense, there, (source,), {arm: loaded[name] for arm, name in own.items()}, pairs)
+    found = StudyResults(study, dense, there, (source,), {arm: loaded[name] for arm, name in own.items()}, pairs)
+    return found if accuracy == LAST_EPOCH else _with_best(found, root)
 
 
 def _read_connectivity(path: Path, root: Path, study: Study) -> Connectivity | None:
@@ -221,6 +230,37 @@ def _read_connectivity(path: Path, root: Path, study: Study) -> Connectivity | N
         return None
     data, source = _read_json(path, root)
     return replace(parse_connectivity(data, source.path, study, connectivity_command(study)), files=(source,))
+
+
+def _with_best(results: StudyResults, root: Path) -> StudyResults:
+    """The study with each level's best test accuracy in place of the last epoch's.
+
+    Raises
+    ------
+    ResultError : a level of which that is not known.
+    """
+    arms, own = (
+        {arm: _best_of_run(run, root) for arm, run in runs.items()} for runs in (results.arms, results.own_dense)
+    )
+    return replace(results, dense=_best_of_run(results.dense, root), arms=arms, own_dense=own)
+
+
+def _best_of_run(run: ArmRun | None, root: Path) -> ArmRun | None:
+    if run is None:
+        return None
+    seeds, files, within = dict(run.seeds), list(run.files), bool(run.config.get("sculpt_factor"))
+    for number, seed in run.seeds.items():
+        complete = {k: level for k, level in seed.levels.items() if level.status == "complete"}
+        if complete:
+            path = root / "runs" / run.run / f"seed-{number}" / "metrics.jsonl"
+            there = _is_there(path, root)
+            require(there, _relative(path, root), "the file", "nothing", "the metrics of every epoch", INSTEAD)
+            content, source = _read(path, root)
+            best = best_accuracies(content, complete, source.path, last_cycle=within)
+            levels = {k: replace(complete[k], test_accuracy=value) for k, value in best.items()}
+            seeds[number] = replace(seed, levels={**seed.levels, **levels})
+            files.append(source)
+    return replace(run, seeds=seeds, files=tuple(files))
 
 
 def _check_rate(study: Study, run: ArmRun, file: str) -> None:

@@ -53,7 +53,7 @@ def must_be(*parts: str) -> str | None:
         case ("runs", _, name):
             return FILE if name == "config.json" else FOLDER if seed_of(name) is not None else None
         case ("runs", _, seed, name) if seed_of(seed) is not None:
-            return FILE if name == "signs.json" else FOLDER if level_of(name) is not None else None
+            return FILE if name in ("signs.json", "metrics.jsonl") else FOLDER if level_of(name) is not None else None
         case ("runs", _, seed, level, "level.json") if seed_of(seed) is not None and level_of(level) is not None:
             return FILE
     return None

@@ -39,7 +39,7 @@ from figures.results.fields import (
     verify_checksum,
 )
 from figures.results.reprs import short_repr
-from figures.results.variants import OURS_PROTOCOL, plain_preset, with_protocol
+from figures.results.variants import LAST_EPOCH, OURS_PROTOCOL, plain_preset, with_protocol
 
 
 @dataclass(frozen=True)
@@ -119,12 +119,27 @@ class MaskSnapshot:
 
 @short_repr
 @dataclass(frozen=True)
+class Strike:
+    """The last of a level's strikes on the signs: the epoch at whose start it fell.
+
+    `test_accuracy_before` and `test_accuracy_after` are fractions.
+    """
+
+    epoch: int
+    test_accuracy_before: float
+    test_accuracy_after: float
+
+
+@short_repr
+@dataclass(frozen=True)
 class LevelRecord:
     """One level of one seed; losses and accuracies (fractions) are None where it diverged.
 
-    `mask_snapshots` holds the masks recorded during the level, by epoch; empty if there are none. `seconds`: time that
-    the level took. `density` is the share of weights that the masks keep, `nominal_density` what the prune rate gives:
-    masks of clamped densities keep fewer.
+    `density` is the share of the weights that is kept; `nominal_density`, the share that was asked for, differs where
+    the counts of layers were clamped at their size, and is None where the level diverged. `strike` is None where no
+    sign was struck. `mask_snapshots` holds the masks recorded during the level, by epoch; empty if there are none.
+    `seconds`: time that the level took. `metrics_sha256`: of the level's lines in `metrics.jsonl`; None if it is not
+    recorded.
     """
 
     level: int
@@ -140,7 +155,9 @@ class LevelRecord:
     provenance: Mapping
     mask_snapshots: tuple[MaskSnapshot, ...] = ()
     seconds: float = 0.0
-    nominal_density: float = 0.0
+    nominal_density: float | None = None
+    strike: Strike | None = None
+    metrics_sha256: str | None = None
 
 
 @short_repr
@@ -248,7 +265,8 @@ class Records:
 
     `studies` are those of the presets themselves, `sweeps` those in which one setting of a preset is varied. `left_out`
     names theory files that are not used, `unlisted` runs with their trained seeds that no study lists. `protocol` is
-    that of all its studies, `EVERY_PROTOCOL` where they may have several.
+    that of all its studies, `EVERY_PROTOCOL` where they may have several. `accuracy` says which test accuracy the
+    levels have: that of the last epoch, or the best (`figures.results.variants`).
     """
 
     studies: tuple[StudyResults, ...] = ()
@@ -258,6 +276,7 @@ class Records:
     sweeps: tuple[StudyResults, ...] = ()
     unlisted: tuple[str, ...] = ()
     protocol: str = OURS_PROTOCOL
+    accuracy: str = LAST_EPOCH
 
     def of_protocol(self, protocol: str) -> "Records":
         """The records with the studies of one protocol alone, and the problems that concern them.
@@ -309,6 +328,7 @@ _COMPLETE = {
     "density": FRACTION, "n_kept": POSITIVE, "total": POSITIVE, "epochs": WHOLE, "train_loss": NUMBER,
     "train_accuracy": FRACTION, "test_loss": NUMBER, "test_accuracy": FRACTION, "layers": TABLE,
 }  # fmt: skip
+_STRIKE = {"epoch": WHOLE, "test_accuracy_before": FRACTION, "test_accuracy_after": FRACTION}
 _TAKEN = {"epoch": POSITIVE, "n_kept": POSITIVE, "shared": WHOLE}
 _LAYER = {"size": POSITIVE, "n_kept": WHOLE, "flips": TABLE}
 _SIGNS = {
@@ -370,10 +390,21 @@ def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> Level
     )
     _check_layers(numbers["layers"], file, n_kept, total)
     taken = _masks_taken(data.get("mask_snapshots", []), file, n_kept, numbers["epochs"])
-    nominal = {"nominal_density": data.get("nominal_density", numbers["density"])}
-    numbers |= validate(nominal, {"nominal_density": FRACTION}, file)
     numbers |= {"mask_snapshots": taken, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
+    numbers |= _later_fields(data, file, numbers["density"], numbers["epochs"])
     return LevelRecord(level, "complete", found["reason"], **numbers)
+
+
+def _later_fields(data: Mapping, file: str, density: float, epochs: int) -> dict[str, Any]:
+    """The fields of a level that older records lack."""
+    absent = {"nominal_density": density, "strike": None, "metrics_sha256": None}
+    checks = {"nominal_density": FRACTION, "strike": or_null(TABLE), "metrics_sha256": or_null(TEXT)}
+    found = validate({name: data.get(name, value) for name, value in absent.items()}, checks, file)
+    if found["strike"] is not None:
+        strike = Strike(**validate(found["strike"], _STRIKE, file, "strike"))
+        require(strike.epoch < epochs, file, "strike.epoch", strike.epoch, f"below the {epochs} epochs")
+        found["strike"] = strike
+    return found
 
 
 def seconds_of(data: Mapping, file: str) -> float:

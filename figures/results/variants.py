@@ -1,15 +1,20 @@
-"""Protocols, and the names of what is made from the results of one of them. Pure."""
+"""What one results folder can be drawn as: by protocol, by accuracy; and the names of the files of each. Pure."""
 
 import re
 
-OURS_PROTOCOL, AUTHORS_PROTOCOL, LAST_ACCURACY = "ours", "authors", "last"
+OURS_PROTOCOL, AUTHORS_PROTOCOL = "ours", "authors"
 KNOWN_PROTOCOLS = (OURS_PROTOCOL, AUTHORS_PROTOCOL)
 EVERY_PROTOCOL = "every"  # of records that hold the studies of all protocols, and of what shows them side by side
-_UNMARKED = (OURS_PROTOCOL, EVERY_PROTOCOL, LAST_ACCURACY)
+LAST_EPOCH, BEST_EPOCH = "last", "best"
+SELECTED_ON_TEST_SET = (
+    "Accuracy is the best of a level's epochs: it is selected on the test set, and so too high by an unknown amount."
+)
+SELECTED = "best epoch, selected on the test set"  # the same in few words, for the scope of a claim
+_UNMARKED = (OURS_PROTOCOL, EVERY_PROTOCOL, LAST_EPOCH)
 
 
-def file_suffix(protocol: str = OURS_PROTOCOL, accuracy: str = LAST_ACCURACY) -> str:
-    """What the name of a file says of its protocol and accuracy: "" for the defaults, or "-authors".
+def file_suffix(protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH) -> str:
+    """What the names of files say of their protocol and accuracy: "" for the usual ones, or "-authors-best".
 
     It ends the names of pictures (`fig3-authors`), of the claims' tables and of the report.
     """
@@ -23,7 +28,12 @@ def protocol_mark(protocol: str) -> str:
 
 def with_protocol(command: str, protocol: str) -> str:
     """A command line of `paper_repro.py` with the option of its protocol, which ours does not need."""
-    return command if not protocol_mark(protocol) else f"{command} --protocol {protocol}"
+    return command if protocol in _UNMARKED else f"{command} --protocol {protocol}"
+
+
+def with_accuracy(command: str, accuracy: str) -> str:
+    """A command line that draws, with the option of its accuracy; the last epoch's needs none."""
+    return command if accuracy == LAST_EPOCH else f"{command} --accuracy {accuracy}"
 
 
 def plain_preset(preset: str) -> str:

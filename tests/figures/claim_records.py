@@ -1,10 +1,10 @@
 """Records for the tests of the claims, made up in memory with known effects; and their arms dealt anew."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from figures.results.network import ArmRun, MaskSnapshot, Records, StudyResults
+from figures.results.network import ArmRun, MaskSnapshot, Records, Study, StudyResults
 from tests.figures import synthetic
 
 SEEDS = range(6)
@@ -16,6 +16,7 @@ LEADS = {
 }  # fmt: skip
 EVERY_LEAD = LEADS | {
     "imp-perturbed": -5.0, "lrr-perturbed": 2.0, "imp-without-warmup": 0.4, "lrr-without-warmup": 1.9,
+    "cyclic-random": (3.2, 1.0),
 }  # fmt: skip
 # sweep -> settings of each of its values, and the lead of LRR there
 VALUES = {
@@ -30,13 +31,20 @@ _COMMON = {"model": "resnet8"}
 
 
 def accuracy(leads=LEADS, seeds=SEEDS, noise=0.1, seed=0, top=90):
-    """Arm -> seed -> accuracy: what a seed has in common, the arm's lead in points, and noise."""
+    """Arm -> seed -> accuracy: what a seed has in common, the arm's lead in points, and noise.
+
+    Of a pair of leads the first is that of the levels of density above .03, the second that of the last two levels.
+    """
     rng = np.random.default_rng(seed)
     seed_effect = {s: rng.normal(0, 1) for s in seeds}
-    return {
-        arm: {s: (top + lead + seed_effect[s] + rng.normal(0, noise)) / 100 for s in seeds}
-        for arm, lead in leads.items()
-    }
+
+    def of_seed(lead, s):
+        own = seed_effect[s] + rng.normal(0, noise)
+        if isinstance(lead, tuple):
+            return [(top + lead[0] + own) / 100] * 6 + [(top + lead[1] + own) / 100] * 2
+        return (top + lead + own) / 100
+
+    return {arm: {s: of_seed(lead, s) for s in seeds} for arm, lead in leads.items()}
 
 
 def signs(seeds=SEEDS, seed=0):
@@ -149,6 +157,18 @@ def every_record(seeds=SEEDS, noise=0.1, share=0.995) -> Records:
     rng = np.random.default_rng(5)
     shares = {arm: {s: share + rng.normal(0, 0.001) for s in seeds} for arm in ("imp", "lrr")}
     return Records((study(seeds=seeds, noise=noise),), {}, (), (), (base, *names.values(), mask_study(shares, seeds)))
+
+
+@dataclass(frozen=True)
+class Theirs(Study):
+    """A study under the authors' protocol."""
+
+    protocol: str = "authors"
+
+
+def as_theirs(results: StudyResults) -> StudyResults:
+    """The study under the authors' protocol."""
+    return replace(results, study=Theirs(**(vars(results.study) | {"protocol": "authors"})))
 
 
 def relabelled(results: StudyResults, names) -> StudyResults:

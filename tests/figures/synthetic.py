@@ -30,7 +30,18 @@ ARMS = {  # arm -> (lead over imp in accuracy points at the lowest density, is i
     "lrr-without-warmup": (2.0, True),
     "imp-bn-kept-on-random-mask": (-3.8, False),
     "lrr-bn-rewind-on-random-mask": (-1.2, True),
+    # arms that a study may have: last, so that the numbers of the others do not depend on them
+    "imp-warm": (1.2, False),
+    "lrr-bn-rewind-on-imp-mask": (2.2, True),
+    "cyclic-random": (-2.5, False),
+    "sculpt": (0.8, False),
+    "magnitude-bn-kept": (0.7, False),
+    "imp-perturbed-often": (-3.0, False),
+    "lrr-perturbed-often": (1.0, True),
+    "imp-warmup-every": (-0.2, False),
+    "lrr-warmup-every": (2.1, True),
 }
+OPTIONAL = list(ARMS)[list(ARMS).index("imp-warm") :]
 WITHOUT_WARM_UP = "-without-warmup"
 TOTAL = {"conv1": 1600, "layer1.conv": 12800, "linear": 3200}
 PROVENANCE = {
@@ -133,6 +144,28 @@ def connectivity(root, study, seed=11, diverged=()):
     record |= {"dense_run": study["dense_run"], "of_seeds": seeds, "levels": levels, "alphas": alphas}
     record |= {"pairs": pairs, "left_out": left_out, "environments": [], "provenance": PROVENANCE}
     write(root, f"connectivity/{study['study']}.json", record)
+
+
+def metrics(root: Path, gain=0.01, every=1) -> None:
+    """Metrics of every epoch, for levels that are there: the best epoch, the third, is `gain` better than the last.
+
+    `every`: only each so many epochs are evaluated, and the last.
+    """
+    for seed in sorted(root.glob("runs/*/seed-*")):
+        content = b""
+        for path in sorted(seed.glob("level-*/level.json")):
+            record = json.loads(path.read_text())
+            accuracy, epochs = record["test_accuracy"], record["epochs"]
+            values = [accuracy / 2] * 2 + [min(accuracy + gain, 1.0)] + [accuracy - 0.001] * (epochs - 4) + [accuracy]
+            seen = [v if (e + 1) % every == 0 or e + 1 == epochs else None for e, v in enumerate(values)]
+            lines = [
+                {"level": record["level"], "cycle": 0, "epoch": epoch, "lr": 0.1, "test_accuracy": value}
+                for epoch, value in enumerate(seen)
+            ]
+            text = b"".join((json.dumps(line) + "\n").encode() for line in lines)
+            path.write_text(json.dumps(record | {"metrics_sha256": hashlib.sha256(text).hexdigest()}, indent=1))
+            content += text
+        (seed / "metrics.jsonl").write_bytes(content)
 
 
 def _run(root, run, arm, seeds, levels, rate, rng, seed_effect, lead, early, noise, origin):

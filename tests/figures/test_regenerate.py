@@ -254,3 +254,60 @@ def test_where_git_was_told_not_to_look_the_code_may_have_changed(dirty, said):
     assert line == f"Commit: {'c' * 40}{said + ' changes' if said else ''}"
     unknown = made_by({"provenance": {"git": {"commit": None, "dirty": None}}})[1]
     assert unknown == "Commit: unknown"
+
+
+# ------------------------------------------------------------------------------------------------ best accuracies
+
+
+@pytest.fixture(scope="module")
+def with_metrics(folder, tmp_path_factory, synthetic):
+    """The results with the metrics of every epoch."""
+    copy = tmp_path_factory.mktemp("metrics") / "results"
+    shutil.copytree(folder, copy)
+    synthetic.metrics(copy)
+    return copy
+
+
+def test_the_best_accuracies_have_files_of_their_own_beside_those_of_the_last(with_metrics, tmp_path, writer):
+    ids, lines = ["5", "claims", "3", "1"], []
+    make(with_metrics, tmp_path, ids, writer)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    made = make(with_metrics, tmp_path, ids, writer, accuracy="best", log=lines.append)
+    assert [(o.id, o.status) for o in made] == [("claims", "drawn"), ("3", "drawn")]
+    assert lines[0] == "these show no accuracies and stay as they are: 5, 1"
+    assert {path: path.read_bytes() for path in before} == before
+    new = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} - {
+        path.relative_to(tmp_path).as_posix() for path in before
+    }
+    pictures = {f"figures/fig{name}-best.{fmt}" for name in ("3", "claims") for fmt in ("pdf", "png", "svg", "json")}
+    assert new == pictures | {"claims-best.json", "CLAIMS-best.md"} == {name for o in made for name in o.files}
+    assert {o.status for o in make(with_metrics, tmp_path, ids, None, accuracy="best")} == {"current"}
+    text = explain(tmp_path / "figures/fig3-best.png")
+    assert "The file is the one recorded" in text and "selected on the test set" in text
+
+
+def test_a_figure_of_the_best_accuracies_is_labelled_and_higher(with_metrics, first, tmp_path, writer):
+    make(with_metrics, tmp_path, ["3"], writer, accuracy="best")
+    usual, best = (json.loads((out / f"figures/fig3{end}.json").read_text())
+                   for out, end in ((first[0], ""), (tmp_path, "-best")))  # fmt: skip
+    assert (usual["accuracy"], best["accuracy"]) == ("last", "best")
+    assert best["figure_command"] == "paper_repro.py figures 3 --accuracy best"
+    assert "selected on the test set" in best["caption_opening"] and "last epoch" not in best["caption"]
+    assert "last epoch" in usual["caption"] and "selected" not in usual["caption"]
+    curves = [found["plotted"]["quick-digits"]["curves"]["lrr"]["mean"] for found in (usual, best)]
+    assert [b - a for a, b in zip(*curves, strict=True)] == pytest.approx([0.01] * 8)
+    assert any(item["path"].endswith("metrics.jsonl") for item in best["inputs"])
+
+
+def test_without_metrics_the_best_accuracies_are_refused_with_the_file_and_what_to_do(folder, tmp_path, writer):
+    made = make(folder, tmp_path, ["3", "claims"], writer, accuracy="best")
+    assert {o.status for o in made} == {"failed"}
+    for outcome in made:
+        assert "metrics.jsonl" in outcome.message
+    assert not (tmp_path / "figures/fig3-best.json").exists()
+
+
+def test_figures_of_accuracies_are_those_that_plot_them():
+    without = {name for name, spec in FIGURES.items() if not spec.has_accuracy}
+    of_neurons = {name for name, spec in FIGURES.items() if not (spec.arms or spec.sweeps)}
+    assert without == of_neurons | {"5", "12", "13", "mask-convergence"}

@@ -66,14 +66,14 @@ def copied(trained, tmp_path):
 SEED = f"runs/{RUN}/seed-0"
 OURS = {
     "runs": "folder", f"runs/{RUN}": "folder", f"runs/{RUN}/config.json": "file", SEED: "folder",
-    f"{SEED}/signs.json": "file", f"{SEED}/level-01": "folder", f"{SEED}/level-100": "folder",
-    f"{SEED}/level-01/level.json": "file", "studies": "folder", "studies/quick-digits.json": "file",
-    "connectivity": "folder", "connectivity/x.json": "file",
+    f"{SEED}/signs.json": "file", f"{SEED}/metrics.jsonl": "file", f"{SEED}/level-01": "folder",
+    f"{SEED}/level-100": "folder", f"{SEED}/level-01/level.json": "file", "studies": "folder",
+    "studies/quick-digits.json": "file", "connectivity": "folder", "connectivity/x.json": "file",
     "theory": "folder", "theory/x-1.json": "file", "theory/x-1.npz": "file",
 }  # fmt: skip
 WRITTEN_ALONE = {
     "overlaps": "folder", "overlaps/x.json": "file", "cache": "folder", f"{SEED}/.lease": "file",
-    f"{SEED}/metrics.jsonl": "file", f"{SEED}/checkpoints": "folder", f"{SEED}/checkpoints/manifest.jsonl": "file",
+    f"{SEED}/checkpoints": "folder", f"{SEED}/checkpoints/manifest.jsonl": "file",
     f"{SEED}/checkpoints/level-01-epoch-00001.safetensors": "file", f"{SEED}/level-01/weights.safetensors": "file",
 }  # fmt: skip
 NOBODYS = (

@@ -2,10 +2,11 @@ import dataclasses
 
 import pytest
 
-from figures.claims.registry import CLAIMS, evaluate
+from figures.claims.registry import CLAIMS, claim_11, claim_12, evaluate
 from figures.claims.tables import claims_markdown
 from figures.claims.verdicts import (
     ACCURACY_POINTS,
+    AT_CHANCE,
     INCONCLUSIVE,
     NOT_REPRODUCED,
     NOT_RUN,
@@ -16,9 +17,10 @@ from figures.claims.verdicts import (
     REVERSED,
     SHARE,
     SMALLEST_EFFECT,
+    Evidence,
 )
 from figures.results.network import Problem, Records, train_command
-from tests.figures.claim_records import LEADS, SEEDS, accuracy, on_every_study, signs
+from tests.figures.claim_records import EVERY_LEAD, LEADS, SEEDS, accuracy, as_theirs, on_every_study, signs
 
 SWAP = {
     "imp": "lrr", "imp-on-random-mask": "lrr-on-random-mask", "imp-on-shuffled-mask": "lrr-on-shuffled-mask",
@@ -31,7 +33,19 @@ def judged(records):
 
 
 def test_every_claim_of_the_table_is_registered():
-    of_the_paper = ["1", "2", "3", "4a", "4b", *map(str, range(5, 10)), "10a", "10b", *map(str, range(11, 15))]
+    of_the_paper = [
+        "1",
+        "2",
+        "3",
+        "4a",
+        "4b",
+        *map(str, range(5, 10)),
+        "10a",
+        "10b",
+        *map(str, range(11, 15)),
+        "15a",
+        "15b",
+    ]
     asked = ["criteria", "architectures", "prune-rates", "schedules", "mask-convergence"]
     assert list(CLAIMS) == of_the_paper + asked
     assert {CLAIMS[number].source for number in asked} == {"reviewers' question, ours"}
@@ -39,7 +53,7 @@ def test_every_claim_of_the_table_is_registered():
 
 @pytest.mark.parametrize("number", CLAIMS)
 def test_a_claim_reads_what_it_says_and_nothing_else(monkeypatch, records, number):
-    """Its verdicts and rows stay the same without the rest, and change without any part of it."""
+    """Its verdicts and rows stay the same without the rest, and change without any part of it, in either protocol."""
     claim = CLAIMS[number]
     monkeypatch.setattr("figures.claims.registry.CLAIMS", {number: claim})
 
@@ -49,12 +63,16 @@ def test_a_claim_reads_what_it_says_and_nothing_else(monkeypatch, records, numbe
             return dataclasses.replace(results, arms=there)
 
         less = on_every_study(records, kept)
-        return evaluate(dataclasses.replace(less, theory={name: records.theory[name] for name in theory}))
+        return both(dataclasses.replace(less, theory={name: records.theory[name] for name in theory}))
 
-    assert judged_without(claim.arms, claim.theory) == evaluate(records)
-    for part in (*claim.arms, *claim.theory):
-        without = [{name for name in read if name != part} for read in (claim.arms, claim.theory)]
-        assert judged_without(*without) != evaluate(records), part
+    def both(records):
+        return evaluate(records), evaluate(on_every_study(records, as_theirs))
+
+    arms = (*claim.arms, *claim.more)
+    assert judged_without(arms, claim.theory) == both(records)
+    for part in (*arms, *claim.theory):
+        without = [{name for name in read if name != part} for read in (arms, claim.theory)]
+        assert judged_without(*without) != both(records), part
 
 
 def test_known_effects_are_reproduced_with_their_size(synthetic):
@@ -229,3 +247,142 @@ def test_a_missing_arm_is_asked_for_by_name(synthetic):
     assert train_command(study, ("imp", "lrr")) == base and train_command(None, ("wr",)) == base
     for arm in ("imp-long", "lrr-bn-rewind", "wr", "imp-on-shuffled-mask", "lrr-perturbed", "imp-without-warmup"):
         assert train_command(study, ("imp", arm)) == f"{base} --arms {arm}"
+
+
+# ------------------------------------------------------------------------------------- 15, at chance, later arms
+
+
+def cyclic(early, late, noise=0.02, seeds=range(8)):
+    """Claims 15a and 15b where cyclic training leads LRR by `early` points, and by `late` at the last two levels."""
+    from tests.figures.synthetic import in_memory
+
+    return judged(in_memory(accuracy({"lrr": 0.0, "cyclic-random": (early, late)}, seeds, noise, seed=1)))
+
+
+@pytest.mark.parametrize(
+    ("early", "noise", "verdict"),
+    [(0.0, 0.05, REPRODUCED), (1.0, 0.05, REPRODUCED), (-0.1, 0.02, REPRODUCED), (-0.2, 0.1, INCONCLUSIVE),
+     (-0.3, 0.02, NOT_REPRODUCED), (-1.0, 0.05, NOT_REPRODUCED), (0.0, 2.0, INCONCLUSIVE)],
+)  # fmt: skip
+def test_claim_15a_asks_whether_the_interval_lies_above_minus_two_tenths(early, noise, verdict):
+    found = cyclic(early, -9.0, noise)["15a"]
+    (row,) = found.rows
+    assert found.verdict == verdict and row.against == -0.2
+    lies = REPRODUCED if row.low > -0.2 else NOT_REPRODUCED if row.high < -0.2 else INCONCLUSIVE
+    assert lies == verdict
+
+
+def test_claim_15a_averages_the_levels_above_three_hundredths_and_leaves_out_level_0(synthetic):
+    lrr = {s: [0.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.1, 0.1] for s in SEEDS}
+    lower = {s: [0.5, 0.9, 0.9, 0.9, 0.9, 0.85, 0.9, 0.9] for s in SEEDS}
+    row = judged(synthetic.in_memory({"lrr": lrr, "cyclic-random": lower}))["15a"].rows[0]
+    assert row.effect == pytest.approx(-5 / 5) and row.verdict == NOT_REPRODUCED
+
+
+def test_claim_15b_is_the_lead_of_lrr_at_high_sparsity():
+    found = cyclic(0.0, -2.0)
+    assert found["15b"].verdict == REPRODUCED and found["15b"].rows[0].effect == pytest.approx(2.0, abs=0.1)
+    assert cyclic(0.0, 2.0)["15b"].verdict == REVERSED
+
+
+def test_the_rows_of_claim_15_say_what_had_been_seen_and_need_four_seeds():
+    for number in ("15a", "15b"):
+        assert "levels 6 and 7 of the preset quick were seen before" in cyclic(0.0, -2.0)[number].rows[0].note
+        assert cyclic(0.0, -2.0, seeds=range(3))[number].verdict == "inconclusive (n = 3)"
+
+
+JUDGED_AT_CHANCE = ("5", "6", "7", "8", "12", "14", "15a", "15b")
+
+
+@pytest.mark.parametrize("number", JUDGED_AT_CHANCE)
+def test_where_no_arm_has_learnt_there_is_no_verdict(synthetic, number):
+    low = judged(synthetic.in_memory(accuracy(EVERY_LEAD, noise=0.05, top=9.5)))[number]
+    assert low.verdict == AT_CHANCE and {row.verdict for row in low.rows if row.decides} == {AT_CHANCE}
+    high = judged(synthetic.in_memory(accuracy(EVERY_LEAD, noise=0.05, top=30)))[number]
+    assert high.verdict == REPRODUCED
+
+
+def test_one_arm_that_has_learnt_is_enough_for_a_verdict(synthetic):
+    found = judged(synthetic.in_memory(accuracy(LEADS | {"imp": -4.0, "lrr": 8.0}, noise=0.05, top=10)))
+    assert found["5"].verdict == REPRODUCED and found["7"].verdict == AT_CHANCE
+    unknown = judged(synthetic.in_memory(accuracy(LEADS, noise=0.05, top=9.5), dataset="birds"))
+    assert unknown["5"].verdict == REPRODUCED, "of unknown classes the share of right guesses is not known"
+
+
+LATER = {
+    "imp-warm": 2.0, "lrr-bn-rewind-on-imp-mask": 3.5, "magnitude-bn-kept": 1.3, "imp-perturbed-often": -7.0,
+    "lrr-perturbed-often": 1.0, "imp-warmup-every": 0.5, "lrr-warmup-every": 2.0,
+}  # fmt: skip
+
+
+def rows_of(evidence, claim, **more):
+    return {row.name: row for row in claim(evidence, **more)}
+
+
+def added(synthetic, number):
+    """The row that a claim has more where the later arms have been run."""
+    both = [judged(synthetic.in_memory(accuracy(leads, noise=0.001)))[number] for leads in (LEADS, LEADS | LATER)]
+    names = [{row.name: row for row in found.rows} for found in both]
+    assert both[0].verdict == both[1].verdict
+    (name,) = set(names[1]) - set(names[0])
+    assert names[1][name].role == "secondary"
+    return names[1][name]
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "effect"),
+    [("5", "lrr - imp-warm", 1.0), ("7", "lrr-bn-rewind-on-imp-mask - imp", 3.5),
+     ("14", "BN kept by magnitude rewind", (3.5 + 4.5 - 0 - 1.3) / 2)],
+)  # fmt: skip
+def test_arms_that_a_study_may_have_add_a_secondary_row_and_no_verdict(synthetic, number, words, effect):
+    row = added(synthetic, number)
+    assert words in row.name and row.effect == pytest.approx(effect, abs=0.01) and row.verdict == "above 0"
+
+
+def test_an_optional_row_that_is_listed_and_not_run_is_not_run(synthetic):
+    (results,) = synthetic.in_memory(accuracy(LEADS)).studies
+    listed = dataclasses.replace(results.study, arms={**results.study.arms, "imp-warm": "run-imp-warm"})
+    row = judged(Records((dataclasses.replace(results, study=listed),)))["5"].rows[-1]
+    assert row.verdict == NOT_RUN and "imp-warm" in row.name
+
+
+def evidence_of(synthetic, leads):
+    return Evidence(synthetic.in_memory(accuracy(leads, noise=0.001)).studies[0], {}, {})
+
+
+def test_the_protocol_says_which_perturbation_decides_claim_11(synthetic):
+    both = evidence_of(synthetic, EVERY_LEAD | LATER)
+    ours, theirs = claim_11(both), claim_11(both, protocol="authors")
+    assert [row.effect for row in ours] == pytest.approx([5 - 1, 7 - 2], abs=0.01)
+    assert [row.name for row in theirs] == [row.name for row in reversed(ours)]
+    assert [row.role for row in ours] == [row.role for row in theirs] == ["effect", "secondary"]
+    assert len(claim_11(evidence_of(synthetic, EVERY_LEAD))) == 1
+    (wanted, beside) = claim_11(evidence_of(synthetic, EVERY_LEAD), protocol="authors")
+    assert wanted.verdict == NOT_RUN and "imp-perturbed-often lrr-perturbed-often" in wanted.command
+    assert beside.role == "secondary" and beside.effect == pytest.approx(4.0, abs=0.01)
+
+
+def test_claim_12_compares_a_warm_up_once_with_one_at_every_level_under_the_authors_protocol(synthetic):
+    both = evidence_of(synthetic, EVERY_LEAD | LATER)
+    theirs = rows_of(both, claim_12, protocol="authors")
+    every = theirs["warm-up: (lrr - imp, once) - (lrr - imp, at every level)"]
+    none = theirs["warm-up: (lrr - imp, once) - (lrr - imp without), which moves the rewind point too"]
+    assert every.decides and every.effect == pytest.approx(3.0 - 1.5, abs=0.01)
+    assert none.role == "secondary" and none.effect == pytest.approx(3.0 - 1.5, abs=0.01)
+    assert rows_of(both, claim_12).keys() == rows_of(evidence_of(synthetic, EVERY_LEAD), claim_12).keys()
+
+
+def test_a_study_of_the_authors_protocol_is_judged_on_its_own_perturbation(records):
+    (verdict,) = [v for v in evaluate(on_every_study(records, as_theirs)) if v.id == "11"]
+    assert verdict.rows[0].decides and "several times" in verdict.rows[0].name and verdict.study == "quick-digits"
+
+
+def test_the_best_accuracies_are_named_in_every_scope_that_they_are_in(records):
+    found = judged(dataclasses.replace(records, accuracy="best"))
+    for verdict in found.values():
+        about = any(row.unit == ACCURACY_POINTS for row in verdict.rows)
+        for scope in (verdict.scope, *(row.scope for row in verdict.rows)):
+            assert ("selected on the test set" in scope) == (about and not scope.startswith("theory")), verdict.id
+    table = claims_markdown(list(found.values()), accuracy="best")
+    assert "selected on the test set" in table.split("## ")[0]
+    assert "selected" not in claims_markdown(evaluate(records))

@@ -248,9 +248,9 @@ def test_curves_of_the_second_lie_pale_behind_those_of_the_first(records, moved)
         first, second = FIGURES["3"].draw(records), FIGURES["3"].draw(load(moved))
         before = [len(axes.lines) for axes in first.figure.axes]
         done = overlay(first.figure, second.figure, ("ours", "theirs"))
-    assert (done.curves, done.panels, done.alone, done.cut) == (7, 2, (), ())
+    assert (done.curves, done.panels, done.alone, done.cut) == (9, 2, (), ())
     axes = first.figure.axes[0]
-    assert [len(a.lines) - b for a, b in zip(first.figure.axes, before, strict=True)] == [4, 3]
+    assert [len(a.lines) - b for a, b in zip(first.figure.axes, before, strict=True)] == [5, 4]
     mean = second.plotted["quick-digits"]["curves"]["lrr"]["mean"]
     pale = [line for line in axes.lines if line.get_label() == "_other"]
     behind = next(line for line in pale if list(line.get_ydata()) == mean)
@@ -291,7 +291,7 @@ def test_a_comparison_says_what_differs_where_and_who_made_the_other(folder, mov
     three = read_sidecar(tmp_path / "compare/fig3.json")
     largest = three["differences"]["largest"]
     assert largest["difference"] == pytest.approx(0.01, rel=0.05) and "lrr" in largest["path"]
-    assert three["differences"]["numbers"] > 100 and "7 curves in 2 panels" in three["caption"]
+    assert three["differences"]["numbers"] > 100 and "9 curves in 2 panels" in three["caption"]
     run = three["reference"]["studies"]["quick-digits"]["arms"]["lrr"]
     assert run["provenance"][0]["hardware"]["cpu"] == "synthetic" and len(three["reference"]["inputs"]) > 10
     assert three["plotted"] != three["plotted_against"]
