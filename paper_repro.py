@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules load, Ctrl-C ends the process without a traceback
@@ -21,10 +20,6 @@ from empirics.choices import check_choice
 from empirics.cli import Claims, Data, Doctor, Explain, Figures, List, Protocols, Table1, Theory, Train, Verify
 from empirics.commands import EXIT_FAILED, say
 from empirics.studies.plan import Plan, forecasts
-
-if TYPE_CHECKING:
-    from figures.catalogue import FigureSpec
-    from figures.regenerate import Outcome
 
 MAIN_FIGURES = ("1", "2", "3", "4", "5")
 
@@ -42,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.parsed(given, lambda: import_module("figures.catalogue").FIGURES)
         return RUN[type(command)](command, shlex.join(["paper_repro.py", *given]))
 
-    return commands.exitcommands.code_of(run)
+    return commands.exit_code(run)
 
 
 def run_figures(command: Figures, line: str) -> int:
@@ -75,17 +70,17 @@ def run_figures(command: Figures, line: str) -> int:
     return max(failed, _draw_and_report(command, line))
 
 
-def _experiments(specs: Sequence["FigureSpec"], whole: bool) -> tuple[str, ...] | None:
+def _experiments(specs: Sequence[commands.Figure], whole: bool) -> tuple[str, ...] | None:
     """The experiments of the neuron that some figures need; None for all experiments."""
     return None if whole else tuple({name: None for spec in specs for name in spec.theory})
 
 
-def _make(plans: Sequence[Plan], specs: Sequence["FigureSpec"], command: Figures, whole: bool) -> int:
+def _make(plans: Sequence[Plan], specs: Sequence[commands.Figure], command: Figures, whole: bool) -> int:
     _run_experiments(_experiments(specs, whole), command.results)
     return EXIT_FAILED if commands.run_plans(plans, command) + commands.measure_for(specs, plans, command) else 0
 
 
-def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> list["Outcome"]:
+def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> Sequence[commands.Outcome]:
     """Draw figures and judge claims from the existing results; None for all figures."""
     from empirics.storage.files import check_writable
     from figures.regenerate import regenerate

@@ -45,8 +45,10 @@ CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class Figure(Protocol):
-    """The networks that a figure shows; an entry of the figures' catalogue."""
+    """What a figure shows; an entry of the figures' catalogue."""
 
+    id: str
+    theory: Sequence[str]
     presets: Sequence[str]
     arms: Sequence[str]
     sweeps: Mapping[str, Sequence[str]]
