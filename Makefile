@@ -24,8 +24,9 @@ smoke: $(READY)
 figures: $(READY)
 	$(PY) paper_repro.py
 
-# the same with twice the seeds: narrower intervals, and p-values that can fall below .01; and both protocols
+# the same with twice the seeds: narrower intervals, and p-values that can fall below .01; more arms, both protocols
 figures-full: $(READY)
+	$(PY) paper_repro.py train --sweep signs --seeds 0 1 2 3 4 5 6 7
 	$(PY) paper_repro.py figures --seeds 0 1 2 3 4 5 6 7
 	$(PY) paper_repro.py protocols
 

@@ -190,6 +190,11 @@ def figure_cyclic(records: Records) -> Drawing:
     return _paired_figure(records, _CYCLIC)
 
 
+def figure_signs(records: Records) -> Drawing:
+    """`signs`: levels that start with signs from elsewhere, and signs that are held."""
+    return _paired_figure(records, _SIGNS)
+
+
 _LRR_MASK = PairedFigure(
     "Test accuracy over density of IMP, LRR, and IMP on the mask that LRR learnt, and each one's difference from IMP.",
     ("imp", "lrr", "imp-on-lrr-mask"),
@@ -216,6 +221,20 @@ _CYCLIC = PairedFigure(
     control=(),
     more=("sculpt", "lrr-on-random-mask"),
     reference="lrr",
+    papers=(),
+)
+
+
+_SIGNS = PairedFigure(
+    "Test accuracy over density where a level starts with signs from elsewhere, or holds its signs, and the difference"
+    " from IMP.",
+    ("imp", "lrr", "sign"),
+    ("sign", "sign-shuffled", "signs-of-lrr", "signs-of-lrr-shuffled", "imp-fixed-signs", "lrr-fixed-signs"),
+    'Sign rewind starts a level with the trained signs and the magnitudes of the rewind point; "signs of LRR" are'
+    ' those that LRR had at the end of the level before. "Shuffled" permutes these magnitudes within each layer. Where'
+    " signs are fixed, a weight that crosses zero is set to zero. The arms, the layout and all settings are ours.",
+    control=(),
+    more=("sign-shuffled", "signs-of-lrr", "signs-of-lrr-shuffled", "imp-fixed-signs", "lrr-fixed-signs"),
     papers=(),
 )
 
