@@ -231,8 +231,9 @@ _SIGNS = PairedFigure(
     ("imp", "lrr", "sign"),
     ("sign", "sign-shuffled", "signs-of-lrr", "signs-of-lrr-shuffled", "imp-fixed-signs", "lrr-fixed-signs"),
     'Sign rewind starts a level with the trained signs and the magnitudes of the rewind point; "signs of LRR" are'
-    ' those that LRR had at the end of the level before. "Shuffled" permutes these magnitudes within each layer. Where'
-    " signs are fixed, a weight that crosses zero is set to zero. The arms, the layout and all settings are ours.",
+    ' those that LRR had at the end of the level before. "Shuffled" permutes these magnitudes within each layer.'
+    " Where signs are fixed, a weight that crosses zero is set to zero. The arms, the layout and all settings are"
+    " ours.",
     control=(),
     more=("sign-shuffled", "signs-of-lrr", "signs-of-lrr-shuffled", "imp-fixed-signs", "lrr-fixed-signs"),
     papers=(),

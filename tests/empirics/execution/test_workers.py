@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 ONE_EPOCH = {**TINY, "epochs": 1, "levels": 3, "batch_size": 256}
 
 
-def configs(*arms: str, **settings) -> list[RunConfig]:
-    return [presets.arm_config("quick", a, **{**ONE_EPOCH, **settings}) for a in presets.needed_arms(arms)]
+def configs(*arms: str, protocol: str = "ours", **settings) -> list[RunConfig]:
+    return [presets.arm_config("quick", a, protocol, **{**ONE_EPOCH, **settings}) for a in presets.needed_arms(arms)]
 
 
 def execute(tasks, results: Path, workers: int = 2) -> tuple[list[pool.TaskEvent], list[pool.TaskEvent]]:
@@ -88,6 +88,16 @@ def test_results_depend_neither_on_the_number_of_workers_nor_on_the_other_arms(t
     assert kinds.count("started") == kinds.count("finished") == len(many)
     assert kinds.count("epoch") == sum(task.epochs for task in many)
     assert unfinished(many, tmp_path / "many") == []
+
+
+def test_nor_do_they_under_the_authors_protocol_strikes_and_foreign_signs_included(tmp_path):
+    warm = dict(protocol="authors", epochs=2, warmup_epochs=1)
+    few = plan_tasks(configs("imp", "lrr", "imp-perturbed-often", "signs-of-lrr", **warm), (0,))
+    many = plan_tasks(configs("imp-perturbed-often", "signs-of-lrr", "sculpt", "lrr-perturbed-often", **warm), (0,))
+    assert execute(few, tmp_path / "few", workers=1)[0] == execute(many, tmp_path / "many", workers=3)[0] == []
+    one, other = digest(tmp_path / "few"), digest(tmp_path / "many")
+    shared = set(one) & set(other)
+    assert len(shared) > 20 and all(other[name] == one[name] for name in shared)
 
 
 def test_a_run_that_fails_is_reported_and_takes_along_only_what_builds_on_it(tmp_path):
