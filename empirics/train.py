@@ -223,9 +223,11 @@ def momentum_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> Momentum:
 def forward(model: nn.Module, images: Tensor, precision: str) -> Tensor:
     """Logits, float32; `bfloat16` is autocast, weights stay float32.
 
-    Channels stay first: with channels last, oneDNN's gradient of a 1x1 convolution of stride 2 with few input channels
-    writes past its workspace (uxlfoundation/oneDNN, issue 6035), which ends the process or spoils a gradient.
+    Channels are put first in memory: with channels last, oneDNN's gradient of a 1x1 convolution of stride 2 with few
+    input channels writes past its workspace (uxlfoundation/oneDNN, issue 6035), which ends the process or spoils a
+    gradient.
     """
+    images = images.contiguous()
     with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
         return model(images).float()
 
