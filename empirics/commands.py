@@ -57,7 +57,7 @@ class Figure(Protocol):
 
 
 class Outcome(Protocol):
-    """What became of a figure or a table: its status, and the files that were made, by name in the output folder."""
+    """What became of a figure or a table: its status, and the files in the output folder."""
 
     status: str
     files: Sequence[str]

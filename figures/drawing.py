@@ -16,7 +16,7 @@ _CALLERS = {__file__, str(Path(__file__).with_name("catalogue.py")), importlib._
 
 
 def draw_figure(spec: FigureSpec, records: Records) -> Drawing:
-    """The drawing of a figure, in which its protocol is marked, and in whose caption the best accuracies are.
+    """The drawing of a figure, marked with its protocol, and with the best accuracies where it has them.
 
 
     So is a smoke run that a figure from outside reads. The package's own figures mark the panels of smoke runs

@@ -139,7 +139,7 @@ def _paired_figure(records: Records, plan: PairedFigure) -> Drawing:
             compared = [arm for arm in plan.differences if arm in there]
             missing += _unpaired(results, compared, plan.reference, panel)
     if not kept:
-        raise NothingToDraw(missing or [nothing_run(panel)])
+        raise NothingToDraw(missing or [nothing_run(panel, records.protocol)])
     sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.3), {}
     grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=True):

@@ -47,8 +47,8 @@ def figure_pruned_samples(records: Records) -> Drawing:
     legend_below(sheet, grid.ravel(), 4)
     trials = [cell[rule]["trials"] for cell in values["cells"] for rule in RULE_NAMES]
     data = (
-        f"Data: one hidden neuron with {values['d']} inputs, samples of {min(values['sizes']):,} to"
-        f" {max(values['sizes']):,} points, {format_n(trials, 'trial')} for each marker."
+        f"Data: one hidden neuron with {values['d']} inputs, samples of size {min(values['sizes']):,} to"
+        f" {max(values['sizes']):,}, {format_n(trials, 'trial')} for each marker."
     )
     return Drawing(sheet.figure, plotted, Caption(_SEEN, data, _more(result)))
 

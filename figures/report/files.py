@@ -23,7 +23,7 @@ def write_report(
     protocol: str = OURS_PROTOCOL,
     accuracy: str = LAST_EPOCH,
 ) -> Path | None:
-    """Write `out_dir`/report.html (report-authors.html, report-best.html); returns its path if it has changed.
+    """Write `out_dir`/report.html, or report-authors.html and the like; returns its path if changed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What one results folder can be drawn as: by protocol, by accuracy; and the names of the files of each. Pure."""
+"""Protocols and accuracies, by which one results folder is drawn, and the names of their files. Pure."""
 
 import re
 
@@ -14,7 +14,7 @@ _UNMARKED = (OURS_PROTOCOL, EVERY_PROTOCOL, LAST_EPOCH)
 
 
 def file_suffix(protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH) -> str:
-    """What the names of files say of their protocol and accuracy: "" for the usual ones, or "-authors-best".
+    """What the names of files say of protocol and accuracy: "" for the usual, or "-authors-best".
 
     It ends the names of pictures (`fig3-authors`), of the claims' tables and of the report.
     """

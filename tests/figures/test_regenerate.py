@@ -310,4 +310,4 @@ def test_without_metrics_the_best_accuracies_are_refused_with_the_file_and_what_
 def test_figures_of_accuracies_are_those_that_plot_them():
     without = {name for name, spec in FIGURES.items() if not spec.has_accuracy}
     of_neurons = {name for name, spec in FIGURES.items() if not (spec.arms or spec.sweeps)}
-    assert without == of_neurons | {"5", "12", "13", "mask-convergence"}
+    assert without == of_neurons | {"5", "12", "13", "mask-convergence", "connectivity"}
