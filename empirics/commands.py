@@ -489,10 +489,14 @@ def registries_listed(protocol: str) -> dict[str, Mapping[str, object]]:
     from empirics.registries import by_title
     from empirics.studies.arms import ARMS, differs
     from empirics.studies.presets import PRESETS
-    from empirics.studies.protocols import settings_under
+    from empirics.studies.protocols import PROTOCOLS, settings_under
 
     settings = settings_under(protocol, PRESETS["quick"])
-    return {**by_title(), "arms": {name: arm for name, arm in ARMS.items() if differs(name, settings)}}
+    return {
+        **by_title(),
+        "protocols": PROTOCOLS,
+        "arms": {name: arm for name, arm in ARMS.items() if differs(name, settings)},
+    }
 
 
 def listing(title: str, entries: Mapping[str, object]) -> str:

@@ -51,7 +51,6 @@ class Registry:
 # A new registry: one line here.
 KINDS: dict[str, Registry] = {
     "preset": Registry("presets", "empirics.studies.presets", "PRESETS", "Preset", trains=False),
-    "protocol": Registry("protocols", "empirics.studies.protocols", "PROTOCOLS", "Protocol", trains=False),
     "arm": Registry("arms", "empirics.studies.arms", "ARMS", "Arm", trains=False),
     "sweep": Registry("sweeps", "empirics.studies.sweeps", "SWEEPS", "Sweep", trains=False),
     "data set": Registry("data sets", "empirics.data.datasets", "DATASETS", "Source"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import paper_repro
-from empirics.cli import COMMANDS
+from empirics.cli import COMMANDS, Claims
 from tests import ROOT
 from tests.support.processes import CompletedProcess, finish, run, start
 from tests.support.waiting import wait_for
@@ -282,7 +282,8 @@ def test_a_figure_of_networks_is_made_again_bit_for_bit(tmp_path):
     arguments = ["--arms", "imp", "lrr", *TINY, "--workers", "1"]
     assert call("train", *arguments, cwd=tmp_path).returncode == 0
     line = "paper_repro.py figures 5"
-    (outcome,) = paper_repro.draw(["5"], tmp_path / "results", tmp_path / "out", line)
+    shown = Claims(results=tmp_path / "results", out=tmp_path / "out")
+    (outcome,) = paper_repro.draw(["5"], shown, line)
     assert outcome.status == "drawn"
     done = call("verify", "5", "--output-dir", "again", "--workers", "1", cwd=tmp_path)
     assert done.returncode == 0 and "networks must agree exactly" in done.stdout, done.stdout + done.stderr
@@ -311,8 +312,10 @@ def test_a_figure_is_explained_by_its_id(drawn):
 
 
 def test_the_long_version_of_the_figures_has_eight_seeds():
-    line = re.search(r"^figures-full:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
-    assert line.endswith("paper_repro.py figures --seeds 0 1 2 3 4 5 6 7")
+    recipe = re.search(r"^figures-full:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    commands = [line.partition("paper_repro.py ")[2] for line in recipe.splitlines()]
+    seeds = "--seeds 0 1 2 3 4 5 6 7"
+    assert commands[:2] == [f"train --sweep signs {seeds}", f"figures {seeds}"]
 
 
 def test_the_long_version_of_the_figures_compares_the_protocols_as_their_own_target_does():

@@ -48,7 +48,8 @@ def authors(settings: Settings) -> dict[str, Any]:
     return changes
 
 
-# A new protocol: one function above, one line here; what it changes in one preset stands in `Preset.protocols`.
+# What a protocol changes in one preset alone stands in `Preset.protocols`. Figures know the names too
+# (`figures.results.variants`): a verdict of one protocol is never shown as another's.
 PROTOCOLS: dict[str, Protocol] = {
     OURS: Protocol("this project's choices, after open_lth, Renda et al. and TurboPrune", ours),
     AUTHORS: Protocol("the choices of the first author's research code, imp-lrr-lts", authors),

@@ -18,6 +18,8 @@ SEEDS = {
     "scored images": 825614112588172310,
     "shuffled mask": 9193749163093807086,
     "random mask": 3059891882591791458,
+    "strike": 7206448680856097996,
+    "shuffled magnitudes": 2687142136050151841,
 }
 LAYERS = {
     "resnet8": (
