@@ -46,7 +46,7 @@ from figures.results.network import Records, StudyResults
 from figures.results.variants import LAST_EPOCH, plain_preset
 
 # inches
-_LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 1.94, 0.16
+_LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 1.9, 0.16
 # columns of text at the right of the plot, inches from its left edge: where values start, n ends, verdicts start
 _VALUE, _N, _WORD = _PLOT + 0.08, _PLOT + 1.56, _PLOT + 1.65
 _UNITS = {
