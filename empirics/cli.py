@@ -16,6 +16,7 @@ from empirics.choices import ConfigError, check_choice
 from empirics.config import RunConfig
 from empirics.studies.plan import Plan, Study, plan_study, plan_sweep
 from empirics.studies.presets import PRESETS
+from empirics.studies.protocols import settings_under, usual_milestones
 from empirics.studies.sweeps import SWEEPS
 
 Positional = tyro.conf.Positional
@@ -236,7 +237,8 @@ def _overrides(command: Train) -> dict[str, Any]:
     values = {setting.name: getattr(command, setting.name) for setting in SETTINGS}
     given = {name: value for name, value in values.items() if value not in (None, ())}
     if command.schedule is not None and "milestones" not in given:
-        usual = PRESETS[check_choice(command.preset, PRESETS, "preset")].settings.get("milestones") or (0.5, 0.75)
+        settings = settings_under(command.protocol, PRESETS[check_choice(command.preset, PRESETS, "preset")])
+        usual = settings.get("milestones") or usual_milestones(settings)
         given["milestones"] = usual if command.schedule == "step" else ()
     return given
 

@@ -66,7 +66,7 @@ def _check_counts(config: RunConfig, shapes: dict[str, tuple[int, ...]], last: i
     within_layers = config.mask_source == "own" and CRITERIA[config.criterion].layerwise
     if totals and (config.mask_source == "random" or within_layers):
         if config.mask_source == "random":
-            totals = random_totals(config, total, last)
+            totals = [kept for kept in random_totals(config, total, last) if kept < total]
         nested_counts(config.densities, shapes, totals)
 
 

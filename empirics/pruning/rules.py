@@ -25,6 +25,7 @@ class RewindRule:
             at a `fresh` initialisation.
         uses_trained: whether it takes anything from the previous level; otherwise no level depends on another.
         uses_external_signs: the trained values are replaced by the final signs, -1 or 1, of the mask run.
+        uses_point: whether it takes anything from the rewind point.
         schedule: what a level does with the learning-rate schedule: `restart` runs it whole, `resume` from epoch
             `rewind_epoch` on, `end` trains at its last rate.
     """
@@ -32,6 +33,7 @@ class RewindRule:
     restart: "Callable[[Tensor, Tensor], Tensor]"
     point: Literal["dense", "fresh"] = "dense"
     uses_trained: bool = True
+    uses_point: bool = True
     uses_external_signs: bool = False
     schedule: Literal["restart", "resume", "end"] = "restart"
 
@@ -91,8 +93,8 @@ def trained_magnitudes(initial: "Tensor", trained: "Tensor") -> "Tensor":
 REWINDS: dict[str, RewindRule] = {
     "imp": RewindRule(to_initial, uses_trained=False),
     "wr": RewindRule(to_epoch, uses_trained=False, schedule="resume"),
-    "lrr": RewindRule(keep_trained),
-    "fine-tune": RewindRule(fine_tune, schedule="end"),
+    "lrr": RewindRule(keep_trained, uses_point=False),
+    "fine-tune": RewindRule(fine_tune, uses_point=False, schedule="end"),
     "sign": RewindRule(trained_signs),
     "magnitude": RewindRule(trained_magnitudes),
     "fresh": RewindRule(to_fresh, "fresh", uses_trained=False),

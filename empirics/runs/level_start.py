@@ -122,7 +122,8 @@ def rewind_point(context: RunContext) -> State:
     if config.has_fresh_network:
         return state_of(initial_network(config, context.seed, context.setup.dataset, "fresh initial weights"))
     initial = context.initial()
-    return dense_state(context, config.rewind_epoch, initial) if config.rewind_epoch else initial
+    used = config.rewind_rule.uses_point or config.bn_rewind
+    return dense_state(context, config.rewind_epoch, initial) if config.rewind_epoch and used else initial
 
 
 def dense_state(context: RunContext, epochs: int, initial: State) -> State:

@@ -94,9 +94,11 @@ def scored_images(labels: Tensor, classes: int, draw: torch.Generator) -> Tensor
 
 def random_masks(layers: Mapping[str, Tensor], config: RunConfig, seed: int, level: int) -> m.Masks:
     """Random masks of `level`: in each layer, the first weights of an order that is drawn by the seed."""
-    totals = random_totals(config, sum(weight.numel() for weight in layers.values()), level)
+    total, whole = sum(weight.numel() for weight in layers.values()), m.dense(layers)
+    totals = [kept for kept in random_totals(config, total, level) if kept < total]
+    if not totals:  # of SCULPT's first levels: clamped densities would remove weights at density 1
+        return whole
     counts = nested_counts(config.densities, {name: tuple(weight.shape) for name, weight in layers.items()}, totals)
-    whole = m.dense(layers)
     return m.keep_by_layer(m.random_scores(whole, seed), whole, counts)
 
 

@@ -123,9 +123,9 @@ _FIXED = {"fixed_signs": True}
 
 
 def _after_warm_up(settings: Settings) -> tuple[float, ...]:
-    """The milestones of a level that begins with the warm-up: as far behind it as without."""
+    """The milestones of a level that begins with the warm-up: as far behind it as without; late ones fall away."""
     shift = settings["warmup_epochs"] / settings["epochs"]
-    return tuple(milestone + shift for milestone in settings.get("milestones", ()))
+    return tuple(milestone + shift for milestone in settings.get("milestones", ()) if milestone + shift < 1)
 
 
 def _as_imp_if_warm(settings: Settings) -> str | None:

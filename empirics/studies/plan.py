@@ -146,6 +146,8 @@ def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mappin
     shared_overrides = {**({} if sweep.on_preset else preset.sweep_on), **overrides}
     settings = settings_under(command.protocol, preset, shared_overrides)
     values = sweep.values(settings, brief=bool(preset.sweep_on))
+    if not values:
+        raise ConfigError(f"--sweep {name} has no value to try in preset {command.preset} under these options")
     clash = sorted({key for value in values for key in value} & set(overrides))
     if clash:
         raise ConfigError(f"--sweep {name} sets {clash[0]} itself: leave out --{clash[0].replace('_', '-')}")
@@ -365,7 +367,7 @@ def _forecast(plan: Plan, command: Study) -> str:
     tasks, source = plan.tasks, plan.source
     levels, epochs = sum(len(task.levels) for task in tasks), sum(task.epochs for task in tasks)
     lines = [f"study {plan.record['study']}: {len(tasks)} runs, {levels} levels, {epochs} epochs to train"]
-    lines += [f"  {arm:27} {config.name}" for arm, config in {t.config.arm: t.config for t in tasks}.items()]
+    lines += [f"  {config.arm:27} {name}" for name, config in {t.config.name: t.config for t in tasks}.items()]
     if not tasks:
         return lines[0]
     from empirics.execution import estimate

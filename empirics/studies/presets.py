@@ -138,6 +138,8 @@ _PAPER_SOURCES = {
 _LEVEL_SOURCES = dict.fromkeys(("epochs", "warmup_epochs", "prune_rate", "levels"), _GROUP)
 _GROUP_SOURCES = {**_PAPER_SOURCES, **_LEVEL_SOURCES, **dict.fromkeys(("batch_size", "lr", "weight_decay"), _GROUP)}
 
+_OF_IMAGENET = ("momentum", "optimizer", "schedule", "prune_rate", "levels", "seeds", "accuracy")
+
 # A new preset: one entry here.
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
@@ -237,7 +239,13 @@ PRESETS: dict[str, Preset] = {
         arms=_PAPER,
         seeds=(0, 1, 2, 3),
         sources=_GROUP_SOURCES,
-        protocols={AUTHORS: Variant({"image_size": 224}, {**SOURCES, "weight_decay": _GROUP}, (*_PAPER, *_TWO_MORE))},
+        protocols={
+            AUTHORS: Variant(
+                {"image_size": 224},
+                {**SOURCES, "weight_decay": _GROUP, "augmentation": SOURCES["lr"]},
+                (*_PAPER, *_TWO_MORE),
+            )
+        },
     ),
     "imagenet": Preset(
         about="ImageNet, ResNet50, 90 epochs a level, 15 levels",
@@ -272,10 +280,7 @@ PRESETS: dict[str, Preset] = {
                     "warmup_epochs": 10,
                     "milestones": (40 / 90, 70 / 90),
                 },
-                {
-                    name: SOURCES[name]
-                    for name in ("momentum", "optimizer", "prune_rate", "levels", "seeds", "accuracy")
-                },
+                {name: SOURCES[name] for name in _OF_IMAGENET} | {"epochs": SOURCES["schedule"]},
                 (*_PAPER, *_TWO_MORE),
             )
         },

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OURS, AUTHORS = "ours", "authors"
 FLOOR = 0.01  # rate at which the authors' cosine schedule ends
+STEPS = (60 / 150, 120 / 150)  # milestones of their step schedule, after a once-only warm-up
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ def authors(settings: Settings) -> dict[str, Any]:
     changes: dict[str, Any] = {"classifier_bias": False, "densities": "erk-clamped"}
     if warm:
         changes |= {"warmup": "once", "rewind_epoch": warm, "initial_epoch": warm}
-    if settings["schedule"] == "cosine":
+    if settings["schedule"] == "cosine" and settings["lr"] > FLOOR:
         changes["lr_floor"] = FLOOR
     if settings["schedule"] == "step":
-        changes["milestones"] = (60 / 150, 120 / 150)
+        changes["milestones"] = STEPS
     return changes
 
 
@@ -90,7 +91,8 @@ LTS = "code: imp-lrr-lts"
 UNKNOWN = "unknown"
 # sources of what the authors' protocol states for the paper's presets, besides what it changes in all
 SOURCES: Mapping[str, str] = {
-    **dict.fromkeys(("lr", "momentum", "weight_decay", "schedule", "warmup_epochs", "prune_rate", "optimizer"), LTS),
+    **dict.fromkeys(("lr", "momentum", "schedule", "warmup_epochs", "prune_rate", "optimizer"), LTS),
+    "weight_decay": f"{LTS}; of each figure unknown",
     **dict.fromkeys(("batch_size", "initialisation"), LTS),
     "epochs": "code: sparse_to_sparse",
     **dict.fromkeys(("levels", "seeds", "accuracy"), UNKNOWN),
@@ -133,12 +135,17 @@ _OF_WARM_UP = ("warmup", "warmup_shape", "rewind_epoch", "initial_epoch")
 # the authors' choices that change the training of IMP and LRR in any preset; they are made one at a time, to find what
 # a verdict depends on
 SWITCHES: Mapping[str, tuple[str, ...]] = {
-    "rewind point": ("rewind_epoch",),
+    "rewind point": ("rewind_epoch", "initial_epoch"),
     "warm-up": ("warmup",),
     "floor": ("lr_floor",),
     "bias": ("classifier_bias",),
     "milestones": ("milestones",),
 }
+
+
+def usual_milestones(settings: Settings) -> tuple[float, ...]:
+    """Milestones of the step schedule in a preset that has another: the authors' if it follows their protocol."""
+    return STEPS if settings.get("initial_epoch") else (0.5, 0.75)
 
 
 def one_switch_at_a_time(settings: Settings) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from empirics.studies.arms import Settings
-from empirics.studies.protocols import one_switch_at_a_time
+from empirics.studies.protocols import one_switch_at_a_time, usual_milestones
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _prune_rates(settings: Settings, brief: bool) -> list[dict[str, Any]]:
 
 
 def _schedules(settings: Settings, brief: bool) -> list[dict[str, Any]]:
-    milestones = settings.get("milestones") or (0.5, 0.75)
+    milestones = settings.get("milestones") or usual_milestones(settings)
     return [
         {"schedule": name, "milestones": milestones if name == "step" else ()}
         for name in ("constant", "cosine", "step")

@@ -22,6 +22,7 @@ VERDICT, SIGN = "verdict", "sign"
 NOT_ATTRIBUTED = "not attributed"
 _SWITCHES = {
     "rewind_epoch": "rewind point",
+    "initial_epoch": "rewind point",
     "warmup": "warm-up",
     "lr_floor": "floor",
     "classifier_bias": "bias",
@@ -184,7 +185,7 @@ def _switches(row: ProtocolRow, part: int, records: Records) -> tuple[Switch, ..
     found.sort(key=lambda one: [order.get(name, len(order)) for name in one[0]])
     return tuple(
         Switch(
-            ", ".join(_SWITCHES.get(name, name) for name in changed),
+            ", ".join(dict.fromkeys(_SWITCHES.get(name, name) for name in changed)),
             ", ".join(f"{name}={value}" for name, value in changed.items()),
             measured,
             _turns(measured, row),

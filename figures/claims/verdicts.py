@@ -144,7 +144,7 @@ def not_worse(row: Row, smallest: float) -> Row:
     `reproduced`: the 95 % interval lies wholly above -`smallest`, the largest loss that does not matter. `not
     reproduced`: wholly below it. A row that is not judged for another reason stays as it is.
     """
-    row = replace(row, against=-smallest)
+    row = replace(row, against=-smallest, p=None, p_min=None)  # they would test a difference of 0
     if row.low is None or row.n < FEWEST_SEEDS or row.verdict == AT_CHANCE:
         return row
     verdict = REPRODUCED if row.low > -smallest else NOT_REPRODUCED if row.high < -smallest else INCONCLUSIVE

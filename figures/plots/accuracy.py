@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from figures.analysis import measures
 from figures.analysis.statistics import holm, t_interval, t_test_p
 from figures.plots import style
+from figures.plots.captions import origin
 from figures.plots.neuron_phase_plane import draw_iterations, theory_missing
 from figures.plots.panels import (
     Caption,
@@ -359,7 +360,7 @@ def figure_5(records: Records) -> Drawing:
     more = join_caption(
         *sheet.captions,
         "Shares are of the weights that survive the last level. A switch is counted by reading (iii): from the end of a"
-        " level to the end of the next (level 0: from initialisation).",
+        f" level to the end of the next (level 0: from {origin(records.protocol)}).",
         "Top: the last level at which a weight's sign changed. Bottom: how often it changed. Weights that never switch"
         " are drawn separately, on their own scale.",
         "Bars are mean shares over seeds, whiskers are Student-t 95 % intervals of each arm by itself, unpaired.",

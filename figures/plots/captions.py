@@ -10,6 +10,12 @@ from figures.analysis.sweeps import IMP_AND_LRR, Sweep, Value, differing, format
 from figures.claims.verdicts import FEWEST_SEEDS
 from figures.plots import style
 from figures.plots.panels import dataset_name, format_n
+from figures.results.variants import AUTHORS_PROTOCOL
+
+
+def origin(protocol: str) -> str:
+    """What sign flips are counted from as initial: under the authors' protocol it is the rewind point."""
+    return "the rewind point" if protocol == AUTHORS_PROTOCOL else "initialisation"
 
 
 def network_name(sweep: Sweep) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from figures.analysis import measures
 from figures.analysis.statistics import Interval, t_interval
 from figures.plots import style
+from figures.plots.captions import origin
 from figures.plots.panels import (
     LAYOUT_NOTE,
     Caption,
@@ -157,8 +158,9 @@ def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: s
     gap = max((abs(v) for row in found["lrr - imp"] for v in row if v is not None), default=0.01) or 0.01
     name, roman = panel_name(results.study), READING_NAMES[reading].split(",")[0]
     titles = {"imp": f"{name}: IMP, reading {roman}", "lrr": "LRR", "lrr - imp": "LRR - IMP"}
+    definition = READING_NAMES[reading].replace("initialisation", origin(results.study.protocol))
     described = {
-        "imp": f"IMP, reading {READING_NAMES[reading]}; {format_seeds(results, IMP_AND_LRR)}.",
+        "imp": f"IMP, reading {definition}; {format_seeds(results, IMP_AND_LRR)}.",
         "lrr": f"LRR, reading {roman}, on IMP's scale: both from 0 to {most:.3g}.",
         "lrr - imp": f"LRR - IMP, reading {roman}, on a scale about 0: to {gap:.3g} either way.",
     }

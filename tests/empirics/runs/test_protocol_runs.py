@@ -320,6 +320,30 @@ def test_sculpt_starts_from_four_times_the_density_and_ends_with_exactly_the_lev
     assert any(not torch.equal(random[name], sculpted[name]) for name in kept), "pruned by magnitude, not at random"
 
 
+def test_sculpt_begins_dense_while_four_times_the_density_is_all(tiny_digits, tmp_path):
+    """At prune rate .2 level 1 keeps .8, more than clamped densities keep of a nominal 1."""
+    setup = setup_in(tmp_path, tiny_digits)
+    few = dict(levels=3, epochs=1, warmup_epochs=0, prune_rate=0.2)
+    config = run_arms(["sculpt"], setup, protocol="authors", **few)["sculpt"]
+    record = RunFolder(tmp_path, config.name, 0).level_record(1)
+    assert record["n_kept"] == kept_weights(record["total"], 0.2, 1)
+
+
+def test_no_rewind_point_is_trained_for_a_rule_that_takes_nothing_from_it(study):
+    from empirics.runs.level_start import rewind_point
+
+    setup, configs, _ = study
+    steps = [0]
+
+    def count() -> bool:
+        steps[0] += 1
+        return False
+
+    context = new_context(configs["lrr"], 0, dataclasses.replace(setup, stop=count))
+    assert all(torch.equal(value, context.initial()[name]) for name, value in rewind_point(context).items())
+    assert steps == [0]
+
+
 # --- resumption ---------------------------------------------------------------------------------------------------
 
 
