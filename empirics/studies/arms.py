@@ -123,7 +123,10 @@ _FIXED = {"fixed_signs": True}
 
 
 def _after_warm_up(settings: Settings) -> tuple[float, ...]:
-    """The milestones of a level that begins with the warm-up: as far behind it as without; late ones fall away."""
+    """The milestones of a level that begins with the warm-up: as far behind it as without.
+
+    Those that would come after the level's end fall away.
+    """
     shift = settings["warmup_epochs"] / settings["epochs"]
     return tuple(milestone + shift for milestone in settings.get("milestones", ()) if milestone + shift < 1)
 

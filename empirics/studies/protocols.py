@@ -144,7 +144,7 @@ SWITCHES: Mapping[str, tuple[str, ...]] = {
 
 
 def usual_milestones(settings: Settings) -> tuple[float, ...]:
-    """Milestones of the step schedule in a preset that has another: the authors' if it follows their protocol."""
+    """Milestones of the step schedule in a preset that has another: the authors' under their protocol."""
     return STEPS if settings.get("initial_epoch") else (0.5, 0.75)
 
 
