@@ -122,7 +122,8 @@ def sweeps(root: Path, n: int) -> dict[str, int]:
         time.sleep(rng.uniform(seconds / 3, seconds))
         process.send_signal(signal.SIGKILL if found["kills"] % 2 else signal.SIGTERM)
         code = process.wait()
-        if code in (-signal.SIGKILL, 143):
+        # SIGTERM ends the process by itself while it starts or, its work done, while the interpreter shuts down
+        if code in (-signal.SIGKILL, -signal.SIGTERM, 143):
             found["kills"] += 1
             continue
         found["sweeps ended"] += 1
