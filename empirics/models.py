@@ -18,6 +18,20 @@ Shape = tuple[int, int, int]
 SMALL_SIDE = 64
 
 
+class StridedPointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution of a stride above 1: the pixels that the stride meets, then a 1x1 convolution of stride 1.
+
+    The same function, gradients and state dict as `nn.Conv2d`. With channels last in memory, oneDNN's gradient of a
+    1x1 convolution of stride 2 with few input channels writes past its workspace (uxlfoundation/oneDNN, issue 6035),
+    which ends the process or spoils a gradient; here oneDNN sees no stride.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of shape (n, outputs, height / stride, width / stride), rounded up."""
+        rows, columns = self.stride
+        return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias, groups=self.groups)
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch norm, and a 1x1-convolution shortcut where the shape changes."""
 
@@ -130,6 +144,7 @@ def create(
             raise ConfigError(f"{what} of model {name} must be at least 1, got {size}: correct the setting or the data")
     with torch.random.fork_rng(devices=[]):  # torch's layers draw default weights, which are redrawn below
         model = build(width, shape, classes)
+    _replace_strided_pointwise(model)
     for module in model.modules():
         if isinstance(module, nn.Linear) and not bias:
             module.bias = None
@@ -138,6 +153,33 @@ def create(
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return model
+
+
+def _replace_strided_pointwise(model: nn.Module) -> None:
+    """Put `StridedPointwiseConv2d` in the place of every `nn.Conv2d` that it equals, in any registered network."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if _is_strided_pointwise(child):
+                same = StridedPointwiseConv2d(
+                    child.in_channels,
+                    child.out_channels,
+                    1,
+                    child.stride,
+                    groups=child.groups,
+                    bias=child.bias is not None,
+                )
+                same.weight, same.bias = child.weight, child.bias
+                setattr(module, name, same)
+
+
+def _is_strided_pointwise(module: nn.Module) -> bool:
+    """Whether a module is a plain 1x1 convolution of a stride above 1, without padding."""
+    return (
+        type(module) is nn.Conv2d
+        and module.kernel_size == (1, 1)
+        and module.stride != (1, 1)
+        and module.padding in ((0, 0), "valid")
+    )
 
 
 def prunable_weights(model: nn.Module) -> dict[str, nn.Parameter]:

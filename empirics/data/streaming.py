@@ -187,9 +187,8 @@ class Stream:
     def _stream(self, split: StreamSplit, plans: Iterable[Plan]) -> Iterator[Batch]:
         labels = split.labels
         for (index, _), images in decoded(split, plans, self.size, self.threads):
-            # uint8 is copied to the device and converted to float32 there; channels come first in memory too, since
-            # oneDNN spoils memory where they do not (see `train.forward`)
-            pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).contiguous()
+            # uint8 is copied to the device and converted to float32 there; channels come last in memory
+            pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
             yield pixels.float().sub_(self.mean).div_(self.std), labels[index].to(self.device)
 
 

@@ -22,7 +22,7 @@ from empirics.runs.training import training_settings
 from empirics.schedules import SCHEDULES, kept_weights
 from empirics.seeding import generator
 from empirics.storage.run_folder import disk_bytes
-from empirics.train import evaluate, sgd, steps_per_epoch, train_epoch
+from empirics.train import evaluate, sgd, steps_per_epoch, to_device, train_epoch
 
 
 def check_run(config: RunConfig, dataset: Dataset, n_train: int | None = None) -> None:
@@ -108,7 +108,7 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     room = n if device.type == "cuda" else MEASURED_PIXELS // pixels  # a GPU is slow on parts of its batch
     batch = max(2, min(config.batch_size, n, room))
     one = _steps(dataset, batch, 1)
-    model = initial_network(config, 0, dataset).to(device)
+    model = to_device(initial_network(config, 0, dataset), device, config.precision)
     # with masks, as in most levels
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():

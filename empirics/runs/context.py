@@ -14,7 +14,7 @@ from empirics.data.datasets import Dataset
 from empirics.seeding import generator
 from empirics.storage.files import check_same
 from empirics.storage.run_folder import INITIAL_TENSORS, RunFolder
-from empirics.train import EpochMetrics
+from empirics.train import EpochMetrics, to_device
 
 State = dict[str, Tensor]
 
@@ -112,7 +112,7 @@ class RunContext:
             StoreError: the state belongs to another network.
         """
         load_state(self.model, state, self.config.name)
-        self.model.to(self.setup.device)
+        to_device(self.model, self.setup.device, self.config.precision)
 
 
 def new_context(config: RunConfig, seed: int, setup: RunSetup) -> RunContext:
@@ -138,5 +138,8 @@ def load_state(model: nn.Module, state: State, run: str) -> None:
 
 
 def state_of(model: nn.Module) -> State:
-    """A copy of a network's state dict, on the CPU."""
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    """A copy of a network's state dict on the CPU, each tensor contiguous as in a file, whatever its memory format."""
+    in_order = torch.contiguous_format
+    return {
+        name: value.detach().to("cpu", copy=True, memory_format=in_order) for name, value in model.state_dict().items()
+    }

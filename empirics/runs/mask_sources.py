@@ -17,6 +17,7 @@ from empirics.schedules import kept_weights
 from empirics.seeding import generator
 from empirics.storage.files import check_same
 from empirics.storage.run_folder import MASK_TENSORS, SIGN_TENSORS, RunFolder
+from empirics.train import to_device
 
 if TYPE_CHECKING:
     from empirics.runs.open_run import OpenRun
@@ -71,7 +72,7 @@ def probe_of(context: RunContext, level: int, state: State) -> Probe:
     def network() -> nn.Module:
         model = copy.deepcopy(context.model)
         load_state(model, state, context.config.name)
-        return model.to(context.setup.device)
+        return to_device(model, context.setup.device, context.config.precision)
 
     def batch() -> tuple[Tensor, Tensor]:
         labels = context.setup.dataset.labels("train").cpu()

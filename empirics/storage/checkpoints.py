@@ -267,5 +267,10 @@ def _taken(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:
     """The same checkpoint with copies of weights and momentum on the CPU, which training does not change."""
-    copy = lambda tensors: {name: value.detach().cpu().clone() for name, value in tensors.items()}  # noqa: E731
+    import torch
+
+    def copy(tensors: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
+        in_order = torch.contiguous_format  # as they are in a file
+        return {name: value.detach().cpu().clone(memory_format=in_order) for name, value in tensors.items()}
+
     return dataclasses.replace(checkpoint, weights=copy(checkpoint.weights), momentum=copy(checkpoint.momentum))

@@ -28,6 +28,7 @@ from empirics.studies.interpolation import ALPHAS, barrier, error_curves, sign_s
 from empirics.studies.overlaps import Bits, level_bits, shared_signs, shared_weights
 from empirics.studies.plan import Study, data_source, worker_count
 from empirics.studies.records import connectivity_file, names_folders, study_file
+from empirics.train import to_device
 
 CONNECTED_ARMS = ("imp", "lrr")
 BETWEEN = ("rules", "levels", "seeds")  # IMP and LRR of a seed; consecutive levels of an arm; two seeds of an arm
@@ -371,7 +372,9 @@ def _provenance(options: Study) -> dict[str, Any]:
 
 def measure_series(series: Series, setup: RunSetup) -> list[str]:
     """Measure the pairs of a series and report the row of each; it has no warnings to return."""
-    model = initial_network(series.config, series.pairs[0].ends[0].seed, setup.dataset).to(setup.device)
+    config = series.config
+    network = initial_network(config, series.pairs[0].ends[0].seed, setup.dataset)
+    model = to_device(network, setup.device, config.precision)
 
     def on_point() -> None:
         if setup.stop():
