@@ -139,4 +139,4 @@ def load_state(model: nn.Module, state: State, run: str) -> None:
 
 def state_of(model: nn.Module) -> State:
     """A copy of a network's state dict, on the CPU."""
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}

@@ -266,6 +266,9 @@ def _taken(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:
-    """The same checkpoint with copies of weights and momentum on the CPU, which training does not change."""
-    copy = lambda tensors: {name: value.detach().cpu().clone() for name, value in tensors.items()}  # noqa: E731
+    """The same checkpoint with copies of weights and momentum, which training does not change.
+
+    The copies stay on the device, since most are never written: `save` takes them to the CPU.
+    """
+    copy = lambda tensors: {name: value.detach().clone() for name, value in tensors.items()}  # noqa: E731
     return dataclasses.replace(checkpoint, weights=copy(checkpoint.weights), momentum=copy(checkpoint.momentum))
