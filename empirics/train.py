@@ -94,26 +94,23 @@ def sgd(
         model.parameters(), lr=0.0, momentum=settings.momentum, weight_decay=settings.weight_decay, fused=True
     )
     weights = prunable_weights(model)
-    # inverted once, and in the weights' memory layout, so that a step copies and inverts nothing
+    # in the weights' memory format, so that a step converts nothing
     pruned = {
-        name: torch.empty_like(weights[name], dtype=torch.bool).copy_(~mask)
-        for name, mask in masks.items()
-        if not mask.all()
+        name: torch.empty_like(weights[name], dtype=torch.bool).copy_(where)
+        for name, where in m.inverted({name: mask for name, mask in masks.items() if not mask.all()}).items()
     }
 
     def keep_pruned(*_: object) -> None:
-        for name, where in pruned.items():
-            if weights[name].grad is not None:
-                weights[name].grad.masked_fill_(where, 0.0)
+        m.clear(pruned, {name: weights[name].grad for name in pruned})
 
     def keep_signs(optimizer: torch.optim.Optimizer, *_: object) -> None:
-        same_side = {name: weights[name] * sign >= 0 for name, sign in fixed_signs.items()}
-        m.apply(same_side, weights)
+        crossed = m.inverted({name: weights[name] * sign >= 0 for name, sign in fixed_signs.items()})
+        m.clear(crossed, weights)
         if settings.momentum:
-            m.apply(same_side, {name: optimizer.state[weights[name]]["momentum_buffer"] for name in same_side})
+            m.clear(crossed, {name: optimizer.state[weights[name]]["momentum_buffer"] for name in crossed})
 
     if pruned:
-        m.apply(masks, weights)
+        m.clear(pruned, weights)
         optimizer.register_step_pre_hook(keep_pruned)
     if fixed_signs is not None:
         optimizer.register_step_post_hook(keep_signs)
@@ -267,10 +264,15 @@ def evaluate(model: nn.Module, dataset: Dataset, split: str, precision: str = "f
     Images are not augmented.
     """
     model.eval()
-    loss, correct, n = 0.0, 0, 0
+    losses, correct, n = [], [], 0
     for images, labels in dataset.batches(split):
         logits = forward(model, images, precision)
-        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-        correct += int((logits.argmax(1) == labels).sum())
+        losses.append(F.cross_entropy(logits, labels, reduction="sum"))
+        correct.append((logits.argmax(1) == labels).sum())
         n += len(labels)
-    return loss / n, correct / n
+    # read once: reading at every batch would make a GPU wait; both are exact in float64
+    by_batch = torch.stack([torch.stack(losses).double(), torch.stack(correct).double()]).cpu().tolist()
+    loss = 0.0
+    for part in by_batch[0]:  # not `sum`, whose rounding depends on the version of Python
+        loss += part
+    return loss / n, sum(map(int, by_batch[1])) / n

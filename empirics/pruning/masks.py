@@ -62,9 +62,19 @@ def keep_by_layer(scores: Mapping[str, Tensor], masks: Mapping[str, Tensor], kee
 
 def apply(masks: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """Set every pruned entry of `tensors` to exactly zero, in place (a NaN or infinity there too)."""
+    clear(inverted(masks), tensors)
+
+
+def inverted(masks: Mapping[str, Tensor]) -> Masks:
+    """The pruned weights: True where a mask is False."""
+    return {name: ~mask for name, mask in masks.items()}
+
+
+def clear(pruned: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """As `apply`, given the `inverted` masks: of what is done at every step, a mask is inverted only once."""
     with torch.no_grad():
-        for name, mask in masks.items():
-            tensors[name].masked_fill_(~mask, 0.0)
+        for name, where in pruned.items():
+            tensors[name].masked_fill_(where, 0.0)
 
 
 def shuffle(masks: Mapping[str, Tensor], seed: int) -> Masks:

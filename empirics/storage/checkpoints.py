@@ -266,11 +266,14 @@ def _taken(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:
-    """The same checkpoint with copies of weights and momentum on the CPU, which training does not change."""
+    """The same checkpoint with copies of weights and momentum, which training does not change.
+
+    The copies stay on the device, since most are never written: `save` takes them to the CPU. Each is contiguous, as in
+    a file, whatever its memory format.
+    """
     import torch
 
-    def copy(tensors: Mapping[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
-        in_order = torch.contiguous_format  # as they are in a file
-        return {name: value.detach().cpu().clone(memory_format=in_order) for name, value in tensors.items()}
+    def copy(tensors: Tensors) -> dict[str, "Tensor"]:
+        return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
 
     return dataclasses.replace(checkpoint, weights=copy(checkpoint.weights), momentum=copy(checkpoint.momentum))

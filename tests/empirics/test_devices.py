@@ -1,0 +1,155 @@
+"""Training on another device: nothing is mixed, the host seldom waits, and the results are those of the CPU.
+
+A pretend GPU (tests/support/pretend_gpu.py) takes the place of one.
+"""
+
+import dataclasses
+
+import pytest
+import torch
+
+from empirics import models, train
+from empirics.pruning import masks as m
+from empirics.runs.context import state_of
+from empirics.seeding import generator
+from empirics.storage import checkpoints
+from empirics.storage.checkpoints import Checkpoint
+from tests.support.pretend_gpu import DEVICE, DeviceError, OnDevice, PretendGpu
+
+SETTINGS = train.TrainingSettings(batch_size=32, micro_batch=0, momentum=0.9, weight_decay=5e-4, precision="float32")
+
+
+@pytest.fixture
+def gpu():
+    with PretendGpu() as pretended:
+        yield pretended
+
+
+def network(tiny_digits, masked: bool = True):
+    """A small network on the device, and masks that keep half of each layer."""
+    model = models.create("resnet8", 4, tiny_digits.shape, 10, generator(0, "initial weights")).to(DEVICE)
+    masks = {name: torch.arange(w.numel()).view(w.shape) % 2 == 0 for name, w in models.prunable_weights(model).items()}
+    return model, {name: mask.to(DEVICE) for name, mask in masks.items()} if masked else {}
+
+
+# --- the pretend GPU itself -------------------------------------------------------------------------------------------
+
+
+def test_the_pretend_gpu_computes_what_the_cpu_does_and_refuses_to_mix(gpu):
+    here = torch.arange(6.0).view(2, 3)
+    there = here.to(DEVICE)
+    assert isinstance(there, OnDevice) and there.device == DEVICE
+    assert torch.equal((there * 2 + 1).cpu(), here * 2 + 1)
+    for mixed in (lambda: there + here, lambda: here[there > 2], lambda: torch.where(here > 2, there, there)):
+        with pytest.raises(DeviceError, match="expected all tensors on one device"):
+            mixed()
+    assert float((there * torch.tensor(2.0)).sum()) == 30.0, "a GPU takes a number that is on the CPU"
+
+
+def test_the_pretend_gpu_counts_what_its_host_waits_for_and_what_it_launches(gpu):
+    there = torch.ones(4, device=DEVICE)
+    view = there.view(2, 2)
+    assert not gpu.waits and sum(gpu.launches.values()) == 1
+    view.add_(1)
+    assert there.cpu().tolist() == [2.0] * 4 and gpu.launches["add_"] == 1
+    float(there.sum())
+    there[there > 1]
+    assert dict(gpu.waits) == {"_to_copy": 1, "_local_scalar_dense": 1, "index": 1}
+
+
+# --- the loop over batches --------------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_is_read_once_however_many_batches_it_has(tiny_digits, gpu, monkeypatch):
+    from empirics.data import in_memory
+
+    (model, _), waits = network(tiny_digits), []
+    for size in (100, 7):
+        monkeypatch.setattr(in_memory, "EVALUATION_BATCH", size)
+        gpu.waits.clear()
+        train.evaluate(model, tiny_digits.to(DEVICE), "test")
+        waits.append(sum(gpu.waits.values()))
+    assert waits == [1, 1]
+
+
+def test_an_evaluation_adds_the_batches_one_after_the_other(tiny_digits, monkeypatch):
+    """In float64, from the first to the last, as it always did: the last bits of stored results depend on it."""
+    from empirics.data import in_memory
+
+    monkeypatch.setattr(in_memory, "EVALUATION_BATCH", 7)
+    model = models.create("resnet8", 4, tiny_digits.shape, 10, generator(0, "initial weights"))
+    loss, correct = 0.0, 0
+    with torch.no_grad():
+        for images, labels in tiny_digits.batches("test"):
+            logits = model.eval()(images)
+            loss += float(torch.nn.functional.cross_entropy(logits, labels, reduction="sum"))
+            correct += int((logits.argmax(1) == labels).sum())
+    assert train.evaluate(model, tiny_digits, "test") == (loss / 100, correct / 100)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_step_inverts_no_mask_and_waits_for_nothing(tiny_digits, gpu, fixed):
+    model, masks = network(tiny_digits)
+    signs = {name: w.detach().clone() for name, w in models.prunable_weights(model).items()} if fixed else None
+    optimizer = train.sgd(model, masks, SETTINGS, signs)
+    data = tiny_digits.to(DEVICE)
+    gpu.launches.clear(), gpu.waits.clear()
+    train.train_epoch(model, optimizer, data, torch.Generator(), SETTINGS, lambda step: 0.1, 0)
+    steps = 160 // 32
+    assert gpu.launches["bitwise_not"] == (len(masks) * steps if fixed else 0), "only those that a step makes"
+    assert sum(gpu.waits.values()) == 2, "the losses and the correct images of an epoch"
+    for name, weight in models.prunable_weights(model).items():
+        momentum = optimizer.state[weight]["momentum_buffer"]
+        assert not weight[~masks[name]].any() and not momentum[~masks[name]].any()
+
+
+def test_cleared_is_what_a_mask_prunes_also_what_is_not_finite():
+    masks = {"a": torch.tensor([True, False, False, False])}
+    tensors = {"a": torch.tensor([1.0, float("nan"), float("inf"), -2.0])}
+    m.clear(m.inverted(masks), tensors)
+    assert tensors["a"].tolist() == [1.0, 0.0, 0.0, 0.0] and not torch.signbit(tensors["a"]).any()
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_copy_of_every_epoch_stays_on_the_device_until_it_is_saved(tiny_digits, gpu, tmp_path):
+    model, masks = network(tiny_digits, masked=False)
+    start = state_of(model)
+    gpu.waits.clear()
+    copy = checkpoints.copied(Checkpoint(0, 1, model.state_dict(), model.state_dict(), start, {}, {}, [], {}))
+    assert not gpu.waits
+    before = {name: value.cpu() for name, value in copy.weights.items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    assert all(torch.equal(value.cpu(), before[name]) for name, value in copy.weights.items()), "it is a copy"
+    gpu.waits.clear()
+    checkpoints.save(tmp_path, copy, "hash", {})
+    assert sum(gpu.waits.values()) == 2 * len(before), "one copy a tensor, of weights and momentum"
+
+
+def test_a_state_is_copied_once_and_shares_nothing_with_the_network(tiny_digits, gpu):
+    model, _ = network(tiny_digits)
+    gpu.waits.clear(), gpu.launches.clear()
+    state = state_of(model)
+    assert gpu.waits["_to_copy"] == len(state) and not gpu.launches["clone"]
+    on_cpu = models.create("resnet8", 4, tiny_digits.shape, 10, generator(0, "initial weights"))
+    kept = state_of(on_cpu)
+    with torch.no_grad():
+        on_cpu.linear.weight.add_(1)
+    assert not torch.equal(kept["linear.weight"], on_cpu.state_dict()["linear.weight"])
+
+
+def test_numbers_of_a_training_are_those_of_the_cpu(tiny_digits, gpu):
+    found = []
+    for device in (torch.device("cpu"), DEVICE):
+        model, masks = network(tiny_digits)
+        model, masks = model.to(device), {name: mask.to(device) for name, mask in masks.items()}
+        optimizer = train.sgd(model, masks, dataclasses.replace(SETTINGS, micro_batch=8))
+        draw = torch.Generator().manual_seed(0)
+        losses, correct = train.train_epoch(
+            model, optimizer, tiny_digits.to(device), draw, SETTINGS, lambda step: 0.1, 0
+        )
+        found.append((losses.tolist(), correct, train.evaluate(model, tiny_digits.to(device), "test")))
+    assert found[0] == found[1]
