@@ -20,7 +20,7 @@ class Cycle:
     epochs: range
 
     def is_evaluated(self, epoch: int, every: int) -> bool:
-        """Whether held-out images are evaluated after `epoch`, if they are after every `every`-th epoch and the last.
+        """Whether held-out images are evaluated after `epoch`: after every `every`-th, and after the last.
 
         Epochs are counted from the start of the schedule; so the end of a warm-up before it counts too. A resumed cycle
         has fewer `epochs`, and evaluates after the same ones.
