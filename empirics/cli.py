@@ -46,6 +46,8 @@ class TrainOptions(Study):
     """arms to train; default: the preset's"""
     sweep: tuple[str, ...] = ()
     """run a sweep: one study for each value of a setting, such as width or prune-rate (`list` shows the sweeps)"""
+    tiers: tuple[str, ...] = ()
+    """tiers of the preset's plan to train, such as A B; default: all"""
     all: bool = False
     """train the preset's arms and then every sweep: all experiments on networks"""
 
@@ -226,7 +228,7 @@ def plans(command: Train) -> list[Plan]:
     """
     given = _overrides(command)
     varied = [*command.sweep, *(SWEEPS if command.all else ())]
-    found = [] if command.sweep and not command.all else [plan_study(command, command.arms, given)]
+    found = [] if command.sweep and not command.all else [plan_study(command, command.arms, given, tiers=command.tiers)]
     for name in dict.fromkeys(varied):
         found += plan_sweep(command, name, command.arms, given)
     return found

@@ -193,6 +193,9 @@ def _studies(command: Study, figures: Sequence[Figure], every_arm: bool) -> list
     own = [figure for figure in figures if not figure.presets or command.preset in figure.presets]
     requested = [figure for figure in own if not (small and figure.reads_sweeps_alone)]
     arms = () if every_arm else tuple({arm: None for figure in requested for arm in figure.arms})
+    plan = PRESETS[command.preset].plan if command.preset in PRESETS else None
+    if plan is not None:  # n of its arms was fixed before the data: figures add none
+        arms = tuple(arm for arm in arms if arm in plan.arms(command.protocol))
     found = [plan_study(command, arms, {})] if every_arm or arms else []
     varied: dict[str, dict[str, None]] = {}
     for figure in figures if small or not every_arm else ():

@@ -291,6 +291,14 @@ class RunConfig:
         option=False,
         neutral=0.0,
     )
+    evaluate_every: int = setting(
+        1,
+        "evaluate on the test (and validation) images after every so many epochs of a cycle, and after its last one; "
+        "training does not depend on it",
+        at_least(1),
+        level_0=True,
+        neutral=1,
+    )
     # A new setting: one field here. With `neutral`, the value at which a run is as it was before, every run that is
     # stored keeps its name.
 

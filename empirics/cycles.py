@@ -19,6 +19,14 @@ class Cycle:
     start: int
     epochs: range
 
+    def is_evaluated(self, epoch: int, every: int) -> bool:
+        """Whether held-out images are evaluated after `epoch`: after every `every`-th, and after the last.
+
+        Epochs are counted from the start of the schedule; so the end of a warm-up before it counts too. A resumed cycle
+        has fewer `epochs`, and evaluates after the same ones.
+        """
+        return epoch + 1 == self.epochs.stop or (epoch + 1 - self.start) % every == 0
+
 
 def cycles(number: int, epochs: int, before: int = 0, skipped: int = 0) -> list[Cycle]:
     """The cycles of a level, in order.

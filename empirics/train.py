@@ -31,8 +31,8 @@ class EpochMetrics:
     """The metrics of one epoch, a line of `metrics.jsonl`.
 
     Losses are mean cross-entropies, accuracies are fractions. `train_loss` and `train_accuracy` are means over the
-    epoch's batches, in training mode; `lr` is the rate of the last step. The validation numbers are null if no training
-    images are held out.
+    epoch's batches, in training mode; `lr` is the rate of the last step. The test numbers are null after an epoch that
+    is not evaluated (`evaluate_every`); the validation numbers also if no training images are held out.
     """
 
     level: int
@@ -41,8 +41,8 @@ class EpochMetrics:
     lr: float
     train_loss: float
     train_accuracy: float
-    test_loss: float
-    test_accuracy: float
+    test_loss: float | None
+    test_accuracy: float | None
     validation_loss: float | None
     validation_accuracy: float | None
     images_per_s: float
@@ -57,6 +57,7 @@ class TrainingSettings:
         micro_batch: images per forward pass; 0: the whole batch.
         momentum, weight_decay: of SGD.
         precision: `float32`, or `bfloat16` (autocast).
+        evaluate_every: evaluate after every so many epochs of a cycle, and after its last one.
     """
 
     batch_size: int
@@ -64,6 +65,7 @@ class TrainingSettings:
     momentum: float
     weight_decay: float
     precision: str
+    evaluate_every: int = 1
 
 
 def steps_per_epoch(batch_size: int, n_train: int) -> int:
@@ -162,15 +164,14 @@ def train_cycle(
         losses, correct = train_epoch(model, optimizer, dataset, draw, settings, rate, first_step, on_step)
         n, seconds = len(losses) * settings.batch_size, time.perf_counter() - started
         _refuse_infinite(losses, "training", level, epoch, model)
-        test_loss, test_accuracy = evaluate(model, dataset, "test", settings.precision)
-        _refuse_infinite(torch.tensor([test_loss]), "test", level, epoch, model)
-        validation = (None, None)
-        if len(dataset.labels("validation")):
-            validation = evaluate(model, dataset, "validation", settings.precision)
+        test = validation = (None, None)
+        if cycle.is_evaluated(epoch, settings.evaluate_every):
+            test = evaluate(model, dataset, "test", settings.precision)
+            _refuse_infinite(torch.tensor([test[0]]), "test", level, epoch, model)
+            if len(dataset.labels("validation")):
+                validation = evaluate(model, dataset, "validation", settings.precision)
         lr, train = optimizer.param_groups[0]["lr"], (float(losses.mean()), correct / n)
-        metrics = EpochMetrics(
-            level, cycle.number, epoch, lr, *train, test_loss, test_accuracy, *validation, n / seconds
-        )
+        metrics = EpochMetrics(level, cycle.number, epoch, lr, *train, *test, *validation, n / seconds)
         on_epoch(metrics, momentum_of(model, optimizer))
 
 

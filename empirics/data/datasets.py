@@ -116,7 +116,9 @@ def content_hash(name: str, folder: Path | None, image_size: int = 0, cache: Pat
 
 
 def facts(name: str, folder: Path | None) -> tuple[str, int]:
-    """Title and number of classes of a data set; a folder of images has its label as title.
+    """Title and number of classes of a data set.
+
+    A folder of images has its label as title, unless it is one of `FOLDER_TITLES`.
 
     Args:
         name, folder: as for `load`.
@@ -126,7 +128,21 @@ def facts(name: str, folder: Path | None) -> tuple[str, int]:
     """
     if name in DATASETS:
         return DATASETS[name].title, DATASETS[name].classes
-    return name, len(image_files.class_names(folder, "train"))
+    return FOLDER_TITLES.get(name, name), len(image_files.class_names(folder, "train"))
+
+
+def train_images(name: str, folder: Path | None) -> int:
+    """The number of training images of a data set.
+
+    Args:
+        name, folder: as for `load`.
+
+    Raises:
+        DataError: a folder of images that is not in the expected layout.
+    """
+    if name in DATASETS:
+        return DATASETS[name].train_images
+    return len(image_files.class_folders(folder).train.labels)
 
 
 def _loader(request: Request) -> "Source | ImageFolder":
@@ -265,6 +281,8 @@ def hold(images: ImageSet, request: Request, data_hash: str) -> InMemory:
     return build(request.name, **splits, classes=len(images.classes), pad=max(1, shape[2] // 8), flip=True)
 
 
+# titles of folders of images that studies of this project use
+FOLDER_TITLES = {"cifar10-jpeg": "CIFAR-10 (JPEG)"}
 # any name that is no key of `DATASETS`: DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE
 IMAGE_FOLDER = ImageFolder(image_files.class_folders)
 _TINY_IMAGENET = ImageFolder(tiny_imagenet.find)

@@ -155,7 +155,7 @@ def estimate(
         # the dense run's first epochs are trained again for the rewind point, and for the signs that count as initial
         again = task.config.initial_epoch if task.config.is_dense else task.config.rewind_epoch
         epochs = task.epochs + again
-        evaluated = epochs * n_test + len(task.levels) * (n_train + n_test)
+        evaluated = epochs / task.config.evaluate_every * n_test + len(task.levels) * (n_train + n_test)
         return epochs * steps * task.config.batch_size / throughput.training + evaluated / throughput.evaluation
 
     disk = 0

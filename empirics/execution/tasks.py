@@ -23,12 +23,14 @@ class Task:
         seed: at least 0.
         needs: the tasks whose results it depends on.
         complete: levels that need no training, since they are complete.
+        stage: tasks of an earlier stage run first, as far as workers are free.
     """
 
     config: RunConfig
     seed: int
     needs: tuple[Key, ...]
     complete: tuple[int, ...] = ()
+    stage: int = 0
 
     @property
     def key(self) -> Key:
@@ -70,6 +72,19 @@ def plan_tasks(configs: Iterable[RunConfig], seeds: Sequence[int]) -> list[Task]
     return list(tasks.values())
 
 
+def plan_stages(stages: Iterable[tuple[Iterable[RunConfig], int, int]]) -> list[Task]:
+    """Every task of some stages, each once, in the first stage that needs it.
+
+    Args:
+        stages: the runs, the seed and the number of each stage, in the order of training.
+    """
+    tasks: dict[Key, Task] = {}
+    for configs, seed, number in stages:
+        for task in plan_tasks(configs, (seed,)):
+            tasks.setdefault(task.key, dataclasses.replace(task, stage=number))
+    return list(tasks.values())
+
+
 def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
     """The tasks that are not complete; their `needs` are reduced to tasks that are not complete.
 
@@ -90,20 +105,28 @@ def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
 
 
 class Schedule:
-    """Selects the next task to run: of those that are ready, the one whose dependents take longest.
+    """Selects the next task to run.
+
+    Of those that are ready it is one of the earliest stage, and of these the one whose dependents take longest.
 
     Args:
         tasks: each after the tasks that it needs.
         cost: of a task, in any unit.
+        stage: of a task; a later stage waits while a task of an earlier one is ready.
     """
 
-    def __init__(self, tasks: Sequence[Task], cost: Callable[[Task], float]) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        cost: Callable[[Task], float],
+        stage: Callable[[Task], int] = lambda task: 0,
+    ) -> None:
         self._waiting = {task.key: (task, set(task.needs)) for task in tasks}
         chain: dict[Key, float] = {}
         for task in reversed(tasks):
             behind = [chain[other.key] for other in tasks if task.key in other.needs]
             chain[task.key] = cost(task) + max(behind, default=0.0)
-        self._rank = {task.key: (-chain[task.key], i) for i, task in enumerate(tasks)}
+        self._rank = {task.key: (stage(task), -chain[task.key], i) for i, task in enumerate(tasks)}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -133,7 +156,7 @@ class Schedule:
 
 def wall_seconds(tasks: Sequence[Task], seconds: Callable[[Task], float], workers: int) -> float:
     """The time that the tasks take on `workers` processes, from a simulation of the schedule."""
-    schedule, running, now = Schedule(tasks, seconds), [], 0.0
+    schedule, running, now = Schedule(tasks, seconds, lambda task: task.stage), [], 0.0
     while len(schedule) or running:
         while len(running) < workers and (task := schedule.next()) is not None:
             heapq.heappush(running, (now + seconds(task), task.key))

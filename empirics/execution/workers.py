@@ -113,6 +113,7 @@ def execute(
     run_options: RunOptions | None = None,
     work: Callable[[Any, "RunSetup"], list[str]] = train_task,
     cost: Callable[[Any], float] = lambda task: task.epochs,
+    stage: Callable[[Any], int] = lambda task: 0,
 ) -> list[TaskEvent]:
     """Run every task in parallel processes; returns the events of tasks that failed or were skipped.
 
@@ -130,8 +131,9 @@ def execute(
         work: what a worker does with a task; a function at the top of a module. Work other than training takes tasks of
             its own, with the fields `key`, `needs` and `config`.
         cost: of a task, in any unit; the tasks whose dependents take longest run first.
+        stage: of a task; tasks of an earlier stage run before those of later ones.
     """
-    schedule = Schedule(tasks, cost)
+    schedule = Schedule(tasks, cost, stage)
     pool = _Workers(workers, (work, source, results, device, run_options or RunOptions(), additions()))
     failures: list[TaskEvent] = []
     restarted: set[Key] = set()

@@ -22,7 +22,7 @@ class Arm:
         about: one line for `list`.
         changes: fields of `RunConfig`; a function gets the study's settings and returns the value.
         mask_arm: the arm whose masks it takes, for mask sources `run` and `shuffled`.
-        last_levels: train only the last so many levels; 0 trains all.
+        last_levels: train only the last so many levels, unless the study says how many; 0 trains all.
         sign_arm: the arm whose signs it takes (setting `sign_run`).
         same_as: (settings of the study) -> the arm whose run it would be in such a study; None if it differs.
     """
@@ -39,11 +39,17 @@ class Arm:
         check_names(self.changes, f"the arm {self.about!r}")
 
 
-def resolve(arm: str, settings: Settings) -> RunConfig:
+def resolve(arm: str, settings: Settings, control_levels: int | None = None) -> RunConfig:
     """The run of an arm in a study of these settings.
 
     Settings without effect on the arm are left out: those of a perturbation for arms that are not perturbed, those of
     the choice of masks for arms that take the masks of another source, and the rewind point for a fresh network.
+
+    Args:
+        arm: key of `ARMS`.
+        settings: fields of `RunConfig`.
+        control_levels: how many of the last levels the study's controls of training length train; None: as the arm
+            says (`Arm.last_levels`).
 
     Raises:
         ConfigError: an unknown arm, nearest name offered; a setting that the arm cannot be run with.
@@ -52,13 +58,14 @@ def resolve(arm: str, settings: Settings) -> RunConfig:
     check_names(settings, "a study")
     if settings["levels"] < 2:
         raise ConfigError(f"levels must be at least 2 for arm {arm!r}, which prunes, got {settings['levels']}")
-    if spec.last_levels >= settings["levels"]:
+    last_levels = control_levels if spec.last_levels and control_levels else spec.last_levels
+    if last_levels >= settings["levels"]:
         raise ConfigError(
-            f"arm {arm!r} trains the last {spec.last_levels} levels, and there are {settings['levels']}: use more"
+            f"arm {arm!r} trains the last {last_levels} levels, and there are {settings['levels']}: use more"
         )
     if (other := spec.same_as(settings)) is not None:
         raise ConfigError(f"arm {arm!r} is the same as the arm {other!r} with these settings: leave it out")
-    first_level = settings["levels"] - spec.last_levels if spec.last_levels else 1
+    first_level = settings["levels"] - last_levels if last_levels else 1
     mask_run = resolve(spec.mask_arm, settings).name if spec.mask_arm else ""
     sign_run = resolve(spec.sign_arm, settings).name if spec.sign_arm else ""
     changes = {name: value(settings) if callable(value) else value for name, value in spec.changes.items()}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from empirics import provenance
 from empirics.config import ConfigError, RunConfig, RunOptions, check_choice
 from empirics.cores import usable_cores
-from empirics.execution.tasks import Key, Task, plan_tasks, study_record, unfinished
+from empirics.execution.tasks import Key, Task, plan_stages, study_record, unfinished
 from empirics.execution.workers import DataSource, TaskEvent, execute, part_of
 from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.storage.layout import refuse_wrong
@@ -22,6 +22,7 @@ from empirics.studies.arms import Settings, differs, resolve
 from empirics.studies.protocols import OURS, arms_under, settings_under
 from empirics.studies.records import StudyRecords
 from empirics.studies.sweeps import SWEEPS
+from empirics.studies.tiers import Stage
 
 if TYPE_CHECKING:
     from empirics.data.datasets import Dataset
@@ -46,7 +47,7 @@ class Study:
     workers: int | None = None
     """number of parallel processes; default: the number of cores (on a GPU, at most 4)"""
     seeds: tuple[int, ...] = ()
-    """seeds to train; default: the preset's"""
+    """seeds to train; default: the preset's, or those that its plan has for each arm"""
     threads: int = 1
     """torch threads in each process; a different number changes the last bits of the results"""
     checkpoint_minutes: float = 5.0
@@ -85,8 +86,11 @@ def plan_study(
     swept: str | None = None,
     shared_overrides: Settings | None = None,
     options: str = "",
+    tiers: Sequence[str] = (),
 ) -> Plan:
     """Plan the missing runs of a preset's arms, checked as far as possible before training.
+
+    A preset with a plan of seeds has its arms trained on these, tier by tier; a value of a sweep has no such plan.
 
     Args:
         command: the options of the command.
@@ -95,6 +99,7 @@ def plan_study(
         swept: the sweep that this study is a value of.
         shared_overrides: the part of `overrides` that applies to every value of the sweep.
         options: the other options of the command line, as text.
+        tiers: tiers of the preset's plan; empty for all.
     """
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     _check_numbers(command)
@@ -104,15 +109,17 @@ def plan_study(
     source = data_source(command, settings)
     settings |= {"dataset": source.name, "data_hash": source.data_hash}
     own = [arm for arm in arms_under(command.protocol, preset) if differs(arm, settings)]
-    wanted = presets.needed_arms(arms or own)
-    configs = {arm: resolve(arm, settings) for arm in wanted}
+    stages = _stages(command, preset, tuple(arms or own), tuple(arms), tiers, swept)
+    wanted = presets.needed_arms([arm for stage in stages for arm in stage.arms])
+    configs = {arm: resolve(arm, settings, preset.control_levels) for arm in wanted}
     idle = [name for name in changed if name.startswith("perturb_")]
     if idle and not any(config.perturb_rate for config in configs.values()):
         raise ConfigError(
             f"{idle[0]} has no effect on arms that are not perturbed: add --arms imp-perturbed lrr-perturbed"
         )
-    seeds = command.seeds or tuple(preset.seeds)
-    tasks = unfinished(plan_tasks(configs.values(), seeds), command.results)
+    seeds = tuple(dict.fromkeys(stage.seed for stage in stages))
+    runs = [([configs[arm] for arm in presets.needed_arms(s.arms)], s.seed, s.number) for s in stages]
+    tasks = unfinished(plan_stages(runs), command.results)
     if tasks and not command.dry_run:
         check_tasks(tasks, source, command.device)
     folder = f" --dataset {command.dataset}" if command.dataset else ""
@@ -124,9 +131,54 @@ def plan_study(
     line = f"paper_repro.py train --preset {command.preset}{options}{folder}"
     record = study_record(command.preset, changed, resolve("imp", settings), configs, seeds, line, command.protocol)
     record |= place | {"title": source.title, "classes": source.classes, "smoke": preset.smoke}
+    record |= _subset(source, settings)
+    if preset.plan and not place["swept"]:
+        planned = preset.plan.seeds(command.protocol)
+        record["planned"] = {arm: list(planned[arm]) for arm in planned if differs(arm, settings)}
     for kind in ("studies", "overlaps", "connectivity"):  # written during and after training
         refuse_wrong(command.results, kind, f"{record['study']}.json")
     return Plan(tasks, source, record, preset, worker_count(command, source) if tasks else 0, configs, seeds)
+
+
+def _stages(
+    command: Study,
+    preset: presets.Preset,
+    wanted: tuple[str, ...],
+    arms: tuple[str, ...],
+    tiers: Sequence[str],
+    swept: str | None,
+) -> list[Stage]:
+    """The stages of a study: those of its preset's plan, or all its arms seed by seed.
+
+    Args:
+        command: the options of the command.
+        preset: the preset.
+        wanted: the arms of the study.
+        arms: those of them that are asked for; empty: all.
+        tiers: tiers of the preset's plan; empty: all.
+        swept: the sweep that the study is a value of.
+
+    Raises:
+        ConfigError: what is asked for is not in the plan, or there is no plan.
+    """
+    if preset.plan is None or swept:
+        if tiers:
+            raise ConfigError(
+                f"--tiers go with a preset that has a plan of seeds, got {command.preset!r}: leave it out"
+            )
+        # without a plan the longest chain of all seeds comes first, so all are one stage
+        return [Stage("", wanted, seed) for seed in command.seeds or tuple(preset.seeds)]
+    found = preset.plan.stages(command.protocol, arms, command.seeds, tiers)
+    mine = (dataclasses.replace(stage, arms=tuple(arm for arm in stage.arms if arm in wanted)) for stage in found)
+    return [stage for stage in mine if stage.arms]
+
+
+def _subset(source: DataSource, settings: Settings) -> dict[str, Any]:
+    """The field `train_images` of a study on a part of its data set: how many of how many."""
+    from empirics.data.datasets import train_images
+
+    used = settings.get("images_per_class", 0) * source.classes
+    return {"train_images": [used, train_images(source.name, source.folder)]} if used else {}
 
 
 def plan_sweep(command: Study, name: str, arms: Sequence[str], overrides: Mapping[str, Any]) -> list[Plan]:
@@ -261,6 +313,7 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
                 workers=workers,
                 on_event=on_event,
                 run_options=run_options(command),
+                stage=lambda task: task.stage,
             )
         failed += len(failures)
     studies.count_the_rest()

@@ -8,6 +8,7 @@ from empirics.choices import check_choice
 from empirics.config import RunConfig, check_names
 from empirics.studies.arms import needed_arms, resolve
 from empirics.studies.protocols import AUTHORS, OURS, SOURCES, settings_under
+from empirics.studies.tiers import Pilot, StudyPlan, Tier
 
 __all__ = ["PRESETS", "Preset", "arm_config", "needed_arms"]
 
@@ -41,6 +42,8 @@ class Preset:
             have fewer values then.
         smoke: whether it only shows that everything runs; its results are marked, and no claim is judged on them.
         protocols: what a protocol (key of `protocols.PROTOCOLS`) changes in this preset.
+        plan: the seeds of each arm, in tiers, of a study whose n was fixed before its data; None: all arms on `seeds`.
+        control_levels: how many of the last levels the controls of training length train; None: as the arms say.
     """
 
     about: str
@@ -51,6 +54,8 @@ class Preset:
     sweep_on: Mapping[str, Any] = field(default_factory=dict)
     smoke: bool = False
     protocols: Mapping[str, Variant] = field(default_factory=dict)
+    plan: StudyPlan | None = None
+    control_levels: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a value for what is no setting."""
@@ -71,7 +76,8 @@ def arm_config(preset: str, arm: str, protocol: str = OURS, **overrides: Any) ->
     Raises:
         ConfigError: an unknown preset or arm, nearest name offered; a setting that cannot be run.
     """
-    return resolve(arm, settings_under(protocol, PRESETS[check_choice(preset, PRESETS, "preset")], overrides))
+    spec = PRESETS[check_choice(preset, PRESETS, "preset")]
+    return resolve(arm, settings_under(protocol, spec, overrides), spec.control_levels)
 
 
 _EXCHANGE = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-on-random-mask", "lrr-on-random-mask")
@@ -110,6 +116,32 @@ _TURNING = (
     "imp-without-warmup",
     "lrr-without-warmup",
     *_TWO_MORE,
+)
+# n of each arm was fixed before the data: six seeds for the primary claims (5, 7, 14) and what stands beside them
+_SIX, _FOUR = tuple(range(6)), tuple(range(4))
+_CIFAR_PLAN = StudyPlan(
+    (
+        Tier(
+            "A",
+            ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "lrr-bn-rewind", "sign", "magnitude", "imp-long"),
+            _SIX,
+        ),
+        Tier("B", ("imp-warm",), _SIX),
+        Tier("B", ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask"), _SIX, AUTHORS),
+        Tier("C", ("imp-on-random-mask", "lrr-on-random-mask", "imp-long-on-random-mask", "imp-bn-kept"), _FOUR),
+        Tier(
+            "D",
+            (
+                "imp-on-shuffled-mask",
+                "lrr-on-shuffled-mask",
+                "imp-long-on-shuffled-mask",
+                "imp-without-warmup",
+                "lrr-without-warmup",
+            ),
+            _FOUR,
+        ),
+    ),
+    Pilot(),
 )
 _GROUP = "code: TurboPrune"
 _RENDA = "code: Renda et al."
@@ -185,10 +217,10 @@ PRESETS: dict[str, Preset] = {
         smoke=True,
     ),
     "cifar10-small": Preset(
-        about="800 images a class of CIFAR-10, ResNet8 of width 16: about an hour on 2 cores",
+        about="2,000 images a class of CIFAR-10, ResNet8 of width 16: seeds planned in tiers, a day on one core",
         settings={
             "dataset": "cifar10",
-            "images_per_class": 800,
+            "images_per_class": 2000,
             "model": "resnet8",
             "width": 16,
             "batch_size": 128,
@@ -198,12 +230,16 @@ PRESETS: dict[str, Preset] = {
             "warmup_epochs": 1,
             "weight_decay": 5e-4,
             "precision": "bfloat16",
+            "evaluate_every": 10,
             "prune_rate": 0.5,
-            "levels": 7,
+            "levels": 8,
         },
-        arms=(*_EXCHANGE, "sign", "magnitude"),
-        seeds=(0, 1),
+        arms=_CIFAR_PLAN.arms(OURS),
+        seeds=_SIX,
         sources={},
+        protocols={AUTHORS: Variant(arms=_CIFAR_PLAN.arms(AUTHORS))},
+        plan=_CIFAR_PLAN,
+        control_levels=1,
     ),
     "cifar10": Preset(
         about="CIFAR-10, ResNet20, 150 epochs a level, 25 levels",

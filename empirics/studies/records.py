@@ -10,7 +10,16 @@ from empirics.config import SCHEMA
 from empirics.execution.tasks import Key
 from empirics.execution.workers import TaskEvent
 from empirics.names import MOST_DIGITS, is_name
-from empirics.storage.files import json_bytes, matches_schema, read_record, remove, sha256, with_checksum, write_atomic
+from empirics.storage.files import (
+    StoreError,
+    json_bytes,
+    matches_schema,
+    read_record,
+    remove,
+    sha256,
+    with_checksum,
+    write_atomic,
+)
 from empirics.storage.layout import refuse_wrong
 from empirics.storage.locks import HOURS, locked
 
@@ -44,7 +53,7 @@ def write_study(results: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     record that is then on the disk.
 
     Raises:
-        StoreError: it cannot be read or written.
+        StoreError: it cannot be read or written, or the existing record has another plan of seeds.
     """
     file = study_file(results, record["study"])
     before, merged = _merged(file, record)
@@ -65,6 +74,11 @@ def _merged(file: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict
     arms, seeds = dict(record["arms"]), set(record["seeds"])
     before = read_record(file, {"arms": dict, "seeds": list}) or {"arms": {}, "seeds": []}
     alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
+    if alike and before.get("planned") and before["planned"] != record.get("planned"):
+        raise StoreError(
+            f"{file} was planned with other seeds of its arms than this command plans, and n of each arm is fixed "
+            "before its data: use another --results folder, or the version that began it"
+        )
     if alike and names_folders(before) and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
         arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
     merged = with_checksum({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
