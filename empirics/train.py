@@ -103,7 +103,10 @@ def sgd(
     }
 
     def keep_pruned(*_: object) -> None:
-        m.clear(pruned, {name: weights[name].grad for name in pruned})
+        for name, where in pruned.items():
+            gradient = weights[name].grad
+            if gradient is not None:  # a layer that the network does not use has none
+                gradient.masked_fill_(where, 0.0)
 
     def keep_signs(optimizer: torch.optim.Optimizer, *_: object) -> None:
         crossed = m.inverted({name: weights[name] * sign >= 0 for name, sign in fixed_signs.items()})
