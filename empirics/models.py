@@ -26,10 +26,10 @@ class StridedPointwiseConv2d(nn.Conv2d):
     which ends the process or spoils a gradient; here oneDNN sees no stride.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Outputs of shape (n, outputs, height / stride, width / stride), rounded up."""
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        # what `nn.Conv2d.forward` calls, and whoever gives the layer another weight
         rows, columns = self.stride
-        return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias, groups=self.groups)
+        return F.conv2d(input[:, :, ::rows, ::columns], weight, bias, groups=self.groups)
 
 
 class BasicBlock(nn.Module):
@@ -144,7 +144,7 @@ def create(
             raise ConfigError(f"{what} of model {name} must be at least 1, got {size}: correct the setting or the data")
     with torch.random.fork_rng(devices=[]):  # torch's layers draw default weights, which are redrawn below
         model = build(width, shape, classes)
-    _replace_strided_pointwise(model)
+        _replace_strided_pointwise(model)
     for module in model.modules():
         if isinstance(module, nn.Linear) and not bias:
             module.bias = None

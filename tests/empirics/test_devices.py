@@ -4,6 +4,7 @@ A pretend GPU (tests/support/pretend_gpu.py) takes the place of one.
 """
 
 import dataclasses
+import importlib
 
 import pytest
 import torch
@@ -20,7 +21,10 @@ SETTINGS = train.TrainingSettings(batch_size=32, micro_batch=0, momentum=0.9, we
 
 
 @pytest.fixture
-def gpu():
+def gpu(monkeypatch):
+    kinds = [DEVICE.type, "cpu", "cuda"]
+    optimizers = importlib.import_module("torch.optim.optimizer")
+    monkeypatch.setattr(optimizers, "_get_fused_kernels_supported_devices", lambda: list(kinds))
     with PretendGpu() as pretended:
         yield pretended
 

@@ -72,13 +72,6 @@ def test_training_batches_equal_a_loop_over_images(folder, data):
         assert torch.equal(x[k % 4], normalised(view)) and labels[k % 4] == images.labels[place]
 
 
-def test_channels_come_first_in_memory_too(data):
-    """The kernels for channels last spoil memory in narrow networks."""
-    draw = torch.Generator().manual_seed(0)
-    for images, _ in [*data.training_batches(2, draw), *data.batches("test"), data.images_at("train", torch.arange(2))]:
-        assert images.is_contiguous()
-
-
 def test_evaluation_is_the_centre_of_every_image_in_order(folder, data, monkeypatch):
     monkeypatch.setattr(streaming, "PIXELS_A_BATCH", 4 * SIZE**2)
     images = class_folders(folder).test

@@ -224,7 +224,7 @@ def test_weight_rewinding_returns_to_the_dense_run_at_its_epoch(study, tiny_digi
     config = dataclasses.replace(configs["wr"], epochs=4, rewind_epoch=2, levels=2, first_level=1)
     setup = setup_in(tmp_path, tiny_digits)
     levels.run(config.dense, 0, setup)
-    model = initial_network(config, 0, tiny_digits)
+    model = train.to_device(initial_network(config, 0, tiny_digits), torch.device("cpu"), config.precision)
     seen = {}
     whole = m.dense(models.prunable_weights(model))
 
