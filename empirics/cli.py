@@ -141,6 +141,19 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Pilot:
+    """Judge the pilot of a preset: can its network be trained and pruned at all?
+
+    Exit code 1: it has not been passed, or is not complete.
+    """
+
+    preset: str = "cifar10-small"
+    """a preset whose plan has a pilot; `train` with the pilot's seeds runs it"""
+    results: Path = Path("results")
+    """folder of result files"""
+
+
+@dataclass(frozen=True)
 class Doctor:
     """Check versions, disk space, hardware, data sets and result files. Prints no personal paths."""
 
@@ -212,6 +225,7 @@ COMMANDS = {
     "data": Data,
     "claims": Claims,
     "protocols": Protocols,
+    "pilot": Pilot,
     "doctor": Doctor,
     "list": List,
     "table1": Table1,

@@ -24,6 +24,7 @@ from empirics.cli import (
     Data,
     Doctor,
     Figures,
+    Pilot,
     Study,
     Table1,
     Train,
@@ -457,6 +458,15 @@ def run_data(command: Data, line: str) -> int:
     return 0
 
 
+def run_pilot(command: Pilot, line: str) -> int:
+    """Print the verdict on a preset's pilot; exit code 1 unless every study's is passed."""
+    from empirics.studies.pilot import pilot_text, pilots
+
+    found = pilots(command.results, command.preset)
+    print(pilot_text(command.preset, found))
+    return 0 if found and all(verdict.passed for verdict in found.values()) else EXIT_FAILED
+
+
 def run_doctor(command: Doctor, line: str) -> int:
     """Print the report; exit code 1 if it contains a problem."""
     from empirics.doctor import examine
@@ -518,3 +528,13 @@ def _about(entry: object) -> str:
         if isinstance(getattr(entry, name, None), str):
             return getattr(entry, name)
     return (entry.__doc__ or "").split("\n")[0]
+
+
+# the commands that need neither theory nor figures
+RUN: dict[type, Callable[[Any, str], int]] = {
+    Train: run_train,
+    Data: run_data,
+    Pilot: run_pilot,
+    Doctor: run_doctor,
+    Table1: run_table1,
+}
