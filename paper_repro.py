@@ -17,7 +17,7 @@ if __name__ == "__main__":
 
 from empirics import commands
 from empirics.choices import check_choice
-from empirics.cli import Claims, Data, Doctor, Explain, Figures, List, Protocols, Table1, Theory, Train, Verify
+from empirics.cli import Claims, Explain, Figures, List, Protocols, Theory, Verify
 from empirics.commands import EXIT_FAILED, say
 from empirics.studies.plan import Plan, forecasts
 
@@ -227,16 +227,12 @@ def run_verify(command: Verify, line: str) -> int:
     return 0 if verdict.agrees else EXIT_FAILED
 
 
-RUN = {
+RUN = commands.RUN | {
     Figures: run_figures,
-    Train: commands.run_train,
     Theory: run_theory,
-    Data: commands.run_data,
     Claims: run_claims,
     Protocols: run_protocols,
-    Doctor: commands.run_doctor,
     List: run_list,
-    Table1: commands.run_table1,
     Explain: run_explain,
     Verify: run_verify,
 }

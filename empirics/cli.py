@@ -48,6 +48,9 @@ class TrainOptions(Study):
     """run a sweep: one study for each value of a setting, such as width or prune-rate (`list` shows the sweeps)"""
     tiers: tuple[str, ...] = ()
     """tiers of the preset's plan to train, such as A B; default: all"""
+    records: Path | None = None
+    """folder of records of complete seeds (see the command `records`): they are not trained again, unless masks or
+    signs of theirs are needed"""
     all: bool = False
     """train the preset's arms and then every sweep: all experiments on networks"""
 
@@ -141,6 +144,36 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Records:
+    """Copy the records of complete seeds, without weights, into a small folder.
+
+    It is kept with the code and read like a results folder. Seeds from several machines are merged; a seed that is recorded is never replaced.
+    """
+
+    studies: Positional[tuple[str, ...]] = ()
+    """studies to record; default: those with a plan of seeds"""
+    results: Path = Path("results")
+    """folder of result files"""
+    output_dir: Path = Path("figures/reference/cifar10-jpeg")
+    """folder of records, which may hold some already"""
+    seeds: tuple[int, ...] = ()
+    """seeds to record; default: all that are complete"""
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Judge the pilot of a preset: can its network be trained and pruned at all?
+
+    Exit code 1: it has not been passed, or is not complete.
+    """
+
+    preset: str = "cifar10-small"
+    """a preset whose plan has a pilot; `train` with the pilot's seeds runs it"""
+    results: Path = Path("results")
+    """folder of result files"""
+
+
+@dataclass(frozen=True)
 class Doctor:
     """Check versions, disk space, hardware, data sets and result files. Prints no personal paths."""
 
@@ -212,6 +245,8 @@ COMMANDS = {
     "data": Data,
     "claims": Claims,
     "protocols": Protocols,
+    "records": Records,
+    "pilot": Pilot,
     "doctor": Doctor,
     "list": List,
     "table1": Table1,
@@ -228,10 +263,15 @@ def plans(command: Train) -> list[Plan]:
     """
     given = _overrides(command)
     varied = [*command.sweep, *(SWEEPS if command.all else ())]
-    found = [] if command.sweep and not command.all else [plan_study(command, command.arms, given, tiers=command.tiers)]
+    found = [] if command.sweep and not command.all else [_own_plan(command, given)]
     for name in dict.fromkeys(varied):
         found += plan_sweep(command, name, command.arms, given)
-    return found
+    return [plan for plan in found if plan.configs]  # of a study that is recorded as a whole nothing is left
+
+
+def _own_plan(command: Train, given: Mapping[str, Any]) -> Plan:
+    """The plan of the preset's own study."""
+    return plan_study(command, command.arms, given, tiers=command.tiers, records=command.records)
 
 
 def _overrides(command: Train) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from empirics.cli import (
     Data,
     Doctor,
     Figures,
+    Pilot,
+    Records,
     Study,
     Table1,
     Train,
@@ -347,6 +349,9 @@ def run_train(command: Train, line: str) -> int:
     if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
     wanted = plans(command)
+    if not wanted:
+        say("every seed that this command would train is recorded already")
+        return 0
     if command.dry_run:
         print(forecasts(wanted, command))
         if command.all and (measured := connectivity_forecast(wanted, command)):
@@ -457,6 +462,30 @@ def run_data(command: Data, line: str) -> int:
     return 0
 
 
+def run_records(command: Records, line: str) -> int:
+    """Record the complete seeds of studies, and say what is recorded."""
+    from empirics.storage.files import check_writable
+    from empirics.studies.seed_records import MOST_BYTES, bytes_of, record_seeds
+
+    check_writable(command.output_dir)
+    for found in record_seeds(command.results, command.output_dir, command.studies, command.seeds):
+        print(found.text())
+    size = bytes_of(command.output_dir)
+    print(f"{command.output_dir} holds {size / 1e6:.2f} MB")
+    if size > MOST_BYTES:
+        say(f"this is more than the {MOST_BYTES / 1e6:.0f} MB that a folder of the code should have")
+    return 0
+
+
+def run_pilot(command: Pilot, line: str) -> int:
+    """Print the verdict on a preset's pilot; exit code 1 unless every study's is passed."""
+    from empirics.studies.pilot import pilot_text, pilots
+
+    found = pilots(command.results, command.preset)
+    print(pilot_text(command.preset, found))
+    return 0 if found and all(verdict.passed for verdict in found.values()) else EXIT_FAILED
+
+
 def run_doctor(command: Doctor, line: str) -> int:
     """Print the report; exit code 1 if it contains a problem."""
     from empirics.doctor import examine
@@ -518,3 +547,14 @@ def _about(entry: object) -> str:
         if isinstance(getattr(entry, name, None), str):
             return getattr(entry, name)
     return (entry.__doc__ or "").split("\n")[0]
+
+
+# the commands that need neither theory nor figures
+RUN: dict[type, Callable[[Any, str], int]] = {
+    Train: run_train,
+    Data: run_data,
+    Records: run_records,
+    Pilot: run_pilot,
+    Doctor: run_doctor,
+    Table1: run_table1,
+}

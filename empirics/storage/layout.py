@@ -23,6 +23,7 @@ LEASE_FILE, CONFIG_FILE, LEVEL_FILE, SIGNS_FILE, METRICS_FILE = (
 )
 CHECKPOINTS, MANIFEST = "checkpoints", "manifest.jsonl"
 TENSORS = ".safetensors"
+PACKED = ".json.gz"  # the records of a run and seed without weights, in a folder of records
 _FOUND = {FILE: "a file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
 
 
@@ -40,7 +41,9 @@ def must_be(*parts: str) -> str | None:
         case ("theory" | "studies" | "overlaps" | "connectivity", name) if name.endswith((".json", ".npz")):
             return FILE
         case ("runs", _, name):
-            return FILE if name == CONFIG_FILE else FOLDER if seed_of(name) is not None else None
+            if name == CONFIG_FILE or seed_of(name.removesuffix(PACKED)) is not None and name.endswith(PACKED):
+                return FILE
+            return FOLDER if seed_of(name) is not None else None
         case ("runs", _, seed, name) if seed_of(seed) is not None:
             if name in (LEASE_FILE, METRICS_FILE, SIGNS_FILE):
                 return FILE

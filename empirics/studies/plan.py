@@ -21,6 +21,7 @@ from empirics.studies import presets
 from empirics.studies.arms import Settings, differs, resolve
 from empirics.studies.protocols import OURS, arms_under, settings_under
 from empirics.studies.records import StudyRecords
+from empirics.studies.seed_records import is_recorded
 from empirics.studies.sweeps import SWEEPS
 from empirics.studies.tiers import Stage
 
@@ -87,6 +88,7 @@ def plan_study(
     shared_overrides: Settings | None = None,
     options: str = "",
     tiers: Sequence[str] = (),
+    records: Path | None = None,
 ) -> Plan:
     """Plan the missing runs of a preset's arms, checked as far as possible before training.
 
@@ -100,6 +102,8 @@ def plan_study(
         shared_overrides: the part of `overrides` that applies to every value of the sweep.
         options: the other options of the command line, as text.
         tiers: tiers of the preset's plan; empty for all.
+        records: folder of records of complete seeds: stages that are recorded there are left out, but for the arms
+            that later ones take masks or signs from.
     """
     preset = presets.PRESETS[check_choice(command.preset, presets.PRESETS, "preset")]
     _check_numbers(command)
@@ -111,7 +115,11 @@ def plan_study(
     own = [arm for arm in arms_under(command.protocol, preset) if differs(arm, settings)]
     stages = _stages(command, preset, tuple(arms or own), tuple(arms), tiers, swept)
     wanted = presets.needed_arms([arm for stage in stages for arm in stage.arms])
-    configs = {arm: resolve(arm, settings, preset.control_levels) for arm in wanted}
+    of_all = {arm: resolve(arm, settings, preset.control_levels) for arm in wanted}
+    standing = is_recorded(records, of_all)
+    stages = [stage for stage in stages if not standing(stage)]
+    wanted = presets.needed_arms([arm for stage in stages for arm in stage.arms])
+    configs = {arm: of_all[arm] for arm in wanted}
     idle = [name for name in changed if name.startswith("perturb_")]
     if idle and not any(config.perturb_rate for config in configs.values()):
         raise ConfigError(

@@ -15,7 +15,7 @@ from figures.results.datasets import PAPER_DATASETS
 from figures.results.fields import ClosedFolder, NoFolder, ResultError, parse_json, require
 from figures.results.folders import FILE, FOLDER, OTHER, kind, names_in
 from figures.results.metrics import INSTEAD, best_accuracies
-from figures.results.names import experiment_of, level_of, must_be, seed_of
+from figures.results.names import PACKED, experiment_of, level_of, must_be, packed_seed_of, seed_of
 from figures.results.network import (
     ArmRun,
     Problem,
@@ -34,6 +34,7 @@ from figures.results.network import (
     seconds_of,
 )
 from figures.results.neuron import check_values, parse_arrays, parse_theory
+from figures.results.packed import levels_in, unpack
 from figures.results.variants import EVERY_PROTOCOL, LAST_EPOCH, OURS_PROTOCOL
 
 LARGEST_FILE = 256 * 2**20
@@ -252,15 +253,22 @@ def _best_of_run(run: ArmRun | None, root: Path) -> ArmRun | None:
     for number, seed in run.seeds.items():
         complete = {k: level for k, level in seed.levels.items() if level.status == "complete"}
         if complete:
-            path = root / "runs" / run.run / f"seed-{number}" / "metrics.jsonl"
-            there = _is_there(path, root)
-            require(there, _relative(path, root), "the file", "nothing", "the metrics of every epoch", INSTEAD)
-            content, source = _read(path, root)
+            content, source = _metrics(root / "runs" / run.run, number, root)
             best = best_accuracies(content, complete, source.path, last_cycle=within)
             levels = {k: replace(complete[k], test_accuracy=value) for k, value in best.items()}
             seeds[number] = replace(seed, levels={**seed.levels, **levels})
             files.append(source)
     return replace(run, seeds=seeds, files=tuple(files))
+
+
+def _metrics(folder: Path, seed: int, root: Path) -> tuple[bytes, Source]:
+    """The log of a run and seed, and the file that holds it."""
+    path, packed = folder / f"seed-{seed}" / "metrics.jsonl", folder / f"seed-{seed}{PACKED}"
+    if _is_there(packed, root):
+        content, source = _read(packed, root)
+        return unpack(content, source.path, folder.name, seed).get("metrics.jsonl", b""), source
+    require(_is_there(path, root), _relative(path, root), "the file", "nothing", "the metrics of every epoch", INSTEAD)
+    return _read(path, root)
 
 
 def _check_rate(study: Study, run: ArmRun, file: str) -> None:
@@ -299,8 +307,10 @@ def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
     data, source = _read_json(folder / "config.json", root)
     head = parse_run(data, source.path, folder.name)
     files, seeds, unreadable = [source], {}, []
-    for number, path in _numbered(folder, seed_of):
-        found = _load_seed(path, root, folder.name, number, problems)
+    packed = dict(_numbered(folder, packed_seed_of))
+    for number, path in sorted((packed | dict(_numbered(folder, seed_of))).items()):
+        load_seed = _load_packed if number in packed else _load_seed
+        found = load_seed(packed.get(number, path), root, folder.name, number, problems)
         if found is None:
             unreadable.append(number)
         else:
@@ -352,6 +362,25 @@ def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) ->
     signs, source = found or (None, None)
     sources += [source] if source else []
     return SeedRecord(levels, signs), sources
+
+
+def _load_packed(
+    file: Path, root: Path, run: str, seed: int, problems: list
+) -> tuple[SeedRecord, list[Source]] | None:
+    """As `_load_seed`, of a seed whose records are packed into one file, which is trusted or not as a whole."""
+
+    def read() -> tuple[SeedRecord, list[Source]]:
+        content, source = _read(file, root)
+        twice = kind(file.with_name(f"seed-{seed}")) is not None
+        require(not twice, source.path, "seed", seed, "there once: its folder is there too", "move one of them away")
+        files = unpack(content, source.path, run, seed)
+        texts = {name: (parse_json(files[name], where := f"{source.path}, {name}"), where) for name in files
+                 if name.endswith(".json")}  # fmt: skip
+        levels = {number: parse_level(*texts[name], run, seed, number) for number, name in levels_in(files)}
+        signs = parse_signs(*texts["signs.json"], run, seed) if "signs.json" in texts else None
+        return SeedRecord(levels, signs), [source]
+
+    return _guarded(problems, run, file, root, read, seed=seed)
 
 
 def _levels_of(folder: Path, root: Path) -> list[tuple[int, Path]]:

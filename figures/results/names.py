@@ -8,12 +8,18 @@ from collections.abc import Callable
 
 from figures.results.folders import FILE, FOLDER, is_clutter
 
+PACKED = ".json.gz"  # the records of a seed in one file
 MOST_DIGITS = 250  # a folder's name has at most 255 bytes
 
 
 def seed_of(name: str) -> int | None:
     """The seed whose folder has this name; None for the name of anything else."""
     return _number(name, "seed-", str)
+
+
+def packed_seed_of(name: str) -> int | None:
+    """The seed whose records are packed into the file of this name; None for the name of anything else."""
+    return seed_of(name.removesuffix(PACKED)) if name.endswith(PACKED) else None
 
 
 def level_of(name: str) -> int | None:
@@ -51,7 +57,9 @@ def must_be(*parts: str) -> str | None:
         case ("theory" | "studies" | "connectivity", name) if name.endswith((".json", ".npz")):
             return FILE
         case ("runs", _, name):
-            return FILE if name == "config.json" else FOLDER if seed_of(name) is not None else None
+            if name == "config.json" or packed_seed_of(name) is not None:
+                return FILE
+            return FOLDER if seed_of(name) is not None else None
         case ("runs", _, seed, name) if seed_of(seed) is not None:
             return FILE if name in ("signs.json", "metrics.jsonl") else FOLDER if level_of(name) is not None else None
         case ("runs", _, seed, level, "level.json") if seed_of(seed) is not None and level_of(level) is not None:

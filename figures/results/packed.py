@@ -1,0 +1,60 @@
+"""The records of a run and seed in one compressed file, as `empirics` writes them. Pure: bytes in, texts out.
+
+Such files are in folders of records that are kept with the code. They hold no weights.
+"""
+
+import zlib
+
+from figures.results.fields import (
+    LONG_WHOLE,
+    NAME,
+    SCHEMA_IS,
+    TABLE,
+    Check,
+    exactly,
+    parse_json,
+    require,
+    validate,
+    verify_checksum,
+)
+from figures.results.names import level_of
+
+LARGEST_TEXT = 2**26
+_AGAIN = "take the file from version control again, or record the seed anew"
+_SEED = {"schema": SCHEMA_IS, "kind": exactly("seed"), "run": NAME, "seed": LONG_WHOLE, "files": TABLE}
+_TEXT = Check(lambda v: isinstance(v, str), "a text")
+
+
+def unpack(content: bytes, file: str, run: str, seed: int) -> dict[str, bytes]:
+    """The records in a packed file, by their names within the folder of the seed, as they were written.
+
+    Parameters
+    ----------
+    content : the bytes of the file.
+    file : its name, for errors.
+    run, seed : whose records they must be.
+
+    Raises
+    ------
+    ResultError : it is damaged or was edited, or holds the records of another run or seed.
+    """
+    try:
+        reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        text = reader.decompress(content, LARGEST_TEXT)
+        whole = reader.eof
+    except zlib.error:
+        text, whole = b"", False
+    require(whole, file, "the file", f"{len(content)} bytes", f"gzip of at most {LARGEST_TEXT} bytes", _AGAIN)
+    data = parse_json(text, file)
+    verify_checksum(data, file)
+    found = validate(data, _SEED, file)
+    for name, place in (("run", run), ("seed", seed)):
+        require(found[name] == place, file, name, found[name], f"{place!r}, as its name says", "move it back")
+    texts = validate(found["files"], dict.fromkeys(found["files"], _TEXT), file, "files")
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def levels_in(files: dict[str, bytes]) -> list[tuple[int, str]]:
+    """The levels in the records of a seed, each with the name of its record, sorted by number."""
+    folders = ((level_of(name.removesuffix("/level.json")), name) for name in files if name.endswith("/level.json"))
+    return sorted((number, name) for number, name in folders if number is not None)
