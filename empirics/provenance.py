@@ -55,6 +55,23 @@ def accelerators() -> int:
     return torch.cuda.device_count()
 
 
+def slow_precision(device: str, precision: str) -> str | None:
+    """Why a precision is slower than float32 here, with what to do; None where it is not.
+
+    Args:
+        device: `cpu` or `cuda`.
+        precision: one of `choices.PRECISIONS`.
+    """
+    import torch
+
+    if device != "cpu" or precision != "bfloat16" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return None
+    return (
+        "this processor has no kernels for bfloat16 (they need AVX-512), and takes over ten times as long as in "
+        "float32: use --precision float32"
+    )
+
+
 def instruction_set() -> str:
     """The instruction set of torch's kernels, such as `AVX2` or `AVX512`.
 

@@ -369,6 +369,8 @@ def _work(
             stop=lambda: bool(asked),
             **dataclasses.asdict(run_options),
         )
+        if slow := provenance.slow_precision(where.type, task.config.precision):
+            setup.warn(slow)
         notes = work(task, setup)
     except Interrupted as error:
         connection.send(("died", str(error)))  # only the parent may stop a worker: otherwise it is restarted once

@@ -434,6 +434,8 @@ def _forecast(plan: Plan, command: Study) -> str:
     from empirics.execution import estimate
 
     device, config = provenance.prepare(command.device), tasks[0].config
+    if slow := provenance.slow_precision(device.type, config.precision):
+        lines.append(f"  {slow}")
     from empirics.data.datasets import DATASETS
 
     facts = DATASETS.get(source.name)

@@ -48,4 +48,5 @@ def test_training_is_measured_beside_the_usual_loop(monkeypatch, capsys):
     monkeypatch.setattr(training, "SIDE", 8)
     training.report()
     out = capsys.readouterr().out
-    assert out.count("usual loop") == 2 and out.count("ours in bfloat16") == 2 and "times" in out
+    assert out.count("usual loop") == 2 and out.count("ours in float32") == 2 and "times" in out
+    assert out.count("ours in bfloat16") == 2 or "no kernels for bfloat16" in out

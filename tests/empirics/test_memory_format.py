@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from empirics import models, train
+from empirics import models, provenance, train
 from empirics.runs.context import new_context, state_of
 from empirics.storage import checkpoints
 from tests import ROOT
@@ -124,3 +124,13 @@ def test_narrow_convolutions_spoil_no_memory():
     checked = os.environ | {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}
     done = run([sys.executable, "-c", code], cwd=ROOT, env=checked)
     assert done.returncode == 0 and "no fault" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_bfloat16_is_said_to_be_slow_where_the_processor_has_no_kernels_for_it(supported, monkeypatch):
+    """A step of ResNet8 took 14 times as long as in float32 on a processor with AVX2 alone."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: supported)
+    said = provenance.slow_precision("cpu", "bfloat16")
+    assert said is None if supported else "AVX-512" in said and "--precision float32" in said
+    assert provenance.slow_precision("cuda", "bfloat16") is None
+    assert provenance.slow_precision("cpu", "float32") is None
