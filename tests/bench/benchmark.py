@@ -118,10 +118,11 @@ def theorems() -> None:
 
 
 def networks() -> None:
-    """Print the speed of training networks beside the field's usual loop."""
+    """Print the speed of training networks beside the field's usual loop, and where the time of ours goes."""
     from tests.bench import training
 
     training.report()
+    training.where_the_time_goes()
 
 
 def checkpoints() -> None:

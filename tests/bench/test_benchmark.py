@@ -1,6 +1,7 @@
 """`make bench` measures; here only that its parts are there, that peers agree on a result, and that it can say no."""
 
 import importlib
+import re
 
 import numpy as np
 import pytest
@@ -50,3 +51,13 @@ def test_training_is_measured_beside_the_usual_loop(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert out.count("usual loop") == 2 and out.count("ours in float32") == 2 and "times" in out
     assert out.count("ours in bfloat16") == 2 or "no kernels for bfloat16" in out
+
+
+def test_the_shares_of_a_step_are_of_all_kinds_of_work(capsys):
+    training.where_the_time_goes()
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert len(lines) == 2
+    for line in lines:
+        shares = {kind: int(share) for kind, share in re.findall(r"([A-Za-z ]+) (\d+) %", line.rpartition(":")[2])}
+        assert set(map(str.strip, shares)) == {*training.KINDS, "rest"} and abs(sum(shares.values()) - 100) <= 3
+        assert shares[" convolutions"] > 20

@@ -25,6 +25,14 @@ from empirics.train import sgd, to_device, train_epoch
 STEPS, BATCH, SIDE = 8, 128, 32
 TURNS = 3  # epochs of each that are timed
 Epoch = Callable[[], object]
+# kinds of work -> parts of the names of the operations that do it
+KINDS = {
+    "convolutions": ("conv",),
+    "batch norm": ("batch_norm",),
+    "optimizer and masks": ("SGD", "sgd", "masked_fill", "zero_grad"),
+    "ReLU and sums": ("relu", "clamp_min", "threshold", "aten::add"),
+    "images": ("index", "aten::pad", "constant_pad", "aten::sub", "aten::div"),
+}
 
 
 def images() -> datasets.InMemory:
@@ -114,3 +122,37 @@ def report() -> None:
         print(f"  ResNet20 of width {width}: usual loop {base:,.0f}, {ratios}")
     for precision in set(PRECISIONS) - set(precisions):
         print(f"  left out: {slow_precision('cpu', precision)}")
+
+
+def where_the_time_goes() -> None:
+    """Print the shares of a step by kind of work, from a profile: of digits in batches of 64, and of 32x32 images."""
+    from torch.profiler import ProfilerActivity, profile
+
+    torch.set_num_threads(1)
+    print("\nshares of the processor's time in a step of ours, float32, one core")
+    for name, width, shape, batch in (("resnet20", 8, (1, 8, 8), 64), ("resnet8", 16, (3, 32, 32), 128)):
+        epoch = _steps(name, width, shape, batch)
+        epoch()
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            epoch()
+        times = dict.fromkeys([*KINDS, "rest"], 0.0)
+        for row in seen.key_averages():
+            kind = next((kind for kind, words in KINDS.items() if any(word in row.key for word in words)), "rest")
+            times[kind] += row.self_cpu_time_total
+        total = sum(times.values())
+        shares = ", ".join(f"{kind} {100 * time / total:.0f} %" for kind, time in times.items())
+        print(f"  {name} of width {width}, {shape[1]}x{shape[2]} images, batch {batch}: {shares}")
+
+
+def _steps(name: str, width: int, shape: models.Shape, batch: int) -> Epoch:
+    """Four steps of ours under masks of half the weights."""
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (4 * batch, *shape), generator=draw, dtype=torch.uint8)
+    split = datasets.Split(pixels, torch.arange(4 * batch) % 10)
+    data = datasets.build("random", split, split, 10, 1, True)
+    settings = training_settings(RunConfig(batch_size=batch))
+    model = to_device(models.create(name, width, shape, 10, draw), torch.device("cpu"), "float32")
+    half = {name: torch.arange(weight.numel()).view(weight.shape) % 2 == 0
+            for name, weight in models.prunable_weights(model).items()}  # fmt: skip
+    optimizer = sgd(model, half, settings)
+    return lambda: train_epoch(model, optimizer, data, draw.manual_seed(1), settings, lambda step: 0.1, 0)
