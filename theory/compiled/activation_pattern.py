@@ -29,6 +29,10 @@ QUIET = 1e-11  # a push below this share of the forces that cancel in it is roun
 FAINT = 1e-6  # a push below this share that switches a kink which both sides push away from may be an error
 EPS = float(np.finfo(float).eps)
 AT_BOUND = 1e-12  # theta this near to 0 or 1 counts as there: the slide ends
+# Kinks that are nearly one, as of rows that differ by rounding: n is put on both only if it need not move by more.
+MOVED = 1e-6
+NEARLY_ONE = 1e-12  # 1 less the cosine between the normals of such kinks
+BESIDE = 1e-13  # a direction this far beside a kink has a side, once it is on the sliding kinks
 
 
 @compiled
@@ -124,13 +128,29 @@ def decide(q, sign, n, z, data, pattern, force, factors):
             break
         jump = sign * (data[2][ON, turned] - data[2][OFF, turned])
         faint |= jump > 0 and push <= FAINT * max(size, jump)
-    _hold_again(near, theta, data, pattern)
+    _hold_again(near, theta, n, data, pattern)
+    _settle(near, QUIET * size, q, sign, n, data, pattern, force, factors)
     land(n, z, data, pattern)
     _put_inside(near, n, z, data, pattern)
     _sum_pull(data, pattern)
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
-    return faint
+    return faint or _hides(near, data, pattern)
+
+
+@compiled
+def _hides(near, data, pattern):
+    """Return whether a sliding kink is nearly one with a kink of the opposite jump, as of rows that repeat one.
+
+    Between them n may be pushed away, nearer to the kinks than they are located.
+    """
+    normals, pulls, slides, count = data[0], data[2], pattern[3], pattern[4]
+    for s in range(count[0]):
+        for k in near:
+            opposite = (pulls[ON, k] - pulls[OFF, k]) * (pulls[ON, slides[s]] - pulls[OFF, slides[s]]) < 0
+            if opposite and 1 - abs(dot(normals[k], normals[slides[s]])) < NEARLY_ONE:
+                return True
+    return False
 
 
 @compiled
@@ -169,10 +189,11 @@ def _switch(k, mode, data, pattern):
 
 
 @compiled
-def _hold(k, data, pattern):
+def _hold(k, n, data, pattern):
     """Let kink k slide unless the sliding kinks already keep n on it; return whether it slides.
 
-    Kink k must not contribute to F when this is called.
+    It does not if n lies beside it on the sliding kinks, which are nearly parallel to it then. Kink k must not
+    contribute to F when this is called.
     """
     normal = data[0]
     slides, count, basis, mix = pattern[3], pattern[4], pattern[5], pattern[6]
@@ -186,7 +207,7 @@ def _hold(k, data, pattern):
         for j in range(d):
             basis[s, j] -= mix[other, s] * basis[other, j]
     mix[s, s] = math.sqrt(dot(basis[s], basis[s]))
-    if mix[s, s] <= 1e-7:
+    if mix[s, s] <= 1e-7 or (s > 0 and abs(dot(basis[s], n)) > MOVED * mix[s, s]):
         return False
     for j in range(d):
         basis[s, j] /= mix[s, s]
@@ -331,10 +352,71 @@ def _turns(near, theta, quiet, sign, z, data, pattern, force):
 
 
 @compiled
-def _hold_again(near, theta, data, pattern):
+def _hold_again(near, theta, n, data, pattern):
     """Give the released kinks the modes that their theta imply: OFF at 0, ON at 1, else SLIDES."""
     for k in near:
         if pattern[0][k] == SLIDES:
-            slides = AT_BOUND < theta[k] < 1 - AT_BOUND and _hold(k, data, pattern)
-            if not slides:
+            if not AT_BOUND < theta[k] < 1 - AT_BOUND:
                 _switch(k, ON if theta[k] > 0.5 else OFF, data, pattern)
+            elif not _hold(k, n, data, pattern):
+                _switch(k, _side(k, n, theta[k], data, pattern), data, pattern)
+
+
+@compiled
+def _side(k, n, theta, data, pattern):
+    """Return the mode of a kink that the sliding kinks keep n on, or beside: of n's side there, else by theta."""
+    z = dot(data[0][k], n)
+    for s in range(pattern[4][0]):
+        z -= dot(pattern[5][s], data[0][k]) * dot(pattern[5][s], n)
+    if pattern[4][0] < len(n) - 1 and abs(z) > BESIDE:
+        return ON if z > 0 else OFF
+    return ON if theta > 0.5 else OFF
+
+
+@compiled
+def _settle(near, quiet, q, sign, n, data, pattern, force, factors):
+    """Let go of kinks whose theta leave [0, 1] where the sliding kinks alone decide them, and hold others instead.
+
+    Theta of kinks that are nearly parallel are not found one after the other.
+    """
+    modes, pulls, count = pattern[0], data[2], pattern[4]
+    refused = np.zeros(len(near), np.bool_)
+    for _ in range(3 * len(near) * min(count[0], 1)):
+        put_force(q, n, pattern, force)
+        put_factors(data, pattern, factors)
+        worst, taken, most = -1, -1, AT_BOUND
+        for s in range(count[0]):
+            if max(-factors[s], factors[s] - 1) > most:
+                worst, most = s, max(-factors[s], factors[s] - 1)
+        if worst >= 0:
+            _release(worst, ON if factors[worst] > 0.5 else OFF, n, data, pattern)
+            refused[:] = False
+            continue
+        most = quiet
+        for i in range(len(near)):
+            jump = pulls[ON, near[i]] - pulls[OFF, near[i]]
+            if modes[near[i]] != SLIDES and sign * jump < 0 and not refused[i]:
+                less = math.copysign(1.0, jump) * dot(data[0][near[i]], force)
+                less = less if modes[near[i]] == ON else -less
+                if less > most:
+                    taken, most = i, less
+        if taken < 0:
+            break
+        k, side = near[taken], modes[near[taken]]
+        _switch(k, SLIDES, data, pattern)
+        if not _hold(k, n, data, pattern):
+            refused[taken] = True
+            _switch(k, _side(k, n, float(side), data, pattern), data, pattern)
+
+
+@compiled
+def _release(which, mode, n, data, pattern):
+    """Let go of one of the sliding kinks; the others continue to slide."""
+    slides, count = pattern[3], pattern[4]
+    many, let_go = count[0], slides[which]
+    kept = slides[:many].copy()
+    count[0] = 0
+    for s in range(many):
+        if s != which and not _hold(kept[s], n, data, pattern):
+            _switch(kept[s], _side(kept[s], n, 0.0, data, pattern), data, pattern)
+    _switch(let_go, mode, data, pattern)

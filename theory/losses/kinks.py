@@ -26,13 +26,16 @@ from scipy.optimize import lsq_linear
 
 from theory.validation import Array
 
-SAME = 1e-12  # unit normals that differ by no more are one: rows are rounded
+SAME = 1e-10  # unit normals that differ by no more are one: rows are rounded, and w is put on kinks to 1e-12
 ON_THE_KINK = 1e-12  # |w.n| below this share of |w| is on the kink: w has been landed there, up to rounding
 QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and switches no kink
 # A push below this share of these forces, and of the force beyond the kink, may be an error of the solver: it would
 # move a w that only tends to the kink through it, if the force beyond pushes w away.
 FAINT = 1e-6
 AT_BOUND = 1e-12  # by how much rounding moves theta
+# Kinks that are nearly one, as of rows that differ by rounding: w is put on both only if it need not move by more than
+# this share of |w|.
+MOVED = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +133,7 @@ class Kinks:
             jump, weak = sign * self.jump[turned], np.abs(push).max(where=wrong, initial=0.0)
             doubtful |= bool(jump > 0 and weak <= FAINT * max(size, jump))
             on[turned] = not on[turned]
-        theta, slides = self._independent(hold, *self._inside(hold, theta, force))
+        theta, slides = self._independent(w, hold, *self._inside(hold, theta, force))
         on[hold] = theta > 0.5
         return on, tuple(hold[slides].tolist()), doubtful
 
@@ -161,19 +164,24 @@ class Kinks:
             theta[let_go], slides[let_go] = float(alone[worst] > 0.5), False
         return theta, slides
 
+    def _close(self, w: Array, kinks: NDArray[np.intp]) -> bool:
+        """Return whether kinks are far from parallel, or w is put on them by a small step."""
+        _, values, turns = np.linalg.svd(self.normal[kinks], full_matrices=False)
+        return bool(values[-1] > MOVED or abs(turns[-1] @ w) <= MOVED * np.hypot.reduce(w))
+
     def _independent(
-        self, hold: NDArray[np.intp], theta: Array, slides: NDArray[np.bool_]
+        self, w: Array, hold: NDArray[np.intp], theta: Array, slides: NDArray[np.bool_]
     ) -> tuple[Array, NDArray[np.bool_]]:
         """Return theta, and which kinks slide, such that the normals of the sliding kinks are independent.
 
-        Sliding on these kinks implies that w stays on the others.
+        Sliding on these kinks implies that w stays on the others, or beside those that are nearly parallel to them.
         """
         theta, slides = theta.copy(), slides.copy()
         while slides.sum() > 1:
             pushes = (self.normal[hold[slides]] * self.jump[hold[slides], None]).T
             _, values, turns = np.linalg.svd(pushes)
             rank = int((values > 1e-10 * values[0]).sum())
-            if rank == slides.sum():
+            if rank == slides.sum() and self._close(w, hold[slides]):
                 break
             free, here = turns[-1], theta[slides]  # theta may move along it without a change of the force
             with np.errstate(divide="ignore", invalid="ignore"):

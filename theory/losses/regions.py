@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory.losses.formulas import side_gradient
-from theory.losses.kinks import AT_BOUND, ON_THE_KINK, QUIET
+from theory.losses.kinks import AT_BOUND, MOVED, ON_THE_KINK, QUIET
 from theory.validation import Array
 
 if TYPE_CHECKING:
@@ -299,7 +299,8 @@ class SampleRegion(Region):
         met = kinks.near(w)
         if edge < walls:
             wall = self._walls[1][edge]
-            landed = v - (wall @ v) / (wall @ wall) * wall
+            square = wall @ wall  # a wall nearly parallel to a sliding kink is short, and w stays beside it
+            landed = v - (wall @ v) / square * wall if square > MOVED**2 else v
             small = OFF_ZERO * min(kinks.near_zero(a), np.hypot.reduce(self.start))
             if np.hypot.reduce(landed) <= small:  # it reaches 0 in a straight line
                 return self.through_zero(a, -self.sign * self._force[0])

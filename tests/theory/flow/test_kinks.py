@@ -132,6 +132,22 @@ def test_a_repeated_or_collinear_row_does_not_hold_the_flow_up(scale):
     assert found == pytest.approx(descent(one, a0, w0, 1e-3), abs=1e-4)
 
 
+@pytest.mark.parametrize("seed", [15, 21, 29, 33])
+@pytest.mark.parametrize("apart", [1e-6, 1e-7, 1e-8, 1e-9])
+def test_rows_that_are_one_up_to_rounding_follow_the_flow_of_rows_that_are_one(seed, apart):
+    """As rows do that were stored as float32: their kinks nearly coincide, and w is never moved to where they meet."""
+    rng = np.random.default_rng([seed, 99])
+    d, n, copies = (int(rng.integers(*bounds)) for bounds in ((2, 6), (4, 16), (1, 5)))
+    x = rng.normal(size=(n, d))
+    more = x[0] * rng.choice([-1.0, 1.0, 2.0], size=copies)[:, None]
+    off, exact = rng.normal(size=more.shape), np.vstack([x, more])
+    y = np.maximum(exact[:, 0], 0) + 0.7 * rng.normal(size=n + copies)
+    a0, w0 = float(rng.normal()), rng.normal(size=d) / np.sqrt(d)
+    (status, loss), _ = ends(theory.Sample(exact, y), a0, w0, t=30.0)
+    for found in ends(theory.Sample(np.vstack([x, more + apart * off]), y), a0, w0, t=30.0):
+        assert found[0] in (status, "doubtful") and found[1] == pytest.approx(loss, abs=apart + 1e-9)
+
+
 def test_a_start_on_a_kink_goes_where_both_sides_push_slides_or_stays_inactive():
     x = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 0.5]])
     for y0, w2 in ((-1.0, "slides"), (1.0, "stays")):  # row 0 has w.x = w_2 = 0 at the start
