@@ -113,6 +113,7 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():
         mask.view(-1)[::2] = False
+    half = {name: mask.to(device) for name, mask in half.items()}
     quick = dataclasses.replace(
         training_settings(config), batch_size=batch, micro_batch=math.gcd(config.micro_batch, batch)
     )

@@ -18,8 +18,8 @@ class EmptyNetworkError(ValueError):
 
 
 def dense(weights: Mapping[str, Tensor]) -> Masks:
-    """The mask that keeps every weight."""
-    return {name: torch.ones(weight.shape, dtype=torch.bool, device=weight.device) for name, weight in weights.items()}
+    """The mask that keeps every weight; on the CPU, as scores, states and sign bits are, wherever the weights lie."""
+    return {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
 
 
 def count(masks: Mapping[str, Tensor]) -> int:

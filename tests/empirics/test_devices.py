@@ -3,6 +3,7 @@
 A pretend GPU (tests/support/pretend_gpu.py) takes the place of one.
 """
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -10,10 +11,19 @@ import torch
 
 from empirics import models, train
 from empirics.pruning import masks as m
-from empirics.runs.context import state_of
+from empirics.pruning.criteria import CRITERIA
+from empirics.runs import levels
+from empirics.runs.context import RunSetup, state_of
+from empirics.runs.resume import Interrupted
 from empirics.seeding import generator
 from empirics.storage import checkpoints
 from empirics.storage.checkpoints import Checkpoint
+from empirics.studies.arms import ARMS, differs
+from empirics.studies.presets import PRESETS
+from empirics.studies.protocols import settings_under
+from tests.empirics.interrupted_runs import stopping_after
+from tests.empirics.tiny_runs import arm as arm_config
+from tests.empirics.tiny_runs import clip, run_arms
 from tests.support.pretend_gpu import DEVICE, DeviceError, OnDevice, PretendGpu
 
 SETTINGS = train.TrainingSettings(batch_size=32, micro_batch=0, momentum=0.9, weight_decay=5e-4, precision="float32")
@@ -153,3 +163,59 @@ def test_numbers_of_a_training_are_those_of_the_cpu(tiny_digits, gpu):
         )
         found.append((losses.tolist(), correct, train.evaluate(model, tiny_digits.to(device), "test")))
     assert found[0] == found[1]
+
+
+# --- whole runs -------------------------------------------------------------------------------------------------------
+
+
+def test_masks_that_keep_everything_lie_on_the_cpu_wherever_the_weights_do():
+    """Scores, states and sign bits do too; a mask that followed the network mixed devices in most arms."""
+    weights = {"a": torch.empty(2, 3, device="meta")}
+    assert m.dense(weights)["a"].device.type == "cpu" and m.dense(weights)["a"].all()
+    assert set(m.random_scores(m.dense(weights), 0)) == {"a"}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Results of the CPU and of the device; level 0 and mask runs are trained once and shared."""
+    return {device: tmp_path_factory.mktemp(device.type) for device in (torch.device("cpu"), DEVICE)}
+
+
+RUNS = {arm: (arm, {}) for arm in ARMS if differs(arm, settings_under("ours", PRESETS["quick"]))}
+RUNS |= {f"imp, {name}": ("imp", {"criterion": name}) for name, one in CRITERIA.items() if one.uses_network}
+RUNS |= {f"imp, {name}, vgg11": ("imp", {"criterion": name, "model": "vgg11"}) for name in ("grasp", "synflow")}
+RUNS["imp, micro-batches, snapshots"] = ("imp", {"micro_batch": 8, "mask_snapshot_epochs": (1,)})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", RUNS)
+def test_three_levels_on_another_device_mix_nothing_and_have_the_bits_of_the_cpu(run, folders, tiny_digits):
+    """In one process, where a network that was moved stays moved."""
+    arm, settings = RUNS[run]
+    data, found = clip(tiny_digits, 64, 40), []
+    for device, folder in folders.items():
+        with PretendGpu() if device == DEVICE else contextlib.nullcontext():
+            setup = RunSetup(data.to(device), device, folder)
+            configs = run_arms([arm], setup, **{"epochs": 2, "warmup_epochs": 1, "levels": 3} | settings)
+        files = sorted((folder / "runs" / configs[arm].name).rglob("*.safetensors"))
+        found.append({file.relative_to(folder): file.read_bytes() for file in files})
+    assert len(found[0]) >= 3 and found[0].keys() == found[1].keys()
+    assert [str(file) for file, data in found[0].items() if found[1][file] != data] == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_on_one_device_goes_on_on_another(tiny_digits, tmp_path):
+    """A checkpoint of either device resumes on the other, to the bits of a run that was not stopped."""
+    data, cpu = clip(tiny_digits, 64, 40), torch.device("cpu")
+    config, digests = arm_config("lrr", levels=2, epochs=4), []
+    for name, devices in {"straight": [cpu], "there": [cpu, DEVICE], "back": [DEVICE, cpu]}.items():
+        with PretendGpu():
+            base = RunSetup(data, cpu, tmp_path / name)
+            levels.run(config.dense, 0, base)
+            for device in devices:
+                stop = stopping_after(2 * 2 + 1) if device != devices[-1] else lambda: False
+                setup = dataclasses.replace(base, dataset=data.to(device), device=device, stop=stop)
+                with pytest.raises(Interrupted) if device != devices[-1] else contextlib.nullcontext():
+                    levels.run(config, 0, setup)
+        digests.append([file.read_bytes() for file in sorted((tmp_path / name).rglob("*.safetensors"))])
+    assert digests[0] == digests[1] == digests[2]
