@@ -11,8 +11,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-import torch
-
 from empirics import provenance
 from empirics.config import SCHEMA, ConfigError, RunConfig, RunOptions, config_hash, config_of
 from empirics.execution.workers import DataSource, TaskEvent, execute
@@ -365,8 +363,7 @@ def _source(options: Study, config: RunConfig) -> DataSource:
 
 def _provenance(options: Study) -> dict[str, Any]:
     device = provenance.prepare(options.device, options.threads)
-    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return provenance.provenance(options.threads, accelerator, provenance.instruction_set())
+    return provenance.provenance(options.threads, provenance.gpu_facts(device), provenance.instruction_set())
 
 
 def measure_series(series: Series, setup: RunSetup) -> list[str]:

@@ -9,14 +9,15 @@ import dataclasses
 import pytest
 import torch
 
-from empirics import models, train
+from empirics import doctor, models, provenance, train
+from empirics.choices import ConfigError
 from empirics.pruning import masks as m
 from empirics.pruning.criteria import CRITERIA
 from empirics.runs import levels
 from empirics.runs.context import RunSetup, state_of
 from empirics.runs.resume import Interrupted
 from empirics.seeding import generator
-from empirics.storage import checkpoints
+from empirics.storage import checkpoints, environments
 from empirics.storage.checkpoints import Checkpoint
 from empirics.studies.arms import ARMS, differs
 from empirics.studies.presets import PRESETS
@@ -219,3 +220,73 @@ def test_a_run_that_is_stopped_on_one_device_goes_on_on_another(tiny_digits, tmp
                     levels.run(config, 0, setup)
         digests.append([file.read_bytes() for file in sorted((tmp_path / name).rglob("*.safetensors"))])
     assert digests[0] == digests[1] == digests[2]
+
+
+# --- what a machine has -----------------------------------------------------------------------------------------------
+
+TOO_OLD = "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver"
+
+
+@pytest.fixture
+def old_driver(monkeypatch):
+    """A machine whose GPU is counted, by the driver's library, and whose driver is too old for torch."""
+
+    def fail():
+        raise RuntimeError(TOO_OLD)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "init", fail)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda k=0: fail())
+    monkeypatch.setattr(provenance, "driver_version", lambda: "470.82.01")
+
+
+def test_doctor_reports_a_gpu_that_cuda_cannot_start_on(old_driver, tmp_path):
+    """It ended in a traceback."""
+    (found,) = [finding for finding in doctor.examine(tmp_path, tmp_path) if finding.text.startswith("GPU:")]
+    assert found.bad and "1 counted, and CUDA cannot start" in found.text and "update the driver" in found.text
+    assert "too old (found version 11040)" in found.text and "driver 470.82.01" in found.text
+
+
+def test_a_gpu_that_is_asked_for_and_cannot_start_is_refused_with_its_driver(old_driver):
+    with pytest.raises(ConfigError, match=r"too old \(found version 11040\) \(driver 470.82.01; torch is"):
+        provenance.prepare("cuda")
+    assert provenance.prepare("auto").type == "cpu"
+
+
+def test_without_a_gpu_the_reason_is_torchs_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    problem = provenance.cuda_problem()
+    assert problem and "Traceback" not in problem and "torch is made for CUDA" in problem and "\n" not in problem
+
+
+def test_the_drivers_version_is_read_from_what_linux_loaded(tmp_path):
+    file = tmp_path / "version"
+    file.write_text("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release\nGCC version: 12.2.0")
+    assert provenance.driver_version(file) == "570.86.15" and provenance.driver_version(tmp_path / "none") is None
+
+
+def test_conditions_of_a_gpu_include_what_chooses_its_kernels(monkeypatch):
+    """The name alone let --bit-exact take another CUDA or cuDNN for the same."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 92000)
+    gpu = provenance.gpu_facts(torch.device("cuda", 0))
+    assert gpu["accelerator"] == "NVIDIA H200" and gpu["capability"] == "9.0" and gpu["cudnn"] == "92000"
+    then, here = provenance.provenance(1, gpu, "AVX2"), provenance.provenance(1, None, "AVX2")
+    assert environments.changed([environments.conditions(then)], environments.conditions(then)) is None
+    for name in ("capability", "cuda", "cudnn"):
+        now = provenance.provenance(1, gpu | {name: "another"}, "AVX2")
+        changed = environments.changed([environments.conditions(then)], environments.conditions(now))
+        assert changed == f"{name} {gpu[name]} then, another now"
+    assert environments.changed([environments.conditions(then)], environments.conditions(here))
+    assert environments.changed([environments.conditions(here)], environments.conditions(then))
+    assert set(environments.conditions(here)) == set(environments.CONDITION_NAMES), "as in records of a CPU before"
+    assert provenance.gpu_facts(torch.device("cpu")) == {}
+
+
+def test_memory_of_which_nothing_is_read_is_not_filled():
+    """In deterministic mode torch fills it: some 360 launches a step of ResNet20."""
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    provenance.prepare("cpu")
+    assert torch.are_deterministic_algorithms_enabled() and not torch.utils.deterministic.fill_uninitialized_memory
