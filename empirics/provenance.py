@@ -89,7 +89,7 @@ def driver_version(file: Path = Path("/proc/driver/nvidia/version")) -> str | No
 
 
 def gpu_facts(device: "torch.device") -> dict[str, str]:
-    """Name, compute capability and libraries of a GPU, which choose its kernels and so its bits; empty for a CPU."""
+    """Name, compute capability and libraries of a GPU; empty for a CPU. They choose kernels, and so bits."""
     import torch
 
     if device.type != "cuda":
