@@ -226,7 +226,10 @@ def worker_count(command: Study, source: DataSource) -> int:
 
 
 def fitting_workers(tasks: Sequence[Task], source: DataSource, workers: int, command: Study) -> int:
-    """The number of workers, at most `workers`, that the GPUs have memory for; what `--workers` says stays."""
+    """The number of workers, at most `workers`, that the GPUs have memory for.
+
+    What `--workers` says stays.
+    """
     device = device_of(command.device, source)
     if command.workers or device == "cpu" or provenance.prepare(device).type != "cuda":
         return workers
