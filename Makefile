@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
 PY := $(VENV)/bin/python
 
-.PHONY: smoke figures figures-full protocols test test-fast test-kernel bench torture lint clean-venv
+.PHONY: smoke figures figures-full protocols test test-fast test-kernel bench torture gpu-check lint clean-venv
 .DEFAULT_GOAL := figures
 
 $(READY): pyproject.toml constraints.txt
@@ -57,6 +57,10 @@ bench: $(BENCH_READY)
 # the long tier of reliability: random kills, a soak of resumes, edited files, two baselines
 torture: $(READY)
 	OMP_NUM_THREADS=1 $(PY) -m tests.torture.torture
+
+# does everything work on this machine's GPU, and how fast? It installs nothing: Python with torch is enough
+gpu-check:
+	@$(PYTHON) -m tests.gpu.check
 
 lint: $(READY)
 	$(PY) -m ruff check .

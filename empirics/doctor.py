@@ -57,14 +57,25 @@ def _machine(results: Path) -> Iterator[Finding]:
         f"processor: {hardware['cpu']}, {hardware['instruction_set']}, {hardware['cores']} cores, "
         f"{memory / 2**30:.0f} GiB"
     )
-    names = [torch.cuda.get_device_name(k) for k in range(provenance.accelerators())]
-    yield Finding(f"GPU: {', '.join(names) or 'none'}")
+    yield _gpus()
     place = Path(os.path.realpath(results))
     there = next(folder for folder in (place, *place.parents) if os.path.exists(folder))
     free = shutil.disk_usage(there).free
     yield Finding(f"disk: {free / 2**30:.1f} GiB free for results", bad=free < 2**30)
     if not os.access(there, os.W_OK):
         yield Finding("disk: the results folder cannot be written: choose another --results", bad=True)
+
+
+def _gpus() -> Finding:
+    """The GPUs; one that is there and cannot be used is a problem."""
+    import torch
+
+    counted, problem = provenance.accelerators(), provenance.cuda_problem()
+    if problem is None:
+        return Finding(f"GPU: {', '.join(torch.cuda.get_device_name(k) for k in range(counted)) or 'none'}")
+    if counted or provenance.driver_version():
+        return Finding(f"GPU: {counted} counted, and CUDA cannot start: {problem}: update the driver", bad=True)
+    return Finding("GPU: none")
 
 
 def _data_sets(data: Path) -> Iterator[Finding]:

@@ -49,6 +49,7 @@ class Source:
         augmentation: of training images, as text, for Table 1.
         needs_folder: whether it is read from a folder, `--data-dir`.
         streamed: whether it does not fit into memory, so that it needs an `image_size`.
+        on_cpu: whether `--device auto` trains on the CPU: a GPU would wait for its host at images this small.
     """
 
     about: str
@@ -62,6 +63,7 @@ class Source:
     augmentation: str
     needs_folder: bool = True
     streamed: bool = False
+    on_cpu: bool = False
 
     def image_shape(self, image_size: int) -> tuple[int, int, int]:
         """(channels, height, width) of an input of the network.
@@ -300,6 +302,7 @@ DATASETS: dict[str, Source] = {
         test_images=500,
         augmentation="shift by 1",
         needs_folder=False,
+        on_cpu=True,
     ),
     "cifar10": _cifar(cifar.CIFAR10, "CIFAR-10"),
     "cifar100": _cifar(cifar.CIFAR100, "CIFAR-100"),

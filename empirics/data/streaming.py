@@ -188,8 +188,19 @@ class Stream:
         labels = split.labels
         for (index, _), images in decoded(split, plans, self.size, self.threads):
             # uint8 is copied to the device and converted to float32 there; channels come last in memory
-            pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
-            yield pixels.float().sub_(self.mean).div_(self.std), labels[index].to(self.device)
+            pixels = sent(torch.from_numpy(images), self.device).permute(0, 3, 1, 2)
+            yield pixels.float().sub_(self.mean).div_(self.std), sent(labels[index], self.device)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on `device`; no copy to a GPU makes the host wait.
+
+    So the host takes the next batch, which threads have decoded meanwhile, while the GPU trains on this one. The buffer
+    in pinned memory is the allocator's, which keeps it until the copy is done.
+    """
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def decoded(split: StreamSplit, plans: Iterable[Plan], size: int, threads: int) -> Iterator[tuple[Plan, np.ndarray]]:

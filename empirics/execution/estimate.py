@@ -92,10 +92,13 @@ class Estimate:
     disk: int
 
 
-def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, classes: int) -> Dataset:
-    """Random images of the right shape, for estimates made before the data are installed."""
+def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, classes: int, at_least: int = 1) -> Dataset:
+    """Random images of the right shape, for estimates made before the data are installed.
+
+    There are few, so that large images need little memory, but `at_least` so many if the training set has them.
+    """
     draw = torch.Generator().manual_seed(0)
-    n = max(1, min(n_train, MEASURED_PIXELS // (shape[1] * shape[2])))
+    n = max(1, min(n_train, max(at_least, MEASURED_PIXELS // (shape[1] * shape[2]))))
     images = torch.randint(0, 256, (n, *shape), generator=draw, dtype=torch.uint8)
     labels = torch.randint(0, classes, (n,), generator=draw)
     return build("random", Split(images, labels), Split(images, labels), classes, 1, False)
@@ -113,6 +116,7 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     half = masks.dense(models.prunable_weights(model))
     for mask in half.values():
         mask.view(-1)[::2] = False
+    half = {name: mask.to(device) for name, mask in half.items()}
     quick = dataclasses.replace(
         training_settings(config), batch_size=batch, micro_batch=math.gcd(config.micro_batch, batch)
     )
@@ -130,6 +134,67 @@ def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     started = time.perf_counter()
     evaluate(model, few, "train", config.precision)
     return Throughput(training, batch * steps / (time.perf_counter() - started))
+
+
+# what a process on a GPU needs besides its tensors: context, kernels, workspaces
+GPU_CONTEXT_BYTES = 2**30
+# the allocator's blocks are larger than what is in them
+FRAGMENTATION = 1.15
+
+
+def gpu_bytes(config: RunConfig, dataset: Dataset) -> int:
+    """The GPU memory, about, that one worker needs to train a run; in bytes.
+
+    It is counted, not measured: tensors that a step keeps for its gradients, five copies of the weights (with their
+    gradients, momentum, and both once more for a checkpoint), images, context.
+
+    Args:
+        config: the run.
+        dataset: determines the network's input shape and number of classes; one in memory is on the GPU as a whole.
+    """
+    part = min(config.micro_batch or config.batch_size, config.batch_size)
+    kept, weights = _step_bytes(config.model, config.width, dataset.shape, dataset.classes, part)
+    if config.precision == "bfloat16":
+        kept //= 2
+    pixels = math.prod(dataset.shape)
+    held = 0 if config.image_size else pixels * sum(len(dataset.labels(split)) for split in ("train", "test"))
+    batch = 8 * pixels * config.batch_size
+    return int(FRAGMENTATION * (kept + 5 * weights + batch) + held + GPU_CONTEXT_BYTES)
+
+
+@functools.lru_cache
+def _step_bytes(model: str, width: int, shape: tuple[int, int, int], classes: int, images: int) -> tuple[int, int]:
+    """What a forward pass in float32 keeps for the gradients, and the weights; in bytes.
+
+    It is counted on torch's "meta" device, which uses no memory.
+    """
+    network = models.create(model, width, shape, classes, generator(0, "initial weights")).to("meta").train()
+    own = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
+    kept: dict[int, torch.Tensor] = {}  # by storage: a tensor that two operations keep counts once
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = network(torch.empty((images, *shape), device="meta"))
+    sizes = [tensor.untyped_storage().nbytes() for place, tensor in kept.items() if place not in own]
+    del logits
+    return sum(sizes), 4 * sum(parameter.numel() for parameter in network.parameters())
+
+
+def workers_that_fit(free: Sequence[int], needed: int, workers: int) -> int:
+    """The number of workers, at least one, that the GPUs have memory for.
+
+    Args:
+        free: bytes of each GPU; empty if unknown.
+        needed: bytes of one worker.
+        workers: the most.
+    """
+    if not free:
+        return workers
+    # workers take the GPUs in turn, so the smallest one decides
+    return max(1, min(workers, len(free) * (min(free) // needed)))
 
 
 def _steps(dataset: Dataset, batch: int, steps: int) -> Dataset:

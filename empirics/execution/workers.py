@@ -12,6 +12,7 @@ import os
 import signal
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from empirics.registries import Addition, add, additions
 from empirics.storage.data_files import reason
 
 if TYPE_CHECKING:
+    import torch
+
     from empirics.data.datasets import Dataset
     from empirics.runs.context import RunSetup
 
@@ -80,7 +83,7 @@ class TaskEvent:
     """A change of a task's state, or a message about it.
 
     `kind` is `started`, `epoch` (what its work reports: the metrics of an epoch), `remark` (a warning), `finished`,
-    `failed`, `died` or `skipped`.
+    `failed`, `died` or `skipped`. Within this module it may also be `answer` (its GPU answers), or `no-memory`.
     """
 
     kind: str
@@ -92,7 +95,32 @@ class TaskEvent:
 # a socket's path has at most 103 bytes on macOS (107 on Linux), of which `/pymp-xxxxxxxx/listener-xxxxxxxx` takes 32
 SOCKET_FOLDER, SHORT_FOLDERS = 71, ("/tmp", "/var/tmp", "/dev/shm")
 
-ONGOING = ("epoch", "remark")  # kinds of events after which a worker continues
+ONGOING = ("epoch", "remark", "answer")  # kinds of events after which a worker continues
+
+# a worker on a GPU says every so often that its GPU answers; one that has not for so long hangs
+ANSWER_SECONDS, HUNG_SECONDS = 30.0, 600.0
+LOOK_SECONDS = 5.0  # between two looks at the answers
+
+# how torch, CUDA, cuDNN and cuBLAS say that a GPU has too little memory, also at the creation of their contexts
+NO_MEMORY = (
+    "out of memory",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+)
+FEWER_WORKERS = (
+    "out of GPU memory: use fewer --workers; if one worker alone has too little, a smaller --micro-batch, which is "
+    "another run"
+)
+
+
+def is_out_of_gpu_memory(error: BaseException) -> bool:
+    """Whether an error says that a GPU has too little memory."""
+    if type(error).__name__ == "OutOfMemoryError":  # torch's
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
 
 
 def train_task(task: Task, setup: "RunSetup") -> list[str]:
@@ -117,8 +145,9 @@ def execute(
 ) -> list[TaskEvent]:
     """Run every task in parallel processes; returns the events of tasks that failed or were skipped.
 
-    A worker that dies, or is ended by any process but this one, is restarted once. An interrupt ends the workers and is
-    raised again: complete levels stay, and the next command trains the remaining ones.
+    A worker that dies, or is ended by any process but this one, is restarted once. So is one whose GPU has too little
+    memory beside other runs, when one of these has ended; from then on fewer run at a time. An interrupt ends the
+    workers and is raised again: complete levels stay, and the next command trains the remaining ones.
 
     Args:
         tasks: from `unfinished`.
@@ -137,9 +166,15 @@ def execute(
     pool = _Workers(workers, (work, source, results, device, run_options or RunOptions(), additions()))
     failures: list[TaskEvent] = []
     restarted: set[Key] = set()
+    postponed: list[Task] = []
+    beside_others: set[Key] = set()  # tasks that ran beside another one
+    without_memory: set[Key] = set()
+    most = workers
 
     def start(task: Task) -> None:
         pool.start(task)
+        if len(pool) > 1:
+            beside_others.update(pool.keys)
         on_event(TaskEvent("started", task))
 
     def finish(event: TaskEvent) -> None:
@@ -156,12 +191,20 @@ def execute(
 
     with deferred_interrupts() as signals_received:
         try:
-            while len(schedule) or len(pool):
+            while len(schedule) or len(pool) or postponed:
                 if signals_received:  # raised again, since Python drops an exception in a destructor or a callback
                     signals_received[0]()
-                while len(pool) < workers and (task := schedule.next()) is not None:
+                while len(pool) < most and (task := postponed.pop(0) if postponed else schedule.next()) is not None:
                     start(task)
                 for event in pool.events():
+                    if event.kind == "no-memory":
+                        event = _without_memory(event, event.task.key in beside_others - without_memory)
+                        if event.kind == "died":
+                            most = max(1, len(pool))  # so it starts when one of them has ended
+                            postponed.append(event.task)
+                            without_memory.add(event.task.key)
+                            on_event(event)
+                            continue
                     on_event(event)
                     if event.kind == "died" and event.task.key not in restarted:
                         restarted.add(event.task.key)
@@ -171,6 +214,14 @@ def execute(
         finally:
             pool.end()
     return failures
+
+
+def _without_memory(event: TaskEvent, retried: bool) -> TaskEvent:
+    """The event of a task whose GPU had too little memory: it is retried, or has failed."""
+    if retried:
+        message = "out of GPU memory beside other runs: it starts again when one of them has ended"
+        return dataclasses.replace(event, kind="died", message=message)
+    return dataclasses.replace(event, kind="failed", message=FEWER_WORKERS)
 
 
 class _Workers:
@@ -190,9 +241,15 @@ class _Workers:
         )
         self._most, self._shared = most, shared
         self._running: dict[Any, tuple[Task, Any, int]] = {}
+        self._answered: dict[Any, float] = {}  # when a worker on a GPU was last heard of
 
     def __len__(self) -> int:
         return len(self._running)
+
+    @property
+    def keys(self) -> list[Key]:
+        """The tasks that are running."""
+        return [task.key for task, _, _ in self._running.values()]
 
     def start(self, task: Task) -> None:
         """Start a worker on a task."""
@@ -204,15 +261,36 @@ class _Workers:
         self._running[connection] = (task, process, place)
 
     def events(self) -> Iterator[TaskEvent]:
-        """Wait for events of the workers; a worker is removed before its last event is passed on."""
-        for connection in wait(list(self._running)):
+        """Wait for events of the workers; a worker is removed before its last event is passed on.
+
+        One whose GPU has not answered for `HUNG_SECONDS` is killed, and has failed.
+        """
+        for connection in wait(list(self._running), LOOK_SECONDS if self._answered else None):
             task, process, _ = self._running[connection]
             event = _receive(connection, task, process)
+            if event.kind == "answer":
+                self._answered[connection] = time.monotonic()
+                continue
             if event.kind not in ONGOING:
-                del self._running[connection]
-                connection.close()
+                self._remove(connection)
                 process.join()
             yield event
+        late = [one for one, at in self._answered.items() if time.monotonic() - at > HUNG_SECONDS]
+        for connection in late:
+            task, process, _ = self._running[connection]
+            process.kill()
+            process.join(LOOK_SECONDS)  # one that hangs in the driver cannot be waited for
+            self._remove(connection)
+            message = (
+                f"its GPU has not answered for {HUNG_SECONDS / 60:.0f} minutes: look at nvidia-smi; the same command "
+                "resumes at the last checkpoint"
+            )
+            yield TaskEvent("failed", task, message=message)
+
+    def _remove(self, connection: Any) -> None:
+        del self._running[connection]
+        self._answered.pop(connection, None)
+        connection.close()
 
     def end(self) -> None:
         """End all workers; each writes a checkpoint of its last epoch first."""
@@ -348,6 +426,12 @@ def _work(
     """
     asked: list[int] = []
     said: list[str] = []
+    one_at_a_time = threading.Lock()
+
+    def send(kind: str, content: Any) -> None:
+        with one_at_a_time:
+            connection.send((kind, content))
+
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
@@ -359,13 +443,15 @@ def _work(
     try:
         add(entries)
         where = provenance.prepare(device, run_options.threads, place)
+        if where.type == "cuda":
+            _occupy(where, lambda: send("answer", ""))
         dataset = part_of(source.load(), task.config).to(where)
         setup = RunSetup(
             dataset,
             where,
             results,
-            report=lambda metrics: connection.send(("epoch", metrics)),
-            warn=lambda text: (said.append(text), connection.send(("remark", text))),
+            report=lambda metrics: send("epoch", metrics),
+            warn=lambda text: (said.append(text), send("remark", text)),
             stop=lambda: bool(asked),
             **dataclasses.asdict(run_options),
         )
@@ -373,16 +459,69 @@ def _work(
             setup.warn(slow)
         notes = work(task, setup)
     except Interrupted as error:
-        connection.send(("died", str(error)))  # only the parent may stop a worker: otherwise it is restarted once
+        send("died", str(error))  # only the parent may stop a worker: otherwise it is restarted once
     except MemoryError as error:
-        connection.send(("failed", f"out of memory: {error}"))
+        send("failed", f"out of memory: {error}")
     except Exception as error:
         known = isinstance(error, (ValueError, RuntimeError)) and type(error).__module__.startswith("empirics")
-        full = type(error).__name__ == "OutOfMemoryError"  # torch's, on a GPU
-        advice = "out of GPU memory: use fewer --workers, or a smaller --micro-batch"
-        connection.send(("failed", advice if full else str(error) if known else traceback.format_exc()))
+        if is_out_of_gpu_memory(error):
+            send("no-memory", "")
+        else:
+            send("failed", str(error) if known else traceback.format_exc())
     else:
-        connection.send(("finished", "; ".join(text for text in notes if text not in said)))
+        send("finished", "; ".join(text for text in notes if text not in said))
+
+
+def _occupy(device: "torch.device", answer: Callable[[], None]) -> None:
+    """Make a GPU the one of this process, and have a thread say that it answers.
+
+    Only in a worker: the process that starts workers makes no context on a GPU.
+    """
+    import torch
+
+    answer()  # from now on it is watched: the first context may hang too
+    torch.cuda.set_device(device)
+    threading.Thread(target=_keep_asking, args=(device, answer), daemon=True).start()
+
+
+def _keep_asking(device: "torch.device", answer: Callable[[], None], pause: float = ANSWER_SECONDS) -> None:
+    """Call `answer` whenever the GPU has done all that it was given before; never, once it hangs."""
+    import torch
+
+    with contextlib.suppress(RuntimeError, OSError):  # the work fails of the same error, or has ended
+        while True:
+            done = torch.cuda.Event(blocking=True)
+            done.record(torch.cuda.default_stream(device))
+            done.synchronize()
+            answer()
+            time.sleep(pause)
+
+
+def free_gpu_memory() -> list[int]:
+    """The free memory of every GPU in bytes, as a worker sees it; empty if none can say.
+
+    A process of its own is asked, since asking makes a context, which this process must not have.
+    """
+    context = multiprocessing.get_context("forkserver")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_send_free_memory, args=(sending,), daemon=True)
+    _start(process)
+    sending.close()
+    try:
+        return receiving.recv() if receiving.poll(HUNG_SECONDS) else []
+    except EOFError:
+        return []
+    finally:
+        process.kill()
+        process.join(LOOK_SECONDS)
+
+
+def _send_free_memory(connection: Connection) -> None:
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    import torch
+
+    connection.send([torch.cuda.mem_get_info(k)[0] for k in range(torch.cuda.device_count())])
 
 
 def exit_with_parent() -> None:

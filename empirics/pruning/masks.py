@@ -18,8 +18,11 @@ class EmptyNetworkError(ValueError):
 
 
 def dense(weights: Mapping[str, Tensor]) -> Masks:
-    """The mask that keeps every weight."""
-    return {name: torch.ones(weight.shape, dtype=torch.bool, device=weight.device) for name, weight in weights.items()}
+    """The mask that keeps every weight, on the CPU.
+
+    Scores, states and sign bits are there too, wherever the weights lie.
+    """
+    return {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
 
 
 def count(masks: Mapping[str, Tensor]) -> int:
@@ -71,7 +74,7 @@ def inverted(masks: Mapping[str, Tensor]) -> Masks:
 
 
 def clear(pruned: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
-    """As `apply`, given the `inverted` masks: of what is done at every step, a mask is inverted only once."""
+    """As `apply`, given the `inverted` masks: for what is done at every step, they are made once."""
     with torch.no_grad():
         for name, where in pruned.items():
             tensors[name].masked_fill_(where, 0.0)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from empirics.config import SCHEMA, RunConfig
-from empirics.provenance import instruction_set, provenance
+from empirics.provenance import gpu_facts, instruction_set, provenance
 from empirics.pruning import masks as m
 from empirics.pruning import signs
 from empirics.schedules import kept_weights
@@ -109,7 +109,4 @@ def made(setup: "RunSetup", environments: Sequence[Mapping[str, Any]], depends_o
 
 def provenance_of(setup: "RunSetup") -> dict[str, Any]:
     """Versions, commit, hardware and threads of this process."""
-    import torch
-
-    accelerator = torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else None
-    return provenance(setup.threads, accelerator, instruction_set())
+    return provenance(setup.threads, gpu_facts(setup.device), instruction_set())

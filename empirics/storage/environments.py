@@ -11,6 +11,8 @@ from typing import Any
 Conditions = dict[str, Any]
 # the conditions that may change the last bits; `code` is the hash of this package's sources
 CONDITION_NAMES = ("python", "numpy", "torch", "cpu", "instruction_set", "accelerator", "threads", "code")
+# and these, of a process with a GPU
+GPU_CONDITIONS = ("capability", "cuda", "cudnn")
 
 
 def conditions(provenance: Mapping[str, Any]) -> Conditions:
@@ -19,7 +21,8 @@ def conditions(provenance: Mapping[str, Any]) -> Conditions:
     These are versions, hardware, threads and the project's code.
     """
     facts = {**provenance["versions"], **provenance["hardware"], **provenance}
-    return {name: facts.get(name) for name in CONDITION_NAMES}
+    of_gpu = [name for name in GPU_CONDITIONS if name in facts]
+    return {name: facts.get(name) for name in (*CONDITION_NAMES, *of_gpu)}
 
 
 def joined(*environment_lists: Iterable[Conditions]) -> list[Conditions]:

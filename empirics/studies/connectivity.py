@@ -11,8 +11,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-import torch
-
 from empirics import provenance
 from empirics.config import SCHEMA, ConfigError, RunConfig, RunOptions, config_hash, config_of
 from empirics.execution.workers import DataSource, TaskEvent, execute
@@ -26,7 +24,7 @@ from empirics.storage.locks import HOURS, locked
 from empirics.storage.run_folder import WEIGHT_TENSORS, RunFolder
 from empirics.studies.interpolation import ALPHAS, barrier, error_curves, sign_similarity, union_density
 from empirics.studies.overlaps import Bits, level_bits, shared_signs, shared_weights
-from empirics.studies.plan import Study, data_source, worker_count
+from empirics.studies.plan import Study, data_source, device_of, worker_count
 from empirics.studies.records import connectivity_file, names_folders, study_file
 from empirics.train import to_device
 
@@ -264,7 +262,7 @@ def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[st
         write()
         return 0, 0
     say(f"connectivity of {study['study']}: {len(todo)} pairs of networks to measure")
-    origin["provenance"] = made = _provenance(options)
+    origin["provenance"] = made = _provenance(options, device_of(options.device, _data(todo, options)[1]))
     origin["environments"] = environments.joined(origin["environments"], [environments.conditions(made)])
     done, failures = len(rows), _run(todo, options, on_event)
     return len(failures), len(rows) - done
@@ -272,13 +270,12 @@ def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[st
 
 def _run(todo: Sequence[Pair], options: Study, on_event: Callable[[TaskEvent], None]) -> list[TaskEvent]:
     """Measure some pairs in parallel processes; returns the events of series that failed."""
-    config = _config(options.results, {end.arm: end.run for pair in todo for end in pair.ends})
-    source = _source(options, config)
+    config, source = _data(todo, options)
     return execute(
         _series(todo, config),
         source,
         options.results,
-        device=options.device,
+        device=device_of(options.device, source),
         workers=worker_count(options, source),
         on_event=on_event,
         run_options=RunOptions(threads=options.threads),
@@ -364,10 +361,15 @@ def _source(options: Study, config: RunConfig) -> DataSource:
     return source
 
 
-def _provenance(options: Study) -> dict[str, Any]:
-    device = provenance.prepare(options.device, options.threads)
-    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return provenance.provenance(options.threads, accelerator, provenance.instruction_set())
+def _data(todo: Sequence[Pair], options: Study) -> tuple[RunConfig, DataSource]:
+    """The settings of a run of these networks, and the data that it was trained on."""
+    config = _config(options.results, {end.arm: end.run for pair in todo for end in pair.ends})
+    return config, _source(options, config)
+
+
+def _provenance(options: Study, name: str) -> dict[str, Any]:
+    device = provenance.prepare(name, options.threads)
+    return provenance.provenance(options.threads, provenance.gpu_facts(device), provenance.instruction_set())
 
 
 def measure_series(series: Series, setup: RunSetup) -> list[str]:

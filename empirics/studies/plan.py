@@ -14,7 +14,7 @@ from empirics import provenance
 from empirics.config import ConfigError, RunConfig, RunOptions, check_choice
 from empirics.cores import usable_cores
 from empirics.execution.tasks import Key, Task, plan_stages, study_record, unfinished
-from empirics.execution.workers import DataSource, TaskEvent, execute, part_of
+from empirics.execution.workers import DataSource, TaskEvent, execute, free_gpu_memory, part_of
 from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.storage.layout import refuse_wrong
 from empirics.studies import presets
@@ -44,7 +44,7 @@ class Study:
     results: Path = Path("results")
     """folder of result files"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where networks are trained"""
+    """where networks are trained; auto: on a GPU if there is one, digits on the CPU"""
     workers: int | None = None
     """number of parallel processes; default: the number of cores (on a GPU, at most 4)"""
     seeds: tuple[int, ...] = ()
@@ -129,7 +129,7 @@ def plan_study(
     runs = [([configs[arm] for arm in presets.needed_arms(s.arms)], s.seed, s.number) for s in stages]
     tasks = unfinished(plan_stages(runs), command.results)
     if tasks and not command.dry_run:
-        check_tasks(tasks, source, command.device)
+        check_tasks(tasks, source, device_of(command.device, source))
     folder = f" --dataset {command.dataset}" if command.dataset else ""
     folder += f" --data-dir DIR --dataset-name {source.name}" if command.dataset_name else ""
     small = bool(preset.sweep_on) and not (swept and SWEEPS[swept].on_preset)
@@ -258,14 +258,47 @@ def _check_numbers(command: Study) -> None:
         raise ConfigError(f"--seeds has {twice[0]} more than once: name each seed once")
 
 
+def device_of(requested: str, source: DataSource) -> str:
+    """The device to train on: `auto` is the CPU for a data set whose images are too small for a GPU.
+
+    Args:
+        requested: `--device`.
+        source: the data.
+    """
+    from empirics.data.datasets import DATASETS
+
+    facts = DATASETS.get(source.name)
+    return "cpu" if requested == "auto" and facts is not None and facts.on_cpu else requested
+
+
 def worker_count(command: Study, source: DataSource) -> int:
-    """The number of workers: the cores; with GPUs, `GPU_WORKERS` for each, or one for streamed images."""
+    """The number of workers: the cores; with GPUs, `GPU_WORKERS` for each, or one for streamed images.
+
+    If a GPU has no memory for so many, `train` starts fewer (`fitting_workers`).
+    """
     if command.workers:
         return command.workers
-    if command.device == "cpu" or provenance.prepare(command.device).type != "cuda":
+    device = device_of(command.device, source)
+    if device == "cpu" or provenance.prepare(device).type != "cuda":
         return usable_cores()
     each = 1 if source.image_size else GPU_WORKERS
     return min(each * provenance.accelerators(), usable_cores())
+
+
+def fitting_workers(tasks: Sequence[Task], source: DataSource, workers: int, command: Study) -> int:
+    """The number of workers, at most `workers`, that the GPUs have memory for.
+
+    What `--workers` says stays.
+    """
+    device = device_of(command.device, source)
+    if command.workers or device == "cpu" or provenance.prepare(device).type != "cuda":
+        return workers
+    from empirics.execution import estimate
+
+    whole = _loaded(source)
+    configs = {task.config.name: task.config for task in tasks}.values()
+    needed = max(estimate.gpu_bytes(config, whole) for config in configs)
+    return estimate.workers_that_fit(free_gpu_memory(), needed, workers)
 
 
 def _options(overrides: Mapping[str, Any]) -> str:
@@ -317,8 +350,8 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
                 tasks,
                 source,
                 command.results,
-                device=command.device,
-                workers=workers,
+                device=device_of(command.device, source),
+                workers=fitting_workers(tasks, source, workers, command),
                 on_event=on_event,
                 run_options=run_options(command),
                 stage=lambda task: task.stage,
@@ -433,7 +466,7 @@ def _forecast(plan: Plan, command: Study) -> str:
         return lines[0]
     from empirics.execution import estimate
 
-    device, config = provenance.prepare(command.device), tasks[0].config
+    device, config = provenance.prepare(device_of(command.device, source)), tasks[0].config
     if slow := provenance.slow_precision(device.type, config.precision):
         lines.append(f"  {slow}")
     from empirics.data.datasets import DATASETS
@@ -443,19 +476,22 @@ def _forecast(plan: Plan, command: Study) -> str:
         n_train = config.images_per_class * facts.classes or facts.train_images
         n_test = facts.test_images
         shape = facts.image_shape(config.image_size)
-        data = estimate.random_dataset(shape, n_train, n_test, facts.classes)
+        # a GPU is measured on whole batches
+        at_least = config.batch_size if device.type == "cuda" else 1
+        data = estimate.random_dataset(shape, n_train, n_test, facts.classes, at_least)
         for task in tasks:
             estimate.check_run(task.config, data, n_train)
     else:
         data = part_of(_loaded(source), config)
         n_train, n_test = len(data.labels("train")), len(data.labels("test"))
-        check_tasks(tasks, source, command.device)
+        check_tasks(tasks, source, device.type)
     throughput = estimate.measure(config, data.to(device))
-    side_by_side = 1 if device.type == "cuda" else plan.workers  # processes on one GPU share its throughput
-    cost = estimate.estimate(tasks, throughput, data, n_train, n_test, side_by_side)
+    cost = estimate.estimate(tasks, throughput, data, n_train, n_test, plan.workers)
+    # processes on one GPU share it: no measurement of one says how much they slow one another
+    shared = f" to {duration(cost.work_seconds)}" if device.type == "cuda" and plan.workers > 1 else ""
     lines.append(
-        f"about {duration(cost.wall_seconds)} on {plan.workers} workers ({duration(cost.work_seconds)} of work at "
-        f"{throughput.training:.0f} images/s), {cost.disk / 1e6:.0f} MB of disk"
+        f"about {duration(cost.wall_seconds)}{shared} on {plan.workers} workers ({duration(cost.work_seconds)} of work "
+        f"at {throughput.training:.0f} images/s), {cost.disk / 1e6:.0f} MB of disk"
     )
     return "\n".join(lines)
 

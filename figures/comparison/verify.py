@@ -172,6 +172,9 @@ _CONDITIONS = (
     ("hardware", "cpu"),
     ("hardware", "instruction_set"),
     ("hardware", "accelerator"),
+    ("hardware", "capability"),
+    ("hardware", "cuda"),
+    ("hardware", "cudnn"),
     ("threads",),
 )
 

@@ -73,6 +73,10 @@ class PretendGpu(TorchDispatchMode):
         self._patches.enter_context(
             mock.patch.object(torch, "autocast", lambda device, **kw: cpu("cpu" if device == "meta" else device, **kw))
         )
+        # `Module.to` would give a parameter the shape and type of another one, and not its values
+        self._patches.enter_context(
+            mock.patch.object(torch.__future__, "get_overwrite_module_params_on_conversion", lambda: True)
+        )
         self._patches.enter_context(warnings.catch_warnings())
         # a state is loaded, whatever torch believes of this device
         warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter")
