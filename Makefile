@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 # the first thing to try: does it work here, and what comes out? In a folder of its own, apart from results and out
 smoke: $(READY)
 	@echo "smoke run: a small network, few seeds, few epochs. It shows that everything works, and is no evidence."
-	$(PY) paper_repro.py figures 1 3 14 --preset smoke --results smoke/results --out smoke
+	$(PY) paper_repro.py figures 1 3 14 --preset smoke --results-alone --results smoke/results --out smoke
 	@echo "done: open smoke/figures/fig1.png, smoke/figures/fig3.png and smoke/figures/fig14.png, or all in smoke/report.html"
 
 figures: $(READY)

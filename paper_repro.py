@@ -87,7 +87,7 @@ def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> Seq
 
     check_writable(command.out)
     options = _drawing(line, protocol=command.protocol, accuracy=command.accuracy)
-    return regenerate(ids, command.results, command.out, **options)
+    return regenerate(ids, command.results, command.out, bundled=not command.results_alone, **options)
 
 
 def _draw_and_report(command: Figures, line: str) -> int:
@@ -219,8 +219,8 @@ def run_verify(command: Verify, line: str) -> int:
         if failures := commands.run_plans(plans, kept) + commands.measure_for([FIGURES[name]], plans, kept):
             say(f"figure {name} cannot be recomputed: {failures} runs or measurements failed")
             return EXIT_FAILED
-        accuracy = standing.get("accuracy", "last")
-        draw([name], Claims(command.protocol, kept.results, folder / "out", accuracy), line)
+        accuracy, alone = standing.get("accuracy", "last"), not any(shown[study].get("records") for study in shown)
+        draw([name], Claims(command.protocol, kept.results, folder / "out", alone, accuracy), line)
         made = standing_figure(name, folder / "out/figures", command.protocol, accuracy)
     verdict = verify(standing, made, set(shown) - wanted, command.tolerance)
     print("\n".join(verdict.lines))

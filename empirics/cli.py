@@ -33,6 +33,8 @@ class Figures(Study):
     """folder for figures, claims, Table 1 and the report"""
     compare: Path | None = None
     """run nothing; draw the results in --results over those in this folder, into OUT/compare"""
+    results_alone: bool = False
+    """leave out the studies whose records come with the code (figures/reference)"""
     accuracy: Accuracy = "last"
     """which test accuracy of a level counts; best: run nothing, draw the best epoch's (selected on the test set) into
     files named ...-best, if every epoch was evaluated"""
@@ -100,6 +102,8 @@ class Claims:
     """folder of result files"""
     out: Path = Path("out")
     """folder for claims.json and CLAIMS.md (claims-authors.json and CLAIMS-authors.md under that protocol)"""
+    results_alone: bool = False
+    """leave out the studies whose records come with the code (figures/reference)"""
     accuracy: Accuracy = "last"
     """which test accuracy of a level counts; best: the best epoch's (selected on the test set), into claims-best.json
     and CLAIMS-best.md, if every epoch was evaluated"""
@@ -147,7 +151,8 @@ class Data:
 class Records:
     """Copy the records of complete seeds, without weights, into a small folder.
 
-    It is kept with the code and read like a results folder. Seeds from several machines are merged; a seed that is recorded is never replaced.
+    It is kept with the code and read like a results folder. Seeds from several machines are merged; a seed that is
+    recorded is never replaced.
     """
 
     studies: Positional[tuple[str, ...]] = ()

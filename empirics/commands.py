@@ -232,14 +232,16 @@ def studies_again(shown: Mapping[str, Mapping], kept: Study) -> list[Plan]:
     """The plans that recompute studies of a figure, each arm with the seeds that it has there.
 
     Args:
-        shown: the studies' entries in the figure's sidecar, by name; one of which no arm is shown is left out.
+        shown: the studies' entries in the figure's sidecar, by name; one of which no arm is shown is left out, and so
+            is one whose records come with the code.
         kept: options of the present command, such as the results folder, the device and the workers.
     """
     found = []
     for study, entry in shown.items():
         seeds = {arm: [*run["seeds"], *run["diverged"]] for arm, run in entry["arms"].items()}
         wanted = {arm: numbers for arm, numbers in seeds.items() if numbers}
-        found += plans_again(entry["command"], study, wanted, kept) if entry["arms"] else []
+        if entry["arms"] and not entry.get("records"):
+            found += plans_again(entry["command"], study, wanted, kept)
     return found
 
 
@@ -392,6 +394,7 @@ def fresh(into: Path | None) -> Iterator[Path]:
 
     if into is None:
         with tempfile.TemporaryDirectory(prefix="paper-repro-") as folder:
+            (Path(folder) / "results").mkdir()  # it stays empty if all that is shown is read, not run
             try:
                 yield Path(folder)
             except KeyboardInterrupt:
@@ -401,6 +404,7 @@ def fresh(into: Path | None) -> Iterator[Path]:
     check_writable(into)
     if (into / "results").exists():
         say(f"{into} already contains results: complete ones are not run again")
+    (into / "results").mkdir(exist_ok=True)
     yield into
 
 

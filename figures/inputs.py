@@ -5,12 +5,33 @@ These are its files, the problems with them, its runs and their provenance. Pure
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from figures.analysis import measures
 from figures.analysis.sweeps import find_sweeps
 from figures.catalogue import FigureSpec
 from figures.results.load import OF_CONNECTIVITY
 from figures.results.network import ArmRun, Problem, Records, Source, StudyResults
+
+
+def shown_in(spec: FigureSpec, records: Records) -> Records:
+    """The records without the bundled studies that have nothing of what a figure shows.
+
+    Nobody would train what they lack, so such a figure would have an empty panel for good.
+    """
+    kept = tuple(results for results in records.studies if not results.bundled or _has_part(spec, results))
+    return records if len(kept) == len(records.studies) else replace(records, studies=kept)
+
+
+def _has_part(spec: FigureSpec, results: StudyResults) -> bool:
+    """Whether a study has an arm that is the figure's own; IMP and LRR are, if it shows no others."""
+    own = [arm for arm in spec.arms if arm not in _COMMON]
+    if spec.connectivity and results.connectivity is None:
+        return False
+    return any(arm in results.arms for arm in own or spec.arms)
+
+
+_COMMON = ("imp", "lrr", "imp-long")
 
 
 def studies_read(spec: FigureSpec, records: Records) -> Iterator[tuple[StudyResults, tuple[str, ...]]]:
@@ -85,6 +106,7 @@ def studies_used(spec: FigureSpec, records: Records) -> dict:
         study = results.study
         entry = {"scope": study.scope, "command": study.command, "dense_run": study.dense_run, "arms": {},
                  "dense_seconds": {}, "smoke": study.smoke, "protocol": study.protocol}  # fmt: skip
+        entry |= {"records": results.bundled} if results.bundled else {}
         entry = used.setdefault(study.study, entry)
         found = [arm for arm in arms if arm in results.arms]
         entry["arms"] |= {arm: _run_used(results, arm) for arm in found if arm not in entry["arms"]}

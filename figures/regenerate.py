@@ -19,11 +19,12 @@ from figures.claims.registry import evaluate
 from figures.claims.tables import claims_json, claims_markdown
 from figures.claims.verdicts import NOT_RUN, ClaimVerdict
 from figures.drawing import draw_figure, drawing_failure
-from figures.inputs import figure_inputs, figure_problems, studies_used, theory_used
+from figures.inputs import figure_inputs, figure_problems, shown_in, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw
 from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.code import UNKNOWN_CODE, code_hashes
 from figures.provenance.explain import explain
+from figures.results.bundled import with_bundled
 from figures.results.fields import SCHEMA
 from figures.results.load import OF_CONNECTIVITY, load
 from figures.results.network import Problem, Records, Source
@@ -84,6 +85,7 @@ def regenerate(
     prefer: Mapping[str, str] | None = None,
     protocol: str = OURS_PROTOCOL,
     accuracy: str = LAST_EPOCH,
+    bundled: bool = False,
 ) -> list[Outcome]:
     """Draw figures from result files into `out_dir`/figures.
 
@@ -103,6 +105,7 @@ def regenerate(
     protocol : whose studies are shown: "ours" or "authors".
     accuracy : "last", or "best": figures that show accuracies are drawn with the best of each level's epochs, into
         files of their own, whose names end in "-best"; other figures are left as they are.
+    bundled : whether the studies whose records come with the code are shown too (`figures.results.bundled`).
 
     Returns
     -------
@@ -124,6 +127,7 @@ def regenerate(
             log(f"these show no accuracies and stay as they are: {', '.join(plain)}")
     code = code_hashes(FIGURES[figure_id] for figure_id in wanted)
     records = load(results_dir, prefer, protocol, accuracy)
+    records = with_bundled(records) if bundled else records
     context = BuildContext(records, Path(out_dir), write, provenance, command, code)
     if context.records.left_out:
         log(f"unused theory files (others of the same experiments are used): {', '.join(context.records.left_out)}")
@@ -170,6 +174,7 @@ def _check_id(figure_id: str) -> None:
 def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcome:
     """Draw a figure and write it, unless nothing has changed since; `start` is when the work on it began."""
     figure_id, name = spec.id, f"fig{spec.id}{context.suffix}"
+    context = replace(context, records=shown_in(spec, context.records))
     inputs, problems = figure_inputs(spec, context.records), figure_problems(spec, context.records)
 
     def outcome(status, message="", files=(), commands=()):

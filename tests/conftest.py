@@ -3,6 +3,7 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from figures.results import bundled
 from tests.support import processes
 
 # however slow or busy a machine is, no property test fails for it
@@ -14,6 +15,12 @@ settings.load_profile("unhurried")
 def guarded():
     """However the tests end, a guard kills what they leave behind."""
     processes.guard()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_bundled(tmp_path_factory):
+    """Figures and claims of a test show its own results alone, whatever records come with the code."""
+    bundled.BUNDLED = tmp_path_factory.getbasetemp() / "nothing-bundled"
 
 
 @pytest.fixture(autouse=True)

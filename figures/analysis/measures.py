@@ -63,11 +63,11 @@ def level(results: StudyResults, arm: str, seed: int, number: int) -> LevelRecor
 
 
 def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = None) -> tuple[list, list, list]:
-    """(complete, diverged, missing) seeds of an arm, out of the study's seeds."""
+    """(complete, diverged, missing) seeds of an arm, out of the study's, or of those planned for it."""
     wanted = set(expected_levels(results, arm) if levels is None else levels)
     runs = [run for run in (results.dense_of(arm), results.arms.get(arm)) if run]
     complete, diverged, missing = [], [], []
-    for seed in results.study.seeds:
+    for seed in results.study.seeds_of(arm):
         if any(seed in run.unreadable for run in runs):
             missing.append(seed)
         elif any(seed in run.seeds and run.seeds[seed].diverged for run in runs):
@@ -77,6 +77,19 @@ def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = Non
         else:
             missing.append(seed)
     return complete, diverged, missing
+
+
+def planned_together(results: StudyResults, arms: Iterable[str]) -> tuple[int, ...]:
+    """The seeds that all of `arms` were planned for, those that a contrast of them is paired by."""
+    planned = [set(results.study.planned.get(arm, ())) for arm in arms]
+    return tuple(sorted(set.intersection(*planned))) if planned else ()
+
+
+def is_final(results: StudyResults, arms: Iterable[str]) -> bool:
+    """Whether every seed that `arms` were planned for is complete in each of them, or has diverged."""
+    arms = list(arms)
+    ended = [set(complete) | set(diverged) for complete, diverged, _ in (seeds_of(results, arm) for arm in arms)]
+    return all(set(planned_together(results, arms)) <= seeds for seeds in ended)
 
 
 def _levels_there(results: StudyResults, arm: str, seed: int) -> set[int]:

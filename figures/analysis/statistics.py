@@ -56,6 +56,19 @@ def t_test_p(differences: Sequence[float]) -> float:
     return 2 * float(stdtr(n - 1, -abs(mean) * math.sqrt(n) / deviation))
 
 
+def p_of_interval(interval: Interval, confidence: float = 0.95) -> float:
+    """The p of `t_test_p` for the values of an interval of `t_interval`; 1.0 where there is no interval."""
+    from scipy.special import stdtr, stdtrit
+
+    if interval.low is None or interval.high is None:
+        return 1.0
+    half = (interval.high - interval.low) / 2
+    if half == 0:
+        return 1.0 if interval.mean == 0 else 0.0
+    t = float(stdtrit(interval.n - 1, (1 + confidence) / 2)) * abs(interval.mean) / half
+    return 2 * float(stdtr(interval.n - 1, -t))
+
+
 def sign_flip_p(differences: Sequence[float]) -> tuple[float, float]:
     """Exact two-sided sign-flip permutation p of the mean of paired differences.
 

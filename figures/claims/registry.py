@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 
 from figures.analysis import measures
 from figures.analysis.sweeps import Sweep, find_sweeps, format_value, perturbed_studies, sweep_command
+from figures.claims.family import with_family
 from figures.claims.neuron import claim_3, claim_4a, claim_4b, neuron_factorial, theorem
 from figures.claims.sweeps import at_every_value, claim_13, mask_converges, sweep_scope
 from figures.claims.verdicts import (
     ACCURACY_POINTS,
     AT_CHANCE,
     INCONCLUSIVE,
+    INTERIM,
+    NOT_PLANNED,
     NOT_RUN,
     NUMBER_OF_LEVELS,
     NUMBER_OF_SWITCHES,
@@ -214,6 +217,7 @@ def _share(signs: Row, magnitudes: Row) -> Row:
     """Share of the lead that signs carry: a ratio of means, with no verdict of its own."""
     whole = (signs.effect or 0.0) + (magnitudes.effect or 0.0)
     verdict, share = ("no verdict of its own", signs.effect / whole) if whole and signs.n else (NOT_RUN, None)
+    verdict = signs.verdict if signs.verdict.startswith((INTERIM, NOT_PLANNED)) else verdict
     return replace(
         signs,
         name="share carried by signs (ratio of means)",
@@ -231,9 +235,11 @@ def _share(signs: Row, magnitudes: Row) -> Row:
 
 def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
     """As `conjunction`, but there is nothing for signs to carry where claim 5 is not reproduced."""
-    verdict = conjunction(rows)
-    if verdict in (NOT_RUN, AT_CHANCE) or beside_control(claim_5(evidence)) == REPRODUCED:
+    verdict, lead = conjunction(rows), beside_control(claim_5(evidence))
+    if verdict in (NOT_RUN, NOT_PLANNED, AT_CHANCE) or verdict.startswith(INTERIM) or lead == REPRODUCED:
         return verdict
+    if lead.startswith(INTERIM):
+        return lead
     return f"{INCONCLUSIVE} (claim 5 not reproduced)"
 
 
@@ -272,14 +278,24 @@ def evaluate(records: Records, numbers: Iterable[str] | None = None) -> list[Cla
     Smoke runs are not judged. Claims on the neuron alone are judged with our protocol: the neuron has no other.
     """
     records = records.judged
+    wanted = list(CLAIMS if numbers is None else numbers)
     problems = {problem.owner: problem.message for problem in records.problems}
     found = [
         _judge(number, claim, evidence)
-        for number, claim in ((number, CLAIMS[number]) for number in (CLAIMS if numbers is None else numbers))
+        for number, claim in ((number, CLAIMS[number]) for number in wanted)
         if claim.kind != ON_THEORY or not protocol_mark(records.protocol)
         for evidence in _places(claim.kind, records, problems)
     ]
+    found = with_family([verdict for verdict in map(_planned_part, found) if verdict], records)
     return [_selected(verdict) for verdict in found] if records.accuracy == BEST_EPOCH else found
+
+
+def _planned_part(verdict: ClaimVerdict) -> ClaimVerdict | None:
+    """A verdict without secondary rows that are not planned; None where nothing that decides is."""
+    if all(row.verdict == NOT_PLANNED for row in verdict.rows if row.decides):
+        return None
+    rows = tuple(row for row in verdict.rows if row.role != "secondary" or row.verdict != NOT_PLANNED)
+    return verdict if len(rows) == len(verdict.rows) else replace(verdict, rows=rows)
 
 
 def _selected(verdict: ClaimVerdict) -> ClaimVerdict:
@@ -300,8 +316,11 @@ def _places(kind: str, records: Records, problems: Mapping[str, str]) -> list[Ev
     def evidence(results: StudyResults | None, sweep: Sweep | None = None) -> Evidence:
         return Evidence(results, records.theory, problems, sweep, records.protocol)
 
+    # what the results folder lacks is not run, whatever comes with the code
+    bundled = [results for results in records.studies if results.bundled]
+    records = replace(records, studies=tuple(results for results in records.studies if not results.bundled))
     if kind == ON_NETWORKS:
-        return [evidence(results) for results in records.studies or [None]]
+        return [evidence(results) for results in [*(records.studies or [None]), *bundled]]
     if kind == ON_PERTURBED:
         often = [r for r in records.studies if _is_perturbed_often(r)]
         there = [(r, None) for r in often]

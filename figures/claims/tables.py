@@ -2,11 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from html import escape
 from typing import Any
 
-from figures.claims.verdicts import ACCURACY_POINTS, NOT_RUN, ClaimVerdict, Row
+from figures.claims.family import PRIMARY, multiplicity
+from figures.claims.verdicts import (
+    ACCURACY_POINTS,
+    INTERIM,
+    NOT_REPRODUCED,
+    NOT_RUN,
+    REPRODUCED,
+    REVERSED,
+    ClaimVerdict,
+    Row,
+)
+from figures.results.datasets import facts_unstated
 from figures.results.fields import NUMBER, SCHEMA, TRUTH, WHOLE, Check, or_null, validate
 from figures.results.variants import (
     LAST_EPOCH,
@@ -22,7 +33,7 @@ EVIDENCE = "paper_repro.py figures"  # the command that makes results on which c
 def claims_json(verdicts: list[ClaimVerdict], extra: Mapping | None = None) -> bytes:
     """The verdicts as JSON text (UTF-8), every row with all its fields; `extra` fields go first."""
     claims = [
-        asdict(verdict) | {"rows": [asdict(row) | {"decides": row.decides} for row in verdict.rows]}
+        asdict(verdict) | {"rows": [row.fields | {"decides": row.decides} for row in verdict.rows]}
         for verdict in verdicts
     ]
     document = {"schema": SCHEMA, "kind": "claims", **(extra or {}), "claims": claims}
@@ -65,7 +76,8 @@ def claims_markdown(
     heading = ", ".join(filter(None, [_HEADING, protocol_mark(protocol)]))
     smoke = smoke_note(smoke_runs, f"`{with_protocol(EVIDENCE, protocol)}`")
     opening = filter(None, [heading, _protocol_note(protocol), _INTRODUCTION, selection_note(accuracy), smoke])
-    parts = [*opening, *(_section(title, group) for title, group in by_place(verdicts).items())]
+    parts = [*opening, *_overview(verdicts)]
+    parts += [_section(title, group) for title, group in by_place(verdicts).items()]
     commands = _commands(verdicts)
     if commands:
         parts.append("## Commands for the rows that are not run\n\n" + "\n".join(commands))
@@ -125,8 +137,104 @@ _COLUMNS = (
 )
 
 
+def family_note(verdicts: Sequence[ClaimVerdict]) -> str:
+    """What the verdicts on a study with a plan are worth; "" for other verdicts."""
+    if not any(row.planned for verdict in verdicts for row in verdict.rows):
+        return ""
+    primary = [verdict.id for verdict in verdicts if verdict.id in PRIMARY and _is_primary(verdict)]
+    words = (
+        f"Primary claims, stated before the data: {', '.join(primary)}; all others are secondary."
+        if primary
+        else ("All claims of this study are secondary.")
+    )
+    return (
+        f"{words} The number of seeds of each arm was fixed before the data; below it a row is *interim*, and has no "
+        f"verdict. {multiplicity(verdicts).text}"
+    )
+
+
+def _is_primary(verdict: ClaimVerdict) -> bool:
+    return any("primary claim" in row.note for row in verdict.rows if row.decides)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """The final verdicts on studies of several data sets, a column for each study.
+
+    `columns` are the data sets' titles. `rows`: claim -> verdict in each column, "" where there is none that is final.
+    """
+
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+
+    @property
+    def disagreements(self) -> list[str]:
+        """The claims that are reproduced on one data set and not on another, with the verdicts, in words."""
+        return [self._words(number) for number, words in self.rows.items() if _opposite(words)]
+
+    @property
+    def differences(self) -> list[str]:
+        """The other claims whose verdicts differ: one is inconclusive, or not reproduced in another way."""
+        found = []
+        for number, words in self.rows.items():
+            if len({word for word in words if word}) > 1 and not _opposite(words):
+                found.append(self._words(number))
+        return found
+
+    @property
+    def sentences(self) -> str:
+        """Where the data sets disagree."""
+        if not any(sum(map(bool, words)) > 1 for words in self.rows.values()):
+            return "No claim has a final verdict on two data sets yet, so they neither agree nor disagree."
+        disagree, differ = "; ".join(self.disagreements), "; ".join(self.differences)
+        found = f"The data sets disagree on claim {disagree}." if disagree else "The data sets disagree on no claim."
+        return found + (f" Their verdicts differ, without a contradiction, on claim {differ}." if differ else "")
+
+    def _words(self, number: str) -> str:
+        parts = (f"{word} on {name}" for name, word in zip(self.columns, self.rows[number], strict=True) if word)
+        return f"{number} ({', '.join(parts)})"
+
+
+def _opposite(words: Sequence[str]) -> bool:
+    return REPRODUCED in words and bool({NOT_REPRODUCED, REVERSED} & set(words))
+
+
+def side_by_side(verdicts: Sequence[ClaimVerdict]) -> SideBySide | None:
+    """The verdicts by claim and study; None where all studies are of one data set."""
+    studies = {v.study: v for v in verdicts if v.study and v.dataset}
+    if len({v.dataset for v in studies.values()}) < 2:
+        return None
+    titles = [facts_unstated(v.dataset)[0] for v in studies.values()]
+    columns = tuple(
+        title if titles.count(title) == 1 else f"{title} ({v.preset})"
+        for title, v in zip(titles, studies.values(), strict=True)
+    )
+    found = {(v.id, v.study): final_verdict(v) for v in verdicts if v.study}
+    numbers = dict.fromkeys(v.id for v in verdicts if v.study)
+    return SideBySide(columns, {n: tuple(found.get((n, study), "") for study in studies) for n in numbers})
+
+
+def final_verdict(verdict: ClaimVerdict) -> str:
+    """A verdict that will not change; "" for one that is interim or was not run."""
+    return "" if verdict.verdict.startswith(INTERIM) or verdict.verdict == NOT_RUN else verdict.verdict
+
+
+def _overview(verdicts: Sequence[ClaimVerdict]) -> list[str]:
+    """The part of the Markdown text that sets the data sets side by side, if there are several."""
+    found = side_by_side(verdicts)
+    if found is None:
+        return []
+    head = f"| claim | {' | '.join(found.columns)} |\n|---|{'---|' * len(found.columns)}"
+    lines = [f"| {number} | {' | '.join(words)} |" for number, words in found.rows.items()]
+    return ["\n".join([f"## {SIDE_BY_SIDE}", "", found.sentences, "", head, *lines])]
+
+
+SIDE_BY_SIDE = "Data sets side by side"
+
+
 def _section(title: str, verdicts: list[ClaimVerdict]) -> str:
-    lines = [f"## {title}", "", _COLUMNS]
+    note = family_note(verdicts)
+    lines = [f"## {title}", "", *([note, ""] if note else []), _COLUMNS]
     for verdict in verdicts:
         deciding = [row for row in verdict.rows if row.decides]
         lines.append(_head(verdict, deciding))
@@ -223,7 +331,8 @@ _CLAIM_EXTRA = {"short": _TEXT, "sweep": _MAYBE, "preset": _MAYBE, "dataset": _M
 _ROW = {"name": _TEXT, "effect": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": WHOLE, "unit": _TEXT, "p": _NUMBER,
         "p_min": _NUMBER, "verdict": _TEXT, "diverged": WHOLE, "role": _TEXT, "scope": _TEXT,
         "command": _TEXT}  # fmt: skip
-_ROW_EXTRA = {"missing": _LIST, "note": _TEXT, "signed": TRUTH, "against": NUMBER, "label": _TEXT, "seeds": _LIST}
+_ROW_EXTRA = {"missing": _LIST, "note": _TEXT, "signed": TRUTH, "against": NUMBER, "label": _TEXT, "seeds": _LIST,
+              "planned": WHOLE}  # fmt: skip
 
 
 def verdicts_of(document: Mapping[str, Any]) -> list[ClaimVerdict]:
@@ -265,10 +374,22 @@ def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
 
 def claims_tables(verdicts: Sequence[ClaimVerdict], grid: Callable[[Sequence[str], str], str]) -> str:
     """An HTML table for each group of `by_place`; `grid` makes one from its columns and rows."""
-    return "".join(
-        f"<h3>{escape(place)}</h3>{grid(TABLE_COLUMNS, ''.join(map(_claim_rows, group)))}"
+    beside = side_by_side(verdicts)
+    return (_beside_html(beside, grid) if beside else "") + "".join(
+        f"<h3>{escape(place)}</h3>{_paragraph(family_note(group))}"
+        f"{grid(TABLE_COLUMNS, ''.join(map(_claim_rows, group)))}"
         for place, group in by_place(verdicts).items()
     )
+
+
+def _beside_html(found: SideBySide, grid: Callable[[Sequence[str], str], str]) -> str:
+    rows = "".join(_line(number, words, "claim") for number, words in found.rows.items())
+    return f"<h3>{SIDE_BY_SIDE}</h3>{_paragraph(found.sentences)}{grid(('claim', *found.columns), rows)}"
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph of HTML, without the emphasis of Markdown."""
+    return f"<p>{escape(text.replace('*', ''))}</p>" if text else ""
 
 
 def _claim_rows(verdict: ClaimVerdict) -> str:

@@ -1,7 +1,8 @@
 """How a claim is judged: rows of measured effects, and the rule of the verdict. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from figures.analysis import measures
 from figures.analysis.measures import Sample
@@ -14,6 +15,8 @@ from figures.results.variants import OURS_PROTOCOL
 REPRODUCED, NOT_REPRODUCED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
 AT_CHANCE = f"{INCONCLUSIVE} (at chance)"
+INTERIM = "interim"  # begins the verdict of a row below the n that was planned for it
+NOT_PLANNED = "not planned"  # of a row whose arms are not all in the plan of its study
 FEWEST_SEEDS = 4
 FEWEST_STARTS = 10_000
 ACCURACY_POINTS, PROBABILITY, SHARE, NUMBER_OF_LEVELS, NUMBER_OF_SWITCHES = (
@@ -43,7 +46,7 @@ class Row:
     probability. `diverged` counts runs left out because they diverged; `missing` lists seeds of the study that are not
     complete. `against`: the value that the effect is compared with, 0 for a difference. `label` says in few words, for
     a picture, what the row adds to its claim; empty where the claim needs no addition. `seeds` lists the seeds that
-    count.
+    count. `planned`: the number of seeds that its study planned for it before the data; None without a plan.
     """
 
     name: str
@@ -65,6 +68,12 @@ class Row:
     against: float = 0.0
     label: str = ""
     seeds: tuple[int, ...] = ()
+    planned: int | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The row as a record: all fields, but for `planned` where its study has no plan."""
+        return {name: value for name, value in asdict(self).items() if name != "planned" or value is not None}
 
     @property
     def decides(self) -> bool:
@@ -145,7 +154,7 @@ def not_worse(row: Row, smallest: float) -> Row:
     reproduced`: wholly below it. A row that is not judged for another reason stays as it is.
     """
     row = replace(row, against=-smallest, p=None, p_min=None)  # they would test a difference of 0
-    if row.low is None or row.n < FEWEST_SEEDS or row.verdict == AT_CHANCE:
+    if row.low is None or row.n < FEWEST_SEEDS or row.verdict == AT_CHANCE or row.verdict.startswith(INTERIM):
         return row
     verdict = REPRODUCED if row.low > -smallest else NOT_REPRODUCED if row.high < -smallest else INCONCLUSIVE
     return replace(row, verdict=verdict)
@@ -166,6 +175,8 @@ def control_verdict(rows: list[Row]) -> str | None:
 
 
 def _every_part(verdicts: list[str]) -> str:
+    if interim := next((verdict for verdict in verdicts if verdict.startswith(INTERIM)), None):
+        return interim  # whatever the other parts say: it may still change
     if verdicts and all(verdict == REVERSED for verdict in verdicts):
         return REVERSED
     if any(verdict in (NOT_REPRODUCED, REVERSED) for verdict in verdicts):
@@ -177,10 +188,9 @@ def _every_part(verdicts: list[str]) -> str:
 
 def beside_control(rows: list[Row], evidence: Evidence | None = None) -> str:
     """As `conjunction`, but `reproduced` is printed only where every training-length row has been run."""
-    verdict = conjunction(rows)
-    if verdict == REPRODUCED and any(row.verdict == NOT_RUN for row in rows if row.role == "control"):
-        return f"{INCONCLUSIVE} (control not run)"
-    return verdict
+    verdict, controls = conjunction(rows), [row.verdict for row in rows if row.role == "control"]
+    lacking = next((control for control in controls if control in (NOT_RUN, NOT_PLANNED)), None)
+    return f"{INCONCLUSIVE} (control {lacking})" if verdict == REPRODUCED and lacking else verdict
 
 
 def not_run(name, unit, role, scope, command, note="") -> Row:
@@ -197,18 +207,38 @@ def contrast(
     role: str = "effect",
     label="",
 ) -> Row:
-    """A row from a linear contrast of arms, paired by seed; `not run` where an arm is missing."""
+    """A row from a linear contrast of arms, paired by seed; `not run` where an arm is missing.
+
+    In a study with a plan of seeds it is `not planned` where an arm is not in the plan, and `interim` as long as a
+    planned seed is missing.
+    """
     results = evidence.results
     if results is None:
         return replace(not_run(name, unit, role, "no study has been run", train_of(evidence.protocol)), label=label)
     scope, command = results.study.scope, train_command(results.study, arms)
+    planned = results.study.planned
+    if unplanned := [arm for arm in arms if planned and arm not in planned]:
+        row = not_run(name, unit, role, scope, command, f"no seed is planned of {', '.join(unplanned)}")
+        return replace(row, label=label, verdict=NOT_PLANNED)
     absent = [arm for arm in arms if not measures.has_arm(results, arm)]
     if absent or of_arm is None:
         return replace(not_run(name, unit, role, scope, command, _why_absent(evidence, absent)), label=label)
     samples = {arm: of_arm(results, arm) for arm in arms}
     sample = measures.weigh([(factor, samples[arm]) for arm, factor in arms.items()])
+    if planned:  # arms of other seeds are not incomplete
+        together = measures.planned_together(results, arms)
+        sample = replace(sample, missing=tuple(seed for seed in sample.missing if seed in together))
     row = sample_row(name, sample, unit, role, scope, command, label)
-    return above_chance(row, results, samples.values()) if unit == ACCURACY_POINTS else row
+    row = above_chance(row, results, samples.values()) if unit == ACCURACY_POINTS else row
+    return below_planned(row, results, arms) if planned else row
+
+
+def below_planned(row: Row, results: StudyResults, arms: Iterable[str]) -> Row:
+    """The row, marked as interim while a planned seed is neither complete nor diverged."""
+    row = replace(row, planned=len(measures.planned_together(results, arms)))
+    if row.verdict == NOT_RUN or measures.is_final(results, arms):
+        return row
+    return replace(row, verdict=f"{INTERIM} (n = {row.n} of {row.planned})")
 
 
 def above_chance(row: Row, results: StudyResults, samples: Iterable[Sample]) -> Row:

@@ -14,12 +14,13 @@ from figures.catalogue import FIGURES, FigureSpec, figures_under
 from figures.comparison.overlay_drawing import Overlay, overlay
 from figures.comparison.verify import ABSENT, Comparison, compare, format_path
 from figures.drawing import draw_figure, drawing_failure
-from figures.inputs import figure_inputs, studies_used, theory_used
+from figures.inputs import figure_inputs, shown_in, studies_used, theory_used
 from figures.plots.panels import Drawing, NothingToDraw, join_caption
 from figures.plots.style import PICTURE_FORMATS, drawing_style, render
 from figures.provenance.code import code_hashes
 from figures.provenance.sidecars import UnknownPicture, standing_figure
 from figures.regenerate import DRAWN, FAILED_TO_DRAW, MISSING, Outcome
+from figures.results.bundled import with_bundled
 from figures.results.fields import SCHEMA, ClosedFolder, NoFolder
 from figures.results.folders import FOLDER, kind, names_in
 from figures.results.load import check_folder, load
@@ -135,6 +136,7 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
     """Status, message and files of one figure."""
     try:
         with drawing_style():
+            sides = replace(sides, first=_first(spec, sides))
             drawing = draw_figure(spec, sides.first)
             other = _other(spec, sides)
             laid = overlay(drawing.figure, other.drawing.figure, sides.names) if other.drawing else None
@@ -162,6 +164,15 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
     for ending, data in files.items():
         write(out / COMPARISON_FOLDER / f"{name}.{ending}", data)
     return DRAWN, " ".join(summary), tuple(f"{COMPARISON_FOLDER}/{name}.{ending}" for ending in files)
+
+
+def _first(spec: FigureSpec, sides: Sides) -> Records:
+    """The first results, with the bundled studies if the other's record of the figure shows them."""
+    if sides.second is not None:
+        return sides.first
+    studies = standing_figure(spec.id, sides.folder, sides.first.protocol).get("studies", {})
+    bundled = any(study.get("records") for study in studies.values())
+    return shown_in(spec, with_bundled(sides.first)) if bundled else sides.first
 
 
 def _other(spec: FigureSpec, sides: Sides) -> _Other:

@@ -215,6 +215,8 @@ def verify(
     lines += [f"numbers of networks must agree {networks.words}"] if standing.get("studies") else []
     lines += [f"made differently: {text}" for text in (*conditions, *_remarks(standing, again, conditions))]
     lines += [f"not run again, so not compared: {', '.join(dropped)}"] if dropped else []
+    read = {name: study["records"] for name, study in standing.get("studies", {}).items() if study.get("records")}
+    lines += [f"read from records in {folder}, not recomputed: {name}" for name, folder in read.items()]
     lines += [f"{found.skipped} values derived from other numbers were not compared"] if found.skipped else []
     agrees = found.numbers > 0 and not found.differences
     return Verification(agrees, (*lines, *_outcome(found, agrees)))

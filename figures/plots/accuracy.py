@@ -256,9 +256,9 @@ def figure_2(records: Records) -> Drawing:
         there, lost = arms_there(results, _MASKS, "mask randomisation")
         missing += lost
         masks += [(results, there)] if set(_OTHERS) & set(there) else []
-    exchange, lost = _exchange_panel(records)
+    exchanges, lost = _exchange_panels(records)
     missing += lost
-    count = bool(iterations) + len(masks) + bool(exchange)
+    count = bool(iterations) + len(masks) + len(exchanges)
     if not count:
         raise NothingToDraw(missing)
     sheet, plotted, axes = _grid_of(count)
@@ -267,8 +267,8 @@ def figure_2(records: Records) -> Drawing:
         plotted["neuron"] = draw_iterations(sheet, next(free), iterations)
     for results, there in masks:
         plotted[f"masks {results.study.study}"] = _mask_panel(sheet, next(free), results, there)
-    if exchange:
-        plotted[f"exchange {exchange[0].study.study}"] = _exchange_draw(sheet, next(free), *exchange)
+    for results, there in exchanges:
+        plotted[f"exchange {results.study.study}"] = _exchange_draw(sheet, next(free), results, there)
     legend_below(sheet, axes, 4)
     more = join_caption(
         *sheet.captions,
@@ -281,18 +281,15 @@ def figure_2(records: Records) -> Drawing:
         "The figure follows the paper's figure 2. The intervals and all settings are ours.",
         format_missing(missing),
     )
-    return Drawing(sheet.figure, plotted, _masks_caption(iterations, masks, exchange, more), tuple(missing))
+    return Drawing(sheet.figure, plotted, _masks_caption(iterations, [*masks, *exchanges], more), tuple(missing))
 
 
-def _masks_caption(
-    iterations: TheoryResult | None, masks: Sequence[tuple], exchange: tuple | None, more: str
-) -> Caption:
+def _masks_caption(iterations: TheoryResult | None, drawn: Sequence[tuple], more: str) -> Caption:
     """The caption of figure 2 from the panels that it has."""
     seen, data = [], []
     if iterations:
         seen.append("how often IMP and LRR learn on one neuron")
         data.append(f"one neuron, n = {iterations.values['trials']:,} trials")
-    drawn = [*masks, *([exchange] if exchange else [])]
     if drawn:
         seen.append("the test accuracy of IMP and LRR on networks, on masks that they did not choose")
         data.append(format_data({results.study.study: (results, there) for results, there in drawn}.values()))
@@ -313,16 +310,21 @@ def _mask_panel(sheet: FigureBuilder, axes, results, there) -> dict:
     return draw_curves(axes, results, there)
 
 
-def _exchange_panel(records: Records):
-    """The study of panel (d): Tiny ImageNet as in the paper, else the first study that has the arms."""
+def _exchange_panels(records: Records) -> tuple[list[tuple], list[Missing]]:
+    """The studies of the last panels, with their arms, and what is missing.
+
+    They are Tiny ImageNet as in the paper, else the first study that has the arms, and those that come with the code.
+    """
     panel, arms = "LRR on the IMP mask", ("imp", "lrr-on-imp-mask", "lrr", "imp-long")
     missing = absent_datasets(records, ("tiny-imagenet",), panel)
     order = sorted(records.studies, key=lambda results: results.study.plain_preset != "tiny-imagenet")
+    found = []
     for results in order:
         there, lost = arms_there(results, arms, panel)
-        if {"imp", "lrr-on-imp-mask"} <= set(there):
-            return (results, there), missing + lost
-    return None, missing
+        if {"imp", "lrr-on-imp-mask"} <= set(there) and (results.bundled or not found):
+            found.append((results, there))
+            missing += lost
+    return found, missing
 
 
 def _exchange_draw(sheet: FigureBuilder, axes, results, there) -> dict:

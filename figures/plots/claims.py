@@ -8,7 +8,7 @@ up to it and logarithmic beyond.
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from figures.claims.registry import evaluate
@@ -259,7 +259,7 @@ def plotted_row(row: Row) -> dict:
     """The fields of a row, with its effect and interval in multiples of the smallest effect that matters."""
     drawn = {key: None if row.effect is None else getattr(row, key) for key in ("effect", "low", "high")}
     multiples = {key: None if end is None else _multiple(row, end) for key, end in drawn.items()}
-    return asdict(row) | {"multiples": multiples}
+    return row.fields | {"multiples": multiples}
 
 
 def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing]:

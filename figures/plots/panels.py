@@ -200,13 +200,15 @@ def dataset_name(study: Study) -> str:
 def panel_name(study: Study) -> str:
     """The name of a study's panels: its data set.
 
-    The preset is added where it is not the data set's usual one; of a smoke run the mark says more.
+    The preset is added where it is not the data set's usual one, as is that of a study with a plan; of a smoke run the
+    mark says more.
     """
     name = dataset_name(study)
     preset, *changes = study.plain_preset.split(", ")
     if study.smoke:
         return f"{name} (changed)" if changes else name
-    if study.plain_preset == study.dataset or (study.plain_preset, study.dataset) == QUICK:
+    usual = study.plain_preset == study.dataset or (study.plain_preset, study.dataset) == QUICK
+    if usual or (study.planned and not changes):
         return name
     return f"{name} ({preset}{', changed' if changes else ''})"
 
@@ -243,10 +245,12 @@ def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list
 def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:
     """Split `arms` into those with a complete seed and those that are missing.
 
-    The arms that the study does not list share one command.
+    The arms that the study does not list share one command. An arm that a study with a plan has not planned is not
+    missing: no seed is added to such a study.
     """
     there = [arm for arm in arms if measures.has_arm(results, arm) and measures.seeds_of(results, arm)[0]]
-    absent = [arm for arm in arms if arm not in there]
+    planned = results.study.planned or arms
+    absent = [arm for arm in arms if arm not in there and arm in planned]
     unlisted = [arm for arm in absent if arm not in results.study.arms]
     place = f"{panel}, {panel_name(results.study)}"
     lost = [
@@ -349,8 +353,17 @@ def format_seeds(results: StudyResults, arms: Sequence[str], signs: bool = False
         parts = (f"{', '.join(names)}: {' '.join(map(str, seeds))}" for seeds, names in complete.items())
         words = "seeds by arm (" + "; ".join(parts) + ")"
     words += f"; left out: {', '.join(dict.fromkeys(left_out))}" if left_out else ""
-    width = f" of width {study.width}" if study.width else ""
-    return f"{dataset_name(study)} (preset {study.preset}, {study.model}{width}), {words}"
+    words += _interim(results, arms)
+    return f"{dataset_name(study)} (preset {study.preset}, {study.network}), {words}"
+
+
+def _interim(results: StudyResults, arms: Sequence[str]) -> str:
+    """That a study has not reached the number of seeds that was planned; "" where it has, or has no plan."""
+    planned = {arm: results.study.planned[arm] for arm in arms if arm in results.study.planned}
+    if all(measures.is_final(results, [arm]) for arm in planned):
+        return ""
+    numbers = " to ".join(map(str, sorted({min(map(len, planned.values())), max(map(len, planned.values()))})))
+    return f"; interim, {numbers} seeds are planned"
 
 
 def format_data(kept: Iterable[tuple[StudyResults, Sequence[str]]], signs: bool = False) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from figures.catalogue import CLAIMS_FIGURE, FIGURES
 from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.sidecars import UnknownPicture, is_file, read_sidecar
+from figures.results.bundled import place_of
 from figures.results.folders import FOLDER, kind
 from figures.results.variants import OURS_PROTOCOL, file_suffix, with_protocol
 
@@ -134,7 +135,8 @@ def runs(sidecar: Mapping) -> list[str]:
         lines.append(f"Theory {name}: {result['file']}, params {result['params']}, made by {result['command']}")
         lines.append(f"  {_conditions(result['provenance'])}")
     for name, study in sidecar.get("studies", {}).items():
-        lines.append(f"Study {name} ({study['scope']}), made by {study['command']}")
+        read = f", read from records in {study['records']}" if study.get("records") else ""
+        lines.append(f"Study {name} ({study['scope']}), made by {study['command']}{read}")
         for arm, run in study["arms"].items():
             left_out = "".join(f", {word} {run[word]}" for word in ("diverged", "missing") if run[word])
             lines.append(f"  {arm}: run {run['run']}, seeds {run['seeds']}{left_out}")
@@ -193,7 +195,7 @@ def _standing(inputs: list[dict], results: Path) -> list[str]:
             ]
     except OSError as error:
         return [f"WARNING: not compared with the current files: {results} cannot be read: {error.strerror}"]
-    states = {item["path"]: _state(results, item) for item in inputs}
+    states = {item["path"]: _state(*place_of(item["path"], results), item["sha256"]) for item in inputs}
     changed = [f"  {state}  {path}" for path, state in states.items() if state != "same"]
     if not changed:
         return [f"All {len(inputs)} inputs are unchanged in {results}."]
@@ -202,14 +204,14 @@ def _standing(inputs: list[dict], results: Path) -> list[str]:
     return [head, *changed[:_CHANGED_SHOWN], *more, "Run `paper_repro.py figures` to draw the current files."]
 
 
-def _state(results: Path, item: Mapping) -> str:
-    parts = PurePosixPath(item["path"]).parts
+def _state(results: Path, name: str, digest: str) -> str:
+    parts = PurePosixPath(name).parts
     path, top = (Path(os.path.realpath(results.joinpath(*parts[:depth]))) for depth in (None, 1))
     # an untrusted sidecar must not make us read other folders; but the user may keep `runs` on another disk
-    if ".." in parts or item["path"].startswith("/") or not {top, Path(os.path.realpath(results))} & set(path.parents):
+    if ".." in parts or name.startswith("/") or not {top, Path(os.path.realpath(results))} & set(path.parents):
         return "outside"
     try:
-        same = hashlib.sha256(path.read_bytes()).hexdigest() == item["sha256"]
+        same = hashlib.sha256(path.read_bytes()).hexdigest() == digest
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return "gone   "
     except OSError:

@@ -138,8 +138,9 @@ def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
     for name, study in found.get("studies", {}).items():
         for arm, run in validate(study, _STUDY, file, f"studies.{name}")["arms"].items():
             validate(run, _RUN, file, f"studies.{name}.arms.{arm}")
-        if "smoke" in study:  # older sidecars lack it
-            validate(study, {"smoke": TRUTH}, file, f"studies.{name}")
+        # older sidecars lack the first, and most studies the second
+        optional = {key: check for key, check in (("smoke", TRUTH), ("records", _TEXT)) if key in study}
+        validate(study, optional, file, f"studies.{name}")
     for name, digest in found.get("outputs", {}).items():
         require(TEXT.test(digest), file, f"outputs.{name}", digest, "a SHA-256")
     if "reference" in found:

@@ -365,7 +365,7 @@ def _load_seed(folder: Path, root: Path, run: str, seed: int, problems: list) ->
 
 
 def _load_packed(file: Path, root: Path, run: str, seed: int, problems: list) -> tuple[SeedRecord, list[Source]] | None:
-    """As `_load_seed`, of a seed whose records are packed into one file, which is trusted or not as a whole."""
+    """As `_load_seed`, of a seed whose records are in one file, which is trusted or not as a whole."""
 
     def read() -> tuple[SeedRecord, list[Source]]:
         content, source = _read(file, root)

@@ -60,7 +60,9 @@ class Study:
     `overrides` that hold at all of its values. A study of a sweep is judged only as a value of its sweep. `title` and
     `classes` are its data set's name in pictures and number of classes (None where it is not known); `smoke` is True
     for a run that only tries whether everything works: it is drawn, but never judged. `protocol`: "ours", or "authors"
-    for what the authors' code does; `preset` names it too, where it is not ours.
+    for what the authors' code does; `preset` names it too, where it is not ours. `planned`: the seeds that each arm was
+    planned for before the data, by arm; empty for a study without such a plan. `train_images`: how many of how many
+    training images it uses; None for all.
     """
 
     study: str
@@ -82,6 +84,19 @@ class Study:
     classes: int | None = None
     smoke: bool = False
     protocol: str = OURS_PROTOCOL
+    planned: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    train_images: tuple[int, int] | None = None
+
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """The seeds of an arm: those of the study that were planned for it, if the study has a plan."""
+        return tuple(seed for seed in self.seeds if seed in self.planned.get(arm, self.seeds))
+
+    @property
+    def network(self) -> str:
+        """The network, and the part of the training images that it is trained on, in a few words."""
+        width = f" of width {self.width}" if self.width else ""
+        part = "{:,} of {:,} training images".format(*self.train_images) if self.train_images else ""
+        return f"{self.model}{width}{', ' * bool(part)}{part}"
 
     @property
     def place(self) -> tuple[str, str, bool, str]:
@@ -96,8 +111,7 @@ class Study:
     @property
     def scope(self) -> str:
         """Preset, data set and network in a few words."""
-        width = f" of width {self.width}" if self.width else ""
-        return f"preset {self.preset}, {self.dataset}, {self.model}{width}"
+        return f"preset {self.preset}, {self.dataset}, {self.network}"
 
     def density(self, level: int) -> float:
         """Nominal density of a level, in (0, 1]: the same for every arm."""
@@ -227,7 +241,8 @@ class StudyResults:
     """A study with its runs; an arm without result files is absent from `arms`.
 
     `own_dense` holds, by arm, the dense runs of arms that change level 0 itself (those without warm-up do).
-    `connectivity` is None where it has not been measured.
+    `connectivity` is None where it has not been measured. `bundled`: the folder, within the code, of the records that
+    it was read from; empty for a study of a results folder.
     """
 
     study: Study
@@ -236,6 +251,7 @@ class StudyResults:
     files: tuple[Source, ...]
     own_dense: Mapping[str, ArmRun] = field(default_factory=dict)
     connectivity: Connectivity | None = None
+    bundled: str = ""
 
     def dense_of(self, arm: str) -> ArmRun | None:
         """The run of an arm's level 0."""
@@ -315,6 +331,7 @@ _STUDY = {
 }  # fmt: skip
 _PLACE = {"swept": or_null(NAME), "base": LABEL, "overrides": TABLE, "shared_overrides": TABLE}
 _FACTS = {"title": LABEL, "classes": or_null(CLASS_COUNT), "smoke": TRUTH, "protocol": PROTOCOL}
+_MAYBE = {"planned": TABLE, "train_images": or_null(COUNTS)}
 _RUN = {
     "schema": SCHEMA_IS, "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
     "dense_run": or_null(NAME),
@@ -359,7 +376,21 @@ def parse_study(data: dict, file: str) -> Study:
         seeds=tuple(sorted(found["seeds"])),
         **place,
         **facts,
+        **_plan(data, file),
     )
+
+
+def _plan(data: Mapping, file: str) -> dict[str, Any]:
+    """The planned seeds of each arm, and the part of the training images; a study may have neither."""
+    absent = {"planned": {}, "train_images": None}
+    found = validate({name: data.get(name, value) for name, value in absent.items()}, _MAYBE, file)
+    planned = validate(found["planned"], dict.fromkeys(found["planned"], SEEDS), file, "planned")
+    part = found["train_images"]
+    require(part is None or len(part) == 2 and part[0] <= part[1], file, "train_images", part, "[used, there are]")
+    return {
+        "planned": {arm: tuple(sorted(seeds)) for arm, seeds in planned.items()},
+        "train_images": None if part is None else (part[0], part[1]),
+    }
 
 
 def parse_run(data: dict, file: str, run: str) -> Mapping:

@@ -1,4 +1,4 @@
-"""The records of a run and seed in one compressed file, as `empirics` writes them. Pure: bytes in, texts out.
+"""The records of a run and seed in one compressed file, as `empirics` writes them. Pure.
 
 Such files are in folders of records that are kept with the code. They hold no weights.
 """
@@ -21,7 +21,7 @@ from figures.results.names import level_of
 
 LARGEST_TEXT = 2**26
 _AGAIN = "take the file from version control again, or record the seed anew"
-_SEED = {"schema": SCHEMA_IS, "kind": exactly("seed"), "run": NAME, "seed": LONG_WHOLE, "files": TABLE}
+_PACKED = {"schema": SCHEMA_IS, "kind": exactly("seed"), "run": NAME, "seed": LONG_WHOLE, "files": TABLE}
 _TEXT = Check(lambda v: isinstance(v, str), "a text")
 
 
@@ -47,7 +47,7 @@ def unpack(content: bytes, file: str, run: str, seed: int) -> dict[str, bytes]:
     require(whole, file, "the file", f"{len(content)} bytes", f"gzip of at most {LARGEST_TEXT} bytes", _AGAIN)
     data = parse_json(text, file)
     verify_checksum(data, file)
-    found = validate(data, _SEED, file)
+    found = validate(data, _PACKED, file)
     for name, place in (("run", run), ("seed", seed)):
         require(found[name] == place, file, name, found[name], f"{place!r}, as its name says", "move it back")
     texts = validate(found["files"], dict.fromkeys(found["files"], _TEXT), file, "files")
