@@ -11,7 +11,6 @@ import faulthandler
 import importlib.util
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -175,7 +174,7 @@ def machine(device: str) -> dict[str, Any]:
     where = provenance.prepare(device)
     origin = provenance.provenance(1, provenance.gpu_facts(where), provenance.instruction_set())
     memory = torch.cuda.get_device_properties(where).total_memory if where.type == "cuda" else None
-    facts = {"GPUs": provenance.accelerators(), "memory, bytes": memory, "system": platform.system()}
+    facts = {"GPUs": provenance.accelerators(), "memory, bytes": memory, "system": sys.platform}
     return {**{name: origin[name] for name in ("versions", "code", "git", "hardware")}, **facts}
 
 
