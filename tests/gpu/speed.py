@@ -110,7 +110,7 @@ def _plain(place: Place, model: Callable[[Tensor], Tensor], parameters: Sequence
     """Speed of a network that is called as it is, on one batch."""
     images, labels = batch(place)
     if options.pop("channels_last", False):
-        images = images.contiguous(memory_format=_last(place))
+        images = images.contiguous(memory_format=torch.channels_last)
     half = options.pop("bfloat16", False)
 
     def loss() -> Tensor:
@@ -130,20 +130,15 @@ def eager(place: Place) -> dict:
     return _plain(place, model, list(model.parameters()))
 
 
-def _last(place: Place) -> torch.memory_format:
-    """Channels last on a GPU alone: on a CPU oneDNN spoils memory in narrow networks (see `train.forward`)."""
-    return torch.channels_last if place.device.type == "cuda" else torch.contiguous_format
-
-
 def channels_last(place: Place) -> dict:
     """The same with channels last in memory."""
-    model = network(place).to(memory_format=_last(place))
+    model = network(place).to(memory_format=torch.channels_last)
     return _plain(place, model, list(model.parameters()), channels_last=True)
 
 
 def bfloat16(place: Place) -> dict:
     """The same under autocast to bfloat16, channels last."""
-    model = network(place).to(memory_format=_last(place))
+    model = network(place).to(memory_format=torch.channels_last)
     return _plain(place, model, list(model.parameters()), channels_last=True, bfloat16=True)
 
 
