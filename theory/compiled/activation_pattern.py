@@ -9,9 +9,9 @@ With w = |w| n and q = a |w|, the force of the kinks of `theory.losses.kinks` is
 its vector and matrix being fixed by the mode of each kink: OFF and ON (z_k below and above 0), or SLIDES (both sides
 push z_k to 0, and F loses its part along n_k). The rule is that of `theory.losses.kinks`. Source: this project.
 
-Arguments of the functions: `data` = (normals n_k, their transpose, pull and square of both sides); `pattern` = (modes,
-square, pull, sliding kinks, their number, their orthonormal basis, their coordinates in it, parts of F along it).
-They are tuples, since numba cannot load stored code that uses a class once that class has changed.
+Arguments of the functions: `data` = (normals n_k, their transpose, pull and square of both sides, split); `pattern` =
+(modes, square, pull, sliding kinks, their number, their orthonormal basis, their coordinates in it, parts of F along
+it). They are tuples, since numba cannot load stored code that uses a class once that class has changed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ AT_BOUND = 1e-12  # theta this near to 0 or 1 counts as there: the slide ends
 # Kinks that are nearly one, as of rows that differ by rounding: n is put on both only if it need not move by more.
 MOVED = 1e-6
 NEARLY_ONE = 1e-12  # 1 less the cosine between the normals of such kinks
+JOINED = 1e-8  # kinks nearer to each other were joined (SAME of `theory.losses.kinks`)
 BESIDE = 1e-13  # a direction this far beside a kink has a side, once it is on the sliding kinks
 
 
@@ -135,20 +136,33 @@ def decide(q, sign, n, z, data, pattern, force, factors):
     _sum_pull(data, pattern)
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
-    return faint or _hides(near, data, pattern)
+    return faint or _hides(near, data, pattern) or hides(sign, z, data, pattern, force)
 
 
 @compiled
 def _hides(near, data, pattern):
-    """Return whether a sliding kink is nearly one with a kink of the opposite jump, as of rows that repeat one.
+    """Return whether a sliding kink is nearly one with a kink of the opposite jump.
 
-    Between them n may be pushed away, nearer to the kinks than they are located.
+    Rows that repeat one another up to rounding have such kinks. Between them n may be pushed away, nearer to the
+    kinks than they are located.
     """
     normals, pulls, slides, count = data[0], data[2], pattern[3], pattern[4]
     for s in range(count[0]):
         for k in near:
             opposite = (pulls[ON, k] - pulls[OFF, k]) * (pulls[ON, slides[s]] - pulls[OFF, slides[s]]) < 0
             if opposite and 1 - abs(dot(normals[k], normals[slides[s]])) < NEARLY_ONE:
+                return True
+    return False
+
+
+@compiled
+def hides(sign, z, data, pattern, force):
+    """Return whether n could be held between joined kinks, as `theory.losses.kinks.Kinks.hides` does."""
+    held = data[4][0 if sign > 0 else 1]
+    for k in range(len(z)):
+        if held[k] > 0 and pattern[0][k] != SLIDES and abs(z[k]) <= 2 * JOINED and sign != 0:
+            outwards = sign if pattern[0][k] == ON else -sign
+            if outwards * dot(data[0][k], force) <= (1 + FAINT) * held[k]:
                 return True
     return False
 
@@ -174,7 +188,7 @@ def put_factors(data, pattern, factors):
 @compiled
 def _switch(k, mode, data, pattern):
     """Give kink k another mode and update its contribution to F; a sliding kink contributes nothing."""
-    normal, _, pulls, squares = data
+    normal, _, pulls, squares, _ = data
     modes, square, pull = pattern[:3]
     before, after = modes[k], mode
     pull_less = 0.0 if before == SLIDES else pulls[before, k]
@@ -313,7 +327,7 @@ def _let_go(near, theta, sign, data, pattern):
 @compiled
 def _least(near, theta, data, pattern, force):
     """Choose theta, from 0 to 1, of the released kinks such that |F| is least, one after the other."""
-    normal, _, pulls, _ = data
+    normal, _, pulls, _, _ = data
     for k in near:
         for j in range(len(force)):
             if pattern[0][k] == SLIDES:
@@ -364,7 +378,10 @@ def _hold_again(near, theta, n, data, pattern):
 
 @compiled
 def _side(k, n, theta, data, pattern):
-    """Return the mode of a kink that the sliding kinks keep n on, or beside: of n's side there, else by theta."""
+    """Return the mode of a kink that the sliding kinks keep n on or beside.
+
+    It is that of n's side, else of theta.
+    """
     z = dot(data[0][k], n)
     for s in range(pattern[4][0]):
         z -= dot(pattern[5][s], data[0][k]) * dot(pattern[5][s], n)
@@ -375,7 +392,9 @@ def _side(k, n, theta, data, pattern):
 
 @compiled
 def _settle(near, quiet, q, sign, n, data, pattern, force, factors):
-    """Let go of kinks whose theta leave [0, 1] where the sliding kinks alone decide them, and hold others instead.
+    """Let go of kinks whose theta leave [0, 1], and hold others instead.
+
+    Only the sliding kinks decide them.
 
     Theta of kinks that are nearly parallel are not found one after the other.
     """

@@ -25,6 +25,7 @@ from theory.compiled.activation_pattern import (
     WIDTH,
     decide,
     dot,
+    hides,
     inputs,
     land,
     put_factors,
@@ -335,10 +336,17 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     state[0] = a0 * r0
     for v in range(d):
         state[1 + v] = w0[v] / r0
-    start(state[0], _sign(state, z, data, pattern, force, factors), state[1:], z, data, pattern, force, factors)
+    sign = _sign(state, z, data, pattern, force, factors)
+    start(state[0], sign, state[1:], z, data, pattern, force, factors)
     most, fit = _scales(data, abs(state[0]))
     small = _small(state[0], c, fit)
-    t, saved, kept, cut, doubtful = 0.0, 0, _first_step(state, c, small, force), np.inf, False
+    t, saved, kept, cut, doubtful = (
+        0.0,
+        0,
+        _first_step(state, c, small, force),
+        np.inf,
+        hides(sign, z, data, pattern, force),
+    )
     how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
     for _ in range(SAMPLE_TRIES):
@@ -435,10 +443,10 @@ def _sign(state, z, data, pattern, force, factors):
 
 
 @compiled
-def follow_sample(normal, pull, square, many, a0, w0, r0, times, rtol, tolerance, a, w, status, gradient):
+def follow_sample(normal, pull, square, split, many, a0, w0, r0, times, rtol, tolerance, a, w, status, gradient):
     """Follow n starts, each on its own sample or all on one, to each of m times or until they rest.
 
-    normal, pull, square : float arrays, shape (n, K, d), (n, 2, K) and (n, 2, K), or 1 instead of n; as in
+    normal, pull, square, split : float arrays, shape (n, K, d) and three of (n, 2, K), or 1 instead of n; as in
         `theory.losses.kinks.Kinks`
     many : int array, shape (n,) or (1,), how many kinks each sample has; later entries are not read
     a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|; NaN for a start that
@@ -453,7 +461,7 @@ def follow_sample(normal, pull, square, many, a0, w0, r0, times, rtol, tolerance
         which = i if len(normal) > 1 else 0
         k = many[which]
         here = normal[which, :k]
-        data = (here, here.T.copy(), pull[which, :, :k].copy(), square[which, :, :k].copy())
+        data = (here, here.T.copy(), pull[which, :, :k].copy(), square[which, :, :k].copy(), split[which, :, :k].copy())
         if not r0[i] >= 0:
             status[i], gradient[i], a[i], w[i] = FAILED, np.nan, np.nan, np.nan
         elif r0[i] > 0:

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from theory.compiled.activation_pattern import OFF, ON, SLIDES, WIDTH, dot, room, start
+from theory.compiled.activation_pattern import JOINED, OFF, ON, SLIDES, WIDTH, dot, hides, room, start
 from theory.compiled.population import compiled
 
 GROWS, DIES, DIFFERS = range(3)
@@ -39,6 +39,8 @@ def polygon(sign, w, data, end):
         for j in range(d):
             n[j] /= length
         start(0.0, sign, n, z, data, pattern, force, factors)
+        if hides(sign, z, data, pattern, force):
+            return DIFFERS
         size = math.sqrt(dot(force, force))
         end[:] = n
         if size <= 1e-13 * _largest(data):
@@ -123,6 +125,8 @@ def _leave_along(sign, n, data, outcome, end, arrivals, many):
     base, push, found = np.zeros(d), np.empty(d), np.empty(d)
     for k in range(kinks):
         z = dot(data[0][k], n)
+        if abs(z) <= 2 * JOINED and data[4][0, k] + data[4][1, k] > 0:
+            return DIFFERS, many, stays, meet  # the cells between joined kinks are not known
         if abs(z) <= WIDTH:
             near[meet] = k
             meet += 1

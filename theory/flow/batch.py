@@ -107,7 +107,7 @@ def _sample(loss: Sample, a0: Array, w0: Array, t: Array) -> Followed:
         status[~kept], a[~kept], w[~kept] = FAILED, np.nan, np.nan
         return *units.back(a, w, np.zeros(len(a)))[:2], status
     kinks = inner.kinks
-    one = (kinks.normal[None], kinks.pull[None], kinks.square[None], np.array([len(kinks.normal)]))
+    one = (kinks.normal[None], kinks.pull[None], kinks.square[None], kinks.split[None], np.array([len(kinks.normal)]))
     a, w, status, _ = on_kinks(one, a, w, t, kept, units, AT_REST)
     return a, w, status
 
@@ -123,11 +123,11 @@ def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: fl
     kinks = [Kinks.of(*sample, 0.0) for sample in zip(*units.data(x, y), strict=True)]
     many = np.array([len(one.normal) for one in kinks])
     shape = (len(kinks), max(many.max(), 1))
-    normal, pull, square = np.zeros((*shape, x.shape[2])), np.zeros((len(kinks), 2, shape[1])), None
-    square = pull.copy()
+    normal, (pull, square, parts) = np.zeros((*shape, x.shape[2])), np.zeros((3, len(kinks), 2, shape[1]))
     for i, one in enumerate(kinks):
         normal[i, : many[i]], pull[i, :, : many[i]], square[i, :, : many[i]] = one.normal, one.pull, one.square
-    return on_kinks((normal, pull, square, many), *units.into(a0, w0, t), units, tolerance)
+        parts[i, :, : many[i]] = one.split
+    return on_kinks((normal, pull, square, parts, many), *units.into(a0, w0, t), units, tolerance)
 
 
 def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, units: Exponents, tolerance: float):
@@ -145,7 +145,7 @@ def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, u
     *parts, many = samples
     parts = [np.require(part, float, "CW") for part in (*parts, a0, w0, np.where(kept, split(w0)[2], np.nan), t)]
     follow_sample(
-        *parts[:3], np.require(many, np.int64, "CW"), *parts[3:], SAMPLE_RTOL, tolerance, a, w, status, gradient
+        *parts[:4], np.require(many, np.int64, "CW"), *parts[4:], SAMPLE_RTOL, tolerance, a, w, status, gradient
     )
     a, w, gradient = units.back(a, w, gradient)
     return a, w, status, gradient

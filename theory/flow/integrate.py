@@ -278,6 +278,7 @@ class _Follower:
         track = self.track = _Track([(0.0, a0, w0)])
         self.watch = Watch([self._in_units(event) for event in self.events], a0, w0, self._kinks())
         region, now, a, w = self._start_region(a0, w0), 0.0, a0, w0
+        track.doubtful = getattr(region, "doubtful", False)
         end, met = float(np.max(run.times)), 0
         while track.ended is None and now < end:
             later, a, w, after = self._piece(region, now, a, w, end)

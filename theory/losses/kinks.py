@@ -19,6 +19,7 @@ joint rule is defined by this project. `theory.compiled.activation_pattern` has 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,9 @@ from scipy.optimize import lsq_linear
 
 from theory.validation import Array
 
-SAME = 1e-10  # unit normals that differ by no more are one: rows are rounded, and w is put on kinks to 1e-12
+ONE = 1e-12  # unit normals that differ by no more are one: rows are rounded
+SAME = 1e-8  # those that differ by no more are one kink: w is not located between them (to 1e-9 in a batch)
+NEIGHBOURS = 1e-6  # kinks whose normals differ by no more are neighbours
 ON_THE_KINK = 1e-12  # |w.n| below this share of |w| is on the kink: w has been landed there, up to rounding
 QUIET = 1e-11  # a push below this share of the forces that cancel in it is rounding, and switches no kink
 # A push below this share of these forces, and of the force beyond the kink, may be an error of the solver: it would
@@ -45,11 +48,14 @@ class Kinks:
     normal : ndarray, shape (K, d), of length 1
     pull, square : ndarray, shape (2, K): on the sides z <= 0 and z > 0, the means over all rows of the sample of
         phi' y (x.n) and of (phi' x.n)^2
+    split : ndarray, shape (2, K): of a kink in which several were joined that are not one up to rounding, and of its
+        neighbours, the sums of all their jumps above 0 and of the sizes of those below 0; 0 for other kinks
     """
 
     normal: Array
     pull: Array
     square: Array
+    split: Array
 
     @classmethod
     def of(cls, x: Array, y: Array, slope: float) -> Kinks:
@@ -62,13 +68,20 @@ class Kinks:
         unit = x[rows] / scale[rows, None]
         length = np.sqrt(np.einsum("ij,ij->i", unit, unit))
         unit, length = unit / length[:, None], scale[rows] * length
-        which, sign, first = _joined(unit)
+        which, sign, first = _joined(unit, SAME)
         positive = np.where(sign > 0, 1.0, slope), np.where(sign > 0, slope, 1.0)  # phi' of each row for z > 0, z <= 0
         pull, square = np.zeros((2, len(first))), np.zeros((2, len(first)))
         for side, factor in ((1, positive[0]), (0, positive[1])):
             np.add.at(pull[side], which, factor * y[rows] * (sign * length) / len(x))
             np.add.at(square[side], which, (factor * length) ** 2 / len(x))
-        return cls(unit[first], pull, square)
+        split = np.zeros((2, len(first)))
+        if len(first) < len(unit):
+            finest, _, alone = _joined(unit, ONE)
+            of = which[alone]  # the kink of each that is one up to rounding
+            if len(of) > len(first):
+                jump = (1 - slope) * y[rows] * length / len(x)  # the same for both signs of a normal
+                split = _sums(np.bincount(finest, jump), of, unit[first])
+        return cls(unit[first], pull, square, split)
 
     @property
     def jump(self) -> Array:
@@ -89,6 +102,27 @@ class Kinks:
     def near_zero(self, a: float) -> float:
         """The scale of |w|, the smaller of |a| and of what fits the data: a |w| far below it is next to 0."""
         return min(abs(a), self.fit / abs(a)) if a and self.fit else abs(a)
+
+    @cached_property
+    def joins(self) -> bool:
+        """Whether a kink holds several that are not one up to rounding."""
+        return bool(self.split.any())
+
+    def hides(self, sign: float, force: Array, w: Array, on: NDArray[np.bool_], sliding: tuple[int, ...]) -> bool:
+        """Return whether w could be held between joined kinks, next to which it lies and which it leaves.
+
+        Between them a part of their jumps may turn the push round by which w leaves. Where all of them together hold w,
+        it does not matter where between them it is.
+
+        force : ndarray, shape (d,), F
+        """
+        if not self.joins or not sign:
+            return False
+        z, held = self.normal @ w, self.split[0 if sign > 0 else 1]
+        beside = (held > 0) & (np.abs(z) <= 2 * SAME * np.hypot.reduce(w))
+        beside[list(sliding)] = False
+        outwards = np.where(on, sign, -sign) * (self.normal @ force)
+        return bool((beside & (outwards <= (1 + FAINT) * held)).any())
 
     def force(self, a: float, w: Array, on: NDArray[np.bool_]) -> Array:
         """Return F, shape (d,), with each kink on its side in `on`, shape (K,)."""
@@ -193,19 +227,22 @@ class Kinks:
         return theta, slides
 
 
-def _joined(unit: Array) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
-    """Return the kink of each unit vector, its sign there, and the first vector of each kink."""
+def _joined(unit: Array, same: float) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
+    """Return the kink of each unit vector, its sign there, and the first vector of each kink.
+
+    same : by how much the vectors of a kink may differ from its first one
+    """
     key = np.abs(unit) @ np.sqrt(np.arange(2.0, unit.shape[1] + 2))  # vectors that agree up to sign share it
     order = np.argsort(key, kind="stable")
     which, first = np.full(len(unit), -1, np.intp), []
-    starts = np.flatnonzero(np.diff(key[order], prepend=-np.inf) > 100 * SAME)
+    starts = np.flatnonzero(np.diff(key[order], prepend=-np.inf) > 100 * same)
     if len(starts) == len(unit):  # no two are alike, as nearly always: the loop below takes long, and would return this
         return np.arange(len(unit)), np.ones(len(unit)), np.arange(len(unit))
     for block in np.split(order, starts[1:]):  # blocks of candidates, nearly always of one vector
         for i in block.tolist():
             for kink in {int(which[j]) for j in block.tolist()} - {-1}:
                 other = unit[first[kink]]
-                if min(np.abs(unit[i] - other).max(), np.abs(unit[i] + other).max()) <= SAME:
+                if min(np.abs(unit[i] - other).max(), np.abs(unit[i] + other).max()) <= same:
                     which[i] = kink
                     break
             else:
@@ -216,6 +253,18 @@ def _joined(unit: Array) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
     rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
     which, first = rank[which], np.sort(first)
     return which, np.sign(np.einsum("ij,ij->i", unit, unit[first][which])), first
+
+
+def _sums(jumps: Array, of: NDArray[np.intp], normal: Array) -> Array:
+    """Return `split` of `Kinks`, shape (2, K).
+
+    jumps, of : of the kinks before they were joined, shape (k,), and in which of K each was joined
+    """
+    group = _joined(normal, NEIGHBOURS)[0]  # what was joined was moved, perhaps to the other side of its neighbours
+    joined = np.bincount(of, minlength=len(normal)) > 1
+    sums = np.zeros((2, group.max() + 1))
+    np.add.at(sums, (np.where(jumps > 0, 0, 1), group[of]), np.abs(jumps))
+    return np.where(np.isin(group, group[joined]), sums[:, group], 0.0)
 
 
 OUTCOMES = ("grows", "dies", "differs")  # the word of each code of `theory.compiled.zero`
@@ -234,7 +283,7 @@ def leave_zero(kinks: Kinks, sign: float, u: Array) -> tuple[str, Array]:
     """
     from theory.compiled.zero import leave
 
-    parts = kinks.normal, kinks.normal.T, kinks.pull, kinks.square
+    parts = kinks.normal, kinks.normal.T, kinks.pull, kinks.square, kinks.split
     data = tuple(np.require(part, float, "CW") for part in parts)
     end = np.zeros(len(u))
     return OUTCOMES[leave(float(sign), np.require(u, float, "CW"), data, end)], end

@@ -10,7 +10,7 @@ and how it continues. `theory.losses.kinks` decides how the flow continues on a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -92,9 +92,11 @@ class Equilibrium(Region):
     """A point at which the flow rests: both sides of the kink push towards it, or neither pushes.
 
     up_to_rounding : the force there is rounding, or cannot be distinguished from it
+    doubtful : as that of `SampleRegion`
     """
 
     up_to_rounding: bool = False
+    doubtful: bool = False
 
     def gradient(self, a: float, v: Array) -> tuple[float, Array]:
         """Return zeros."""
@@ -154,7 +156,7 @@ class SampleRegion(Region):
     sign : of a, or of what a becomes next
     start : v at which the flow enters
     doubtful : a slide has ended at a = 0 where either side may follow, or a push that may be an error led through a
-        kink
+        kink, or w may be held between kinks that were joined
     """
 
     sample: Sample
@@ -192,7 +194,10 @@ class SampleRegion(Region):
         basis = _across(kinks.normal[list(sliding)])
         v = w if basis is None else w @ basis
         region = cls(sample, sides, sliding, sign, v, doubtful or (faint and not starts))
-        return a, region.outer(v), region
+        w = region.outer(v)
+        if kinks.joins and kinks.hides(sign, region.outer(region._pushed(a, v)), w, sides, sliding):
+            region = replace(region, doubtful=True)
+        return a, w, region
 
     @cached_property
     def basis(self) -> Array | None:
@@ -314,7 +319,7 @@ class SampleRegion(Region):
             doubtful = bool(((theta > DOUBT) & (theta < 1 - DOUBT)).any())
         a, w, after = SampleRegion.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
         if a and np.hypot.reduce(after._pushed(a, after.start)) <= QUIET * kinks.cancelling(a, w, after.on):
-            return a, w, Equilibrium(up_to_rounding=True)
+            return a, w, Equilibrium(up_to_rounding=True, doubtful=after.doubtful)
         return a, w, after
 
     def through_zero(self, a: float, along: Array) -> tuple[float, Array, Region | Ended]:
