@@ -19,7 +19,7 @@ SMALL_SIDE = 64
 
 
 class StridedPointwiseConv2d(nn.Conv2d):
-    """A 1x1 convolution of a stride above 1: the pixels that the stride meets, then a 1x1 convolution of stride 1.
+    """A 1x1 convolution of a stride above 1, as one of stride 1 on the pixels that the stride meets.
 
     The same function, gradients and state dict as `nn.Conv2d`. With channels last in memory, oneDNN's gradient of a
     1x1 convolution of stride 2 with few input channels writes past its workspace (uxlfoundation/oneDNN, issue 6035),
@@ -156,7 +156,7 @@ def create(
 
 
 def _replace_strided_pointwise(model: nn.Module) -> None:
-    """Put `StridedPointwiseConv2d` in the place of every `nn.Conv2d` that it equals, in any registered network."""
+    """Put `StridedPointwiseConv2d` in the place of every `nn.Conv2d` that it equals."""
     for module in model.modules():
         for name, child in module.named_children():
             if _is_strided_pointwise(child):

@@ -79,7 +79,7 @@ def steps_per_epoch(batch_size: int, n_train: int) -> int:
 def sgd(
     model: nn.Module, masks: m.Masks, settings: TrainingSettings, fixed_signs: Mapping[str, Tensor] | None = None
 ) -> torch.optim.SGD:
-    """SGD with fresh momentum under masks: pruned weights and their momentum are exactly zero after every step.
+    """SGD with fresh momentum that keeps pruned weights and their momentum at exactly zero.
 
     The gradient of a pruned weight is set to zero before the step. Its weight decay and momentum are zero already, so
     that the step leaves it at zero. Bit-equal to training through `torch.nn.utils.prune`, without its cost in the

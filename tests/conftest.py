@@ -1,4 +1,7 @@
+import os
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,9 +21,9 @@ def guarded():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nothing_is_bundled(tmp_path_factory):
+def nothing_is_bundled():
     """Figures and claims of a test show its own results alone, whatever records come with the code."""
-    bundled.BUNDLED = tmp_path_factory.getbasetemp() / "nothing-bundled"
+    bundled.BUNDLED = Path(tempfile.gettempdir()) / f"nothing-bundled-{os.getpid()}"
 
 
 @pytest.fixture(autouse=True)

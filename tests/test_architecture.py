@@ -301,7 +301,12 @@ HOUSE_FAULTS = {
         ("train.py", "class Trainer:\n    pass"),
     ),
     "masked layer subclasses": (
-        lambda path, tree: any(ast.unparse(b).split(".")[-1] in LAYERS for node in classes(tree) for b in node.bases),
+        lambda path, tree: any(
+            ast.unparse(b).split(".")[-1] in LAYERS
+            for node in classes(tree)
+            for b in node.bases
+            if node.name != "StridedPointwiseConv2d"  # has no mask: the same function without a fault of oneDNN
+        ),
         ("masks.py", "class MaskedConv(nn.Conv2d):\n    pass"),
     ),
     "module-level device": (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import paper_repro
+from empirics.cli import Table1
 from empirics.execution import interrupts, workers
 from tests import ROOT
 from tests.support.processes import Popen, finish, start
@@ -115,7 +116,7 @@ def test_handlers_of_signals_return_after_a_command(arguments, code, own_handler
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_a_command_with_its_code_and_handlers_return(number, code, own_handlers, monkeypatch, capsys):
-    monkeypatch.setitem(paper_repro.RUN, paper_repro.Table1, lambda *_: signal.raise_signal(number))
+    monkeypatch.setitem(paper_repro.RUN, Table1, lambda *_: signal.raise_signal(number))
     assert paper_repro.main(["table1"]) == code and "interrupted" in capsys.readouterr().err
     assert handlers() == own_handlers
 

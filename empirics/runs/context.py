@@ -138,7 +138,10 @@ def load_state(model: nn.Module, state: State, run: str) -> None:
 
 
 def state_of(model: nn.Module) -> State:
-    """A copy of a network's state dict on the CPU, each tensor contiguous as in a file, whatever its memory format."""
+    """A copy of a network's state dict on the CPU.
+
+    Each tensor is contiguous, as in a file, whatever its memory format in the network.
+    """
     in_order = torch.contiguous_format
     return {
         name: value.detach().to("cpu", copy=True, memory_format=in_order) for name, value in model.state_dict().items()

@@ -32,10 +32,7 @@ SETTINGS = train.TrainingSettings(batch_size=32, micro_batch=0, momentum=0.9, we
 
 
 @pytest.fixture
-def gpu(monkeypatch):
-    kinds = [DEVICE.type, "cpu", "cuda"]
-    optimizers = importlib.import_module("torch.optim.optimizer")
-    monkeypatch.setattr(optimizers, "_get_fused_kernels_supported_devices", lambda: list(kinds))
+def gpu():
     with PretendGpu() as pretended:
         yield pretended
 
@@ -45,6 +42,14 @@ def network(tiny_digits, masked: bool = True):
     model = models.create("resnet8", 4, tiny_digits.shape, 10, generator(0, "initial weights")).to(DEVICE)
     masks = {name: torch.arange(w.numel()).view(w.shape) % 2 == 0 for name, w in models.prunable_weights(model).items()}
     return model, {name: mask.to(DEVICE) for name, mask in masks.items()} if masked else {}
+
+
+@pytest.fixture(autouse=True)
+def same_kernels(monkeypatch):
+    """The pretend GPU computes with the CPU's kernels: in its memory format, with fused steps, bits can be compared."""
+    monkeypatch.setattr(train, "memory_format", lambda device, precision: torch.channels_last)
+    optimizers = importlib.import_module("torch.optim.optimizer")
+    monkeypatch.setattr(optimizers, "_get_fused_kernels_supported_devices", lambda: [DEVICE.type, "cpu", "cuda"])
 
 
 # --- the pretend GPU itself -------------------------------------------------------------------------------------------
