@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from empirics.choices import check_choice
+from empirics.config import RunConfig
 from empirics.studies.arms import Settings, differs
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ def settings_under(protocol: str, preset: "Preset", overrides: Settings | None =
     spec, overrides = PROTOCOLS[check_choice(protocol, PROTOCOLS, "protocol")], overrides or {}
     special = preset.protocols[protocol].settings if protocol in preset.protocols else {}
     base = {**preset.settings, **special, **overrides}
-    found = {**base, **spec.changes(base), **special, **overrides}
-    if not found["warmup_epochs"]:  # then there is no warm-up to choose, and the rewind point is the initialisation
+    whole = {**vars(RunConfig()), **base}  # a preset may leave settings at their defaults
+    found = {**base, **spec.changes(whole), **special, **overrides}
+    if not whole["warmup_epochs"]:  # then there is no warm-up to choose, and the rewind point is the initialisation
         found = {name: value for name, value in found.items() if name in overrides or name not in _OF_WARM_UP}
     return found
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from empirics import models, provenance
+from empirics import models, provenance, registries
 from empirics.seeding import generator
 from tests import ROOT
 from tests.gpu import check, speed, subjects
@@ -15,6 +15,15 @@ from tests.gpu.subjects import TINY, Place
 from tests.support.processes import run
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_in_the_registries():
+    """What a check registers is gone when its test ends: tests that list all presets follow in the same process."""
+    yield
+    for kind, name in (("preset", "gpu-check"), ("data set", "gpu-check-images")):
+        if name in registries.KINDS[kind].entries:
+            registries.unregister(kind, name)
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import pytest
 from empirics.config import ConfigError, RunConfig
 from empirics.studies.arms import ARMS, differs, needed_arms, resolve
 from empirics.studies.plan import Study, plan_study, plan_sweep
-from empirics.studies.presets import PRESETS, arm_config
+from empirics.studies.presets import PRESETS, Preset, arm_config
 from empirics.studies.protocols import (
     AUTHORS,
+    FLOOR,
     LEFT_OUT,
     PROTOCOLS,
     arms_under,
@@ -18,7 +19,7 @@ from empirics.studies.protocols import (
     settings_under,
     source_of,
 )
-from empirics.studies.table1 import cells
+from empirics.studies.table1 import cells, table1
 
 PAPER = ("cifar10", "cifar100", "tiny-imagenet", "imagenet")
 ONCE = ("quick", "smoke", "cifar10-small", "cifar10", "cifar100", "tiny-imagenet")
@@ -320,3 +321,12 @@ def test_every_sweep_can_be_planned_under_the_authors_protocol(preset, tmp_path)
                 changed = settings_under(AUTHORS, spec, {**({} if sweep.on_preset else spec.sweep_on), **value})
                 if differs(arm, changed) and changed["levels"] > ARMS[arm].last_levels:
                     assert resolve(arm, changed), name
+
+
+def test_a_preset_may_leave_the_schedule_to_its_default(monkeypatch):
+    """Such as one registered from outside: Table 1 and every list of presets read it under both protocols."""
+    few = Preset("few settings", {"dataset": "digits", "model": "resnet8"}, ("imp",), (0,), {})
+    assert settings_under("authors", few)["lr_floor"] == FLOOR, "the default schedule is cosine"
+    assert "warmup" in settings_under("authors", few)
+    monkeypatch.setitem(PRESETS, "few", few)
+    assert "few" in table1()
