@@ -111,6 +111,7 @@ FLOORS = {
         "provenance",
         "storage",
         "config",
+        "setting_checks",
         "settings",
         "registries",
         "names",

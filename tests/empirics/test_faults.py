@@ -17,8 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from empirics import config as configs
-from empirics import models, schedules, train
+from empirics import models, schedules, setting_checks, train
 from empirics.config import ConfigError, RunConfig
 from empirics.execution import estimate
 from empirics.pruning import criteria
@@ -258,7 +257,7 @@ def check_fractions(tmp_path, dataset) -> None:
 
 
 def take_any_number(monkeypatch) -> None:
-    monkeypatch.setattr(configs, "check_each", lambda config: None)
+    monkeypatch.setattr(setting_checks, "check_each", lambda config: None)
 
 
 def prune_by_percent(monkeypatch) -> None:
