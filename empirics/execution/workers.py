@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirics.config import RunConfig, RunOptions
+from empirics.execution import gpus
 from empirics.execution.interrupts import ENDING_SIGNALS, HANG_UP
 from empirics.execution.tasks import Key, Schedule, Task
 from empirics.registries import Addition, add, additions
 from empirics.storage.data_files import reason
 
 if TYPE_CHECKING:
-    import torch
-
     from empirics.data.datasets import Dataset
     from empirics.runs.context import RunSetup
 
@@ -97,30 +96,8 @@ SOCKET_FOLDER, SHORT_FOLDERS = 71, ("/tmp", "/var/tmp", "/dev/shm")
 
 ONGOING = ("epoch", "remark", "answer")  # kinds of events after which a worker continues
 
-# a worker on a GPU says every so often that its GPU answers; one that has not for so long hangs
-ANSWER_SECONDS, HUNG_SECONDS = 30.0, 600.0
+HUNG_SECONDS = 600.0  # a worker whose GPU has not answered for so long hangs
 LOOK_SECONDS = 5.0  # between two looks at the answers
-
-# how torch, CUDA, cuDNN and cuBLAS say that a GPU has too little memory, also at the creation of their contexts
-NO_MEMORY = (
-    "out of memory",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
-    "CUSOLVER_STATUS_ALLOC_FAILED",
-)
-FEWER_WORKERS = (
-    "out of GPU memory: use fewer --workers; if one worker alone has too little, a smaller --micro-batch, which is "
-    "another run"
-)
-
-
-def is_out_of_gpu_memory(error: BaseException) -> bool:
-    """Whether an error says that a GPU has too little memory."""
-    if type(error).__name__ == "OutOfMemoryError":  # torch's
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
 
 
 def train_task(task: Task, setup: "RunSetup") -> list[str]:
@@ -221,7 +198,7 @@ def _without_memory(event: TaskEvent, retried: bool) -> TaskEvent:
     if retried:
         message = "out of GPU memory beside other runs: it starts again when one of them has ended"
         return dataclasses.replace(event, kind="died", message=message)
-    return dataclasses.replace(event, kind="failed", message=FEWER_WORKERS)
+    return dataclasses.replace(event, kind="failed", message=gpus.FEWER_WORKERS)
 
 
 class _Workers:
@@ -444,7 +421,7 @@ def _work(
         add(entries)
         where = provenance.prepare(device, run_options.threads, place)
         if where.type == "cuda":
-            _occupy(where, lambda: send("answer", ""))
+            gpus.occupy(where, lambda: send("answer", ""))
         dataset = part_of(source.load(), task.config).to(where)
         setup = RunSetup(
             dataset,
@@ -464,37 +441,12 @@ def _work(
         send("failed", f"out of memory: {error}")
     except Exception as error:
         known = isinstance(error, (ValueError, RuntimeError)) and type(error).__module__.startswith("empirics")
-        if is_out_of_gpu_memory(error):
+        if gpus.is_out_of_gpu_memory(error):
             send("no-memory", "")
         else:
             send("failed", str(error) if known else traceback.format_exc())
     else:
         send("finished", "; ".join(text for text in notes if text not in said))
-
-
-def _occupy(device: "torch.device", answer: Callable[[], None]) -> None:
-    """Make a GPU the one of this process, and have a thread say that it answers.
-
-    Only in a worker: the process that starts workers makes no context on a GPU.
-    """
-    import torch
-
-    answer()  # from now on it is watched: the first context may hang too
-    torch.cuda.set_device(device)
-    threading.Thread(target=_keep_asking, args=(device, answer), daemon=True).start()
-
-
-def _keep_asking(device: "torch.device", answer: Callable[[], None], pause: float = ANSWER_SECONDS) -> None:
-    """Call `answer` whenever the GPU has done all that it was given before; never, once it hangs."""
-    import torch
-
-    with contextlib.suppress(RuntimeError, OSError):  # the work fails of the same error, or has ended
-        while True:
-            done = torch.cuda.Event(blocking=True)
-            done.record(torch.cuda.default_stream(device))
-            done.synchronize()
-            answer()
-            time.sleep(pause)
 
 
 def free_gpu_memory() -> list[int]:

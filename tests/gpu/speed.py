@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from empirics import models, train
 from empirics.cycles import Cycle
-from empirics.execution import estimate
+from empirics.execution import estimate, gpus
 from empirics.execution import workers as pool
 from empirics.runs.context import state_of
 from empirics.seeding import generator
@@ -390,7 +390,7 @@ def out_of_memory(place: Place) -> dict:
         torch.empty(2 * free, dtype=torch.uint8, device=place.device)
         raise AssertionError("twice the free memory was allocated")
     except RuntimeError as error:
-        assert pool.is_out_of_gpu_memory(error), f"unknown words: {error}"
+        assert gpus.is_out_of_gpu_memory(error), f"unknown words: {error}"
     found = {"free, GB": free / 1e9, "as workers see it, GB": [bytes / 1e9 for bytes in pool.free_gpu_memory()]}
     held = torch.empty(torch.cuda.mem_get_info(place.device)[0] - 2**27, dtype=torch.uint8, device=place.device)
     code = "import torch\ntorch.ones(2**28, device='cuda')"
@@ -399,7 +399,7 @@ def out_of_memory(place: Place) -> dict:
     torch.cuda.empty_cache()
     last = done.stderr.strip().splitlines()
     assert done.returncode != 0, "a second process found memory that this one holds"
-    assert pool.is_out_of_gpu_memory(RuntimeError(done.stderr)), f"unknown words: {last[-3:]}"
+    assert gpus.is_out_of_gpu_memory(RuntimeError(done.stderr)), f"unknown words: {last[-3:]}"
     loop(place)  # this process goes on
     return found | {"words": next((line for line in reversed(last) if "memory" in line), "")[:200]}
 

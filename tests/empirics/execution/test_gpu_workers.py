@@ -10,7 +10,7 @@ import torch
 
 from empirics import provenance
 from empirics.data import datasets, streaming
-from empirics.execution import estimate
+from empirics.execution import estimate, gpus
 from empirics.execution import workers as pool
 from empirics.execution.tasks import Task
 from empirics.studies import plan, presets
@@ -53,13 +53,13 @@ def two_gpus(monkeypatch):
     ],
 )
 def test_all_the_words_for_too_little_memory_are_known(words):
-    assert pool.is_out_of_gpu_memory(RuntimeError(words))
+    assert gpus.is_out_of_gpu_memory(RuntimeError(words))
 
 
 def test_other_errors_are_not_taken_for_it():
-    assert pool.is_out_of_gpu_memory(torch.cuda.OutOfMemoryError("any words"))
+    assert gpus.is_out_of_gpu_memory(torch.cuda.OutOfMemoryError("any words"))
     for error in (RuntimeError("CUDA error: an illegal memory access"), ValueError("out of memory"), MemoryError()):
-        assert not pool.is_out_of_gpu_memory(error)
+        assert not gpus.is_out_of_gpu_memory(error)
 
 
 def execute(work, results: Path, workers: int, tasks=TASKS):
@@ -168,7 +168,7 @@ def test_a_worker_takes_its_gpu_before_its_data_get_there(tmp_path):
     def child():
         seen = []
         torch.cuda.set_device = seen.append
-        pool._keep_asking = lambda device, answer: None
+        gpus._keep_asking = lambda device, answer: None
         provenance.prepare = lambda *_: torch.device("cuda", 1)
         data = SimpleNamespace(to=lambda device: seen.append(("data", device)))
         pool.part_of = lambda *_: data
@@ -203,7 +203,7 @@ def test_a_worker_says_that_its_gpu_answers_until_it_does_not(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "default_stream", lambda device: "its stream")
     answers = []
-    pool._keep_asking(torch.device("cuda", 0), lambda: answers.append(1), pause=0)
+    gpus._keep_asking(torch.device("cuda", 0), lambda: answers.append(1), pause=0)
     assert answers == [1, 1, 1]
 
 
