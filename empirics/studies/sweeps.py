@@ -43,12 +43,21 @@ def _widths(settings: Settings, brief: bool) -> list[dict[str, Any]]:
 def _prune_rates(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     """Rates around the preset's.
 
-    Each has the number of levels that ends nearest to the preset's last density.
+    Each has the number of levels that ends nearest to the preset's last density. A rate whose whole levels all miss it
+    by more than half a level of the rate .5 is changed to one that meets it.
     """
     last = (settings["levels"] - 1) * math.log1p(-settings["prune_rate"])
     # .5, .75 and .875 keep 1/2, 1/4 and 1/8, and so end at the same density
     rates = (0.1, 0.2, 0.5) if settings["prune_rate"] < 0.4 else (0.5, 0.75, 0.875)
-    return [{"prune_rate": rate, "levels": 1 + max(1, round(last / math.log1p(-rate)))} for rate in rates]
+    return [_ending_at(last, rate) for rate in rates]
+
+
+def _ending_at(last: float, rate: float) -> dict[str, Any]:
+    """A rate near the given one and its levels, which end at a density whose logarithm is `last`."""
+    prunings = max(1, round(last / math.log1p(-rate)))
+    if abs(prunings * math.log1p(-rate) - last) > math.log(2) / 2:
+        rate = round(-math.expm1(last / prunings), 3)
+    return {"prune_rate": rate, "levels": 1 + prunings}
 
 
 def _schedules(settings: Settings, brief: bool) -> list[dict[str, Any]]:

@@ -95,8 +95,8 @@ class Study:
     def network(self) -> str:
         """The network, and the part of the training images that it is trained on, in a few words."""
         width = f" of width {self.width}" if self.width else ""
-        part = "{:,} of {:,} training images".format(*self.train_images) if self.train_images else ""
-        return f"{self.model}{width}{', ' * bool(part)}{part}"
+        part = ", {:,} of {:,} training images".format(*self.train_images) if self.train_images else ""
+        return f"{self.model}{width}{part}"
 
     @property
     def place(self) -> tuple[str, str, bool, str]:

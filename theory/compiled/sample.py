@@ -340,13 +340,9 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     start(state[0], sign, state[1:], z, data, pattern, force, factors)
     most, fit = _scales(data, abs(state[0]))
     small = _small(state[0], c, fit)
-    t, saved, kept, cut, doubtful = (
-        0.0,
-        0,
-        _first_step(state, c, small, force),
-        np.inf,
-        hides(sign, z, data, pattern, force),
-    )
+    t, saved, cut = 0.0, 0, np.inf
+    kept = _first_step(state, c, small, force)
+    doubtful = hides(sign, z, data, pattern, force)
     how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
     _slopes(state, c, pattern, force, k[0])
     for _ in range(SAMPLE_TRIES):

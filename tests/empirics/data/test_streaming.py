@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from empirics import train
 from empirics.data import datasets, streaming
 from empirics.data.images import class_folders
 from empirics.data.shards import find
@@ -150,6 +151,13 @@ def test_a_part_of_the_training_images_is_trained_on_and_another_held_out(data):
 def test_a_stream_moves_its_batches_to_a_device(data):
     moved = data.to(torch.device("cpu"))
     assert same(epoch(moved), epoch(data)) and moved.device.type == "cpu"
+
+
+def test_streamed_batches_lie_in_memory_as_networks_are_trained(data):
+    """Images in another memory format would be converted in every step."""
+    wanted = train.memory_format(torch.device("cpu"), "float32")
+    for batches in (epoch(data), list(data.batches("test"))):
+        assert batches and all(images.is_contiguous(memory_format=wanted) for images, _ in batches)
 
 
 @pytest.mark.parametrize("threads", [1, 4])

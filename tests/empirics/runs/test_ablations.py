@@ -557,5 +557,4 @@ def test_prune_rates_of_a_sweep_end_at_about_the_same_density():
         assert {settings_["prune_rate"]} < {value["prune_rate"] for value in values}, "the preset's, and others"
         for value in values:
             last = (1 - value["prune_rate"]) ** (value["levels"] - 1)
-            half_a_level = (1 - value["prune_rate"]) ** 0.5
-            assert half_a_level <= last / target <= 1 / half_a_level, "as near as whole levels of this rate can be"
+            assert 0.7 < last / target < 1.42, "within half a level of the coarsest rate"
