@@ -197,7 +197,7 @@ def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcom
     known = context.code[figure_id] != UNKNOWN_CODE
     if known and kept and kept.get("key") == key and _outputs_intact(kept, context.out_dir / "figures"):
         commands = dict.fromkeys(item["command"] for item in kept.get("missing", []))
-        return outcome(*_status(CURRENT, why, commands), names, commands)
+        return outcome(*status_of(CURRENT, why, commands), names, commands)
     try:
         drawing, pictures = _draw(spec, context.records)
     except NothingToDraw as nothing:
@@ -210,10 +210,10 @@ def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcom
         context.write(context.out_dir / "figures" / f"{name}.{fmt}", data)
     context.write(context.out_dir / names[-1], sidecar)
     commands = dict.fromkeys(item.command for item in drawing.missing)
-    return outcome(*_status(DRAWN, why, commands), names, commands)
+    return outcome(*status_of(DRAWN, why, commands), names, commands)
 
 
-def _status(status: str, why: str, commands: Iterable[str]) -> tuple[str, str]:
+def status_of(status: str, why: str, commands: Iterable[str]) -> tuple[str, str]:
     """Status and message of a figure that has been drawn or is current.
 
     A figure that lost files is `failed`, although it has been drawn without them.
