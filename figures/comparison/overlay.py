@@ -174,8 +174,9 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
 
 def _problems(spec: FigureSpec, sides: Sides) -> str:
     """What could not be read or trusted of the files that a figure reads, on either side."""
-    sets = [records for records in (sides.first, sides.second) if records is not None]
-    return "; ".join(dict.fromkeys(problem.message for records in sets for problem in figure_problems(spec, records)))
+    both = zip(sides.names, (sides.first, sides.second), strict=True)
+    named = [(name, problem.message) for name, of in both if of is not None for problem in figure_problems(spec, of)]
+    return "; ".join(dict.fromkeys(f"{name}: {message}" for name, message in named))
 
 
 def _first(spec: FigureSpec, sides: Sides) -> Records:
