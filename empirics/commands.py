@@ -413,7 +413,7 @@ def fresh(into: Path | None) -> Iterator[Path]:
                 say("the recomputed results were deleted with their temporary folder: --output-dir DIR keeps them")
                 raise
         return
-    check_writable(into)
+    check_writable(into, "--output-dir")
     if (into / "results").exists():
         say(f"{into} already contains results: complete ones are not run again")
     (into / "results").mkdir(exist_ok=True)
@@ -472,7 +472,7 @@ def run_data(command: Data, line: str) -> int:
 
     if command.what != "download":
         raise ConfigError(f"unknown action {command.what!r}: write `paper_repro.py data download {command.name}`")
-    check_writable(command.data_dir)
+    check_writable(command.data_dir, "--data-dir")
     file = fetch(command.name, command.data_dir, progress=say)
     say(f"{file.name} is complete: it has the published size and MD5")
     return 0
@@ -483,7 +483,7 @@ def run_records(command: Records, line: str) -> int:
     from empirics.storage.files import check_writable
     from empirics.studies.seed_records import MOST_BYTES, bytes_of, record_seeds
 
-    check_writable(command.output_dir)
+    check_writable(command.output_dir, "--output-dir")
     for found in record_seeds(command.results, command.output_dir, command.studies, command.seeds):
         print(found.text())
     size = bytes_of(command.output_dir)

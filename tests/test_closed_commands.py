@@ -1,5 +1,6 @@
 """What the commands say and answer where results or data may not be looked at: an error by name, never "not run"."""
 
+import contextlib
 import os
 
 import pytest
@@ -86,6 +87,25 @@ def test_a_file_in_place_of_results_is_called_one(tmp_path, capsys):
     given = ("train", "--preset", "quick", "--arms", "imp", "--seeds", "0")
     code, said = answer(capsys, *given, "--results", tmp_path / "f")
     assert code == 2 and "f' is a file, not a folder: choose another --out or --results" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        (("data", "download", "cifar10", "--data-dir"), "--data-dir"),
+        (("records", "quick-digits", "--output-dir"), "--output-dir"),
+        (("verify", "1", "--reference", "figures/reference/quick", "--output-dir"), "--output-dir"),
+        (("claims", "--out"), "--out or --results"),
+    ],
+)
+@pytest.mark.parametrize("what", ["closed", "file", "link"])
+def test_a_folder_that_cannot_be_written_is_refused_with_the_option_that_the_command_has(capsys, given, option, what):
+    with open_folder() as root:
+        place = root / what
+        place.symlink_to("gone") if what == "link" else place.touch() if what == "file" else place.mkdir()
+        with closed(place, mode=0o555) if what == "closed" else contextlib.nullcontext():
+            code, said = answer(capsys, *given, place)
+    assert code == 2 and said.endswith(f"choose another {option}\n")
 
 
 @pytest.mark.parametrize("place", ["runs", "runs/{run}", "runs/{run}/seed-0", "runs/{run}/seed-0/level-01"])

@@ -120,8 +120,12 @@ def json_bytes(record: Any) -> bytes:
     return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, options: str = "--out or --results") -> None:
     """Check, before anything is computed, that a folder can be written.
+
+    Args:
+        folder: created if it does not exist.
+        options: of the command, by which the user chooses the folder.
 
     Raises:
         StoreError: names the folder and the reason.
@@ -134,10 +138,10 @@ def check_writable(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
     except FileExistsError:
-        raise StoreError(_in_the_way(folder)) from None
+        raise StoreError(f"{_in_the_way(folder)} choose another {options}") from None
     except OSError as error:
         raise StoreError(
-            f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another --out or --results"
+            f"cannot write to folder {str(folder)!r}: {error.strerror}: choose another {options}"
         ) from None
 
 
@@ -147,9 +151,9 @@ def _in_the_way(folder: Path) -> str:
     try:
         folders.kind(folder)
     except OSError as error:  # a broken link
-        return f"{within}{error.strerror}: repair or remove the link, or choose another --out or --results"
+        return f"{within}{error.strerror}: repair or remove the link, or"
     file = next((path for path in (folder, *folder.parents) if path.is_file()), folder)
-    return f"{'' if file == folder else within}{str(file)!r} is a file, not a folder: choose another --out or --results"
+    return f"{'' if file == folder else within}{str(file)!r} is a file, not a folder:"
 
 
 LARGEST_RECORD = LARGEST_LOG = 2**26
