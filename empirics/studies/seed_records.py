@@ -16,6 +16,7 @@ from empirics.execution.tasks import Key
 from empirics.names import parse_level_id
 from empirics.storage.files import StoreError, names_in, read_limited, read_record, write_atomic
 from empirics.storage.layout import CONFIG_FILE, LEVEL_FILE
+from empirics.storage.locks import HOURS, locked
 from empirics.storage.packed import contents, pack, packed_file, records_of, unpack
 from empirics.storage.run_folder import RunFolder
 from empirics.studies.presets import PRESETS
@@ -69,8 +70,15 @@ def record_seeds(results: Path, out: Path, studies: Sequence[str] = (), seeds: C
         StoreError: a seed is recorded with other content, or was trained from levels with other content than those
             recorded; the study was recorded with other data or another plan; a file cannot be read or written.
     """
+    chosen = _studies(results, studies)
+    with locked(out / "records", HOURS):  # else two commands could both find that a seed is not recorded yet
+        return _record(results, out, chosen, seeds)
+
+
+def _record(results: Path, out: Path, studies: Sequence[Mapping[str, Any]], seeds: Collection[int]) -> list[Recorded]:
+    """As `record_seeds`, for the records of studies."""
     made, writes = [], []
-    for study in _studies(results, studies):
+    for study in studies:
         found, runs = Recorded(study["study"]), {}
         wanted = [stage for stage in stages_of(study) if not seeds or stage.seed in seeds]
         complete = [stage for stage in wanted if _is_complete(results, study, stage)]

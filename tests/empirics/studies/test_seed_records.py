@@ -1,9 +1,11 @@
 """Complete seeds are copied out without weights, merged from several machines, and neither replaced nor retrained."""
 
+import contextlib
 import gzip
 import hashlib
 import json
 import shutil
+import threading
 
 import pytest
 
@@ -13,6 +15,7 @@ from empirics.runs import levels
 from empirics.storage.files import StoreError, checksum_ok, with_checksum
 from empirics.storage.packed import pack, packed_file, unpack
 from empirics.storage.run_folder import RunFolder
+from empirics.studies import seed_records
 from empirics.studies.presets import PRESETS, Preset
 from empirics.studies.records import study_file, write_study
 from empirics.studies.seed_records import record_seeds, recorded
@@ -172,6 +175,45 @@ def test_a_study_on_other_data_is_refused(machines, tmp_path):
     file.write_text(json.dumps(with_checksum({**json.loads(file.read_text()), "data_hash": "0" * 64})))
     with pytest.raises(StoreError, match="is recorded in out with another data_hash.*use another --output-dir"):
         record_seeds(tmp_path / "results", tmp_path / "out")
+
+
+@pytest.mark.parametrize("differs", ["bits", "data"])
+def test_of_two_commands_that_record_at_one_moment_neither_replaces_what_the_other_recorded(
+    machines, tmp_path, monkeypatch, differs
+):
+    out, sources = tmp_path / "out", (machines[0], tmp_path / "results")
+    shutil.copytree(machines[0], sources[1])
+    if differs == "bits":
+        other_bits(sources[1], run_of(machines[0], "lrr-on-imp-mask"), 0)
+    else:
+        file = study_file(sources[1], STUDY)
+        file.write_text(json.dumps(with_checksum({**json.loads(file.read_text()), "data_hash": "0" * 64})))
+    checked, check = threading.Barrier(2), seed_records._check_study
+
+    def check_beside_the_other(*arguments):
+        check(*arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            checked.wait(1)  # until the other has checked too, if it may
+
+    monkeypatch.setattr(seed_records, "_check_study", check_beside_the_other)
+    refused = []
+
+    def record(results):
+        try:
+            record_seeds(results, out)
+        except StoreError as error:
+            refused.append((results, str(error)))
+
+    commands = [threading.Thread(target=record, args=(results,)) for results in sources]
+    for command in commands:
+        command.start()
+    for command in commands:
+        command.join()
+    ((loser, message),) = refused
+    assert "is recorded" in message and "another" in message
+    before = files_in(out)
+    record_seeds(*(results for results in sources if results != loser), out)
+    assert files_in(out) == before, "all of it is that of the other command"
 
 
 @pytest.mark.parametrize(
