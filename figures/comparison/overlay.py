@@ -133,7 +133,10 @@ def _names(results: Path, other: Path) -> tuple[str, str]:
 
 
 def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: tuple) -> tuple[str, str, tuple]:
-    """Status, message and files of one figure; it fails where a file of either side could not be read or trusted."""
+    """Status, message and files of one figure.
+
+    It fails where a file of either side could not be read or trusted.
+    """
     why = ""
     try:
         with drawing_style():
