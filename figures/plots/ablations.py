@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from figures.analysis import measures
+from figures.analysis.statistics import as_columns
 from figures.analysis.sweeps import Sweep, find_sweeps
+from figures.analysis.table import frame
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, draw_curves, means_note
 from figures.plots.captions import network_name
@@ -137,18 +139,19 @@ def _ablation_row(
     name = panel_name(results.study)
     leads, paired = _leads(results, there, ablation)
     missing = [item for words in leads if words not in paired for item in unpaired(results, leads[words], words)]
-    plotted = {"curves": draw_curves(axes[0], results, there), "leads": {}, "effect": None}
+    table = frame(results, there)
+    plotted = {"curves": draw_curves(axes[0], table, there), "leads": {}, "effect": None}
     sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}.", 36)
     if paired:
         axes[1].set_ylabel("accuracy, LRR - IMP")
         shown = [(_look(words, ablation), paired[words]) for words in paired]
-        plotted["leads"] = draw_contrasts(axes[1], results, shown)
+        plotted["leads"] = draw_contrasts(axes[1], table, shown)
         sheet.add_panel_label(
             axes[1], "lead of LRR over IMP", f"lead of LRR over IMP: {_leads_words(results, paired)}.", 36
         )
     effect = _effect_of(ablation)
     if _has_effect(results, there, ablation):
-        (plotted["effect"],) = draw_contrasts(axes[2], results, [(_EFFECT, effect)]).values()
+        (plotted["effect"],) = draw_contrasts(axes[2], table, [(_EFFECT, effect)]).values()
         axes[2].set_ylabel("difference of the leads")
         sheet.add_panel_label(
             axes[2], _EFFECT.label, f"{ablation.effect}{format_high_sparsity_accuracy(results, effect)}.", 36
@@ -232,8 +235,7 @@ def _epochs_row(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
 
 
 def _h_curve(pairs: Sequence[tuple], coefficients: Coefficients) -> dict[str, list]:
-    found = [h_contrast(results, coefficients) for _, results in pairs]
-    return {key: [getattr(interval, key) for interval in found] for key in ("mean", "low", "high", "n")}
+    return as_columns(h_contrast(results, coefficients) for _, results in pairs)
 
 
 _CONTROL = (

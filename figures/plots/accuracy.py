@@ -5,9 +5,11 @@ Every number comes from `figures.analysis.measures`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from figures.analysis import measures
-from figures.analysis.statistics import holm, t_interval, t_test_p
+from figures.analysis.statistics import holm, interval_columns, t_test_p
+from figures.analysis.table import arm_curve, contrast_curve, frame
 from figures.plots import style
 from figures.plots.captions import origin
 from figures.plots.neuron_phase_plane import draw_iterations, theory_missing
@@ -40,6 +42,9 @@ from figures.plots.panels import (
 )
 from figures.results.network import Records, StudyResults, TheoryResult, train_command
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 CIFAR = ("cifar10", "cifar100")  # the data sets of the paper's figures 2 to 5; of its 2d and 5 Tiny ImageNet too
 FEWEST_FOR_MARKS = 4
 EPOCHS = "LRR's weights have seen more epochs than IMP's at the same level."
@@ -54,9 +59,9 @@ def means_note(records: Records) -> str:
     return join_caption(epoch_note(records), "Points are means over seeds, bars are Student-t 95 % intervals.")
 
 
-def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
+def draw_curves(axes, table: "DataFrame", arms: Sequence[str]) -> dict:
     """Draw test accuracy over density for some arms of a study; returns the plotted numbers by arm."""
-    curves = {arm: measures.curve(results, arm) for arm in arms}
+    curves = {arm: arm_curve(table, arm) for arm in arms}
     for shift, (arm, curve) in zip(dodge(len(arms)), curves.items(), strict=True):
         plot_curve(axes, arm, curve, shift)
     density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
@@ -66,14 +71,14 @@ def draw_curves(axes, results: StudyResults, arms: Sequence[str]) -> dict:
     return curves
 
 
-def draw_differences(axes, results: StudyResults, arms: Sequence[str], reference: str) -> dict:
+def draw_differences(axes, table: "DataFrame", arms: Sequence[str], reference: str) -> dict:
     """Draw differences from `reference`, paired by seed, with marks by Holm's method.
 
     Returns the plotted numbers by arm.
     """
     curves = {}
     for shift, arm in zip(dodge(len(arms)), arms, strict=True):
-        curve = measures.difference_curve(results, arm, reference)
+        curve = contrast_curve(table, {arm: 1, reference: -1})
         curve["p_holm"] = holm([t_test_p(values) for values in curve["values"]])
         curve["marked"] = [
             p <= 0.05 and n >= FEWEST_FOR_MARKS for p, n in zip(curve["p_holm"], curve["n"], strict=True)
@@ -159,9 +164,10 @@ def _paired_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequen
     words = f"the same, difference from {name}"
     sheet.add_panel_label(axes[0], panel_name(results.study), f"{format_seeds(results, there)}.", 52)
     sheet.add_panel_label(axes[1], words, f"{words} paired by seed.")
+    table = frame(results, there)
     return {
-        "curves": draw_curves(axes[0], results, there),
-        "differences": draw_differences(axes[1], results, shown, reference),
+        "curves": draw_curves(axes[0], table, there),
+        "differences": draw_differences(axes[1], table, shown, reference),
     }
 
 
@@ -307,7 +313,7 @@ def _grid_of(count: int):
 def _mask_panel(sheet: FigureBuilder, axes, results, there) -> dict:
     name = panel_name(results.study)
     sheet.add_panel_label(axes, f"{name}: other masks", f"mask randomisation, {format_seeds(results, there)}.", 30)
-    return draw_curves(axes, results, there)
+    return draw_curves(axes, frame(results, there), there)
 
 
 def _exchange_panels(records: Records) -> tuple[list[tuple], list[Missing]]:
@@ -332,7 +338,7 @@ def _exchange_draw(sheet: FigureBuilder, axes, results, there) -> dict:
     sheet.add_panel_label(
         axes, f"{name}: the IMP mask", f"LRR within the IMP mask, {format_seeds(results, there)}.", 30
     )
-    return draw_curves(axes, results, there)
+    return draw_curves(axes, frame(results, there), there)
 
 
 def figure_5(records: Records) -> Drawing:
@@ -404,16 +410,11 @@ def _share_bars(axes, results: StudyResults, counts: str, names: Sequence[int]) 
     plotted = {}
     for side, arm in ((-0.2, "imp"), (0.2, "lrr")):
         shares = measures.sign_shares(results, arm, counts)
-        columns = [t_interval(column) for column in zip(*shares.values(), strict=True)]
-        _bars(axes[0], [side], columns[:1], arm)
-        _bars(axes[1], [number + side for number in names], columns[1:], arm)
-        plotted[arm] = {
-            "name": ["never", *names],
-            "mean": [column.mean for column in columns],
-            "low": [column.low for column in columns],
-            "high": [column.high for column in columns],
-            "seeds": sorted(shares),
-        }
+        columns = interval_columns(zip(*shares.values(), strict=True))
+        del columns["n"]
+        _bars(axes[0], [side], {name: column[:1] for name, column in columns.items()}, arm)
+        _bars(axes[1], [number + side for number in names], {name: c[1:] for name, c in columns.items()}, arm)
+        plotted[arm] = {"name": ["never", *names], **columns, "seeds": sorted(shares)}
     ticks = _thin(names, 9)
     axes[1].set_xticks(ticks, [str(tick) for tick in ticks])
     axes[1].set_ylim(bottom=0)
@@ -421,10 +422,10 @@ def _share_bars(axes, results: StudyResults, counts: str, names: Sequence[int]) 
     return plotted
 
 
-def _bars(axes, x: list[float], columns: list, arm: str) -> None:
-    look, mean = style.arm_style(arm), [column.mean for column in columns]
-    lows = [None if column.low is None else max(column.low, 0.0) for column in columns]  # a share is never below 0
-    whiskers = error_bar_lengths(mean, lows, [column.high for column in columns])
+def _bars(axes, x: list[float], columns: dict[str, list], arm: str) -> None:
+    look, mean = style.arm_style(arm), columns["mean"]
+    lows = [None if low is None else max(low, 0.0) for low in columns["low"]]  # a share is never below 0
+    whiskers = error_bar_lengths(mean, lows, columns["high"])
     hatch = "////" if arm == "lrr" else ""
     axes.bar(x, mean, 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label)
     axes.errorbar(x, mean, yerr=whiskers, linestyle="none", color=style.INK, elinewidth=0.7, capsize=1.2)

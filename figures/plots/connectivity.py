@@ -6,9 +6,8 @@ Records in, drawing out; pure. Not in the paper: its first author's later work a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from figures.analysis.statistics import t_interval
+from figures.analysis.statistics import interval_columns
 from figures.plots import style
-from figures.plots.contrasts import add_row
 from figures.plots.panels import (
     LAYOUT_NOTE,
     Caption,
@@ -183,13 +182,9 @@ def line_curves(results: StudyResults) -> dict[str, dict[str, list]]:
     there = [pair for pair in results.connectivity.pairs if _KINDS["rules"].has(pair) and pair.levels == (last, last)]
     curves = {}
     for name in _ON_THE_LINE if there else ():
-        out = {key: [] for key in ("alpha", "mean", "low", "high", "n", "values")}
-        for alpha, values in zip(
-            results.connectivity.alphas, zip(*(getattr(pair, name) for pair in there), strict=True), strict=True
-        ):
-            add_row(out, (alpha,), t_interval(values))
-            out["values"].append(list(values))
-        curves[name] = out | {"seeds": [pair.seeds[0] for pair in there]}
+        values = [list(errors) for errors in zip(*(getattr(pair, name) for pair in there), strict=True)]
+        columns = {"alpha": list(results.connectivity.alphas), **interval_columns(values), "values": values}
+        curves[name] = columns | {"seeds": [pair.seeds[0] for pair in there]}
     return curves
 
 
@@ -198,15 +193,13 @@ def level_curve(pairs: Sequence[NetworkPair], kind: str, measure: str) -> dict[s
 
     Lists `level`, `mean`, `low`, `high`, `n`, `seeds` (of each pair) and `values`, with an entry per level.
     """
-    of_pair, out = _MEASURES[measure][2], {key: [] for key in ("level", "mean", "low", "high", "n", "seeds", "values")}
+    of_pair = _MEASURES[measure][2]
     mine = [pair for pair in pairs if _KINDS[kind].has(pair) and of_pair(pair) is not None]
-    for level in sorted({pair.levels[1] for pair in mine}):
-        there = [pair for pair in mine if pair.levels[1] == level]
-        values = [of_pair(pair) for pair in there]
-        add_row(out, (level,), t_interval(values))
-        out["seeds"].append([list(pair.seeds) for pair in there])
-        out["values"].append(values)
-    return out
+    levels = sorted({pair.levels[1] for pair in mine})
+    at = [[pair for pair in mine if pair.levels[1] == level] for level in levels]
+    values = [list(map(of_pair, there)) for there in at]
+    seeds = [[list(pair.seeds) for pair in there] for there in at]
+    return {"level": levels, **interval_columns(values), "seeds": seeds, "values": values}
 
 
 def _draw_line(axes, curves: dict) -> None:

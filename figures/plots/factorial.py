@@ -3,8 +3,9 @@
 This 2x2 design, on the neuron and on networks, tests the paper's explanation that LRR carries over trained signs.
 """
 
+from collections.abc import Mapping, Sequence
+
 from figures.analysis import measures
-from figures.analysis.statistics import t_interval
 from figures.plots import style
 from figures.plots.contrasts import HIGH_SPARSITY_NOTE
 from figures.plots.neuron_phase_plane import theory_missing
@@ -146,7 +147,7 @@ def _neuron_cell(cell: dict) -> tuple:
 
 def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> dict:
     name, levels = panel_name(results.study), measures.high_sparsity_levels(results)
-    cells = {arm: _network_cell(results, arm, levels) for arm in FACTORIAL_ARMS}
+    cells = {arm: _mean_and_ends(results, {arm: 1}, levels) for arm in FACTORIAL_ARMS}
     _interaction_plot(axes[0], cells)
     fit_height(axes[0], [_interval_columns(cells.values())], least=0.0, most=1.005)
     axes[0].set_ylabel("high-sparsity accuracy")
@@ -155,9 +156,7 @@ def _network_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> di
     plotted["control"] = _control_panel(sheet, axes[1], results, there)
     effects = {}
     for effect, arms in _EFFECTS.items():
-        values = measures.combine(results, arms, measures.mean_accuracy(levels)).values
-        interval = t_interval([value / measures.PERCENT for value in values.values()])
-        effects[effect] = (interval.mean, interval.low, interval.high)
+        effects[effect] = _mean_and_ends(results, arms, levels)
     _effects_plot(axes[2], {"network": effects}, "difference of\nhigh-sparsity accuracy")
     last = sheet.add_panel_label(axes[2], f"{name}, effects", characters=30)
     sheet.captions.append(
@@ -178,9 +177,9 @@ def _interval_columns(triples) -> dict:
     return {name: [triple[i] for triple in triples] for i, name in enumerate(("mean", "low", "high"))}
 
 
-def _network_cell(results, arm, levels) -> tuple:
-    values = measures.mean_accuracy(levels)(results, arm).values.values()
-    interval = t_interval([value / measures.PERCENT for value in values])
+def _mean_and_ends(results, arms: Mapping[str, float], levels: Sequence[int]) -> tuple:
+    """A contrast of the mean accuracy over some levels, and the ends of its interval."""
+    interval = measures.interval(measures.combine(results, arms, measures.mean_accuracy(levels)))
     return interval.mean, interval.low, interval.high
 
 
@@ -194,12 +193,11 @@ def _control_panel(sheet: FigureBuilder, axes, results, there) -> dict:
     arms = (*FACTORIAL_ARMS[1:], *(("imp-long",) if has_long else ()))
     plotted = {"levels": list(levels)}
     for place, arm in enumerate(arms):
-        values = measures.combine(results, {arm: 1, "imp": -1}, measures.mean_accuracy(levels)).values
-        interval = t_interval([value / measures.PERCENT for value in values.values()])
+        plotted[arm] = list(_mean_and_ends(results, {arm: 1, "imp": -1}, levels))
+        mean, low, high = plotted[arm]
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
-        bars = error_bar_lengths([interval.mean], [interval.low], [interval.high])
-        axes.errorbar([place], [interval.mean], yerr=bars, elinewidth=0.9, markersize=5.5, **look)
-        plotted[arm] = [interval.mean, interval.low, interval.high]
+        bars = error_bar_lengths([mean], [low], [high])
+        axes.errorbar([place], [mean], yerr=bars, elinewidth=0.9, markersize=5.5, **look)
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     axes.set_xticks(range(len(arms)), [_SHORT[arm] for arm in arms])
     whose = "high-sparsity accuracy" if levels == measures.high_sparsity_levels(results) else "accuracy"

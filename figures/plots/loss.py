@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from figures.analysis import measures
-from figures.analysis.statistics import t_interval
+from figures.analysis.table import contrast_curve, frame
 from figures.plots import style
 from figures.plots.accuracy import CONTROL_NOTE, EPOCHS
-from figures.plots.contrasts import add_row, unpaired
+from figures.plots.contrasts import unpaired
 from figures.plots.panels import (
     LAYOUT_NOTE,
     Caption,
@@ -32,6 +33,9 @@ from figures.plots.panels import (
     panel_name,
 )
 from figures.results.network import Records, StudyResults
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 LOSS_PANEL = "training loss"
 LOSS_ARMS = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")
@@ -72,9 +76,11 @@ def figure_13(records: Records) -> Drawing:
 
 def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
     """A study's losses, and their ratios to IMP's."""
-    losses = {arm: loss_curve(results, {arm: 1}) for arm in there}
+    table = frame(results, there)
+    table["log_loss"] = [math.log10(max(loss, SMALLEST_LOSS)) for loss in table["train_loss"]]
+    losses = {arm: loss_curve(table, {arm: 1}) for arm in there}
     paired = _paired(results, there)
-    ratios = {arm: loss_curve(results, {arm: 1, "imp": -1}) for arm in paired}
+    ratios = {arm: loss_curve(table, {arm: 1, "imp": -1}) for arm in paired}
     _draw(axes[0], losses, "training loss (log scale)")
     sheet.add_panel_label(axes[0], panel_name(results.study), f"{format_seeds(results, there)}.", 44)
     if ratios:
@@ -92,28 +98,16 @@ def _paired(results: StudyResults, there: Sequence[str]) -> list[str]:
     return [arm for arm in there if arm != "imp" and measures.shared_seeds(results, (arm, "imp"))]
 
 
-def loss_curve(results: StudyResults, powers: Mapping[str, int]) -> dict[str, list]:
+def loss_curve(table: "DataFrame", powers: Mapping[str, int]) -> dict[str, list]:
     """A product of powers of the arms' training losses at each level that all have, paired by seed.
 
-    `powers`: arm -> exponent; `{"lrr": 1, "imp": -1}` is LRR's loss divided by IMP's. Returns lists `level`, `density`,
-    `mean` (geometric), `low`, `high` (of the logarithm's interval), `n`, and the `seeds`.
+    `powers`: arm -> exponent; `{"lrr": 1, "imp": -1}` is LRR's loss divided by IMP's. As `contrast_curve`, but the mean
+    is geometric, and the interval that of the logarithm.
     """
-    seeds, first = measures.shared_seeds(results, powers), next(iter(powers))
-    levels = set.intersection(*({*measures.expected_levels(results, arm)} for arm in powers))
-    if len(powers) == 1 and min(levels, default=0) == 1 and all(measures.level(results, first, s, 0) for s in seeds):
-        levels |= {0}
-    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n")}
-    for number in sorted(levels) if seeds else ():
-        logs = [_log(results, powers, seed, number) for seed in seeds]
-        add_row(out, (number, measures.level(results, first, seeds[0], number).density), t_interval(logs))
-    for key in ("mean", "low", "high"):
-        out[key] = [None if value is None else 10**value for value in out[key]]
-    return out | {"seeds": seeds}
-
-
-def _log(results: StudyResults, powers: Mapping[str, int], seed: int, number: int) -> float:
-    losses = {arm: measures.level(results, arm, seed, number).train_loss for arm in powers}
-    return math.fsum(power * math.log10(max(losses[arm], SMALLEST_LOSS)) for arm, power in powers.items())
+    found = contrast_curve(table, powers, "log_loss")
+    del found["values"]
+    back = {key: [None if x is None else 10**x for x in found[key]] for key in ("mean", "low", "high")}
+    return found | back
 
 
 def _draw(axes, curves: Mapping[str, dict], label: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from figures.analysis import measures
-from figures.analysis.statistics import t_interval
+from figures.analysis.statistics import interval_columns
 from figures.analysis.sweeps import Sweep, find_sweeps, sweep_command
 from figures.plots import style
 from figures.plots.captions import format_preset, heading
@@ -128,11 +128,8 @@ def _shares(results: StudyResults, arm: str, seed: int, number: int) -> dict[int
 def _level(by_seed: Mapping[int, Mapping[int, float]]) -> dict:
     """Means and intervals at the epochs that every seed has."""
     epochs = sorted(set.intersection(*(set(shares) for shares in by_seed.values())))
-    out = {"epoch": epochs, "values": [[shares[epoch] for shares in by_seed.values()] for epoch in epochs]}
-    intervals = [t_interval(values) for values in out["values"]]
-    for name in ("mean", "low", "high", "n"):
-        out[name] = [getattr(interval, name) for interval in intervals]
-    return out | {"seeds": list(by_seed)}
+    values = [[shares[epoch] for shares in by_seed.values()] for epoch in epochs]
+    return {"epoch": epochs, "values": values, **interval_columns(values), "seeds": list(by_seed)}
 
 
 def _block(sheet: FigureBuilder, part, sweep: Sweep, results: StudyResults, there: Sequence[str]) -> tuple[list, dict]:
@@ -203,16 +200,18 @@ def _over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycles) 
     wanted = {"last but one": ends[-2], "first": ends[0]} if len(ends) > 1 else {}
     for side, (arm, levels) in zip((-1, 1), found.items(), strict=False):
         for name, epoch in wanted.items():
-            rows = {
-                number: _values_at_epoch(curve, epoch) for number, curve in levels.items() if epoch in curve["epoch"]
+            values = {
+                number: curve["values"][curve["epoch"].index(epoch)]
+                for number, curve in levels.items()
+                if epoch in curve["epoch"]
             }
-            out.setdefault(arm, {})[name] = {"epoch": epoch, "level": list(rows), **_summary_columns(rows.values())}
+            columns = {"level": list(values), **interval_columns(values.values()), "values": list(values.values())}
+            out.setdefault(arm, {})[name] = {"epoch": epoch, **columns}
             face = {} if name != "first" else {"markerfacecolor": "white"}
             label = f"{style.arm_style(arm).label}, end of cycle {epoch // cycles.epochs} of {cycles.count}"
             look = style.arm_style(arm).line_kwargs() | {"linestyle": "none", "label": label} | face
-            columns = out[arm][name]
             axes.errorbar(
-                [number + side * 0.13 for number in rows],
+                [number + side * 0.13 for number in values],
                 columns["mean"],
                 yerr=error_bar_lengths(columns["mean"], columns["low"], columns["high"]),
                 elinewidth=0.8,
@@ -223,16 +222,6 @@ def _over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycles) 
     axes.set_xlabel("level")
     axes.margins(x=0.12)
     return out
-
-
-def _values_at_epoch(curve: Mapping, epoch: int) -> dict:
-    place = curve["epoch"].index(epoch)
-    return {name: curve[name][place] for name in ("mean", "low", "high", "n", "values")}
-
-
-def _summary_columns(rows) -> dict:
-    rows = list(rows)
-    return {name: [row[name] for row in rows] for name in ("mean", "low", "high", "n", "values")}
 
 
 def _mask_caption(sweep: Sweep, results: StudyResults, letters: Sequence[str], cycles: Cycles, ends: dict) -> str:

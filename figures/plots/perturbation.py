@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from figures.analysis import measures
+from figures.analysis.statistics import as_columns
 from figures.analysis.sweeps import PERTURBED_ARMS, Sweep, find_sweeps, perturbed_studies
+from figures.analysis.table import frame
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, draw_curves, means_note
 from figures.plots.captions import network_name
@@ -195,7 +197,8 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
     """Accuracy over density at the left, the cost of the perturbation at the right."""
     config = results.arms["imp-perturbed"].config
     where = Perturbed(*(config.get(f"perturb_{name}") for name in ("rate", "level", "scope")), results)
-    plotted = {"curves": draw_curves(axes[0], results, there), "perturbed": _described(where)}
+    table = frame(results, there)
+    plotted = {"curves": draw_curves(axes[0], table, there), "perturbed": _described(where)}
     _mark_start(axes, where)
     study = results.study
     name = f"{dataset_name(study)}, {study.model}" if study.swept else panel_name(study)
@@ -211,7 +214,7 @@ def _study_row(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
     ]
     if costs:
         shown = [(style.arm_style(rule), arms) for rule, arms in costs.items()]
-        curves = draw_contrasts(axes[1], results, shown)
+        curves = draw_contrasts(axes[1], table, shown)
         plotted["costs"] = dict(zip(costs, curves.values(), strict=True))
         axes[1].set_ylabel("accuracy lost")
         _show_no_loss(axes[1])
@@ -303,7 +306,7 @@ def _costs(axes, found: Sequence[Perturbed], x: Sequence[float], step: float, li
     for shift, (rule, arms) in zip(dodge(2, step), _DROPS.items(), strict=True):
         pairs = [(p, place, h_contrast(p.results, arms)) for p, place in zip(found, x, strict=True)]
         pairs = [pair for pair in pairs if pair[2]]
-        curve = {key: [getattr(cost, key) for _, _, cost in pairs] for key in ("mean", "low", "high", "n")}
+        curve = as_columns(cost for _, _, cost in pairs)
         plot_intervals(axes, style.arm_style(rule), [place + shift for _, place, _ in pairs], curve, lines)
         plotted[rule] = {"perturbed": [_described(p) for p, _, _ in pairs], **curve}
     fit_height(axes, list(plotted.values()))

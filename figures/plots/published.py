@@ -5,7 +5,7 @@ The latter are drawn if there are any. Pure: records in, a drawing out.
 
 from dataclasses import dataclass
 
-from figures.analysis.measures import curve
+from figures.analysis.table import arm_curve, frame
 from figures.plots import style
 from figures.plots.panels import (
     SMOKE,
@@ -129,7 +129,8 @@ def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list
     if results is None:
         return {}, "", [dataset_not_run(published.title, published.preset, records.protocol)], []
     there, missing = arms_there(results, OUR_ARMS, published.title)
-    curves = {arm: curve(results, arm) for arm in there}
+    table = frame(results, there)
+    curves = {arm: arm_curve(table, arm) for arm in there}
     for arm, found in curves.items():
         plot_curve(axes, arm, found)
     words = f"ours on {panel_name(results.study)}: {format_seeds(results, there)}" if there else ""

@@ -1,7 +1,7 @@
 """Figure 12: sign flips by layer and level, for IMP and LRR. Records in, drawing out; pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from figures.analysis import measures
 from figures.analysis.statistics import Interval, t_interval
@@ -105,48 +105,39 @@ def _mean_shares(results: StudyResults, reading: str) -> dict:
     if not seeds or not levels:
         return {}
     layers = list(measures.level(results, "imp", seeds[0], levels[0]).layers)
-    by_seed = {arm: {s: _shares(results, arm, s, levels, layers, reading) for s in seeds} for arm in IMP_AND_LRR}
-    if any(grid is None for arm in IMP_AND_LRR for grid in by_seed[arm].values()):
+    counts = {
+        arm: [[[_counts(results, arm, s, k, layer, reading) for s in seeds] for k in levels] for layer in layers]
+        for arm in IMP_AND_LRR
+    }
+    if any(None in cell for grid in counts.values() for row in grid for cell in row):
         return {}
-    grids = {arm: _mean([by_seed[arm][s] for s in seeds]) for arm in IMP_AND_LRR}
-    intervals = _intervals([_less(by_seed["lrr"][s], by_seed["imp"][s]) for s in seeds])
-    grids |= {name: [[getattr(cell, key) for cell in row] for row in intervals] for name, key in _DIFFERENCE.items()}
-    survivors = {arm: _mean([_survivors(results, arm, s, levels, layers) for s in seeds]) for arm in IMP_AND_LRR}
+    shares = {arm: _each(lambda cell: [n / kept if kept else None for n, kept in cell], counts[arm]) for arm in counts}
+    differences = _each(_less, shares["lrr"], shares["imp"])
+    grids = {arm: _each(lambda cell: _interval(cell).mean, shares[arm]) for arm in IMP_AND_LRR}
+    grids |= {name: _each(lambda c, k=key: getattr(_interval(c), k), differences) for name, key in _DIFFERENCE.items()}
+    survivors = {arm: _each(lambda cell: t_interval([kept for _, kept in cell]).mean, counts[arm]) for arm in counts}
     return {"layers": layers, "levels": levels, "seeds": seeds, "survivors": survivors, **grids}
 
 
-def _shares(results, arm, seed, levels, layers, reading) -> list[list[float | None]] | None:
-    """Shares of one seed, a row per layer and a column per level.
-
-    None where the reading was not recorded.
-    """
-    found = [measures.level(results, arm, seed, number).layers for number in levels]
-    if any(layer not in at or at[layer]["flips"].get(reading) is None for at in found for layer in layers):
-        return None
-    share = lambda one: one["flips"][reading] / one["n_kept"] if one["n_kept"] else None  # noqa: E731
-    return [[share(at[layer]) for at in found] for layer in layers]
+def _counts(results: StudyResults, arm: str, seed: int, number: int, layer: str, reading: str) -> tuple | None:
+    """The flipped weights of a layer and those kept; None where the reading was not recorded."""
+    found = measures.level(results, arm, seed, number).layers.get(layer)
+    flipped = found["flips"].get(reading) if found else None
+    return None if flipped is None else (flipped, found["n_kept"])
 
 
-def _survivors(results, arm, seed, levels, layers) -> list[list[int]]:
-    found = [measures.level(results, arm, seed, number).layers for number in levels]
-    return [[at[layer]["n_kept"] for at in found] for layer in layers]
+def _each(of_cell: Callable, *grids: Sequence) -> list[list]:
+    """`of_cell` of each cell of a grid, or of the cells at each place of several grids."""
+    return [[of_cell(*cells) for cells in zip(*rows, strict=True)] for rows in zip(*grids, strict=True)]
 
 
-def _less(one, other) -> list[list[float | None]]:
-    return [
-        [None if None in pair else pair[0] - pair[1] for pair in zip(*rows, strict=True)]
-        for rows in zip(one, other, strict=True)
-    ]
+def _less(one: Sequence, other: Sequence) -> list[float | None]:
+    return [None if None in pair else pair[0] - pair[1] for pair in zip(one, other, strict=True)]
 
 
-def _mean(grids: Sequence) -> list[list[float | None]]:
-    return [[cell.mean for cell in row] for row in _intervals(grids)]
-
-
-def _intervals(grids: Sequence) -> list[list[Interval]]:
-    """Over seeds, cell by cell; an interval without numbers where a seed has none."""
-    cells = [list(zip(*rows, strict=True)) for rows in zip(*grids, strict=True)]
-    return [[_NOTHING if None in values else t_interval(values) for values in row] for row in cells]
+def _interval(values: Sequence) -> Interval:
+    """The interval over seeds; one without numbers where a seed has none."""
+    return _NOTHING if None in values else t_interval(values)
 
 
 def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
