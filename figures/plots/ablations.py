@@ -12,7 +12,9 @@ from figures.analysis.sweeps import Sweep, find_sweeps
 from figures.analysis.table import frame
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, draw_curves, means_note
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.captions import network_name
+from figures.plots.choose import arms_there, nothing_run, panel_name
 from figures.plots.contrasts import (
     HIGH_SPARSITY_NOTE,
     Coefficients,
@@ -23,29 +25,9 @@ from figures.plots.contrasts import (
     plot_intervals,
     unpaired,
 )
-from figures.plots.panels import (
-    LAYOUT_NOTE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    add_blocks,
-    arms_there,
-    dodge,
-    fit_height,
-    format_data,
-    format_missing,
-    format_n,
-    format_seeds,
-    join_caption,
-    joined_rows,
-    legend_below,
-    mark_cut,
-    new_sheet,
-    nothing_run,
-    panel_name,
-)
+from figures.plots.layout import add_blocks, joined_rows, legend_below
+from figures.plots.panels import dodge, fit_height, mark_cut
+from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_n, format_seeds
 from figures.plots.style import ArmStyle
 from figures.results.network import Records, StudyResults
 

@@ -11,35 +11,13 @@ from figures.analysis import measures
 from figures.analysis.statistics import holm, interval_columns, t_test_p
 from figures.analysis.table import arm_curve, contrast_curve, frame
 from figures.plots import style
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.captions import origin
+from figures.plots.choose import absent_datasets, arms_there, nothing_run, panel_name
+from figures.plots.layout import even_rows, legend_below, row_cells, title_beyond
 from figures.plots.neuron_phase_plane import draw_iterations, theory_missing
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    absent_datasets,
-    arms_there,
-    density_axis,
-    dodge,
-    epoch_note,
-    error_bar_lengths,
-    even_rows,
-    fit_height,
-    format_data,
-    format_missing,
-    format_seeds,
-    join_caption,
-    legend_below,
-    mark_cut,
-    new_sheet,
-    nothing_run,
-    panel_name,
-    plot_curve,
-    row_cells,
-    title_beyond,
-)
+from figures.plots.panels import density_axis, dodge, error_bar_lengths, fit_height, mark_cut, plot_curve
+from figures.plots.sentences import epoch_note, format_data, format_missing, format_seeds
 from figures.results.network import Records, StudyResults, TheoryResult, train_command
 
 if TYPE_CHECKING:

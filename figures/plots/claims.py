@@ -29,18 +29,9 @@ from figures.claims.verdicts import (
     Row,
 )
 from figures.plots import style
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    Missing,
-    NothingToDraw,
-    absent_datasets,
-    dataset_name,
-    format_data,
-    format_missing,
-    format_seeds,
-    join_caption,
-)
+from figures.plots.builder import Caption, Drawing, Missing, NothingToDraw, join_caption
+from figures.plots.choose import absent_datasets, dataset_name
+from figures.plots.sentences import format_data, format_missing, format_seeds
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import Records, StudyResults
 from figures.results.variants import LAST_EPOCH, plain_preset

@@ -8,25 +8,11 @@ from dataclasses import dataclass
 
 from figures.analysis.statistics import interval_columns
 from figures.plots import style
-from figures.plots.panels import (
-    LAYOUT_NOTE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    error_bar_lengths,
-    fit_height,
-    format_data,
-    format_missing,
-    format_n,
-    format_seeds,
-    join_caption,
-    legend_below,
-    mark_cut,
-    new_sheet,
-    panel_name,
-)
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.choose import panel_name
+from figures.plots.layout import legend_below
+from figures.plots.panels import error_bar_lengths, fit_height, mark_cut
+from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_n, format_seeds
 from figures.plots.style import GREEN, ArmStyle
 from figures.results.connectivity import NetworkPair
 from figures.results.network import Records, StudyResults, connectivity_command

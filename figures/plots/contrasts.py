@@ -12,8 +12,11 @@ from figures.analysis.statistics import Interval
 from figures.analysis.sweeps import Sweep, format_value
 from figures.analysis.table import contrast_curve
 from figures.plots import style
+from figures.plots.builder import Missing
 from figures.plots.captions import format_preset
-from figures.plots.panels import Missing, density_axis, dodge, error_bar_lengths, fit_height, format_seeds, panel_name
+from figures.plots.choose import panel_name
+from figures.plots.panels import density_axis, dodge, error_bar_lengths, fit_height
+from figures.plots.sentences import format_seeds
 from figures.plots.style import ArmStyle
 from figures.results.network import StudyResults, train_command
 

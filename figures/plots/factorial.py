@@ -7,26 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from figures.analysis import measures
 from figures.plots import style
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.choose import arms_there, panel_name
 from figures.plots.contrasts import HIGH_SPARSITY_NOTE
+from figures.plots.layout import legend_below
 from figures.plots.neuron_phase_plane import theory_missing
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    arms_there,
-    error_bar_lengths,
-    fit_height,
-    format_data,
-    format_missing,
-    format_seeds,
-    join_caption,
-    legend_below,
-    mark_cut,
-    new_sheet,
-    panel_name,
-)
+from figures.plots.panels import error_bar_lengths, fit_height, mark_cut
+from figures.plots.sentences import format_data, format_missing, format_seeds
 from figures.results.network import Records, StudyResults, TheoryResult
 
 FACTORIAL_ARMS = ("imp", "magnitude", "sign", "lrr-bn-rewind")

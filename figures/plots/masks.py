@@ -10,23 +10,11 @@ from figures.analysis import measures
 from figures.analysis.statistics import interval_columns
 from figures.analysis.sweeps import Sweep, find_sweeps, sweep_command
 from figures.plots import style
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.captions import format_preset, heading
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    error_bar_lengths,
-    fit_height,
-    format_missing,
-    format_n,
-    format_seeds,
-    join_caption,
-    legend_below,
-    mark_cut,
-    new_sheet,
-)
+from figures.plots.layout import legend_below
+from figures.plots.panels import error_bar_lengths, fit_height, mark_cut
+from figures.plots.sentences import format_missing, format_n, format_seeds
 from figures.results.network import Records, StudyResults
 
 IMP_AND_LRR = ("imp", "lrr")

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from figures.plots import style
+from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
 from figures.plots.neuron_phase_plane import theory_missing
-from figures.plots.panels import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
 from figures.results.network import Records, TheoryResult
 
 _ANGLE_LOOKS = (("black", "o"), ("#555555", "s"), ("#7A7A7A", "^"), ("#9A9A9A", "D"))

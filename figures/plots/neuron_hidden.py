@@ -6,21 +6,12 @@ Theory records in, a drawing out.
 from collections.abc import Mapping, Sequence
 
 from figures.plots import style
+from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.layout import even_rows, legend_below, row_cells
 from figures.plots.neuron_descent import DASHED, short
 from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
 from figures.plots.neuron_sweeps import shares_axis
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    NothingToDraw,
-    error_bar_lengths,
-    even_rows,
-    join_caption,
-    legend_below,
-    new_sheet,
-    row_cells,
-)
+from figures.plots.panels import error_bar_lengths
 from figures.results.network import Records, TheoryResult
 
 _D_LOOKS = (("black", "o", -1), ("#666666", "s", 0), ("#999999", "^", 1))

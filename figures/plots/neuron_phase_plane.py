@@ -3,16 +3,8 @@
 import numpy as np
 
 from figures.plots import style
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    format_missing,
-    join_caption,
-    new_sheet,
-)
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.sentences import format_missing
 from figures.results.network import Records, TheoryResult
 
 RULE_NAMES = {"imp": "IMP", "lrr": "LRR"}

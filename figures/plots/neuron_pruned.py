@@ -7,19 +7,12 @@ from collections.abc import Sequence
 from itertools import product
 
 from figures.plots import style
+from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.layout import legend_below
 from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
 from figures.plots.neuron_sweeps import INIT_NAMES, log_axis, shares_axis
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    NothingToDraw,
-    error_bar_lengths,
-    format_n,
-    join_caption,
-    legend_below,
-    new_sheet,
-)
+from figures.plots.panels import error_bar_lengths
+from figures.plots.sentences import format_n
 from figures.results.network import Records, TheoryResult
 
 _INPUT_NAMES = {"normal": "N(0, I)", "uniform": "U[-1, 1]"}

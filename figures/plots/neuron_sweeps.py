@@ -6,19 +6,11 @@ The balance is that of a(0) and w(0) (figure `basins`).
 from collections.abc import Sequence
 
 from figures.plots import style
+from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.layout import even_rows, legend_below
 from figures.plots.neuron_phase_plane import RULE_NAMES, shade_basin, theory_missing
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    NothingToDraw,
-    error_bar_lengths,
-    even_rows,
-    format_missing,
-    join_caption,
-    legend_below,
-    new_sheet,
-)
+from figures.plots.panels import error_bar_lengths
+from figures.plots.sentences import format_missing
 from figures.results.network import Records, TheoryResult
 
 INIT_NAMES = {"balanced": "balanced", "bounded": "a = u |w|", "normal": "N(0, 1/d)"}

@@ -13,7 +13,9 @@ from figures.analysis.sweeps import PERTURBED_ARMS, Sweep, find_sweeps, perturbe
 from figures.analysis.table import frame
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS, draw_curves, means_note
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.captions import network_name
+from figures.plots.choose import arms_there, dataset_name, nothing_run, panel_name
 from figures.plots.contrasts import (
     HIGH_SPARSITY_NOTE,
     draw_contrasts,
@@ -23,31 +25,9 @@ from figures.plots.contrasts import (
     plot_intervals,
     unpaired,
 )
-from figures.plots.panels import (
-    LAYOUT_NOTE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    add_blocks,
-    arms_there,
-    dataset_name,
-    dodge,
-    fit_height,
-    format_data,
-    format_missing,
-    format_n,
-    format_seeds,
-    join_caption,
-    joined_rows,
-    legend_below,
-    letters_above,
-    mark_cut,
-    new_sheet,
-    nothing_run,
-    panel_name,
-)
+from figures.plots.layout import add_blocks, joined_rows, legend_below, letters_above
+from figures.plots.panels import dodge, fit_height, mark_cut
+from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_n, format_seeds
 from figures.results.network import Records, StudyResults, train_command
 from figures.results.variants import with_protocol
 

@@ -7,24 +7,11 @@ from dataclasses import dataclass
 
 from figures.analysis.table import arm_curve, frame
 from figures.plots import style
-from figures.plots.panels import (
-    SMOKE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    arms_there,
-    dataset_not_run,
-    density_axis,
-    format_data,
-    format_missing,
-    format_seeds,
-    join_caption,
-    legend_below,
-    new_sheet,
-    panel_name,
-    plot_curve,
-)
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, join_caption, new_sheet
+from figures.plots.choose import SMOKE, arms_there, dataset_not_run, panel_name
+from figures.plots.layout import legend_below
+from figures.plots.panels import density_axis, plot_curve
+from figures.plots.sentences import format_data, format_missing, format_seeds
 from figures.plots.style import ArmStyle
 from figures.results.network import Records, StudyResults
 

@@ -6,22 +6,10 @@ from collections.abc import Callable, Sequence
 from figures.analysis import measures
 from figures.analysis.statistics import Interval, t_interval
 from figures.plots import style
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.captions import origin
-from figures.plots.panels import (
-    LAYOUT_NOTE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    format_data,
-    format_missing,
-    format_seeds,
-    join_caption,
-    new_sheet,
-    nothing_run,
-    panel_name,
-)
+from figures.plots.choose import nothing_run, panel_name
+from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_seeds
 from figures.results.network import Records, StudyResults, train_command
 
 SIGN_FLIPS_PANEL, IMP_AND_LRR = "sign flips by layer", ("imp", "lrr")

@@ -13,27 +13,12 @@ from figures.analysis.statistics import Interval
 from figures.analysis.sweeps import CHANCE, IMP_AND_LRR, Sweep, Value, find_sweeps, format_value, sweep_command
 from figures.plots import style
 from figures.plots.accuracy import EPOCHS
+from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.captions import format_sweep, format_sweep_data, heading
 from figures.plots.contrasts import HIGH_SPARSITY_NOTE, format_points
-from figures.plots.panels import (
-    LAYOUT_NOTE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    density_axis,
-    dodge,
-    epoch_note,
-    error_bar_lengths,
-    fit_height,
-    format_missing,
-    join_caption,
-    legend_below,
-    mark_cut,
-    new_sheet,
-    plot_curve,
-)
+from figures.plots.layout import legend_below
+from figures.plots.panels import density_axis, dodge, error_bar_lengths, fit_height, mark_cut, plot_curve
+from figures.plots.sentences import LAYOUT_NOTE, epoch_note, format_missing
 from figures.results.network import Records
 
 _TICKS = (1, 0.1, 0.01, 0.001)  # ticks of narrow panels

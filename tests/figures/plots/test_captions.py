@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import Caption, Drawing, format_data, format_n
+from figures.plots.builder import Caption, Drawing
+from figures.plots.sentences import format_data, format_n
 from figures.results.load import load
 
 LONGEST = 200
