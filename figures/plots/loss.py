@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from figures.analysis import measures
 from figures.analysis.table import contrast_curve, frame
 from figures.plots import style
-from figures.plots.accuracy import CONTROL_NOTE, EPOCHS
 from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.choose import arms_there, nothing_run, panel_name
 from figures.plots.contrasts import unpaired
+from figures.plots.curves import CONTROL_NOTE, EPOCHS
 from figures.plots.layout import add_blocks, joined_rows, legend_below
 from figures.plots.panels import density_axis, dodge, error_bar_lengths, mark_cut
 from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_seeds

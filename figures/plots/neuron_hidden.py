@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.descent_axes import DASHED, short
 from figures.plots.layout import even_rows, legend_below, row_cells
-from figures.plots.neuron_descent import DASHED, short
-from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
-from figures.plots.neuron_sweeps import shares_axis
+from figures.plots.neuron_axes import shares_axis
+from figures.plots.neuron_rules import RULE_NAMES, theory_missing
 from figures.plots.panels import error_bar_lengths
 from figures.results.network import Records, TheoryResult
 

@@ -9,8 +9,9 @@ from itertools import product
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
 from figures.plots.layout import legend_below
-from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
-from figures.plots.neuron_sweeps import INIT_NAMES, log_axis, shares_axis
+from figures.plots.neuron_axes import log_axis, shares_axis
+from figures.plots.neuron_dimension import INIT_NAMES
+from figures.plots.neuron_rules import RULE_NAMES, theory_missing
 from figures.plots.panels import error_bar_lengths
 from figures.plots.sentences import format_n
 from figures.results.network import Records, TheoryResult

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from figures.claims.protocols import PROTOCOLS_COMMAND, ProtocolRow, by_scope, protocol_rows
 from figures.claims.verdicts import NOT_RUN, Row
 from figures.plots.builder import Caption, Drawing, Missing, NothingToDraw, join_caption
-from figures.plots.claims import Line, draw_lines, plotted_row
+from figures.plots.claim_lines import Line, draw_lines, plotted_row
 from figures.plots.sentences import format_missing, format_n
 from figures.results.network import Records
 

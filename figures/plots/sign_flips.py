@@ -1,18 +1,18 @@
 """Figure 12: sign flips by layer and level, for IMP and LRR. Records in, drawing out; pure."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from figures.analysis import measures
-from figures.analysis.statistics import Interval, t_interval
+from figures.analysis.sweeps import IMP_AND_LRR
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.captions import origin
 from figures.plots.choose import nothing_run, panel_name
 from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_seeds
+from figures.plots.sign_flip_shares import mean_shares
 from figures.results.network import Records, StudyResults, train_command
 
-SIGN_FLIPS_PANEL, IMP_AND_LRR = "sign flips by layer", ("imp", "lrr")
+SIGN_FLIPS_PANEL = "sign flips by layer"
 # reading -> its definition; in these two, IMP and LRR can differ by more than the start of a level
 READING_NAMES = {
     "previous": "(iii), from the end of the level before to the end of this one",
@@ -26,7 +26,7 @@ def figure_12(records: Records) -> Drawing:
     """Figure 12: the share of a layer's surviving signs that flip, by layer and level."""
     kept, missing = [], []
     for results in records.studies:
-        if any(_mean_shares(results, reading) for reading in READING_NAMES):
+        if any(mean_shares(results, reading) for reading in READING_NAMES):
             kept.append(results)
         else:
             why, command = "imp and lrr have no flips by layer", train_command(results.study, IMP_AND_LRR)
@@ -38,7 +38,7 @@ def figure_12(records: Records) -> Drawing:
     rows = sheet.figure.add_gridspec(len(heights), 1, height_ratios=heights)
     for number, results in enumerate(kept):
         for place, reading in enumerate(READING_NAMES):
-            found = _mean_shares(results, reading)
+            found = mean_shares(results, reading)
             if found:
                 cell = rows[number * len(READING_NAMES) + place].subgridspec(1, 3)
                 axes = [sheet.figure.add_subplot(cell[part]) for part in range(3)]
@@ -77,55 +77,8 @@ def _from_imp_to_lrr():
 
 
 def _height(results: StudyResults) -> float:
-    layers = len((_mean_shares(results, "initial") or _mean_shares(results, "previous"))["layers"])
+    layers = len((mean_shares(results, "initial") or mean_shares(results, "previous"))["layers"])
     return min(max(1.2, 0.118 * layers), 3.2) + 0.55
-
-
-def _mean_shares(results: StudyResults, reading: str) -> dict:
-    """Layers, levels, and by arm (and for LRR - IMP) the mean share of flipped signs at each.
-
-    Empty where an arm or its flips are missing. A share is None where a layer has no weight left in some seed.
-    Differences are means of differences paired by seed, `low` and `high` the ends of their Student-t 95 % intervals
-    (None for one seed); `survivors` holds by arm the mean number of weights that each share is of.
-    """
-    seeds = measures.shared_seeds(results, IMP_AND_LRR)
-    levels = sorted(set.intersection(*({*measures.expected_levels(results, arm)} for arm in IMP_AND_LRR)))
-    if not seeds or not levels:
-        return {}
-    layers = list(measures.level(results, "imp", seeds[0], levels[0]).layers)
-    counts = {
-        arm: [[[_counts(results, arm, s, k, layer, reading) for s in seeds] for k in levels] for layer in layers]
-        for arm in IMP_AND_LRR
-    }
-    if any(None in cell for grid in counts.values() for row in grid for cell in row):
-        return {}
-    shares = {arm: _each(lambda cell: [n / kept if kept else None for n, kept in cell], counts[arm]) for arm in counts}
-    differences = _each(_less, shares["lrr"], shares["imp"])
-    grids = {arm: _each(lambda cell: _interval(cell).mean, shares[arm]) for arm in IMP_AND_LRR}
-    grids |= {name: _each(lambda c, k=key: getattr(_interval(c), k), differences) for name, key in _DIFFERENCE.items()}
-    survivors = {arm: _each(lambda cell: t_interval([kept for _, kept in cell]).mean, counts[arm]) for arm in counts}
-    return {"layers": layers, "levels": levels, "seeds": seeds, "survivors": survivors, **grids}
-
-
-def _counts(results: StudyResults, arm: str, seed: int, number: int, layer: str, reading: str) -> tuple | None:
-    """The flipped weights of a layer and those kept; None where the reading was not recorded."""
-    found = measures.level(results, arm, seed, number).layers.get(layer)
-    flipped = found["flips"].get(reading) if found else None
-    return None if flipped is None else (flipped, found["n_kept"])
-
-
-def _each(of_cell: Callable, *grids: Sequence) -> list[list]:
-    """`of_cell` of each cell of a grid, or of the cells at each place of several grids."""
-    return [[of_cell(*cells) for cells in zip(*rows, strict=True)] for rows in zip(*grids, strict=True)]
-
-
-def _less(one: Sequence, other: Sequence) -> list[float | None]:
-    return [None if None in pair else pair[0] - pair[1] for pair in zip(one, other, strict=True)]
-
-
-def _interval(values: Sequence) -> Interval:
-    """The interval over seeds; one without numbers where a seed has none."""
-    return _NOTHING if None in values else t_interval(values)
 
 
 def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
@@ -146,10 +99,8 @@ def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: s
     for axis, (key, title) in zip(axes, titles.items(), strict=True):
         about_zero = {"cmap": _from_imp_to_lrr(), "vmin": -gap, "vmax": gap}
         scale = about_zero if key == "lrr - imp" else _SHARES | {"vmax": most}
-        mesh = _map(axis, found, found[key], scale)
-        _mark_few(
-            axis, found[key], [found["survivors"][arm] for arm in (IMP_AND_LRR if key == "lrr - imp" else (key,))]
-        )
+        mesh = draw_map(axis, found, found[key], scale)
+        mark_few(axis, found[key], [found["survivors"][arm] for arm in (IMP_AND_LRR if key == "lrr - imp" else (key,))])
         letter = sheet.add_panel_label(axis, title, described[key], 34)
         if key != "imp":
             axis.set_yticklabels([])
@@ -169,7 +120,7 @@ def _scales_words(scales: Sequence[tuple[str, float]]) -> str:
     return f"The scales of {', '.join(others)} and {last} differ: the same colour is not the same difference in them."
 
 
-def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
+def mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
     """Draw a dot in each cell whose share is of few weights in any of the arms that it compares."""
     cells = [
         (column + 0.5, row + 0.5)
@@ -181,13 +132,12 @@ def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
         axis.scatter(*zip(*cells, strict=True), s=2, color=style.INK, linewidths=0, zorder=3)
 
 
-_NOTHING = Interval(None, None, None, 0)
-_DIFFERENCE = {"lrr - imp": "mean", "low": "low", "high": "high"}
 _SHARES = {"cmap": "YlGnBu", "vmin": 0.0}
 _EQUAL = "#F7F7F7"  # IMP and LRR flip equally often
 
 
-def _map(axis, found: dict, grid: Sequence, scale: dict):
+def draw_map(axis, found: dict, grid: Sequence, scale: dict):
+    """Draw shares as a map of layers and levels; returns the mesh."""
     import numpy as np
 
     values = np.ma.masked_invalid([[math.nan if v is None else v for v in row] for row in grid])
