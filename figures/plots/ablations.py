@@ -10,9 +10,7 @@ from figures.plots import style
 from figures.plots.ablation_panels import AS_DEFINED, Ablation, count_panels, draw_ablation
 from figures.plots.builder import Caption, Drawing, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.choose import arms_there, nothing_run
-from figures.plots.contrasts import (
-    HIGH_SPARSITY_NOTE,
-)
+from figures.plots.contrasts import HIGH_SPARSITY_NOTE
 from figures.plots.curves import EPOCHS, means_note
 from figures.plots.layout import add_blocks, joined_rows, legend_below
 from figures.plots.panels import mark_cut

@@ -5,21 +5,17 @@ Records in, drawings out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from figures.analysis import measures
 from figures.analysis.table import frame
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.choose import absent_datasets, arms_there, nothing_run, panel_name
+from figures.plots.curves import CIFAR, CONTROL_NOTE, EPOCHS, draw_curves, draw_differences, means_note
 from figures.plots.layout import legend_below
 from figures.plots.panels import mark_cut
 from figures.plots.sentences import format_data, format_missing, format_seeds
 from figures.results.network import Records, StudyResults
-
-if TYPE_CHECKING:
-    pass
-from figures.plots.curves import CIFAR, CONTROL_NOTE, EPOCHS, draw_curves, draw_differences, means_note
 
 
 @dataclass(frozen=True)

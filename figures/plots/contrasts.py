@@ -13,11 +13,11 @@ from figures.analysis.sweeps import Sweep, format_value
 from figures.analysis.table import contrast_curve
 from figures.plots import style
 from figures.plots.builder import Missing
-from figures.plots.captions import format_preset
 from figures.plots.choose import panel_name
 from figures.plots.panels import density_axis, dodge, error_bar_lengths, fit_height
 from figures.plots.sentences import format_seeds
 from figures.plots.style import ArmStyle
+from figures.plots.sweep_sentences import format_preset
 from figures.results.network import StudyResults, train_command
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from figures.analysis import measures
 from figures.analysis.sweeps import IMP_AND_LRR, Sweep, find_sweeps, sweep_command
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
-from figures.plots.captions import format_preset, heading
 from figures.plots.layout import legend_below
 from figures.plots.mask_panels import draw_over_epochs, draw_over_levels
 from figures.plots.mask_shares import Cycles, cycles_of, overlaps
 from figures.plots.panels import fit_height, mark_cut
 from figures.plots.sentences import format_missing, format_n, format_seeds
+from figures.plots.sweep_sentences import format_preset, heading
 from figures.results.network import Records, StudyResults
 
 _PANEL = "masks within a level"

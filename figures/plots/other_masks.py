@@ -1,22 +1,18 @@
 """Figure 2: IMP and LRR on one neuron, and on masks that they did not choose. Records in, drawing out."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from figures.analysis.table import frame
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
 from figures.plots.choose import absent_datasets, arms_there, panel_name
+from figures.plots.curves import CIFAR, EPOCHS, draw_curves, means_note
 from figures.plots.layout import even_rows, legend_below, row_cells
 from figures.plots.neuron_iterations import draw_iterations
 from figures.plots.neuron_rules import theory_missing
 from figures.plots.panels import mark_cut
 from figures.plots.sentences import format_data, format_missing, format_seeds
 from figures.results.network import Records, TheoryResult
-
-if TYPE_CHECKING:
-    pass
-from figures.plots.curves import CIFAR, EPOCHS, draw_curves, means_note
 
 _OTHERS = ("imp-on-shuffled-mask", "imp-on-random-mask", "lrr-on-shuffled-mask", "lrr-on-random-mask")
 _LONG = ("imp-long", "imp-long-on-shuffled-mask", "imp-long-on-random-mask")

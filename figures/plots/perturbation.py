@@ -9,11 +9,8 @@ from figures.analysis import measures
 from figures.analysis.sweeps import Sweep, find_sweeps, perturbed_studies
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, Missing, NothingToDraw, join_caption, new_sheet
-from figures.plots.captions import network_name
 from figures.plots.choose import arms_there, nothing_run, panel_name
-from figures.plots.contrasts import (
-    HIGH_SPARSITY_NOTE,
-)
+from figures.plots.contrasts import HIGH_SPARSITY_NOTE
 from figures.plots.curves import EPOCHS, means_note
 from figures.plots.layout import add_blocks, joined_rows, legend_below
 from figures.plots.panels import mark_cut
@@ -28,6 +25,7 @@ from figures.plots.perturbations import (
     rules_with_drops,
 )
 from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_n
+from figures.plots.sweep_sentences import network_name
 from figures.results.network import Records, train_command
 from figures.results.variants import with_protocol
 

@@ -9,7 +9,6 @@ from figures.analysis.sweeps import Sweep
 from figures.analysis.table import frame
 from figures.plots import style
 from figures.plots.builder import FigureBuilder, Missing
-from figures.plots.captions import network_name
 from figures.plots.choose import dataset_name, panel_name
 from figures.plots.contrasts import (
     draw_contrasts,
@@ -32,6 +31,7 @@ from figures.plots.perturbations import (
     usual_place,
 )
 from figures.plots.sentences import format_seeds
+from figures.plots.sweep_sentences import network_name
 from figures.results.network import StudyResults
 
 _EXCESS = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}

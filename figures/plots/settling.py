@@ -1,22 +1,18 @@
 """Figure 5: when signs settle, and how often they switch. Records in, drawing out."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from figures.analysis import measures
 from figures.analysis.statistics import interval_columns
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
-from figures.plots.captions import origin
 from figures.plots.choose import absent_datasets, panel_name
+from figures.plots.curves import CIFAR, EPOCHS
 from figures.plots.layout import even_rows, legend_below, row_cells, title_beyond
 from figures.plots.panels import error_bar_lengths
 from figures.plots.sentences import format_data, format_missing, format_seeds
+from figures.plots.sweep_sentences import origin
 from figures.results.network import Records, StudyResults, train_command
-
-if TYPE_CHECKING:
-    pass
-from figures.plots.curves import CIFAR, EPOCHS
 
 
 def figure_5(records: Records) -> Drawing:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from figures.analysis.sweeps import IMP_AND_LRR
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
-from figures.plots.captions import origin
 from figures.plots.choose import nothing_run, panel_name
 from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_seeds
 from figures.plots.sign_flip_shares import mean_shares
+from figures.plots.sweep_sentences import origin
 from figures.results.network import Records, StudyResults, train_command
 
 SIGN_FLIPS_PANEL = "sign flips by layer"

@@ -13,13 +13,13 @@ from figures.analysis.statistics import Interval
 from figures.analysis.sweeps import IMP_AND_LRR, Sweep, Value, find_sweeps, format_value, sweep_command
 from figures.plots import style
 from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
-from figures.plots.captions import format_sweep, format_sweep_data, heading
 from figures.plots.contrasts import HIGH_SPARSITY_NOTE, format_points
 from figures.plots.curves import EPOCHS
 from figures.plots.layout import legend_below
 from figures.plots.panels import mark_cut
 from figures.plots.sentences import LAYOUT_NOTE, epoch_note, format_missing
 from figures.plots.sweep_panels import characters_over, draw_accuracies, draw_high_sparsity, draw_leads
+from figures.plots.sweep_sentences import format_sweep, format_sweep_data, heading
 from figures.results.network import Records
 
 

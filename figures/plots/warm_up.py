@@ -8,7 +8,6 @@ from figures.analysis.sweeps import Sweep
 from figures.plots import style
 from figures.plots.ablation_panels import ON_LOOK
 from figures.plots.builder import FigureBuilder
-from figures.plots.captions import network_name
 from figures.plots.contrasts import (
     Coefficients,
     format_sweep_seeds,
@@ -18,6 +17,7 @@ from figures.plots.contrasts import (
 from figures.plots.panels import dodge, fit_height
 from figures.plots.sentences import format_n
 from figures.plots.style import ArmStyle
+from figures.plots.sweep_sentences import network_name
 from figures.results.network import StudyResults
 
 
