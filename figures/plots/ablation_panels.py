@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from figures.analysis import measures
 from figures.analysis.table import frame
 from figures.plots import style
-from figures.plots.builder import FigureBuilder, Missing
+from figures.plots.builder import FigureBuilder
+from figures.plots.captions.text import CaptionText
 from figures.plots.choose import panel_name
 from figures.plots.contrasts import (
     Coefficients,
@@ -28,27 +29,25 @@ _EFFECT = ArmStyle("lead with - lead without", style.GREEN, "p", "-")
 class Ablation:
     """What is switched off, in which arms, and the leads of LRR over IMP with it and without it.
 
-    `seen`: the first sentence of the caption, `notes`: some of its last; `arms`: those without which there is no panel;
+    `text`: the caption; `arms`: those without which there is no panel;
     `more`: those drawn if they have been run; `leads`: by the label of their curve. The effect is the first of `leads`
     minus the second.
     """
 
-    seen: str
+    text: CaptionText
     panel: str
     arms: tuple[str, ...]
     more: tuple[str, ...]
     leads: Mapping[str, Coefficients]
     effect: str
-    notes: tuple[str, ...]
 
 
-def draw_ablation(
-    sheet: FigureBuilder, axes, results: StudyResults, there, ablation: Ablation
-) -> tuple[dict, list[Missing]]:
+def draw_ablation(sheet: FigureBuilder, axes, results: StudyResults, there, ablation: Ablation) -> dict:
     """Accuracy, the leads of LRR over IMP, and the difference of the first two leads."""
     name = panel_name(results.study)
     leads, paired = _leads(results, there, ablation)
-    missing = [item for words in leads if words not in paired for item in unpaired(results, leads[words], words)]
+    lost = (words for words in leads if words not in paired)
+    sheet.missing += [item for words in lost for item in unpaired(results, leads[words], words)]
     table = frame(results, there)
     plotted = {"curves": draw_curves(axes[0], table, there), "leads": {}, "effect": None}
     sheet.add_panel_label(axes[0], name, f"{format_seeds(results, there)}.", 36)
@@ -66,7 +65,7 @@ def draw_ablation(
         sheet.add_panel_label(
             axes[2], _EFFECT.label, f"{ablation.effect}{format_high_sparsity_accuracy(results, effect)}.", 36
         )
-    return plotted, missing
+    return plotted
 
 
 def _leads(results: StudyResults, there: Sequence[str], ablation: Ablation) -> tuple[dict, dict]:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from figures.analysis import measures
 from figures.analysis.table import frame
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import accuracy as captions
+from figures.plots.captions.text import CaptionText, means_note
 from figures.plots.choose import absent_datasets, arms_there, nothing_run, panel_name
-from figures.plots.curves import CIFAR, CONTROL_NOTE, EPOCHS, draw_curves, draw_differences, means_note
+from figures.plots.curves import CIFAR, draw_curves, draw_differences
+from figures.plots.finish import finish
 from figures.plots.layout import legend_below
-from figures.plots.panels import mark_cut
-from figures.plots.sentences import format_data, format_missing, format_seeds
+from figures.plots.sentences import format_data, format_seeds
 from figures.results.network import Records, StudyResults
 
 
@@ -22,16 +24,14 @@ from figures.results.network import Records, StudyResults
 class PairedFigure:
     """What a figure of accuracies, with differences from one arm at the right, shows.
 
-    `seen`: the first sentence of the caption, `sentence`: one of its last; `arms`: those without which a study has no
-    panels; `control`: one that is named as missing where it is; `more`: those drawn only where they have been run.
-    `differences`: the arms drawn at the right, `reference`: the arm that they are compared with. `papers`: the data
-    sets of the paper's figure.
+    `text`: its caption; `arms`: those without which a study has no panels; `control`: one that is named as missing
+    where it is; `more`: those drawn only where they have been run. `differences`: the arms drawn at the right,
+    `reference`: the arm that they are compared with. `papers`: the data sets of the paper's figure.
     """
 
-    seen: str
+    text: CaptionText
     arms: tuple[str, ...]
     differences: tuple[str, ...]
-    sentence: str
     control: tuple[str, ...] = ("imp-long",)
     more: tuple[str, ...] = ()
     reference: str = "imp"
@@ -52,15 +52,12 @@ def _paired_figure(records: Records, plan: PairedFigure) -> Drawing:
             missing += _unpaired(results, compared, plan.reference, panel)
     if not kept:
         raise NothingToDraw(missing or [nothing_run(panel, records.protocol)])
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.3), {}
+    sheet = new_sheet(style.TWO_COLUMNS, 2.35 * len(kept) + 0.3, missing)
     grid = sheet.figure.subplots(len(kept), 2, squeeze=False)
     for axes, (results, there) in zip(grid, kept, strict=True):
-        plotted[results.study.study] = _paired_row(sheet, axes, results, there, plan)
+        sheet.plotted[results.study.study] = _paired_row(sheet, axes, results, there, plan)
     legend_below(sheet, grid.ravel(), 5)
-    stars = "A star marks p <= .05 (paired t-test, corrected by Holm's method over the levels of a curve)."
-    notes = (*sheet.captions, mark_cut(sheet.figure), stars, EPOCHS, plan.sentence, format_missing(missing))
-    more = join_caption(means_note(records), *notes)
-    return Drawing(sheet.figure, plotted, Caption(plan.seen, f"Data: {format_data(kept)}.", more), tuple(missing))
+    return finish(sheet, plan.text, format_data(kept), means=means_note(records))
 
 
 def _paired_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str], plan: PairedFigure) -> dict:
@@ -109,43 +106,32 @@ def figure_signs(records: Records) -> Drawing:
 
 
 _LRR_MASK = PairedFigure(
-    "Test accuracy over density of IMP, LRR, and IMP on the mask that LRR learnt, and each one's difference from IMP.",
+    captions.LRR_MASK,
     ("imp", "lrr", "imp-on-lrr-mask"),
     ("lrr", "imp-on-lrr-mask", "imp-warm", "imp-long"),
-    f"{CONTROL_NOTE} The figure follows the paper's figure 3. The panels of differences, the control and all"
-    " settings are ours.",
     more=("imp-warm",),
 )
 _IMP_MASK = PairedFigure(
-    "Test accuracy over density of IMP, LRR, and LRR on the mask that IMP learnt, and its difference from IMP.",
+    captions.IMP_MASK,
     ("imp", "lrr", "lrr-on-imp-mask"),
     ("lrr-on-imp-mask", "lrr-bn-rewind-on-imp-mask", "imp-long"),
-    f"{CONTROL_NOTE} The figure follows the paper's figure 4. The panels of differences, the control and all"
-    " settings are ours.",
     more=("lrr-bn-rewind-on-imp-mask",),
 )
 _CYCLIC = PairedFigure(
-    "Test accuracy over density of LRR and of a random mask trained in as many cycles, and the difference from LRR.",
+    captions.CYCLIC,
     ("lrr", "cyclic-random"),
     ("cyclic-random", "sculpt"),
-    "Cyclic training starts at the rewind point, under the level's random mask, and has one cycle of the schedule more"
-    " at each level: as many epochs as LRR's weights have seen. The question is that of a follow-up of the paper's"
-    " group (Cyclic Sparse Training: Is it Enough?, 2024). The layout and all settings are ours.",
     control=(),
     more=("sculpt", "lrr-on-random-mask"),
     reference="lrr",
     papers=(),
 )
+_FROM_ELSEWHERE = ("sign-shuffled", "signs-of-lrr", "signs-of-lrr-shuffled", "imp-fixed-signs", "lrr-fixed-signs")
 _SIGNS = PairedFigure(
-    "Test accuracy over density where a level starts with signs from elsewhere, or holds its signs, and the difference"
-    " from IMP.",
+    captions.SIGNS_FROM_ELSEWHERE,
     ("imp", "lrr", "sign"),
-    ("sign", "sign-shuffled", "signs-of-lrr", "signs-of-lrr-shuffled", "imp-fixed-signs", "lrr-fixed-signs"),
-    'Sign rewind starts a level with the trained signs and the magnitudes of the rewind point; "signs of LRR" are'
-    ' those that LRR had at the end of the level before. "Shuffled" permutes these magnitudes within each layer.'
-    " Where signs are fixed, a weight that crosses zero is set to zero. The arms, the layout and all settings are"
-    " ours.",
+    ("sign", *_FROM_ELSEWHERE),
     control=(),
-    more=("sign-shuffled", "signs-of-lrr", "signs-of-lrr-shuffled", "imp-fixed-signs", "lrr-fixed-signs"),
+    more=_FROM_ELSEWHERE,
     papers=(),
 )

@@ -4,7 +4,7 @@ No files are read or written.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,11 +93,16 @@ class NothingToDraw(Exception):
 
 @dataclass
 class FigureBuilder:
-    """A figure that is being built: its axes get letters, and their captions are collected."""
+    """A figure that is being built: its axes get letters, and their captions are collected.
+
+    `plotted` collects the numbers, `missing` what is left out.
+    """
 
     figure: Any
     letters: list[str] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
+    plotted: dict[str, Any] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
 
     def add_panel_label(self, axes, title: str, caption: str = "", characters: int = 200) -> str:
         """Give `axes` the next letter and a title, broken into lines of at most `characters` letters.
@@ -112,13 +117,13 @@ class FigureBuilder:
         return name
 
 
-def new_sheet(width: float, height: float) -> FigureBuilder:
-    """An empty figure of a size in inches, with a layout in which nothing overlaps."""
+def new_sheet(width: float, height: float, missing: Iterable[Missing] = ()) -> FigureBuilder:
+    """An empty figure of a size in inches, with a layout in which nothing overlaps; `missing`: what it lacks so far."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.04, hspace=0.05)
-    return FigureBuilder(figure)
+    return FigureBuilder(figure, missing=list(missing))
 
 
 def join_caption(*sentences: str) -> str:

@@ -55,6 +55,18 @@ def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list
     return [dataset_not_run(f"{panel}, {PAPER_DATASETS[name]}", name, records.protocol) for name in lost]
 
 
+def studies_with(
+    records: Records, needed: Sequence[str], named: Sequence[str], panel: str
+) -> tuple[list[tuple[StudyResults, list[str]]], list[Missing]]:
+    """The studies that have every arm of `needed`, each with its arms of `named`, and what is missing of `named`."""
+    kept, missing = [], []
+    for results in records.studies:
+        there, lost = arms_there(results, named, panel)
+        missing += lost
+        kept += [(results, there)] if set(needed) <= set(there) else []
+    return kept, missing
+
+
 def arms_there(results: StudyResults, arms: Sequence[str], panel: str) -> tuple[list[str], list[Missing]]:
     """Split `arms` into those with a complete seed and those that are missing.
 

@@ -7,20 +7,17 @@ from collections.abc import Sequence
 
 from figures.analysis.sweeps import IMP_AND_LRR
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import signs as captions
 from figures.plots.choose import panel_name
+from figures.plots.finish import finish
 from figures.plots.layout import legend_below
 from figures.plots.pairs import KINDS, MEASURES, draw_levels, draw_line, level_curve, line_curves
-from figures.plots.panels import mark_cut
-from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_n, format_seeds
+from figures.plots.sentences import format_data, format_n, format_seeds
 from figures.results.network import Records, StudyResults, connectivity_command
 from figures.results.variants import with_protocol
 
 _PANEL = "barriers and shared signs"
-_SEEN = (
-    "Test error on the line between IMP's and LRR's last networks, barriers between trained networks over levels, and"
-    " how many signs they share."
-)
 
 
 def figure_connectivity(records: Records) -> Drawing:
@@ -35,29 +32,13 @@ def figure_connectivity(records: Records) -> Drawing:
             missing
             or [Missing(_PANEL, "nothing has been run", with_protocol(connectivity_command(None), records.protocol))]
         )
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 4.5 * len(kept) + 0.4), {}
+    sheet = new_sheet(style.TWO_COLUMNS, 4.5 * len(kept) + 0.4, missing)
     grid = sheet.figure.subplots(2 * len(kept), 2, squeeze=False)
     for number, results in enumerate(kept):
         axes = grid[2 * number : 2 * number + 2].ravel()
-        plotted[results.study.study] = _block(sheet, axes, results)
+        sheet.plotted[results.study.study] = _block(sheet, axes, results)
     legend_below(sheet, list(grid.ravel()), 3)
-    more = join_caption(
-        "Networks on the line between two trained networks have (1 - alpha) of the weights of one and alpha of the"
-        " other's; pruned weights are zeros. A barrier is the largest excess of their test error over the straight line"
-        " between the errors of the ends, at alpha = 0, .1, ..., 1.",
-        "Batch-norm statistics are recomputed by one pass over the training set without augmentation, or interpolated"
-        " as the weights are.",
-        *sheet.captions,
-        "Signs are compared where both networks keep the weight; the dotted line is what two unrelated networks would"
-        " share. Pairs of consecutive levels stand at the later one; levels 0 are the dense networks. Of two seeds each"
-        " seed is in one pair only.",
-        "Points are means over pairs, bars are Student-t 95 % intervals of each curve by itself.",
-        mark_cut(sheet.figure),
-        "LRR's weights have seen more epochs than IMP's at the same level.",
-        LAYOUT_NOTE,
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, Caption(_SEEN, f"Data: {_data(kept, plotted)}.", more), tuple(missing))
+    return finish(sheet, captions.CONNECTIVITY, _data(kept, sheet.plotted))
 
 
 def _data(kept: Sequence[StudyResults], plotted: dict) -> str:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Coefficients = Mapping[str, float]
-HIGH_SPARSITY_NOTE = "High-sparsity accuracy is the mean test accuracy over the levels of density at most .03."
 
 
 def h_contrast(results: StudyResults, coefficients: Coefficients) -> Interval | None:

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 from figures.analysis.statistics import holm, t_test_p
 from figures.analysis.table import arm_curve, contrast_curve
 from figures.plots import style
-from figures.plots.builder import join_caption
 from figures.plots.panels import density_axis, dodge, fit_height, plot_curve
-from figures.plots.sentences import epoch_note
-from figures.results.network import Records
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,16 +14,6 @@ if TYPE_CHECKING:
 
 CIFAR = ("cifar10", "cifar100")  # the data sets of the paper's figures 2 to 5; of its 2d and 5 Tiny ImageNet too
 FEWEST_FOR_MARKS = 4
-EPOCHS = "LRR's weights have seen more epochs than IMP's at the same level."
-CONTROL_NOTE = (
-    "Grey: the training-length control. It trains IMP's mask and initial values for as many epochs as LRR's weights"
-    " have seen, at the levels where it was run."
-)
-
-
-def means_note(records: Records) -> str:
-    """The sentences of a caption on what its points and bars are."""
-    return join_caption(epoch_note(records), "Points are means over seeds, bars are Student-t 95 % intervals.")
 
 
 def draw_curves(axes, table: "DataFrame", arms: Sequence[str]) -> dict:

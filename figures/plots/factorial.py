@@ -5,21 +5,16 @@ This 2x2 design, on the neuron and on networks, tests the paper's explanation th
 
 from figures.analysis import measures
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import interventions as captions
 from figures.plots.choose import arms_there, panel_name
-from figures.plots.contrasts import HIGH_SPARSITY_NOTE
 from figures.plots.factorial_network import FACTORIAL_ARMS, draw_network
 from figures.plots.factorial_neuron import draw_neuron
+from figures.plots.finish import finish
 from figures.plots.layout import legend_below
 from figures.plots.neuron_rules import theory_missing
-from figures.plots.panels import mark_cut
-from figures.plots.sentences import format_data, format_missing
+from figures.plots.sentences import format_data
 from figures.results.network import Records
-
-_SEEN = (
-    "Success where a level starts from initial or trained signs, crossed with initial or trained magnitudes, and the"
-    " effect of each."
-)
 
 
 def figure_factorial(records: Records) -> Drawing:
@@ -42,22 +37,13 @@ def figure_factorial(records: Records) -> Drawing:
     if not neuron and not kept:
         raise NothingToDraw(missing)
     rows = bool(neuron) + len(kept)
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.15 * rows + 0.5), {}
+    sheet = new_sheet(style.TWO_COLUMNS, 2.15 * rows + 0.5, missing)
     grid = sheet.figure.subplots(rows, 3, squeeze=False)
     if neuron:
-        plotted["neuron"] = draw_neuron(sheet, grid[0], neuron)
+        sheet.plotted["neuron"] = draw_neuron(sheet, grid[0], neuron)
     for axes, (results, there) in zip(grid[bool(neuron) :], kept, strict=True):
-        plotted[results.study.study] = draw_network(sheet, axes, results, there)
+        sheet.plotted[results.study.study] = draw_network(sheet, axes, results, there)
     legend_below(sheet, grid[:, :2].ravel(), 4)
     trials = [f"one neuron, n = {neuron.values['trials']:,} trials"] if neuron else []
     data = "; ".join([*trials, *([format_data(kept)] if kept else [])])
-    more = join_caption(
-        "IMP starts a level from initial signs and magnitudes, LRR from trained ones. Sign rewind takes trained signs"
-        " and initial magnitudes, magnitude rewind the reverse.",
-        *sheet.captions,
-        HIGH_SPARSITY_NOTE if kept else "",
-        mark_cut(sheet.figure),
-        "The experiment, the layout and all settings are ours, not the paper's.",
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, Caption(_SEEN, f"Data: {data}.", more), tuple(missing))
+    return finish(sheet, captions.FACTORIAL, data, **({} if kept else {"high_sparsity": ""}))

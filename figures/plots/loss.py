@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from figures.analysis import measures
 from figures.analysis.table import contrast_curve, frame
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
-from figures.plots.choose import arms_there, nothing_run, panel_name
+from figures.plots.builder import Drawing, FigureBuilder, NothingToDraw, new_sheet
+from figures.plots.captions import accuracy as captions
+from figures.plots.choose import nothing_run, panel_name, studies_with
 from figures.plots.contrasts import unpaired
-from figures.plots.curves import CONTROL_NOTE, EPOCHS
+from figures.plots.finish import finish
 from figures.plots.layout import add_blocks, joined_rows, legend_below
-from figures.plots.panels import density_axis, dodge, error_bar_lengths, mark_cut
-from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_seeds
+from figures.plots.panels import density_axis, dodge, error_bar_lengths
+from figures.plots.sentences import format_data, format_seeds
 from figures.results.network import Records, StudyResults
 
 if TYPE_CHECKING:
@@ -26,37 +27,19 @@ SMALLEST_LOSS = 1e-12  # a loss of 0 has no logarithm
 
 def figure_13(records: Records) -> Drawing:
     """Figure 13: training loss over sparsity, and its ratio to IMP's."""
-    kept, missing = [], []
-    for results in records.studies:
-        there, lost = arms_there(results, LOSS_ARMS, LOSS_PANEL)
-        missing += lost
-        if {"imp", "lrr"} <= set(there):
-            kept.append((results, there))
+    kept, missing = studies_with(records, ("imp", "lrr"), LOSS_ARMS, LOSS_PANEL)
     if not kept:
         raise NothingToDraw(missing or [nothing_run(LOSS_PANEL, records.protocol)])
     panels = [1 + bool(_paired(results, there)) for results, there in kept]
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(joined_rows(panels)) + 0.5), {}
+    sheet = new_sheet(style.TWO_COLUMNS, 2.35 * len(joined_rows(panels)) + 0.5, missing)
     blocks = add_blocks(sheet, panels)
     for axes, (results, there) in zip(blocks, kept, strict=True):
-        plotted[results.study.study], lost = _loss_row(sheet, axes, results, there)
-        missing += lost
+        sheet.plotted[results.study.study] = _loss_row(sheet, axes, results, there)
     legend_below(sheet, [panel for axes in blocks for panel in axes], 3)
-    seen = "Training loss of IMP and LRR at the end of each level over density, and its ratio to IMP's."
-    more = join_caption(
-        "The loss is the cross-entropy over the whole training set in evaluation mode.",
-        *sheet.captions,
-        "Points are geometric means over seeds (those of the ratio are paired by seed), bars are Student-t 95 %"
-        " intervals of the logarithm.",
-        mark_cut(sheet.figure),
-        EPOCHS,
-        CONTROL_NOTE,
-        LAYOUT_NOTE,
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {format_data(kept)}.", more), tuple(missing))
+    return finish(sheet, captions.TRAINING_LOSS, format_data(kept))
 
 
-def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
+def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> dict:
     """A study's losses, and their ratios to IMP's."""
     table = frame(results, there)
     table["log_loss"] = [math.log10(max(loss, SMALLEST_LOSS)) for loss in table["train_loss"]]
@@ -70,9 +53,8 @@ def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence
         axes[1].axhline(1, color=style.MUTED, linewidth=0.7, zorder=1)
         sheet.add_panel_label(axes[1], "the same, relative to IMP", "the same, divided by IMP's of the same seed.", 44)
     alone = [arm for arm in there if arm != "imp" and arm not in paired]
-    return {"loss": losses, "ratio": ratios}, [
-        lost for arm in alone for lost in unpaired(results, (arm, "imp"), LOSS_PANEL)
-    ]
+    sheet.missing += [lost for arm in alone for lost in unpaired(results, (arm, "imp"), LOSS_PANEL)]
+    return {"loss": losses, "ratio": ratios}
 
 
 def _paired(results: StudyResults, there: Sequence[str]) -> list[str]:

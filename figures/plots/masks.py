@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from figures.analysis import measures
 from figures.analysis.sweeps import IMP_AND_LRR, Sweep, find_sweeps, sweep_command
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.captions import sweeps as captions
+from figures.plots.finish import finish
 from figures.plots.layout import legend_below
 from figures.plots.mask_panels import draw_over_epochs, draw_over_levels
 from figures.plots.mask_shares import Cycles, cycles_of, overlaps
-from figures.plots.panels import fit_height, mark_cut
-from figures.plots.sentences import format_missing, format_n, format_seeds
+from figures.plots.panels import fit_height
+from figures.plots.sentences import format_n, format_seeds
 from figures.plots.sweep_sentences import format_preset, heading
 from figures.results.network import Records, StudyResults
 
 _PANEL = "masks within a level"
-_SEEN = "Share of a level's last mask that earlier masks of the level have in common with it, for IMP and LRR."
 
 
 def figure_mask_convergence(records: Records) -> Drawing:
@@ -33,25 +34,13 @@ def figure_mask_convergence(records: Records) -> Drawing:
     if not kept:
         command = sweep_command("mask-convergence", records.protocol)
         raise NothingToDraw(missing or [Missing(_PANEL, "nothing has been run", command)])
-    sheet, plotted, curves = new_sheet(style.TWO_COLUMNS, 2.55 * len(kept) + 0.35), {}, []
+    sheet, curves = new_sheet(style.TWO_COLUMNS, 2.55 * len(kept) + 0.35, missing), []
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
     for part, (sweep, results, there) in zip(parts, kept, strict=True):
-        panels, plotted[results.study.study] = _block(sheet, part, sweep, results, there)
+        panels, sheet.plotted[results.study.study] = _block(sheet, part, sweep, results, there)
         curves += panels
     legend_below(sheet, curves, 3)
-    data = "; ".join(_data(sweep, results, there) for sweep, results, there in kept)
-    more = join_caption(
-        "The last mask is the mask that ends a level, which is the next level's. The share is that of the weights kept"
-        " by the last mask which the mask taken after that many epochs keeps too: both keep equally many. At the"
-        " level's end it is 1 by definition.",
-        *sheet.captions,
-        "Points are means over seeds, bars are Student-t 95 % intervals of each rule by itself, unpaired. At a vertical"
-        " line a cycle of the schedule ends with its learning rate decayed, and the next cycle restarts the schedule.",
-        mark_cut(sheet.figure),
-        "The experiment, the layout and all settings are ours, not the paper's.",
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, Caption(_SEEN, f"Data: {data}.", more), tuple(missing))
+    return finish(sheet, captions.MASKS, "; ".join(_data(sweep, results, there) for sweep, results, there in kept))
 
 
 def _data(sweep: Sweep, results: StudyResults, there: Sequence[str]) -> str:

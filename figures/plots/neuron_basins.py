@@ -1,11 +1,13 @@
 """Figure `basins`: success of the neuron over the balance of a(0) and w(0)."""
 
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, new_sheet
+from figures.plots.captions import neuron as captions
+from figures.plots.finish import finish
 from figures.plots.layout import legend_below
 from figures.plots.neuron_axes import PALE, interval_words, log_axis, plot_shares, shares_axis
 from figures.plots.neuron_basin import shade_basin
-from figures.plots.neuron_rules import RULE_NAMES, theory_missing
+from figures.plots.neuron_rules import RULE_NAMES, theory_result
 from figures.results.network import Records, TheoryResult
 
 _WITNESS = {  # code of the verdict -> how a start is marked
@@ -17,25 +19,17 @@ _WITNESS = {  # code of the verdict -> how a start is marked
 
 def figure_basins(records: Records) -> Drawing:
     """Basins for any balance, one input or several, and success of IMP and LRR over s_w / s_a."""
-    result = records.theory.get("basins")
-    if result is None:
-        raise NothingToDraw([theory_missing("basins", "basins and success over the balance")])
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.75), {}
+    result = theory_result(records, "basins", "basins and success over the balance")
+    sheet = new_sheet(style.TWO_COLUMNS, 2.75)
     left, middle, right = sheet.figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
-    plotted["one"] = _basin(sheet, left, result, "one")
-    plotted["several"] = _basin(sheet, middle, result, "several")
-    plotted["success"] = _success_over_ratios(sheet, right, result)
+    sheet.plotted["one"] = _basin(sheet, left, result, "one")
+    sheet.plotted["several"] = _basin(sheet, middle, result, "several")
+    sheet.plotted["success"] = _success_over_ratios(sheet, right, result)
     legend_below(sheet, [left, middle, right], 5)
-    seen = "From which balance of a(0) and w(0) one hidden neuron learns, and how often IMP and LRR do."
     starts = " and ".join(f"{result.values['witnesses'][panel]['starts']:,}" for panel in _BASIN)
-    data = (
-        f"Data: population loss, n = {starts} random starts in the first two panels and"
-        f" {result.values['trials']:,} for each marker of the last."
-    )
-    more = join_caption(
-        "Basins are exact: starts in the light area learn.", *sheet.captions, "The experiment is ours, not the paper's."
-    )
-    return Drawing(sheet.figure, plotted, Caption(seen, data, more))
+    trials = f"{result.values['trials']:,} for each marker of the last"
+    data = f"population loss, n = {starts} random starts in the first two panels and {trials}"
+    return finish(sheet, captions.BASINS, data)
 
 
 _BASIN = {

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, new_sheet
+from figures.plots.captions import neuron as captions
 from figures.plots.descent_axes import DASHED, open_marks, powers_axis, short
 from figures.plots.descent_runs import draw_over_steps
 from figures.plots.descent_stable_step import draw_pushed
-from figures.plots.neuron_rules import theory_missing
+from figures.plots.finish import finish
+from figures.plots.neuron_rules import theory_result
 from figures.results.network import Records, TheoryResult
 
 _ANGLE_LOOKS = (("black", "o"), ("#555555", "s"), ("#7A7A7A", "^"), ("#9A9A9A", "D"))
-_SEEN = "How gradient descent with large steps learns from starts from which the gradient flow cannot learn."
 
 
 def figure_large_steps(records: Records) -> Drawing:
@@ -25,27 +26,18 @@ def figure_large_steps(records: Records) -> Drawing:
 
     It learns in d = 2, never in d = 1.
     """
-    result = records.theory.get("large-steps")
-    if result is None:
-        raise NothingToDraw([theory_missing("large-steps", "gradient descent with large steps")])
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 4.7), {}
+    result = theory_result(records, "large-steps", "gradient descent with large steps")
+    sheet = new_sheet(style.TWO_COLUMNS, 4.7)
     (first, second), (third, fourth) = sheet.figure.subplots(2, 2)
-    plotted["steps to learn"] = _steps_to_learn(sheet, first, result)
-    plotted["loss"] = draw_over_steps(sheet, second, result, "loss")
-    plotted["c"] = draw_over_steps(sheet, third, result, "c")
-    plotted["pushed"] = draw_pushed(sheet, fourth, result)
+    sheet.plotted["steps to learn"] = _steps_to_learn(sheet, first, result)
+    sheet.plotted["loss"] = draw_over_steps(sheet, second, result, "loss")
+    sheet.plotted["c"] = draw_over_steps(sheet, third, result, "c")
+    sheet.plotted["pushed"] = draw_pushed(sheet, fourth, result)
     runs = sum(len(start["steps"]) for start in result.values["starts"])
     runs += len(result.values["d1"]["status"])
     runs += sum(len(minimum["step"]) for minimum in result.values["pushed"]["minima"])
-    more = join_caption(
-        "The starts are |a| = |w| = 1 with a < 0: the balanced starts from which the flow never learns. The flow"
-        " conserves c = a² - |w|², a step does not.",
-        *sheet.captions,
-        "d = 2 represents every d > 1, since only w₁ and the size of the rest of w enter.",
-        "The experiment is ours, not the paper's.",
-    )
-    data = f"Data: one hidden neuron, population loss, n = {runs} runs of plain gradient descent."
-    return Drawing(sheet.figure, plotted, Caption(_SEEN, data, more))
+    data = f"one hidden neuron, population loss, n = {runs} runs of plain gradient descent"
+    return finish(sheet, captions.LARGE_STEPS, data)
 
 
 def _steps_to_learn(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:

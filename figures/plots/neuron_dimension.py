@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, new_sheet
+from figures.plots.captions import neuron as captions
+from figures.plots.finish import finish
 from figures.plots.layout import even_rows, legend_below
 from figures.plots.neuron_axes import PALE, interval_words, log_axis, plot_shares, shares_axis
-from figures.plots.neuron_rules import RULE_NAMES, theory_missing
-from figures.plots.sentences import format_missing
+from figures.plots.neuron_rules import RULE_NAMES, theory_missing, theory_result
 from figures.results.network import Records, TheoryResult
 
 INIT_NAMES = {"balanced": "balanced", "bounded": "a = u |w|", "normal": "N(0, 1/d)"}
@@ -24,38 +25,20 @@ def figure_14(records: Records) -> Drawing:
 
     There is a panel for each kind of start: the theorem's and that of the authors' code stand side by side.
     """
-    result = records.theory.get("dimension")
-    if result is None:
-        raise NothingToDraw([theory_missing("dimension", "success over the number of inputs")])
+    result = theory_result(records, "dimension", "success over the number of inputs")
     inits = [init for init in INIT_NAMES if init in result.values["inits"]]
     missing = [theory_missing("dimension", f"{INIT_NAMES[init]} starts") for init in INIT_NAMES if init not in inits]
     rows = even_rows(len(inits) + 1)
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.5 if len(rows) == 1 else 4.4), {}
+    sheet = new_sheet(style.TWO_COLUMNS, 2.5 if len(rows) == 1 else 4.4, missing)
     *panels, last = sheet.figure.subplots(len(rows), rows[0]).ravel()
     for axes, init in zip(panels, inits, strict=True):
-        plotted[init] = _success_over_inputs(sheet, axes, result, init)
-    plotted["switches"] = _switches(sheet, last, result, inits)
+        sheet.plotted[init] = _success_over_inputs(sheet, axes, result, init)
+    sheet.plotted["switches"] = _switches(sheet, last, result, inits)
     legend_below(sheet, [*panels, last], 5)
-    seen = "Share of starts from which IMP and LRR learn, and share in which w₁ switches its sign, over the inputs."
-    trials = result.values["trials"]
-    data = f"Data: one hidden neuron with d inputs, population loss, n = {trials:,} random starts for each marker."
-    more = join_caption(
-        "The neuron is pruned at once to input 1. The theorem's probabilities, 1/2 for LRR and 1/4 for IMP, belong to"
-        " balanced starts.",
-        *sheet.captions,
-        _how_counted(result, [row for init in plotted.values() for rows in init.values() for row in rows["cells"]]),
-        "The experiment is ours, not the paper's.",
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, Caption(seen, data, more), tuple(missing))
-
-
-def _how_counted(result: TheoryResult, cells: Sequence[dict]) -> str:
-    return (
-        f"Each marker: {result.values['trials']:,} random starts, verdicts of exact limits, {interval_words(cells)}."
-        " IMP and LRR run on the same starts (drawn side by side), other markers on independent ones. Pale lines join"
-        " the exact probabilities."
-    )
+    trials = f"{result.values['trials']:,}"
+    data = f"one hidden neuron with d inputs, population loss, n = {trials} random starts for each marker"
+    cells = [cell for init in sheet.plotted.values() for rows in init.values() for cell in rows["cells"]]
+    return finish(sheet, captions.DIMENSION, data, trials=trials, intervals=interval_words(cells))
 
 
 def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init: str) -> dict:

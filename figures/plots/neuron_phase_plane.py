@@ -1,18 +1,13 @@
 """Figure 1: from which signs one hidden neuron learns, and why IMP fails where LRR learns."""
 
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, NothingToDraw, new_sheet
+from figures.plots.captions import neuron as captions
+from figures.plots.finish import finish
 from figures.plots.neuron_basin import shade_basin
 from figures.plots.neuron_rules import RULE_NAMES, theory_missing
 from figures.plots.neuron_story import draw_story
-from figures.plots.sentences import format_missing
 from figures.results.network import Records, TheoryResult
-
-_SEEN = {  # whether quadrants and whether IMP and LRR are drawn -> the first sentence of figure 1's caption
-    (True, True): "From which signs of its weights one hidden neuron learns, and how IMP fails where LRR learns.",
-    (True, False): "From which signs of its weights one hidden neuron learns.",
-    (False, True): "How IMP fails where LRR learns on one hidden neuron.",
-}
 
 
 def figure_1(records: Records) -> Drawing:
@@ -22,31 +17,26 @@ def figure_1(records: Records) -> Drawing:
     missing += [] if stories else [theory_missing("stories", "(b, c) IMP and LRR on the neuron")]
     if not (quadrants or stories):
         raise NothingToDraw(missing)
-    sheet = new_sheet(style.TWO_COLUMNS, 3.45)
-    plotted, widths = {}, ([1.32] if quadrants else []) + ([1, 1] if stories else [])
+    sheet, widths = (
+        new_sheet(style.TWO_COLUMNS, 3.45, missing),
+        [*([1.32] if quadrants else []), *([1, 1] if stories else [])],
+    )
     grid = sheet.figure.add_gridspec(2, len(widths), width_ratios=widths, height_ratios=[1.25, 1])
     if quadrants:
-        plotted["quadrants"] = draw_quadrants(sheet, sheet.figure.add_subplot(grid[:, 0]), quadrants)
+        sheet.plotted["quadrants"] = draw_quadrants(sheet, sheet.figure.add_subplot(grid[:, 0]), quadrants)
     for column, rule in enumerate(RULE_NAMES if stories else (), start=len(widths) - 2):
         axes = [sheet.figure.add_subplot(grid[row, column]) for row in (0, 1)]
-        plotted[f"story {rule}"] = draw_story(sheet, axes, stories, rule)
-    more = join_caption(
-        *sheet.captions,
-        "The figure follows the paper's figure 1. The layout, the flow field and the basin of unbalanced starts are"
-        " ours.",
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, _caption(quadrants, stories, more), tuple(missing))
+        sheet.plotted[f"story {rule}"] = draw_story(sheet, axes, stories, rule)
+    seen = captions.QUADRANTS_SEEN[quadrants is not None, stories is not None]
+    return finish(sheet, captions.PHASE_PLANE, _data(quadrants, stories), seen=seen)
 
 
-def _caption(quadrants: TheoryResult | None, stories: TheoryResult | None, more: str) -> Caption:
-    """The caption of figure 1 from the panels that it has."""
-    seen = _SEEN[quadrants is not None, stories is not None]
+def _data(quadrants: TheoryResult | None, stories: TheoryResult | None) -> str:
+    """The data of figure 1 from the panels that it has."""
     starts = sum(count["starts"] for count in quadrants.values["quadrants"].values()) if quadrants else 0
     parts = [f"n = {starts:,} random starts with one input"] if quadrants else []
     parts += ["n = 1 start with two inputs"] if stories else []
-    data = f"Data: gradient flow of f(x) = a relu(w·x) towards the target relu(x₁), {' and '.join(parts)}."
-    return Caption(seen, data, more)
+    return f"gradient flow of f(x) = a relu(w·x) towards the target relu(x₁), {' and '.join(parts)}"
 
 
 def draw_quadrants(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 from figures.analysis.table import frame
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import accuracy as captions
+from figures.plots.captions.text import means_note
 from figures.plots.choose import absent_datasets, arms_there, panel_name
-from figures.plots.curves import CIFAR, EPOCHS, draw_curves, means_note
+from figures.plots.curves import CIFAR, draw_curves
+from figures.plots.finish import finish
 from figures.plots.layout import even_rows, legend_below, row_cells
 from figures.plots.neuron_iterations import draw_iterations
 from figures.plots.neuron_rules import theory_missing
-from figures.plots.panels import mark_cut
-from figures.plots.sentences import format_data, format_missing, format_seeds
+from figures.plots.sentences import format_data, format_seeds
 from figures.results.network import Records, TheoryResult
 
 _OTHERS = ("imp-on-shuffled-mask", "imp-on-random-mask", "lrr-on-shuffled-mask", "lrr-on-random-mask")
@@ -34,47 +36,32 @@ def figure_2(records: Records) -> Drawing:
     count = bool(iterations) + len(masks) + len(exchanges)
     if not count:
         raise NothingToDraw(missing)
-    sheet, plotted, axes = _grid_of(count)
+    rows = even_rows(count)
+    sheet = new_sheet(style.TWO_COLUMNS if count > 1 else style.ONE_COLUMN, 2.15 * len(rows) + 0.6, missing)
+    axes = [sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, rows)]
     free = iter(axes)
     if iterations:
-        plotted["neuron"] = draw_iterations(sheet, next(free), iterations)
+        sheet.plotted["neuron"] = draw_iterations(sheet, next(free), iterations)
     for results, there in masks:
-        plotted[f"masks {results.study.study}"] = _mask_panel(sheet, next(free), results, there)
+        sheet.plotted[f"masks {results.study.study}"] = _mask_panel(sheet, next(free), results, there)
     for results, there in exchanges:
-        plotted[f"exchange {results.study.study}"] = _exchange_draw(sheet, next(free), results, there)
+        sheet.plotted[f"exchange {results.study.study}"] = _exchange_draw(sheet, next(free), results, there)
     legend_below(sheet, axes, 4)
-    more = join_caption(
-        *sheet.captions,
-        f"On networks: {means_note(records)} They are intervals of each arm by itself, not of paired differences.",
-        mark_cut(sheet.figure),
-        EPOCHS,
-        "Grey: IMP's rewinding trained for as many epochs as LRR's weights have seen, on IMP's own, shuffled and random"
-        " masks, at the levels where it was run.",
-        "Random masks have the layer densities of ERK. Shuffled masks are the IMP mask permuted within each layer.",
-        "The figure follows the paper's figure 2. The intervals and all settings are ours.",
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, _masks_caption(iterations, [*masks, *exchanges], more), tuple(missing))
+    seen, data = _shown(iterations, [*masks, *exchanges])
+    return finish(sheet, captions.OTHER_MASKS, data, seen=seen, means=means_note(records))
 
 
-def _masks_caption(iterations: TheoryResult | None, drawn: Sequence[tuple], more: str) -> Caption:
-    """The caption of figure 2 from the panels that it has."""
+def _shown(iterations: TheoryResult | None, drawn: Sequence[tuple]) -> tuple[str, str]:
+    """What the figure shows and its data, from the panels that it has."""
     seen, data = [], []
     if iterations:
-        seen.append("how often IMP and LRR learn on one neuron")
+        seen.append(captions.ON_NEURON)
         data.append(f"one neuron, n = {iterations.values['trials']:,} trials")
     if drawn:
-        seen.append("the test accuracy of IMP and LRR on networks, on masks that they did not choose")
+        seen.append(captions.ON_NETWORKS)
         data.append(format_data({results.study.study: (results, there) for results, there in drawn}.values()))
     sentence = ", and ".join(seen)
-    return Caption(f"{sentence[0].upper()}{sentence[1:]}.", f"Data: {'; '.join(data)}.", more)
-
-
-def _grid_of(count: int):
-    """A figure builder, an empty dict and `count` panels in even rows."""
-    rows = even_rows(count)
-    sheet = new_sheet(style.TWO_COLUMNS if count > 1 else style.ONE_COLUMN, 2.15 * len(rows) + 0.6)
-    return sheet, {}, [sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, rows)]
+    return f"{sentence[0].upper()}{sentence[1:]}.", "; ".join(data)
 
 
 def _mask_panel(sheet: FigureBuilder, axes, results, there) -> dict:

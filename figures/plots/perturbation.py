@@ -8,23 +8,24 @@ from collections.abc import Sequence
 from figures.analysis import measures
 from figures.analysis.sweeps import Sweep, find_sweeps, perturbed_studies
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import signs as captions
+from figures.plots.captions.text import means_note
 from figures.plots.choose import arms_there, nothing_run, panel_name
-from figures.plots.contrasts import HIGH_SPARSITY_NOTE
-from figures.plots.curves import EPOCHS, means_note
+from figures.plots.finish import finish
 from figures.plots.layout import add_blocks, joined_rows, legend_below
-from figures.plots.panels import mark_cut
 from figures.plots.perturbation_panels import draw_study, draw_sweep
 from figures.plots.perturbations import (
     CONTROL_ARM,
     DROPS,
     PERTURBATION_ARMS,
     PERTURBATION_PANEL,
+    Perturbed,
     other_places,
     perturbations,
     rules_with_drops,
 )
-from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_n
+from figures.plots.sentences import format_data, format_n
 from figures.plots.sweep_sentences import network_name
 from figures.results.network import Records, train_command
 from figures.results.variants import with_protocol
@@ -43,41 +44,27 @@ def figure_6(records: Records) -> Drawing:
         )
     panels = [1 + bool(rules_with_drops(results)) for results, _ in kept]
     panels += [1 + bool(other_places(found)) for _, found in varied]
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.3 * len(joined_rows(panels)) + 0.55), {}
+    sheet = new_sheet(style.TWO_COLUMNS, 2.3 * len(joined_rows(panels)) + 0.55, missing)
     blocks = add_blocks(sheet, panels)
     for axes, (results, there) in zip(blocks, kept, strict=False):
-        plotted[results.study.study], lost = draw_study(sheet, axes, results, there)
-        missing += lost
+        sheet.plotted[results.study.study] = draw_study(sheet, axes, results, there)
     for axes, (sweep, found) in zip(blocks[len(kept) :], varied, strict=True):
-        plotted[sweep.place] = draw_sweep(sheet, axes, sweep, found)
+        sheet.plotted[sweep.place] = draw_sweep(sheet, axes, sweep, found)
     legend_below(sheet, [*(axes[-1] for axes in blocks), *(axes[0] for axes in blocks)], 4)
-    more = join_caption(
-        means_note(records),
-        *sheet.captions,
-        "The cost is the accuracy without the perturbation less the accuracy with it, paired by seed.",
-        HIGH_SPARSITY_NOTE,
-        mark_cut(sheet.figure),
-        "The flip is written into the values that IMP rewinds to as well.",
-        "The dashed vertical line lies between the levels before and after the flip." if kept else "",
-        EPOCHS,
-        "Grey: IMP's rewinding, unperturbed, trained for as many epochs as LRR's weights have seen, where it was run."
-        if any(CONTROL_ARM in there for _, there in kept)
-        else "",
-        LAYOUT_NOTE,
-        format_missing(missing),
+    return finish(
+        sheet,
+        captions.PERTURBED if kept else captions.COST_ALONE,
+        "; ".join([*([format_data(kept)] if kept else []), *(_sweep_data(sweep, found) for sweep, found in varied)]),
+        means=means_note(records),
+        flip_line=captions.FLIP_LINE if kept else "",
+        control=captions.UNPERTURBED if any(CONTROL_ARM in there for _, there in kept) else "",
     )
-    return Drawing(sheet.figure, plotted, _caption(kept, varied, more), tuple(missing))
 
 
-def _caption(kept: Sequence[tuple], varied: Sequence[tuple], more: str) -> Caption:
-    """The caption, from the studies drawn over density and the sweeps drawn over the share."""
-    lost = "the accuracy that flipped signs cost IMP and LRR"
-    seen = f"Test accuracy with and without flipped signs, and {lost}." if kept else f"{lost.capitalize()}."
-    data = [format_data(kept)] if kept else []
-    for sweep, found in varied:
-        seeds = [len(measures.shared_seeds(p.results, DROPS[rule])) for p in found for rule in DROPS]
-        data.append(f"{network_name(sweep)}, {format_n([n for n in seeds if n])} at each of {len(found)} perturbations")
-    return Caption(seen, f"Data: {'; '.join(data)}.", more)
+def _sweep_data(sweep: Sweep, found: Sequence[Perturbed]) -> str:
+    """The data of a sweep and their number, for the opening of the caption."""
+    seeds = [len(measures.shared_seeds(p.results, DROPS[rule])) for p in found for rule in DROPS]
+    return f"{network_name(sweep)}, {format_n([n for n in seeds if n])} at each of {len(found)} perturbations"
 
 
 def _kept(records: Records) -> tuple[list, list[Missing]]:

@@ -8,7 +8,7 @@ from figures.analysis.statistics import as_columns
 from figures.analysis.sweeps import Sweep
 from figures.analysis.table import frame
 from figures.plots import style
-from figures.plots.builder import FigureBuilder, Missing
+from figures.plots.builder import FigureBuilder
 from figures.plots.choose import dataset_name, panel_name
 from figures.plots.contrasts import (
     draw_contrasts,
@@ -38,7 +38,7 @@ _EXCESS = {"imp": 1, "imp-perturbed": -1, "lrr": -1, "lrr-perturbed": 1}
 _SCOPES = {"global": "", "layerwise": ", within layers"}
 
 
-def draw_study(sheet: FigureBuilder, axes, results: StudyResults, there) -> tuple[dict, list[Missing]]:
+def draw_study(sheet: FigureBuilder, axes, results: StudyResults, there) -> dict:
     """Accuracy over density at the left, the cost of the perturbation at the right."""
     config = results.arms["imp-perturbed"].config
     where = Perturbed(*(config.get(f"perturb_{name}") for name in ("rate", "level", "scope")), results)
@@ -51,7 +51,7 @@ def draw_study(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
         axes[0], name, f"{format_seeds(results, there)}; {_perturbation_in_words(where)}.", letters_above(axes[0])
     )
     costs = {rule: arms for rule, arms in DROPS.items() if rule in rules_with_drops(results)}
-    missing = [
+    sheet.missing += [
         item
         for rule in DROPS
         if rule not in costs
@@ -73,7 +73,7 @@ def draw_study(sheet: FigureBuilder, axes, results: StudyResults, there) -> tupl
             else ""
         )
         sheet.add_panel_label(axes[1], "cost of the perturbation", f"its cost: {in_h}{excess}.", letters_above(axes[1]))
-    return plotted, missing
+    return plotted
 
 
 def _mark_start(axes, where: Perturbed) -> None:

@@ -6,19 +6,9 @@ from figures.analysis import measures
 from figures.plots import style
 from figures.plots.builder import Missing
 from figures.plots.choose import dataset_name, panel_name
-from figures.results.network import Records, StudyResults
-from figures.results.variants import LAST_EPOCH
+from figures.results.network import StudyResults
 
 MOST_STUDIES_NAMED = 3  # in the opening of a caption
-LAYOUT_NOTE = "The layout and all settings are ours, not the paper's."
-
-
-def epoch_note(records: Records) -> str:
-    """The sentence of a caption on which epoch's accuracy is drawn.
-
-    Empty for the best, of which every caption speaks (`figures.drawing`).
-    """
-    return "Test accuracy is that of the last epoch." if records.accuracy == LAST_EPOCH else ""
 
 
 def format_seeds(results: StudyResults, arms: Sequence[str], signs: bool = False) -> str:

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from figures.analysis import measures
 from figures.analysis.statistics import interval_columns
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import signs as captions
 from figures.plots.choose import absent_datasets, panel_name
-from figures.plots.curves import CIFAR, EPOCHS
+from figures.plots.curves import CIFAR
+from figures.plots.finish import finish
 from figures.plots.layout import even_rows, legend_below, row_cells, title_beyond
 from figures.plots.panels import error_bar_lengths
-from figures.plots.sentences import format_data, format_missing, format_seeds
+from figures.plots.sentences import format_data, format_seeds
 from figures.plots.sweep_sentences import origin
 from figures.results.network import Records, StudyResults, train_command
 
@@ -30,27 +32,16 @@ def figure_5(records: Records) -> Drawing:
     if not kept:
         raise NothingToDraw(missing)
     rows = even_rows(len(kept), most=2)  # in narrower panels the labels of the axes do not fit
-    sheet, plotted, seen = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * len(rows) + 0.35), {}, []
+    sheet = new_sheet(style.TWO_COLUMNS if len(kept) > 1 else 4.6, 3.55 * len(rows) + 0.35, missing)
+    labelled = []
     for place, results in zip(row_cells(sheet.figure, rows), kept, strict=True):
         cells = place.subgridspec(2, 2, width_ratios=[1, 4.2])
         axes = [[sheet.figure.add_subplot(cells[row, part]) for part in (0, 1)] for row in (0, 1)]
-        plotted[results.study.study] = _signs_panels(sheet, axes, results)
-        seen += [axes[0][0]]
-    legend_below(sheet, seen, 2)
-    seen = "When the signs of IMP's and LRR's weights settle (top), and how often they switch (bottom)."
+        sheet.plotted[results.study.study] = _signs_panels(sheet, axes, results)
+        labelled.append(axes[0][0])
+    legend_below(sheet, labelled, 2)
     data = format_data([(results, ("imp", "lrr")) for results in kept], signs=True)
-    more = join_caption(
-        *sheet.captions,
-        "Shares are of the weights that survive the last level. A switch is counted by reading (iii): from the end of a"
-        f" level to the end of the next (level 0: from {origin(records.protocol)}).",
-        "Top: the last level at which a weight's sign changed. Bottom: how often it changed. Weights that never switch"
-        " are drawn separately, on their own scale.",
-        "Bars are mean shares over seeds, whiskers are Student-t 95 % intervals of each arm by itself, unpaired.",
-        EPOCHS,
-        "The figure follows the paper's figure 5. The reading of a switch, the intervals and all settings are ours.",
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {data}.", more), tuple(missing))
+    return finish(sheet, captions.SETTLING, data, origin=origin(records.protocol))
 
 
 def _signs_panels(sheet: FigureBuilder, axes, results: StudyResults) -> dict:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from figures.analysis.sweeps import IMP_AND_LRR
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import signs as captions
 from figures.plots.choose import nothing_run, panel_name
-from figures.plots.sentences import LAYOUT_NOTE, format_data, format_missing, format_seeds
+from figures.plots.finish import finish
+from figures.plots.sentences import format_data, format_seeds
 from figures.plots.sign_flip_shares import mean_shares
 from figures.plots.sweep_sentences import origin
 from figures.results.network import Records, StudyResults, train_command
@@ -34,7 +36,7 @@ def figure_12(records: Records) -> Drawing:
     if not kept:
         raise NothingToDraw(missing or [nothing_run(SIGN_FLIPS_PANEL, records.protocol)])
     heights = [_height(results) for results in kept for _ in READING_NAMES]
-    sheet, plotted, scales = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3), {}, []
+    sheet, scales = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3, missing), []
     rows = sheet.figure.add_gridspec(len(heights), 1, height_ratios=heights)
     for number, results in enumerate(kept):
         for place, reading in enumerate(READING_NAMES):
@@ -42,26 +44,17 @@ def figure_12(records: Records) -> Drawing:
             if found:
                 cell = rows[number * len(READING_NAMES) + place].subgridspec(1, 3)
                 axes = [sheet.figure.add_subplot(cell[part]) for part in range(3)]
-                plotted.setdefault(results.study.study, {})[reading] = found
+                sheet.plotted.setdefault(results.study.study, {})[reading] = found
                 scales.append(_flip_maps_row(sheet, axes, results, reading, found))
-    seen = "Share of each layer's surviving signs that flip, by level, for IMP and for LRR, and their difference."
-    more = join_caption(
-        "Shares are of the weights of a layer that survive the level. They are means over seeds, and differences are"
-        " paired by seed:"
-        f" {_word('imp')} where IMP flips more, {_word('lrr')} where LRR does. The figure's data hold the Student-t"
-        " 95 % intervals of the differences.",
-        *sheet.captions,
-        _scales_words(scales),
-        "For IMP reading (i), from the start of the level, is reading (ii).",
-        "Grey: a layer without a weight left in some seed;"
-        f" dots: shares of fewer than {FEW} weights, on average over seeds.",
-        "Layers are drawn from the input (top) to the output.",
-        "LRR's weights have seen more epochs than IMP's at the same level.",
-        LAYOUT_NOTE,
-        format_missing(missing),
+    return finish(
+        sheet,
+        captions.SIGN_FLIPS,
+        format_data([(results, IMP_AND_LRR) for results in kept]),
+        imp_colour=_word("imp"),
+        lrr_colour=_word("lrr"),
+        scales=_scales_words(scales),
+        few=str(FEW),
     )
-    data = format_data([(results, IMP_AND_LRR) for results in kept])
-    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {data}.", more), tuple(missing))
 
 
 def _word(arm: str) -> str:

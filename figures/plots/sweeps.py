@@ -12,12 +12,12 @@ from figures.analysis import sweeps
 from figures.analysis.statistics import Interval
 from figures.analysis.sweeps import IMP_AND_LRR, Sweep, Value, find_sweeps, format_value, sweep_command
 from figures.plots import style
-from figures.plots.builder import Caption, Drawing, FigureBuilder, Missing, NothingToDraw, join_caption, new_sheet
-from figures.plots.contrasts import HIGH_SPARSITY_NOTE, format_points
-from figures.plots.curves import EPOCHS
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import sweeps as captions
+from figures.plots.captions.text import CaptionText, epoch_note
+from figures.plots.contrasts import format_points
+from figures.plots.finish import finish
 from figures.plots.layout import legend_below
-from figures.plots.panels import mark_cut
-from figures.plots.sentences import LAYOUT_NOTE, epoch_note, format_missing
 from figures.plots.sweep_panels import characters_over, draw_accuracies, draw_high_sparsity, draw_leads
 from figures.plots.sweep_sentences import format_sweep, format_sweep_data, heading
 from figures.results.network import Records
@@ -27,16 +27,15 @@ from figures.results.network import Records
 class SweepFigure:
     """The texts of a sweep's figure.
 
-    They are the sweep's name, the first sentence of the caption, the name of the values, and notes.
+    They are the sweep's name, the caption, and the name of the values.
 
     `sizes`: whether the caption lists the networks' weights; `growth`: whether it gives the lead's growth from the
     first to the last value.
     """
 
     sweep: str
-    seen: str
+    text: CaptionText
     values: str
-    remarks: str = ""
     sizes: bool = False
     growth: bool = False
 
@@ -76,30 +75,14 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
         raise NothingToDraw(
             missing or [Missing(plan.values, "nothing has been run", sweep_command(plan.sweep, records.protocol))]
         )
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 4.15 * len(kept) + 0.3), {}
-    shown: list = []
+    sheet, shown = new_sheet(style.TWO_COLUMNS, 4.15 * len(kept) + 0.3, missing), []
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
     for part, (sweep, values) in zip(parts, kept, strict=True):
         shown += _block(sheet, part, sweep, plan, values)
-        plotted[sweep.place] = sweeps.plotted(values, plan.growth)
+        sheet.plotted[sweep.place] = sweeps.plotted(values, plan.growth)
     legend_below(sheet, shown, 3)
-    more = join_caption(
-        *sheet.captions,
-        "Top: test accuracy over density.",
-        epoch_note(records),
-        HIGH_SPARSITY_NOTE,
-        "Points are means over seeds, bars are Student-t 95 % intervals. The lead is that of LRR over IMP in"
-        " high-sparsity accuracy, paired by seed. Its intervals are not adjusted for the number of values. Dots are the"
-        " leads of the seeds.",
-        "On the axes accuracies and leads are fractions: .01 is 1 accuracy point.",
-        mark_cut(sheet.figure),
-        plan.remarks,
-        EPOCHS,
-        LAYOUT_NOTE,
-        format_missing(missing),
-    )
     data = "; ".join(format_sweep_data(sweep, values) for sweep, values in kept)
-    return Drawing(sheet.figure, plotted, Caption(plan.seen, f"Data: {data}.", more), tuple(missing))
+    return finish(sheet, plan.text, data, epoch=epoch_note(records))
 
 
 def _absent(sweep: Sweep, plan: SweepFigure) -> list[Missing]:
@@ -164,38 +147,15 @@ def _panel_title(sweep: Sweep, value: Value) -> str:
 
 # A figure of another sweep: one entry here, one function above, one line in the catalogue.
 PLANS: dict[str, SweepFigure] = {
-    "11": SweepFigure(
-        "criterion",
-        "Accuracy of IMP and LRR under different pruning criteria, and LRR's lead at high sparsity under each.",
-        "pruning criterion",
-        "Both rules prune by the criterion that is named, which scores the weights at each level's end. Random and"
-        " layerwise criteria fix the density of each layer, the others choose it.",
-    ),
+    "11": SweepFigure("criterion", captions.CRITERIA, "pruning criterion"),
     "16": SweepFigure(
         "prune-rate",
-        "Accuracy of IMP and LRR at different prune rates, and LRR's lead at high sparsity at each.",
+        captions.PRUNE_RATES,
         "prune rate (fraction of the surviving weights removed between two levels)",
-        "High-sparsity accuracy is over a rate's own levels, each of density at most .03. By then LRR's weights have"
-        " been trained for more epochs at smaller rates.",
     ),
-    "17": SweepFigure(
-        "schedule",
-        "Accuracy of IMP and LRR under different learning-rate schedules, and LRR's lead at high sparsity under each.",
-        "learning-rate schedule of every level",
-    ),
-    "18": SweepFigure(
-        "model",
-        "Accuracy of IMP and LRR on different architectures, and LRR's lead at high sparsity on each.",
-        "network",
-        "At one density the networks keep different numbers of weights.",
-        sizes=True,
-    ),
+    "17": SweepFigure("schedule", captions.SCHEDULES, "learning-rate schedule of every level"),
+    "18": SweepFigure("model", captions.MODELS, "network", sizes=True),
     "width": SweepFigure(
-        "width",
-        "Accuracy of IMP and LRR at different widths of the network, and LRR's lead at high sparsity at each.",
-        "width of the network (channels of the first stage)",
-        "At one density a wider network keeps more weights.",
-        sizes=True,
-        growth=True,
+        "width", captions.WIDTHS, "width of the network (channels of the first stage)", sizes=True, growth=True
     ),
 }
