@@ -8,14 +8,13 @@ from typing import Any
 
 from figures.claims.registry import evaluate
 from figures.claims.tables import by_place
-from figures.claims.verdicts import (
-    NOT_RUN,
-    ClaimVerdict,
-)
-from figures.plots.builder import Caption, Drawing, Missing, NothingToDraw, join_caption
+from figures.claims.verdicts import NOT_RUN, ClaimVerdict
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, join_caption
+from figures.plots.captions import claims as captions
 from figures.plots.choose import absent_datasets, dataset_name
 from figures.plots.claim_lines import Line, draw_lines, plotted_row
-from figures.plots.sentences import format_data, format_missing, format_seeds
+from figures.plots.finish import finish
+from figures.plots.sentences import format_data, format_seeds
 from figures.results.datasets import PAPER_DATASETS
 from figures.results.network import Records, StudyResults
 from figures.results.variants import LAST_EPOCH, plain_preset
@@ -31,9 +30,18 @@ def figure_claims(records: Records) -> Drawing:
         raise NothingToDraw(missing)
     names = {r.study.dataset: dataset_name(r.study) for r in (*records.studies, *records.sweeps)}
     lines = [line for title, group in _places(verdicts).items() for line in _group(title, group, names)]
-    figure = draw_lines(lines)
     plotted = {title: [_numbers(verdict) for verdict in group] for title, group in _places(verdicts).items()}
-    return Drawing(figure, plotted, _caption(records, missing), tuple(missing))
+    sheet = FigureBuilder(draw_lines(lines), plotted=plotted, missing=missing)
+    drawn = [(results, arms) for results in records.studies if (arms := _shown_arms(results))]
+    networks = f"networks: {format_data(drawn)}; " if drawn else ""
+    return finish(
+        sheet,
+        captions.ALL_CLAIMS,
+        f"{networks}the number n of seeds or trials of each effect is in its line",
+        of_last_epoch="" if records.accuracy == LAST_EPOCH else ", for the accuracy of the last epoch",
+        studies=join_caption(*(f"{format_seeds(results, arms)}." for results, arms in drawn)),
+        sweeps=join_caption(*_other_networks(records)),
+    )
 
 
 def _places(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[ClaimVerdict]]:
@@ -89,35 +97,6 @@ def _missing(verdicts: Sequence[ClaimVerdict], records: Records) -> list[Missing
     return [*found, *absent_datasets(records, tuple(PAPER_DATASETS), "claims")]
 
 
-_SEEN = "Every claim with the effect that decides it, the 95 % interval of the effect, and the verdict."
-
-
-def _caption(records: Records, missing: Sequence[Missing]) -> Caption:
-    studies = [_seeds(results) for results in records.studies]
-    drawn = [(results, arms) for results in records.studies if (arms := _shown_arms(results))]
-    networks = f"networks: {format_data(drawn)}; " if drawn else ""
-    data = f"Data: {networks}the number n of seeds or trials of each effect is in its line."
-    last = "" if records.accuracy == LAST_EPOCH else ", for the accuracy of the last epoch"
-    more = join_caption(
-        f"The effects were fixed before the data{last}. Intervals over seeds are Student-t intervals, paired by seed."
-        " Those of the neuron are over trials.",
-        "Reproduced: the interval lies wholly above zero. Not reproduced: it lies wholly below the smallest effect that"
-        " matters (.2 accuracy points, or .02), which is the right edge of the grey band. Reversed: it lies wholly"
-        " below zero. Inconclusive: all else.",
-        "The axis is linear up to the smallest effect that matters and logarithmic beyond. A value that is not compared"
-        " with 0 is drawn minus its reference value: 1/2 and 1/4 in claim 3, .98 in 4a, -.2 accuracy points in 15a,"
-        " 0 contradictions in 1 and 2. A claim of several parts needs all of them. Against training length: the same"
-        " relative to IMP's rewinding trained for as many epochs as LRR's weights have seen. Sweeps have no such"
-        " control. At chance: no arm of the comparison is clearly better than a guess. The mask converges: share of a"
-        " level's last mask that the mask one cycle of the schedule earlier already had, minus .98.",
-        *studies,
-        *_other_networks(records),
-        "Each verdict holds for its preset, network and data set alone.",
-        format_missing(missing),
-    )
-    return Caption(_SEEN, data, more)
-
-
 def _other_networks(records: Records) -> list[str]:
     """The settings of every sweep that differ from the preset's own.
 
@@ -133,11 +112,6 @@ def _other_networks(records: Records) -> list[str]:
 
 def _settings(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items())
-
-
-def _seeds(results: StudyResults) -> str:
-    arms = _shown_arms(results)
-    return f"{format_seeds(results, arms)}." if arms else ""
 
 
 def _shown_arms(results: StudyResults) -> list[str]:
