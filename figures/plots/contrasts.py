@@ -14,7 +14,7 @@ from figures.analysis.table import contrast_curve
 from figures.plots import style
 from figures.plots.builder import Missing
 from figures.plots.choose import panel_name
-from figures.plots.panels import density_axis, dodge, error_bar_lengths, fit_height
+from figures.plots.panels import THIN, density_axis, dodge, fit_height, plot_means
 from figures.plots.sentences import format_seeds
 from figures.plots.style import ArmStyle
 from figures.plots.sweep_sentences import format_preset
@@ -52,8 +52,7 @@ def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str,
     `line`: whether the means are joined by lines.
     """
     how = look.line_kwargs() | ({} if line else {"linestyle": "none"})
-    bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
-    axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **how)
+    plot_means(axes, x, curve, **THIN, **how)
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     axes.grid(True, axis="y")
 

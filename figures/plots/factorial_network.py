@@ -6,8 +6,8 @@ from figures.analysis import measures
 from figures.plots import style
 from figures.plots.builder import FigureBuilder
 from figures.plots.choose import panel_name
-from figures.plots.factorial_panels import draw_effects, draw_interaction
-from figures.plots.panels import error_bar_lengths, fit_height
+from figures.plots.factorial_panels import as_column, draw_effects, draw_interaction
+from figures.plots.panels import fit_height, plot_means
 from figures.plots.sentences import format_seeds
 from figures.results.network import StudyResults
 
@@ -66,10 +66,8 @@ def _control_panel(sheet: FigureBuilder, axes, results, there) -> dict:
     plotted = {"levels": list(levels)}
     for place, arm in enumerate(arms):
         plotted[arm] = list(_mean_and_ends(results, {arm: 1, "imp": -1}, levels))
-        mean, low, high = plotted[arm]
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
-        bars = error_bar_lengths([mean], [low], [high])
-        axes.errorbar([place], [mean], yerr=bars, elinewidth=0.9, markersize=5.5, **look)
+        plot_means(axes, [place], as_column(plotted[arm]), elinewidth=0.9, markersize=5.5, **look)
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     axes.set_xticks(range(len(arms)), [_SHORT[arm] for arm in arms])
     whose = "high-sparsity accuracy" if levels == measures.high_sparsity_levels(results) else "accuracy"

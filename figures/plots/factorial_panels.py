@@ -1,10 +1,17 @@
 """Panels of a 2x2 design: its four cells, and the effects."""
 
+from collections.abc import Sequence
+
 from figures.plots import style
-from figures.plots.panels import error_bar_lengths
+from figures.plots.panels import plot_means
 
 PLACE = {"imp": 0, "magnitude": 0, "sign": 1, "lrr-bn-rewind": 1}
 SHIFT = {"imp": -0.07, "magnitude": 0.07, "sign": -0.07, "lrr-bn-rewind": 0.07}
+
+
+def as_column(estimate: Sequence) -> dict[str, list]:
+    """One estimate, a mean and the ends of its interval, as the columns that are drawn."""
+    return {name: [number] for name, number in zip(("mean", "low", "high"), estimate, strict=True)}
 
 
 def draw_interaction(axes, cells: dict) -> None:
@@ -23,10 +30,9 @@ def draw_interaction(axes, cells: dict) -> None:
             zorder=1,
             label="trained magnitudes" if line == "-" else "initial magnitudes",
         )
-    for arm, (value, low, high) in cells.items():
+    for arm, cell in cells.items():
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
-        bars, x = error_bar_lengths([value], [low], [high]), PLACE[arm] + SHIFT[arm]
-        axes.errorbar([x], [value], yerr=bars, elinewidth=0.9, zorder=3, markersize=5.5, **look)
+        plot_means(axes, [PLACE[arm] + SHIFT[arm]], as_column(cell), elinewidth=0.9, zorder=3, markersize=5.5, **look)
     axes.set(xlim=(-0.45, 1.45), xlabel="signs")
     axes.set_xticks([0, 1], ["initial", "trained"])
     axes.grid(axis="y")
@@ -41,11 +47,11 @@ def draw_effects(axes, groups: dict, unit: str) -> None:
     }
     for side, (group, effects) in zip((-0.12, 0.12) if len(groups) > 1 else (0,), groups.items(), strict=True):
         marker, colour, label = looks[group]
-        for place, (value, low, high) in enumerate(effects.values()):
-            axes.errorbar(
+        for place, effect in enumerate(effects.values()):
+            plot_means(
+                axes,
                 [place + side],
-                [value],
-                yerr=error_bar_lengths([value], [low], [high]),
+                as_column(effect),
                 marker=marker,
                 color=colour,
                 linestyle="none",

@@ -13,7 +13,7 @@ from figures.plots.choose import nothing_run, panel_name, studies_with
 from figures.plots.contrasts import unpaired
 from figures.plots.finish import finish
 from figures.plots.layout import add_blocks, joined_rows, legend_below
-from figures.plots.panels import density_axis, dodge, error_bar_lengths
+from figures.plots.panels import density_axis, dodge, plot_curve
 from figures.plots.sentences import format_data, format_seeds
 from figures.results.network import Records, StudyResults
 
@@ -76,10 +76,7 @@ def loss_curve(table: "DataFrame", powers: Mapping[str, int]) -> dict[str, list]
 
 def _draw(axes, curves: Mapping[str, dict], label: str) -> None:
     for shift, (arm, curve) in zip(dodge(len(curves)), curves.items(), strict=True):
-        x = [density * 10**shift for density in curve["density"]]
-        bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
-        look = style.arm_style(arm).line_kwargs()
-        axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look)
+        plot_curve(axes, arm, curve, shift)
     axes.set_yscale("log")
     _fit(axes, [mean for curve in curves.values() for mean in curve["mean"]])
     density_axis(axes, [density for curve in curves.values() for density in curve["density"]])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from figures.analysis.statistics import interval_columns
 from figures.plots import style
 from figures.plots.mask_shares import Cycles
-from figures.plots.panels import error_bar_lengths
+from figures.plots.panels import plot_means
 
 _SHADES = (1.0, 0.8, 0.62, 0.48)  # strength of an arm's colour, from level 1 on; the dense level is black
 _PATTERNS = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (1, 1.2)))
@@ -16,11 +16,10 @@ def draw_over_epochs(axes, arm: str, levels: Mapping[int, dict], cycles: Cycles)
     for end in cycles.ends:
         axes.axvline(end, color="#CFCFCF", linewidth=0.8, zorder=0)
     for place, (number, curve) in enumerate(levels.items()):
-        bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
-        axes.errorbar(
+        plot_means(
+            axes,
             curve["epoch"],
-            curve["mean"],
-            yerr=bars,
+            curve,
             color=_shade(arm, number),
             linestyle=_PATTERNS[place % len(_PATTERNS)],
             linewidth=1.1,
@@ -66,14 +65,7 @@ def draw_over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycl
             face = {} if name != "first" else {"markerfacecolor": "white"}
             label = f"{style.arm_style(arm).label}, end of cycle {epoch // cycles.epochs} of {cycles.count}"
             look = style.arm_style(arm).line_kwargs() | {"linestyle": "none", "label": label} | face
-            axes.errorbar(
-                [number + side * 0.13 for number in values],
-                columns["mean"],
-                yerr=error_bar_lengths(columns["mean"], columns["low"], columns["high"]),
-                elinewidth=0.8,
-                zorder=3,
-                **look,
-            )
+            plot_means(axes, [number + side * 0.13 for number in values], columns, elinewidth=0.8, zorder=3, **look)
     axes.set_xticks(sorted({number for levels in found.values() for number in levels}))
     axes.set_xlabel("level")
     axes.margins(x=0.12)

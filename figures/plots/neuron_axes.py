@@ -1,8 +1,8 @@
 """Axes and markers of counted shares of the neuron."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from figures.plots.panels import error_bar_lengths
+from figures.plots.panels import plot_means
 
 PALE = {"linewidth": 3.2, "alpha": 0.3, "zorder": 2, "solid_capstyle": "butt"}
 _QUARTERS = {0: "0", 0.25: "1/4", 0.5: "1/2", 0.75: "3/4", 1: "1"}
@@ -14,12 +14,16 @@ def interval_words(cells: Sequence[dict]) -> str:
     return f"Clopper-Pearson 95 % intervals of half-width at most {half:.3f}, mostly hidden by the marker"
 
 
+def share_columns(cells: Sequence[Mapping], shares: Sequence[float]) -> dict[str, list]:
+    """Counted shares, with the ends of the interval that each cell has, as the columns that are drawn."""
+    return {"mean": list(shares)} | {end: [cell[end] for cell in cells] for end in ("low", "high")}
+
+
 def plot_shares(axes, x: Sequence[float], cells: Sequence[dict], look: dict) -> list[float]:
     """Draw counted shares with their intervals at `x`; returns the shares."""
-    share = [cell["successes"] / cell["trials"] for cell in cells]
-    bars = error_bar_lengths(share, [cell["low"] for cell in cells], [cell["high"] for cell in cells])
-    axes.errorbar(x, share, yerr=bars, elinewidth=0.8, zorder=3, markersize=3.4, **(look | {"linestyle": "none"}))
-    return share
+    shares = share_columns(cells, [cell["successes"] / cell["trials"] for cell in cells])
+    plot_means(axes, x, shares, elinewidth=0.8, zorder=3, markersize=3.4, **(look | {"linestyle": "none"}))
+    return shares["mean"]
 
 
 def log_axis(axes, ends: Sequence[float], ticks: Sequence[float], label: str) -> None:

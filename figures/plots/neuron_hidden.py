@@ -11,9 +11,9 @@ from figures.plots.captions import neuron as captions
 from figures.plots.descent_axes import DASHED, short
 from figures.plots.finish import finish
 from figures.plots.layout import even_rows, legend_below, row_cells
-from figures.plots.neuron_axes import shares_axis
+from figures.plots.neuron_axes import share_columns, shares_axis
 from figures.plots.neuron_rules import RULE_NAMES, theory_result
-from figures.plots.panels import error_bar_lengths
+from figures.plots.panels import plot_means
 from figures.results.network import Records, TheoryResult
 
 _D_LOOKS = (("black", "o", -1), ("#666666", "s", 0), ("#999999", "^", 1))
@@ -50,9 +50,8 @@ def _over_neurons(sheet: FigureBuilder, axes, result: TheoryResult, d: int) -> d
         heuristic = [one["heuristic"] for one in found]
         axes.plot(k, heuristic, color=look.colour, linewidth=1.0, linestyle=DASHED, zorder=2,
                   label=f"{_HEURISTIC[rule]}, heuristic")  # fmt: skip
-        bars = error_bar_lengths(share, [one["low"] for one in found], [one["high"] for one in found])
-        x = [n * 1.03**side for n in k]
-        axes.errorbar(x, share, yerr=bars, elinewidth=0.8, zorder=3, **(look.line_kwargs() | {"linestyle": "none"}))
+        markers = look.line_kwargs() | {"linestyle": "none"}
+        plot_means(axes, [n * 1.03**side for n in k], share_columns(found, share), elinewidth=0.8, zorder=3, **markers)
         plotted[rule] = {"k": k, "share": share, "heuristic": heuristic, "cells": [dict(one) for one in found]}
     _neurons_axis(axes, k)
     shares_axis(axes, 0, 1.05)
@@ -75,12 +74,11 @@ def _difference(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     axes.plot(every, gap, color=style.MUTED, linewidth=1.0, linestyle=DASHED, zorder=2, label="heuristic")
     for d, (colour, marker, place) in zip(result.values["dimensions"], _D_LOOKS, strict=False):
         found = [cell["difference"]["lrr - imp"] for cell in _cells(result, d)]
-        value, low, high = ([one[name] for one in found] for name in ("value", "low", "high"))
+        columns = share_columns(found, [one["value"] for one in found])
         k = [cell["k"] for cell in _cells(result, d)]
-        bars = error_bar_lengths(value, low, high)
-        axes.errorbar([n * 1.07**place for n in k], value, yerr=bars, color=colour, marker=marker,
-                      linestyle="none", elinewidth=0.8, label=f"d = {d}", zorder=3)  # fmt: skip
-        plotted[f"d = {d}"] = {"k": k, "value": value, "low": low, "high": high}
+        look = {"color": colour, "marker": marker, "linestyle": "none", "label": f"d = {d}"}
+        plot_means(axes, [n * 1.07**place for n in k], columns, elinewidth=0.8, zorder=3, **look)
+        plotted[f"d = {d}"] = {"k": k, "value": columns["mean"], "low": columns["low"], "high": columns["high"]}
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     _neurons_axis(axes, every)
     axes.set_ylabel("LRR - IMP")

@@ -11,10 +11,10 @@ from figures.plots.builder import Drawing, FigureBuilder, new_sheet
 from figures.plots.captions import neuron as captions
 from figures.plots.finish import finish
 from figures.plots.layout import legend_below
-from figures.plots.neuron_axes import log_axis, shares_axis
+from figures.plots.neuron_axes import log_axis, share_columns, shares_axis
 from figures.plots.neuron_dimension import INIT_NAMES
 from figures.plots.neuron_rules import RULE_NAMES, theory_result
-from figures.plots.panels import error_bar_lengths
+from figures.plots.panels import plot_means
 from figures.plots.sentences import format_n
 from figures.results.network import Records
 
@@ -75,11 +75,10 @@ def _curve(axes, rule: str, init: str, cells: Sequence[dict]) -> dict:
     look, (line, filled) = style.arm_style(rule), _LOOK.get(init, ((0, (1, 1.2)), False))
     counts = [cell[rule] for cell in cells]
     share = [count["successes"] / count["trials"] for count in counts]
-    bars = error_bar_lengths(share, [count["low"] for count in counts], [count["high"] for count in counts])
-    axes.errorbar(
+    plot_means(
+        axes,
         [cell["n"] * _SHIFT[rule] for cell in cells],
-        share,
-        yerr=bars,
+        share_columns(counts, share),
         elinewidth=0.7,
         linewidth=0.9,
         markersize=3.4,

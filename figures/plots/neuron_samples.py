@@ -7,9 +7,9 @@ from figures.plots.builder import Drawing, FigureBuilder, NothingToDraw, new_she
 from figures.plots.captions import neuron as captions
 from figures.plots.finish import finish
 from figures.plots.layout import legend_below
-from figures.plots.neuron_axes import log_axis, shares_axis
+from figures.plots.neuron_axes import log_axis, share_columns, shares_axis
 from figures.plots.neuron_rules import RULE_NAMES, theory_missing
-from figures.plots.panels import error_bar_lengths
+from figures.plots.panels import plot_means
 from figures.plots.sentences import format_n
 from figures.results.network import Records, TheoryResult
 
@@ -67,11 +67,10 @@ def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key
     look, count = style.arm_style(rule), [cell[rule][key] for cell in cells]
     shift = (0.975 if rule == "imp" else 1.025) * (1 + 0.03 * (place - 1))
     share = [one["count"] / cell[rule]["trials"] for one, cell in zip(count, cells, strict=True)]
-    bars = error_bar_lengths(share, [one["low"] for one in count], [one["high"] for one in count])
-    axes.errorbar(
+    plot_means(
+        axes,
         [cell["ratio"] * shift for cell in cells],
-        share,
-        yerr=bars,
+        share_columns(count, share),
         elinewidth=0.7,
         linewidth=0.9,
         markersize=_SIZES[place % len(_SIZES)],

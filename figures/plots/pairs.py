@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from figures.analysis.statistics import interval_columns
 from figures.plots import style
-from figures.plots.panels import error_bar_lengths, fit_height
+from figures.plots.panels import THIN, fit_height, plot_means
 from figures.plots.style import GREEN, ArmStyle
 from figures.results.connectivity import NetworkPair
 from figures.results.network import StudyResults
@@ -81,7 +81,7 @@ def level_curve(pairs: Sequence[NetworkPair], kind: str, measure: str) -> dict[s
 def draw_line(axes, curves: dict) -> None:
     """Draw the test error on the line between two networks, by the treatment of batch norm."""
     for name, curve in curves.items():
-        _draw_curve(axes, ON_THE_LINE[name], curve["alpha"], curve)
+        plot_means(axes, curve["alpha"], curve, **THIN, **ON_THE_LINE[name].line_kwargs())
     fit_height(axes, list(curves.values()), least=0.0, most=1.0)
     axes.set_xlabel("alpha (0: IMP, 1: LRR)")
     axes.set_ylabel("test error")
@@ -93,15 +93,11 @@ def draw_levels(axes, curves: dict, measure: str) -> None:
     there = {kind: curve for kind, curve in curves.items() if curve["level"]}
     for place, (kind, curve) in enumerate(there.items()):
         shift = (place - (len(there) - 1) / 2) * 0.07
-        _draw_curve(axes, style.with_colour(KINDS[kind].look), [level + shift for level in curve["level"]], curve)
+        look = style.with_colour(KINDS[kind].look).line_kwargs()
+        plot_means(axes, [level + shift for level in curve["level"]], curve, **THIN, **look)
     if measure == "sign_similarity":
         axes.axhline(0.5, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
     fit_height(axes, list(there.values()), least=-0.02, most=1.02)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("level")
     axes.grid(axis="y")
-
-
-def _draw_curve(axes, look: ArmStyle, x: Sequence[float], curve: dict) -> None:
-    bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
-    axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look.line_kwargs())

@@ -1,7 +1,7 @@
 """What panels share: the density axis, curves with intervals, and their limits."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from figures.plots import style
 
@@ -30,15 +30,22 @@ def error_bar_lengths(means: Sequence[float], lows: Sequence, highs: Sequence) -
     return [down, up]
 
 
+def plot_means(axes, x: Sequence[float], columns: Mapping[str, Sequence], **look) -> None:
+    """Draw means with their intervals at `x`; `columns`: lists `mean`, `low` and `high`."""
+    bars = error_bar_lengths(columns["mean"], columns["low"], columns["high"])
+    axes.errorbar(x, columns["mean"], yerr=bars, **look)
+
+
+THIN = {"elinewidth": 0.7, "capsize": 1.2, "zorder": 3}  # of intervals over density or levels
+
+
 def plot_curve(axes, arm: str, curve: dict, shift: float = 0.0, zero: bool = False) -> None:
     """Draw an arm's means with intervals over density.
 
     `shift` moves the curve sideways by that share of the axis' decade.
     """
-    look = style.arm_style(arm).line_kwargs()
     x = [density * 10**shift for density in curve["density"]]
-    bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
-    axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look)
+    plot_means(axes, x, curve, **THIN, **style.arm_style(arm).line_kwargs())
     if zero:
         axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
 

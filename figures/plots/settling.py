@@ -11,7 +11,7 @@ from figures.plots.choose import absent_datasets, panel_name
 from figures.plots.curves import CIFAR
 from figures.plots.finish import finish
 from figures.plots.layout import even_rows, legend_below, row_cells, title_beyond
-from figures.plots.panels import error_bar_lengths
+from figures.plots.panels import plot_means
 from figures.plots.sentences import format_data, format_seeds
 from figures.plots.sweep_sentences import origin
 from figures.results.network import Records, StudyResults, train_command
@@ -88,9 +88,11 @@ def _share_bars(axes, results: StudyResults, counts: str, names: Sequence[int]) 
 
 
 def _bars(axes, x: list[float], columns: dict[str, list], arm: str) -> None:
-    look, mean = style.arm_style(arm), columns["mean"]
+    look = style.arm_style(arm)
     lows = [None if low is None else max(low, 0.0) for low in columns["low"]]  # a share is never below 0
-    whiskers = error_bar_lengths(mean, lows, columns["high"])
     hatch = "////" if arm == "lrr" else ""
-    axes.bar(x, mean, 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label)
-    axes.errorbar(x, mean, yerr=whiskers, linestyle="none", color=style.INK, elinewidth=0.7, capsize=1.2)
+    axes.bar(
+        x, columns["mean"], 0.4, color=look.colour, hatch=hatch, edgecolor="white", linewidth=0.4, label=look.label
+    )
+    look = {"linestyle": "none", "color": style.INK, "elinewidth": 0.7, "capsize": 1.2}
+    plot_means(axes, x, columns | {"low": lows}, **look)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from figures.analysis.sweeps import CHANCE, IMP_AND_LRR, Value, format_value
 from figures.plots import style
-from figures.plots.panels import density_axis, dodge, error_bar_lengths, fit_height, plot_curve
+from figures.plots.panels import density_axis, dodge, fit_height, plot_curve, plot_means
 
 _TICKS = (1, 0.1, 0.01, 0.001)  # ticks of narrow panels
 _FEW = 5  # columns: under more of them a long label of the x axis does not fit
@@ -103,8 +103,8 @@ def draw_leads(axes, values: Sequence[Value]) -> None:
 
 def _point(axes, x: float, summary: dict, **look) -> None:
     if summary["n"]:
-        bars = error_bar_lengths([summary["mean"]], [summary["low"]], [summary["high"]])
-        axes.errorbar([x], [summary["mean"]], yerr=bars, elinewidth=0.9, markersize=4.6, **look)
+        (column,) = _estimate_columns([summary])
+        plot_means(axes, [x], column, elinewidth=0.9, markersize=4.6, **look)
 
 
 def _estimate_columns(summaries: Sequence[dict]) -> list[dict]:
