@@ -175,7 +175,7 @@ def seeds_with(table: "DataFrame", arm: str, status: str) -> list[int]:
 
 
 def arm_curve(table: "DataFrame", arm: str, value: str = "test_accuracy") -> dict[str, list]:
-    """The curve of one arm without the values of its seeds, but with the seeds that are `diverged` or `missing`."""
+    """The curve of one arm without its seeds' values, but with the seeds that diverged or are missing."""
     found = contrast_curve(table, {arm: 1}, value)
     del found["values"]
     return found | {status: seeds_with(table, arm, status) for status in (DIVERGED, MISSING)}

@@ -1,4 +1,4 @@
-"""What every figure is made of: its drawing, its caption, what is missing, and the builder of its panels.
+"""What every figure is made of: drawing, caption, what is missing, and the builder of panels.
 
 No files are read or written.
 """
@@ -118,7 +118,7 @@ class FigureBuilder:
 
 
 def new_sheet(width: float, height: float, missing: Iterable[Missing] = ()) -> FigureBuilder:
-    """An empty figure of a size in inches, with a layout in which nothing overlaps; `missing`: what it lacks so far."""
+    """An empty figure of a size in inches, in which nothing overlaps; `missing`: what it lacks."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")

@@ -58,7 +58,7 @@ def absent_datasets(records: Records, wanted: Sequence[str], panel: str) -> list
 def studies_with(
     records: Records, needed: Sequence[str], named: Sequence[str], panel: str
 ) -> tuple[list[tuple[StudyResults, list[str]]], list[Missing]]:
-    """The studies that have every arm of `needed`, each with its arms of `named`, and what is missing of `named`."""
+    """The studies with every arm of `needed`, each with its arms of `named`, and what is missing."""
     kept, missing = [], []
     for results in records.studies:
         there, lost = arms_there(results, named, panel)

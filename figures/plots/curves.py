@@ -1,4 +1,4 @@
-"""Accuracy over density: the curves of arms, their differences from one arm, and what captions say of both."""
+"""Accuracy over density: the curves of arms, and their differences from one arm."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The panels of a sweep: accuracy over density for each value, and high-sparsity accuracy over the values."""
+"""Panels of a sweep: accuracy over density by value, and high-sparsity accuracy over the values."""
 
 import textwrap
 from collections.abc import Sequence
