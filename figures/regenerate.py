@@ -20,7 +20,7 @@ from figures.claims.tables import claims_json, claims_markdown
 from figures.claims.verdicts import NOT_RUN, ClaimVerdict
 from figures.drawing import draw_figure, drawing_failure
 from figures.inputs import figure_inputs, figure_problems, shown_in, studies_used, theory_used
-from figures.plots.panels import Drawing, NothingToDraw
+from figures.plots.builder import Drawing, NothingToDraw
 from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.code import UNKNOWN_CODE, code_hashes
 from figures.provenance.explain import explain

@@ -238,7 +238,7 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-HEAVY = {"torch", "sympy", "scipy", "matplotlib", "sklearn"}
+HEAVY = {"torch", "sympy", "scipy", "matplotlib", "sklearn", "pandas"}
 
 
 @pytest.mark.slow

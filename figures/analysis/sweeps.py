@@ -1,11 +1,12 @@
 """Sweeps: the studies in which one setting of a preset is varied, collected by value. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from figures.analysis import measures
-from figures.analysis.statistics import t_interval
+from figures.analysis.statistics import Interval, t_interval
+from figures.analysis.table import arm_curve, frame
 from figures.results.network import Records, Study, StudyResults, train_of
 from figures.results.variants import OURS_PROTOCOL
 
@@ -259,11 +260,12 @@ def _value(x, results: StudyResults) -> Value:
     h = {arm: summary(measures.mean_accuracy(levels)(results, arm).values) for arm in IMP_AND_LRR}
     lead = summary(measures.combine(results, measures.LEAD, measures.mean_accuracy(levels)).values)
     seeds = {arm: measures.seeds_of(results, arm) for arm in IMP_AND_LRR}
+    table = frame(results, IMP_AND_LRR)
     return Value(
         x,
         results,
         levels,
-        {arm: measures.curve(results, arm) for arm in IMP_AND_LRR},
+        {arm: arm_curve(table, arm) for arm in IMP_AND_LRR},
         h,
         lead,
         {arm: found[0] for arm, found in seeds.items()},
@@ -284,11 +286,9 @@ def summary(points: Mapping[int, float]) -> dict:
 
     `points` maps a seed to its number in accuracy points.
     """
-    out = {"seeds": list(points), "values": [value / measures.PERCENT for value in points.values()]}
-    if not points:
-        return out | {"mean": None, "low": None, "high": None, "n": 0}
-    found = t_interval(out["values"])
-    return out | {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
+    values = [value / measures.PERCENT for value in points.values()]
+    found = t_interval(values) if values else Interval(None, None, None, 0)
+    return {"seeds": list(points), "values": values, **asdict(found)}
 
 
 def _state(levels: Sequence[int], lead: dict, seeds: Mapping[str, tuple]) -> str:

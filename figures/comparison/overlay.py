@@ -15,7 +15,7 @@ from figures.comparison.overlay_drawing import Overlay, overlay
 from figures.comparison.verify import ABSENT, Comparison, compare, format_path
 from figures.drawing import draw_figure, drawing_failure
 from figures.inputs import figure_inputs, shown_in, studies_used, theory_used
-from figures.plots.panels import Drawing, NothingToDraw, join_caption
+from figures.plots.builder import Drawing, NothingToDraw, join_caption
 from figures.plots.style import PICTURE_FORMATS, drawing_style, render
 from figures.provenance.code import code_hashes
 from figures.provenance.sidecars import UnknownPicture, standing_figure

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.results.fields import ResultError
 from figures.results.network import Records
 from figures.results.neuron import check_pruned_samples

@@ -9,7 +9,7 @@ import pytest
 
 from figures.catalogue import FIGURES
 from figures.claims.registry import evaluate
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.results.fields import ResultError
 from figures.results.network import Records
 from figures.results.neuron import check_finite

@@ -9,7 +9,8 @@ from figures.analysis import measures
 from figures.analysis.sweeps import IMP_AND_LRR, Sweep, Value, differing, format_value
 from figures.claims.verdicts import FEWEST_SEEDS
 from figures.plots import style
-from figures.plots.panels import dataset_name, format_n
+from figures.plots.choose import dataset_name
+from figures.plots.sentences import format_n
 from figures.results.variants import AUTHORS_PROTOCOL
 
 
