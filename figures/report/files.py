@@ -1,5 +1,6 @@
 """The report from the files in the output folder: read them, compose the page, write it if changed."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,11 @@ def _picture(figure_id: str, out_dir: Path, outcome: Any, protocol: str, accurac
         sidecar = standing_figure(figure_id, place.with_suffix(".json"), protocol)
     except UnknownPicture as error:
         return Picture(*known, why=str(error), commands=tuple(commands))
-    svg = place.with_suffix(".svg").read_text("utf-8", "replace")
+    drawing = place.with_suffix(".svg")
+    svg = drawing.read_bytes()
+    if sidecar.get("outputs", {}).get(drawing.name) != hashlib.sha256(svg).hexdigest():
+        changed = f"{drawing.name} is not the picture that its record describes, and is not shown: draw it again"
+        return Picture(*known, sidecar, None, "; ".join(filter(None, [why, changed])), tuple(commands))
     return Picture(*known, sidecar, svg, why, tuple(commands))
 
 
