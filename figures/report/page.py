@@ -44,10 +44,10 @@ from figures.claims.verdicts import (
 from figures.provenance.explain import made_by, missing, runs
 from figures.results.variants import OURS_PROTOCOL, protocol_mark, with_protocol
 
-TITLE = "Masks, signs and learning rate rewinding: a reproduction"
+PAGE_TITLE = "Masks, signs and learning rate rewinding: a reproduction"
 
 # the words that the claims' tables use, with the numbers that the verdicts are made with
-WORDS = {
+DEFINITIONS = {
     "IMP, LRR": "iterative magnitude pruning, which rewinds the weights that are left to their initial values after"
     " each pruning; learning rate rewinding, which keeps their trained values and restarts the learning rate",
     "density, level": "the share of the weights that a mask keeps; one round of training between two prunings, of"
@@ -103,7 +103,10 @@ class Picture:
 
     @property
     def address(self) -> str:
-        """The drawing itself as an address. In an image nothing runs and nothing is fetched, whatever it holds."""
+        """The drawing itself, as the address of an image.
+
+        Whatever it holds: in an image nothing runs and nothing is fetched.
+        """
         return f"data:image/svg+xml;base64,{b64encode(self.svg or b'').decode()}"
 
     @property
@@ -164,7 +167,7 @@ def report_html(content: Content) -> bytes:
     """The page, as UTF-8."""
     page = _TEMPLATES.get_template("page.html.jinja").render(
         content=content,
-        title=", ".join(filter(None, [TITLE, protocol_mark(content.protocol)])),
+        title=", ".join(filter(None, [PAGE_TITLE, protocol_mark(content.protocol)])),
         evidence=with_protocol(EVIDENCE, content.protocol),
         claims_command=with_protocol("paper_repro.py claims", content.protocol),
     )
@@ -242,5 +245,5 @@ _TEMPLATES.globals |= {
     "side_by_side": side_by_side,
     "smoke_note": smoke_note,
     "times": times,
-    "words": WORDS,
+    "definitions": DEFINITIONS,
 }
