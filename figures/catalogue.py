@@ -7,8 +7,10 @@ To add one: a function Records -> Drawing in a file of `figures.plots`, and one 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 from figures.claims.registry import CLAIMS, ON_NETWORKS, ON_PERTURBED, ON_THEORY
+from figures.results.network import Records
 from figures.results.variants import protocol_mark
 
 
@@ -30,7 +32,7 @@ class FigureSpec:
 
     id: str
     title: str
-    function: str | Callable
+    function: str | Callable[[Records], Any]
     theory: tuple[str, ...]
     arms: tuple[str, ...]
     signs: bool = False
@@ -63,7 +65,7 @@ class FigureSpec:
         return f"paper_repro.py figures {self.id}"
 
     @property
-    def draw(self) -> Callable:
+    def draw(self) -> Callable[[Records], Any]:
         """The drawing function, `Records -> Drawing`; raises `NothingToDraw` where nothing has been run."""
         if not isinstance(self.function, str):
             return self.function

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from figures.catalogue import FigureSpec
 from figures.claims.protocols import (
@@ -28,7 +29,7 @@ def compare_protocols(
     out_dir: Path | str,
     *,
     write: Callable[[Path, bytes], object],
-    provenance: Mapping,
+    provenance: Mapping[str, Any],
     command: str,
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
@@ -43,17 +44,19 @@ def compare_protocols(
     ------
     ResultError : `results_dir` is not a folder.
     """
-    start, spec = time.perf_counter(), protocols_figure()
+    start = time.perf_counter()
+    spec = protocols_figure()
     records = load(results_dir, prefer, EVERY_PROTOCOL).judged
     context = BuildContext(records, Path(out_dir), write, provenance, command, code_hashes([spec]))
-    drawn, rows = make_figure(spec, context, start), protocol_rows(records)
+    drawn = make_figure(spec, context, start)
+    rows = protocol_rows(records)
     tables = {
         "protocols.json": protocols_json(rows, table_facts(spec, context)),
         "PROTOCOLS.md": protocols_markdown(rows).encode(),
     }
     lacking = not rows or any(NOT_RUN in row.verdicts for row in rows)
     outcome = with_tables(drawn, context, tables, (PROTOCOLS_COMMAND,) if lacking else (), start)
-    log(f"{spec.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
+    log(outcome.line)
     return outcome
 
 

@@ -61,7 +61,7 @@ _MAY_HAVE = {
 }  # fmt: skip
 
 
-def read_sidecar(path: Path | str) -> dict:
+def read_sidecar(path: Path | str) -> dict[str, Any]:
     """Read the record of a figure, a comparison or the claims.
 
     Raises
@@ -83,7 +83,7 @@ def read_sidecar(path: Path | str) -> dict:
 
 def standing_figure(
     figure_id: str, place: Path | str, protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
-) -> dict:
+) -> dict[str, Any]:
     """Read the record of a figure under a protocol at `place`: its .json, or the folder that holds it.
 
     `accuracy`: which of its variants is read from a folder.
@@ -118,7 +118,7 @@ def is_file(path: Path) -> bool:
         raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
 
 
-def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
+def check_sidecar(found: Mapping[str, Any], file: str) -> dict[str, Any]:
     """Check the types of a sidecar's fields, and return it as a dict.
 
     Fields may be absent, except `schema` and `kind`.

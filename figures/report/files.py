@@ -46,16 +46,18 @@ def gather(
     out_dir: Path, outcomes: Iterable[Any], protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
 ) -> Content:
     """Read an output folder: every figure of the catalogue in its order, the claims and Table 1."""
-    lost, suffix = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}, (protocol, accuracy)
-    pictures = [_picture(figure_id, out_dir, lost.get(figure_id), *suffix) for figure_id in figures_under(protocol)]
+    lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
+    pictures = [
+        _picture(figure_id, out_dir, lost.get(figure_id), protocol, accuracy) for figure_id in figures_under(protocol)
+    ]
     notes = [note] if (note := selection_note(accuracy)) else []
-    judged = _document(out_dir / f"claims{file_suffix(*suffix)}.json", notes, _read_claims)
+    judged = _document(out_dir / f"claims{file_suffix(protocol, accuracy)}.json", notes, _read_claims)
     claims, verdicts = judged or (None, None)
     table = _document(out_dir / "table1.json", notes, _read_table)
     return Content(pictures, claims, verdicts, table, tuple(notes), protocol)
 
 
-def _read_claims(path: Path) -> tuple[Mapping, list[ClaimVerdict]]:
+def _read_claims(path: Path) -> tuple[Mapping[str, Any], list[ClaimVerdict]]:
     document = read_sidecar(path)
     return document, verdicts_of(document)
 
@@ -81,7 +83,7 @@ def _picture(figure_id: str, out_dir: Path, outcome: Any, protocol: str, accurac
     return Picture(*known, sidecar, svg, why, tuple(commands))
 
 
-def _read_table(path: Path) -> Mapping:
+def _read_table(path: Path) -> Mapping[str, Any]:
     document = parse_json(path.read_bytes(), path.name)
     found = validate(document, {"settings": _NAMES, "presets": TABLE}, path.name)
     for preset, entries in found["presets"].items():
