@@ -102,30 +102,27 @@ def regenerate(
     The figure `claims` also writes `out_dir`/claims.json and `out_dir`/CLAIMS.md. Under another protocol than ours all
     names end in it, as in `fig3-authors.png`.
 
-    Parameters
-    ----------
-    ids : figure ids (keys of `FIGURES`); None for all of them (that show networks, where the protocol is not ours).
-    results_dir : folder with `theory/`, `studies/` and `runs/`.
-    out_dir : folder to write into; `write` makes missing folders.
-    write : atomic writer `write(path, data)`.
-    provenance : versions, git commit, hardware and thread count of this process; kept in every sidecar.
-    command : the command line that runs this, kept in every sidecar.
-    log : called with a line for each outcome.
-    prefer : theory experiment -> file stem to take where several parameter sets have been run.
-    protocol : whose studies are shown: "ours" or "authors".
-    accuracy : "last", or "best": figures that show accuracies are drawn with the best of each level's epochs, into
-        files of their own, whose names end in "-best"; other figures are left as they are.
-    bundled : whether the studies whose records come with the code are shown too (`figures.results.bundled`).
+    Args:
+        ids: figure ids (keys of `FIGURES`); None for all of them (that show networks, where the protocol is not ours).
+        results_dir: folder with `theory/`, `studies/` and `runs/`.
+        out_dir: folder to write into; `write` makes missing folders.
+        write: atomic writer `write(path, data)`.
+        provenance: versions, git commit, hardware and thread count of this process; kept in every sidecar.
+        command: the command line that runs this, kept in every sidecar.
+        log: called with a line for each outcome.
+        prefer: theory experiment -> file stem to take where several parameter sets have been run.
+        protocol: whose studies are shown: "ours" or "authors".
+        accuracy: "last", or "best": figures that show accuracies are drawn with the best of each level's epochs, into
+            files of their own, whose names end in "-best"; other figures are left as they are.
+        bundled: whether the studies whose records come with the code are shown too (`figures.results.bundled`).
 
-    Returns
-    -------
-    One `Outcome` per figure, in the order requested; none for figures that are left as they are.
+    Returns:
+        One `Outcome` per figure, in the order requested; none for figures that are left as they are.
 
-    Raises
-    ------
-    ValueError : an id that is not known (the nearest is named).
-    NoProtocol : a figure of the neuron alone under another protocol than ours.
-    ResultError : `results_dir` is not a folder.
+    Raises:
+        ValueError: an id that is not known (the nearest is named).
+        NoProtocol: a figure of the neuron alone under another protocol than ours.
+        ResultError: `results_dir` is not a folder.
     """
     wanted = list(figures_under(protocol) if ids is None else dict.fromkeys(ids))
     for figure_id in wanted:

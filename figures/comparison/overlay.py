@@ -76,16 +76,21 @@ def compare_results(
 
     Both show the studies of one protocol.
 
-    Parameters
-    ----------
-    ids : figure ids; None for all that have curves or numbers of their own.
-    results, other : folders of result files; `other` may be a folder of figures' records (.json) instead, such as
-        `figures/reference/quick`, with which only numbers are compared.
-    out_dir, write, provenance, command, log, prefer, protocol : as in `regenerate`.
+    Args:
+        ids: figure ids; None for all that have curves or numbers of their own.
+        results: folder of result files.
+        other: folder of result files; or of figures' records (.json), such as `figures/reference/quick`, with which
+            only numbers are compared.
+        out_dir: folder to write into; `write` makes missing folders.
+        write: atomic writer `write(path, data)`.
+        provenance: versions, git commit, hardware and thread count of this process; kept in every record.
+        command: the command line that runs this, kept in every record.
+        log: called with a line for each outcome.
+        prefer: theory experiment -> file stem to take where several parameter sets have been run.
+        protocol: whose studies are shown: "ours" or "authors".
 
-    Raises
-    ------
-    NoFolder : one of the folders does not exist, or `other` holds neither results nor records of figures.
+    Raises:
+        NoFolder: one of the folders does not exist, or `other` holds neither results nor records of figures.
     """
     sides = _sides(Path(results), Path(other), prefer, protocol)
     wanted = dict.fromkeys(figures_under(protocol) if ids is None else ids)
@@ -113,9 +118,8 @@ def _sides(results: Path, other: Path, prefer: Mapping[str, str] | None, protoco
 def _holds_results(folder: Path) -> bool:
     """Whether any part of a results folder exists.
 
-    Raises
-    ------
-    ClosedFolder : a part of it cannot be accessed.
+    Raises:
+        ClosedFolder: a part of it cannot be accessed.
     """
     try:
         return FOLDER in [kind(folder / name) for name in _RESULTS]

@@ -37,10 +37,10 @@ class Overlay:
 def overlay(first: Figure, second: Figure, names: Sequence[str]) -> Overlay:
     """Copy the curves of `second` into `first`, and add a legend on top that identifies them.
 
-    Parameters
-    ----------
-    first, second : matplotlib figures drawn by the same function; `first` is changed.
-    names : the names of the two sets of results, for the legend.
+    Args:
+        first: the figure that is changed.
+        second: a figure drawn by the same function.
+        names: the names of the two sets of results, for the legend.
     """
     drawn = panels = 0
     cut: list[str] = []

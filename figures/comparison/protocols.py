@@ -36,13 +36,17 @@ def compare_protocols(
 ) -> Outcome:
     """Write `out_dir`/PROTOCOLS.md, protocols.json and figures/figprotocols, where they have changed.
 
-    Parameters
-    ----------
-    results_dir, out_dir, write, provenance, command, log, prefer : as in `figures.regenerate.regenerate`.
+    Args:
+        results_dir: folder with `theory/`, `studies/` and `runs/`.
+        out_dir: folder to write into; `write` makes missing folders.
+        write: atomic writer `write(path, data)`.
+        provenance: versions, git commit, hardware and thread count of this process; kept in every record.
+        command: the command line that runs this, kept in every record.
+        log: called with a line for the outcome.
+        prefer: theory experiment -> file stem to take where several parameter sets have been run.
 
-    Raises
-    ------
-    ResultError : `results_dir` is not a folder.
+    Raises:
+        ResultError: `results_dir` is not a folder.
     """
     start = time.perf_counter()
     spec = protocols_figure()

@@ -94,10 +94,10 @@ class Comparison:
 def compare(left: Any, right: Any, tolerance: Callable[[Path], Tolerance] = lambda path: EXACT) -> Comparison:
     """Compare two trees leaf by leaf.
 
-    Parameters
-    ----------
-    left, right : trees as JSON gives them.
-    tolerance : path of a leaf -> how far its two numbers may lie apart; words, truth values and nulls must be equal.
+    Args:
+        left: a tree as JSON gives it.
+        right: the tree that it is compared with.
+        tolerance: path of a leaf -> how far its two numbers may lie apart; words, truth values and nulls must be equal.
     """
     numbers = skipped = 0
     differences: list[Difference] = []
@@ -202,11 +202,11 @@ def verify(
     same versions, processor, instruction set and number of threads, and otherwise agree within `OTHER_CONDITIONS`,
     since training amplifies the last bit of a number.
 
-    Parameters
-    ----------
-    standing, again : the sidecars of the existing and of the remade figure.
-    left_out : studies that were not run again; their numbers are not compared, and a line reports it.
-    within : tolerance for networks in place of these, relative and absolute at once.
+    Args:
+        standing: the sidecar of the existing figure.
+        again: that of the remade figure.
+        left_out: studies that were not run again; their numbers are not compared, and a line reports it.
+        within: tolerance for networks in place of these, relative and absolute at once.
     """
     conditions = changed(standing, again)
     networks = OTHER_CONDITIONS if conditions else EXACT

@@ -27,16 +27,15 @@ def explain(
 ) -> str:
     """What a figure shows and what made it, as text of a few dozen lines.
 
-    Parameters
-    ----------
-    what : a figure's id, `claims`, or a file: a .pdf, .png or .svg that this project drew, its .json, or claims.json.
-    results : folder of result files; with it, every input is compared with the current file in it.
-    out : folder in which an id is looked up, and the name of a file that is not in the current folder.
-    protocol : of a figure that is given by its id.
+    Args:
+        what: a figure's id, `claims`, or a file: a .pdf, .png or .svg that this project drew, its .json, or
+            claims.json.
+        results: folder of result files; with it, every input is compared with the current file in it.
+        out: folder in which an id is looked up, and the name of a file that is not in the current folder.
+        protocol: of a figure that is given by its id.
 
-    Raises
-    ------
-    UnknownPicture : no such file, another kind of file, or no readable sidecar next to it.
+    Raises:
+        UnknownPicture: no such file, another kind of file, or no readable sidecar next to it.
     """
     path = locate(what, out, protocol)
     sidecar = read_sidecar(path.with_suffix(".json"))
@@ -52,9 +51,8 @@ def locate(what: Path | str, out: Path | str, protocol: str = OURS_PROTOCOL) -> 
 
     A file's name alone, such as `fig3-authors.png`, is also looked up in the folders of pictures and tables.
 
-    Raises
-    ------
-    UnknownPicture : there is no such file, or it is of another kind.
+    Raises:
+        UnknownPicture: there is no such file, or it is of another kind.
     """
     name = str(what)
     if name in FIGURES:

@@ -26,12 +26,12 @@ def write_report(
 ) -> Path | None:
     """Write `out_dir`/report.html, or report-authors.html and the like; returns its path if changed.
 
-    Parameters
-    ----------
-    out_dir : folder with `figures/`, claims.json and table1.json; each may be absent.
-    outcomes : of the figures that were just made; others are shown from the files in the folder.
-    write : atomic writer `write(path, data)`.
-    protocol, accuracy : of the figures and claims that it shows.
+    Args:
+        out_dir: folder with `figures/`, claims.json and table1.json; each may be absent.
+        outcomes: of the figures that were just made; others are shown from the files in the folder.
+        write: atomic writer `write(path, data)`.
+        protocol: of the figures and claims that it shows.
+        accuracy: of the figures and claims that it shows: "last" or "best".
     """
     out = Path(out_dir)
     page = report_html(gather(out, outcomes, protocol, accuracy))
