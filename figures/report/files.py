@@ -1,9 +1,11 @@
 """The report from the files in the output folder: read them, compose the page, write it if changed."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from figures.catalogue import FIGURES, figures_under
 from figures.claims.tables import selection_note, verdicts_of
@@ -13,13 +15,16 @@ from figures.report.page import Content, Picture, report_html
 from figures.results.fields import TABLE, Check, ResultError, parse_json, validate
 from figures.results.variants import LAST_EPOCH, OURS_PROTOCOL, file_suffix, with_accuracy, with_protocol
 
+if TYPE_CHECKING:
+    from figures.regenerate import Outcome
+
 _NAMES = Check(lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names")
 _LOST = ("missing", "failed")
 
 
 def write_report(
     out_dir: Path | str,
-    outcomes: Iterable[Any],
+    outcomes: Iterable[Outcome],
     write: Callable[[Path, bytes], object],
     protocol: str = OURS_PROTOCOL,
     accuracy: str = LAST_EPOCH,
@@ -43,7 +48,7 @@ def write_report(
 
 
 def gather(
-    out_dir: Path, outcomes: Iterable[Any], protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
+    out_dir: Path, outcomes: Iterable[Outcome], protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
 ) -> Content:
     """Read an output folder: every figure of the catalogue in its order, the claims and Table 1."""
     lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
@@ -62,7 +67,7 @@ def _read_claims(path: Path) -> tuple[Mapping[str, Any], list[ClaimVerdict]]:
     return document, verdicts_of(document)
 
 
-def _picture(figure_id: str, out_dir: Path, outcome: Any, protocol: str, accuracy: str) -> Picture:
+def _picture(figure_id: str, out_dir: Path, outcome: Outcome | None, protocol: str, accuracy: str) -> Picture:
     spec = FIGURES[figure_id]
     accuracy = accuracy if spec.has_accuracy else LAST_EPOCH
     why = outcome.message if outcome else ""
