@@ -83,7 +83,7 @@ def _make(plans: Sequence[Plan], specs: Sequence[commands.Figure], command: Figu
     return EXIT_FAILED if commands.run_plans(plans, command) + commands.measure_for(specs, plans, command) else 0
 
 
-def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> Sequence[commands.Outcome]:
+def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> list[Any]:
     """Draw figures and judge claims from the existing results; None for all figures."""
     from empirics.storage.files import check_writable
     from figures.regenerate import regenerate

@@ -200,8 +200,8 @@ def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcom
     if spec.id != CLAIMS_FIGURE and any(problem.owner in spec.theory for problem in problems):
         return not_made(FAILED_TO_DRAW, why)
     key = _key(spec, inputs, problems, code)
-    kept = _sidecar(record)
-    unchanged = code != UNKNOWN_CODE and kept is not None and kept.get("key") == key
+    kept = _sidecar(record) or {}
+    unchanged = code != UNKNOWN_CODE and kept.get("key") == key
     if unchanged and _outputs_intact(kept, context.out_dir / "figures"):
         commands = dict.fromkeys(item["command"] for item in kept.get("missing", []))
         return made(*_status(CURRENT, why, commands), commands)

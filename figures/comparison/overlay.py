@@ -124,7 +124,7 @@ def _holds_results(folder: Path) -> bool:
     try:
         return FOLDER in [kind(folder / name) for name in _RESULTS]
     except OSError as error:
-        raise ClosedFolder(str(folder), error.strerror) from None
+        raise ClosedFolder(str(folder), error.strerror or str(error)) from None
 
 
 def _names(results: Path, other: Path) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from figures.plots import style
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-_PALE = {"linewidth": 0.9, "alpha": 0.55, "markersize": 2.6, "markeredgewidth": 0.5, "zorder": 1.5}
+_PALE: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.55, "markersize": 2.6, "markeredgewidth": 0.5, "zorder": 1.5}
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _key(axes: Axes, every: Sequence[Axes]) -> tuple[str, str]:
     place = axes.get_subplotspec()
     if place is None:
         return _title(axes), ""
-    spots = [(other.get_subplotspec(), other) for other in every if other.get_subplotspec() is not None]
+    spots = [(spot, other) for other in every if (spot := other.get_subplotspec()) is not None]
     spots = [(spot, other) for spot, other in spots if spot.get_gridspec() is place.get_gridspec() and _title(other)]
     row = [(spot.colspan.start, _title(other)) for spot, other in spots if spot.rowspan.start == place.rowspan.start]
     above = [
@@ -113,8 +115,9 @@ def _once(entries: Sequence[tuple[Any, Axes]]) -> dict[Any, Axes]:
 def _labelled_curves(axes: Axes) -> Iterator[tuple[str, Line2D]]:
     """Labelled curves of a panel: lines, and the lines of error bars."""
     for line in axes.lines:
-        if not line.get_label().startswith("_"):
-            yield line.get_label(), line
+        label = str(line.get_label())
+        if not label.startswith("_"):
+            yield label, line
     for container in axes.containers:
         label = container.get_label()
         if type(container).__name__ == "ErrorbarContainer" and label and not label.startswith("_") and container[0]:
@@ -126,7 +129,7 @@ def _numbered(axes: Axes) -> Iterator[tuple[tuple[str, int], Line2D]]:
     seen: dict[str, int] = {}
     for label, line in _labelled_curves(axes):
         seen[label] = seen.get(label, -1) + 1
-        if len(line.get_xdata()):
+        if np.size(line.get_xdata()):
             yield (label, seen[label]), line
 
 
@@ -144,7 +147,7 @@ def _copy(axes: Axes, line: Line2D) -> None:
 
 
 def _points(line: Line2D) -> Iterator[tuple[float, float]]:
-    for x, y in zip(*(map(float, data) for data in line.get_data()), strict=True):
+    for x, y in zip(*(np.asarray(data, float).tolist() for data in line.get_data()), strict=True):
         if math.isfinite(x) and math.isfinite(y):
             yield x, y
 

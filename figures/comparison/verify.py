@@ -126,7 +126,7 @@ def _weight(difference: Difference) -> tuple[bool, bool, float]:
     Measured numbers come before counts, and both before values that are derived from them.
     """
     whole = isinstance(difference.left, int) and isinstance(difference.right, int)
-    return not DERIVED.intersection(map(str, difference.path)), not whole, difference.amount
+    return not DERIVED.intersection(map(str, difference.path)), not whole, difference.amount or 0.0
 
 
 def leaves(left: Any, right: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
