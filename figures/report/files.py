@@ -1,7 +1,5 @@
 """The report from the files in the output folder: read them, compose the page, write it if changed."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,7 +22,7 @@ _LOST = ("missing", "failed")
 
 def write_report(
     out_dir: Path | str,
-    outcomes: Iterable[Outcome],
+    outcomes: Iterable["Outcome"],
     write: Callable[[Path, bytes], object],
     protocol: str = OURS_PROTOCOL,
     accuracy: str = LAST_EPOCH,
@@ -48,7 +46,7 @@ def write_report(
 
 
 def gather(
-    out_dir: Path, outcomes: Iterable[Outcome], protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
+    out_dir: Path, outcomes: Iterable["Outcome"], protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
 ) -> Content:
     """Read an output folder: every figure of the catalogue in its order, the claims and Table 1."""
     lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
@@ -67,7 +65,7 @@ def _read_claims(path: Path) -> tuple[Mapping[str, Any], list[ClaimVerdict]]:
     return document, verdicts_of(document)
 
 
-def _picture(figure_id: str, out_dir: Path, outcome: Outcome | None, protocol: str, accuracy: str) -> Picture:
+def _picture(figure_id: str, out_dir: Path, outcome: "Outcome | None", protocol: str, accuracy: str) -> Picture:
     spec = FIGURES[figure_id]
     accuracy = accuracy if spec.has_accuracy else LAST_EPOCH
     why = outcome.message if outcome else ""
