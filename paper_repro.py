@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules load, Ctrl-C ends the process without a traceback
@@ -53,14 +54,16 @@ def run_figures(command: Figures, line: str) -> int:
         return 0 if command.dry_run else _redraw(chosen, command, line)
     if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
-    specs, whole = [FIGURES[name] for name in chosen], not command.ids
+    specs = [FIGURES[name] for name in chosen]
+    whole = not command.ids
     every = whole and len(specs) == len(FIGURES)
     plans = commands.figure_plans(command, specs, whole)
     if command.dry_run:
         print(commands.figures_forecast(specs, plans, command))
         return 0
     written = commands.is_written(plans, _missing(_experiments(specs, every), command.results), command.results)
-    first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
+    first = [spec for spec in specs if spec.id in MAIN_FIGURES]
+    failed = 0
     if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's figures come first
         failed = _make(commands.figure_plans(command, first, False), first, command, False)
         with commands.alone_in(command.out):
@@ -80,7 +83,7 @@ def _make(plans: Sequence[Plan], specs: Sequence[commands.Figure], command: Figu
     return EXIT_FAILED if commands.run_plans(plans, command) + commands.measure_for(specs, plans, command) else 0
 
 
-def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> Sequence[commands.Outcome]:
+def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> list[Any]:
     """Draw figures and judge claims from the existing results; None for all figures."""
     from empirics.storage.files import check_writable
     from figures.regenerate import regenerate
@@ -115,7 +118,7 @@ def _redraw(chosen: Sequence[str], command: Figures, line: str) -> int:
         return commands.code_of(compare_results(chosen, *places, **_drawing(line, protocol=command.protocol)))
 
 
-def _drawing(line: str, **more: str) -> dict:
+def _drawing(line: str, **more: str) -> dict[str, Any]:
     """What drawing needs from the other packages: a file writer, provenance, names of theory results."""
     from empirics.provenance import provenance
     from empirics.storage.files import write_atomic
@@ -219,7 +222,8 @@ def run_verify(command: Verify, line: str) -> int:
         if failures := commands.run_plans(plans, kept) + commands.measure_for([FIGURES[name]], plans, kept):
             say(f"figure {name} cannot be recomputed: {failures} runs or measurements failed")
             return EXIT_FAILED
-        accuracy, alone = standing.get("accuracy", "last"), not any(shown[study].get("records") for study in shown)
+        accuracy = standing.get("accuracy", "last")
+        alone = not any(shown[study].get("records") for study in shown)
         draw([name], Claims(command.protocol, kept.results, folder / "out", alone, accuracy), line)
         made = standing_figure(name, folder / "out/figures", command.protocol, accuracy)
     verdict = verify(standing, made, set(shown) - wanted, command.tolerance)

@@ -7,8 +7,10 @@ To add one: a function Records -> Drawing in a file of `figures.plots`, and one 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 from figures.claims.registry import CLAIMS, ON_NETWORKS, ON_PERTURBED, ON_THEORY
+from figures.results.network import Records
 from figures.results.variants import protocol_mark
 
 
@@ -16,21 +18,29 @@ from figures.results.variants import protocol_mark
 class FigureSpec:
     """A figure: its title, the function that draws it, and the results that it reads.
 
-    `function` is "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib is not loaded
-    while nothing changes. For a figure from outside it is the function itself.
+    Changes to result files that it does not read do not redraw the figure.
 
-    `theory` lists experiments, `arms` lists arms of every study; changes to other result files do not redraw the
-    figure. `signs`: it needs the arms' sign statistics. `sweeps`: by name, the arms that it reads at every value of
-    that sweep. `also`: the same for sweeps that are drawn if they have been run, but are not run for this figure.
-    `more`: arms that it reads of every study that has them, but that are not run for it. `presets`: it reads studies of
-    these presets alone; empty: of all presets. `claims`: the claims that it judges. `connectivity`: it reads the
-    connectivity of the networks of each study. `shows_accuracy`: whether it shows test accuracies of networks, if it
-    reads networks: otherwise the best accuracies change nothing in it.
+    Attributes:
+        id: its name in the registry, in commands and in file names.
+        title: what it shows, in a few words.
+        function: "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib is not loaded
+            while nothing changes. For a figure from outside it is the function itself, `Records -> Drawing`.
+        theory: the experiments of the neuron that it reads.
+        arms: the arms that it reads of every study.
+        signs: whether it needs the arms' sign statistics.
+        sweeps: by name, the arms that it reads at every value of that sweep.
+        presets: the presets of whose studies it reads; empty: all.
+        also: the same as `sweeps` for sweeps that are drawn if they have been run, but are not run for this figure.
+        more: arms that it reads of every study that has them, but that are not run for it.
+        claims: the claims that it judges.
+        connectivity: whether it reads the connectivity of the networks of each study.
+        shows_accuracy: whether it shows test accuracies of networks, if it reads networks: otherwise the best
+            accuracies change nothing in it.
     """
 
     id: str
     title: str
-    function: str | Callable
+    function: str | Callable[[Records], Any]
     theory: tuple[str, ...]
     arms: tuple[str, ...]
     signs: bool = False
@@ -63,7 +73,7 @@ class FigureSpec:
         return f"paper_repro.py figures {self.id}"
 
     @property
-    def draw(self) -> Callable:
+    def draw(self) -> Callable[[Records], Any]:
         """The drawing function, `Records -> Drawing`; raises `NothingToDraw` where nothing has been run."""
         if not isinstance(self.function, str):
             return self.function
@@ -189,9 +199,8 @@ def figures_under(protocol: str) -> list[str]:
 def check_protocol(figure_id: str, protocol: str) -> str:
     """Return a figure's id if it is drawn under the protocol.
 
-    Raises
-    ------
-    NoProtocol : it shows the neuron alone.
+    Raises:
+        NoProtocol: it shows the neuron alone.
     """
     if figure_id not in figures_under(protocol):
         raise NoProtocol(f"figure {figure_id} shows the neuron alone, which has no protocol: leave out --protocol")

@@ -1,9 +1,8 @@
-"""The verdicts as a JSON document and as Markdown and HTML tables. Pure: verdicts in, text out."""
+"""The verdicts as a JSON document and as Markdown tables. Pure: verdicts in, text out."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from html import escape
 from typing import Any
 
 from figures.claims.family import PRIMARY, multiplicity
@@ -262,12 +261,26 @@ def _under(row: Row) -> str:
 
 
 def _cells(row: Row) -> str:
-    p = "" if row.p is None else f"{row.p:.3g} ({row.p_min:.3g})"
-    left_out = f"; {row.diverged} diverged, left out" if row.diverged else ""
-    left_out += f"; seeds not complete: {' '.join(map(str, row.missing))}" if row.missing else ""
-    note = f"; {row.note}" if row.note else ""
-    scope = (row.scope + left_out + note).replace("|", "/").replace("\n", " ")
-    return f"| {effect_text(row)} | {p} | {row.n or ''} | {scope} |"
+    scope = scope_text(row).replace("|", "/").replace("\n", " ")
+    return f"| {effect_text(row)} | {p_text(row)} | {row.n or ''} | {scope} |"
+
+
+def p_text(row: Row) -> str:
+    """A row's p, and in brackets the smallest that its n can reach; empty where there is no test."""
+    if row.p is None:
+        return ""
+    return f"{row.p:.3g}" if row.p_min is None else f"{row.p:.3g} ({row.p_min:.3g})"
+
+
+def scope_text(row: Row) -> str:
+    """What a row was measured on, which runs it lacks, and its note."""
+    parts = [row.scope]
+    if row.diverged:
+        parts.append(f"{row.diverged} diverged, left out")
+    if row.missing:
+        parts.append(f"seeds not complete: {' '.join(map(str, row.missing))}")
+    parts.append(row.note)
+    return "; ".join(filter(None, parts))
 
 
 def effect_text(row: Row) -> str:
@@ -321,7 +334,6 @@ def _commands(verdicts: list[ClaimVerdict]) -> list[str]:
 
 
 CLAIMS_FILE = "claims.json"
-TABLE_COLUMNS = ("claim", "source or role", "verdict", "effect [95 % interval]", "p (smallest)", "n", "scope")
 _TEXT = Check(lambda v: isinstance(v, str), "a text")
 _MAYBE, _NUMBER = or_null(_TEXT), or_null(NUMBER)
 _LIST = Check(lambda v: isinstance(v, list), "a list")
@@ -370,44 +382,3 @@ def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
         beside = f" (against training length: {verdict.control})" if verdict.control else ""
         found.setdefault(verdict.verdict, []).append(verdict.id + beside)
     return found
-
-
-def claims_tables(verdicts: Sequence[ClaimVerdict], grid: Callable[[Sequence[str], str], str]) -> str:
-    """An HTML table for each group of `by_place`; `grid` makes one from its columns and rows."""
-    beside = side_by_side(verdicts)
-    return (_beside_html(beside, grid) if beside else "") + "".join(
-        f"<h3>{escape(place)}</h3>{_paragraph(family_note(group))}"
-        f"{grid(TABLE_COLUMNS, ''.join(map(_claim_rows, group)))}"
-        for place, group in by_place(verdicts).items()
-    )
-
-
-def _beside_html(found: SideBySide, grid: Callable[[Sequence[str], str], str]) -> str:
-    rows = "".join(_line(number, words, "claim") for number, words in found.rows.items())
-    return f"<h3>{SIDE_BY_SIDE}</h3>{_paragraph(found.sentences)}{grid(('claim', *found.columns), rows)}"
-
-
-def _paragraph(text: str) -> str:
-    """A paragraph of HTML, without the emphasis of Markdown."""
-    return f"<p>{escape(text.replace('*', ''))}</p>" if text else ""
-
-
-def _claim_rows(verdict: ClaimVerdict) -> str:
-    """A claim and its rows: the effects that decide it, its controls and its secondary rows."""
-    beside = f"; against training length: {verdict.control}" if verdict.control else ""
-    head = [verdict.source, f"{verdict.verdict}{beside}", "", "", "", verdict.scope]
-    return _line(f"{verdict.id} {verdict.claim}", head, "claim") + "".join(map(_table_row, verdict.rows))
-
-
-def _table_row(row: Row) -> str:
-    p = "" if row.p is None else f"{row.p:.3g} ({row.p_min:.3g})" if row.p_min is not None else f"{row.p:.3g}"
-    left_out = [f"{row.diverged} diverged, left out"] if row.diverged else []
-    left_out += [f"seeds not complete: {' '.join(map(str, row.missing))}"] if row.missing else []
-    scope = "; ".join(filter(None, [row.scope, *left_out, row.note]))
-    role = "decides" if row.role == "effect" else row.role
-    return _line(row.name, [role, row.verdict, effect_text(row), p, row.n or "", scope], "part")
-
-
-def _line(name: str, cells: Iterable[Any], kind: str) -> str:
-    inner = "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
-    return f'<tr class="{kind}"><th scope="row">{escape(name)}</th>{inner}</tr>'

@@ -61,12 +61,11 @@ _MAY_HAVE = {
 }  # fmt: skip
 
 
-def read_sidecar(path: Path | str) -> dict:
+def read_sidecar(path: Path | str) -> dict[str, Any]:
     """Read the record of a figure, a comparison or the claims.
 
-    Raises
-    ------
-    UnknownPicture : no such file, or one that is not a record of this project; the field is named.
+    Raises:
+        UnknownPicture: no such file, or one that is not a record of this project; the field is named.
     """
     path = Path(path)
     try:
@@ -83,14 +82,13 @@ def read_sidecar(path: Path | str) -> dict:
 
 def standing_figure(
     figure_id: str, place: Path | str, protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
-) -> dict:
+) -> dict[str, Any]:
     """Read the record of a figure under a protocol at `place`: its .json, or the folder that holds it.
 
     `accuracy`: which of its variants is read from a folder.
 
-    Raises
-    ------
-    UnknownPicture : it does not exist, or is the record of something else.
+    Raises:
+        UnknownPicture: it does not exist, or is the record of something else.
     """
     path = Path(place)
     path = path / f"fig{figure_id}{file_suffix(protocol, accuracy)}.json" if path.suffix != ".json" else path
@@ -108,9 +106,8 @@ def standing_figure(
 def is_file(path: Path) -> bool:
     """Whether a file exists.
 
-    Raises
-    ------
-    UnknownPicture : this is not known: a folder cannot be accessed, or a link leads nowhere.
+    Raises:
+        UnknownPicture: this is not known: a folder cannot be accessed, or a link leads nowhere.
     """
     try:
         return kind(path) == FILE
@@ -118,14 +115,13 @@ def is_file(path: Path) -> bool:
         raise UnknownPicture(f"{path} cannot be read: {error.strerror}") from None
 
 
-def check_sidecar(found: Mapping[str, Any], file: str) -> dict:
+def check_sidecar(found: Mapping[str, Any], file: str) -> dict[str, Any]:
     """Check the types of a sidecar's fields, and return it as a dict.
 
     Fields may be absent, except `schema` and `kind`.
 
-    Raises
-    ------
-    ResultError : a field has the wrong type; the message names it.
+    Raises:
+        ResultError: a field has the wrong type; the message names it.
     """
     validate(found, {"schema": SCHEMA_IS, "kind": _KIND}, file)
     present = {name: check for name, check in _MAY_HAVE.items() if name in found}
