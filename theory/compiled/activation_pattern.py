@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 
-from theory.compiled.population import compiled
+from theory.compiled.compiler import compiled
 
 OFF, ON, SLIDES = range(3)
 WIDTH = 1e-9  # n this near to a kink counts as on it; theta this near to its bounds is there, where a step may end

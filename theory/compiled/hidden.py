@@ -21,6 +21,7 @@ import numpy as np
 
 from theory.compiled.compiler import strict
 from theory.compiled.descent import sin_minus_x_cos
+from theory.compiled.tableaux import ORDER_5_A, ORDER_5_ERROR
 
 LEARNED, STATIONARY, UNDECIDED = range(3)
 DIES_BELOW = 100.0  # times the absolute tolerance: a neuron of several weights that is pushed down below this |w| dies,
@@ -28,17 +29,6 @@ SETTLED_BELOW = 1e-7  # and below this share of its |w| at the start: by then it
 STEP_LIMIT = 50_000
 LANDED = 1e-13  # a lone weight this far beyond 0, as a share of the neuron's size, has landed on it
 BALANCED = 1e-12  # theory.exact.limits.BAND: |w| is rounded
-
-# Dormand and Prince, RK5(4)7M: https://doi.org/10.1016/0771-050X(80)90013-3
-TABLEAU = np.array([
-    [1 / 5, 0, 0, 0, 0, 0],
-    [3 / 40, 9 / 40, 0, 0, 0, 0],
-    [44 / 45, -56 / 15, 32 / 9, 0, 0, 0],
-    [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729, 0, 0],
-    [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656, 0],
-    [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
-])  # fmt: skip
-ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
 
 
 @strict
@@ -203,14 +193,14 @@ def try_step(y, h, neurons, work, rtol, floor):
         for i in range(y.size):
             move = 0.0
             for j in range(s + 1):
-                move += TABLEAU[s, j] * slopes[j, i]
+                move += ORDER_5_A[s, j] * slopes[j, i]
             stage[i] = y[i] + h * move
         loss = velocity(stage, neurons, work, slopes[s + 1])
     worst = 0.0
     for i in range(y.size):
         error = 0.0
         for j in range(7):
-            error += ERROR[j] * slopes[j, i]
+            error += ORDER_5_ERROR[j] * slopes[j, i]
         error = abs(h * error) / (floor[i] + rtol * max(abs(y[i]), abs(stage[i])))
         if not error < np.inf:
             return loss, np.inf

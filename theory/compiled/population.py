@@ -21,9 +21,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.integrate import DOP853
 
 from theory.compiled.compiler import compiled, inlined
+from theory.compiled.tableaux import ORDER_8_A, ORDER_8_B, ORDER_8_E3, ORDER_8_E5, ORDER_8_STAGES
 
 FINISHED, DEAD, FAILED, _GOES_ON = range(4)
 LANES = 120  # trajectories in a block: its rows stay in the fastest cache, and none lies 4096 bytes from another
@@ -36,17 +36,14 @@ _TERMS = range(12, -1, -1)
 _SIN = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in _TERMS)
 _G = tuple((-1.0) ** k * 2 * (k + 1) / math.factorial(2 * k + 3) for k in _TERMS)
 
-STAGES = 12
-TABLEAU_A, TABLEAU_B, E3, E5 = (np.ascontiguousarray(part) for part in (DOP853.A, DOP853.B, DOP853.E3, DOP853.E5))
-
 # Rows of a block, its columns being the lanes; in one array the compiler sees that rows do not overlap. Trajectory, how
 # many of its times are saved, steps tried; state q, angle, side, conserved c; the step to try, the natural step, the
 # clock and where it stops next, whether `_attend` must handle it there; the result of a step: state, error (at most 1
 # is accepted), growth, sums of errors; slopes at 13 stages each.
 _WHO, _SAVED, _TRIES, _Q, _P, _SIDE, _C, _H, _KEPT, _T, _LAND, _CALLS = range(12)
 _NEW_Q, _NEW_P, _ERROR, _GROW, _Q3, _P3, _Q5, _P5, _KQ = range(12, 21)
-_KP = _KQ + STAGES + 1
-_ROWS = _KP + STAGES + 1
+_KP = _KQ + ORDER_8_STAGES + 1
+_ROWS = _KP + ORDER_8_STAGES + 1
 
 
 @inlined
@@ -123,11 +120,11 @@ def _stage(n, b, weights, stages, share, slope):
 @compiled
 def _attempt(n, b, share, slope, rtol):
     """Try one step of the first n lanes."""
-    for s in range(1, STAGES):
-        _stage(n, b, TABLEAU_A[s], s, share, slope)
-    _stage(n, b, TABLEAU_B, STAGES, share, slope)
-    _weighted(n, b, _Q3, E3, STAGES)
-    _weighted(n, b, _Q5, E5, STAGES)
+    for s in range(1, ORDER_8_STAGES):
+        _stage(n, b, ORDER_8_A[s], s, share, slope)
+    _stage(n, b, ORDER_8_B, ORDER_8_STAGES, share, slope)
+    _weighted(n, b, _Q3, ORDER_8_E3, ORDER_8_STAGES)
+    _weighted(n, b, _Q5, ORDER_8_E5, ORDER_8_STAGES)
     for i in range(n):
         for_q, for_angle = _scales(b[_Q, i], b[_NEW_Q, i], b[_P, i], b[_NEW_P, i], b[_SIDE, i], b[_C, i])
         e3 = (b[_Q3, i] / (rtol * for_q)) ** 2 + (b[_P3, i] / (rtol * for_angle)) ** 2
@@ -195,13 +192,13 @@ def _advance(n, b):
         b[_TRIES, i] += 1
     for i in range(n):
         good = b[_ERROR, i] <= 1
-        angle, turn = b[_NEW_P, i] if good else b[_P, i], b[_KP + STAGES, i] if good else b[_KP, i]
+        angle, turn = b[_NEW_P, i] if good else b[_P, i], b[_KP + ORDER_8_STAGES, i] if good else b[_KP, i]
         over = angle > 2  # nearer to the other end
         b[_P, i] = np.pi - angle if over else angle
         b[_KP, i] = -turn if over else turn
         b[_SIDE, i] = 1 - b[_SIDE, i] if over else b[_SIDE, i]
         b[_Q, i] = b[_NEW_Q, i] if good else b[_Q, i]
-        b[_KQ, i] = b[_KQ + STAGES, i] if good else b[_KQ, i]
+        b[_KQ, i] = b[_KQ + ORDER_8_STAGES, i] if good else b[_KQ, i]
     for i in range(n):
         left, kept = b[_LAND, i] - b[_T, i], b[_KEPT, i]
         b[_H, i] = left if kept >= left else min(kept, 0.5 * left)

@@ -33,20 +33,9 @@ from theory.compiled.activation_pattern import (
     room,
     start,
 )
-from theory.compiled.population import (
-    DEAD,
-    E3,
-    E5,
-    FAILED,
-    FINISHED,
-    STAGES,
-    TABLEAU_A,
-    TABLEAU_B,
-    compiled,
-    estimate,
-    growth,
-    sizes,
-)
+from theory.compiled.compiler import compiled
+from theory.compiled.population import DEAD, FAILED, FINISHED, estimate, growth, sizes
+from theory.compiled.tableaux import ORDER_8_A, ORDER_8_B, ORDER_8_E3, ORDER_8_E5, ORDER_8_STAGES
 from theory.compiled.zero import DIES, GROWS, leave
 
 UNDECIDED_AT_ZERO = 3  # w reached 0, where the flow may continue in several directions
@@ -87,8 +76,8 @@ def _attempt(state, h, c, rtol, small, pattern, force, k, new):
     small : the size relative to which q = a |w| may be 0, for c < 0 (`_small`); the errors are relative to |q| + small
     for q and to 1 for n
     """
-    for s in range(1, STAGES + 1):
-        weights = TABLEAU_A[s] if s < STAGES else TABLEAU_B
+    for s in range(1, ORDER_8_STAGES + 1):
+        weights = ORDER_8_A[s] if s < ORDER_8_STAGES else ORDER_8_B
         for v in range(len(new)):
             new[v] = state[v]
         for j in range(s):
@@ -101,8 +90,8 @@ def _attempt(state, h, c, rtol, small, pattern, force, k, new):
     size, e3, e5 = max(abs(state[0]), abs(new[0])), 0.0, 0.0
     for v in range(len(new)):
         sum3, sum5 = 0.0, 0.0
-        for j in range(STAGES):
-            sum3, sum5 = sum3 + E3[j] * k[j, v], sum5 + E5[j] * k[j, v]
+        for j in range(ORDER_8_STAGES):
+            sum3, sum5 = sum3 + ORDER_8_E3[j] * k[j, v], sum5 + ORDER_8_E5[j] * k[j, v]
         scale = rtol * (1.0 if v > 0 else size if c >= 0 else size + small)
         e3, e5 = e3 + (sum3 / scale) ** 2, e5 + (sum5 / scale) ** 2
     return h * estimate(e3, e5, 1)
@@ -330,7 +319,7 @@ def _steady(state, c, left, pattern, power, work):
 def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     """Follow one start, r0 = |w0| > 0, and fill a and w; return (status, gradient norm at the end)."""
     kinks, d = data[0].shape
-    pattern, force, k, new = room(kinks, d), np.empty(d), np.empty((STAGES + 1, d + 1)), np.empty(d + 1)
+    pattern, force, k, new = room(kinks, d), np.empty(d), np.empty((ORDER_8_STAGES + 1, d + 1)), np.empty(d + 1)
     z, ends, factors, after, state = np.empty(kinks), np.empty(kinks), np.empty(d), np.empty(d), np.empty(d + 1)
     found, c, size = np.empty(d), (abs(a0) - r0) * (abs(a0) + r0), math.hypot(a0, r0)
     state[0] = a0 * r0

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from theory.compiled.activation_pattern import JOINED, OFF, ON, SLIDES, WIDTH, dot, hides, room, start
-from theory.compiled.population import compiled
+from theory.compiled.compiler import compiled
 
 GROWS, DIES, DIFFERS = range(3)
 _STAYS = 3  # of a polygon: it ends in a cell without a force, next to 0
