@@ -106,7 +106,8 @@ def success_by_level(
     survivors = [whole("survivors", n, 1) for n in np.ravel(*finite(survivors=survivors))]
     if rule == "dense" and survivors:
         raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or choose another rule")
-    by, d = ("imp" if rule == "dense" else rule), whole("d", d, 1)
+    by = "imp" if rule == "dense" else rule
+    d = whole("d", d, 1)
     successes = _counted(lambda a0, w0: prune(by, a0, w0, survivors).learns, d, init, trials, seed)
     exact = [known_probability(rule, init, d, left) for left in (d, *survivors)]
     return tuple(Success.of(k, trials, p) for k, p in zip(successes, exact, strict=True))

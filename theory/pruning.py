@@ -127,12 +127,15 @@ def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) 
     counts = (w0.shape[-1], *(whole("survivors", n, 1, w0.shape[-1]) for n in np.ravel(*finite(survivors=survivors))))
     if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)) or counts[-1] < 1:
         raise ValueError(f"survivors must fall from d = {counts[0]} to at least 1, got {list(counts[1:])}")
-    mask, a, w = np.ones(w0.shape, bool), a0, w0
+    mask = np.ones(w0.shape, bool)
+    a = a0
+    w = w0
     learned, masks = [], []
     for n in counts:
         if n < counts[0]:
             mask = weakest_pruned(mask, w, w0, n)
-            a, w = REWINDS[rule](a0, a), np.where(mask, REWINDS[rule](w0, w), 0)
+            a = REWINDS[rule](a0, a)
+            w = np.where(mask, REWINDS[rule](w0, w), 0)
         learned.append(limits(a, w)[2] == LEARNS)
         masks.append(mask)
         a, w = trained(a, w)

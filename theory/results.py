@@ -47,7 +47,9 @@ def record_files(
     ------
     ValueError: a value that is NaN or infinite, or an array of objects.
     """
-    stem, out, arrays = hashed_name(name, params), {}, None
+    stem = hashed_name(name, params)
+    out = {}
+    arrays = None
     if result.arrays:
         data = npz_bytes(result.arrays)
         out[f"{stem}.npz"] = data

@@ -76,7 +76,8 @@ def balanced_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Arra
 
     Raises ValueError unless trials and d are whole numbers, at least 1. Source: section 2, balanced starts.
     """
-    rng, (trials, d) = _generator(rng), _counts(trials, d)
+    rng = _generator(rng)
+    trials, d = _counts(trials, d)
     w0 = rng.normal(size=(trials, d)) / np.sqrt(d)
     return np.where(rng.random(trials) < 0.5, -1.0, 1.0) * np.hypot.reduce(w0, axis=-1), w0
 
@@ -86,7 +87,8 @@ def normal_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array,
 
     Raises ValueError unless trials and d are whole numbers, at least 1. Source: this project.
     """
-    rng, (trials, d) = _generator(rng), _counts(trials, d)
+    rng = _generator(rng)
+    trials, d = _counts(trials, d)
     return rng.normal(size=trials) / np.sqrt(d), rng.normal(size=(trials, d)) / np.sqrt(d)
 
 
@@ -98,7 +100,8 @@ def bounded_starts(rng: np.random.Generator, trials: int, d: int) -> tuple[Array
     Raises ValueError unless trials and d are whole numbers, at least 1. Source: the authors' code of the single hidden
     neuron (June 2023).
     """
-    rng, (trials, d) = _generator(rng), _counts(trials, d)
+    rng = _generator(rng)
+    trials, d = _counts(trials, d)
     w0 = rng.normal(size=(trials, d)) / np.sqrt(d)
     return rng.uniform(-1, 1, size=trials) * np.hypot.reduce(w0, axis=-1), w0
 
@@ -108,7 +111,8 @@ def scaled_starts(rng: np.random.Generator, trials: int, d: int, s_a: float, s_w
 
     Raises ValueError unless trials and d are whole numbers, at least 1, and the scales above 0. Source: this project.
     """
-    rng, (trials, d) = _generator(rng), _counts(trials, d)
+    rng = _generator(rng)
+    trials, d = _counts(trials, d)
     s_a, s_w = scales((s_a, s_w))
     return s_a * rng.normal(size=trials), s_w * rng.normal(size=(trials, d))
 
@@ -144,7 +148,8 @@ def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[f
     from scipy.special import betaincinv
 
     n = whole("trials", trials, 1)
-    k, tail = whole("successes", successes, 0, n), (1 - share("level", level, "95 % is written 0.95")) / 2
+    k = whole("successes", successes, 0, n)
+    tail = (1 - share("level", level, "95 % is written 0.95")) / 2
     low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
     return low, float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
 
@@ -182,8 +187,10 @@ def paired_shares_interval(first: NDArray[np.bool_], second: NDArray[np.bool_]) 
     if first.shape != second.shape or first.ndim != 1 or first.size == 0:
         raise ValueError(f"shares are paired by trial, shape (trials,), got {first.shape} and {second.shape}")
     n = first.size
-    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
-    mean, size = (gained - lost) / (n + 2), n + 2
+    gained = int((second & ~first).sum())
+    lost = int((first & ~second).sum())
+    mean = (gained - lost) / (n + 2)
+    size = n + 2
     half = 1.959963984540054 * np.sqrt((gained + lost + 1) / size - mean**2) / np.sqrt(size)
     return {"value": (gained - lost) / n, "low": float(mean - half), "high": float(mean + half)}
 

@@ -75,14 +75,17 @@ def check(name: str, seed: int = 0) -> Verdict:
     (True, '8 symbolic and 4 numeric steps hold; 3 mutants fail')
     """
     known("theorem", name, tuple(THEOREMS))
-    theorem, start = THEOREMS[name], time.perf_counter()
+    theorem = THEOREMS[name]
+    start = time.perf_counter()
     seen = theorem.observe(np.random.default_rng(whole("seed", seed, 0)))
     steps = {"symbolic": theorem.symbolic(), "numeric": theorem.numeric(seen)}
     accepted = {mutant: _accepting(theorem, mutant, seen) for mutant in theorem.mutants}
     wrong = [f"{kind} check: not {step!r}" for kind in steps for step, held in steps[kind].items() if not held]
     wrong += [f"{kind} check: no steps" for kind in steps if not steps[kind]]
     wrong += [f"mutant not refuted: {mutant} ({kind})" for mutant, kinds in accepted.items() for kind in kinds]
-    symbolic, numeric, refuted = every(steps["symbolic"]), every(steps["numeric"]), not any(accepted.values())
+    symbolic = every(steps["symbolic"])
+    numeric = every(steps["numeric"])
+    refuted = not any(accepted.values())
     message = "; ".join(wrong) or _summary(theorem, len(steps["symbolic"]), len(steps["numeric"]))
     return Verdict(symbolic and numeric and refuted, symbolic, numeric, refuted, time.perf_counter() - start, message)
 
@@ -103,7 +106,8 @@ def check_table() -> Iterator[tuple[str, bool]]:
 
 def _accepting(theorem: Theorem, name: str, seen: object) -> list[str]:
     """Return which of the checks that can detect a mutant accept it."""
-    mutant, accepting = theorem.mutants[name], []
+    mutant = theorem.mutants[name]
+    accepting = []
     if mutant.symbolic and every(theorem.symbolic(name)):
         accepting.append("symbolic")
     if mutant.numeric and every(theorem.numeric(seen, name)):
@@ -116,7 +120,9 @@ def _summary(theorem: Theorem, symbolic: int, numeric: int) -> str:
     for name, mutant in theorem.mutants.items():
         if not (mutant.symbolic and mutant.numeric):
             parts.append(f"{name!r}: {'symbolic' if mutant.symbolic else 'numeric'} check only")
-    return "; ".join(parts + [f"cited: {', '.join(theorem.cited)}"] * bool(theorem.cited))
+    if theorem.cited:
+        parts.append(f"cited: {', '.join(theorem.cited)}")
+    return "; ".join(parts)
 
 
 THEOREMS: dict[str, Theorem] = {

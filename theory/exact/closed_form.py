@@ -82,9 +82,11 @@ def _on_side(a0: Array, r0: Array, t: Array, c: float, k: float) -> tuple[Array,
     """
     if k == 0:
         return *_decaying(a0, r0, c * t), np.full(t.shape, np.nan)
-    root, sign = np.sqrt(abs(k)), np.sign(k)
+    root = np.sqrt(abs(k))
+    sign = np.sign(k)
     ct = c * abs(k) * t  # a = root alpha, r = root rho obey the flow of k = 1 on this clock
-    alpha, rho = sign * a0 / root, r0 / root
+    alpha = sign * a0 / root
+    rho = r0 / root
     a, r = _fitting(alpha, rho, ct)
     hit = (r0 > 0) & (alpha < -rho) & (r <= 0)
     rests = r0 == 0
@@ -99,13 +101,15 @@ def _carried_on(a: Array, r: Array, sign: int, since: Array, c: float, k: float)
     if over.any():
         root = np.sqrt(abs(k))
         on = _fitting(abs(a[over]) / root, np.zeros(over.sum()), c * abs(k) * np.maximum(since[over], 0.0))
-        a[over], r[over] = np.sign(k) * root * on[0], root * on[1]
+        a[over] = np.sign(k) * root * on[0]
+        r[over] = root * on[1]
     return a, r, signs
 
 
 def _time_of_hit(a0: Array, r0: Array) -> Array:
     """Return when a start with a0 < -r0 < 0 hits r = 0, for c = k = 1: where z = B / A, solved for e."""
-    difference, size = (-a0 - r0) * (r0 - a0), -a0 + r0  # a^2 - r^2 and |B|; |A| = -a0 - r0
+    difference = (-a0 - r0) * (r0 - a0)
+    size = -a0 + r0  # a^2 - r^2 and |B|; |A| = -a0 - r0
     D = np.hypot(2, difference)
     return -np.log1p(-4 * D * r0 / (4 * (size - 2 * r0) + 2 * r0 * (2 + D + difference))) / D
 
@@ -122,10 +126,13 @@ def refuse_large(**starts: Array) -> None:
 
 def _fitting(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
     """Solve for a fit 1, w >= 0, in the coordinates a + w and a - w, whose product c is conserved."""
-    A, B = a0 + w0, a0 - w0
+    A = a0 + w0
+    B = a0 - w0
     c = A * B
     D = np.hypot(2, c)
-    root_S, root_e, root_f = np.sqrt(2 + D), np.exp(-D * pt / 2), np.sqrt(-np.expm1(-D * pt))
+    root_S = np.sqrt(2 + D)
+    root_e = np.exp(-D * pt / 2)
+    root_f = np.sqrt(-np.expm1(-D * pt))
     root_k = abs(c) / root_S
     # hypot and roots: the squares may underflow
     root_above = np.hypot(np.hypot(root_S, B * root_f), root_k * root_e)
@@ -134,7 +141,8 @@ def _fitting(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
     minus = B * root_below / root_above
     # Near the start, z = 1 + gain, a hyperbolic turn by ln(z) / 2 keeps the digits of the smaller of a and w.
     gain = 4 * (root_f / root_below) ** 2 * (1 - a0 * w0)
-    cosh, sinh = (1 + gain / 2) / np.sqrt(1 + gain), gain / 2 / np.sqrt(1 + gain)
+    cosh = (1 + gain / 2) / np.sqrt(1 + gain)
+    sinh = gain / 2 / np.sqrt(1 + gain)
     near = abs(gain) < 0.5
     a = np.where(near, a0 * cosh + w0 * sinh, (plus + minus) / 2)
     w = np.where(near, w0 * cosh + a0 * sinh, (plus - minus) / 2)
@@ -144,12 +152,14 @@ def _fitting(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
 
 def _decaying(a0: Array, r0: Array, qt: Array) -> tuple[Array, Array]:
     """Solve for a fit 0: the larger of |a|, r = |w| tends to sqrt(|c|), the smaller to 0."""
-    big, small = np.maximum(abs(a0), r0), np.minimum(abs(a0), r0)
+    big = np.maximum(abs(a0), r0)
+    small = np.minimum(abs(a0), r0)
     c = (big - small) * (big + small)
     x = 2 * c * qt
     # x has no unit, and so has the gain of `_fitting`: they need no scale
     g = np.where(x > 1e-8, -np.expm1(-x) / c, 2 * qt * (1 - x / 2))
     damp = np.hypot(1, small * np.sqrt(g))
-    big, small = big / damp, small * np.exp(-x / 2) / damp
+    big = big / damp
+    small = small * np.exp(-x / 2) / damp
     a_leads = abs(a0) >= r0
     return np.copysign(np.where(a_leads, big, small), a0), np.where(a_leads, small, big)

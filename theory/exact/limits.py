@@ -107,7 +107,8 @@ def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
         raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {loss!r:.60}: pass one")
     if loss.d != d:
         raise ValueError(f"w0 must have {loss.d} inputs for this loss, got {d}: shape (..., {loss.d})")
-    kind, loss = type(loss).__name__, completed(loss)
+    kind = type(loss).__name__
+    loss = completed(loss)
     kept = loss.mask if isinstance(loss, Masked) else np.ones(d, bool)
     loss = loss.survivors if isinstance(loss, Masked) else loss
     solve = _solver(loss)
@@ -139,11 +140,14 @@ def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
     loss : completed (`theory.losses.losses.completed`), without a mask; where no exact limit of it is known, that of
         `loss.line(w0)`, the line on which the flow from w0 stays
     """
-    solve, line = _solver(loss), loss.line(w0)
+    solve = _solver(loss)
+    line = loss.line(w0)
     if solve is None and line is not None:
-        solve, w0 = _solver(line), w0[:1]
+        solve = _solver(line)
+        w0 = w0[:1]
     scale = 2.0 ** -max(math.frexp(max(abs(a0), *abs(w0)) / LARGEST)[1], 0)  # where it ends, not how fast: no scale
-    a, w = np.array(a0 * scale), w0 * scale
+    a = np.array(a0 * scale)
+    w = w0 * scale
     lost = scale < 1 and (((a == 0) & (a0 != 0)) or ((w == 0) & (w0 != 0)).any())
     if solve is None or lost:
         return None
@@ -156,7 +160,9 @@ def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -
 
     sides : (c, k) of w > 0 and of w < 0
     """
-    a, w, codes = a0.copy(), w0[..., 0].copy(), np.full(a0.shape, FAILS)
+    a = a0.copy()
+    w = w0[..., 0].copy()
+    codes = np.full(a0.shape, FAILS)
     for sign, (c, k), other in ((1, *sides), (-1, *sides[::-1])):
         here = (sign * w0[..., 0] > 0) & (c > 0)
         end_a, end_r, how = _side_limits(a0[here], abs(w0[here, 0]), k)
@@ -166,7 +172,8 @@ def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -
             end_a[over], on_r, _ = _side_limits(end_a[over], np.zeros(over.sum()), other[1])
             end_r[over] = -on_r
         fits = how == LEARNS if sign > 0 else over  # those that end with w > 0
-        a[here], w[here] = end_a, sign * end_r
+        a[here] = end_a
+        w[here] = sign * end_r
         codes[here] = np.where(fits & (sides[0][1] != 0), LEARNS, np.where(how == SEPARATRIX, SEPARATRIX, FAILS))
     return a, w[..., None], codes
 
@@ -178,7 +185,8 @@ def _population_limits(a0: Array, w0: Array, target: float) -> tuple[Array, Arra
     codes = np.where((how == LEARNS) & (r > 0), LEARNS, FAILS)
     line = _line_limits(a0, u[..., None], ((0.5, target), (0.5, 0.0)))
     on_axis = v == 0
-    a, length = np.where(on_axis, line[0], a), np.where(on_axis, line[1][..., 0], length)
+    a = np.where(on_axis, line[0], a)
+    length = np.where(on_axis, line[1][..., 0], length)
     codes = np.where(on_axis, np.where(line[2] == LEARNS, LEARNS, FAILS), codes)
     return a, length[..., None] * np.eye(1, w0.shape[-1])[0], codes
 
@@ -206,7 +214,8 @@ def _side_limits(a0: Array, r0: Array, k: float) -> tuple[Array, Array, Array]:
     with np.errstate(over="ignore", under="ignore"):
         big = np.hypot(root, scale * np.sqrt(2 / (np.hypot(2, (root / scale) ** 2) + (root / scale) ** 2)))
         small = abs(k) / big
-    a_leads, fits = difference >= 0, how == LEARNS
+    a_leads = difference >= 0
+    fits = how == LEARNS
     a = np.where(a_leads, np.where(fits, np.copysign(big, k or 1.0), np.copysign(root, a0)), 0)
     a = np.where(fits & ~a_leads, np.copysign(small, k or 1.0), a)
     r = np.where(a_leads, np.where(fits, small, 0), np.where(fits, big, root))

@@ -75,7 +75,8 @@ def _refuse_dimensions(dimensions: Sequence[int]) -> None:
 
 
 def _over_dimensions(init: str, dimensions: Sequence[int], trials: int, seed: int) -> dict[str, Any]:
-    kind, found = list(STARTS).index(init), {}
+    kind = list(STARTS).index(init)
+    found = {}
     columns: dict[str, list] = {name: [] for name in (*RULES, "switches", "lrr - imp")}
     for d in dimensions:
         hits = outcomes(init, generator(seed, kind, d), trials, d)
@@ -84,7 +85,8 @@ def _over_dimensions(init: str, dimensions: Sequence[int], trials: int, seed: in
         for name, p in exact.items():
             columns[name].append(asdict(Success.of(hits[name].sum(), trials, p)))
         columns["lrr - imp"].append(paired_interval(hits["lrr"].astype(float) - hits["imp"]))
-        found |= {d: hits} if d in COMPARED else {}
+        if d in COMPARED:
+            found[d] = hits
     return {**columns, "overparametrisation": overparametrisation(*(found[d] for d in COMPARED))}
 
 
@@ -223,12 +225,14 @@ def several_inputs(rng: np.random.Generator, starts: int, dimensions: Sequence[i
     Result : as `one_input`, with the names `several_start`, (a0, |w0|), and `several_verdict`
     """
     starts = whole("starts", starts, 1)
-    a0, r0 = rng.uniform(-EXTENT, EXTENT, size=starts), rng.uniform(0, EXTENT, size=starts)
+    a0 = rng.uniform(-EXTENT, EXTENT, size=starts)
+    r0 = rng.uniform(0, EXTENT, size=starts)
     seen, exact = np.empty(starts, int), np.empty(starts, int)
     for i in range(starts):
         towards = rng.normal(size=dimensions[i % len(dimensions)])
         w0 = r0[i] * towards / np.hypot.reduce(towards)
-        seen[i], exact[i] = _integrated(a0[i], w0, horizon), verdicts(a0[i], w0)
+        seen[i] = _integrated(a0[i], w0, horizon)
+        exact[i] = verdicts(a0[i], w0)
     found = _witnesses("several", np.stack([a0, r0], axis=1), seen, exact)
     return Result({**found.values, "d": list(dimensions)}, found.arrays)
 

@@ -76,7 +76,9 @@ def imp_lrr_example(angle: float, size: float, horizon: float, points: int) -> R
 
     The dense flow turns w_1 positive. Rewound to its initial value (IMP) the neuron dies; kept (LRR) it learns.
     """
-    loss, times, mask = Population(2), np.linspace(0, horizon, points), np.array([1.0, 0.0])
+    loss = Population(2)
+    times = np.linspace(0, horizon, points)
+    mask = np.array([1.0, 0.0])
     w0 = size * np.array([np.cos(angle), np.sin(angle)])
     a0 = float(np.hypot(*w0))
     dense = integrate(loss, a0, w0, times)

@@ -93,7 +93,8 @@ def mask_recovery(
     ------
     ValueError: a number out of range, or a deciding condition that is none of the conditions.
     """
-    (d, trials), deciding_trials = _counts(d, ratios, noises, trials), whole("deciding_trials", deciding_trials, 2)
+    d, trials = _counts(d, ratios, noises, trials)
+    deciding_trials = whole("deciding_trials", deciding_trials, 2)
     ratio, noise = decides
     if ratio not in ratios or noise not in noises:
         raise ValueError(
@@ -125,7 +126,8 @@ def _sweep(d, survivors, init, ratios, noises, trials, horizon, seed, more=None)
 
 
 def _cell(d, survivors, init, n, noise, trials, horizon, seed) -> dict[str, Any]:
-    rng, blocks = generator(seed, n, noise), []
+    rng = generator(seed, n, noise)
+    blocks = []
     for first in range(0, trials, AT_ONCE):
         blocks.append(_block(rng, min(AT_ONCE, trials - first), d, survivors, init, n, noise, horizon))
     found = {rule: {key: np.concatenate([block[rule][key] for block in blocks]) for key in blocks[0][rule]}
@@ -169,10 +171,12 @@ def pruned_on_samples(
     -------
     dict of bool ndarrays, shape (trials,): `recovered` (input 1 survives), `learns`, `rests` (every flow came to rest)
     """
-    (a, w, rests), mask = rested(*dense), np.ones(w0.shape, bool)
+    a, w, rests = rested(*dense)
+    mask = np.ones(w0.shape, bool)
     for number in survivors[1:]:
         mask = weakest_pruned(mask, w, w0, number)
-        a, w = REWINDS[rule](a0, a), np.where(mask, REWINDS[rule](w0, w), 0.0)
+        a = REWINDS[rule](a0, a)
+        w = np.where(mask, REWINDS[rule](w0, w), 0.0)
         if number > 1:
             a, w, at_rest = rested(*settle_samples(x, y, a, w, horizon, mask, RESTS))
             rests &= at_rest
@@ -186,7 +190,8 @@ def rested(a: Array, w: Array, gradient: Array) -> tuple[Array, Array, NDArray[n
     A flow that could not be followed counts as dead, and as not at rest.
     """
     failed = np.isnan(a)
-    a, w = np.where(failed, 0.0, a), np.where(failed[:, None], 0.0, w)
+    a = np.where(failed, 0.0, a)
+    w = np.where(failed[:, None], 0.0, w)
     return a, w, ~failed & (gradient <= SETTLED)
 
 

@@ -94,10 +94,12 @@ def _runs_to_draw(
 
     The result is how each run ended, and their arrays by number.
     """
-    found, arrays = [], {}
+    found = []
+    arrays = {}
     for step in steps:
         for d, theta in ((2, angle), (1, 0.0)):
-            run, i = _balanced_run(d, theta, step, max_steps), len(found)
+            run = _balanced_run(d, theta, step, max_steps)
+            i = len(found)
             found.append({"d": d, "angle": theta, "step": step, "status": run.status, "steps": run.steps})
             arrays |= {f"shown_{i}_at": run.at.astype(float), f"shown_{i}_loss": run.loss, f"shown_{i}_c": run.c}
     return found, arrays

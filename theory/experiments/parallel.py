@@ -55,7 +55,8 @@ def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Resu
         yield name, *timed(EXPERIMENTS[name])
     if len(here) == len(names):
         return
-    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
+    context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
     with ProcessPoolExecutor(min(workers, len(slow)), mp_context=context, initializer=_begin) as pool:
         try:
             with ignoring_interrupts():

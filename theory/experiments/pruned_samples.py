@@ -124,7 +124,8 @@ def even_schedule(d: int, end: int, prunings: int) -> list[int]:
 
 def _cells(schedules, init, kind, noise, n, trials, horizon, seed) -> list[dict[str, Any]]:
     """Return the cells of one condition, one a schedule; its generator depends on it alone."""
-    rng, blocks = generator(seed, list(STARTS).index(init), list(INPUTS).index(kind), noise, n), []
+    rng = generator(seed, list(STARTS).index(init), list(INPUTS).index(kind), noise, n)
+    blocks = []
     for first in range(0, trials, AT_ONCE):
         many = min(AT_ONCE, trials - first)
         a0, w0 = STARTS[init](rng, many, schedules[0][0])
@@ -144,7 +145,8 @@ def _cells(schedules, init, kind, noise, n, trials, horizon, seed) -> list[dict[
 
 
 def _counted(learns: Trials, rests: Trials) -> dict[str, Any]:
-    count, trials = int(learns.sum()), len(learns)
+    count = int(learns.sum())
+    trials = len(learns)
     low, high = clopper_pearson(count, trials)
     return {"successes": count, "trials": trials, "low": low, "high": high, "unsettled": int((~rests).sum())}
 
@@ -175,10 +177,13 @@ def pruned(
     learns, rests : bool ndarrays, shape (trials,); a trial that does not rest counts as not learning
     """
     a, w, rests = dense
-    rests, mask, failed = rests.copy(), np.ones(w0.shape, bool), hopeless(x, y, a0, w0)
+    rests = rests.copy()
+    mask = np.ones(w0.shape, bool)
+    failed = hopeless(x, y, a0, w0)
     for number in survivors[1:]:
         mask = weakest_pruned(mask, w, w0, number)
-        a, w = REWINDS[rule](a0, a), np.where(mask, REWINDS[rule](w0, w), 0.0)
+        a = REWINDS[rule](a0, a)
+        w = np.where(mask, REWINDS[rule](w0, w), 0.0)
         failed |= ~mask[:, 0] | hopeless(x, y, a, w)
         if number > 1:
             a, w, at_rest = followed(x, y, a, w, mask, ~failed, horizon)
@@ -203,7 +208,10 @@ def followed(
     The other trials are as they were, at rest. Pruned inputs are left out of the data, which is faster than a weight of
     0. Each mask has as many survivors.
     """
-    a, w, rests, at = a.copy(), w.copy(), np.ones(len(a), bool), np.flatnonzero(which)
+    a = a.copy()
+    w = w.copy()
+    rests = np.ones(len(a), bool)
+    at = np.flatnonzero(which)
     if len(at):
         kept = np.nonzero(mask[at])[1].reshape(len(at), -1)
         rows = np.take_along_axis(x[at], kept[:, None], axis=2)

@@ -132,7 +132,8 @@ class _Seen:
 def _integrated(group: Starts, share: int, horizon: float) -> _Seen:
     until = _watched(group.w0.shape[1], horizon)
     runs = [_run(a, w, horizon, until) for a, w in zip(group.a0[:share], group.w0[:share], strict=True)]
-    verdict, said = np.array([run.verdict for run in runs], dtype=str), group.said[:share]
+    verdict = np.array([run.verdict for run in runs], dtype=str)
+    said = group.said[:share]
     broken = np.array([breaks(run, until) for run in runs], dtype=bool)
     arrived = np.array([run.t[-1] >= until for run in runs], dtype=bool)
     return _Seen(verdict, arrived & ~broken, np.where(said, verdict == "fails", (verdict == "learns") | broken))

@@ -123,17 +123,22 @@ def descend(
         options = {"max_steps": max_steps, "learned": learned, "at": at}
         run = descend(loss.survivors, a0, w0[loss.mask], step, **options)
         return replace(run, w=loss.widen(run.w))
-    step, learned = positive("step", step, SMALL), positive("learned", learned, SMALL)
+    step = positive("step", step, SMALL)
+    learned = positive("learned", learned, SMALL)
     max_steps = whole("max_steps", max_steps, 1)
     at = _increasing(at)
     loss, units = canonical(loss, a0, w0)
     learned = loss.target_fit_loss + learned_within(loss, learned)
     run = _compiled if loss.line(w0) is not None or _is_plain(loss) else _in_python
-    start, stops = (a0 / units.size, w0 / units.size, step * units.clock), np.append(at, 2**62)
+    start = (a0 / units.size, w0 / units.size, step * units.clock)
+    stops = np.append(at, 2**62)
     code, steps, saved, (a, w, losses) = run(loss, *start, max_steps, learned, stops)
     kept = [*at[:saved]] if saved and at[saved - 1] == steps else [*at[:saved], steps]
-    m, kept = len(kept), np.array(kept, np.int64)
-    a, w, losses = a[:m] * units.size, w[:m] * units.size, losses[:m] * (units.clock * units.size**2)
+    m = len(kept)
+    kept = np.array(kept, np.int64)
+    a = a[:m] * units.size
+    w = w[:m] * units.size
+    losses = losses[:m] * (units.clock * units.size**2)
     return Descent(DESCENT_STATUSES[code], steps, kept, a, w, losses)
 
 
@@ -163,11 +168,13 @@ def _compiled(loss, a0, w0, step, max_steps, learned, at):
     """Run the compiled loop in (a, w_1, |w_perp|): the direction of w_perp does not change."""
     from theory.compiled.descent import run
 
-    line, (along, across, _) = loss.line(w0), split(w0)
+    line = loss.line(w0)
+    along, across, _ = split(w0)
     numbers = (0.5, 0.5, 1.0, 0.0) if line is None else tuple(map(float, line.numbers))
     rows = np.empty((len(at), 4))
     code, steps, saved = run((a0, float(along), float(across)), numbers, step, max_steps, learned, at, rows)
-    direction, rows = w0[1:] / (across if across > 0 else 1.0), rows[: saved + 1]
+    direction = w0[1:] / (across if across > 0 else 1.0)
+    rows = rows[: saved + 1]
     w = np.concatenate([rows[:, 1:2], rows[:, 2:3] * direction], axis=1)
     return code, steps, saved, (rows[:, 0], w, rows[:, 3])
 
@@ -176,10 +183,14 @@ def _in_python(loss, a0, w0, step, max_steps, learned, at):
     """Run the same loop in Python, with the methods of the loss itself."""
     from theory.compiled.descent import DIVERGED, LEARNED, MAX_STEPS, STATIONARY, TOO_LARGE
 
-    a, w, rows, code = np.float64(a0), w0, [], MAX_STEPS
+    a = np.float64(a0)
+    w = w0
+    rows = []
+    code = MAX_STEPS
     with np.errstate(over="ignore", invalid="ignore"):
         for taken in range(max_steps + 1):
-            value, (da, dw) = loss.loss(a, w), loss.gradient(a, w)
+            value = loss.loss(a, w)
+            da, dw = loss.gradient(a, w)
             if taken == at[len(rows)]:
                 rows.append((a, w, value))
             next_a, next_w = a - step * da, w - step * dw

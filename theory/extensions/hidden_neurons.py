@@ -22,10 +22,10 @@ from theory.validation import Array, bits, finite, known, positive, share, whole
 HIDDEN_STATUSES = ("learned", "stationary", "undecided")
 LEARNED, STATIONARY, UNDECIDED = range(3)
 RULES = ("imp", "lrr")
-# Learned; stationary. A pair of neurons that cancel near -e_1 has a gradient of 1e-6, and learns later. The target is 1
-# here, which gives a scale to loss and gradient; the scale of a state is that of its neurons
+# The target is 1 here, which gives a scale to loss and gradient; the scale of a state is that of its neurons
 # (`theory.compiled.hidden.rests`).
-LOSS_BELOW, GRADIENT_BELOW = 1e-6, 1e-8
+LOSS_BELOW = 1e-6  # learned
+GRADIENT_BELOW = 1e-8  # stationary; a pair of neurons that cancel near -e_1 has a gradient of 1e-6, and learns later
 
 
 @short_repr
@@ -92,7 +92,9 @@ def _loss_and_gradient(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array, Array]
 
     a, w = _network(a, w)
     k, d = w.shape[-2:]
-    loss, da, dw = np.empty(a.shape[:-1]), np.empty(a.shape), np.empty(w.shape)
+    loss = np.empty(a.shape[:-1])
+    da = np.empty(a.shape)
+    dw = np.empty(w.shape)
     gradients(a.reshape(-1, k), w.reshape(-1, k, d), loss.reshape(-1), da.reshape(-1, k), dw.reshape(-1, k, d))
     return loss, da, dw
 
@@ -171,10 +173,12 @@ def train_hidden(
     a0, w0 = _network(a0, w0)
     if w0.ndim != 3:
         raise ValueError(f"w0 must have shape (trials, k, d), got {w0.shape}: pass w0[None] for one trial")
-    (trials, k, d), mask = w0.shape, _mask(mask, w0)
+    trials, k, d = w0.shape
+    mask = _mask(mask, w0)
     limits = {"horizon": horizon, "learned": learned, "still": still, "rtol": rtol, "atol": atol}
     horizon, learned, still, rtol, atol = (positive(name, value) for name, value in limits.items())
-    states, out = np.concatenate([a0, (w0 * mask).reshape(trials, -1)], axis=1), np.empty((trials, 5))
+    states = np.concatenate([a0, (w0 * mask).reshape(trials, -1)], axis=1)
+    out = np.empty((trials, 5))
     flows(states, mask.astype(float), horizon, learned, still, (rtol, atol), out)
     status, time, loss, norm, steps = out.T
     w = states[:, k:].reshape(trials, k, d)
@@ -201,7 +205,9 @@ def hidden_schedule(k: int, d: int, prune_rate: float = 0.5) -> list[int]:
     >>> hidden_schedule(2, 10)
     [20, 10, 5, 2]
     """
-    k, d, prune_rate = whole("k", k, 1), whole("d", d, 1), share("prune_rate", prune_rate, "50 % is written 0.5")
+    k = whole("k", k, 1)
+    d = whole("d", d, 1)
+    prune_rate = share("prune_rate", prune_rate, "50 % is written 0.5")
     counts = [k * d]
     while counts[-1] > k:
         counts.append(max(k, min(round(k * d * (1 - prune_rate) ** len(counts)), k * d)))
@@ -241,7 +247,9 @@ def prune_hidden(
     counts = (w0[0].size, *(whole("survivors", n, 1, w0[0].size) for n in np.ravel(*finite(survivors=survivors))))
     if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)):
         raise ValueError(f"survivors must fall from k d = {counts[0]}, got {list(counts[1:])}: sort them, drop repeats")
-    mask, masks, status = np.ones((len(w0), counts[0]), bool), [np.ones(w0.shape, bool)], [run.status]
+    mask = np.ones((len(w0), counts[0]), bool)
+    masks = [np.ones(w0.shape, bool)]
+    status = [run.status]
     for n in counts[1:]:
         mask = weakest_pruned(mask, run.w.reshape(mask.shape), w0.reshape(mask.shape), n)
         masks.append(mask.reshape(w0.shape))

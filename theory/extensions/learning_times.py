@@ -58,7 +58,8 @@ def time_to_learn(a0: ArrayLike, w0: ArrayLike, tolerance: float = TOLERANCE, c_
     a, w = neuron(a, w[..., None] if w.ndim == a.ndim else w)
     scale = moment("c_plus", c_plus) if w.shape[-1] == 1 else 0.5
     tolerance = _checked(tolerance, scale / 2)
-    out, good = np.full(a.shape, np.nan), codes == LEARNS
+    out = np.full(a.shape, np.nan)
+    good = codes == LEARNS
     if w.shape[-1] == 1:
         out[good] = _exact(a[good], w[good][:, 0], tolerance, scale)
     else:
@@ -77,8 +78,11 @@ def _checked(tolerance: float, dead: float) -> float:
 
 
 def _exact(a: Array, w: Array, tolerance: float, c_plus: float) -> Array:
-    A, B = a + w, a - w
-    c, gap, reach = A * B, 1 - a * w, np.sqrt(2 * tolerance / c_plus)
+    A = a + w
+    B = a - w
+    c = A * B
+    gap = 1 - a * w
+    reach = np.sqrt(2 * tolerance / c_plus)
     D = np.hypot(2, c)
     end = 2 - 2 * np.copysign(reach, gap)  # twice a w at the end
     zeta = end + np.hypot(end, c)
@@ -91,22 +95,26 @@ def _exact(a: Array, w: Array, tolerance: float, c_plus: float) -> Array:
 
 def _followed(a: Array, r: Array, psi: Array, tolerance: float) -> Array:
     """Follow starts, each with its own step, until their loss is at the tolerance."""
-    c, sign = (abs(a) - r) * (abs(a) + r), np.where(a < 0, -1.0, 1.0)
-    y, out = np.stack([np.where(c < 0, a, r), psi]), np.zeros(a.shape)
+    c = (abs(a) - r) * (abs(a) + r)
+    sign = np.where(a < 0, -1.0, 1.0)
+    y = np.stack([np.where(c < 0, a, r), psi])
+    out = np.zeros(a.shape)
     going = np.flatnonzero(polar_loss(a, r, psi) > tolerance)
     # the 1 is a rate of the target, which gives time a scale; those of the neuron are shares of its size
     step = 1e-3 / (1 + abs(_scaled(Slice(c, sign), y, np.stack(Slice(c, sign).velocity(*y)))).max(axis=0, initial=0))
     for _ in range(MOST_STEPS):
         if not going.size:
             return out
-        flow, h = Slice(c[going], sign[going]), step[going]
+        flow = Slice(c[going], sign[going])
+        h = step[going]
         new, error = _step(flow, y[:, going], h)
         off = abs(_scaled(flow, y[:, going], error)).max(axis=0) / PRECISION
         ok = (off <= 1) & np.isfinite(new).all(axis=0) & (new[1] > 0) & (flow.neuron(new[0])[1] > 0)
         there = ok & (polar_loss(*flow.neuron(new[0]), new[1]) <= tolerance)
         out[going] += np.where(ok, h, 0)
         if there.any():
-            last, part = going[there], _part(flow, there)
+            last = going[there]
+            part = _part(flow, there)
             out[last] += _landing(part, y[:, last], h[there], tolerance) - h[there]
         y[:, going] = np.where(ok, new, y[:, going])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -135,7 +143,8 @@ def _step(flow: Slice, y: Array, h: Array) -> tuple[Array, Array]:
     table: list[Array] = []
     with np.errstate(all="ignore"):  # a step that overflows is rejected
         for n in SUBSTEPS:
-            s, z = h / n, y
+            s = h / n
+            z = y
             det = (1 - s * xx) * (1 - s * pp) - s * s * xp * px
             for _ in range(n):
                 fx, fp = flow.velocity(*z)
@@ -158,7 +167,8 @@ def _landing(flow: Slice, y: Array, h: Array, tolerance: float) -> Array:
         loss = polar_loss(a, r, state[1])
         return np.log(loss / tolerance), polar_descent(a, r, state[1]) / loss
 
-    above, below = height(y)[0], height(_step(flow, y, h)[0])[0]
+    above = height(y)[0]
+    below = height(_step(flow, y, h)[0])[0]
     time = h * above / (above - below)
     for _ in range(5):
         over, rate = height(_step(flow, y, time)[0])

@@ -58,7 +58,9 @@ def _population(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
     on_axis = ~w0[:, 1:].any(axis=1)
     if not on_axis.any():
         return _off_axis(loss, a0, w0, t)
-    a, w, status = np.empty((len(a0), len(t))), np.zeros((len(a0), len(t), loss.d)), np.zeros(len(a0), np.int8)
+    a = np.empty((len(a0), len(t)))
+    w = np.zeros((len(a0), len(t), loss.d))
+    status = np.zeros(len(a0), np.int8)
     a[on_axis], w[on_axis, :, :1], _ = _line(loss.line(np.zeros(loss.d)), a0[on_axis], w0[on_axis, :1], t)
     if not on_axis.all():
         a[~on_axis], w[~on_axis], status[~on_axis] = _off_axis(loss, a0[~on_axis], w0[~on_axis], t)
@@ -73,10 +75,13 @@ def _off_axis(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
     from theory.compiled.population import follow as follow_population
 
     along, across, r0 = split(w0)
-    root, sign = np.sqrt(abs(loss.target)), np.sign(loss.target)
-    alpha, rho = sign * a0 / root, r0 / root
+    root = np.sqrt(abs(loss.target))
+    sign = np.sign(loss.target)
+    alpha = sign * a0 / root
+    rho = r0 / root
     c = (abs(alpha) - rho) * (abs(alpha) + rho)
-    (q, angle), status = np.empty((2, len(a0), len(t))), np.empty(len(a0), np.int8)
+    q, angle = np.empty((2, len(a0), len(t)))
+    status = np.empty(len(a0), np.int8)
     angle0 = np.copysign(np.arctan2(across, abs(along)), -along)  # psi, or -theta: whichever is nearer to 0
     share = (1 - loss.slope) ** 2
     follow_population(alpha * rho, angle0, c, t * abs(loss.target), share, float(loss.slope), RTOL, q, angle, status)
@@ -104,7 +109,9 @@ def _sample(loss: Sample, a0: Array, w0: Array, t: Array) -> Followed:
     if loss.d == 1:
         t = np.where(np.isfinite(t), t, 0.0)  # for a start that has failed, or rests at w = 0
         a, w, status = _line(inner.line(np.ones(1)), np.where(kept, a, 0.0), np.where(kept[:, None], w, 0.0), t)
-        status[~kept], a[~kept], w[~kept] = FAILED, np.nan, np.nan
+        status[~kept] = FAILED
+        a[~kept] = np.nan
+        w[~kept] = np.nan
         return *units.back(a, w, np.zeros(len(a)))[:2], status
     kinks = inner.kinks
     one = (kinks.normal[None], kinks.pull[None], kinks.square[None], kinks.split[None], np.array([len(kinks.normal)]))
@@ -123,9 +130,12 @@ def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: fl
     kinks = [Kinks.of(*sample, 0.0) for sample in zip(*units.data(x, y), strict=True)]
     many = np.array([len(one.normal) for one in kinks])
     shape = (len(kinks), max(many.max(), 1))
-    normal, (pull, square, parts) = np.zeros((*shape, x.shape[2])), np.zeros((3, len(kinks), 2, shape[1]))
+    normal = np.zeros((*shape, x.shape[2]))
+    pull, square, parts = np.zeros((3, len(kinks), 2, shape[1]))
     for i, one in enumerate(kinks):
-        normal[i, : many[i]], pull[i, :, : many[i]], square[i, :, : many[i]] = one.normal, one.pull, one.square
+        normal[i, : many[i]] = one.normal
+        pull[i, :, : many[i]] = one.pull
+        square[i, :, : many[i]] = one.square
         parts[i, :, : many[i]] = one.split
     return on_kinks((normal, pull, square, parts, many), *units.into(a0, w0, t), units, tolerance)
 
@@ -138,9 +148,12 @@ def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, u
     """
     from theory.compiled.sample import follow_sample
 
-    (n, d), m = w0.shape, t.shape[1]
-    a, w = np.empty((n, m)), np.empty((n, m, d))
-    status, gradient = np.empty(n, np.int8), np.empty(n)
+    n, d = w0.shape
+    m = t.shape[1]
+    a = np.empty((n, m))
+    w = np.empty((n, m, d))
+    status = np.empty(n, np.int8)
+    gradient = np.empty(n)
     # of one memory layout: the loop is compiled once
     *parts, many = samples
     parts = [np.require(part, float, "CW") for part in (*parts, a0, w0, np.where(kept, split(w0)[2], np.nan), t)]
@@ -236,16 +249,21 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
     """
     a0, w0 = _starts(loss, a0, w0)
     t = _times(t)
-    n, m, d = len(a0), len(t), w0.shape[1]
+    n = len(a0)
+    m = len(t)
+    d = w0.shape[1]
     out = Batch(t, np.empty((n, m)), np.empty((n, m, d)), np.empty((n, m)), np.zeros(n, np.int8), np.zeros(n))
-    now, size = int(t[0] == 0), max(_CELLS // (m * d), 1)
+    now = int(t[0] == 0)
+    size = max(_CELLS // (m * d), 1)
     for part in (slice(i, i + size) for i in range(0, n, size)):
-        a, w = out.a[part], out.w[part]
+        a = out.a[part]
+        w = out.w[part]
         a[:, :now], w[:, :now] = a0[part, None], w0[part, None]
         if now < m:
             a[:, now:], w[:, now:], out.status[part] = follow(loss, a0[part], w0[part], t[now:])
         with np.errstate(all="ignore"):  # NaN where a trajectory failed; terms that underflow have no effect
-            out.loss[part], out.drift[part] = loss.loss(a, w), _drift(a0[part], w0[part], a, w)
+            out.loss[part] = loss.loss(a, w)
+            out.drift[part] = _drift(a0[part], w0[part], a, w)
     return out
 
 
@@ -279,8 +297,10 @@ def _drift(a0: Array, w0: Array, a: Array, w: Array) -> Array:
     size = np.fmax(np.fmax.reduce(abs(a), axis=1), np.fmax(a0, r0))  # the squares would overflow
     size = np.where(size > 0, size, 1.0)
     c0 = ((a0 - r0) / size) * ((a0 + r0) / size)
-    a, w = a / size[:, None], w / size[:, None, None]
-    a2, w2 = a * a, np.einsum("...i,...i", w, w)
+    a = a / size[:, None]
+    w = w / size[:, None, None]
+    a2 = a * a
+    w2 = np.einsum("...i,...i", w, w)
     scale = np.fmax(a2 + w2 + abs(c0)[:, None], np.finfo(float).tiny)
     return np.fmax.reduce(abs(a2 - w2 - c0[:, None]) / scale, axis=1, initial=0.0)
 
@@ -338,13 +358,15 @@ def settle_samples(
     horizon, tolerance = _positive(horizon=horizon, tolerance=tolerance)
     _refuse_trials(x, y, a0, w0)
     if masks is not None:
-        given, masks = masks, bits(masks)
+        given = masks
+        masks = bits(masks)
         if masks is None or masks.shape != w0.shape:
             shape = np.shape(given)
             raise ValueError(
                 f"masks must be of 0 and 1, shape {w0.shape}, got {shape}: pass one row for each trial, as in w0"
             )
-        x, w0 = x * masks[:, None], w0 * masks
+        x = x * masks[:, None]
+        w0 = w0 * masks
     a, w, _, gradient = on_samples(x, y, balanced(a0, split(w0)[2]), w0, np.array([horizon]), tolerance)
     return a[:, 0], w[:, 0], gradient
 

@@ -148,12 +148,16 @@ def integrate(
     """
     loss = completed(loss)
     a0, w0, times = _checked(loss, a0, w0, t, method, {"rtol": rtol, "atol": atol})
-    events, max_evaluations = checked(events), whole("max_evaluations", max_evaluations, 1)
+    events = checked(events)
+    max_evaluations = whole("max_evaluations", max_evaluations, 1)
     if isinstance(loss, Masked):
         options = {"method": method, "rtol": rtol, "atol": atol, "max_evaluations": max_evaluations}
         return _widened(loss, a0, w0, t, events, exact_balance=exact_balance, **options)
     inner, units = canonical(loss, a0, w0)
-    a0, w0, times, atol = a0 / units.size, w0 / units.size, times * units.clock, atol / units.size
+    a0 = a0 / units.size
+    w0 = w0 / units.size
+    times = times * units.clock
+    atol = atol / units.size
     length = max(abs(w0))
     # in these units a |w| fits the data at size 1, so at an a of 1 / |w|: where w is far larger, a keeps its own digits
     size = max(abs(a0), min(length, 1 / length if length else 0.0))
@@ -264,11 +268,14 @@ class _Follower:
     """Follow the flow from region to region, to the last time, a terminal event, a failure or w = 0."""
 
     def __init__(self, run: _Run, events: Sequence[Event], guard: _Guard):
-        self.run, self.events, self.guard = run, events, guard
+        self.run = run
+        self.events = events
+        self.guard = guard
 
     def follow(self, a0: float, w0: Array) -> _Track:
         """Return the record of the run from (a0, w0)."""
-        run, r0 = self.run, float(np.hypot.reduce(w0))
+        run = self.run
+        r0 = float(np.hypot.reduce(w0))
         self.size0 = max(abs(a0), r0)
         # a leaky unit is pushed through 0, to the fit with w < 0
         relu = isinstance(run.loss, Population) and run.loss.slope == 0
@@ -277,22 +284,29 @@ class _Follower:
         self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
         self.watch = Watch([self._in_units(event) for event in self.events], a0, w0, self._kinks())
-        region, now, a, w = self._start_region(a0, w0), 0.0, a0, w0
+        region = self._start_region(a0, w0)
+        now = 0.0
+        a = a0
+        w = w0
         track.doubtful = getattr(region, "doubtful", False)
-        end, met = float(np.max(run.times)), 0
+        end = float(np.max(run.times))
+        met = 0
         while track.ended is None and now < end:
             later, a, w, after = self._piece(region, now, a, w, end)
             met = 0 if later > now else met + 1
-            track.region, now = region, later
+            track.region = region
+            now = later
             if isinstance(after, SampleRegion) and not w.any():
                 takes, off = after.off_zero(a)
-                now, w = now + takes, off
+                now += takes
+                w = off
             if isinstance(after, Ended):
                 track.ended = after
             elif met > AT_ONE_TIME:
                 track.ended = Ended("failed", f"more than {AT_ONE_TIME} kinks met at one time")
             elif after is not None:
-                region, track.doubtful = after, track.doubtful or getattr(after, "doubtful", False)
+                region = after
+                track.doubtful = track.doubtful or getattr(after, "doubtful", False)
         return track
 
     def _start_region(self, a0: float, w0: Array) -> Region:
@@ -311,7 +325,8 @@ class _Follower:
         return lambda w: kinks.normal[kinks.near(w)]
 
     def _in_units(self, event: Event) -> Event:
-        units, value = self.run.units, event.value
+        units = self.run.units
+        value = event.value
         if units == Units():
             return event
         return replace(event, value=lambda t, a, w: value(t / units.clock, a * units.size, w * units.size))
@@ -321,7 +336,9 @@ class _Follower:
 
         Returns (time, a, w) there, and the next region, None, or how the run ended.
         """
-        run, coordinates, v = self.run, self.run.coordinates, region.inner(w)
+        run = self.run
+        coordinates = self.run.coordinates
+        v = region.inner(w)
         radius = float(np.hypot.reduce(v))
         if (died := self._dies(region, a, v)) is not None:
             return now, a, (np.zeros_like(w) if isinstance(died, SampleRegion) else w), died
@@ -346,7 +363,10 @@ class _Follower:
 
     def _step(self, region: Region, edges: Edges, own: int, solver, now: float, end: float):
         """Process a step of the solver: add its rows and events; return where the region is left, if it is."""
-        coordinates, track, start, stop = self.run.coordinates, self.track, solver.t_old, solver.t
+        coordinates = self.run.coordinates
+        track = self.track
+        start = solver.t_old
+        stop = solver.t
         dense = None
 
         def point(t: float) -> tuple[float, Array]:
@@ -370,14 +390,18 @@ class _Follower:
             )
         until = stop if met is None else met[0]
         a, v = point(until)
-        w, after, name = region.outer(v), None, None
+        w = region.outer(v)
+        after = None
+        name = None
         if met is not None and met[1] < own:
             a, w, after = region.next_region(met[1], a, v)
-            name, landed = KINK, (a, w)
+            name = KINK
+            landed = (a, w)
         elif met is not None:
             after = replace(region, start=v) if isinstance(region, SampleRegion) else Ended("dead", DIED)
         last = end if until == solver.t_bound else now + until
-        slides, lands = isinstance(region, SampleRegion) and len(region.sliding) > 0, landed is not None
+        slides = isinstance(region, SampleRegion) and len(region.sliding) > 0
+        lands = landed is not None
         fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), slides, lands)
         halted = next((one for one in fired if one[1].terminal), None)
         ending = halted[0] if halted else last
@@ -396,7 +420,8 @@ class _Follower:
 
     def _add_rows(self, start: float, end: float, last: float, state, now: float, at_last: tuple[float, Array]) -> None:
         """Add the rows requested in (start, end], and the one at `end`."""
-        times, rows = self.run.times, self.track.rows
+        times = self.run.times
+        rows = self.track.rows
         if times.ndim:
             for t in times[(times > start) & (times <= end)].tolist():
                 if t != end:
@@ -448,7 +473,8 @@ def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
     rows = [row for row in track.rows if row[0] in wanted] or track.rows[:1]
     if track.ended and track.ended.status != "failed" and rows[-1][0] != track.rows[-1][0]:
         rows.append(track.rows[-1])
-    t, a = np.array([row[0] for row in rows]) / units.clock, np.array([row[1] for row in rows]) * units.size
+    t = np.array([row[0] for row in rows]) / units.clock
+    a = np.array([row[1] for row in rows]) * units.size
     w = np.array([row[2] for row in rows]) * units.size
     ended = track.ended or Ended("finished", "reached the last time")
     if track.doubtful:
@@ -461,7 +487,8 @@ def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
 def _drift(rows: list[tuple[float, float, Array]]) -> float:
     a, w = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
     size = max(abs(a).max(), abs(w).max()) or 1.0
-    a2, w2 = (a / size) ** 2, ((w / size) ** 2).sum(axis=1)
+    a2 = (a / size) ** 2
+    w2 = ((w / size) ** 2).sum(axis=1)
     c = a2 - w2
     scale = a2 + w2 + abs(c[0])
     return float((abs(c - c[0]) / np.where(scale > 0, scale, 1.0)).max())
@@ -469,7 +496,8 @@ def _drift(rows: list[tuple[float, float, Array]]) -> float:
 
 def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
     """Return the verdict that the run shows, `undecided` where its own errors could have decided it."""
-    (_, a0, w0), required_sign_of_a = track.rows[0], run.loss.required_sign_of_a
+    _, a0, w0 = track.rows[0]
+    required_sign_of_a = run.loss.required_sign_of_a
     if (
         seen.status in ("failed", "undecided")
         or track.doubtful
@@ -493,7 +521,8 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
 
 def _lost_by_solver(run: _Run, w0: Array) -> bool:
     """Return whether a part of w on which the flow depends lies below the solver's tolerance."""
-    trusted, sizes = 1e3 * run.options["atol"], [float(np.hypot.reduce(w0))]
+    trusted = 1e3 * run.options["atol"]
+    sizes = [float(np.hypot.reduce(w0))]
     if run.loss.line(w0) is None:
         sizes.append(float(np.hypot.reduce(w0[1:])))
     return any(0 < size <= trusted for size in sizes)
@@ -504,7 +533,8 @@ def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
 
     This concerns runs that do not use the exact balance.
     """
-    r0, below = float(np.hypot.reduce(w0)), run.loss.line(w0) is not None and w0[0] <= 0
+    r0 = float(np.hypot.reduce(w0))
+    below = run.loss.line(w0) is not None and w0[0] <= 0
     trusted = 1e3 * (run.options["rtol"] * r0 + run.options["atol"])
     return (
         not run.coordinates.sigma
@@ -518,7 +548,8 @@ def _lost(run: _Run, track: _Track) -> bool:
     """Return whether the run has reached a point from which nothing can be learned any more."""
     if track.ended and track.ended.status == "dead":
         return isinstance(run.loss, Population)
-    line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]
+    line = run.loss.line(track.rows[0][2])
+    _, a, w = track.rows[-1]
     if track.region is None or (isinstance(track.region, Equilibrium) and track.region.up_to_rounding):
         return False
     da, dw = track.region.gradient(a, track.region.inner(w))

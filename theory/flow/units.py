@@ -36,7 +36,8 @@ def canonical(loss: Loss, a0: float, w0: Array) -> tuple[Loss, Units]:
     if type(loss) is Sample:
         return _sample(loss, a0, w0)
     if type(loss) is Line:
-        c, k = power_of_4(max(loss.c_plus, loss.c_minus)), power_of_4(max(abs(loss.k_plus), abs(loss.k_minus)))
+        c = power_of_4(max(loss.c_plus, loss.c_minus))
+        k = power_of_4(max(abs(loss.k_plus), abs(loss.k_minus)))
         scaled = Line(loss.c_plus / c, loss.c_minus / c, loss.k_plus / k, loss.k_minus / k)
         return (loss if c == k == 1 else scaled), Units(math.sqrt(k), c * k)
     if type(loss) in (Population, Independent):
@@ -70,7 +71,8 @@ class Exponents:
         r0 is |w0|.
         """
         across, height = (np.frexp(abs(part.reshape(len(part), -1)).max(axis=1))[1] // 2 for part in (x, y))
-        (a, m), (r, k) = np.frexp(a0), np.frexp(r0)
+        a, m = np.frexp(a0)
+        r, k = np.frexp(r0)
         # where every target is 0, a |w| at the start is the scale
         pulled = y.any(axis=1) | (a == 0) | (r == 0)
         height = np.where(pulled, height, (np.frexp(a * r)[1] + m + k) // 2 + across)
@@ -78,7 +80,8 @@ class Exponents:
 
     def data(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Return the samples, as in `of`, in these units; one sample for all is in those of the first start."""
-        across, height = self.across[: len(x), None], self.height[: len(x), None]
+        across = self.across[: len(x), None]
+        height = self.height[: len(x), None]
         if not across.any() and not height.any():
             return x, y
         # a y of zeros is the same in all units
@@ -92,10 +95,13 @@ class Exponents:
         """
         size = self.height - self.across
         with np.errstate(over="ignore", under="ignore"):
-            a, w = np.ldexp(a0, -size), np.ldexp(w0, -size[:, None])
+            a = np.ldexp(a0, -size)
+            w = np.ldexp(w0, -size[:, None])
             times = np.ldexp(t, 2 * (self.across + self.height)[:, None])
-            r, a_size = split(w)[2], abs(a)
-            q, c = a_size * r, abs(a_size - r) * (a_size + r)
+            r = split(w)[2]
+            a_size = abs(a)
+            q = a_size * r
+            c = abs(a_size - r) * (a_size + r)
         tiny = np.finfo(float).tiny
         kept = (np.fmax(a_size, r) <= LARGEST) & (times >= tiny).all(axis=1) & (times <= 1 / tiny).all(axis=1)
         kept &= ((q >= tiny) | (a0 == 0) | (r == 0)) & ((c >= tiny) | (a_size == r)) & ((r > 0) | ~w0.any(axis=1))

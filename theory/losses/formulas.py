@@ -61,7 +61,8 @@ def gradient_1d(
 
 
 def _gradient_1d(a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k_minus: float):
-    up, down = side_gradient(1, a, w, c_plus, k_plus), side_gradient(-1, a, w, c_minus, k_minus)
+    up = side_gradient(1, a, w, c_plus, k_plus)
+    down = side_gradient(-1, a, w, c_minus, k_minus)
     da, dw = np.where(w > 0, up[0], down[0]), np.where(w > 0, up[1], down[1])
     return np.where(w == 0, 0.0, da), np.where(w == 0, 0.0, dw)
 
@@ -104,7 +105,8 @@ def _loss_1d(a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k
 
 def split(w: Array) -> tuple[Array, Array, Array]:
     """Return (w_1, |w_perp|, |w|) of w, shape (..., d): free of over- and underflow."""
-    along, across = w[..., 0], np.hypot.reduce(w[..., 1:], axis=-1)
+    along = w[..., 0]
+    across = np.hypot.reduce(w[..., 1:], axis=-1)
     return along, across, np.hypot(along, across)
 
 
@@ -134,7 +136,8 @@ def population_loss(a: ArrayLike, w: ArrayLike) -> Array:
 
 def _population_loss(a: Array, w: Array) -> Array:
     along, across, r = split(w)
-    theta, ar = np.arctan2(across, along), a * r
+    theta = np.arctan2(across, along)
+    ar = a * r
     return (ar - 1) ** 2 / 4 + ar * (np.sin(theta / 2) ** 2 - sin_minus_x_cos(theta) / (2 * np.pi))
 
 

@@ -67,7 +67,8 @@ class Kinks:
         rows = scale > 0
         unit = x[rows] / scale[rows, None]
         length = np.sqrt(np.einsum("ij,ij->i", unit, unit))
-        unit, length = unit / length[:, None], scale[rows] * length
+        unit = unit / length[:, None]
+        length = scale[rows] * length
         which, sign, first = _joined(unit, SAME)
         positive = np.where(sign > 0, 1.0, slope), np.where(sign > 0, slope, 1.0)  # phi' of each row for z > 0, z <= 0
         pull, square = np.zeros((2, len(first))), np.zeros((2, len(first)))
@@ -118,7 +119,8 @@ class Kinks:
         """
         if not self.joins or not sign:
             return False
-        z, held = self.normal @ w, self.split[0 if sign > 0 else 1]
+        z = self.normal @ w
+        held = self.split[0 if sign > 0 else 1]
         beside = (held > 0) & (np.abs(z) <= 2 * SAME * np.hypot.reduce(w))
         beside[list(sliding)] = False
         outwards = np.where(on, sign, -sign) * (self.normal @ force)
@@ -126,7 +128,8 @@ class Kinks:
 
     def force(self, a: float, w: Array, on: NDArray[np.bool_]) -> Array:
         """Return F, shape (d,), with each kink on its side in `on`, shape (K,)."""
-        side, every = on.astype(int), np.arange(len(on))
+        side = on.astype(int)
+        every = np.arange(len(on))
         return (self.pull[side, every] - a * self.square[side, every] * (self.normal @ w)) @ self.normal
 
     def cancelling(self, a: float, w: Array, on: NDArray[np.bool_]) -> float:
@@ -134,7 +137,8 @@ class Kinks:
 
         Where the parts cancel, F is known up to the rounding of this sum.
         """
-        side, every = on.astype(int), np.arange(len(on))
+        side = on.astype(int)
+        every = np.arange(len(on))
         return float((np.abs(self.pull[side, every]) + np.abs(a * self.square[side, every] * (self.normal @ w))).sum())
 
     def near(self, w: Array) -> NDArray[np.intp]:
@@ -151,8 +155,11 @@ class Kinks:
         sign : of a, or of what a becomes next where a = 0
         on : side of each kink; for those of `near` the side that the flow came from, or, if a slide ends, goes to
         """
-        on, hold, repel = on.copy(), near[sign * self.jump[near] < 0], near[sign * self.jump[near] >= 0]
-        size, doubtful = self.cancelling(a, w, on), False
+        on = on.copy()
+        hold = near[sign * self.jump[near] < 0]
+        repel = near[sign * self.jump[near] >= 0]
+        size = self.cancelling(a, w, on)
+        doubtful = False
         quiet = QUIET * size
         for _ in range(2 * len(repel) + 1):
             on[hold] = False
@@ -164,7 +171,8 @@ class Kinks:
             if not wrong.any():
                 break
             turned = repel[int(np.where(wrong, np.abs(push), -1.0).argmax())]
-            jump, weak = sign * self.jump[turned], np.abs(push).max(where=wrong, initial=0.0)
+            jump = sign * self.jump[turned]
+            weak = np.abs(push).max(where=wrong, initial=0.0)
             doubtful |= bool(jump > 0 and weak <= FAINT * max(size, jump))
             on[turned] = not on[turned]
         theta, slides = self._independent(w, hold, *self._inside(hold, theta, force))
@@ -186,7 +194,8 @@ class Kinks:
 
         Kinks slide whose theta lie between 0 and 1 where only the sliding kinks decide them.
         """
-        theta, slides = theta.copy(), (theta > 0) & (theta < 1)
+        slides = (theta > 0) & (theta < 1)
+        theta = theta.copy()
         while slides.sum() > 0 and len(hold) > 1:
             pushes = (self.normal[hold] * self.jump[hold, None]).T
             alone = -np.linalg.pinv(pushes[:, slides]) @ (force + pushes[:, ~slides] @ theta[~slides])
@@ -195,7 +204,8 @@ class Kinks:
             if outside[worst] <= AT_BOUND:
                 break
             let_go = np.flatnonzero(slides)[worst]
-            theta[let_go], slides[let_go] = float(alone[worst] > 0.5), False
+            theta[let_go] = float(alone[worst] > 0.5)
+            slides[let_go] = False
         return theta, slides
 
     def _close(self, w: Array, kinks: NDArray[np.intp]) -> bool:
@@ -210,14 +220,16 @@ class Kinks:
 
         Sliding on these kinks implies that w stays on the others, or beside those that are nearly parallel to them.
         """
-        theta, slides = theta.copy(), slides.copy()
+        theta = theta.copy()
+        slides = slides.copy()
         while slides.sum() > 1:
             pushes = (self.normal[hold[slides]] * self.jump[hold[slides], None]).T
             _, values, turns = np.linalg.svd(pushes)
             rank = int((values > 1e-10 * values[0]).sum())
             if rank == slides.sum() and self._close(w, hold[slides]):
                 break
-            free, here = turns[-1], theta[slides]  # theta may move along it without a change of the force
+            free = turns[-1]  # theta may move along it without a change of the force
+            here = theta[slides]
             with np.errstate(divide="ignore", invalid="ignore"):
                 steps = np.where(free > 0, (1 - here) / free, np.where(free < 0, -here / free, np.inf))
             theta[slides] = np.clip(here + steps.min() * free, 0.0, 1.0)
@@ -234,7 +246,8 @@ def _joined(unit: Array, same: float) -> tuple[NDArray[np.intp], Array, NDArray[
     """
     key = np.abs(unit) @ np.sqrt(np.arange(2.0, unit.shape[1] + 2))  # vectors that agree up to sign share it
     order = np.argsort(key, kind="stable")
-    which, first = np.full(len(unit), -1, np.intp), []
+    which = np.full(len(unit), -1, np.intp)
+    first = []
     starts = np.flatnonzero(np.diff(key[order], prepend=-np.inf) > 100 * same)
     if len(starts) == len(unit):  # no two are alike, as nearly always: the loop below takes long, and would return this
         return np.arange(len(unit)), np.ones(len(unit)), np.arange(len(unit))
@@ -251,7 +264,8 @@ def _joined(unit: Array, same: float) -> tuple[NDArray[np.intp], Array, NDArray[
     first = np.array(first, np.intp)
     # kinks in the order of their first rows, so that the sums have one order
     rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
-    which, first = rank[which], np.sort(first)
+    which = rank[which]
+    first = np.sort(first)
     return which, np.sign(np.einsum("ij,ij->i", unit, unit[first][which])), first
 
 

@@ -122,7 +122,8 @@ class Own:
         for name in NEEDED[1:]:
             if not callable(getattr(inner, name)):
                 raise ValueError(f"{_NEEDS}, got {name} = {getattr(inner, name)!r:.60}: it must be a function")
-        self.inner, self.d = inner, whole("d of a loss", inner.d, 1)
+        self.inner = inner
+        self.d = whole("d of a loss", inner.d, 1)
         for old, new in RENAMED_MEMBERS.items():
             if hasattr(inner, old):
                 raise ValueError(f"{old} of a loss is called {new} now: rename it")
@@ -215,7 +216,8 @@ class Line(Known):
 
         slope : float in [0, 1); ValueError otherwise. Source: this project.
         """
-        slope, target = slope_of(slope), number("target", target)
+        slope = slope_of(slope)
+        target = number("target", target)
         c_plus, c_minus = moment("c_plus", c_plus), moment("c_minus", c_minus)
         minus = c_minus + slope**2 * c_plus
         opposite = -slope * (c_plus + c_minus) / minus if minus > 0 else 0.0
@@ -306,7 +308,8 @@ class Population(Known):
         a, w = self._neuron(a, w)
         da, dw = _population_gradient(a, w)
         if self.slope:
-            share, residual = (1 - self.slope) ** 2, a[..., None] * w
+            share = (1 - self.slope) ** 2
+            residual = a[..., None] * w
             residual[..., 0] -= np.where(w.any(axis=-1), 1.0, 0.0)
             da = share * da + self.slope * (residual * w).sum(axis=-1)
             dw = share * dw + self.slope * a[..., None] * residual

@@ -180,7 +180,8 @@ class SampleRegion(Region):
 
         on, near : the sides that the flow comes from, and the kinks on which w lies; default: those at (a, w)
         """
-        kinks, starts = sample.kinks, on is None
+        kinks = sample.kinks
+        starts = on is None
         near = kinks.near(w) if near is None else near
         if on is None:
             on = kinks.normal @ w > 0
@@ -218,11 +219,15 @@ class SampleRegion(Region):
     @cached_property
     def _force(self) -> tuple[Array, Array]:
         """Pull (m,) and square (m, m) of F = pull - a square v; sliding kinks do not contribute."""
-        kinks, side, every = self.sample.kinks, self.on.astype(int), np.arange(len(self.on))
-        pull, square = kinks.pull[side, every].copy(), kinks.square[side, every].copy()
+        kinks = self.sample.kinks
+        side = self.on.astype(int)
+        every = np.arange(len(self.on))
+        pull = kinks.pull[side, every].copy()
+        square = kinks.square[side, every].copy()
         pull[list(self.sliding)] = square[list(self.sliding)] = 0.0
         normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
-        summed, size = pull @ normal, np.abs(pull) @ np.abs(normal)
+        summed = pull @ normal
+        size = np.abs(pull) @ np.abs(normal)
         summed[np.abs(summed) <= np.finfo(float).eps * len(pull) * size] = 0.0  # rounding, where the parts cancel
         return summed, (normal * square[:, None]).T @ normal
 
@@ -258,10 +263,12 @@ class SampleRegion(Region):
     @cached_property
     def _theta(self) -> tuple[Array, Array]:
         """Theta of the sliding kinks, which is alpha - (a v) beta: alpha (s,), beta (m, s)."""
-        kinks, s = self.sample.kinks, list(self.sliding)
+        kinks = self.sample.kinks
+        s = list(self.sliding)
         on = self.on.copy()
         on[s] = False
-        side, every = on.astype(int), np.arange(len(on))
+        side = on.astype(int)
+        every = np.arange(len(on))
         turn = np.linalg.pinv(kinks.normal[s].T) / kinks.jump[s][:, None]  # force -> -theta
         spread = kinks.square[side, every][:, None] * (
             kinks.normal if self.basis is None else kinks.normal @ self.basis
@@ -282,7 +289,8 @@ class SampleRegion(Region):
 
     def noise(self, v: Array) -> Array:
         """Return the share of |w| and of theta that rounding may move."""
-        walls, s = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding)
+        walls = 1 if self.radial is not None else len(self._walls[0])
+        s = len(self.sliding)
         out = np.zeros(walls + (2 * s + 1 if s else 0))
         out[:walls] = ON_THE_KINK * np.hypot.reduce(v)
         out[walls : walls + 2 * s] = AT_BOUND
@@ -297,10 +305,14 @@ class SampleRegion(Region):
 
     def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
         """Land on a kink, leave one, or pass through w = 0; kinks that meet are decided together."""
-        walls, s, w = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding), self.outer(v)
+        walls = 1 if self.radial is not None else len(self._walls[0])
+        s = len(self.sliding)
+        w = self.outer(v)
         if edge < walls and self.radial is not None:
             return self.through_zero(a, self.start)
-        kinks, on, doubtful = self.sample.kinks, self.on, False
+        kinks = self.sample.kinks
+        on = self.on
+        doubtful = False
         met = kinks.near(w)
         if edge < walls:
             wall = self._walls[1][edge]
@@ -314,7 +326,9 @@ class SampleRegion(Region):
         elif edge == walls + 2 * s:  # every push changes its sign: kinks are left to their side nearer to theta
             if abs(v @ self._force[0]) <= QUIET * kinks.most * np.hypot.reduce(v):  # a only decays
                 return 0.0, w, Equilibrium()
-            theta, a, on = self._theta[0], 0.0, on.copy()
+            theta = self._theta[0]
+            a = 0.0
+            on = on.copy()
             on[list(self.sliding)] = theta > 0.5
             doubtful = bool(((theta > DOUBT) & (theta < 1 - DOUBT)).any())
         a, w, after = SampleRegion.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
@@ -326,7 +340,8 @@ class SampleRegion(Region):
         """Arrive at w = 0 from the direction `along`, shape (m,), and continue where the flow grows."""
         from theory.losses.kinks import leave_zero
 
-        length, zero = np.hypot.reduce(along), np.zeros(self.sample.d)
+        length = np.hypot.reduce(along)
+        zero = np.zeros(self.sample.d)
         if abs(along @ self._force[0]) <= QUIET * self.sample.kinks.most * length:  # w only decays
             return a, zero, Ended("dead", DIED)
         u = self.outer(along / length)
@@ -340,8 +355,10 @@ class SampleRegion(Region):
 
         This w is so small that the curvature of its path is below rounding; a solver that starts at 0 has no direction.
         """
-        (pull, square), unit = self._force, self.start / np.hypot.reduce(self.start)
-        speed, spread = abs(a) * float(unit @ pull) * self.sign, abs(a) * float(np.abs(square).max(initial=0.0))
+        pull, square = self._force
+        unit = self.start / np.hypot.reduce(self.start)
+        speed = abs(a) * float(unit @ pull) * self.sign
+        spread = abs(a) * float(np.abs(square).max(initial=0.0))
         grown = OFF_ZERO * min(abs(a), abs(speed) / (abs(a) * spread) if spread > 0 else np.inf)
         return grown / abs(speed), self.outer(grown * unit)
 

@@ -53,8 +53,10 @@ class Sample(Known):
         x, y = (np.array(part) for part in finite(x=self.x, y=self.y))
         if x.ndim != 2 or x.size == 0 or y.shape != x.shape[:1]:
             raise ValueError(f"x must have shape (n, d) and y (n,), n, d >= 1, got {x.shape} and {y.shape}")
-        x.setflags(write=False), y.setflags(write=False)
-        object.__setattr__(self, "x", x), object.__setattr__(self, "y", y)
+        x.setflags(write=False)
+        y.setflags(write=False)
+        object.__setattr__(self, "x", x)
+        object.__setattr__(self, "y", y)
         object.__setattr__(self, "slope", slope_of(self.slope))
 
     def __reduce__(self):
@@ -144,7 +146,8 @@ class Masked(Known):
 
     def __post_init__(self):
         """Check the mask, join it with that of a masked loss, and make it read-only."""
-        mask, d = bits(self.mask), self._whole.d
+        mask = bits(self.mask)
+        d = self._whole.d
         if mask is None or mask.shape != (d,) or not mask.any():
             raise ValueError(f"mask must hold {d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}")
         if isinstance(self._whole, Masked):
@@ -173,7 +176,8 @@ class Masked(Known):
     @cached_property
     def survivors(self) -> Loss:
         """The loss of the surviving inputs alone; d is their number."""
-        inner, kept = self._whole, self.mask
+        inner = self._whole
+        kept = self.mask
         if isinstance(inner, Sample):
             return Sample(inner.x[:, kept], inner.y, inner.slope)
         if isinstance(inner, Population) and not kept[0]:
@@ -223,8 +227,11 @@ class Restricted(Own):
     """
 
     def __init__(self, inner: Own, kept: NDArray[np.bool_]):
-        self.inner, self.kept, self.d = inner, kept, int(kept.sum())
-        self.target_fit_loss, self.required_sign_of_a = inner.target_fit_loss, inner.required_sign_of_a
+        self.inner = inner
+        self.kept = kept
+        self.d = int(kept.sum())
+        self.target_fit_loss = inner.target_fit_loss
+        self.required_sign_of_a = inner.required_sign_of_a
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""

@@ -65,7 +65,8 @@ def phase_plane(
     origin along -e_1 [[0.0, 3.141592653589793]] [[0.0, 0.0]] saddle
     """
     if not isinstance(plane, str):
-        plane, parameters = "line", _moments(plane) | parameters
+        parameters = _moments(plane) | parameters
+        plane = "line"
     known("plane", plane, tuple(PLANES))
     for name in parameters:
         known(f"parameter of the plane {plane!r}", name, tuple(inspect.signature(PLANES[plane]).parameters)[3:])
@@ -108,7 +109,8 @@ def level_sets(levels: ArrayLike, extent: float = 2.0) -> tuple[Curve, ...]:
     >>> [curve.name for curve in level_sets([0.0, 9.0])]
     ['c = 0', 'c = 0']
     """
-    extent, curves = _extent(extent), []
+    extent = _extent(extent)
+    curves = []
     for c in np.ravel(*finite(levels=levels)).tolist():
         if abs(c) < extent**2:
             near = span(-1, 1) * np.sqrt(extent**2 - abs(c))  # the smaller of |a| and |w|
@@ -158,7 +160,9 @@ def line(
 
 
 def _line_curves(extent: float) -> list[Curve]:
-    all_along, positive, zero = span(-extent, extent), span(0, extent), np.zeros(CURVE_POINTS)
+    all_along = span(-extent, extent)
+    positive = span(0, extent)
+    zero = np.zeros(CURVE_POINTS)
     rays = {"a = 0, w > 0": (zero, positive), "a = 0, w < 0": (zero, -positive), "w = 0": (all_along, zero)}
     rays = {name: np.stack(columns, axis=1) for name, columns in rays.items()}
     both = [_hyperbola(extent), rays["w = 0"], rays["a = 0, w < 0"]]
@@ -185,8 +189,10 @@ def _line_equilibria(extent: float, c_plus: float, c_minus: float) -> list[Equil
 
     The flow is smooth for w > 0 and for w < 0, not across w = 0.
     """
-    target, ray = _hyperbola(extent), span(0, extent)[1:]
-    zero, none = np.zeros(len(ray)), np.full(len(ray), np.nan)
+    target = _hyperbola(extent)
+    ray = span(0, extent)[1:]
+    zero = np.zeros(len(ray))
+    none = np.full(len(ray), np.nan)
     rest = ("along", "from below", "from above")
     return [
         EquilibriumSet(

@@ -15,7 +15,9 @@ import sympy as sp
 
 from theory.proofs.symbols import TANGENT, THETA
 
-PAPER, READING, OURS = "paper, summary", "our reading", "ours"
+PAPER = "paper, summary"
+READING = "our reading"
+OURS = "ours"
 
 Steps = dict[str, bool]  # for each step, whether it holds
 Claim = SimpleNamespace  # the constants and hypotheses of a statement, which its checks read
