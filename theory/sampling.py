@@ -18,14 +18,12 @@ def generator(seed: int, *condition: float) -> np.random.Generator:
 
     It is the same whatever other conditions there are.
 
-    Parameters
-    ----------
-    seed : int, at least 0
-    condition : numbers that name the condition, such as d
+    Args:
+        seed: int, at least 0
+        condition: numbers that name the condition, such as d
 
-    Raises
-    ------
-    ValueError: a seed that is no whole number, or is below 0.
+    Raises:
+        ValueError: a seed that is no whole number, or is below 0.
     """
     words = np.array(condition, "<f8").view("<u4").tolist()
     return np.random.default_rng(np.random.SeedSequence(whole("seed", seed, 0), spawn_key=words))
@@ -34,15 +32,15 @@ def generator(seed: int, *condition: float) -> np.random.Generator:
 def blocks(init: Init, rng: np.random.Generator, trials: int, d: int) -> Iterator[tuple[Array, Array]]:
     """Yield random starts, a0 (n,) and w0 (n, d), in blocks of bounded memory: `trials` of them in all.
 
-    Parameters
-    ----------
-    init : `balanced` (`balanced_starts`), `normal` (`normal_starts`), `bounded` (`bounded_starts`), or (s_a, s_w)
-        (`scaled_starts`)
-    trials, d : int, at least 1
+    Args:
+        init: `balanced` (`balanced_starts`), `normal` (`normal_starts`), `bounded` (`bounded_starts`), or (s_a, s_w)
+            (`scaled_starts`)
+        rng: generator of the starts
+        trials: int, at least 1
+        d: int, at least 1
 
-    Raises
-    ------
-    ValueError: an unknown name, a scale that is no number above 0, or a number out of range.
+    Raises:
+        ValueError: an unknown name, a scale that is no number above 0, or a number out of range.
     """
     draw = _drawn(init)
     trials, d = _counts(trials, d)
@@ -130,20 +128,17 @@ def _counts(trials: int, d: int) -> tuple[int, int]:
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Return the exact (Clopper-Pearson) interval (low, high) of a probability, as fractions.
 
-    Parameters
-    ----------
-    successes : int, 0 to trials
-    trials : int, at least 1
-    level : float, the coverage, in (0, 1)
+    Args:
+        successes: int, 0 to trials
+        trials: int, at least 1
+        level: float, the coverage, in (0, 1)
 
-    Raises
-    ------
-    ValueError: a number out of range.
+    Raises:
+        ValueError: a number out of range.
 
-    Examples
-    --------
-    >>> [round(end, 4) for end in clopper_pearson(0, 10)]
-    [0.0, 0.3085]
+    Examples:
+        >>> [round(end, 4) for end in clopper_pearson(0, 10)]
+        [0.0, 0.3085]
     """
     from scipy.special import betaincinv
 
@@ -159,9 +154,8 @@ def paired_interval(samples: Array) -> dict[str, float]:
 
     The result is {"value", "low", "high"}.
 
-    Raises
-    ------
-    ValueError: fewer than two differences.
+    Raises:
+        ValueError: fewer than two differences.
     """
     if len(samples) < 2:
         raise ValueError(f"an interval needs two differences or more, got {len(samples)}: use more trials")
@@ -173,16 +167,15 @@ def paired_shares_interval(first: NDArray[np.bool_], second: NDArray[np.bool_]) 
 
     The result is {"value", "low", "high"}.
 
-    Parameters
-    ----------
-    first, second : bool ndarray, shape (trials,), at least one trial
-
     Agresti and Min's interval (half a trial added to each of the four cells): it has a width even where no pair
     differs, where the normal interval of `paired_interval` would be a point.
 
-    Raises
-    ------
-    ValueError: shapes that do not match, or no trial.
+    Args:
+        first: bool ndarray, shape (trials,), at least one trial
+        second: the same, of the same trials
+
+    Raises:
+        ValueError: shapes that do not match, or no trial.
     """
     if first.shape != second.shape or first.ndim != 1 or first.size == 0:
         raise ValueError(f"shares are paired by trial, shape (trials,), got {first.shape} and {second.shape}")
@@ -200,18 +193,16 @@ def difference_interval(first: Array, second: Array) -> dict[str, float]:
 
     The result is {"value", "low", "high"}.
 
-    Parameters
-    ----------
-    first, second : ndarray, shape (n,) and (m,), n and m at least 2
+    Args:
+        first: ndarray, shape (n,), n at least 2
+        second: ndarray, shape (m,), m at least 2
 
-    Raises
-    ------
-    ValueError: a sample of fewer than two.
+    Raises:
+        ValueError: a sample of fewer than two.
 
-    Examples
-    --------
-    >>> difference_interval(np.array([1.0, 1.0]), np.array([0.0, 0.0]))
-    {'value': 1.0, 'low': 1.0, 'high': 1.0}
+    Examples:
+        >>> difference_interval(np.array([1.0, 1.0]), np.array([0.0, 0.0]))
+        {'value': 1.0, 'low': 1.0, 'high': 1.0}
     """
     if min(len(first), len(second)) < 2:
         raise ValueError(f"an interval needs two or more of each, got {len(first)}, {len(second)}: use more trials")

@@ -37,11 +37,12 @@ __all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict
 class Verdict:
     """The result of `check`.
 
-    holds : bool, symbolic and numeric and mutants_fail
-    symbolic, numeric : bool, whether every step of that check holds
-    mutants_fail : bool, whether each check rejects every mutant that it can detect
-    seconds : float, wall-clock
-    message : what failed; or how many steps hold, how many mutants fail, and which results are cited, not decided
+    Attributes:
+        holds: bool, symbolic and numeric and mutants_fail
+        symbolic, numeric: bool, whether every step of that check holds
+        mutants_fail: bool, whether each check rejects every mutant that it can detect
+        seconds: float, wall-clock
+        message: what failed; or how many steps hold, how many mutants fail, and which results are cited, not decided
     """
 
     holds: bool
@@ -55,24 +56,20 @@ class Verdict:
 def check(name: str, seed: int = 0) -> Verdict:
     """Check one theorem symbolically and numerically, and refute its mutants.
 
-    Parameters
-    ----------
-    name : a name in `THEOREMS`
-    seed : int, at least 0, of the numeric check
+    Args:
+        name: a name in `THEOREMS`
+        seed: int, at least 0, of the numeric check
 
-    Returns
-    -------
-    Verdict
+    Returns:
+        Verdict
 
-    Raises
-    ------
-    ValueError: an unknown name (the message lists the known ones), or a seed that is no whole number or is below 0.
+    Raises:
+        ValueError: an unknown name (the message lists the known ones), or a seed that is no whole number or is below 0.
 
-    Examples
-    --------
-    >>> verdict = check("equilibria-1d")
-    >>> verdict.holds, verdict.message
-    (True, '8 symbolic and 4 numeric steps hold; 3 mutants fail')
+    Examples:
+        >>> verdict = check("equilibria-1d")
+        >>> verdict.holds, verdict.message
+        (True, '8 symbolic and 4 numeric steps hold; 3 mutants fail')
     """
     known("theorem", name, tuple(THEOREMS))
     theorem = THEOREMS[name]

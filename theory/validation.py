@@ -17,9 +17,8 @@ Array = NDArray[np.float64]
 def neuron(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
     """Return a, shape (...), and w, shape (..., d), broadcast together as floats.
 
-    Raises
-    ------
-    ValueError: w has no last axis of length d >= 1, or the leading shapes do not broadcast.
+    Raises:
+        ValueError: w has no last axis of length d >= 1, or the leading shapes do not broadcast.
     """
     a, w = real("a", a), real("w", w)
     if w.ndim == 0 or w.shape[-1] == 0:
@@ -36,9 +35,8 @@ def neuron(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
 def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
     """Return the named values as float arrays.
 
-    Raises
-    ------
-    ValueError: one of them is no array of numbers, or holds NaN or infinity.
+    Raises:
+        ValueError: one of them is no array of numbers, or holds NaN or infinity.
     """
     out = tuple(real(name, value) for name, value in arrays.items())
     for name, value in zip(arrays, out, strict=True):
@@ -52,9 +50,9 @@ def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
 def real(name: str, value: ArrayLike) -> Array:
     """Return a number, an array of numbers or lists of them as a float array; NaN and infinity pass.
 
-    Raises
-    ------
-    ValueError: anything else: booleans, complex numbers, dates, text, objects, masked arrays, rows of several lengths.
+    Raises:
+        ValueError: anything else: booleans, complex numbers, dates, text, objects, masked arrays, rows of several
+            lengths.
     """
     if type(value) is np.ndarray and value.dtype == np.float64:  # the inner loops
         return value

@@ -106,9 +106,10 @@ def decide(q, sign, n, z, data, pattern, force, factors):
 
     Puts F into `force`, and theta of the sliding kinks into `factors`.
 
-    sign : of a, or of what a becomes next
-
     Returns whether a push that may be an error switched a kink which both sides push away from.
+
+    Args:
+        sign: of a, or of what a becomes next
     """
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)

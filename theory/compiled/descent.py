@@ -52,7 +52,8 @@ def population_at(a, u, v):
 def line_at(a, w, numbers):
     """Return (loss, dL/da, dL/dw) in d = 1, as in `theory.Line`.
 
-    numbers : (c_plus, c_minus, k_plus, k_minus)
+    Args:
+        numbers: (c_plus, c_minus, k_plus, k_minus)
     """
     c_plus, c_minus, k_plus, k_minus = numbers
     if w > 0:
@@ -81,10 +82,11 @@ def run(start, numbers, step, max_steps, learned, at, rows):
 
     The run ends when the loss is below `learned`, when a step changes nothing, when it diverges, or after max_steps.
 
-    at : int64 array, increasing, the last of them beyond max_steps: steps whose state becomes a row (a, u, v, loss)
-    rows : float64 array, shape (len(at), 4), filled here; the row after the last saved one is the final state
-
     Returns (status, steps taken, rows saved).
+
+    Args:
+        at: int64 array, increasing, the last of them beyond max_steps: steps whose state becomes a row (a, u, v, loss)
+        rows: float64 array, shape (len(at), 4), filled here; the row after the last saved one is the final state
     """
     a, u, v = start
     saved = 0

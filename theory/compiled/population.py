@@ -76,8 +76,9 @@ def sizes(q, c):
 def slopes(q, angle, side, c, share, slope):
     """Return the slopes of q and the angle, for a target of size 1.
 
-    side : 0 for the angle psi, 1 for theta
-    share, slope : float, (1 - slope)^2 and the slope of a leaky unit; 1 and 0 for relu
+    Args:
+        side: 0 for the angle psi, 1 for theta
+        share, slope: float, (1 - slope)^2 and the slope of a leaky unit; 1 and 0 for relu
     """
     y = angle * angle
     sine = angle * _polynomial(y, _SIN)
@@ -280,12 +281,13 @@ def _attend(b, i, times, slope, q, angle):
 def follow(q0, angle0, c, times, share, slope, rtol, q, angle, status):
     """Follow n starts of the population to each of m times.
 
-    q0, c : float arrays, shape (n,); q0 not 0 unless c < 0
-    angle0 : float array, shape (n,): psi, in (0, pi), or -theta, whichever is nearer to 0
-    times : float array, shape (m,), above 0 and increasing, on the clock of a target of size 1
-    share, slope, rtol : float; see `slopes`
-    q, angle : float arrays, shape (n, m), filled here, as at the start; NaN from where a trajectory failed
-    status : int8 array, shape (n,), filled here: FINISHED, DEAD or FAILED
+    Args:
+        q0, c: float arrays, shape (n,); q0 not 0 unless c < 0
+        angle0: float array, shape (n,): psi, in (0, pi), or -theta, whichever is nearer to 0
+        times: float array, shape (m,), above 0 and increasing, on the clock of a target of size 1
+        share, slope, rtol: float; see `slopes`
+        q, angle: float arrays, shape (n, m), filled here, as at the start; NaN from where a trajectory failed
+        status: int8 array, shape (n,), filled here: FINISHED, DEAD or FAILED
     """
     n = len(q0)
     started = alive = min(LANES, n)

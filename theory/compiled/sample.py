@@ -75,8 +75,9 @@ def _attempt(state, h, c, rtol, small, pattern, force, k, new):
 
     Returns its error; a step is accepted if that is at most 1.
 
-    small : the size relative to which q = a |w| may be 0, for c < 0 (`_small`); the errors are relative to |q| + small
-    for q and to 1 for n
+    Args:
+        small: the size relative to which q = a |w| may be 0, for c < 0 (`_small`); the errors are relative to |q| +
+            small for q and to 1 for n
     """
     for s in range(1, ORDER_8_STAGES + 1):
         weights = ORDER_8_A[s] if s < ORDER_8_STAGES else ORDER_8_B
@@ -110,10 +111,12 @@ def _share_within(state, new, z, ends, h, c, small, k, data, pattern, before, af
 
     A step that may have been outside its pattern on the way is shortened to that point too.
 
-    state, new : (q, n) at its start and end; z, ends : n.n_k there
-    h, k : its size, and the slopes of (q, n) at its stages, the first and the last being those of its ends
-    small : as in `_attempt`
-    before, after : theta of the sliding kinks at its ends
+    Args:
+        state, new: (q, n) at its start and end
+        z, ends: n.n_k there
+        h, k: its size, and the slopes of (q, n) at its stages, the first and the last being those of its ends
+        small: as in `_attempt`
+        before, after: theta of the sliding kinks at its ends
     """
     share = 1.0
     modes = pattern[0]
@@ -186,7 +189,8 @@ def _point(q, c):
 def _end(state, c, size, most, fit, tolerance, data, pattern, force, factors):
     """Return (status, gradient norm), the status _GOES_ON while the flow moves; `force` holds F.
 
-    size, most, fit : |(a, w)| at the start; the sum of all pulls; a |w| that fits the data, up to a factor
+    Args:
+        size, most, fit: |(a, w)| at the start; the sum of all pulls; a |w| that fits the data, up to a factor
     """
     a, r = _point(state[0], c)
     n = state[1:]
@@ -429,7 +433,8 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
 def _scales(data, start):
     """Return the sum of all pulls, and a |w| that fits the data, up to a factor; 0 for no data.
 
-    start : a |w| at the start, the scale of the pulls where every target is 0
+    Args:
+        start: a |w| at the start, the scale of the pulls where every target is 0
     """
     pull, square = 0.0, 0.0
     for k in range(data[2].shape[1]):
@@ -446,7 +451,8 @@ def _small(q, c, fit):
     the data, which is far less where |w| is large: an error of rtol |c| there would be many times the fit, and raise
     the loss.
 
-    q : at the start, the scale where every target is 0
+    Args:
+        q: at the start, the scale where every target is 0
     """
     fits = ROOMY * fit if fit > 0 else abs(q)
     return min(-c, fits) if fits > 0 else -c
@@ -466,16 +472,17 @@ def _sign(state, z, data, pattern, force, factors):
 def follow_sample(normal, pull, square, split, many, a0, w0, r0, times, rtol, tolerance, a, w, status, gradient):
     """Follow n starts, each on its own sample or all on one, to each of m times or until they rest.
 
-    normal, pull, square, split : float arrays, shape (n, K, d) and three of (n, 2, K), or 1 instead of n; as in
-        `theory.losses.kinks.Kinks`
-    many : int array, shape (n,) or (1,), how many kinks each sample has; later entries are not read
-    a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|; NaN for a start that
-        floats cannot represent: FAILED
-    times : float array, shape (n, m), each row above 0 and increasing
-    rtol, tolerance : float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the sum
-        of all pulls
-    a, w : float arrays, shape (n, m) and (n, m, d), filled here; NaN from where a trajectory failed
-    status, gradient : int8 and float arrays, shape (n,), filled here; the gradient's norm at the end
+    Args:
+        normal, pull, square, split: float arrays, shape (n, K, d) and three of (n, 2, K), or 1 instead of n; as in
+            `theory.losses.kinks.Kinks`
+        many: int array, shape (n,) or (1,), how many kinks each sample has; later entries are not read
+        a0, w0, r0: float arrays, shape (n,), (n, d) and (n,), r0 = |w0|; NaN for a start that
+            floats cannot represent: FAILED
+        times: float array, shape (n, m), each row above 0 and increasing
+        rtol, tolerance: float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the sum
+            of all pulls
+        a, w: float arrays, shape (n, m) and (n, m, d), filled here; NaN from where a trajectory failed
+        status, gradient: int8 and float arrays, shape (n,), filled here; the gradient's norm at the end
     """
     for i in range(len(a0)):
         which = i if len(normal) > 1 else 0

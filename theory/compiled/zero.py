@@ -30,7 +30,8 @@ def polygon(sign, w, data, end):
 
     GROWS: w grows for ever; DIES: w returns to 0; _STAYS: nothing moves w; DIFFERS: no end was found.
 
-    end : filled with the direction in which it grows, or stays, or along which it comes to 0
+    Args:
+        end: filled with the direction in which it grows, or stays, or along which it comes to 0
     """
     kinks, d = data[0].shape
     pattern = room(kinks, d)

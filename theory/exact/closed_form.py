@@ -29,34 +29,34 @@ def closed_form(
 ) -> tuple[Array, Array]:
     """Return the exact (a, w) at time t of the d = 1 gradient flow, any balance.
 
-    Parameters
-    ----------
-    a0, w0 : array_like, the start, |a0| and |w0| at most 1e150
-    t : array_like, times, at least 0; broadcast with the starts
-    c_plus, c_minus, k_plus, k_minus : float, the loss, as in `theory.Line`: second moments, at least 0, and fits; pass
-        `*line.numbers` for the `Line` of a sample
-
-    Returns
-    -------
-    a, w : ndarray of the broadcast shape. A start with a0 < -w0 < 0 reaches w = 0 in finite time and rests there,
-        unless the other side (k_minus < 0) pushes it away from 0. A start with w0 = 0 rests (relu'(0) = 0). Error for
-        the population: below 3e-14 max(|a|, |w|) + 1e-150, measured to 330 digits on 26,000 starts with |a0|, |w0| from
-        1e-75 to 1e75 and t up to 1e6; the worst is exp on the separatrix.
-
-    Raises
-    ------
-    ValueError: a value that is no number, NaN, a negative time, a negative moment, a start beyond 1e150, or shapes that
-        do not broadcast.
-
     Source: Theorem A.1, as this project reads it; fits other than 1 and 0: this project.
 
-    Examples
-    --------
-    >>> a, w = closed_form(1.0, [0.5, -0.5], 1e3)  # the sign of w decides
-    >>> (a * w).round(12).tolist()
-    [1.0, -0.0]
-    >>> closed_form(-1.5, 0.5, [0.0, 1.0])[1].tolist()  # w = 0 is hit in finite time
-    [0.5, 0.0]
+    Args:
+        a0: array_like, a at the start, |a0| at most 1e150
+        w0: array_like, w at the start, |w0| at most 1e150
+        t: array_like, times, at least 0; broadcast with the starts
+        c_plus: float, at least 0, the second moment of the inputs above 0, as in `theory.Line`; pass `*line.numbers`
+            for the `Line` of a sample
+        c_minus: the same of the inputs below 0
+        k_plus: float, the a |w| that fits the data on w > 0
+        k_minus: the same on w < 0
+
+    Returns:
+        a, w: ndarray of the broadcast shape. A start with a0 < -w0 < 0 reaches w = 0 in finite time and rests there,
+            unless the other side (k_minus < 0) pushes it away from 0. A start with w0 = 0 rests (relu'(0) = 0). Error
+            for the population: below 3e-14 max(|a|, |w|) + 1e-150, measured to 330 digits on 26,000 starts with |a0|,
+            |w0| from 1e-75 to 1e75 and t up to 1e6; the worst is exp on the separatrix.
+
+    Raises:
+        ValueError: a value that is no number, NaN, a negative time, a negative moment, a start beyond 1e150, or shapes
+            that do not broadcast.
+
+    Examples:
+        >>> a, w = closed_form(1.0, [0.5, -0.5], 1e3)  # the sign of w decides
+        >>> (a * w).round(12).tolist()
+        [1.0, -0.0]
+        >>> closed_form(-1.5, 0.5, [0.0, 1.0])[1].tolist()  # w = 0 is hit in finite time
+        [0.5, 0.0]
     """
     a0, w0, t = finite(a0=a0, w0=w0, t=t)
     c_plus, c_minus, k_plus, k_minus = four_numbers(c_plus, c_minus, k_plus, k_minus)

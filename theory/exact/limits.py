@@ -30,9 +30,10 @@ BAND = 1e-12  # |w| is rounded, so "on the separatrix" is a relative band
 class Limit:
     """Where a trajectory ends.
 
-    a : float
-    w : float, or ndarray of shape (d,) if the start was a vector
-    verdict : `learns`, `fails` or `separatrix` (on the stable manifold of the origin: does not learn)
+    Attributes:
+        a: float
+        w: float, or ndarray of shape (d,) if the start was a vector
+        verdict: `learns`, `fails` or `separatrix` (on the stable manifold of the origin: does not learn)
     """
 
     a: float
@@ -43,23 +44,6 @@ class Limit:
 def verdicts(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> NDArray[np.int8]:
     """Return the exact verdict of each start: 0 fails, 1 learns, 2 separatrix.
 
-    Parameters
-    ----------
-    a0 : array_like, shape (...), |a0| at most 1e150
-    w0 : array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for d inputs; every entry at most 1e150
-        in size
-    loss : a loss with exact limits: `Line`, a relu `Population`, a `Sample` of one input, or a mask of these; default:
-        the population of as many inputs as w0 has
-
-    Returns
-    -------
-    int8 ndarray, shape (...); the words are in `theory.exact.limits.VERDICTS`
-
-    Raises
-    ------
-    ValueError: a value that is no number, NaN, infinity, a start beyond 1e150, shapes that do not match, or a loss
-        without exact limits.
-
     Population: a start learns iff a0 > -|w0| and w0 is neither 0 nor on the ray -e_1, for any balance (target -relu:
     the same rule for -a0). A start with a0 < 0 within a relative 1e-12 of -|w0| counts as balanced, |w0| being rounded:
     it is `separatrix` for d = 1 and w0 > 0 (the stable manifold of the origin); for d > 1 it `fails` (Lemma 2.2: a
@@ -68,6 +52,20 @@ def verdicts(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> NDArray[
 
     Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance: this project (`theory.check`: `basin`,
     `basin-1d`).
+
+    Args:
+        a0: array_like, shape (...), |a0| at most 1e150
+        w0: array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for d inputs; every entry at most
+            1e150 in size
+        loss: a loss with exact limits: `Line`, a relu `Population`, a `Sample` of one input, or a mask of these;
+            default: the population of as many inputs as w0 has
+
+    Returns:
+        int8 ndarray, shape (...); the words are in `theory.exact.limits.VERDICTS`
+
+    Raises:
+        ValueError: a value that is no number, NaN, infinity, a start beyond 1e150, shapes that do not match, or a loss
+            without exact limits.
     """
     return limits(a0, w0, loss)[2]
 
@@ -137,8 +135,8 @@ def _solver(loss: Loss) -> Callable | None:
 def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
     """Return the verdict of one start, w0 (d,), of any size; None where no exact limit is known.
 
-    loss : completed (`theory.losses.losses.completed`), without a mask; where no exact limit of it is known, that of
-        `loss.line(w0)`, the line on which the flow from w0 stays
+    The loss is completed (`theory.losses.losses.completed`) and without a mask. Where no exact limit of it is known,
+    that of `loss.line(w0)` is taken, the line on which the flow from w0 stays.
     """
     solve = _solver(loss)
     line = loss.line(w0)
@@ -158,7 +156,7 @@ def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
 def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -> tuple[Array, Array, Array]:
     """Return the limits of d = 1.
 
-    sides : (c, k) of w > 0 and of w < 0
+    `sides` holds (c, k) of w > 0 and of w < 0.
     """
     a = a0.copy()
     w = w0[..., 0].copy()
@@ -225,41 +223,37 @@ def _side_limits(a0: Array, r0: Array, k: float) -> tuple[Array, Array, Array]:
 def limit(a0: float, w0: ArrayLike, loss: Loss | None = None) -> Limit:
     """Return the exact limit of one start of the gradient flow.
 
-    Parameters
-    ----------
-    a0 : float, |a0| at most 1e150
-    w0 : float (d = 1) or array_like of shape (d,), entries at most 1e150 in size
-    loss : as in `verdicts`; default: the population of as many inputs as w0 has
-
-    Returns
-    -------
-    Limit : see `verdicts` for the rule and `limits` for the point. Balanced a0 < 0 (a0 = -|w0| up to a relative 1e-12):
-        `separatrix` for d = 1, w0 > 0; `fails` for d > 1, with limit 0.
-
-    Raises
-    ------
-    ValueError: a0 is not a scalar, w0 is neither a scalar nor a vector, one of them is no number, not finite or beyond
-        1e150, or the loss has no exact limits.
-
     Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance: this project.
 
-    Examples
-    --------
-    >>> limit(1.0, 1.0)
-    Limit(a=1.0, w=1.0, verdict='learns')
-    >>> limit(-1.0, 1.0).verdict  # d = 1: on the stable manifold of the origin
-    'separatrix'
-    >>> limit(0.5, [-0.3, 0.4]).verdict  # d > 1: the second input lets w turn to the side of the target
-    'learns'
-    >>> from theory import Line, Population
-    >>> from theory import Masked
-    >>> limit(-0.5, [0.3, 0.4], Population(2, target=-1.0)).verdict  # the target -relu needs a < 0
-    'learns'
-    >>> limit(0.5, [-0.3, 0.4], Masked(Population(2), [1, 0])).verdict  # pruned: nothing turns w_1 round
-    'fails'
-    >>> end = limit(-1.0, 0.5, Line(k_minus=-0.2))  # noise: w < 0 fits with a < 0, and is reached through w = 0
-    >>> round(end.a * abs(end.w), 12), end.w < 0, end.verdict
-    (-0.2, True, 'fails')
+    Args:
+        a0: float, |a0| at most 1e150
+        w0: float (d = 1) or array_like of shape (d,), entries at most 1e150 in size
+        loss: as in `verdicts`; default: the population of as many inputs as w0 has
+
+    Returns:
+        Limit: see `verdicts` for the rule and `limits` for the point. Balanced a0 < 0 (a0 = -|w0| up to a relative
+            1e-12): `separatrix` for d = 1, w0 > 0; `fails` for d > 1, with limit 0.
+
+    Raises:
+        ValueError: a0 is not a scalar, w0 is neither a scalar nor a vector, one of them is no number, not finite or
+            beyond 1e150, or the loss has no exact limits.
+
+    Examples:
+        >>> limit(1.0, 1.0)
+        Limit(a=1.0, w=1.0, verdict='learns')
+        >>> limit(-1.0, 1.0).verdict  # d = 1: on the stable manifold of the origin
+        'separatrix'
+        >>> limit(0.5, [-0.3, 0.4]).verdict  # d > 1: the second input lets w turn to the side of the target
+        'learns'
+        >>> from theory import Line, Population
+        >>> from theory import Masked
+        >>> limit(-0.5, [0.3, 0.4], Population(2, target=-1.0)).verdict  # the target -relu needs a < 0
+        'learns'
+        >>> limit(0.5, [-0.3, 0.4], Masked(Population(2), [1, 0])).verdict  # pruned: nothing turns w_1 round
+        'fails'
+        >>> end = limit(-1.0, 0.5, Line(k_minus=-0.2))  # noise: w < 0 fits with a < 0, and is reached through w = 0
+        >>> round(end.a * abs(end.w), 12), end.w < 0, end.verdict
+        (-0.2, True, 'fails')
     """
     a0, w0 = finite(a0=a0, w0=w0)
     if a0.ndim != 0 or w0.ndim > 1:

@@ -40,24 +40,21 @@ def sample_size(
 
     Starts are balanced, and pruned at once to one input.
 
-    Parameters
-    ----------
-    d : int, inputs, at least 2
-    ratios : n / d, the sample size over the number of inputs, each at least 1 / d
-    noises : standard deviations of the label noise, each at least 0; the target relu(x_1) has .58
-    trials : int, data sets (and starts) for each condition, at least 2
-    horizon : float, the time at which flows that do not rest are stopped
-    seed : int
+    Args:
+        d: int, inputs, at least 2
+        ratios: n / d, the sample size over the number of inputs, each at least 1 / d
+        noises: standard deviations of the label noise, each at least 0; the target relu(x_1) has .58
+        trials: int, data sets (and starts) for each condition, at least 2
+        horizon: float, the time at which flows that do not rest are stopped
+        seed: int
 
-    Returns
-    -------
-    Result : values["cells"], one for each ratio and noise: for `imp` and `lrr` counts of `learns` (input 1 survives and
-        a w_1 tends to the least-squares fit with w_1 > 0) and `recovered` (input 1 survives) with Clopper-Pearson
-        intervals, paired differences lrr - imp, and how many trials did not rest
+    Returns:
+        Result: values["cells"], one for each ratio and noise: for `imp` and `lrr` counts of `learns` (input 1 survives
+            and a w_1 tends to the least-squares fit with w_1 > 0) and `recovered` (input 1 survives) with
+            Clopper-Pearson intervals, paired differences lrr - imp, and how many trials did not rest
 
-    Raises
-    ------
-    ValueError: a number out of range.
+    Raises:
+        ValueError: a number out of range.
     """
     d, trials = _counts(d, ratios, noises, trials)
     return _sweep(d, [d, 1], "balanced", ratios, noises, trials, horizon, seed)
@@ -78,20 +75,22 @@ def mask_recovery(
 
     Starts are N(0, 1/d).
 
-    Parameters
-    ----------
-    d, ratios, noises, trials, horizon, seed : as in `sample_size`
-    decides : (ratio, noise) of the condition that decides the claim, fixed before the data; one of the conditions
-    deciding_trials : int, trials of that condition, at least 2
-    prune_rate : float, the fraction of the surviving inputs that each level removes, in (0, 1)
+    Args:
+        d: as in `sample_size`
+        ratios: as in `sample_size`
+        noises: as in `sample_size`
+        decides: (ratio, noise) of the condition that decides the claim, fixed before the data; one of the conditions
+        prune_rate: float, the fraction of the surviving inputs that each level removes, in (0, 1)
+        trials: as in `sample_size`
+        deciding_trials: int, trials of the deciding condition, at least 2
+        horizon: as in `sample_size`
+        seed: as in `sample_size`
 
-    Returns
-    -------
-    Result : as in `sample_size`, and values["decides"]
+    Returns:
+        Result: as in `sample_size`, and values["decides"]
 
-    Raises
-    ------
-    ValueError: a number out of range, or a deciding condition that is none of the conditions.
+    Raises:
+        ValueError: a number out of range, or a deciding condition that is none of the conditions.
     """
     d, trials = _counts(d, ratios, noises, trials)
     deciding_trials = whole("deciding_trials", deciding_trials, 2)
@@ -158,18 +157,19 @@ def pruned_on_samples(
 ) -> Found:
     """Prune, rewind and train, level by level, each trial on its own sample.
 
-    Parameters
-    ----------
-    rule : a rewinding rule of `theory.pruning.REWINDS`
-    x, y : shape (trials, n, d), (trials, n)
-    a0, w0 : shape (trials,), (trials, d), the starts
-    dense : (a, w, gradient norm) where the dense flow rests
-    survivors : inputs that survive at each level, d first, 1 last
-    horizon : float, the time at which flows that do not rest are stopped
+    Args:
+        rule: a rewinding rule of `theory.pruning.REWINDS`
+        x: shape (trials, n, d)
+        y: shape (trials, n)
+        a0: shape (trials,), a at the start
+        w0: shape (trials, d), w at the start
+        dense: (a, w, gradient norm) where the dense flow rests
+        survivors: inputs that survive at each level, d first, 1 last
+        horizon: float, the time at which flows that do not rest are stopped
 
-    Returns
-    -------
-    dict of bool ndarrays, shape (trials,): `recovered` (input 1 survives), `learns`, `rests` (every flow came to rest)
+    Returns:
+        dict of bool ndarrays, shape (trials,): `recovered` (input 1 survives), `learns`, `rests` (every flow came to
+            rest)
     """
     a, w, rests = rested(*dense)
     mask = np.ones(w0.shape, bool)

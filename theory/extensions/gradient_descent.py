@@ -35,12 +35,13 @@ SMALL = "pass a small positive number"
 class Descent:
     """A run of gradient descent.
 
-    status : `learned` (the loss came within `learned` of `target_fit_loss`), `stationary` (a step changed no bit, so
-        none ever will), `diverged` (an entry would exceed 1e100 in units of the data: its cube may overflow) or
-        `max_steps` (none of these within max_steps)
-    steps : int, steps taken
-    at : int ndarray, shape (m,), the steps whose states follow; the last is `steps`
-    a (m,), w (m, d), loss (m,) : ndarray
+    Attributes:
+        status: `learned` (the loss came within `learned` of `target_fit_loss`), `stationary` (a step changed no bit, so
+            none ever will), `diverged` (an entry would exceed 1e100 in units of the data: its cube may overflow) or
+            `max_steps` (none of these within max_steps)
+        steps: int, steps taken
+        at: int ndarray, shape (m,), the steps whose states follow; the last is `steps`
+        a (m,), w (m, d), loss (m,): ndarray
     """
 
     status: str
@@ -80,40 +81,36 @@ def descend(
 
     The run ends when it has learned, when it diverges, when a step changes nothing, or after `max_steps`.
 
-    Parameters
-    ----------
-    loss : a loss of `theory`; Line and Population(d), and starts that stay on a line, run compiled (ten million or more
-        steps a second), others in Python; all in units of their data (`theory.flow.units`), so that scale does not
-        matter
-    a0 : float
-    w0 : array_like, shape (d,)
-    step : float above 0, the learning rate
-    max_steps : int, at least 1
-    learned : float above 0: success is a loss below target_fit_loss + learned for the target relu(x_1); for other
-        targets and for data, `learned` is a share of 4 times the loss at a = 0, for a `Sample` of the loss at a = 0
-    at : array_like of int, increasing, from 0: steps whose states are kept, in addition to the last one
-
-    Returns
-    -------
-    Descent
-
-    Raises
-    ------
-    ValueError: a number out of range, NaN, or a shape that does not match the loss.
-
     Source: this project. In d = 1 the same rounding errors act on a and on w, so that a = -w holds bit for bit at every
     step. With a step below 1 / (largest curvature of the loss on the way) the loss never rises, except where a step
     passes w = 0 from a side that pushes towards it: there the loss has a kink, and its curvature no bound.
 
-    Examples
-    --------
-    >>> from theory import Population
-    >>> run = descend(Population(2), -1.0, [np.cos(0.5), np.sin(0.5)], 1.0)
-    >>> run.status, run.steps
-    ('learned', 27)
-    >>> run = descend(Population(1), -1.0, [1.0], 0.1, max_steps=10_000)  # balanced, d = 1: never
-    >>> run.status, run.c.tolist()
-    ('max_steps', [0.0, 0.0])
+    Args:
+        loss: a loss of `theory`; Line and Population(d), and starts that stay on a line, run compiled (ten million or
+            more steps a second), others in Python; all in units of their data (`theory.flow.units`), so that scale does
+            not matter
+        a0: float
+        w0: array_like, shape (d,)
+        step: float above 0, the learning rate
+        max_steps: int, at least 1
+        learned: float above 0: success is a loss below target_fit_loss + learned for the target relu(x_1); for other
+            targets and for data, `learned` is a share of 4 times the loss at a = 0, for a `Sample` of the loss at a = 0
+        at: array_like of int, increasing, from 0: steps whose states are kept, in addition to the last one
+
+    Returns:
+        Descent
+
+    Raises:
+        ValueError: a number out of range, NaN, or a shape that does not match the loss.
+
+    Examples:
+        >>> from theory import Population
+        >>> run = descend(Population(2), -1.0, [np.cos(0.5), np.sin(0.5)], 1.0)
+        >>> run.status, run.steps
+        ('learned', 27)
+        >>> run = descend(Population(1), -1.0, [1.0], 0.1, max_steps=10_000)  # balanced, d = 1: never
+        >>> run.status, run.c.tolist()
+        ('max_steps', [0.0, 0.0])
     """
     from theory.losses.samples import Masked
 
@@ -218,10 +215,9 @@ def step_limit(c: ArrayLike) -> Array:
 
     Raises ValueError for NaN or infinity. Source: this project.
 
-    Examples
-    --------
-    >>> step_limit([0.0, 3.0]).round(4).tolist()
-    [2.0, 1.1094]
+    Examples:
+        >>> step_limit([0.0, 3.0]).round(4).tolist()
+        [2.0, 1.1094]
     """
     (c,) = finite(c=c)
     return 4 / np.hypot(2.0, c)
@@ -232,23 +228,21 @@ def balance_change(a: ArrayLike, w: ArrayLike, step: ArrayLike) -> Array:
 
     The change is step^2 (-c (dL/da)^2 / r^2 - T^2).
 
-    Parameters
-    ----------
-    a : array_like, shape (...)
-    w : array_like, shape (..., d), not 0
-    step : array_like, broadcasts with a
-
     T = a (pi - theta) sin(theta) / (2 pi) is the gradient orthogonal to w, theta the angle between w and e_1, r = |w|.
     At c >= 0 the change is at most 0.
 
     Raises ValueError for NaN, infinity, w = 0, or shapes that do not match. Source: this project.
 
-    Examples
-    --------
-    >>> balance_change(-1.0, [1.0, 0.0], 0.5).item() + 0.0  # balanced, on the ray e_1, as in d = 1
-    0.0
-    >>> bool(balance_change(-1.0, [0.0, 1.0], 0.5) < 0)
-    True
+    Args:
+        a: array_like, shape (...)
+        w: array_like, shape (..., d), not 0
+        step: array_like, broadcasts with a
+
+    Examples:
+        >>> balance_change(-1.0, [1.0, 0.0], 0.5).item() + 0.0  # balanced, on the ray e_1, as in d = 1
+        0.0
+        >>> bool(balance_change(-1.0, [0.0, 1.0], 0.5) < 0)
+        True
     """
     a, w = neuron(*finite(a=a, w=w))
     a, step = together(a, *finite(step=step), names=("a", "step"))

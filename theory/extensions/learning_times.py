@@ -27,31 +27,27 @@ MOST_STEPS = 5000
 def time_to_learn(a0: ArrayLike, w0: ArrayLike, tolerance: float = TOLERANCE, c_plus: float = 0.5) -> Array:
     """Return the first time at which the loss of the gradient flow is at or below `tolerance`.
 
-    Parameters
-    ----------
-    a0 : array_like, shape (...)
-    w0 : array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for the population of d inputs
-    tolerance : float, above 0 and below the loss of a dead neuron, c_plus / 2 for d = 1 and 1/4 for d > 1
-    c_plus : float above 0, C+ = E[x^2 1{x > 0}] for d = 1; not read for d > 1
-
-    Returns
-    -------
-    ndarray, shape (...) : at least 0; NaN where the start never learns (`theory.verdicts`). d = 1: exact, to a few
-        units in the last place of the largest logarithm. d > 1: numerical, to a relative 1e-6.
-
-    Raises
-    ------
-    ValueError: starts that `theory.verdicts` rejects, a tolerance or a moment out of range, or a start so close to the
-        ray -e_1 that its time is not found within the maximal number of steps.
-
     Source: this project (Theorem A.1 inverted; for d > 1 the flow at constant c).
 
-    Examples
-    --------
-    >>> time_to_learn([1.0, -0.5, -1.0], [0.5, 1.0, 0.5]).round(3).tolist()
-    [5.689, 8.071, nan]
-    >>> float(time_to_learn(1.0, [-0.8, 0.6]).round(3))
-    22.387
+    Args:
+        a0: array_like, shape (...)
+        w0: array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for the population of d inputs
+        tolerance: float, above 0 and below the loss of a dead neuron, c_plus / 2 for d = 1 and 1/4 for d > 1
+        c_plus: float above 0, C+ = E[x^2 1{x > 0}] for d = 1; not read for d > 1
+
+    Returns:
+        ndarray, shape (...): at least 0; NaN where the start never learns (`theory.verdicts`). d = 1: exact, to a few
+            units in the last place of the largest logarithm. d > 1: numerical, to a relative 1e-6.
+
+    Raises:
+        ValueError: starts that `theory.verdicts` rejects, a tolerance or a moment out of range, or a start so close to
+            the ray -e_1 that its time is not found within the maximal number of steps.
+
+    Examples:
+        >>> time_to_learn([1.0, -0.5, -1.0], [0.5, 1.0, 0.5]).round(3).tolist()
+        [5.689, 8.071, nan]
+        >>> float(time_to_learn(1.0, [-0.8, 0.6]).round(3))
+        22.387
     """
     codes = verdicts(a0, w0)
     a, w = finite(a0=a0, w0=w0)

@@ -143,8 +143,7 @@ def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: fl
 def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, units: Exponents, tolerance: float):
     """Return (a, w, status, gradient) of starts on their own samples, or on one sample for all.
 
-    samples, a0, w0, t, kept : in `units`; the results are in the units of the data; starts that are not kept have
-        failed
+    The arguments are in `units`, the results in the units of the data. Starts that are not kept have failed.
     """
     from theory.compiled.sample import follow_sample
 
@@ -184,17 +183,18 @@ class Batch:
 
     Memory: 8 n m (d + 2) bytes and what one block of starts needs (some MB).
 
-    t : ndarray, shape (m,)
-    a : ndarray, shape (n, m)
-    w : ndarray, shape (n, m, d)
-    loss : ndarray, shape (n, m)
-    status : int8 ndarray, shape (n,); the words are in `theory.flow.batch.STATUSES`: 0 finished; 1 dead, that is w dies
-        out, and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3
-        undecided, w having reached 0, where the flow of a sample may continue in different directions; 4 doubtful, the
-        flow having reached a kink that it may have left to either side, and its rows being those of one side; rows not
-        reached are NaN
-    drift : ndarray, shape (n,), largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) over its rows, c = a^2 - |w|^2 being
-        conserved; c(0) = 0 where the start is balanced up to a relative 1e-12
+    Attributes:
+        t: ndarray, shape (m,)
+        a: ndarray, shape (n, m)
+        w: ndarray, shape (n, m, d)
+        loss: ndarray, shape (n, m)
+        status: int8 ndarray, shape (n,); the words are in `theory.flow.batch.STATUSES`: 0 finished; 1 dead, that is w
+            dies out, and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3
+            undecided, w having reached 0, where the flow of a sample may continue in different directions; 4 doubtful,
+            the flow having reached a kink that it may have left to either side, and its rows being those of one side;
+            rows not reached are NaN
+        drift: ndarray, shape (n,), largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) over its rows, c = a^2 - |w|^2 being
+            conserved; c(0) = 0 where the start is balanced up to a relative 1e-12
     """
 
     t: Array
@@ -207,23 +207,6 @@ class Batch:
 
 def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> Batch:
     """Follow the gradient flow of a loss from n starts, independently of each other.
-
-    Parameters
-    ----------
-    loss : `Population`, `Line`, `Sample` or `Masked`, as for `theory.integrate`
-    a0 : array_like, shape (n,), |a0| at most 1e150
-    w0 : array_like, shape (n, d), or (n,) for d = 1, entries at most 1e150 in size; those that the loss masks are taken
-        as 0
-    t : float (the horizon: one row) or increasing array_like (m,), at least 0
-
-    Returns
-    -------
-    Batch : memory proportional to n times m times d. A start gives the same bits, whatever the other starts are.
-
-    Raises
-    ------
-    ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, times that
-        decrease or lie below 0, or an unknown loss: one of your own, or a class derived from these.
 
     Exact: d = 1, and starts on the w_1 axis (`closed_form`). Population: error below 1e-8 |(a, w)| at t = 50 (measured;
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
@@ -240,12 +223,25 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
 
     Source: the gradient flow of section 2; the reductions: this project (`theory.compiled.population`).
 
-    Examples
-    --------
-    >>> from theory import Population
-    >>> run = integrate_batch(Population(2), [0.5, -0.5], [[-0.3, 0.4], [-0.3, 0.4]], [0.0, 1e6])
-    >>> run.w.shape, run.loss[:, -1].round(5).tolist()  # a0 = -|w0| never learns: the loss of w = 0 is 1/4
-    ((2, 2, 2), [0.0, 0.25])
+    Args:
+        loss: `Population`, `Line`, `Sample` or `Masked`, as for `theory.integrate`
+        a0: array_like, shape (n,), |a0| at most 1e150
+        w0: array_like, shape (n, d), or (n,) for d = 1, entries at most 1e150 in size; those that the loss masks are
+            taken as 0
+        t: float (the horizon: one row) or increasing array_like (m,), at least 0
+
+    Returns:
+        Batch: memory proportional to n times m times d. A start gives the same bits, whatever the other starts are.
+
+    Raises:
+        ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, times that
+            decrease or lie below 0, or an unknown loss: one of your own, or a class derived from these.
+
+    Examples:
+        >>> from theory import Population
+        >>> run = integrate_batch(Population(2), [0.5, -0.5], [[-0.3, 0.4], [-0.3, 0.4]], [0.0, 1e6])
+        >>> run.w.shape, run.loss[:, -1].round(5).tolist()  # a0 = -|w0| never learns: the loss of w = 0 is 1/4
+        ((2, 2, 2), [0.0, 0.25])
     """
     a0, w0 = _starts(loss, a0, w0)
     t = _times(t)
@@ -319,40 +315,39 @@ def settle_samples(
 ) -> tuple[Array, Array, Array]:
     """Follow the relu neuron of each trial, on its own sample, until it rests.
 
-    Parameters
-    ----------
-    x, y : array_like, shape (trials, n, d) and (trials, n), as in `theory.Sample`
-    a0, w0 : array_like, shape (trials,) and (trials, d)
-    horizon : float, above 0, the time at which a flow that does not rest is stopped
-    masks : array_like of bool, shape (trials, d), True survives; default: nothing is pruned. Pruned entries of w are 0
-    tolerance : float, above 0: a flow rests where its gradient norm is at most this share of |(a, w)| times the pulls
-        of all rows (mean |y x|, and a |w| times mean |x|^2), which makes it the same in every unit of x and y
-
-    Returns
-    -------
-    a, w, gradient : ndarrays of shape (trials,), (trials, d), (trials,); the gradient's norm at the end, 0 for a neuron
-        that has died (w is next to 0 and keeps its direction). Along a kink that both sides push to, it is the norm of
-        the element of least norm in Clarke's subdifferential, so that it vanishes at a minimum on kinks too. NaN in a
-        row whose flow failed (10,000 steps) or is undecided at w = 0.
-
-    Raises
-    ------
-    ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, or a horizon
-        or tolerance that is not above 0.
-
     Accuracy and balance as in `integrate_batch`. A trial takes about a millisecond for n = 100, d = 10. With one
     remaining input the flow passes through w = 0 where the other side pushes it away from 0, as in
     `theory.closed_form`.
 
     Source: the gradient flow of section 2; its solution: this project (`theory.compiled.sample`).
 
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> x = rng.normal(size=(2, 50, 3))
-    >>> a, w, gradient = settle_samples(x, np.maximum(x[..., 0], 0), [1.0, 1.0], [[0.5, 0.5, 0.5]] * 2, 1e3)
-    >>> (a[:, None] * w).round(6).tolist(), bool((gradient < 1e-8).all())
-    ([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], True)
+    Args:
+        x: array_like, shape (trials, n, d), as in `theory.Sample`
+        y: array_like, shape (trials, n)
+        a0: array_like, shape (trials,)
+        w0: array_like, shape (trials, d)
+        horizon: float, above 0, the time at which a flow that does not rest is stopped
+        masks: array_like of bool, shape (trials, d), True survives; default: nothing is pruned. Pruned entries of w are
+            0
+        tolerance: float, above 0: a flow rests where its gradient norm is at most this share of |(a, w)| times the
+            pulls of all rows (mean |y x|, and a |w| times mean |x|^2), which makes it the same in every unit of x and y
+
+    Returns:
+        a, w, gradient: ndarrays of shape (trials,), (trials, d), (trials,); the gradient's norm at the end, 0 for a
+            neuron that has died (w is next to 0 and keeps its direction). Along a kink that both sides push to, it is
+            the norm of the element of least norm in Clarke's subdifferential, so that it vanishes at a minimum on kinks
+            too. NaN in a row whose flow failed (10,000 steps) or is undecided at w = 0.
+
+    Raises:
+        ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, or a
+            horizon or tolerance that is not above 0.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(2, 50, 3))
+        >>> a, w, gradient = settle_samples(x, np.maximum(x[..., 0], 0), [1.0, 1.0], [[0.5, 0.5, 0.5]] * 2, 1e3)
+        >>> (a[:, None] * w).round(6).tolist(), bool((gradient < 1e-8).all())
+        ([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], True)
     """
     x, y, a0, w0 = finite(x=x, y=y, a0=a0, w0=w0)
     horizon, tolerance = _positive(horizon=horizon, tolerance=tolerance)

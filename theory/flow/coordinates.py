@@ -23,10 +23,11 @@ TWO_PI = 2 * np.pi
 class Slice:
     """The flow at constant c; every method broadcasts and checks nothing.
 
-    c : float or ndarray, a^2 - |w|^2
-    sign_a : float or ndarray, 1.0 or -1.0: the sign of a where c >= 0; not read where c < 0
-
     Source: this project; the gradient of `theory.losses.formulas` in polar coordinates.
+
+    Attributes:
+        c: float or ndarray, a^2 - |w|^2
+        sign_a: float or ndarray, 1.0 or -1.0: the sign of a where c >= 0; not read where c < 0
     """
 
     c: ArrayLike
@@ -104,9 +105,10 @@ SMALL_BALANCE = 0.5  # b is integrated instead of a where |b| is at most this sh
 class Coordinates:
     """State y = w (balanced), (b, w) (nearly balanced) or (a, w); a = b + sigma |w|.
 
-    sigma : sign of a0 where the start is balanced or nearly so, else 0
-    balanced : b = 0 for ever
-    b0 : float, the start's b
+    Attributes:
+        sigma: sign of a0 where the start is balanced or nearly so, else 0
+        balanced: b = 0 for ever
+        b0: float, the start's b
     """
 
     sigma: float

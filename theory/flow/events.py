@@ -39,12 +39,13 @@ NEAR_MISS = 0.1  # a parabola whose least value is below this share of its bend 
 class Event:
     """An event: value(t, a, w), nonzero before, becomes 0 or changes sign.
 
-    name : str, any
-    value : (float, float, ndarray (d,)) -> float
-    terminal : end the run there; others that become 0 at that moment, up to rounding, fire too
-    direction : 1 rising only (the value was negative before), -1 falling only, 0 both
-
     Raises ValueError for a value that cannot be called or another direction.
+
+    Attributes:
+        name: str, any
+        value: (float, float, ndarray (d,)) -> float
+        terminal: end the run there; others that become 0 at that moment, up to rounding, fire too
+        direction: 1 rising only (the value was negative before), -1 falling only, 0 both
     """
 
     name: str
@@ -97,8 +98,9 @@ def number_of(event: Event, t: float, a: float, w: Array) -> float:
 class Watch:
     """The events of a run, and the sign that the value of each had when it was last nonzero.
 
-    kinks : w -> unit normals, shape (K, d), of the kinks that w lies on; default: rounding may move w in every
-        direction
+    Attributes:
+        kinks: w -> unit normals, shape (K, d), of the kinks that w lies on; default: rounding may move w in every
+            direction
     """
 
     def __init__(self, events: Sequence[Event], a: float, w: Array, kinks: Callable[[Array], Array] | None = None):
@@ -125,9 +127,14 @@ class Watch:
 
         All that fire at that moment are returned, the terminal one listed first before the others.
 
-        state : time -> (a, w); `last`, if given, is the state at the end
-        slides, lands : w stays on kinks during the step, or lies on one at its end: there the value of a kink is 0 up
-            to rounding, and does not count as nonzero
+        Args:
+            start: time at which the step begins
+            end: time at which it ends
+            state: time -> (a, w)
+            last: the state at the end, where it is known
+            slides: w stays on kinks during the step: there the value of a kink is 0 up to rounding, and does not count
+                as nonzero
+            lands: w lies on a kink at its end, with the same consequence
         """
         if not self.events or not end > start:
             return []

@@ -46,18 +46,19 @@ AT_ONE_TIME = 200  # kinks met without a step in time, before a run fails
 class Trajectory:
     """A run of the flow; it ends early at a terminal event or a failure.
 
-    t, a : ndarray, shape (n,)
-    w : ndarray, shape (n, d)
-    loss : ndarray, shape (n,)
-    status : `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w reached
-        0, where the flow of a sample may continue in different directions), `failed`
-    message : one sentence
-    drift : float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
-    events : tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or
-        the end of a slide along it
-    verdict : `learns` (the loss came down to `target_fit_loss`, with w_1 > 0), `fails`, `separatrix` (d = 1, balanced,
-        a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the exact one,
-        which a run with an exact limit never contradicts
+    Attributes:
+        t, a: ndarray, shape (n,)
+        w: ndarray, shape (n, d)
+        loss: ndarray, shape (n,)
+        status: `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w
+            reached 0, where the flow of a sample may continue in different directions), `failed`
+        message: one sentence
+        drift: float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
+        events: tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0,
+            or the end of a slide along it
+        verdict: `learns` (the loss came down to `target_fit_loss`, with w_1 > 0), `fails`, `separatrix` (d = 1,
+            balanced, a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the
+            exact one, which a run with an exact limit never contradicts
     """
 
     t: Array
@@ -104,31 +105,6 @@ def integrate(
 ) -> Trajectory:
     """Integrate the gradient flow of a loss from (a0, w0) at time 0.
 
-    Parameters
-    ----------
-    loss : `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`, or one of your own, which
-        counts as smooth unless it defines regions; see `theory.losses.losses`
-    a0 : float
-    w0 : float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
-    t : float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least 0
-    method : DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
-    rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the size of the start, and at most
-        rtol times the a that fits the data where w0 is far larger, so that small values keep their digits
-    events : terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
-    max_evaluations : int, evaluations of the gradient before the run counts as failed
-    exact_balance : bool, use that a - sign(a0) |w| never changes sign (see `theory.flow.coordinates`). False integrates
-        (a, w) directly: a witness that uses the gradient alone, and gives no verdict near the separatrix
-
-    Returns
-    -------
-    Trajectory : a run that fails reports it in status and message, and holds the start and the rows that were computed.
-
-    Raises
-    ------
-    ValueError: shapes that do not match, a value that is no number, NaN, times that decrease or lie below 0, an unknown
-        method, a tolerance that is no number above 0, an object that is no loss, a loss whose values are no numbers of
-        its shapes, an object that is no event, an event whose value is no number.
-
     Kinks of the loss (w_1 = 0 on the axis w_perp = 0, for a sample w.x_i = 0) are located as events: each piece is
     integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow slides along kinks
     whose sides push towards them, and may pass through w = 0 (`theory.losses.kinks`). Starts with w0 = 0 rest
@@ -139,12 +115,36 @@ def integrate(
 
     Source: the gradient flow of section 2; the verdicts and when they are undecided: this project.
 
-    Examples
-    --------
-    >>> from theory import Population
-    >>> run = integrate(Population(2), 0.5, [-0.3, 0.4], [0.0, 60.0])
-    >>> run.verdict, run.w.shape, (run.a * run.w[:, 0]).round(6).tolist()
-    ('learns', (2, 2), [-0.15, 1.0])
+    Args:
+        loss: `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`, or one of your own, which
+            counts as smooth unless it defines regions; see `theory.losses.losses`
+        a0: float
+        w0: float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
+        t: float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least
+            0
+        method: DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
+        rtol: float, relative tolerance
+        atol: float, absolute tolerance; at most rtol times the size of the start is used, and at most rtol times the a
+            that fits the data where w0 is far larger, so that small values keep their digits
+        events: terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
+        max_evaluations: int, evaluations of the gradient before the run counts as failed
+        exact_balance: bool, use that a - sign(a0) |w| never changes sign (see `theory.flow.coordinates`). False
+            integrates (a, w) directly: a witness that uses the gradient alone, and gives no verdict near the separatrix
+
+    Returns:
+        Trajectory: a run that fails reports it in status and message, and holds the start and the rows that were
+            computed.
+
+    Raises:
+        ValueError: shapes that do not match, a value that is no number, NaN, times that decrease or lie below 0, an
+            unknown method, a tolerance that is no number above 0, an object that is no loss, a loss whose values are no
+            numbers of its shapes, an object that is no event, an event whose value is no number.
+
+    Examples:
+        >>> from theory import Population
+        >>> run = integrate(Population(2), 0.5, [-0.3, 0.4], [0.0, 60.0])
+        >>> run.verdict, run.w.shape, (run.a * run.w[:, 0]).round(6).tolist()
+        ('learns', (2, 2), [-0.15, 1.0])
     """
     loss = completed(loss)
     a0, w0, times = _checked(loss, a0, w0, t, method, {"rtol": rtol, "atol": atol})

@@ -25,7 +25,12 @@ LARGEST = 1e150  # in units of the data: squares of larger numbers overflow
 
 @dataclass(frozen=True)
 class Units:
-    """size : the divisor of a and w; clock : the factor of t."""
+    """By what a flow is divided to be in units of its own data.
+
+    Attributes:
+        size: the divisor of a and w
+        clock: the factor of t
+    """
 
     size: float = 1.0
     clock: float = 1.0

@@ -45,11 +45,12 @@ MOVED = 1e-6
 class Kinks:
     """The kinks of a sample of d inputs, K of them.
 
-    normal : ndarray, shape (K, d), of length 1
-    pull, square : ndarray, shape (2, K): on the sides z <= 0 and z > 0, the means over all rows of the sample of
-        phi' y (x.n) and of (phi' x.n)^2
-    split : ndarray, shape (2, K): of a kink in which several were joined that are not one up to rounding, and of its
-        neighbours, the sums of all their jumps above 0 and of the sizes of those below 0; 0 for other kinks
+    Attributes:
+        normal: ndarray, shape (K, d), of length 1
+        pull, square: ndarray, shape (2, K): on the sides z <= 0 and z > 0, the means over all rows of the sample of
+            phi' y (x.n) and of (phi' x.n)^2
+        split: ndarray, shape (2, K): of a kink in which several were joined that are not one up to rounding, and of its
+            neighbours, the sums of all their jumps above 0 and of the sizes of those below 0; 0 for other kinks
     """
 
     normal: Array
@@ -59,10 +60,7 @@ class Kinks:
 
     @classmethod
     def of(cls, x: Array, y: Array, slope: float) -> Kinks:
-        """Return the kinks of rows x, shape (n, d), with targets y, shape (n,).
-
-        slope : of phi at z < 0
-        """
+        """Return the kinks of rows x, shape (n, d), with targets y, shape (n,); slope is that of phi at z < 0."""
         scale = np.abs(x).max(axis=1)
         rows = scale > 0
         unit = x[rows] / scale[rows, None]
@@ -113,9 +111,7 @@ class Kinks:
         """Return whether w could be held between joined kinks, next to which it lies and which it leaves.
 
         Between them a part of their jumps may turn the push round by which w leaves. Where all of them together hold w,
-        it does not matter where between them it is.
-
-        force : ndarray, shape (d,), F
+        it does not matter where between them it is. `force` is F, shape (d,).
         """
         if not self.joins or not sign:
             return False
@@ -152,8 +148,12 @@ class Kinks:
 
         A kink is in doubt that pushes away on both sides, and is passed because of a push that may be an error.
 
-        sign : of a, or of what a becomes next where a = 0
-        on : side of each kink; for those of `near` the side that the flow came from, or, if a slide ends, goes to
+        Args:
+            sign: of a, or of what a becomes next where a = 0
+            a: the outer weight
+            w: the inner weights, shape (d,)
+            on: side of each kink; for those of `near` the side that the flow came from, or, if a slide ends, goes to
+            near: the kinks on which w lies
         """
         on = on.copy()
         hold = near[sign * self.jump[near] < 0]
@@ -242,7 +242,7 @@ class Kinks:
 def _joined(unit: Array, same: float) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
     """Return the kink of each unit vector, its sign there, and the first vector of each kink.
 
-    same : by how much the vectors of a kink may differ from its first one
+    The vectors of a kink differ from its first one by at most `same`.
     """
     key = np.abs(unit) @ np.sqrt(np.arange(2.0, unit.shape[1] + 2))  # vectors that agree up to sign share it
     order = np.argsort(key, kind="stable")
@@ -272,7 +272,7 @@ def _joined(unit: Array, same: float) -> tuple[NDArray[np.intp], Array, NDArray[
 def _sums(jumps: Array, of: NDArray[np.intp], normal: Array) -> Array:
     """Return `split` of `Kinks`, shape (2, K).
 
-    jumps, of : of the kinks before they were joined, shape (k,), and in which of K each was joined
+    `jumps` are those of the kinks before they were joined, shape (k,), and `of` says in which of K each was joined.
     """
     group = _joined(normal, NEIGHBOURS)[0]  # what was joined was moved, perhaps to the other side of its neighbours
     joined = np.bincount(of, minlength=len(normal)) > 1
@@ -287,13 +287,14 @@ OUTCOMES = ("grows", "dies", "differs")  # the word of each code of `theory.comp
 def leave_zero(kinks: Kinks, sign: float, u: Array) -> tuple[str, Array]:
     """Return how the flow leaves w = 0 when it arrives there along u.
 
-    kinks : of the sample
-    sign : of a, 1 or -1
-    u : ndarray, shape (d,), of length 1
-
     Returns (`grows`, the direction in which w grows), or (`dies`, ...) where every neighbouring region of u leads back
     to 0 or to where nothing moves w, or (`differs`, ...) where they lead to different ends. Source: the limit of
     gradient descent, derived by this project.
+
+    Args:
+        kinks: of the sample
+        sign: of a, 1 or -1
+        u: ndarray, shape (d,), of length 1
     """
     from theory.compiled.zero import leave
 

@@ -108,10 +108,11 @@ def _says(loss: Loss, name: str) -> bool:
 class Own:
     """A user-defined loss: smooth, and with nothing to learn, unless it defines otherwise.
 
-    inner : the loss
-
     Its methods return the values of the loss as float arrays of the shapes in the docstring of this module; anything
     else is a ValueError.
+
+    Attributes:
+        inner: the loss
     """
 
     def __init__(self, inner: Loss):
@@ -184,19 +185,19 @@ def _of_shape(name: str, value: ArrayLike, shape: tuple[int, ...], a: ArrayLike,
 class Line(Known):
     """One input (d = 1) of any distribution and any target: two smooth sides, w > 0 and w < 0.
 
-    c_plus, c_minus : float, the second moment of each side; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
-        relu; at least 0
-    k_plus, k_minus : float, the a |w| that fits the data on each side: 1 and 0 for the target relu(x)
-
     Raises ValueError for a value that is no number or a negative moment. Source: section 2 (d = 1); other fits: this
     project.
 
-    Examples
-    --------
-    >>> Line().loss(2.0, [0.5]).item()
-    0.0
-    >>> Line.leaky(0.1).k_minus  # a leaky unit at w < 0 fits the target best with a < 0
-    -0.19801980198019803
+    Attributes:
+        c_plus, c_minus: float, the second moment of each side; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
+            relu; at least 0
+        k_plus, k_minus: float, the a |w| that fits the data on each side: 1 and 0 for the target relu(x)
+
+    Examples:
+        >>> Line().loss(2.0, [0.5]).item()
+        0.0
+        >>> Line.leaky(0.1).k_minus  # a leaky unit at w < 0 fits the target best with a < 0
+        -0.19801980198019803
     """
 
     c_plus: float = 0.5
@@ -214,7 +215,7 @@ class Line(Known):
     def leaky(cls, slope: float, c_plus: float = 0.5, c_minus: float = 0.5, target: float = 1.0) -> Line:
         """Return the loss of phi(z) = z for z > 0, slope z for z < 0, and the target `target` phi(x).
 
-        slope : float in [0, 1); ValueError otherwise. Source: this project.
+        The slope lies in [0, 1): anything else is a ValueError. Source: this project.
         """
         slope = slope_of(slope)
         target = number("target", target)
@@ -266,17 +267,17 @@ class Population(Known):
 
     phi(z) = z for z > 0 and slope z for z < 0.
 
-    d : int, number of inputs, at least 1
-    target : float other than 0; -1 is the target -relu(x_1)
-    slope : float in [0, 1), the slope of a leaky unit (network and target alike); 0 is relu
-
     Raises ValueError for numbers out of range; d = 3.0 is taken as 3. Source: section 2; target and slope: this
     project, with phi = (1 - slope) relu + slope id the loss is (1 - slope)^2 L_relu + slope L_linear.
 
-    Examples
-    --------
-    >>> Population(2, target=-1.0).loss(-0.5, [2.0, 0.0]).item()
-    0.0
+    Attributes:
+        d: int, number of inputs, at least 1
+        target: float other than 0; -1 is the target -relu(x_1)
+        slope: float in [0, 1), the slope of a leaky unit (network and target alike); 0 is relu
+
+    Examples:
+        >>> Population(2, target=-1.0).loss(-0.5, [2.0, 0.0]).item()
+        0.0
     """
 
     d: int
@@ -332,7 +333,8 @@ class Population(Known):
 class Independent(Known):
     """d Gaussian inputs on which the target relu(z) does not depend: the loss when input 1 is pruned.
 
-    d, target : as in `Population`. No start can learn. Source: this project, E relu(w.x) relu(z) = |w| / (2 pi).
+    Attributes:
+        d, target: as in `Population`. No start can learn. Source: this project, E relu(w.x) relu(z) = |w| / (2 pi).
     """
 
     d: int

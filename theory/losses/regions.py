@@ -91,8 +91,9 @@ class SmoothRegion(Region):
 class Equilibrium(Region):
     """A point at which the flow rests: both sides of the kink push towards it, or neither pushes.
 
-    up_to_rounding : the force there is rounding, or cannot be distinguished from it
-    doubtful : as that of `SampleRegion`
+    Attributes:
+        up_to_rounding: the force there is rounding, or cannot be distinguished from it
+        doubtful: as that of `SampleRegion`
     """
 
     up_to_rounding: bool = False
@@ -107,8 +108,9 @@ class Equilibrium(Region):
 class LineSide(Region):
     """One side of w = 0 of a `Line`, for the first of d inputs: sign 1 is w > 0, -1 is w < 0.
 
-    pushed : the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could
-        cross
+    Attributes:
+        pushed: the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could
+            cross
     """
 
     line: Line
@@ -151,12 +153,13 @@ class LineSide(Region):
 class SampleRegion(Region):
     """The sides of a sample's kinks, and the kinks along which w slides; v are coordinates along these.
 
-    on : bool ndarray, shape (K,), the side of each kink that does not slide
-    sliding : tuple of int, kinks with w.n = 0 kept; their normals are independent
-    sign : of a, or of what a becomes next
-    start : v at which the flow enters
-    doubtful : a slide has ended at a = 0 where either side may follow, or a push that may be an error led through a
-        kink, or w may be held between kinks that were joined
+    Attributes:
+        on: bool ndarray, shape (K,), the side of each kink that does not slide
+        sliding: tuple of int, kinks with w.n = 0 kept; their normals are independent
+        sign: of a, or of what a becomes next
+        start: v at which the flow enters
+        doubtful: a slide has ended at a = 0 where either side may follow, or a push that may be an error led through a
+            kink, or w may be held between kinks that were joined
     """
 
     sample: Sample
@@ -178,7 +181,7 @@ class SampleRegion(Region):
     ) -> tuple[float, Array, Region]:
         """Return (a, w) put on the kinks along which the flow slides from there, and its region.
 
-        on, near : the sides that the flow comes from, and the kinks on which w lies; default: those at (a, w)
+        `on` are the sides that the flow comes from, and `near` the kinks on which w lies; default: those at (a, w).
         """
         kinks = sample.kinks
         starts = on is None

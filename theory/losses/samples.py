@@ -30,18 +30,18 @@ from theory.validation import Array, bits, finite, neuron
 class Sample(Known):
     """A finite sample: L = 1/(2n) sum_i (a phi(w.x_i) - y_i)^2, smooth in w between the kinks w.x_i = 0.
 
-    x : array_like, shape (n, d), n, d >= 1
-    y : array_like, shape (n,); the target without noise is phi(x[:, 0])
-    slope : float in [0, 1), the slope of phi for w.x < 0; 0 is relu
-
     Raises ValueError for shapes that do not match, NaN, or a slope out of range. Both arrays are copied and read-only.
     Source: section 2; slope and `target_fit_loss`: this project.
 
-    Examples
-    --------
-    >>> sample = Sample([[1.0], [-2.0]], [1.0, 0.0])
-    >>> sample.line(np.array([1.0]))
-    Line(c_plus=0.5, c_minus=2.0, k_plus=1.0, k_minus=0.0)
+    Attributes:
+        x: array_like, shape (n, d), n, d >= 1
+        y: array_like, shape (n,); the target without noise is phi(x[:, 0])
+        slope: float in [0, 1), the slope of phi for w.x < 0; 0 is relu
+
+    Examples:
+        >>> sample = Sample([[1.0], [-2.0]], [1.0, 0.0])
+        >>> sample.line(np.array([1.0]))
+        Line(c_plus=0.5, c_minus=2.0, k_plus=1.0, k_minus=0.0)
     """
 
     x: Array
@@ -126,19 +126,20 @@ class Sample(Known):
 class Masked(Known):
     """A loss with pruned inputs: their weights are 0, have no effect and stay 0.
 
-    inner : Population, Independent, Line, Sample or a user-defined loss; the mask of a Masked is joined with this one
-    mask : array_like of bool, shape (d,): True survives; at least one input must
-
     Raises ValueError for an object that is no loss, and for a mask of another shape, with values other than 0 and 1, or
     without a survivor.
     Source: section 2, pruning to a mask.
 
-    Examples
-    --------
-    >>> Masked(Population(3), [1, 0, 1]).survivors
-    Population(d=2, target=1.0, slope=0.0)
-    >>> Masked(Population(3), [0, 1, 1]).survivors  # without input 1 nothing can be learned
-    Independent(d=2, target=1.0)
+    Attributes:
+        inner: Population, Independent, Line, Sample or a user-defined loss; the mask of a Masked is joined with this
+            one
+        mask: array_like of bool, shape (d,): True survives; at least one input must
+
+    Examples:
+        >>> Masked(Population(3), [1, 0, 1]).survivors
+        Population(d=2, target=1.0, slope=0.0)
+        >>> Masked(Population(3), [0, 1, 1]).survivors  # without input 1 nothing can be learned
+        Independent(d=2, target=1.0)
     """
 
     inner: Loss
@@ -223,7 +224,9 @@ class Masked(Known):
 class Restricted(Own):
     """A user-defined loss on the inputs that survive a mask, the others being 0.
 
-    inner : the loss, completed; kept : bool ndarray, shape (inner.d,)
+    Attributes:
+        inner: the loss, completed
+        kept: bool ndarray, shape (inner.d,)
     """
 
     def __init__(self, inner: Own, kept: NDArray[np.bool_]):

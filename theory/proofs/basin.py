@@ -51,7 +51,7 @@ CITED = ("comparison of scalar flows (Gronwall)", "bounded solutions last")
 
 
 def angle_steps() -> Steps:
-    """g falls from pi to 0, and log tan(theta / 2) falls at the rate (a / r)(pi - theta) / (2 pi)."""
+    """Show that g falls from pi to 0, and log tan(theta / 2) falls at the rate (a / r)(pi - theta) / (2 pi)."""
     g = symbols.arc()
     _, _, dtheta = symbols.polar_flow()
     rate = A * (sp.pi - THETA) / (2 * sp.pi * R)
@@ -139,11 +139,10 @@ def plane_verdict(a0: sp.Expr, r0: sp.Expr, psi0: sp.Expr = PSI0) -> str:
 
     One of `learns`, `fails` and `undecided`.
 
-    Examples
-    --------
-    >>> m = sp.Symbol("m", positive=True)
-    >>> plane_verdict(-m / 2, m), plane_verdict(-m, m), plane_verdict(m, m, sp.Integer(0))
-    ('learns', 'fails', 'fails')
+    Examples:
+        >>> m = sp.Symbol("m", positive=True)
+        >>> plane_verdict(-m / 2, m), plane_verdict(-m, m), plane_verdict(m, m, sp.Integer(0))
+        ('learns', 'fails', 'fails')
     """
     s = sp.factor(a0 + r0)
     learning, failing = _proved(symbols.population_loss(), psi0)

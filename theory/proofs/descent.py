@@ -54,7 +54,7 @@ def _drift_steps(claim: Claim) -> Steps:
 
 
 def _line_steps() -> Steps:
-    """d = 1: a = -w is kept by a step of any size on either side, and there a w = -w^2 is never 1."""
+    """Show that with d = 1 a step of any size keeps a = -w on either side, and a w = -w^2 is never 1."""
     sums = {side: sum(symbols.line_flow(side)).subs(A, -W[side]) for side in (1, -1)}
     losses = {side: symbols.line_loss(side).subs(A, -W[side]) - symbols.P / 2 for side in (1, -1)}
     return {

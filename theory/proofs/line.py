@@ -75,11 +75,10 @@ def failing_steps() -> Steps:
 def line_verdict(a0: sp.Expr, w0: sp.Expr) -> str:
     """Return the verdict on a start in symbols with signs: `learns`, `fails` or `undecided`.
 
-    Examples
-    --------
-    >>> m = sp.Symbol("m", positive=True)
-    >>> line_verdict(m, m), line_verdict(-m, m), line_verdict(-m / 2, m), line_verdict(sp.Symbol("a", real=True), m)
-    ('learns', 'fails', 'learns', 'undecided')
+    Examples:
+        >>> m = sp.Symbol("m", positive=True)
+        >>> line_verdict(m, m), line_verdict(-m, m), line_verdict(-m / 2, m), line_verdict(sp.Symbol("a", real=True), m)
+        ('learns', 'fails', 'learns', 'undecided')
     """
     edge = sp.factor(a0 + w0)
     learning, failing = _proved(symbols.line_loss(1), symbols.line_loss(-1))
