@@ -26,9 +26,11 @@ class Success:
     """How often something happened over random starts.
 
     Attributes:
-        successes, trials: int
+        successes: int
+        trials: int
         share: float, successes / trials
-        low, high: float, Clopper-Pearson 95 % interval of the probability
+        low: float, the lower end of the Clopper-Pearson 95 % interval of the probability
+        high: float, its upper end
         exact: float, the exact probability; None where no closed form is known
     """
 
@@ -101,7 +103,7 @@ def success_by_level(
         [0.5, 0.5, 0.25]
     """
     known("rule", rule, DENSE_AND_REWINDS)
-    survivors = [whole("survivors", n, 1) for n in np.ravel(*finite(survivors=survivors))]
+    survivors = [whole("survivors", n, 1) for n in finite(survivors=survivors)[0].ravel()]
     if rule == "dense" and survivors:
         raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or choose another rule")
     by = "imp" if rule == "dense" else rule
@@ -246,12 +248,14 @@ def _named(init: Init) -> tuple[str, float]:
     return "normal", s_w / s_a
 
 
-def _counted(seen: Callable[[Array, Array], NDArray[np.bool_]], d: int, init: Init, trials: int, seed: int) -> Array:
+def _counted(
+    seen: Callable[[Array, Array], NDArray[np.bool_]], d: int, init: Init, trials: int, seed: int
+) -> NDArray[np.intp]:
     """Return the number of starts for which `seen` is true, level by level, shape (levels,).
 
     `seen` is a function (a0, w0) -> bool ndarray, shape (levels, trials).
     """
-    return sum(seen(a0, w0).sum(axis=1) for a0, w0 in blocks(init, generator(seed), trials, d))
+    return np.sum([seen(a0, w0).sum(axis=1) for a0, w0 in blocks(init, generator(seed), trials, d)], axis=0)
 
 
 def _student_t(x: float, degrees: int) -> float:

@@ -120,7 +120,7 @@ def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) 
     """
     known("rule", rule, tuple(REWINDS))
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
-    counts = (w0.shape[-1], *(whole("survivors", n, 1, w0.shape[-1]) for n in np.ravel(*finite(survivors=survivors))))
+    counts = (w0.shape[-1], *(whole("survivors", n, 1, w0.shape[-1]) for n in finite(survivors=survivors)[0].ravel()))
     if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)) or counts[-1] < 1:
         raise ValueError(f"survivors must fall from d = {counts[0]} to at least 1, got {list(counts[1:])}")
     mask = np.ones(w0.shape, bool)

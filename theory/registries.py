@@ -58,8 +58,9 @@ def _check_named(kind: str, name: str, entry: Any) -> None:
         raise TypeError(f"the {kind} {name!r} must be a theory.{wanted.__name__}, got {type(entry).__name__}: make one")
     if entry.name != name:
         raise ValueError(f"the {kind} {name!r} has the name {entry.name!r}: give both the same name")
-    if kind == "experiment" and not (isinstance(entry.function, str) or callable(entry.function)):
-        raise TypeError(f"the function of the experiment {name!r} must be a function, got {entry.function!r:.60}")
+    function = getattr(entry, "function", "")  # of an experiment; a theorem has none
+    if not (isinstance(function, str) or callable(function)):
+        raise TypeError(f"the function of the experiment {name!r} must be a function, got {function!r:.60}")
 
 
 def _check_plane(name: str, entry: Any) -> None:

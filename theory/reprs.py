@@ -12,7 +12,7 @@ Kind = TypeVar("Kind", bound=type)
 
 def short_repr(kind: Kind) -> Kind:
     """Give a dataclass a representation of a few lines at most, however large its values are."""
-    kind.__repr__ = _represented
+    kind.__repr__ = _represented  # pyright: ignore[reportAttributeAccessIssue]
     return kind
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def blocks(init: Init, rng: np.random.Generator, trials: int, d: int) -> Iterato
         yield draw(rng, min(most, trials - begin), d)
 
 
-def _drawn(init: Init):
+def _drawn(init: Init) -> Callable[[np.random.Generator, int, int], tuple[Array, Array]]:
     if isinstance(init, str):
         known("init", init, tuple(STARTS))
         return STARTS[init]
@@ -60,8 +60,8 @@ def _drawn(init: Init):
 def scales(init: Init) -> tuple[float, float]:
     """Return (s_a, s_w) as floats; raises ValueError unless init is a pair of finite numbers above 0."""
     pair = tuple(init) if isinstance(init, tuple | list) else ()
-    found = [scalar(scale) for scale in pair]
-    if len(found) != 2 or not all(scale is not None and 0 < scale < np.inf for scale in found):
+    found = [scale for scale in map(scalar, pair) if scale is not None and 0 < scale < np.inf]
+    if len(pair) != 2 or len(found) != 2:
         names = ", ".join(STARTS)
         raise ValueError(f"init must be one of {names} or (s_a, s_w), two numbers above 0, got {init!r:.60}")
     return float(found[0]), float(found[1])

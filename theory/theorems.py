@@ -39,7 +39,8 @@ class Verdict:
 
     Attributes:
         holds: bool, symbolic and numeric and mutants_fail
-        symbolic, numeric: bool, whether every step of that check holds
+        symbolic: bool, whether every step of the symbolic check holds
+        numeric: bool, whether every step of the numeric check holds
         mutants_fail: bool, whether each check rejects every mutant that it can detect
         seconds: float, wall-clock
         message: what failed; or how many steps hold, how many mutants fail, and which results are cited, not decided

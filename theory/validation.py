@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from numbers import Real
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,11 +104,11 @@ def _masked_or_boolean(value: object) -> str:
     return ""
 
 
-def _is_real(value: object) -> bool:
+def _is_real(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool | np.timedelta64)  # numpy's is an integer to Python
 
 
-def _as_float(value: Real, name: str) -> float:
+def _as_float(value: float, name: str) -> float:
     try:
         return float(value)
     except OverflowError:

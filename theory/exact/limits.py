@@ -17,7 +17,7 @@ from theory.reprs import short_repr
 from theory.validation import Array, finite, neuron
 
 if TYPE_CHECKING:
-    from theory.losses.losses import Loss
+    from theory.losses.losses import CompletedLoss, Loss
 
 FAILS, LEARNS, SEPARATRIX = 0, 1, 2
 _HIT = 3  # w = 0 is reached in finite time: the other side decides what follows
@@ -95,27 +95,28 @@ def limits(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> tuple[Arra
     return a + 0.0, (w if vectors else w[..., 0]) + 0.0, codes.astype(np.int8)  # + 0.0: no negative zeros
 
 
-def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
+def _exact(loss: Loss | None, d: int) -> tuple[Callable, NDArray[np.bool_]]:
     """Return the function (a0, w0) -> (a, w, codes) of a loss, and which inputs it acts on."""
     from theory.losses.losses import Population, completed
     from theory.losses.samples import Masked
 
-    loss = Population(d) if loss is None else loss
-    if not hasattr(loss, "d"):
-        raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {loss!r:.60}: pass one")
-    if loss.d != d:
-        raise ValueError(f"w0 must have {loss.d} inputs for this loss, got {d}: shape (..., {loss.d})")
-    kind = type(loss).__name__
-    loss = completed(loss)
-    kept = loss.mask if isinstance(loss, Masked) else np.ones(d, bool)
-    loss = loss.survivors if isinstance(loss, Masked) else loss
-    solve = _solver(loss)
+    given = Population(d) if loss is None else loss
+    if not hasattr(given, "d"):
+        raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {given!r:.60}: pass one")
+    if given.d != d:
+        raise ValueError(f"w0 must have {given.d} inputs for this loss, got {d}: shape (..., {given.d})")
+    whole = completed(given)
+    kept = whole.mask if isinstance(whole, Masked) else np.ones(d, bool)
+    acting = whole.survivors if isinstance(whole, Masked) else whole
+    solve = _solver(acting)
     if solve is None:
-        raise ValueError(f"no exact limit is known for {kind} with d = {loss.d}: use theory.integrate")
+        raise ValueError(
+            f"no exact limit is known for {type(given).__name__} with d = {acting.d}: use theory.integrate"
+        )
     return solve, kept
 
 
-def _solver(loss: Loss) -> Callable | None:
+def _solver(loss: CompletedLoss) -> Callable | None:
     """Return the function (a0, w0) -> (a, w, codes) of a loss without a mask.
 
     None where no exact limit is known.
@@ -132,7 +133,7 @@ def _solver(loss: Loss) -> Callable | None:
     return None
 
 
-def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
+def exact_verdict(a0: float, w0: Array, loss: CompletedLoss) -> str | None:
     """Return the verdict of one start, w0 (d,), of any size; None where no exact limit is known.
 
     The loss is completed (`theory.losses.losses.completed`) and without a mask. Where no exact limit of it is known,
@@ -255,13 +256,13 @@ def limit(a0: float, w0: ArrayLike, loss: Loss | None = None) -> Limit:
         >>> round(end.a * abs(end.w), 12), end.w < 0, end.verdict
         (-0.2, True, 'fails')
     """
-    a0, w0 = finite(a0=a0, w0=w0)
-    if a0.ndim != 0 or w0.ndim > 1:
+    start_a, start_w = finite(a0=a0, w0=w0)
+    if start_a.ndim != 0 or start_w.ndim > 1:
         raise ValueError(
-            f"limit takes one start, a0 a number and w0 a number or (d,), got {a0.shape} and {w0.shape}: "
+            f"limit takes one start, a0 a number and w0 a number or (d,), got {start_a.shape} and {start_w.shape}: "
             "use limits() or learns() for many"
         )
-    a, w, code = limits(a0, w0, loss)
+    a, w, code = limits(start_a, start_w, loss)
     return Limit(float(a), float(w) if w.ndim == 0 else w, VERDICTS[int(code)])
 
 

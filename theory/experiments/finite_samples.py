@@ -112,7 +112,17 @@ def _counts(d: int, ratios: Sequence[float], noises: Sequence[float], trials: in
     return d, trials
 
 
-def _sweep(d, survivors, init, ratios, noises, trials, horizon, seed, more=None) -> Result:
+def _sweep(
+    d: int,
+    survivors: Sequence[int],
+    init: str,
+    ratios: Sequence[float],
+    noises: Sequence[float],
+    trials: int,
+    horizon: float,
+    seed: int,
+    more: dict[tuple[float, float], int] | None = None,
+) -> Result:
     cells = [
         {"ratio": ratio, "n": round(ratio * d), "noise": noise}
         | _cell(d, survivors, init, round(ratio * d), noise, (more or {}).get((ratio, noise), trials), horizon, seed)
@@ -124,7 +134,9 @@ def _sweep(d, survivors, init, ratios, noises, trials, horizon, seed, more=None)
     return Result({**head, "ratios": list(ratios), "noises": list(noises), "population": exact, "cells": cells})
 
 
-def _cell(d, survivors, init, n, noise, trials, horizon, seed) -> dict[str, Any]:
+def _cell(
+    d: int, survivors: Sequence[int], init: str, n: int, noise: float, trials: int, horizon: float, seed: int
+) -> dict[str, Any]:
     rng = generator(seed, n, noise)
     blocks = []
     for first in range(0, trials, AT_ONCE):
@@ -137,7 +149,16 @@ def _cell(d, survivors, init, n, noise, trials, horizon, seed) -> dict[str, Any]
     return out
 
 
-def _block(rng, trials, d, survivors, init, n, noise, horizon) -> dict[str, Found]:
+def _block(
+    rng: np.random.Generator,
+    trials: int,
+    d: int,
+    survivors: Sequence[int],
+    init: str,
+    n: int,
+    noise: float,
+    horizon: float,
+) -> dict[str, Found]:
     a0, w0 = STARTS[init](rng, trials, d)
     x = rng.normal(size=(trials, n, d))
     y = np.maximum(x[..., 0], 0) + noise * rng.normal(size=(trials, n))

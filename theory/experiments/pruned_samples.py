@@ -118,7 +118,16 @@ def even_schedule(d: int, end: int, prunings: int) -> list[int]:
     return counts
 
 
-def _cells(schedules, init, kind, noise, n, trials, horizon, seed) -> list[dict[str, Any]]:
+def _cells(
+    schedules: Sequence[Sequence[int]],
+    init: str,
+    kind: str,
+    noise: float,
+    n: int,
+    trials: int,
+    horizon: float,
+    seed: int,
+) -> list[dict[str, Any]]:
     """Return the cells of one condition, one a schedule; its generator depends on it alone."""
     rng = generator(seed, list(STARTS).index(init), list(INPUTS).index(kind), noise, n)
     blocks = []

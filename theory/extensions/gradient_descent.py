@@ -147,12 +147,12 @@ def _start(loss: Loss, a0: float, w0: ArrayLike) -> tuple[float, Array]:
 
 
 def _increasing(at: ArrayLike) -> np.ndarray:
-    at = np.ravel(*finite(at=at))
-    if (at < 0).any() or (at % 1 != 0).any() or (np.diff(at) <= 0).any() or (at >= 2**53).any():
+    steps = finite(at=at)[0].ravel()
+    if (steps < 0).any() or (steps % 1 != 0).any() or (np.diff(steps) <= 0).any() or (steps >= 2**53).any():
         raise ValueError(
-            f"at must be increasing whole numbers from 0, got {at.tolist()!r:.60}: sort them, drop repeats"
+            f"at must be increasing whole numbers from 0, got {steps.tolist()!r:.60}: sort them, drop repeats"
         )
-    return at.astype(np.int64)
+    return steps.astype(np.int64)
 
 
 def _is_plain(loss: Loss) -> bool:

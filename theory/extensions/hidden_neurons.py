@@ -240,7 +240,7 @@ def prune_hidden(
     known("rule", rule, RULES)
     a0, w0 = _network(a0, w0)
     run = train_hidden(a0, w0, **options) if dense is None else dense
-    counts = (w0[0].size, *(whole("survivors", n, 1, w0[0].size) for n in np.ravel(*finite(survivors=survivors))))
+    counts = (w0[0].size, *(whole("survivors", n, 1, w0[0].size) for n in finite(survivors=survivors)[0].ravel()))
     if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)):
         raise ValueError(f"survivors must fall from k d = {counts[0]}, got {list(counts[1:])}: sort them, drop repeats")
     mask = np.ones((len(w0), counts[0]), bool)

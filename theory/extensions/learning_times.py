@@ -11,7 +11,7 @@ order 7: a start near the ray -e_1 moves along a slow manifold for so long that 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from theory.exact.limits import LEARNS, verdicts
 from theory.flow.coordinates import Slice, polar_descent, polar_loss
@@ -129,7 +129,7 @@ def _scaled(flow: Slice, y: Array, change: Array) -> Array:
         return change / np.stack([flow.neuron(y[0])[1], y[1]])
 
 
-def _part(flow: Slice, where: Array) -> Slice:
+def _part(flow: Slice, where: NDArray[np.bool_]) -> Slice:
     return Slice(flow.c[where], flow.sign_a[where])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +31,7 @@ FAILED = 2  # as in STATUSES
 AT_REST = 1e-12  # a finite sample rests where the gradient norm is at most this share of |(a, w)|
 
 Followed = tuple[Array, Array, NDArray[np.int8]]
+Settled = tuple[Array, Array, NDArray[np.int8], Array]
 
 
 def follow(loss: Loss, a0: Array, w0: Array, t: Array) -> Followed:
@@ -61,7 +63,9 @@ def _population(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
     a = np.empty((len(a0), len(t)))
     w = np.zeros((len(a0), len(t), loss.d))
     status = np.zeros(len(a0), np.int8)
-    a[on_axis], w[on_axis, :, :1], _ = _line(loss.line(np.zeros(loss.d)), a0[on_axis], w0[on_axis, :1], t)
+    line = loss.line(np.zeros(loss.d))
+    assert line is not None, "on the axis the flow is that of a line"
+    a[on_axis], w[on_axis, :, :1], _ = _line(line, a0[on_axis], w0[on_axis, :1], t)
     if not on_axis.all():
         a[~on_axis], w[~on_axis], status[~on_axis] = _off_axis(loss, a0[~on_axis], w0[~on_axis], t)
     return a, w, status
@@ -108,7 +112,9 @@ def _sample(loss: Sample, a0: Array, w0: Array, t: Array) -> Followed:
     a, w, t, kept = units.into(a0, w0, t)
     if loss.d == 1:
         t = np.where(np.isfinite(t), t, 0.0)  # for a start that has failed, or rests at w = 0
-        a, w, status = _line(inner.line(np.ones(1)), np.where(kept, a, 0.0), np.where(kept[:, None], w, 0.0), t)
+        line = inner.line(np.ones(1))
+        assert line is not None, "with one input the loss is a line"
+        a, w, status = _line(line, np.where(kept, a, 0.0), np.where(kept[:, None], w, 0.0), t)
         status[~kept] = FAILED
         a[~kept] = np.nan
         w[~kept] = np.nan
@@ -124,7 +130,7 @@ def _masked(loss: Masked, a0: Array, w0: Array, t: Array) -> Followed:
     return a, loss.widen(w), status
 
 
-def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: float):
+def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: float) -> Settled:
     """Return (a, w, status, gradient) of starts, each on its own relu sample."""
     units = Exponents.of(x, y, a0, split(w0)[2])
     kinks = [Kinks.of(*sample, 0.0) for sample in zip(*units.data(x, y), strict=True)]
@@ -140,7 +146,15 @@ def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: fl
     return on_kinks((normal, pull, square, parts, many), *units.into(a0, w0, t), units, tolerance)
 
 
-def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, units: Exponents, tolerance: float):
+def on_kinks(
+    samples: tuple[np.ndarray, ...],
+    a0: Array,
+    w0: Array,
+    t: Array,
+    kept: NDArray[np.bool_],
+    units: Exponents,
+    tolerance: float,
+) -> Settled:
     """Return (a, w, status, gradient) of starts on their own samples, or on one sample for all.
 
     The arguments are in `units`, the results in the units of the data. Starts that are not kept have failed.
@@ -155,15 +169,15 @@ def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, u
     gradient = np.empty(n)
     # of one memory layout: the loop is compiled once
     *parts, many = samples
-    parts = [np.require(part, float, "CW") for part in (*parts, a0, w0, np.where(kept, split(w0)[2], np.nan), t)]
+    parts = [np.require(part, float, ["C", "W"]) for part in (*parts, a0, w0, np.where(kept, split(w0)[2], np.nan), t)]
     follow_sample(
-        *parts[:4], np.require(many, np.int64, "CW"), *parts[4:], SAMPLE_RTOL, tolerance, a, w, status, gradient
+        *parts[:4], np.require(many, np.int64, ["C", "W"]), *parts[4:], SAMPLE_RTOL, tolerance, a, w, status, gradient
     )
     a, w, gradient = units.back(a, w, gradient)
     return a, w, status, gradient
 
 
-FLOWS: dict[type, Callable[[Loss, Array, Array, Array], Followed]] = {
+FLOWS: dict[type, Callable[[Any, Array, Array, Array], Followed]] = {
     Line: _line,
     Population: _population,
     Independent: _independent,

@@ -8,6 +8,7 @@ of a keeps its digits near the separatrix a = -|w|; for b = 0 only w is integrat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,8 +31,8 @@ class Slice:
         sign_a: float or ndarray, 1.0 or -1.0: the sign of a where c >= 0; not read where c < 0
     """
 
-    c: ArrayLike
-    sign_a: ArrayLike = 1.0
+    c: Any
+    sign_a: Any = 1.0
 
     def other(self, x: Array) -> Array:
         """Return y: a with its sign where c >= 0, r where c < 0."""
@@ -143,10 +144,10 @@ class Coordinates:
     def points(self, y: Array) -> tuple[Array, Array]:
         """Return (a (n,), w (n, m)) of states y, shape (size, n)."""
         w = (y if self.balanced else y[1:]).T
-        r = self.sigma * np.sqrt(np.einsum("ij,ij->i", w, w)) if self.sigma else 0.0
+        r: Any = self.sigma * np.sqrt(np.einsum("ij,ij->i", w, w)) if self.sigma else 0.0
         return (r if self.balanced else y[0] + r), w
 
-    def velocity(self, y: Array, da: float, dw: Array) -> Array:
+    def velocity(self, y: Array, da: float | Array, dw: Array) -> Array:
         """Return dy/dt from the gradient (dL/da, dL/dw) at y."""
         if self.balanced:
             return -dw

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,7 +160,15 @@ class Watch:
                     fired.append((stop, i))
         return [(t, self.events[i]) for t, i in sorted(fired)]
 
-    def _zeros(self, i: int, times: Array, states: list[State], state, slides, lands) -> list[tuple[float, bool]]:
+    def _zeros(
+        self,
+        i: int,
+        times: Array,
+        states: list[State],
+        state: Callable[[float], State],
+        slides: bool,
+        lands: bool,
+    ) -> list[tuple[float, bool]]:
         """Return when the value of event i becomes 0, and whether it does so in the requested direction."""
         event = self.events[i]
         end = float(times[-1])
@@ -335,7 +344,7 @@ class Edges:
                 met.append((found, edge))
         return min(met) if met else None
 
-    def _met(self, edge: int, times: Array, values: Array, v: Array, state) -> float | None:
+    def _met(self, edge: int, times: Array, values: Array, v: Array, state: Callable[[float], State]) -> float | None:
         def value(t: float, more: float = 0.0) -> float:
             a, at = state(t)
             return float(self.edge_margins(np.array([a]), at[None])[0, edge]) + more
@@ -372,4 +381,5 @@ def _crossing(value: Callable[[float], float], low: float, high: float) -> float
     def finite(t: float) -> float:
         return float(np.clip(value(t), -1e300, 1e300))
 
-    return float(brentq(finite, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps, maxiter=2000, disp=False))
+    root: Any = brentq(finite, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps, maxiter=2000, disp=False)
+    return float(root)

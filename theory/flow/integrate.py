@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +19,7 @@ from theory.exact.limits import exact_verdict
 from theory.flow.coordinates import Coordinates
 from theory.flow.events import INSIDE, Edges, Event, Watch, checked
 from theory.flow.units import Units, canonical
-from theory.losses.losses import Independent, Line, Loss, Own, Population, completed
+from theory.losses.losses import CompletedLoss, Independent, Line, Loss, Own, Population, completed
 from theory.losses.regions import DIED, Ended, Equilibrium, LineSide, Region, SampleRegion, SmoothRegion
 from theory.losses.samples import Masked, Sample, learned_within
 from theory.reprs import short_repr
@@ -47,7 +48,8 @@ class Trajectory:
     """A run of the flow; it ends early at a terminal event or a failure.
 
     Attributes:
-        t, a: ndarray, shape (n,)
+        t: ndarray, shape (n,)
+        a: ndarray, shape (n,)
         w: ndarray, shape (n, d)
         loss: ndarray, shape (n,)
         status: `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w
@@ -176,7 +178,7 @@ def integrate(
         return _trajectory(loss, run, track)
 
 
-def _is_balanced(loss: Loss, a: float, w: Array) -> bool:
+def _is_balanced(loss: CompletedLoss, a: float, w: Array) -> bool:
     """Return whether a dL/da = w.dL/dw at a point, up to rounding.
 
     It holds for the losses of `theory`, and is checked for others.
@@ -188,7 +190,7 @@ def _is_balanced(loss: Loss, a: float, w: Array) -> bool:
     return bool(abs(parts.sum()) <= 1e-9 * abs(parts).sum())
 
 
-def _least_tolerance(loss: Loss, a0: float, w0: Array, end: float) -> float:
+def _least_tolerance(loss: CompletedLoss, a0: float, w0: Array, end: float) -> float:
     """Return the least absolute tolerance, above 0.
 
     A start of a user-defined loss may be 0 or small compared with the states that the flow reaches.
@@ -204,7 +206,7 @@ def _least_tolerance(loss: Loss, a0: float, w0: Array, end: float) -> float:
     return max(least, LOST * goes) if goes < np.inf else least
 
 
-def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options) -> Trajectory:
+def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options: Any) -> Trajectory:
     """Follow the surviving inputs alone, and put the zeros of the pruned ones back into w."""
 
     def wide(event: Event) -> Event:
@@ -216,7 +218,7 @@ def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[
 
 
 def _checked(
-    loss: Loss, a0: float, w0: ArrayLike, t: ArrayLike, method: str, tolerances: dict[str, float]
+    loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike, method: str, tolerances: dict[str, float]
 ) -> tuple[float, Array, Array]:
     known("method", method, METHODS)
     for name, value in tolerances.items():
@@ -231,6 +233,9 @@ def _checked(
     return float(a0), w0.reshape(loss.d), t
 
 
+_Piece = tuple[float, float, Array, Region | Ended | None]  # (time, a, w) at its end, and what follows
+
+
 class _Guard:
     """Stop a run that would hang or overflow."""
 
@@ -240,7 +245,7 @@ class _Guard:
     def watched(self, flow: Callable[[Array], Array]) -> Callable[[float, Array], Array]:
         """Return the right-hand side, guarded."""
 
-        def velocity(_, y):
+        def velocity(_: float, y: Array) -> Array:
             self.left -= 1
             if self.left < 0:
                 raise _Stop("stopped after max_evaluations: the start is stiff, try method='Radau' or a shorter t")
@@ -256,7 +261,7 @@ class _Guard:
 class _Run:
     """Values that are the same for all pieces of a run, in the units of the loss."""
 
-    loss: Loss
+    loss: CompletedLoss
     units: Units
     solver: type
     coordinates: Coordinates
@@ -331,7 +336,7 @@ class _Follower:
             return event
         return replace(event, value=lambda t, a, w: value(t / units.clock, a * units.size, w * units.size))
 
-    def _piece(self, region: Region, now: float, a: float, w: Array, end: float):
+    def _piece(self, region: Region, now: float, a: float, w: Array, end: float) -> _Piece:
         """Follow one region to where the flow leaves it.
 
         Returns (time, a, w) there, and the next region, None, or how the run ended.
@@ -361,7 +366,7 @@ class _Follower:
             return now, a, w, Ended("failed", f"{stop}{KINKS_OF_OTHERS if isinstance(run.loss, Own) else ''}")
         return end, *self.track.rows[-1][1:], None
 
-    def _step(self, region: Region, edges: Edges, own: int, solver, now: float, end: float):
+    def _step(self, region: Region, edges: Edges, own: int, solver: Any, now: float, end: float) -> _Piece | None:
         """Process a step of the solver: add its rows and events; return where the region is left, if it is."""
         coordinates = self.run.coordinates
         track = self.track
@@ -418,7 +423,15 @@ class _Follower:
             return halted[0], a, w, Ended("stopped", f"event {halted[1].name!r} ended the run")
         return (last, a, w, after) if met is not None else None
 
-    def _add_rows(self, start: float, end: float, last: float, state, now: float, at_last: tuple[float, Array]) -> None:
+    def _add_rows(
+        self,
+        start: float,
+        end: float,
+        last: float,
+        state: Callable[[float], tuple[float, Array]],
+        now: float,
+        at_last: tuple[float, Array],
+    ) -> None:
         """Add the rows requested in (start, end], and the one at `end`."""
         times = self.run.times
         rows = self.track.rows
@@ -426,7 +439,8 @@ class _Follower:
             for t in times[(times > start) & (times <= end)].tolist():
                 if t != end:
                     rows.append((t, *state(t - now)))
-        rows.append((end, *(at_last if end == last else state(end - now))))
+        a, w = at_last if end == last else state(end - now)
+        rows.append((end, a, w))
 
     def _least_radius(self, region: Region, radius: float) -> float | None:
         """Return the |w| at which a piece ends; None if there is none.
@@ -467,7 +481,7 @@ def _edges(region: Region, least: float | None, a: float, v: Array) -> Edges:
     return Edges(margins, lambda v: np.append(region.noise(v), 0.0), a, v)
 
 
-def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
+def _trajectory(loss: CompletedLoss, run: _Run, track: _Track) -> Trajectory:
     units = run.units
     wanted = set(run.times.tolist()) if run.times.ndim else {t for t, _, _ in track.rows}
     rows = [row for row in track.rows if row[0] in wanted] or track.rows[:1]
@@ -494,7 +508,7 @@ def _drift(rows: list[tuple[float, float, Array]]) -> float:
     return float((abs(c - c[0]) / np.where(scale > 0, scale, 1.0)).max())
 
 
-def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
+def _verdict(loss: CompletedLoss, run: _Run, track: _Track, seen: Trajectory) -> str:
     """Return the verdict that the run shows, `undecided` where its own errors could have decided it."""
     _, a0, w0 = track.rows[0]
     required_sign_of_a = run.loss.required_sign_of_a

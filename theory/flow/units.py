@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory.losses.formulas import split
-from theory.losses.losses import Independent, Line, Loss, Population
+from theory.losses.losses import CompletedLoss, Independent, Line, Population
 from theory.losses.samples import Sample
 from theory.validation import Array
 
@@ -36,7 +36,7 @@ class Units:
     clock: float = 1.0
 
 
-def canonical(loss: Loss, a0: float, w0: Array) -> tuple[Loss, Units]:
+def canonical(loss: CompletedLoss, a0: float, w0: Array) -> tuple[CompletedLoss, Units]:
     """Return a loss in units of its own data, and the units; a user-defined loss is returned unchanged."""
     if type(loss) is Sample:
         return _sample(loss, a0, w0)
@@ -45,13 +45,13 @@ def canonical(loss: Loss, a0: float, w0: Array) -> tuple[Loss, Units]:
         k = power_of_4(max(abs(loss.k_plus), abs(loss.k_minus)))
         scaled = Line(loss.c_plus / c, loss.c_minus / c, loss.k_plus / k, loss.k_minus / k)
         return (loss if c == k == 1 else scaled), Units(math.sqrt(k), c * k)
-    if type(loss) in (Population, Independent):
+    if type(loss) is Population or type(loss) is Independent:
         k = power_of_4(abs(loss.target))
         return (loss if k == 1 else replace(loss, target=loss.target / k)), Units(math.sqrt(k), k)
     return loss, Units()
 
 
-def _sample(loss: Sample, a0: float, w0: Array) -> tuple[Loss, Units]:
+def _sample(loss: Sample, a0: float, w0: Array) -> tuple[CompletedLoss, Units]:
     across = power_of_4(_rms(loss.x))
     height = power_of_4(_rms(loss.y) or abs(a0) * float(np.hypot.reduce(w0)) * across)
     units = Units(math.sqrt(height / across), across * height)

@@ -60,14 +60,16 @@ def gradient_1d(
     return _gradient_1d(a, w, *four_numbers(c_plus, c_minus, k_plus, k_minus))
 
 
-def _gradient_1d(a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k_minus: float):
+def _gradient_1d(
+    a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k_minus: float
+) -> tuple[Array, Array]:
     up = side_gradient(1, a, w, c_plus, k_plus)
     down = side_gradient(-1, a, w, c_minus, k_minus)
     da, dw = np.where(w > 0, up[0], down[0]), np.where(w > 0, up[1], down[1])
     return np.where(w == 0, 0.0, da), np.where(w == 0, 0.0, dw)
 
 
-def side_gradient(side: int, a: Array, w: Array, c: float, k: float) -> tuple[Array, Array]:
+def side_gradient(side: int, a: float | Array, w: Array, c: float, k: float) -> tuple[Array, Array]:
     """Return the gradient of c / 2 (a |w| - k)^2 on one side of w = 0, continued smoothly across it.
 
     Args:

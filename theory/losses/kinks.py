@@ -47,8 +47,8 @@ class Kinks:
 
     Attributes:
         normal: ndarray, shape (K, d), of length 1
-        pull, square: ndarray, shape (2, K): on the sides z <= 0 and z > 0, the means over all rows of the sample of
-            phi' y (x.n) and of (phi' x.n)^2
+        pull: ndarray, shape (2, K): on the sides z <= 0 and z > 0, the mean over all rows of the sample of phi' y (x.n)
+        square: ndarray, shape (2, K): the same of (phi' x.n)^2
         split: ndarray, shape (2, K): of a kink in which several were joined that are not one up to rounding, and of its
             neighbours, the sums of all their jumps above 0 and of the sizes of those below 0; 0 for other kinks
     """
@@ -234,7 +234,7 @@ class Kinks:
                 steps = np.where(free > 0, (1 - here) / free, np.where(free < 0, -here / free, np.inf))
             theta[slides] = np.clip(here + steps.min() * free, 0.0, 1.0)
             let_go = np.flatnonzero(slides)[int(steps.argmin())]
-            theta[let_go] = round(theta[let_go])
+            theta[let_go] = round(float(theta[let_go]))
             slides[let_go] = False
         return theta, slides
 
@@ -269,7 +269,7 @@ def _joined(unit: Array, same: float) -> tuple[NDArray[np.intp], Array, NDArray[
     return which, np.sign(np.einsum("ij,ij->i", unit, unit[first][which])), first
 
 
-def _sums(jumps: Array, of: NDArray[np.intp], normal: Array) -> Array:
+def _sums(jumps: np.ndarray, of: NDArray[np.intp], normal: Array) -> Array:
     """Return `split` of `Kinks`, shape (2, K).
 
     `jumps` are those of the kinks before they were joined, shape (k,), and `of` says in which of K each was joined.
@@ -299,6 +299,6 @@ def leave_zero(kinks: Kinks, sign: float, u: Array) -> tuple[str, Array]:
     from theory.compiled.zero import leave
 
     parts = kinks.normal, kinks.normal.T, kinks.pull, kinks.square, kinks.split
-    data = tuple(np.require(part, float, "CW") for part in parts)
+    data = tuple(np.require(part, float, ["C", "W"]) for part in parts)
     end = np.zeros(len(u))
-    return OUTCOMES[leave(float(sign), np.require(u, float, "CW"), data, end)], end
+    return OUTCOMES[leave(float(sign), np.require(u, float, ["C", "W"]), data, end)], end

@@ -24,7 +24,7 @@ Methods do not check for NaN, since they run in the inner loop of `integrate`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,26 +35,45 @@ from theory.validation import Array, four_numbers, moment, neuron, number, real,
 
 
 class Loss(Protocol):
-    """The interface of a loss for `theory.integrate` and `theory.limit`.
+    """What a loss needs for `theory.integrate` and `theory.limit`.
 
     The members are described in the docstring of this module.
     """
 
-    d: int
-    target_fit_loss: float
-    required_sign_of_a: float
+    @property
+    def d(self) -> int:
+        """Number of inputs."""
+        ...
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
+        ...
 
     def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
         """Return (dL/da, dL/dw)."""
+        ...
+
+
+class CompletedLoss(Loss, Protocol):
+    """A loss with its optional members, as `completed` returns it."""
+
+    @property
+    def target_fit_loss(self) -> float:
+        """The loss of the best fit by input 1 alone with w_1 > 0."""
+        ...
+
+    @property
+    def required_sign_of_a(self) -> float:
+        """The sign of a for that fit; 0.0 where there is nothing to learn."""
+        ...
 
     def line(self, w: Array) -> Line | None:
         """Return the `Line` on which the flow from w, shape (d,), stays; None where there is none."""
+        ...
 
     def region(self, a: float, w: Array) -> Region:
         """Return the smooth piece that holds (a, w)."""
+        ...
 
 
 class Known:
@@ -66,7 +85,7 @@ SAID = ("target_fit_loss", "required_sign_of_a", "line", "region")  # the option
 RENAMED_MEMBERS = {"goal": "target_fit_loss", "aim": "required_sign_of_a", "cell": "region"}
 
 
-def completed(loss: Loss) -> Loss:
+def completed(loss: Loss) -> CompletedLoss:
     """Return a loss of `theory` unchanged, and a user-defined loss with its missing optional members.
 
     The values of a user-defined loss are checked at each call.
@@ -76,7 +95,7 @@ def completed(loss: Loss) -> Loss:
     kind = type(loss)
     known = next((one for one in kind.__mro__ if Known in one.__bases__), None)
     if isinstance(loss, Own) or (known is not None and not _changed(kind, known)):
-        return loss
+        return cast(CompletedLoss, loss)
     return Own(loss)
 
 
@@ -123,7 +142,7 @@ class Own:
         for name in NEEDED[1:]:
             if not callable(getattr(inner, name)):
                 raise ValueError(f"{_NEEDS}, got {name} = {getattr(inner, name)!r:.60}: it must be a function")
-        self.inner = inner
+        self.inner: Any = inner
         self.d = whole("d of a loss", inner.d, 1)
         for old, new in RENAMED_MEMBERS.items():
             if hasattr(inner, old):
@@ -334,7 +353,8 @@ class Independent(Known):
     """d Gaussian inputs on which the target relu(z) does not depend: the loss when input 1 is pruned.
 
     Attributes:
-        d, target: as in `Population`. No start can learn. Source: this project, E relu(w.x) relu(z) = |w| / (2 pi).
+        d: as in `Population`
+        target: as in `Population`
     """
 
     d: int

@@ -54,8 +54,9 @@ class Region(Protocol):
         """Return w, shape (..., d), of v, shape (..., m), moved back where rounding put it beyond an edge."""
         return v
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return (dL/da, dL/dv), continued smoothly across the edge."""
+        raise NotImplementedError
 
     def edge_margins(self, a: Array, v: Array) -> Array:
         """Return the margins of (a, v), shape (..., edges), for a (...) and v (..., m): 0 at an edge.
@@ -71,8 +72,9 @@ class Region(Protocol):
     def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
         """Return (a, w), landed on an edge exactly, and the region in which the flow continues.
 
-        If the flow has ended, `Ended` is returned instead of a region.
+        If the flow has ended, `Ended` is returned instead of a region. One without edges is never left.
         """
+        return a, self.outer(v), self
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class SmoothRegion(Region):
 
     loss: Loss
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return the gradient of the loss."""
         da, dv = self.loss.gradient(a, v)
         return da, np.asarray(dv)
@@ -99,7 +101,7 @@ class Equilibrium(Region):
     up_to_rounding: bool = False
     doubtful: bool = False
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return zeros."""
         return 0.0, np.zeros_like(v)
 
@@ -133,7 +135,7 @@ class LineSide(Region):
         w[..., :1] = self.sign * np.maximum(self.sign * v, 0.0)
         return w
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return the gradient of the side's formula, on both sides of w = 0."""
         da, dw = side_gradient(self.sign, a, v[0], *self.line.side(self.sign))
         return da, np.array([dw])
@@ -178,7 +180,7 @@ class SampleRegion(Region):
         on: NDArray[np.bool_] | None = None,
         near: NDArray[np.intp] | None = None,
         doubtful: bool = False,
-    ) -> tuple[float, Array, Region]:
+    ) -> tuple[float, Array, SampleRegion]:
         """Return (a, w) put on the kinks along which the flow slides from there, and its region.
 
         `on` are the sides that the flow comes from, and `near` the kinks on which w lies; default: those at (a, w).
@@ -234,7 +236,7 @@ class SampleRegion(Region):
         summed[np.abs(summed) <= np.finfo(float).eps * len(pull) * size] = 0.0  # rounding, where the parts cancel
         return summed, (normal * square[:, None]).T @ normal
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return the gradient of the piece; along kinks, of its restriction to them."""
         force = self._pushed(a, v)
         return -float(v @ force), -a * force

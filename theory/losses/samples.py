@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from theory.losses.kinks import Kinks
 from theory.losses.losses import (
+    CompletedLoss,
     Independent,
     Known,
     Line,
@@ -73,7 +74,7 @@ class Sample(Known):
         """The sign of the fit along input 1, where that is active."""
         return float(np.sign(np.maximum(self.x[:, 0], 0) @ self.y))
 
-    @cached_property
+    @property
     def target_fit_loss(self) -> float:
         """The loss of the best fit by input 1 alone, w_1 > 0: 0 without noise."""
         z = self._factors(self.x[:, 0]) * self.x[:, 0]
@@ -151,9 +152,10 @@ class Masked(Known):
         d = self._whole.d
         if mask is None or mask.shape != (d,) or not mask.any():
             raise ValueError(f"mask must hold {d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}")
-        if isinstance(self._whole, Masked):
-            mask &= self.inner.mask
-            object.__setattr__(self, "inner", self.inner.inner)
+        whole = self._whole
+        if isinstance(whole, Masked):
+            mask &= whole.mask
+            object.__setattr__(self, "inner", whole.inner)
             del self.__dict__["_whole"]
         if not mask.any():
             raise ValueError("the masks leave no input, got masks without a common survivor: keep at least one")
@@ -170,30 +172,32 @@ class Masked(Known):
         return self._whole.d
 
     @cached_property
-    def _whole(self) -> Loss:
+    def _whole(self) -> CompletedLoss:
         """The inner loss; a user-defined one is completed with its optional members."""
         return completed(self.inner)
 
     @cached_property
-    def survivors(self) -> Loss:
+    def survivors(self) -> CompletedLoss:
         """The loss of the surviving inputs alone; d is their number."""
         inner = self._whole
         kept = self.mask
         if isinstance(inner, Sample):
             return Sample(inner.x[:, kept], inner.y, inner.slope)
         if isinstance(inner, Population) and not kept[0]:
-            return self._without_input_1()
+            return self._without_input_1(inner)
         if kept.all():
             return inner
         if isinstance(inner, Own):
             return Restricted(inner, kept)
-        gaussian = Population if isinstance(inner, Population) else Independent  # no Line: it has one input
-        return gaussian(int(kept.sum()), *_settings(inner))
+        if isinstance(inner, Population):
+            return Population(int(kept.sum()), inner.target, inner.slope)
+        assert isinstance(inner, Independent), "a Line has one input, which survives"
+        return Independent(int(kept.sum()), inner.target)
 
-    def _without_input_1(self) -> Independent:
-        if self.inner.slope:
-            raise ValueError(f"a mask without input 1 is known for slope 0 only, got {self.inner.slope}: keep input 1")
-        return Independent(int(self.mask.sum()), self.inner.target)
+    def _without_input_1(self, inner: Population) -> Independent:
+        if inner.slope:
+            raise ValueError(f"a mask without input 1 is known for slope 0 only, got {inner.slope}: keep input 1")
+        return Independent(int(self.mask.sum()), inner.target)
 
     @property
     def target_fit_loss(self) -> float:
@@ -257,10 +261,6 @@ class Restricted(Own):
         wide = np.zeros((*w.shape[:-1], len(self.kept)))
         wide[..., self.kept] = w
         return wide
-
-
-def _settings(loss: Population | Independent) -> tuple[float, ...]:
-    return (loss.target, loss.slope) if isinstance(loss, Population) else (loss.target,)
 
 
 def learned_within(loss: Loss, share: float) -> float:

@@ -67,13 +67,17 @@ class PhasePlane:
     """The data of a phase portrait; rows of the arrays follow y, columns x.
 
     Attributes:
-        name, about: the plane's name in `theory.portraits.planes.PLANES`, and a few words on it
+        name: the plane's name in `theory.portraits.planes.PLANES`
+        about: a few words on it
         parameters: dict that JSON can hold
         coordinates: names of x and y: a, w, r or theta
-        x, y: ndarray, shapes (n,)
-        field_x, field_y: ndarray, shape (n, n): (x', y'), NaN where r = 0 leaves theta without a speed
+        x: ndarray, shape (n,)
+        y: ndarray, shape (n,)
+        field_x: ndarray, shape (n, n): x'
+        field_y: ndarray, shape (n, n): y', NaN where r = 0 leaves theta without a speed
         verdict: int8 ndarray, shape (n, n), codes of `theory.verdicts`
         time_to_learn: ndarray, shape (n, n): first time at which the loss is at `tolerance`, NaN where it never is
+        tolerance: float, the loss at which a start has learned
         curves: tuple of Curve
         equilibria: tuple of EquilibriumSet
         flow: function (a0, w0, times) -> (a, w) at these times from a start that it checks; None where the plane has

@@ -92,7 +92,7 @@ def level_sets(levels: ArrayLike, extent: float = 2.0) -> tuple[Curve, ...]:
         extent: float, above 0
 
     Returns:
-        tuple of Curve : two stretches for each level, points (a, w); none where |c| >= extent^2
+        tuple of Curve: two stretches for each level, points (a, w); none where |c| >= extent^2
 
     Raises:
         ValueError: levels that are not finite numbers, or an extent that is no number above 0.
@@ -103,7 +103,7 @@ def level_sets(levels: ArrayLike, extent: float = 2.0) -> tuple[Curve, ...]:
     """
     extent = _extent(extent)
     curves = []
-    for c in np.ravel(*finite(levels=levels)).tolist():
+    for c in finite(levels=levels)[0].ravel().tolist():
         if abs(c) < extent**2:
             near = span(-1, 1) * np.sqrt(extent**2 - abs(c))  # the smaller of |a| and |w|
             far = np.hypot(near, np.sqrt(abs(c))) if c else near

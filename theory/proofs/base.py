@@ -30,7 +30,8 @@ class Mutant:
     Attributes:
         change: the alteration, in words
         claim: the altered entries
-        symbolic, numeric: whether each check can detect the change; one that can must reject the mutant
+        symbolic: whether the symbolic check can detect the change; then it must reject the mutant
+        numeric: whether the numeric check can
     """
 
     change: str
