@@ -4,6 +4,7 @@ Names are loaded when first used, so that `import theory` is light.
 """
 
 from importlib import import_module
+from typing import Any
 
 _HOME = {
     "population_loss": "losses.formulas",
@@ -64,10 +65,10 @@ _HOME = {
     "Result": "results",
     "register": "registries",
 }
-__all__ = sorted(_HOME)
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """Load a public name from its module."""
     if name not in _HOME:
         raise AttributeError(f"module 'theory' has no attribute {name!r}")
@@ -78,6 +79,6 @@ def __getattr__(name: str):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     """List the public names."""
     return __all__

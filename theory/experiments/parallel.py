@@ -33,14 +33,12 @@ def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Resu
 
     Experiments that are not slow run first, in this process, and so do those whose function no other can import.
 
-    Parameters
-    ----------
-    names : keys of EXPERIMENTS
-    workers : int, at least 1, processes at a time
+    Args:
+        names: keys of EXPERIMENTS
+        workers: int, at least 1, processes at a time
 
-    Raises
-    ------
-    ExperimentError: a process was ended; results of the others have been yielded or are computed again next time.
+    Raises:
+        ExperimentError: a process was ended; results of the others have been yielded or are computed again next time.
     """
     slow = [name for name in names if EXPERIMENTS[name].slow]
     for name in [name for name in slow if not importable(EXPERIMENTS[name])]:
@@ -55,7 +53,8 @@ def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Resu
         yield name, *timed(EXPERIMENTS[name])
     if len(here) == len(names):
         return
-    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
+    context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
     with ProcessPoolExecutor(min(workers, len(slow)), mp_context=context, initializer=_begin) as pool:
         try:
             with ignoring_interrupts():
