@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirics.names import checkpoint_file, is_checkpoint_of
+from empirics.storage import environments
 from empirics.storage.files import (
     StoreError,
     append_line,
@@ -146,7 +147,12 @@ def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[st
     named = {row["file"]: row for row in rows(folder) if row["level"] == level}
     there = {name for name in names_in(folder) if is_checkpoint_of(name, level)}
     notes = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
-    for name in [name for name, row in named.items() if _is_stale(row, expected.depends_on)]:
+    stale = [
+        name
+        for name, row in named.items()
+        if not environments.dependencies_unchanged(row["depends_on"], expected.depends_on)
+    ]
+    for name in stale:
         notes.append(f"{name} depends on a level whose result has changed since: it is not used")
         del named[name]
         there.discard(name)
@@ -169,10 +175,6 @@ def _check_run(row: Mapping[str, Any], expected: Expected) -> None:
         odd = first_difference(row["settings"], json.loads(json.dumps(dict(expected.settings))))
         why = odd or f"its hash is {ascii(row['config'])[:60]} there and {expected.config} here"
         raise StoreError(f"checkpoint {row['file']} belongs to another run: {why}: delete it")
-
-
-def _is_stale(row: Mapping[str, Any], depends_on: Mapping[str, str]) -> bool:
-    return any(row["depends_on"].get(place, digest) != digest for place, digest in depends_on.items())
 
 
 def clear(folder: Path, level: int) -> None:

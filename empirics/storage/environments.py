@@ -1,6 +1,7 @@
-"""The conditions under which results and their inputs were made.
+"""What results were made from: the conditions of every process that had a part, and the levels that they depend on.
 
-If conditions differ, the last bits of results may differ. The functions are pure.
+If conditions differ, the last bits of results may differ; if a level that a result depends on has changed, the result
+is out of date. Both are compared only here. The functions are pure.
 """
 
 import hashlib
@@ -48,6 +49,16 @@ def changed(environments: Iterable[Mapping[str, Any]], now: Conditions) -> str |
 
 def _short_text(value: object) -> str:
     return str(value)[:60]
+
+
+def dependencies_unchanged(depends_on: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Whether the levels that a result depends on still have the content that it was made from.
+
+    Args:
+        depends_on: `content` of the levels when the result was made, by `level_id`.
+        now: `content` of the levels that exist now; missing ones cannot have changed.
+    """
+    return all(now.get(place, digest) == digest for place, digest in depends_on.items())
 
 
 def content(record: Mapping[str, Any]) -> str:

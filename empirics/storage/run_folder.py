@@ -222,12 +222,13 @@ class RunFolder:
 
         Missing levels are ignored.
         """
-        for name, expected in depends_on.items():
+        now = {}
+        for name in depends_on:
             run, level = names.parse_level_id(name)
             record = RunFolder(self.results, run, self.seed).level_record(level, verify=False)
-            if record is not None and environments.content(record) != expected:
-                return False
-        return True
+            if record is not None:
+                now[name] = environments.content(record)
+        return environments.dependencies_unchanged(depends_on, now)
 
     def level_id(self, level: int) -> str:
         """The name of a level in `depends_on`."""
