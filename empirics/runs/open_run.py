@@ -94,12 +94,25 @@ class OpenRun:
             self._save_diverged(level, reason)
             return False
         for text in [*self.resume_state.notes, *self._resume_notes(level)]:
-            context.setup.warn(text)
-            self._notes.append(text)
-        if self.checkpoint is None and not self._has_mask_run:
+            self._warn(text)
+        if not self._has_mask_run:
             _check_mask_run(context, level)
             self._has_mask_run = True
         return True
+
+    def check_start(self, level: int, start: State, masks: m.Masks) -> None:
+        """Start a level anew if its checkpoint began from another start, or from other masks.
+
+        Both are computed again, and have other bits where the conditions are others.
+        """
+        if self.checkpoint is None or self.checkpoint.start == checkpoints.start_hash(start, masks):
+            return
+        self._warn(
+            f"level {level} starts anew: its checkpoint began from another start, or other masks, than those computed "
+            "here"
+        )
+        checkpoints.clear(self.context.folder.checkpoints, level)
+        self.resume_state = resume_level(self.context, level)
 
     def is_diverged(self, level: int) -> bool:
         """Whether a level, which was begun, is recorded as diverged."""
@@ -152,6 +165,10 @@ class OpenRun:
     def all_notes(self) -> list[str]:
         """Warnings about the run: of its levels, in order, and about how it ended."""
         return [*self._notes, *_closing_notes(self.context)]
+
+    def _warn(self, text: str) -> None:
+        self.context.setup.warn(text)
+        self._notes.append(text)
 
     def _made(self) -> dict[str, Any]:
         return level_record.made(self.context.setup, self.resume_state.environments, self.resume_state.depends_on)

@@ -8,6 +8,7 @@ need no state: every epoch has its own, derived from (seed, level, epoch).
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,24 +50,24 @@ class Checkpoint:
         epoch: epochs done, over all cycles of the level (for weight rewinding, skipped epochs are counted).
         weights: state dict of the network.
         momentum: of the optimizer, by parameter; empty at the end of a cycle.
-        start: state dict that the level started from.
-        masks: of the level, bool.
-        taken: mask snapshots so far, by epoch.
+        masks: bool, where they are no longer those that the level started with; otherwise empty.
+        mask_snapshots: mask snapshots so far, by epoch.
         environments: the conditions of all processes that contributed to it, see `empirics.storage.environments`.
         depends_on: SHA-256 of the levels that its level depends on, by `level_id`.
         metrics: SHA-256 of the log's lines about the level, up to the epoch.
+        start: SHA-256 of the state and the masks that the level started from (`start_hash`), which are computed again.
     """
 
     level: int
     epoch: int
     weights: Tensors
     momentum: Tensors
-    start: Tensors
     masks: Tensors
-    taken: Mapping[int, Tensors]
+    mask_snapshots: Mapping[int, Tensors]
     environments: Sequence[Mapping[str, Any]]
     depends_on: Mapping[str, str]
     metrics: str = ""
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Expected:
             comes before the last end.
         has_momentum: whether the optimizer has momentum.
         mask_snapshot_epochs: epochs of the mask snapshots.
+        masks_change_after: the epoch after which masks are no longer those that the level started with, if any.
         depends_on: of the level as it would be trained now; a checkpoint with changed inputs is ignored.
     """
 
@@ -97,6 +99,7 @@ class Expected:
     cycle_ends: Sequence[int]
     has_momentum: bool
     mask_snapshot_epochs: Collection[int] = ()
+    masks_change_after: int | None = None
     depends_on: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -122,6 +125,7 @@ def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[st
         "environments": list(checkpoint.environments),
         "depends_on": dict(checkpoint.depends_on),
         "metrics": checkpoint.metrics,
+        "start": checkpoint.start,
     }
     append_line(folder / MANIFEST, with_checksum(row))
     # without duplicates, since a checkpoint may have been written twice
@@ -206,6 +210,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
         "environments": list,
         "depends_on": dict,
         "metrics": str,
+        "start": str,
     }
     found = [json.loads(line) for line in complete_lines(folder / MANIFEST)]
     ours = [row for row in found if matches_schema(row, kinds) and checksum_ok(row)]
@@ -220,12 +225,12 @@ def _remove(folder: Path, keep: Sequence[str]) -> None:
 
 
 def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The tensors of a checkpoint by name: `weights/...`, `masks/...`, `taken/<epoch>/...`."""
+    """The tensors of a checkpoint by name: `weights/...`, `mask_snapshots/<epoch>/...`."""
     flat: dict[str, Any] = {}
-    for part in ("weights", "momentum", "start", "masks"):
+    for part in ("weights", "momentum", "masks"):
         flat |= {f"{part}/{name}": value for name, value in getattr(checkpoint, part).items()}
-    for epoch, masks in checkpoint.taken.items():
-        flat |= {f"taken/{epoch}/{name}": value for name, value in masks.items()}
+    for epoch, masks in checkpoint.mask_snapshots.items():
+        flat |= {f"mask_snapshots/{epoch}/{name}": value for name, value in masks.items()}
     return flat
 
 
@@ -235,7 +240,7 @@ def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoin
         raise StoreError(
             f"{what} is not between the epochs 0 and {expected.cycle_ends[-1]} of its level: it is not valid"
         )
-    parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "start": {}, "masks": {}, "taken": {}}
+    parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "masks": {}, "mask_snapshots": {}}
     for name, value in read_checked(folder / row["file"], row["sha256"], row["bytes"]).items():
         part, _, rest = name.partition("/")
         if part not in parts:
@@ -245,26 +250,32 @@ def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoin
     masks = {name: state[name].bool() for name in expected.prunable}
     within_a_cycle = expected.has_momentum and row["epoch"] not in expected.cycle_ends
     check_same(parts["weights"], state, what)
-    check_same(parts["start"], state, what)
     check_same(parts["momentum"], {n: state[n] for n in expected.parameters} if within_a_cycle else {}, what)
-    check_same(parts["masks"], masks, what)
-    taken = _taken(parts.pop("taken"), expected, row["epoch"], what)
-    for found in taken.values():
+    have_changed = expected.masks_change_after is not None and row["epoch"] > expected.masks_change_after
+    check_same(parts["masks"], masks if have_changed else {}, what)
+    snapshots = _mask_snapshots(parts.pop("mask_snapshots"), expected, row["epoch"], what)
+    for found in snapshots.values():
         check_same(found, masks, what)
-    said = {name: row[name] for name in ("environments", "depends_on", "metrics")}
-    return Checkpoint(row["level"], row["epoch"], **parts, taken=taken, **said)
+    said = {name: row[name] for name in ("environments", "depends_on", "metrics", "start")}
+    return Checkpoint(row["level"], row["epoch"], **parts, mask_snapshots=snapshots, **said)
 
 
-def _taken(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int, dict[str, Any]]:
+def _mask_snapshots(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int, dict[str, Any]]:
     """The mask snapshots by epoch: exactly those that were due up to `epoch`."""
     due = [at for at in expected.mask_snapshot_epochs if at <= epoch]
-    taken: dict[int, dict[str, Any]] = {at: {} for at in due}
+    found: dict[int, dict[str, Any]] = {at: {} for at in due}
     for name, value in flat.items():
         at, _, rest = name.partition("/")
         if at not in map(str, due):
             raise StoreError(f"{what} holds {ascii(name)[:60]}, which is not one of its mask snapshots")
-        taken[int(at)][rest] = value
-    return taken
+        found[int(at)][rest] = value
+    return found
+
+
+def start_hash(start: Tensors, masks: Tensors) -> str:
+    """SHA-256 of the state and the masks that a level starts from."""
+    named = {f"start/{name}": value for name, value in start.items()}
+    return hashlib.sha256(tensor_bytes(named | {f"masks/{name}": mask for name, mask in masks.items()})).hexdigest()
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:

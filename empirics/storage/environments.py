@@ -1,4 +1,4 @@
-"""What results were made from: the conditions of every process that had a part, and the levels that they depend on.
+"""What results were made from: conditions of processes, and levels that they depend on.
 
 If conditions differ, the last bits of results may differ; if a level that a result depends on has changed, the result
 is out of date. Both are compared only here. The functions are pure.

@@ -77,7 +77,7 @@ def checkpoint_of(results, config):
     """A checkpoint of level 2, as a run stopped there leaves it."""
     run = RunFolder(results, config.name, 0)
     value = {"w": torch.ones(3)}
-    checkpoints.save(run.checkpoints, Checkpoint(2, 1, value, {}, value, {}, {}, [{}], {}), config_hash(config), {})
+    checkpoints.save(run.checkpoints, Checkpoint(2, 1, value, {}, {}, {}, [{}], {}), config_hash(config), {})
     return next(run.checkpoints.glob("*.safetensors"))
 
 

@@ -249,6 +249,22 @@ def test_bit_exact_goes_on_under_the_same_conditions(interrupted, straight):
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
+def test_a_checkpoint_whose_start_is_not_the_one_computed_here_is_not_resumed(
+    straight, tiny_digits, tmp_path, monkeypatch
+):
+    """Weights may not go on under other masks than they were trained with: the rewind point was trained elsewhere."""
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, "lrr")
+    with monkeypatch.context() as elsewhere, pytest.raises(Interrupted):
+        elsewhere.setattr(checkpoints, "start_hash", lambda start, masks: "another")
+        levels.run(config, 0, dataclasses.replace(setup, threads=7, stop=stopping_after(3 * STEPS + 2)))
+    run, trained = folder_of(setup, config), []
+    notes = levels.run(config, 0, dataclasses.replace(setup, report=lambda x: trained.append((x.level, x.epoch))))
+    assert trained == EPOCHS and any("level 1 starts anew: its checkpoint began from another" in text for text in notes)
+    assert results_of(run) == results_of(folder_of(straight[0], config))
+    assert [one["threads"] for one in run.level_record(1)["environments"]] == [1], "no other process had a part"
+
+
 def test_checkpoints_are_written_as_often_as_asked_and_the_last_two_stay(straight, tiny_digits, tmp_path, monkeypatch):
     written, save = [], checkpoints.save
 

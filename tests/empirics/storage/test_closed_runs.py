@@ -101,7 +101,7 @@ def test_doctor_names_checkpoints_that_may_not_be_looked_at_and_no_folder_above(
     setup, config = trained
     folder = places(setup, config)["seed"] / "checkpoints"
     value = {"w": torch.ones(3)}
-    checkpoint = Checkpoint(1, 1, value, {}, value, {}, {}, [{}], {})
+    checkpoint = Checkpoint(1, 1, value, {}, {}, {}, [{}], {})
     checkpoints.save(folder, checkpoint, config_hash(config), {})
     try:
         with closed(folder, mode=mode):

@@ -26,8 +26,7 @@ CONFIG = RunConfig(levels=1)
 
 def checkpoint(epoch: int) -> Checkpoint:
     value = {"conv.weight": torch.full((3, 2), float(epoch)), "bn.count": torch.tensor(epoch)}
-    masks = {"conv.weight": torch.ones(3, 2, dtype=torch.bool)}
-    return Checkpoint(1, epoch, value, {"conv.weight": value["conv.weight"]}, value, masks, {}, [{"threads": 1}], {})
+    return Checkpoint(1, epoch, value, {"conv.weight": value["conv.weight"]}, {}, {}, [{"threads": 1}], {})
 
 
 def in_a_child_killed_at(k: int, work) -> int:

@@ -40,7 +40,19 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-ROW = ["file", "sha256", "bytes", "level", "epoch", "config", "settings", "environments", "depends_on", "metrics"]
+ROW = [
+    "file",
+    "sha256",
+    "bytes",
+    "level",
+    "epoch",
+    "config",
+    "settings",
+    "environments",
+    "depends_on",
+    "metrics",
+    "start",
+]
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -60,7 +72,7 @@ def manifest(folder: Path, data: bytes, **changes) -> None:
     (folder / "level-01-epoch-00001.safetensors").write_bytes(data)
     row = {"file": "level-01-epoch-00001.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
            "level": 1, "epoch": 1, "config": "hash", "settings": {}, "environments": [], "depends_on": {},
-           "metrics": "", **changes}  # fmt: skip
+           "metrics": "", "start": "", **changes}  # fmt: skip
     (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.with_checksum(row)) + "\n")
 
 
@@ -141,16 +153,16 @@ def test_any_header_of_tensors_is_a_typed_error_and_takes_no_memory(value, dtype
 
 
 def test_tensors_of_other_names_shapes_and_types_are_refused_before_they_are_used(tmp_path):
-    whole = {part: {"w": torch.zeros(3, 2)} for part in ("weights", "momentum", "start")}
+    whole = {part: {"w": torch.zeros(3, 2)} for part in ("weights", "momentum")}
     for part, bad in (
         ("weights", torch.zeros(2, 3)),
-        ("start", torch.zeros(3, 2).double()),
+        ("weights", torch.zeros(3, 2).double()),
         ("momentum", torch.ones(9)),
     ):
         flat = {f"{p}/{n}": v for p, tensors in {**whole, part: {"w": bad}}.items() for n, v in tensors.items()}
-        manifest(tmp_path / part, disk.tensor_bytes(flat))
+        manifest(tmp_path / f"{part} {bad.dtype}", disk.tensor_bytes(flat))
         with pytest.raises(StoreError, match="of another network: w is"):
-            checkpoints.newest(tmp_path / part, EXPECTED)
+            checkpoints.newest(tmp_path / f"{part} {bad.dtype}", EXPECTED)
     flat = {f"{p}/{n}": v for p, tensors in whole.items() for n, v in tensors.items()}
     manifest(tmp_path / "extra", disk.tensor_bytes({**flat, "momentum/v": torch.ones(1)}))
     with pytest.raises(StoreError, match="of another network: v is"):
@@ -427,13 +439,13 @@ def drop(part: str, count: int = 10**6):
 FOREIGN = {
     "one momentum missing": drop("momentum/", 1),
     "no momentum": drop("momentum/"),
-    "one mask missing": drop("masks/", 1),
-    "no mask": drop("masks/"),
-    "masks taken on the way missing": drop("taken/"),
+    "masks taken on the way missing": drop("mask_snapshots/"),
+    "one mask taken on the way missing": drop("mask_snapshots/", 1),
+    "masks that have not changed": lambda flat: {**flat, "masks/conv.weight": torch.ones(4, dtype=torch.bool)},
     "a mask of a buffer": lambda flat: {**flat, "masks/bn.running_mean": torch.ones(4, dtype=torch.bool)},
     "momentum of a buffer": lambda flat: {**flat, "momentum/bn.running_mean": torch.ones(4)},
     "another part": lambda flat: {**flat, "evil/x": torch.ones(4)},
-    "a mask at another epoch": lambda flat: {**flat, "taken/77/conv.weight": torch.ones(4, dtype=torch.bool)},
+    "a mask at another epoch": lambda flat: {**flat, "mask_snapshots/77/conv.weight": torch.ones(4, dtype=torch.bool)},
 }
 
 
