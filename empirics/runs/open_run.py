@@ -181,12 +181,15 @@ class OpenRun:
     def _resume_notes(self, level: int) -> list[str]:
         """Warnings that an existing level is retrained, and, once per run, that conditions have changed."""
         folder, changed, found = self.context.folder, self.resume_state.changed, []
+        done = self.checkpoint.epoch if self.checkpoint else 0
         if folder.level_path(level).is_dir():
             stale = folder.level_record(level, verify=False)
             why = "was damaged or not finished"
             if stale is not None and not folder.dependencies_unchanged(stale["depends_on"]):
                 why = "depends on a level whose result has changed since"
             found.append(f"level {level} {why}, and is retrained")
+        elif (trained := folder.last_epoch(level)) > done:
+            found.append(f"level {level} resumes after epoch {done}, not {trained}: it has no later checkpoint")
         if changed and not any("under other conditions" in text for text in self._notes):
             found.append(
                 f"level {level} resumes under other conditions ({changed}): results agree within rounding only"

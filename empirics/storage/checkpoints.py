@@ -1,44 +1,57 @@
 """Checkpoints within a level: the state that is needed to resume bit-identically after an epoch.
 
-    results/runs/<run>/seed-<s>/checkpoints/level-<kk>-epoch-<eeeee>.safetensors, manifest.jsonl
+    results/runs/<run>/seed-<s>/checkpoints/level-<kk>-epoch-<eeeee>-<SHA-256>.safetensors
 
-A checkpoint is written atomically and then added to the manifest with its SHA-256; the last two are kept until their
-level is complete. The newest whose hash matches is used; if that is not the last one, there is a warning. Generators
-need no state: every epoch has its own, derived from (seed, level, epoch).
+A checkpoint is one file, written atomically. Its name has the SHA-256 of its content, and its header says which run it
+belongs to and what it was made from. The last two are kept until their level is complete. The newest whose content
+matches its name is used; if that is not the last one, there is a warning. Generators need no state: every epoch has its
+own, derived from (seed, level, epoch). Nor do the level's start and masks, which are computed again.
 """
 
 import dataclasses
 import hashlib
+import io
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from empirics.names import checkpoint_file, is_checkpoint_of
+from empirics.names import checkpoint_file, is_checkpoint_of, parse_checkpoint
 from empirics.storage import environments
 from empirics.storage.files import (
+    LARGEST_RECORD,
     StoreError,
-    append_line,
     check_same,
-    checksum_ok,
-    complete_lines,
     first_difference,
     matches_schema,
+    metadata_in,
     names_in,
     read_checked,
     remove,
     tensor_bytes,
-    with_checksum,
+    tensors_in,
     write_atomic,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-KEPT = 2
-MANIFEST = "manifest.jsonl"
 Tensors = Mapping[str, "Tensor"]
+_HEADER = {
+    "level": int,
+    "epoch": int,
+    "config": str,
+    "settings": dict,
+    "environments": list,
+    "depends_on": dict,
+    "metrics": str,
+    "start": str,
+}
+
+
+class OtherRunError(StoreError):
+    """A checkpoint of another run."""
 
 
 @dataclass(frozen=True)
@@ -104,40 +117,33 @@ class Expected:
 
 
 def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[str, Any]) -> None:
-    """Write a checkpoint, add it to the manifest, and remove all but the last two.
+    """Write a checkpoint, and remove all of its level but the last two.
 
-    The manifest also gets the hash and settings of the run.
+    Args:
+        folder: `.../seed-<s>/checkpoints`.
+        checkpoint: what is written.
+        config, settings: hash and settings of the run.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written; earlier checkpoints are unchanged.
     """
-    data = tensor_bytes(_flat(checkpoint))
-    file = checkpoint_file(checkpoint.level, checkpoint.epoch)
-    digest = write_atomic(folder / file, data)
-    row = {
-        "file": file,
-        "sha256": digest,
-        "bytes": len(data),
-        "level": checkpoint.level,
-        "epoch": checkpoint.epoch,
-        "config": config,
-        "settings": dict(settings),
-        "environments": list(checkpoint.environments),
-        "depends_on": dict(checkpoint.depends_on),
-        "metrics": checkpoint.metrics,
-        "start": checkpoint.start,
-    }
-    append_line(folder / MANIFEST, with_checksum(row))
-    # without duplicates, since a checkpoint may have been written twice
-    names = list(dict.fromkeys(row["file"] for row in reversed(rows(folder))))
-    _remove(folder, keep=names[:KEPT])
+    names = ("level", "epoch", "environments", "depends_on", "metrics", "start")
+    header = {name: getattr(checkpoint, name) for name in names} | {"config": config, "settings": settings}
+    # as one text, since safetensors writes several in any order
+    data = tensor_bytes(_flat(checkpoint), {"checkpoint": json.dumps(header, allow_nan=False)})
+    file = checkpoint_file(checkpoint.level, checkpoint.epoch, hashlib.sha256(data).hexdigest())
+    write_atomic(folder / file, data)
+    named = {name: parse_checkpoint(name) for name in names_in(folder) if is_checkpoint_of(name, checkpoint.level)}
+    # those of later epochs are damaged, or of inputs that have changed since
+    earlier = [name for name, parsed in named.items() if parsed and parsed[1] < checkpoint.epoch]
+    keep = {file, *sorted(earlier, key=named.get)[-1:]}
+    for name in named:
+        if name not in keep:
+            remove(folder / name)
 
 
 def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[str]]:
     """The newest valid checkpoint of a level, or None, and warnings.
-
-    A single file that is not in the manifest is the first checkpoint of a level whose process was killed while writing
-    it: the level starts again.
 
     Args:
         folder: `.../seed-<s>/checkpoints`.
@@ -146,39 +152,26 @@ def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[st
     Raises:
         StoreError: the level has checkpoints, and none is valid; or they belong to another run.
     """
-    level = expected.level
-    # of two lines with one name the later counts
-    named = {row["file"]: row for row in rows(folder) if row["level"] == level}
-    there = {name for name in names_in(folder) if is_checkpoint_of(name, level)}
-    notes = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
-    stale = [
-        name
-        for name, row in named.items()
-        if not environments.dependencies_unchanged(row["depends_on"], expected.depends_on)
-    ]
-    for name in stale:
-        notes.append(f"{name} depends on a level whose result has changed since: it is not used")
-        del named[name]
-        there.discard(name)
-    for row in reversed(sorted(named.values(), key=lambda row: row["epoch"])):
-        _check_run(row, expected)
+    names = [name for name in names_in(folder) if is_checkpoint_of(name, expected.level)]
+    notes, invalid = [], False
+    for name in sorted(names, key=lambda name: parse_checkpoint(name) or (), reverse=True):
         try:
-            return _read(folder, row, expected), notes
+            found = _read(folder / name, expected)
+        except OtherRunError:
+            raise
         except StoreError as error:
             notes.append(str(error))
-    if named or len(there) > 1:
+            invalid = True
+            continue
+        if environments.dependencies_unchanged(found.depends_on, expected.depends_on):
+            return found, notes
+        notes.append(f"{name} depends on a level whose result has changed since: it is not used")
+    if invalid:
         raise StoreError(
-            f"no checkpoint of level {level} is valid ({'; '.join(notes)}): delete the folder checkpoints to "
+            f"no checkpoint of level {expected.level} is valid ({'; '.join(notes)}): delete the folder checkpoints to "
             "retrain that level"
         )
     return None, notes
-
-
-def _check_run(row: Mapping[str, Any], expected: Expected) -> None:
-    if row["config"] != expected.config:
-        odd = first_difference(row["settings"], json.loads(json.dumps(dict(expected.settings))))
-        why = odd or f"its hash is {ascii(row['config'])[:60]} there and {expected.config} here"
-        raise StoreError(f"checkpoint {row['file']} belongs to another run: {why}: delete it")
 
 
 def clear(folder: Path, level: int) -> None:
@@ -187,41 +180,30 @@ def clear(folder: Path, level: int) -> None:
     Raises:
         StoreError: one cannot be removed.
     """
-    others = [row["file"] for row in rows(folder) if row["level"] > level]
-    _remove(folder, keep=others)
-    if not others:
-        remove(folder / MANIFEST)
+    for name in names_in(folder):
+        if any(is_checkpoint_of(name, done) for done in range(level + 1)):
+            remove(folder / name)
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
-    """The complete and valid lines of the manifest.
+def header_of(file: Path) -> dict[str, Any]:
+    """What the header of a checkpoint says; its tensors are not read.
 
     Raises:
-        StoreError: the manifest exists and cannot be read.
+        StoreError: it says nothing, or something else.
+        OSError: it cannot be read.
     """
-    kinds = {
-        "file": str,
-        "sha256": str,
-        "bytes": int,
-        "level": int,
-        "epoch": int,
-        "config": str,
-        "settings": dict,
-        "environments": list,
-        "depends_on": dict,
-        "metrics": str,
-        "start": str,
-    }
-    found = [json.loads(line) for line in complete_lines(folder / MANIFEST)]
-    ours = [row for row in found if matches_schema(row, kinds) and checksum_ok(row)]
-    ours = [row for row in ours if all(type(one) is dict for one in row["environments"])]
-    return [row for row in ours if row["file"] == checkpoint_file(row["level"], row["epoch"])]
+    with open(file, "rb") as stream:
+        return _header(stream, file.name)
 
 
-def _remove(folder: Path, keep: Sequence[str]) -> None:
-    for name in names_in(folder):
-        if name.endswith(".safetensors") and name not in keep:
-            remove(folder / name)
+def _header(stream: BinaryIO, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(metadata_in(stream, name).get("checkpoint", ""))
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not matches_schema(found, _HEADER) or not environments.has_origin(found):
+        raise StoreError(f"the header of {name} is not that of a checkpoint")
+    return found
 
 
 def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -234,30 +216,48 @@ def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
     return flat
 
 
-def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoint:
-    what = f"checkpoint {row['file']}"
-    if not 0 < row["epoch"] < expected.cycle_ends[-1]:
+def _read(file: Path, expected: Expected) -> Checkpoint:
+    what, parsed = f"checkpoint {ascii(file.name)[1:-1]}", parse_checkpoint(file.name)
+    if parsed is None:
+        raise StoreError(f"{what} has no SHA-256 in its name: it is of another version")
+    data = read_checked(file, parsed[2], _most_bytes(expected))
+    tensors, header = tensors_in(data, file.name), _header(io.BytesIO(data), file.name)
+    level, epoch = header["level"], header["epoch"]
+    if header["config"] != expected.config:
+        odd = first_difference(header["settings"], json.loads(json.dumps(dict(expected.settings))))
+        why = odd or f"its hash is {ascii(header['config'])[:60]} there and {expected.config} here"
+        raise OtherRunError(f"{what} belongs to another run: {why}: delete it")
+    if (level, epoch) != parsed[:2]:
+        raise StoreError(f"{what} is not of the level and epoch in its name: it is not valid")
+    if not 0 < epoch < expected.cycle_ends[-1]:
         raise StoreError(
             f"{what} is not between the epochs 0 and {expected.cycle_ends[-1]} of its level: it is not valid"
         )
     parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "masks": {}, "mask_snapshots": {}}
-    for name, value in read_checked(folder / row["file"], row["sha256"], row["bytes"]).items():
+    for name, value in tensors.items():
         part, _, rest = name.partition("/")
         if part not in parts:
             raise StoreError(f"{what} holds {ascii(name)[:60]}, which is not a tensor of a checkpoint")
         parts[part][rest] = value
     state = expected.state
     masks = {name: state[name].bool() for name in expected.prunable}
-    within_a_cycle = expected.has_momentum and row["epoch"] not in expected.cycle_ends
+    within_a_cycle = expected.has_momentum and epoch not in expected.cycle_ends
     check_same(parts["weights"], state, what)
     check_same(parts["momentum"], {n: state[n] for n in expected.parameters} if within_a_cycle else {}, what)
-    have_changed = expected.masks_change_after is not None and row["epoch"] > expected.masks_change_after
+    have_changed = expected.masks_change_after is not None and epoch > expected.masks_change_after
     check_same(parts["masks"], masks if have_changed else {}, what)
-    snapshots = _mask_snapshots(parts.pop("mask_snapshots"), expected, row["epoch"], what)
+    snapshots = _mask_snapshots(parts.pop("mask_snapshots"), expected, epoch, what)
     for found in snapshots.values():
         check_same(found, masks, what)
-    said = {name: row[name] for name in ("environments", "depends_on", "metrics", "start")}
-    return Checkpoint(row["level"], row["epoch"], **parts, mask_snapshots=snapshots, **said)
+    said = {name: header[name] for name in ("environments", "depends_on", "metrics", "start")}
+    return Checkpoint(level, epoch, **parts, mask_snapshots=snapshots, **said)
+
+
+def _most_bytes(expected: Expected) -> int:
+    """The largest size of a checkpoint: weights and momentum, masks of one byte a weight, and a header."""
+    weights = sum(value.nbytes for value in expected.state.values())
+    masks = sum(expected.state[name].numel() for name in expected.prunable)
+    return 2 * weights + (1 + len(expected.mask_snapshot_epochs)) * masks + LARGEST_RECORD
 
 
 def _mask_snapshots(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int, dict[str, Any]]:

@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from empirics.names import parse_level_id
+
 Conditions = dict[str, Any]
 # the conditions that may change the last bits; `code` is the hash of this package's sources
 CONDITION_NAMES = ("python", "numpy", "torch", "cpu", "instruction_set", "accelerator", "threads", "code")
@@ -24,6 +26,12 @@ def conditions(provenance: Mapping[str, Any]) -> Conditions:
     facts = {**provenance["versions"], **provenance["hardware"], **provenance}
     of_gpu = [name for name in GPU_CONDITIONS if name in facts]
     return {name: facts.get(name) for name in (*CONDITION_NAMES, *of_gpu)}
+
+
+def has_origin(record: Mapping[str, Any]) -> bool:
+    """Whether the `environments` and `depends_on` of a record have valid names and types."""
+    places = all(parse_level_id(name) and type(digest) is str for name, digest in record["depends_on"].items())
+    return places and all(type(one) is dict for one in record["environments"])
 
 
 def joined(*environment_lists: Iterable[Conditions]) -> list[Conditions]:
