@@ -266,8 +266,11 @@ def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
             yield f"checkpoint {_printable_name(file.name)} has no SHA-256 in its name: it is of another version"
         elif not file.is_file() or sha256(file) != parsed[2]:
             yield f"checkpoint {file.name} is damaged: the previous one is used"
-        elif not folder.run.endswith(f"-{checkpoints.header_of(file)['config']}"):
-            yield f"checkpoint {file.name} belongs to another run: delete it"
+        else:
+            with open(file, "rb") as stream:
+                header = checkpoints.header_of(stream, file.name)
+            if not folder.run.endswith(f"-{header['config']}"):
+                yield f"checkpoint {file.name} belongs to another run: delete it"
 
 
 def _printable_name(name: str) -> str:

@@ -101,16 +101,13 @@ class OpenRun:
         return True
 
     def check_start(self, level: int, start: State, masks: m.Masks) -> None:
-        """Start a level anew if its checkpoint began from another start, or from other masks.
+        """Drop the checkpoint of a level, with a warning, if it began from another start or other masks.
 
-        Both are computed again, and have other bits where the conditions are others.
+        Both are computed again when a level resumes, and under other conditions they may have other bits.
         """
         if self.checkpoint is None or self.checkpoint.start == checkpoints.start_hash(start, masks):
             return
-        self._warn(
-            f"level {level} starts anew: its checkpoint began from another start, or other masks, than those computed "
-            "here"
-        )
+        self._warn(f"level {level} starts again: its checkpoint had another start, or other masks, than computed here")
         checkpoints.clear(self.context.folder.checkpoints, level)
         self.resume_state = resume_level(self.context, level)
 

@@ -114,9 +114,8 @@ class LevelProgress:
         self._latest: Checkpoint | None = None
         self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
         self._start, self._first_masks = start, masks
-        self.masks = masks  # SCULPT changes them before its last cycle
-        if resumed and resumed.masks:
-            self.masks = {name: resumed.masks[name] for name in masks}  # a file has them in another order
+        # SCULPT changes them before its last cycle
+        self.masks = dict(resumed.masks) if resumed and resumed.masks else masks
         self.mask_snapshots: dict[int, m.Masks] = dict(resumed.mask_snapshots) if resumed else {}
         self.seen = self._epochs_behind()
         self.seconds_before = sum(_seconds(metrics, context) for metrics in self.seen)

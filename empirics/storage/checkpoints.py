@@ -25,7 +25,6 @@ from empirics.storage.files import (
     check_same,
     first_difference,
     matches_schema,
-    metadata_in,
     names_in,
     read_checked,
     remove,
@@ -130,7 +129,7 @@ def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[st
     names = ("level", "epoch", "environments", "depends_on", "metrics", "start")
     header = {name: getattr(checkpoint, name) for name in names} | {"config": config, "settings": settings}
     # as one text, since safetensors writes several in any order
-    data = tensor_bytes(_flat(checkpoint), {"checkpoint": json.dumps(header, allow_nan=False)})
+    data = tensor_bytes(_flat(_parts(checkpoint)), {"checkpoint": json.dumps(header, allow_nan=False)})
     file = checkpoint_file(checkpoint.level, checkpoint.epoch, hashlib.sha256(data).hexdigest())
     write_atomic(folder / file, data)
     named = {name: parse_checkpoint(name) for name in names_in(folder) if is_checkpoint_of(name, checkpoint.level)}
@@ -185,35 +184,25 @@ def clear(folder: Path, level: int) -> None:
             remove(folder / name)
 
 
-def header_of(file: Path) -> dict[str, Any]:
+def header_of(stream: BinaryIO, name: str) -> dict[str, Any]:
     """What the header of a checkpoint says; its tensors are not read.
 
+    Args:
+        stream: its content.
+        name: of the file, for errors.
+
     Raises:
-        StoreError: it says nothing, or something else.
-        OSError: it cannot be read.
+        StoreError: it is not the header of a checkpoint.
     """
-    with open(file, "rb") as stream:
-        return _header(stream, file.name)
-
-
-def _header(stream: BinaryIO, name: str) -> dict[str, Any]:
+    size = int.from_bytes(stream.read(8), "little")
     try:
-        found = json.loads(metadata_in(stream, name).get("checkpoint", ""))
-    except (ValueError, TypeError, RecursionError):
+        metadata = json.loads(stream.read(size if size <= LARGEST_RECORD else 0))["__metadata__"]
+        found = json.loads(metadata["checkpoint"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         found = None
     if not isinstance(found, dict) or not matches_schema(found, _HEADER) or not environments.has_origin(found):
         raise StoreError(f"the header of {name} is not that of a checkpoint")
     return found
-
-
-def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The tensors of a checkpoint by name: `weights/...`, `mask_snapshots/<epoch>/...`."""
-    flat: dict[str, Any] = {}
-    for part in ("weights", "momentum", "masks"):
-        flat |= {f"{part}/{name}": value for name, value in getattr(checkpoint, part).items()}
-    for epoch, masks in checkpoint.mask_snapshots.items():
-        flat |= {f"mask_snapshots/{epoch}/{name}": value for name, value in masks.items()}
-    return flat
 
 
 def _read(file: Path, expected: Expected) -> Checkpoint:
@@ -221,7 +210,7 @@ def _read(file: Path, expected: Expected) -> Checkpoint:
     if parsed is None:
         raise StoreError(f"{what} has no SHA-256 in its name: it is of another version")
     data = read_checked(file, parsed[2], _most_bytes(expected))
-    tensors, header = tensors_in(data, file.name), _header(io.BytesIO(data), file.name)
+    tensors, header = tensors_in(data, file.name), header_of(io.BytesIO(data), file.name)
     level, epoch = header["level"], header["epoch"]
     if header["config"] != expected.config:
         odd = first_difference(header["settings"], json.loads(json.dumps(dict(expected.settings))))
@@ -233,22 +222,10 @@ def _read(file: Path, expected: Expected) -> Checkpoint:
         raise StoreError(
             f"{what} is not between the epochs 0 and {expected.cycle_ends[-1]} of its level: it is not valid"
         )
-    parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "masks": {}, "mask_snapshots": {}}
-    for name, value in tensors.items():
-        part, _, rest = name.partition("/")
-        if part not in parts:
-            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is not a tensor of a checkpoint")
-        parts[part][rest] = value
-    state = expected.state
-    masks = {name: state[name].bool() for name in expected.prunable}
-    within_a_cycle = expected.has_momentum and epoch not in expected.cycle_ends
-    check_same(parts["weights"], state, what)
-    check_same(parts["momentum"], {n: state[n] for n in expected.parameters} if within_a_cycle else {}, what)
-    have_changed = expected.masks_change_after is not None and epoch > expected.masks_change_after
-    check_same(parts["masks"], masks if have_changed else {}, what)
-    snapshots = _mask_snapshots(parts.pop("mask_snapshots"), expected, epoch, what)
-    for found in snapshots.values():
-        check_same(found, masks, what)
+    due = _expected_parts(expected, epoch)
+    check_same(tensors, _flat(due), what)
+    parts = {part: {name: tensors[f"{part}/{name}"] for name in names} for part, names in due.items()}
+    snapshots = {at: parts.pop(_snapshot(at)) for at in expected.mask_snapshot_epochs if at <= epoch}
     said = {name: header[name] for name in ("environments", "depends_on", "metrics", "start")}
     return Checkpoint(level, epoch, **parts, mask_snapshots=snapshots, **said)
 
@@ -260,22 +237,38 @@ def _most_bytes(expected: Expected) -> int:
     return 2 * weights + (1 + len(expected.mask_snapshot_epochs)) * masks + LARGEST_RECORD
 
 
-def _mask_snapshots(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int, dict[str, Any]]:
-    """The mask snapshots by epoch: exactly those that were due up to `epoch`."""
-    due = [at for at in expected.mask_snapshot_epochs if at <= epoch]
-    found: dict[int, dict[str, Any]] = {at: {} for at in due}
-    for name, value in flat.items():
-        at, _, rest = name.partition("/")
-        if at not in map(str, due):
-            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is not one of its mask snapshots")
-        found[int(at)][rest] = value
-    return found
+def _expected_parts(expected: Expected, epoch: int) -> dict[str, Tensors]:
+    """Tensors like those of a checkpoint after `epoch`, by part and name."""
+    state = expected.state
+    masks = {name: state[name].bool() for name in expected.prunable}
+    within_a_cycle = expected.has_momentum and epoch not in expected.cycle_ends
+    have_changed = expected.masks_change_after is not None and epoch > expected.masks_change_after
+    return {
+        "weights": state,
+        "momentum": {name: state[name] for name in expected.parameters} if within_a_cycle else {},
+        "masks": masks if have_changed else {},
+        **{_snapshot(at): masks for at in expected.mask_snapshot_epochs if at <= epoch},
+    }
+
+
+def _parts(checkpoint: Checkpoint) -> dict[str, Tensors]:
+    """The tensors of a checkpoint, by part and name."""
+    parts = {part: getattr(checkpoint, part) for part in ("weights", "momentum", "masks")}
+    return parts | {_snapshot(at): masks for at, masks in checkpoint.mask_snapshots.items()}
+
+
+def _snapshot(epoch: int) -> str:
+    return f"mask_snapshots/{epoch}"
+
+
+def _flat(parts: Mapping[str, Tensors]) -> dict[str, "Tensor"]:
+    """Tensors by `<part>/<name>`."""
+    return {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
 
 
 def start_hash(start: Tensors, masks: Tensors) -> str:
     """SHA-256 of the state and the masks that a level starts from."""
-    named = {f"start/{name}": value for name, value in start.items()}
-    return hashlib.sha256(tensor_bytes(named | {f"masks/{name}": mask for name, mask in masks.items()})).hexdigest()
+    return hashlib.sha256(tensor_bytes(_flat({"start": start, "masks": masks}))).hexdigest()
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:

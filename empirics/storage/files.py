@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from empirics.config import SCHEMA
 from empirics.storage import folders
@@ -340,7 +340,7 @@ def sha256(path: Path) -> str:
     return file_hash(path, "sha256")
 
 
-def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"], metadata: Mapping[str, str] | None = None) -> bytes:
+def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"], metadata: dict[str, str] | None = None) -> bytes:
     """A safetensors file of torch tensors or numpy arrays, with metadata in its header."""
     import numpy as np
     from safetensors.numpy import save
@@ -350,21 +350,7 @@ def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"], metadata: Mapping
         for name, value in tensors.items()
     }
     # not ascontiguousarray, which turns a number into a vector
-    metadata = None if metadata is None else dict(metadata)
     return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()}, metadata)
-
-
-def metadata_in(file: BinaryIO, name: str) -> dict[str, str]:
-    """The metadata in the header of a safetensors file.
-
-    Raises:
-        StoreError: it is not such a file.
-    """
-    size = int.from_bytes(file.read(8), "little")
-    try:
-        return dict(json.loads(file.read(size if size <= LARGEST_RECORD else 0))["__metadata__"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise StoreError(f"{name} has no metadata in its header") from None
 
 
 def read_checked(path: Path, digest: str, most: int | None = None) -> bytes:

@@ -123,7 +123,7 @@ DAMAGES = {
     "checkpoint": (damage_checkpoint, ".safetensors is damaged: the previous one is used"),
     "old checkpoint": (rename_checkpoint, "checkpoint level-02-epoch-00001.safetensors has no SHA-256 in its name"),
     "foreign checkpoint": (foreign_checkpoint, ".safetensors belongs to another run: delete it"),
-    "no checkpoint": (unlike_checkpoint, ".safetensors has no metadata in its header"),
+    "no checkpoint": (unlike_checkpoint, ".safetensors is not that of a checkpoint"),
     "log torn": (lambda r, c: edit_log(r, c, lambda data: data + b'{"level": 9'), "holds an incomplete line"),
     "log short": (
         lambda r, c: edit_log(r, c, lambda d: b"\n".join(d.split(b"\n")[1:])),

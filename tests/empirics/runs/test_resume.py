@@ -229,7 +229,7 @@ def test_a_checkpoint_of_another_run_is_refused(interrupted):
 def test_a_checkpoint_of_another_network_is_refused_before_anything_is_copied(interrupted):
     setup, config, run = interrupted
     wider = expected(new_context(arm("lrr", width=8, **SETTINGS), 0, setup), 1, {})
-    with pytest.raises(StoreError, match="of another network: conv.weight is float32 of shape"):
+    with pytest.raises(StoreError, match="of another network: weights/conv.weight is float32 of shape"):
         checkpoints.newest(run.checkpoints, dataclasses.replace(wider, config=config_hash(config)))
 
 
@@ -259,7 +259,7 @@ def test_a_checkpoint_whose_start_is_not_the_one_computed_here_is_not_resumed(
         levels.run(config, 0, dataclasses.replace(setup, threads=7, stop=stopping_after(3 * STEPS + 2)))
     run, trained = folder_of(setup, config), []
     notes = levels.run(config, 0, dataclasses.replace(setup, report=lambda x: trained.append((x.level, x.epoch))))
-    assert trained == EPOCHS and any("level 1 starts anew: its checkpoint began from another" in text for text in notes)
+    assert trained == EPOCHS and any("level 1 starts again: its checkpoint had another start" in text for text in notes)
     assert results_of(run) == results_of(folder_of(straight[0], config))
     assert [one["threads"] for one in run.level_record(1)["environments"]] == [1], "no other process had a part"
 

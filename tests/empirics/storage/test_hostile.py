@@ -66,6 +66,11 @@ def put_checkpoint(folder: Path, data: bytes, level: int = 1, epoch: int = 1) ->
     return file
 
 
+def header_of(file: Path) -> dict:
+    with open(file, "rb") as stream:
+        return checkpoints.header_of(stream, file.name)
+
+
 def as_checkpoint(tensors, header) -> bytes:
     """A file of these tensors with this header."""
     return disk.tensor_bytes(tensors, {"checkpoint": json.dumps(header)})
@@ -132,7 +137,7 @@ def test_a_checkpoint_without_a_header_is_a_typed_error(tmp_path, metadata):
     with pytest.raises(StoreError, match="header"):
         checkpoints.newest(tmp_path, EXPECTED)
     with pytest.raises(StoreError, match="header"):
-        checkpoints.header_of(file)
+        header_of(file)
 
 
 @FUZZ
@@ -141,7 +146,7 @@ def test_any_bytes_in_place_of_a_checkpoint_have_no_header(data, length, value):
     text = json.dumps({"__metadata__": value}).encode()
     for content in (data, struct.pack("<Q", length) + data, struct.pack("<Q", len(text)) + text):
         with tempfile.TemporaryDirectory() as folder, pytest.raises(StoreError, match="header"):
-            checkpoints.header_of(put_checkpoint(Path(folder), content))
+            header_of(put_checkpoint(Path(folder), content))
 
 
 def bytes_taken(content: bytes) -> int:
@@ -177,15 +182,15 @@ def test_tensors_of_other_names_shapes_and_types_are_refused_before_they_are_use
     ):
         flat = {f"{p}/{n}": v for p, tensors in {**whole, part: {"w": bad}}.items() for n, v in tensors.items()}
         put_checkpoint(tmp_path / f"{part} {bad.dtype}", as_checkpoint(flat, HEADER))
-        with pytest.raises(StoreError, match="of another network: w is"):
+        with pytest.raises(StoreError, match="of another network: [a-z]+/w is"):
             checkpoints.newest(tmp_path / f"{part} {bad.dtype}", EXPECTED)
     flat = {f"{p}/{n}": v for p, tensors in whole.items() for n, v in tensors.items()}
     put_checkpoint(tmp_path / "extra", as_checkpoint({**flat, "momentum/v": torch.ones(1)}, HEADER))
-    with pytest.raises(StoreError, match="of another network: v is"):
+    with pytest.raises(StoreError, match="of another network: momentum/v is"):
         checkpoints.newest(tmp_path / "extra", EXPECTED)
     put_checkpoint(tmp_path / "pruned within", as_checkpoint(flat, HEADER))
     assert checkpoints.newest(tmp_path / "pruned within", EXPECTED)[0] is not None
-    with pytest.raises(StoreError, match="of another network: w is missing there"):  # the masks that SCULPT makes
+    with pytest.raises(StoreError, match="of another network: masks/w is missing there"):  # the masks that SCULPT makes
         checkpoints.newest(tmp_path / "pruned within", dataclasses.replace(EXPECTED, masks_change_after=0))
 
 
@@ -441,7 +446,7 @@ def rewritten(run: RunFolder, tensors=lambda flat: flat, header=lambda record: r
     """The checkpoint with other tensors or another header, and the hash of that, as a stranger could write it."""
     (file,) = run.checkpoints.iterdir()
     level, epoch, digest = parse_checkpoint(file.name)
-    flat, record = disk.tensors_in(disk.read_checked(file, digest), file.name), header(checkpoints.header_of(file))
+    flat, record = disk.tensors_in(disk.read_checked(file, digest), file.name), header(header_of(file))
     file.unlink()
     named = record.get("epoch") if isinstance(record, dict) else None
     epoch = named if type(named) is int and 0 <= named < 10**20 else epoch
