@@ -12,7 +12,7 @@ from pathlib import Path
 
 from empirics import provenance
 from empirics.config import ConfigError, RunConfig, config_hash, config_of
-from empirics.names import level_folder, level_of, seed_of
+from empirics.names import level_folder, level_of, parse_checkpoint, seed_of
 from empirics.storage import checkpoints, folders, layout
 from empirics.storage.data_files import is_being_written, is_temporary
 from empirics.storage.files import StoreError, names_in, read_limited, read_record, sha256
@@ -259,15 +259,18 @@ def _log_problems(folder: RunFolder) -> Iterator[str]:
 
 
 def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
-    named = {row["file"]: row for row in checkpoints.rows(folder.checkpoints)}
     names = (name for name in names_in(folder.checkpoints) if name.endswith(".safetensors"))
     for file in (folder.checkpoints / name for name in names):
-        if file.name not in named:
-            yield f"checkpoint {_printable_name(file.name)} is not named in its manifest: it is not used"
-        elif not folder.run.endswith(f"-{named[file.name]['config']}"):
-            yield f"checkpoint {file.name} belongs to another run: delete it"
-        elif not file.is_file() or sha256(file) != named[file.name]["sha256"]:
+        parsed = parse_checkpoint(file.name)
+        if parsed is None:
+            yield f"checkpoint {_printable_name(file.name)} has no SHA-256 in its name: it is of another version"
+        elif not file.is_file() or sha256(file) != parsed[2]:
             yield f"checkpoint {file.name} is damaged: the previous one is used"
+        else:
+            with open(file, "rb") as stream:
+                header = checkpoints.header_of(stream, file.name)
+            if not folder.run.endswith(f"-{header['config']}"):
+                yield f"checkpoint {file.name} belongs to another run: delete it"
 
 
 def _printable_name(name: str) -> str:

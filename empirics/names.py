@@ -56,13 +56,22 @@ def parse_level_id(name: str) -> tuple[str, int] | None:
     return (run, level) if level is not None and is_name(run) else None
 
 
-def checkpoint_file(level: int, epoch: int) -> str:
-    """`level-<kk>-epoch-<eeeee>.safetensors`."""
-    return f"{level_folder(level)}-epoch-{epoch:05d}.safetensors"
+def checkpoint_file(level: int, epoch: int, digest: str) -> str:
+    """`level-<kk>-epoch-<eeeee>-<SHA-256 of its content>.safetensors`."""
+    return f"{level_folder(level)}-epoch-{epoch:05d}-{digest}.safetensors"
+
+
+def parse_checkpoint(name: str) -> tuple[int, int, str] | None:
+    """The level, epoch and SHA-256 in the name of a checkpoint; None for any other name."""
+    found = re.fullmatch(r"(level-[0-9]+)-epoch-([0-9]{5,20})-([0-9a-f]{64})\.safetensors", name)
+    level = level_of(found[1]) if found else None
+    if level is None or checkpoint_file(level, int(found[2]), found[3]) != name:
+        return None
+    return level, int(found[2]), found[3]
 
 
 def is_checkpoint_of(name: str, level: int) -> bool:
-    """Whether a file's name is that of a checkpoint of this level, at any epoch."""
+    """Whether a file's name begins as that of a checkpoint of this level, whichever version wrote it."""
     return name.startswith(f"{level_folder(level)}-") and name.endswith(".safetensors")
 
 

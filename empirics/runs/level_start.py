@@ -26,17 +26,15 @@ if TYPE_CHECKING:
 def level_start(opened: "OpenRun", level: int, masks: m.Masks) -> State:
     """The network's state at the start of a level, by the run's rewinding rule.
 
-    A level that resumes has the start of its checkpoint. The rewind point is the same for all levels, and so is kept in
-    `opened`, as are the signs that count as initial for level 0.
+    The rewind point is the same for all levels, and so is kept in `opened`, as are the signs that count as initial for
+    level 0.
     """
     context = opened.context
-    start = None if opened.checkpoint is None else opened.checkpoint.start
     if context.config.is_dense:
-        start = start or dense_start(context)
+        start = dense_start(context)
         if context.config.initial_epoch:
             initial = dense_state(context, context.config.initial_epoch, start)
             opened.initial_signs = signs.sign_bits(initial, list(masks))
-    if start is not None:
         return start
     if opened.rewind_point is None:
         opened.rewind_point = rewind_point(context)

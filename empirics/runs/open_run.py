@@ -94,12 +94,22 @@ class OpenRun:
             self._save_diverged(level, reason)
             return False
         for text in [*self.resume_state.notes, *self._resume_notes(level)]:
-            context.setup.warn(text)
-            self._notes.append(text)
-        if self.checkpoint is None and not self._has_mask_run:
+            self._warn(text)
+        if not self._has_mask_run:
             _check_mask_run(context, level)
             self._has_mask_run = True
         return True
+
+    def check_start(self, level: int, start: State, masks: m.Masks) -> None:
+        """Drop the checkpoint of a level, with a warning, if it began from another start or other masks.
+
+        Both are computed again when a level resumes, and under other conditions they may have other bits.
+        """
+        if self.checkpoint is None or self.checkpoint.start == checkpoints.start_hash(start, masks):
+            return
+        self._warn(f"level {level} starts again: its checkpoint had another start, or other masks, than computed here")
+        checkpoints.clear(self.context.folder.checkpoints, level)
+        self.resume_state = resume_level(self.context, level)
 
     def is_diverged(self, level: int) -> bool:
         """Whether a level, which was begun, is recorded as diverged."""
@@ -153,6 +163,10 @@ class OpenRun:
         """Warnings about the run: of its levels, in order, and about how it ended."""
         return [*self._notes, *_closing_notes(self.context)]
 
+    def _warn(self, text: str) -> None:
+        self.context.setup.warn(text)
+        self._notes.append(text)
+
     def _made(self) -> dict[str, Any]:
         return level_record.made(self.context.setup, self.resume_state.environments, self.resume_state.depends_on)
 
@@ -164,12 +178,15 @@ class OpenRun:
     def _resume_notes(self, level: int) -> list[str]:
         """Warnings that an existing level is retrained, and, once per run, that conditions have changed."""
         folder, changed, found = self.context.folder, self.resume_state.changed, []
+        done = self.checkpoint.epoch if self.checkpoint else 0
         if folder.level_path(level).is_dir():
             stale = folder.level_record(level, verify=False)
             why = "was damaged or not finished"
             if stale is not None and not folder.dependencies_unchanged(stale["depends_on"]):
                 why = "depends on a level whose result has changed since"
             found.append(f"level {level} {why}, and is retrained")
+        elif (trained := folder.last_epoch(level)) > done:
+            found.append(f"level {level} resumes after epoch {done}, not {trained}: it has no later checkpoint")
         if changed and not any("under other conditions" in text for text in self._notes):
             found.append(
                 f"level {level} resumes under other conditions ({changed}): results agree within rounding only"

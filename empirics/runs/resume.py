@@ -1,6 +1,7 @@
 """A level in progress: its past epochs, its checkpoints, and how an interrupted level resumes."""
 
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from empirics.cycles import Cycle
 from empirics.pruning import masks as m
 from empirics.runs import level_record
 from empirics.runs.context import RunContext, State, state_of
-from empirics.runs.mask_sources import own_masks
+from empirics.runs.mask_sources import masks_change_after, own_masks
 from empirics.storage import checkpoints, environments
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.files import StoreError
@@ -80,6 +81,7 @@ def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> 
         cycle_ends=[cycle.epochs.stop for cycle in cycles],
         has_momentum=config.momentum > 0,
         mask_snapshot_epochs=snapshot_epochs(config, cycles),
+        masks_change_after=masks_change_after(config, level),
         depends_on=depends_on,
     )
 
@@ -111,8 +113,10 @@ class LevelProgress:
         self._cycles = context.config.cycles_at(level)
         self._latest: Checkpoint | None = None
         self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
-        self._start, self.masks = start, masks  # SCULPT changes the masks before its last cycle
-        self.taken: dict[int, m.Masks] = dict(resumed.taken) if resumed else {}
+        self._start, self._first_masks = start, masks
+        # SCULPT changes them before its last cycle
+        self.masks = dict(resumed.masks) if resumed and resumed.masks else masks
+        self.mask_snapshots: dict[int, m.Masks] = dict(resumed.mask_snapshots) if resumed else {}
         self.seen = self._epochs_behind()
         self.seconds_before = sum(_seconds(metrics, context) for metrics in self.seen)
 
@@ -136,7 +140,7 @@ class LevelProgress:
         done = metrics.epoch + 1
         self.seen.append(metrics)
         if done in snapshot_epochs(config, self._cycles):
-            self.taken[done] = own_masks(context, self.level + 1, state_of(context.model), self.masks)
+            self.mask_snapshots[done] = own_masks(context, self.level + 1, state_of(context.model), self.masks)
         context.folder.append_metrics(metrics)
         setup.report(metrics)
         ends = [cycle.epochs.stop for cycle in self._cycles]
@@ -149,9 +153,8 @@ class LevelProgress:
                 done,
                 context.model.state_dict(),
                 {} if done in ends else momentum,
-                self._start,
-                self.masks,
-                dict(self.taken),
+                {} if self.masks is self._first_masks else self.masks,
+                dict(self.mask_snapshots),
                 self._resume_state.environments,
                 self._resume_state.depends_on,
             )
@@ -176,10 +179,14 @@ class LevelProgress:
     def _save(self) -> None:
         folder = self.context.folder
         folder.sync_metrics()  # a checkpoint needs the lines before it
-        saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level))
+        saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level), start=self._start_hash)
         config = self.context.config
         checkpoints.save(folder.checkpoints, saved, config_hash(config), config.record())
         self._saved, self._saved_at, self._latest = self._latest.epoch, time.monotonic(), None
+
+    @functools.cached_property
+    def _start_hash(self) -> str:
+        return checkpoints.start_hash(self._start, self._first_masks)
 
     def _epochs_behind(self) -> list[EpochMetrics]:
         """The metrics of the epochs before the checkpoint; later lines are removed from the log.

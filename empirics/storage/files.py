@@ -26,14 +26,11 @@ class StoreError(RuntimeError):
     """A result folder that cannot be used; the message names the file and what to do."""
 
 
-def write_atomic(path: Path, data: bytes) -> str:
+def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
 
     The steps are: a temporary file in the same folder (exclusive, mode 0600), fsync, rename, fsync of the folder. The
     temporary file is always removed.
-
-    Returns:
-        SHA-256 of the data, in hexadecimal.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
@@ -52,8 +49,6 @@ def write_atomic(path: Path, data: bytes) -> str:
         _sync_folder(path.parent)
     except OSError as error:
         raise _cannot("write", path, error) from error
-    else:
-        return hashlib.sha256(data).hexdigest()
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -284,23 +279,17 @@ def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str |
     return None
 
 
-def append_line(path: Path, record: Any, sync: bool = True) -> None:
-    """Append a line of JSON to a log; with `sync` it is flushed to the disk.
+def append_line(path: Path, record: Any) -> None:
+    """Append a line of JSON to a log; `sync_file` flushes it to the disk.
 
     Raises:
         StoreError: the disk is full, or the file cannot be written.
     """
     try:
-        new = not path.exists()
         with open(path, "ab") as file:
             if file.tell() and not _ends_whole(path):
                 file.write(b"\n")  # an incomplete line before it remains a separate line
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        if sync and new:
-            _sync_folder(path.parent)
     except OSError as error:
         raise _cannot("write", path, error) from error
 
@@ -351,8 +340,8 @@ def sha256(path: Path) -> str:
     return file_hash(path, "sha256")
 
 
-def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:
-    """A safetensors file of torch tensors or numpy arrays."""
+def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"], metadata: dict[str, str] | None = None) -> bytes:
+    """A safetensors file of torch tensors or numpy arrays, with metadata in its header."""
     import numpy as np
     from safetensors.numpy import save
 
@@ -361,27 +350,37 @@ def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:
         for name, value in tensors.items()
     }
     # not ascontiguousarray, which turns a number into a vector
-    return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()})
+    return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()}, metadata)
 
 
-def read_checked(path: Path, digest: str, size: int | None = None) -> dict[str, "Tensor"]:
-    """The tensors of a safetensors file whose size and SHA-256 are known.
+def read_checked(path: Path, digest: str, most: int | None = None) -> bytes:
+    """The content of a file whose SHA-256 is known.
+
+    Args:
+        path: path of the file.
+        digest: its SHA-256, in hexadecimal.
+        most: bytes that it may have; a larger one is not read into memory.
 
     Raises:
         StoreError: it is missing, or has changed since it was written.
     """
     try:
-        if size is not None and path.stat().st_size != size:  # checked before it is read into memory
-            raise StoreError(f"{path.name} has {path.stat().st_size} bytes, {size} were written: it is damaged")
+        if most is not None and (size := path.stat().st_size) > most:
+            raise StoreError(f"{path.name} has {size} bytes, at most {most} were written: it is damaged")
         data = path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path.name} cannot be read: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise StoreError(f"{path.name} is not the file that was written (its SHA-256 differs): it is damaged")
-    return _tensors(data, path.name)
+    return data
 
 
-def _tensors(data: bytes, name: str) -> dict[str, "Tensor"]:
+def tensors_in(data: bytes, name: str) -> dict[str, "Tensor"]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        StoreError: it is not such a file.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 

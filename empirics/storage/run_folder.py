@@ -46,6 +46,7 @@ from empirics.storage.files import (
     sha256,
     sync_file,
     tensor_bytes,
+    tensors_in,
     with_checksum,
     write_atomic,
 )
@@ -222,12 +223,13 @@ class RunFolder:
 
         Missing levels are ignored.
         """
-        for name, expected in depends_on.items():
+        now = {}
+        for name in depends_on:
             run, level = names.parse_level_id(name)
             record = RunFolder(self.results, run, self.seed).level_record(level, verify=False)
-            if record is not None and environments.content(record) != expected:
-                return False
-        return True
+            if record is not None:
+                now[name] = environments.content(record)
+        return environments.dependencies_unchanged(depends_on, now)
 
     def level_id(self, level: int) -> str:
         """The name of a level in `depends_on`."""
@@ -301,7 +303,7 @@ class RunFolder:
             state = "is missing or damaged" if record is None else f"holds no {file} (status {record['status']})"
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}, {state}: train that run first")
         try:
-            return read_checked(self.level_path(level) / file, record["files"][file])
+            return tensors_in(read_checked(self.level_path(level) / file, record["files"][file]), file)
         except StoreError as error:
             where = f"level {level} of run {self.run}, seed {self.seed}"
             raise StoreError(f"{where}, is missing or damaged: train that run first ({error})") from None
@@ -325,6 +327,12 @@ class RunFolder:
         write_atomic(file, b"".join(kept))
         return mine
 
+    def last_epoch(self, level: int) -> int:
+        """The number of the last epoch of a level that has a line in `metrics.jsonl`, from 1; 0 if none has."""
+        lines = [json.loads(line) for line in complete_lines(self.path / "metrics.jsonl")]
+        epochs = [line.get("epoch") for line in lines if line.get("level") == level]
+        return max((epoch + 1 for epoch in epochs if type(epoch) is int), default=0)
+
     def metrics_hash(self, level: int) -> str:
         """SHA-256 over the complete lines of a level in `metrics.jsonl`, in their order."""
         lines = complete_lines(self.path / "metrics.jsonl")
@@ -338,7 +346,7 @@ class RunFolder:
 
     def append_metrics(self, metrics: Any) -> None:
         """Append one line to `metrics.jsonl`."""
-        append_line(self.path / "metrics.jsonl", dataclasses.asdict(metrics), sync=False)
+        append_line(self.path / "metrics.jsonl", dataclasses.asdict(metrics))
 
     def sync_metrics(self) -> None:
         """Flush `metrics.jsonl` to the disk."""
@@ -366,10 +374,8 @@ _LEVEL: dict[str, type | tuple[type, ...]] = {
 def _is_level(record: Mapping[str, Any]) -> bool:
     """Whether the fields of a level's record have valid names and values of the right types."""
     files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
-    places = all(names.parse_level_id(n) is not None and type(v) is str for n, v in record["depends_on"].items())
     layers = all(type(layer) is dict and matches_schema(layer, {"n_kept": int}) for layer in record["layers"].values())
-    environment_lists = all(type(one) is dict for one in record["environments"])
-    return files and places and layers and environment_lists and record["status"] in ("complete", "diverged")
+    return files and layers and environments.has_origin(record) and record["status"] in ("complete", "diverged")
 
 
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:

@@ -71,7 +71,7 @@ def test_training_runs_channels_last_and_what_it_stores_is_contiguous(tiny_digit
     assert all(w.is_contiguous(memory_format=last) for w in context.layers.values() if w.dim() == 4)
     assert not context.layers["stages.0.0.conv1.weight"].is_contiguous()
     stored = checkpoints.copied(
-        checkpoints.Checkpoint(0, 0, context.model.state_dict(), context.layers, {}, {}, {}, [], {})
+        checkpoints.Checkpoint(0, 0, context.model.state_dict(), context.layers, {}, {}, [], {})
     )
     for tensors in (state_of(context.model), stored.weights, stored.momentum):
         assert all(value.is_contiguous() for value in tensors.values())

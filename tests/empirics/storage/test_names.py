@@ -15,9 +15,8 @@ from empirics import cli, doctor, names
 from empirics.cli import Train
 from empirics.config import ConfigError, RunConfig
 from empirics.seeding import generator
-from empirics.storage import checkpoints
 from empirics.storage.data_files import is_temporary, temporary_beside
-from empirics.storage.files import checksum_ok, json_bytes, with_checksum
+from empirics.storage.files import checksum_ok, json_bytes, names_in, with_checksum
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import plan as study
 from empirics.studies.records import write_study
@@ -86,9 +85,13 @@ def test_writer_and_readers_agree_on_levels_places_and_checkpoints(tmp_path, lev
     (folder.level_path(level) / "level.json").write_bytes(json_bytes(with_checksum(record)))
     assert folder.levels_there() == [level] and folder.diverged_at() == level
     assert folder.level_record(level, verify=False)["depends_on"] == {folder.level_id(level): "0" * 64}
-    file = names.checkpoint_file(level, 123456)
+    file = names.checkpoint_file(level, 123456, "0a" * 32)
     others = [names.is_checkpoint_of(file, other) for other in (level, 10 * level + 1, level // 10 + 1000)]
     assert others == [True, False, False] and not names.is_checkpoint_of(file + ".tmp", level)
+    assert names.parse_checkpoint(file) == (level, 123456, "0a" * 32)
+    for other in (file + ".tmp", f"x{file}", file.replace("0a", "0A"), file.replace("123456", "0123456")):
+        assert names.parse_checkpoint(other) is None
+    assert names.parse_checkpoint(f"level-{level:02d}-epoch-00001.safetensors") is None
 
 
 def test_levels_are_in_the_order_of_their_numbers(tmp_path):
@@ -133,7 +136,7 @@ def test_runs_with_large_seeds_are_trained_examined_and_read_by_the_figures(tmp_
         configs = run_arms(["imp"], setup, seed, levels=2, epochs=1)
     for folder in [RunFolder(tmp_path, configs["imp"].name, seed) for seed in seeds]:
         assert folder.is_complete(configs["imp"])
-        assert checkpoints.rows(folder.checkpoints) == []
+        assert names_in(folder.checkpoints) == []
     record = {
         "study": "quick-digits", "preset": "quick", "base": "quick", "overrides": {},
         "shared_overrides": {}, "swept": None, "dataset": "digits",
