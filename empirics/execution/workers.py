@@ -3,14 +3,10 @@
 A task's result depends only on its config and seed, so the number of workers changes only the time.
 """
 
-import contextlib
 import dataclasses
-import errno
 import multiprocessing
-import multiprocessing.util
 import os
 import signal
-import tempfile
 import threading
 import time
 import traceback
@@ -22,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from empirics.config import RunConfig, RunOptions
 from empirics.execution import gpus
-from empirics.execution.interrupts import ENDING_SIGNALS, HANG_UP
+from empirics.execution.interrupts import ENDING_SIGNALS, deferred_interrupts
+from empirics.execution.process_start import start_process
 from empirics.execution.tasks import Key, Schedule, Task
 from empirics.registries import Addition, add, additions
-from empirics.storage.data_files import reason
 
 if TYPE_CHECKING:
     from empirics.data.datasets import Dataset
@@ -90,9 +86,6 @@ class TaskEvent:
     epoch: Any = None
     message: str = ""
 
-
-# a socket's path has at most 103 bytes on macOS (107 on Linux), of which `/pymp-xxxxxxxx/listener-xxxxxxxx` takes 32
-SOCKET_FOLDER, SHORT_FOLDERS = 71, ("/tmp", "/var/tmp", "/dev/shm")
 
 ONGOING = ("epoch", "remark", "answer")  # kinds of events after which a worker continues
 
@@ -233,7 +226,7 @@ class _Workers:
         connection, child = self._context.Pipe(duplex=False)
         place = min(set(range(self._most)) - {place for _, _, place in self._running.values()})
         process = self._context.Process(target=_work, args=(task, *self._shared, place, child), daemon=True)
-        _start(process)
+        start_process(process)
         child.close()
         self._running[connection] = (task, process, place)
 
@@ -274,42 +267,6 @@ class _Workers:
         _end([process for _, process, _ in self._running.values()])
 
 
-class WorkerError(RuntimeError):
-    """Worker processes cannot be started."""
-
-
-@contextlib.contextmanager
-def deferred_interrupts() -> Iterator[list[Callable[[], None]]]:
-    """Collect the signals to end the process: a list of calls of the caller's handlers, one per signal.
-
-    A hang-up (SIGHUP) counts only if it is the first signal. When a terminal closes, its shell and the system may both
-    send one, and batch systems send one right before or after SIGTERM; signals that arrive together are handled in the
-    order of their numbers. Such repeated signals must not kill workers in the middle of an epoch.
-    """
-    signals_received: list[Callable[[], None]] = []
-    heard: list[int] = []
-    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
-
-    def on_signal(number: int, frame: Any) -> None:
-        heard.append(number)
-        if len(heard) > 1 and (number == HANG_UP or set(heard[:-1]) == {HANG_UP}):
-            return
-        signals_received.append(lambda: before[number](number, frame))
-        before[number](number, frame)
-
-    if threading.current_thread() is not threading.main_thread():  # only the main thread handles signals
-        yield signals_received
-        return
-    ours = {number: handler for number, handler in before.items() if callable(handler)}
-    for number in ours:
-        signal.signal(number, on_signal)
-    try:
-        yield signals_received
-    finally:
-        for number, handler in ours.items():
-            signal.signal(number, handler)
-
-
 def _end(processes: Sequence[Any]) -> None:
     """End the workers with SIGTERM: each writes a checkpoint of its last epoch and exits.
 
@@ -327,53 +284,6 @@ def _end(processes: Sequence[Any]) -> None:
         for process in processes:
             process.join()
         raise
-
-
-def _start(process: Any) -> None:
-    """Start a worker; the fork server is restarted if it has ended.
-
-    Raises:
-        WorkerError: it cannot be started.
-    """
-    _choose_temporary_folder()
-    for attempt in range(3):
-        try:
-            return process.start()
-        except (EOFError, OSError) as error:
-            if attempt == 2:
-                raise WorkerError(f"no worker can be started ({reason(error)}): {_do_about(error)}") from None
-
-
-def _do_about(error: Exception) -> str:
-    """Advice for the user when a worker cannot be started."""
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        return "free disk space for temporary files, or set TMPDIR to a folder on another disk"
-    return "try fewer --workers"
-
-
-def _choose_temporary_folder() -> None:
-    """Choose a folder for the fork server's socket whose path is short enough, even if TMPDIR is long.
-
-    Raises:
-        WorkerError: no folder is both short enough and writable.
-    """
-    try:
-        usual = tempfile.gettempdir()
-    except FileNotFoundError:
-        raise WorkerError("no worker can be started: set TMPDIR to a folder that can be written to") from None
-    if len(os.fsencode(usual)) <= SOCKET_FOLDER:
-        return
-    try:
-        for tempfile.tempdir in SHORT_FOLDERS:
-            with contextlib.suppress(OSError):
-                multiprocessing.util.get_temp_dir()  # created at the first call, and kept
-                return
-    finally:
-        tempfile.tempdir = usual
-    raise WorkerError(
-        f"no worker can be started: the temporary folder's path has {len(os.fsencode(usual))} bytes, and sockets allow "
-        f"at most {SOCKET_FOLDER}: set TMPDIR to a shorter one"
-    )
 
 
 def _receive(connection: Any, task: Task, process: Any) -> TaskEvent:
@@ -457,7 +367,7 @@ def free_gpu_memory() -> list[int]:
     context = multiprocessing.get_context("forkserver")
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_send_free_memory, args=(sending,), daemon=True)
-    _start(process)
+    start_process(process)
     sending.close()
     try:
         return receiving.recv() if receiving.poll(HUNG_SECONDS) else []
