@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, NoReturn
 
 HANG_UP = getattr(signal, "SIGHUP", None)
@@ -74,3 +75,14 @@ def deferred_interrupts() -> Iterator[list[Callable[[], None]]]:
     finally:
         for number, handler in ours.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def left_to_the_parent() -> Iterator[None]:
+    """Processes that are started within this context ignore Ctrl-C and a hang-up, which only the parent handles."""
+    resource_tracker.ensure_running()  # started with the first process, it would unblock the signals again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
