@@ -79,7 +79,7 @@ def deferred_interrupts() -> Iterator[list[Callable[[], None]]]:
 
 @contextmanager
 def left_to_the_parent() -> Iterator[None]:
-    """Processes that are started within this context ignore Ctrl-C and a hang-up, which only the parent handles."""
+    """Processes started within this context ignore Ctrl-C and a hang-up: only the parent handles them."""
     resource_tracker.ensure_running()  # started with the first process, it would unblock the signals again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:

@@ -1,4 +1,4 @@
-"""Start a process with multiprocessing, even if the temporary folder is not fit for the fork server's socket."""
+"""Start a process, even if the temporary folder is not fit for the fork server's socket."""
 
 import contextlib
 import errno

@@ -1,5 +1,6 @@
 """Experiments in processes of their own: the same results, and an end that leaves nothing behind."""
 
+import multiprocessing
 import multiprocessing.process
 import os
 import signal
@@ -62,6 +63,15 @@ def test_short_experiments_and_one_worker_start_no_process(monkeypatch):
     assert list(run_parallel(SHORT, 2)) == list(SHORT)
     monkeypatch.setitem(registry.EXPERIMENTS, "factorial", replace(registry.EXPERIMENTS["factorial"], slow=True))
     assert list(run_parallel(SHORT, 1)) == list(SHORT)
+
+
+def test_an_experiment_that_fails_in_its_process_is_named_with_what_is_wrong(monkeypatch):
+    for name in SHORT[:2]:
+        entry = replace(registry.EXPERIMENTS[name], slow=True, params={"no such parameter": 1})
+        monkeypatch.setitem(registry.EXPERIMENTS, name, entry)
+    with pytest.raises(commands.ExperimentError, match="^the experiment '(stories|pruning-iterations)' failed: .*"):
+        run_parallel(SHORT[:2], 2)
+    assert not multiprocessing.active_children()
 
 
 # the command on a machine with two cores, whatever this one has
