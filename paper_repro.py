@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -174,11 +175,13 @@ def _missing(names: Sequence[str] | None, results: Path) -> list[str]:
 def _run_experiments(names: Sequence[str] | None, results: Path) -> None:
     """Run the experiments of the neuron whose result file is missing or damaged; `names` None: all."""
     from empirics.cores import usable_cores
-    from theory.experiments.parallel import run_parallel
-    from theory.experiments.registry import files, result_name
+    from theory.experiments.parallel import timed, worth_a_process
+    from theory.experiments.registry import EXPERIMENTS, files, result_name
 
     if missing := _missing(names, results):
-        commands.write_experiments(run_parallel(missing, usable_cores()), results, files, result_name)
+        runs, workers = {name: partial(timed, EXPERIMENTS[name]) for name in missing}, usable_cores()
+        write = commands.experiment_writer(results, files, result_name)
+        commands.run_experiments(runs, worth_a_process(missing, workers), workers, write)
 
 
 def run_list(command: List, line: str) -> int:

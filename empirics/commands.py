@@ -34,6 +34,7 @@ from empirics.cli import (
     plans_again,
 )
 from empirics.execution import interrupts
+from empirics.execution.processes import Call, TaskEvent, make_call, run_tasks
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
 
@@ -417,13 +418,53 @@ def print_checks(rows: Iterable[tuple[str, bool]]) -> bool:
     return all(results)
 
 
-def write_experiments(
-    finished: Iterator[tuple[str, object, float]], results: Path, files: Callable, result_name: Callable
+class ExperimentError(RuntimeError):
+    """An experiment of the neuron failed in its process, or that process was ended from outside."""
+
+
+def run_experiments(
+    runs: Mapping[str, Callable[[], tuple[object, float]]],
+    apart: Sequence[str],
+    workers: int,
+    on_result: Callable[[str, object, float], None],
 ) -> None:
-    """Write the results of experiments of the neuron as they finish.
+    """Run experiments of the neuron.
 
     Args:
-        finished: name, result and seconds of each experiment.
+        runs: name -> function that returns the result and the seconds that it took.
+        apart: those that run in processes of their own, after the others.
+        workers: number of these processes at a time.
+        on_result: called with name, result and seconds as each finishes.
+
+    Raises:
+        ExperimentError: one in another process failed, or its process was ended twice; the others are ended.
+    """
+    for name in [name for name in runs if name not in apart]:
+        on_result(name, *runs[name]())
+
+    died: set[str] = set()
+
+    def on_event(event: TaskEvent) -> None:
+        name = event.task.name
+        if event.kind == "finished":
+            on_result(name, *event.report)
+        elif event.kind == "failed":
+            raise ExperimentError(f"the experiment {name!r} failed: {event.message}")
+        elif event.kind == "died" and name in died:
+            raise ExperimentError(
+                "a process that ran an experiment of the neuron was ended, perhaps for lack of memory: run it again"
+            )
+        elif event.kind == "died":
+            died.add(name)
+            say(f"theory: {name} is started again: {event.message}")
+
+    run_tasks([Call(name, runs[name]) for name in apart], make_call, workers, on_event, start_method="spawn")
+
+
+def experiment_writer(results: Path, files: Callable, result_name: Callable) -> Callable[[str, object, float], None]:
+    """A function that writes the result of an experiment of the neuron: (name, result, seconds).
+
+    Args:
         results: folder of result files.
         files: makes the files of a result: (name, result, parameters, seconds, provenance, command) -> bytes by ending.
         result_name: name of an experiment -> stem of its files.
@@ -432,11 +473,13 @@ def write_experiments(
     from empirics.storage.files import check_writable
     from empirics.studies.records import write_theory_result
 
-    check_writable(results / "theory")
-    for name, result, seconds in finished:
+    def write(name: str, result: object, seconds: float) -> None:
         made = files(name, result, None, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
         write_theory_result(results / "theory", result_name(name), made)
         say(f"theory: {name}, {seconds:.1f} s")
+
+    check_writable(results / "theory")
+    return write
 
 
 def code_of(outcomes: Sequence[Outcome]) -> int:

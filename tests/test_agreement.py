@@ -28,7 +28,6 @@ SAME_TEXT = [
     *(("empirics/storage/folders.py", "figures/results/folders.py", name) for name in OF_FOLDERS),
     ("empirics/code_text.py", "figures/provenance/code_text.py", "without_comments"),
     ("empirics/studies/plan.py", "figures/report/page.py", "duration"),
-    ("empirics/execution/workers.py", "theory/experiments/parallel.py", "exit_with_parent"),
     ("empirics/pruning/signs.py", "figures/results/fields.py", "READINGS"),
 ]
 

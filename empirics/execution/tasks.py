@@ -140,6 +140,10 @@ class Schedule:
         del self._waiting[task.key]
         return task
 
+    def put_back(self, task: Task) -> None:
+        """Have a task that `next` returned run again."""
+        self._waiting[task.key] = (task, set())
+
     def finish(self, key: Key) -> None:
         """Mark a task as done, so that tasks that need it may start."""
         for _, needs in self._waiting.values():

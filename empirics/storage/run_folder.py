@@ -12,13 +12,11 @@ only to read tensors.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +32,6 @@ from empirics.storage.files import (
     complete_lines,
     first_difference,
     json_bytes,
-    make_folder,
     matches_schema,
     names_in,
     read_checked,
@@ -50,6 +47,7 @@ from empirics.storage.files import (
     with_checksum,
     write_atomic,
 )
+from empirics.storage.locks import leased
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,9 +67,6 @@ WEIGHT_TENSORS, MASK_TENSORS, SIGN_TENSORS, INITIAL_TENSORS = (
     "signs.safetensors",
     "initial.safetensors",
 )
-
-
-LEASE_SECONDS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,30 +117,7 @@ class RunFolder:
         """
         self.refuse_wrong()
         refuse_links(self.path.parent)
-        try:
-            make_folder(self.path)
-            descriptor = os.open(self.path / ".lease", os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except OSError as error:
-            raise StoreError(f"cannot lock run {self.run}, seed {self.seed}: {error.strerror}") from None
-        with os.fdopen(descriptor, "a+") as file:
-            for attempt in range(LEASE_SECONDS * 10 + 1):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if attempt == LEASE_SECONDS * 10:
-                        file.seek(0)
-                        owner = file.read().strip() or "another process"
-                        raise StoreError(f"run {self.run}, seed {self.seed}, is being trained by {owner}") from None
-                    time.sleep(0.1)  # the owner may be a worker that is about to end
-                except OSError as error:
-                    raise StoreError(
-                        f"this file system cannot lock a run: {error.strerror}: choose another --results"
-                    ) from None
-            with contextlib.suppress(OSError):  # on a full disk the owner's name cannot be written, but the lock holds
-                file.truncate(0)
-                file.write(f"process {os.getpid()}")
-                file.flush()
+        with leased(self.path, f"run {self.run}, seed {self.seed}"):
             for left in list(folders.walk(self.path)):  # files of killed processes: no other process writes here now
                 if is_temporary(left.name):
                     remove(Path(left.path))

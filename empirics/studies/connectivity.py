@@ -13,7 +13,8 @@ from typing import Any
 
 from empirics import provenance
 from empirics.config import SCHEMA, ConfigError, RunConfig, RunOptions, config_hash, config_of
-from empirics.execution.workers import DataSource, TaskEvent, execute
+from empirics.execution.processes import TaskEvent, run_tasks
+from empirics.execution.workers import DataSource, NetworkWork
 from empirics.names import MOST_LEVELS, is_name
 from empirics.runs.context import RunSetup, State, initial_network, load_state
 from empirics.runs.resume import Interrupted
@@ -252,8 +253,8 @@ def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[st
         write_atomic(connectivity_file(options.results, study["study"]), json_bytes(record))
 
     def on_event(event: TaskEvent) -> None:
-        if event.kind == "epoch":
-            rows[by_name[_name(event.epoch)]] = event.epoch
+        if event.kind == "report":
+            rows[by_name[_name(event.report)]] = event.report
             write()
         elif event.kind in ("failed", "died", "remark") and event.message:
             say(f"connectivity of {study['study']}: {event.message}")
@@ -271,17 +272,10 @@ def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[st
 def _run(todo: Sequence[Pair], options: Study, on_event: Callable[[TaskEvent], None]) -> list[TaskEvent]:
     """Measure some pairs in parallel processes; returns the events of series that failed."""
     config, source = _data(todo, options)
-    return execute(
-        _series(todo, config),
-        source,
-        options.results,
-        device=device_of(options.device, source),
-        workers=worker_count(options, source),
-        on_event=on_event,
-        run_options=RunOptions(threads=options.threads),
-        work=measure_series,
-        cost=lambda series: len(series.pairs),
-    )
+    device = device_of(options.device, source)
+    work = NetworkWork(source, options.results, device, RunOptions(threads=options.threads), measure_series)
+    workers = worker_count(options, source)
+    return run_tasks(_series(todo, config), work, workers, on_event, cost=lambda series: len(series.pairs))
 
 
 def _record(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from empirics import provenance
 from empirics.config import ConfigError, RunConfig, RunOptions, check_choice
 from empirics.cores import usable_cores
+from empirics.execution.processes import TaskEvent, run_tasks
 from empirics.execution.tasks import Key, Task, plan_stages, study_record, unfinished
-from empirics.execution.workers import DataSource, TaskEvent, execute, free_gpu_memory, part_of
+from empirics.execution.workers import DataSource, NetworkWork, free_gpu_memory, part_of
 from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.storage.layout import refuse_wrong
 from empirics.studies import presets
@@ -346,14 +347,13 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
                 show(event)
                 studies.on_event(event)
 
-            failures = execute(
+            device = device_of(command.device, source)
+            failures = run_tasks(
                 tasks,
-                source,
-                command.results,
-                device=device_of(command.device, source),
-                workers=fitting_workers(tasks, source, workers, command),
-                on_event=on_event,
-                run_options=run_options(command),
+                NetworkWork(source, command.results, device, run_options(command)),
+                fitting_workers(tasks, source, workers, command),
+                on_event,
+                cost=lambda task: task.epochs,
                 stage=lambda task: task.stage,
             )
         failed += len(failures)

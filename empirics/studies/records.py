@@ -7,8 +7,8 @@ from types import NoneType
 from typing import Any
 
 from empirics.config import SCHEMA
+from empirics.execution.processes import TaskEvent
 from empirics.execution.tasks import Key
-from empirics.execution.workers import TaskEvent
 from empirics.names import MOST_DIGITS, is_name
 from empirics.storage.files import (
     StoreError,

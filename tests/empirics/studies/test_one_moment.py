@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from empirics.execution.processes import TaskEvent
 from empirics.execution.tasks import Task
-from empirics.execution.workers import TaskEvent
 from empirics.storage import files as disk
 from empirics.storage.data_files import replacing
 from empirics.storage.files import StoreError, read_record, write_atomic
