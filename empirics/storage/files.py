@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from empirics.config import SCHEMA
 from empirics.storage import folders
 from empirics.storage.data_files import file_hash, temporary_beside
@@ -207,12 +209,12 @@ def names_in(folder: Path) -> list[str]:
     return [entry.name for entry in there if not folders.is_of_the_system(entry.name)]
 
 
-def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:
+def read_record(path: Path, schema: type[msgspec.Struct] | None = None) -> dict[str, Any] | None:
     """Read a JSON object that has a checksum; None if it is missing, damaged or edited.
 
     Args:
         path: path of the file.
-        kinds: fields that it must have, each with its type (a `bool` is not an `int` here).
+        schema: what it must have, from `empirics.storage.schemas`; other fields are returned too.
 
     Raises:
         StoreError: the file exists, or may exist, and cannot be read (no permission, a failing disk, a broken link), so
@@ -230,7 +232,16 @@ def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None 
     if not isinstance(record, dict):
         return None
     refuse_other_schema(record, path.name)
-    return record if checksum_ok(record) and matches_schema(record, kinds or {}) else None
+    return record if checksum_ok(record) and (schema is None or has_fields(record, schema)) else None
+
+
+def has_fields(record: Any, schema: type[msgspec.Struct]) -> bool:
+    """Whether a record has the fields of a schema, each of its type; a `bool` is not an `int`."""
+    try:
+        msgspec.convert(record, schema)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def refuse_other_schema(record: Mapping[str, Any], file: str) -> None:
@@ -264,7 +275,9 @@ def checksum_ok(record: Mapping[str, Any]) -> bool:
     False for one that cannot be written as JSON again (NaN, too deep nesting).
     """
     try:
-        return record.get("checksum") == checksum({name: value for name, value in record.items() if name != "checksum"})
+        return record.get("checksum") == _checksum(
+            {name: value for name, value in record.items() if name != "checksum"}
+        )
     except (ValueError, RecursionError):
         return False
 

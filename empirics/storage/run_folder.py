@@ -16,7 +16,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirics import names
 from empirics.config import SCHEMA, RunConfig
-from empirics.storage import environments, folders, layout
+from empirics.storage import environments, folders, layout, schemas
 from empirics.storage.data_files import is_temporary
 from empirics.storage.files import (
     StoreError,
@@ -35,7 +34,6 @@ from empirics.storage.files import (
     first_difference,
     json_bytes,
     make_folder,
-    matches_schema,
     names_in,
     read_checked,
     read_limited,
@@ -193,12 +191,10 @@ class RunFolder:
             StoreError: a file exists and cannot be read, so that it is unknown whether the level is valid.
         """
         try:
-            record = read_record(self.level_path(level) / "level.json", _LEVEL)
+            record = read_record(self.level_path(level) / "level.json", schemas.Level)
         except StoreError as error:
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}: {error}") from error
         if record is None or (record["run"], record["seed"], record["level"]) != (self.run, self.seed, level):
-            return None
-        if not _is_level(record):
             return None
         if verify and not (self._files_match(record) and self.dependencies_unchanged(record["depends_on"])):
             return None
@@ -266,7 +262,7 @@ class RunFolder:
 
     def signs_record(self) -> dict[str, Any] | None:
         """The record `signs.json`, or None if it does not exist or is not valid for this run."""
-        record = read_record(self.path / "signs.json", {"run": str, "seed": int, "layers": dict})
+        record = read_record(self.path / "signs.json", schemas.Signs)
         return record if record and (record["run"], record["seed"]) == (self.run, self.seed) else None
 
     def save_level(self, record: Mapping[str, Any], tensors: Mapping[str, Mapping[str, "Tensor | np.ndarray"]]) -> None:
@@ -348,28 +344,6 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The folder of the checkpoints within a level."""
         return self.path / "checkpoints"
-
-
-_LEVEL: dict[str, type | tuple[type, ...]] = {
-    "run": str,
-    "seed": int,
-    "level": int,
-    "status": str,
-    "files": dict,
-    "layers": dict,
-    "environments": list,
-    "depends_on": dict,
-    "provenance": dict,
-}
-
-
-def _is_level(record: Mapping[str, Any]) -> bool:
-    """Whether the fields of a level's record have valid names and values of the right types."""
-    files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
-    places = all(names.parse_level_id(n) is not None and type(v) is str for n, v in record["depends_on"].items())
-    layers = all(type(layer) is dict and matches_schema(layer, {"n_kept": int}) for layer in record["layers"].values())
-    environment_lists = all(type(one) is dict for one in record["environments"])
-    return files and places and layers and environment_lists and record["status"] in ("complete", "diverged")
 
 
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
