@@ -266,11 +266,12 @@ def matches_schema(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[t
 def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record with the SHA-256 of its content, by which an edited number is detected on reading."""
     rest = {name: value for name, value in record.items() if name != "checksum"}
-    return {**rest, "checksum": checksum(rest)}
+    # parsed first, so that the hash is over what a reader of the file gets
+    return {**rest, "checksum": _checksum(json.loads(json.dumps(rest, allow_nan=False)))}
 
 
 def checksum_ok(record: Mapping[str, Any]) -> bool:
-    """Whether a record matches its checksum.
+    """Whether a record, as it is read from a file, matches its checksum.
 
     False for one that cannot be written as JSON again (NaN, too deep nesting).
     """
@@ -282,11 +283,9 @@ def checksum_ok(record: Mapping[str, Any]) -> bool:
         return False
 
 
-def checksum(rest: Mapping[str, Any]) -> str:
-    """SHA-256 of a record without its own checksum."""
-    # parsed first, so that the hash is over what a reader of the file gets
-    text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _checksum(rest: Mapping[str, Any]) -> str:
+    """SHA-256 of a record, as it is read from a file, without its own checksum."""
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
