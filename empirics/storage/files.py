@@ -28,6 +28,10 @@ class StoreError(RuntimeError):
     """A result folder that cannot be used; the message names the file and what to do."""
 
 
+class NoResultFile(StoreError):
+    """Something in the place of a result file that is not a regular file, or is larger than any of ours."""
+
+
 def write_atomic(path: Path, data: bytes) -> str:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
 
@@ -164,14 +168,15 @@ def read_limited(path: Path, most: int = LARGEST_RECORD) -> bytes:
 
     Raises:
         FileNotFoundError: it does not exist.
-        StoreError: it is not a regular file, is larger, or cannot be read.
+        NoResultFile: it is not a regular file, or is larger.
+        StoreError: it cannot be read.
     """
     try:
         kind = folders.kind(path)
         if kind not in (None, folders.FILE):
-            raise StoreError(f"{path.name} is not a regular file: delete it")
+            raise NoResultFile(f"{path.name} is not a regular file: delete it")
         if (size := path.stat().st_size) > most:
-            raise StoreError(f"{path.name} has {size} bytes, more than the {most} of a result file: delete it")
+            raise NoResultFile(f"{path.name} has {size} bytes, more than the {most} of a result file: delete it")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(2, "it is not there", path.name) from None
@@ -209,6 +214,19 @@ def names_in(folder: Path) -> list[str]:
     return [entry.name for entry in there if not folders.is_of_the_system(entry.name)]
 
 
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file that anyone may have written; None if there is none.
+
+    Raises:
+        StoreError: the file exists, or may exist, and cannot be read.
+    """
+    try:
+        found = json.loads(read_limited(path))
+    except (FileNotFoundError, NoResultFile, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def read_record(path: Path, schema: type[msgspec.Struct] | None = None) -> dict[str, Any] | None:
     """Read a JSON object that has a checksum; None if it is missing, damaged or edited.
 
@@ -220,16 +238,8 @@ def read_record(path: Path, schema: type[msgspec.Struct] | None = None) -> dict[
         StoreError: the file exists, or may exist, and cannot be read (no permission, a failing disk, a broken link), so
             that its content is unknown; or it has the schema of another version.
     """
-    try:
-        if folders.kind(path) != folders.FILE or path.stat().st_size > LARGEST_RECORD:
-            return None
-    except OSError as error:
-        raise _cannot("read", path, error) from error
-    try:
-        record = json.loads(read_limited(path))
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict):
+    record = read_object(path)
+    if record is None:
         return None
     refuse_other_schema(record, path.name)
     return record if checksum_ok(record) and (schema is None or has_fields(record, schema)) else None

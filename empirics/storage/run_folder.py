@@ -36,7 +36,7 @@ from empirics.storage.files import (
     make_folder,
     names_in,
     read_checked,
-    read_limited,
+    read_object,
     read_record,
     refuse_links,
     refuse_other_schema,
@@ -353,12 +353,11 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
         StoreError: it has the schema of another version.
     """
     try:
-        found = json.loads(read_limited(file))
-    except (StoreError, OSError, ValueError, RecursionError):
-        found = None
+        found = read_object(file) or {}
+    except StoreError:
+        found = {}
     if found == expected:
         return None
-    found = found if isinstance(found, dict) else {}
     refuse_other_schema(found, file.name)
     config = found.get("config")
     odd = first_difference(config, expected["config"]) if isinstance(config, dict) else None

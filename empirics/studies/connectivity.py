@@ -222,7 +222,7 @@ def _kept(pairs: Sequence[Pair], before: Mapping[str, Any] | None) -> dict[Pair,
     """The rows of a record that still hold, by pair: those whose ends have the content that was measured."""
     rows = {_name(row): row for row in (before["pairs"] if before else ())}
     found = {pair: rows.get(_name(pair.label)) for pair in pairs if None not in pair.contents}
-    return {pair: row for pair, row in found.items() if row is not None and row["contents"] == pair.contents}
+    return {pair: row for pair, row in found.items() if row is not None and row.get("contents") == pair.contents}
 
 
 def _name(label: Mapping[str, Any]) -> str:
