@@ -156,8 +156,8 @@ class PackedSeed(Struct):
 RUN = "The settings of a run: `run`, its name; `config`: every hashed field; `arm`, `dense_run`, `mask_run`."
 METRICS = (
     "A line an epoch, in the order of training: `level`, `cycle`, `epoch` (over all cycles), `lr`, `train_*` (means "
-    "over the epoch's batches), `test_*` (null after an epoch that `evaluate_every` leaves out), `validation_*` (null there "
-    "and without held-out images), `images_per_s`."
+    "over the epoch's batches), `test_*` (null after an epoch that `evaluate_every` leaves out), `validation_*` (null "
+    "there and without held-out images), `images_per_s`."
 )
 CHECKPOINTS = "While a level is being trained: its last two checkpoints, and a manifest with their SHA-256."
 TENSORS = "`weights` (float32 state dict), `masks` and `signs` (one bit a weight), level 0 also `initial`."
