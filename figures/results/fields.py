@@ -201,6 +201,8 @@ def _expected(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return " or ".join(map(repr, get_args(kind)))
     plain = _plain(kind)
+    if get_origin(plain) is tuple and Ellipsis not in get_args(plain):
+        return f"a list of {len(get_args(plain))}"
     return _WORDS.get(get_origin(plain) or plain, "an object")
 
 
@@ -225,7 +227,7 @@ def check_label(text: str, file: str, name: str) -> None:
 def check_seeds(seeds: Sequence[int], file: str, name: str) -> None:
     """Raise `ResultError` for no seeds, a seed twice, or one that is too long for the name of a folder."""
     right = 0 < len(set(seeds)) == len(seeds) and max(seeds) < 10**MOST_DIGITS
-    require(right, file, name, seeds, "a list of different whole numbers >= 0")
+    require(right, file, name, list(seeds), "a list of different whole numbers >= 0")
 
 
 def parse_json(text: bytes, file: str) -> dict:
