@@ -18,7 +18,8 @@ from empirics.storage.data_files import is_being_written, is_temporary
 from empirics.storage.files import StoreError, names_in, read_limited, read_record, sha256
 from empirics.storage.locks import LOCK_SECONDS
 from empirics.storage.run_folder import RunFolder
-from empirics.studies.records import names_folders, theory_result_stands
+from empirics.storage.schemas import StudyRuns
+from empirics.studies.records import theory_result_stands
 
 _CHANGES = {True: ", with changes", False: "", None: ", perhaps with changes"}
 
@@ -198,10 +199,10 @@ def _unlisted(results: Path) -> Iterator[Finding]:
     listed: dict[str, set[int]] = {}
     for file in _json_files(results / "studies"):
         try:
-            record = read_record(file, {"study": str, "arms": dict, "seeds": list})
+            record = read_record(file, StudyRuns)
         except StoreError:
             record = None
-        if record is None or not names_folders(record):  # its list is unknown
+        if record is None:  # its list is unknown
             return
         for run in record["arms"].values() if record["study"] == file.stem else ():
             listed.setdefault(run, set()).update(record["seeds"])

@@ -15,7 +15,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirics import names
 from empirics.config import SCHEMA, RunConfig
-from empirics.storage import environments, folders, layout
+from empirics.storage import environments, folders, layout, schemas
 from empirics.storage.data_files import is_temporary
 from empirics.storage.files import (
     StoreError,
@@ -32,10 +31,9 @@ from empirics.storage.files import (
     complete_lines,
     first_difference,
     json_bytes,
-    matches_schema,
     names_in,
     read_checked,
-    read_limited,
+    read_object,
     read_record,
     refuse_links,
     refuse_other_schema,
@@ -166,12 +164,10 @@ class RunFolder:
             StoreError: a file exists and cannot be read, so that it is unknown whether the level is valid.
         """
         try:
-            record = read_record(self.level_path(level) / "level.json", _LEVEL)
+            record = read_record(self.level_path(level) / "level.json", schemas.Level)
         except StoreError as error:
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}: {error}") from error
         if record is None or (record["run"], record["seed"], record["level"]) != (self.run, self.seed, level):
-            return None
-        if not _is_level(record):
             return None
         if verify and not (self._files_match(record) and self.dependencies_unchanged(record["depends_on"])):
             return None
@@ -240,7 +236,7 @@ class RunFolder:
 
     def signs_record(self) -> dict[str, Any] | None:
         """The record `signs.json`, or None if it does not exist or is not valid for this run."""
-        record = read_record(self.path / "signs.json", {"run": str, "seed": int, "layers": dict})
+        record = read_record(self.path / "signs.json", schemas.Signs)
         return record if record and (record["run"], record["seed"]) == (self.run, self.seed) else None
 
     def save_level(self, record: Mapping[str, Any], tensors: Mapping[str, Mapping[str, "Tensor | np.ndarray"]]) -> None:
@@ -330,26 +326,6 @@ class RunFolder:
         return self.path / "checkpoints"
 
 
-_LEVEL: dict[str, type | tuple[type, ...]] = {
-    "run": str,
-    "seed": int,
-    "level": int,
-    "status": str,
-    "files": dict,
-    "layers": dict,
-    "environments": list,
-    "depends_on": dict,
-    "provenance": dict,
-}
-
-
-def _is_level(record: Mapping[str, Any]) -> bool:
-    """Whether the fields of a level's record have valid names and values of the right types."""
-    files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
-    layers = all(type(layer) is dict and matches_schema(layer, {"n_kept": int}) for layer in record["layers"].values())
-    return files and layers and environments.has_origin(record) and record["status"] in ("complete", "diverged")
-
-
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
     """The first setting in which a stored config differs from the one that the run's name is made from.
 
@@ -357,12 +333,11 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
         StoreError: it has the schema of another version.
     """
     try:
-        found = json.loads(read_limited(file))
-    except (StoreError, OSError, ValueError, RecursionError):
-        found = None
+        found = read_object(file) or {}
+    except StoreError:
+        found = {}
     if found == expected:
         return None
-    found = found if isinstance(found, dict) else {}
     refuse_other_schema(found, file.name)
     config = found.get("config")
     odd = first_difference(config, expected["config"]) if isinstance(config, dict) else None

@@ -8,17 +8,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from empirics import provenance
 from empirics.config import SCHEMA, ConfigError, RunConfig, RunOptions, config_hash, config_of
 from empirics.execution.processes import TaskEvent, run_tasks
 from empirics.execution.workers import DataSource, NetworkWork
-from empirics.names import MOST_LEVELS, is_name
 from empirics.runs.context import RunSetup, State, initial_network, load_state
 from empirics.runs.resume import Interrupted
-from empirics.storage import environments
+from empirics.storage import environments, schemas
 from empirics.storage.files import StoreError, json_bytes, read_limited, read_record, with_checksum, write_atomic
 from empirics.storage.layout import CONFIG_FILE, refuse_wrong
 from empirics.storage.locks import HOURS, locked
@@ -26,7 +24,7 @@ from empirics.storage.run_folder import WEIGHT_TENSORS, RunFolder
 from empirics.studies.interpolation import ALPHAS, barrier, error_curves, sign_similarity, union_density
 from empirics.studies.overlaps import Bits, level_bits, shared_signs, shared_weights
 from empirics.studies.plan import Study, data_source, device_of, worker_count
-from empirics.studies.records import connectivity_file, names_folders, study_file
+from empirics.studies.records import connectivity_file, study_file
 from empirics.train import to_device
 
 CONNECTED_ARMS = ("imp", "lrr")
@@ -158,10 +156,8 @@ def _study(results: Path, study: str) -> dict[str, Any]:
     Raises:
         ConfigError: it does not exist, or is damaged.
     """
-    kinds = {"study": str, "arms": dict, "seeds": list, "levels": int, "dense_run": str}
-    record = read_record(study_file(results, study), kinds)
-    right = record is not None and record["study"] == study and names_folders(record) and is_name(record["dense_run"])
-    if not right or not 1 <= record["levels"] <= MOST_LEVELS:
+    record = read_record(study_file(results, study), schemas.Study)
+    if record is None or record["study"] != study:
         raise ConfigError(f"studies/{study}.json in the results is missing or damaged: run `train` with its options")
     return record
 
@@ -219,14 +215,13 @@ def pair_places(arms: Sequence[str], seeds: Sequence[int], levels: int) -> Itera
 
 def _standing(results: Path, study: str) -> dict[str, Any] | None:
     """The record on the disk, if its points are the present `ALPHAS`."""
-    kinds = {"alphas": list, "pairs": list, "left_out": list, "environments": list, "provenance": (dict, NoneType)}
-    record = read_record(connectivity_file(results, study), kinds)
+    record = read_record(connectivity_file(results, study), schemas.Connectivity)
     return record if record is not None and record["alphas"] == list(ALPHAS) else None
 
 
 def _kept(pairs: Sequence[Pair], before: Mapping[str, Any] | None) -> dict[Pair, dict[str, Any]]:
     """The rows of a record that still hold, by pair: those whose ends have the content that was measured."""
-    rows = {_name(row): row for row in (before["pairs"] if before else ()) if isinstance(row, dict)}
+    rows = {_name(row): row for row in (before["pairs"] if before else ())}
     found = {pair: rows.get(_name(pair.label)) for pair in pairs if None not in pair.contents}
     return {pair: row for pair, row in found.items() if row is not None and row.get("contents") == pair.contents}
 

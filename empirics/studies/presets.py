@@ -217,7 +217,7 @@ PRESETS: dict[str, Preset] = {
         smoke=True,
     ),
     "cifar10-small": Preset(
-        about="2,000 images a class of CIFAR-10, ResNet8 of width 8: seeds planned in tiers, a seed of tier A 95 min on a core",
+        about="2,000 images a class of CIFAR-10, ResNet8 of width 8: seeds planned in tiers, 95 min a seed of tier A",
         settings={
             "dataset": "cifar10",
             "images_per_class": 2000,

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from figures.claims.family import PRIMARY, multiplicity
 from figures.claims.verdicts import (
@@ -17,7 +19,7 @@ from figures.claims.verdicts import (
     Row,
 )
 from figures.results.datasets import facts_unstated
-from figures.results.fields import NUMBER, SCHEMA, TRUTH, WHOLE, Check, or_null, validate
+from figures.results.fields import SCHEMA, convert
 from figures.results.variants import (
     LAST_EPOCH,
     OURS_PROTOCOL,
@@ -334,17 +336,10 @@ def _commands(verdicts: list[ClaimVerdict]) -> list[str]:
 
 
 CLAIMS_FILE = "claims.json"
-_TEXT = Check(lambda v: isinstance(v, str), "a text")
-_MAYBE, _NUMBER = or_null(_TEXT), or_null(NUMBER)
-_LIST = Check(lambda v: isinstance(v, list), "a list")
-_CLAIM = {"id": _TEXT, "claim": _TEXT, "source": _TEXT, "study": _MAYBE, "scope": _TEXT, "verdict": _TEXT,
-          "control": _MAYBE, "rows": _LIST}  # fmt: skip
-_CLAIM_EXTRA = {"short": _TEXT, "sweep": _MAYBE, "preset": _MAYBE, "dataset": _MAYBE, "shared_overrides": _TEXT}
-_ROW = {"name": _TEXT, "effect": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": WHOLE, "unit": _TEXT, "p": _NUMBER,
-        "p_min": _NUMBER, "verdict": _TEXT, "diverged": WHOLE, "role": _TEXT, "scope": _TEXT,
-        "command": _TEXT}  # fmt: skip
-_ROW_EXTRA = {"missing": _LIST, "note": _TEXT, "signed": TRUTH, "against": NUMBER, "label": _TEXT, "seeds": _LIST,
-              "planned": WHOLE}  # fmt: skip
+
+
+class _Document(Struct, frozen=True):
+    claims: list[ClaimVerdict]
 
 
 def verdicts_of(document: Mapping[str, Any]) -> list[ClaimVerdict]:
@@ -354,22 +349,7 @@ def verdicts_of(document: Mapping[str, Any]) -> list[ClaimVerdict]:
     ------
     ResultError : a field is missing or invalid; the message names it.
     """
-    return [
-        _verdict(claim, f"claims.{i}")
-        for i, claim in enumerate(validate(document, {"claims": _LIST}, CLAIMS_FILE)["claims"])
-    ]
-
-
-def _verdict(claim: Mapping, within: str) -> ClaimVerdict:
-    found = _fields(claim, _CLAIM, _CLAIM_EXTRA, within)
-    rows = [Row(**_fields(row, _ROW, _ROW_EXTRA, f"{within}.rows.{i}")) for i, row in enumerate(found["rows"])]
-    known = {field.name for field in fields(ClaimVerdict)}
-    return ClaimVerdict(**{name: value for name, value in found.items() if name in known} | {"rows": tuple(rows)})
-
-
-def _fields(data: Any, always: Mapping[str, Check], extra: Mapping[str, Check], within: str) -> dict:
-    found = validate(data, always, CLAIMS_FILE, within)
-    return found | validate(data, {name: check for name, check in extra.items() if name in data}, CLAIMS_FILE, within)
+    return convert(document, _Document, CLAIMS_FILE).claims
 
 
 def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from figures.analysis import measures
 from figures.analysis.measures import Sample
 from figures.analysis.statistics import sign_flip_p, t_interval
 from figures.analysis.sweeps import Sweep
+from figures.results.fields import Number, Whole
 from figures.results.network import StudyResults, TheoryResult, train_command, train_of
 from figures.results.reprs import short_repr
 from figures.results.variants import OURS_PROTOCOL
@@ -50,25 +51,25 @@ class Row:
     """
 
     name: str
-    effect: float | None
-    low: float | None
-    high: float | None
-    n: int
+    effect: Number | None
+    low: Number | None
+    high: Number | None
+    n: Whole
     unit: str
-    p: float | None
-    p_min: float | None
+    p: Number | None
+    p_min: Number | None
     verdict: str
-    diverged: int
+    diverged: Whole
     role: str
     scope: str
     command: str
     missing: tuple[int, ...] = ()
     note: str = ""
     signed: bool = True
-    against: float = 0.0
+    against: Number = 0.0
     label: str = ""
     seeds: tuple[int, ...] = ()
-    planned: int | None = None
+    planned: Whole | None = None
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -5,19 +5,25 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from figures.catalogue import FIGURES, figures_under
 from figures.claims.tables import selection_note, verdicts_of
 from figures.claims.verdicts import ClaimVerdict
 from figures.provenance.sidecars import UnknownPicture, read_sidecar, standing_figure
 from figures.report.page import Content, Picture, report_html
-from figures.results.fields import TABLE, Check, ResultError, parse_json, validate
+from figures.results.fields import ResultError, Table, convert, parse_json
 from figures.results.variants import LAST_EPOCH, OURS_PROTOCOL, file_suffix, with_accuracy, with_protocol
 
 if TYPE_CHECKING:
     from figures.regenerate import Outcome
 
-_NAMES = Check(lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names")
 _LOST = ("missing", "failed")
+
+
+class _Table1(Struct, frozen=True):
+    settings: list[str]
+    presets: dict[str, dict[str, Table]]
 
 
 def write_report(
@@ -88,10 +94,7 @@ def _picture(figure_id: str, out_dir: Path, outcome: "Outcome | None", protocol:
 
 def _read_table(path: Path) -> Mapping[str, Any]:
     document = parse_json(path.read_bytes(), path.name)
-    found = validate(document, {"settings": _NAMES, "presets": TABLE}, path.name)
-    for preset, entries in found["presets"].items():
-        validate(found["presets"], {preset: TABLE}, path.name, "presets")
-        validate(entries, dict.fromkeys(entries, TABLE), path.name, f"presets.{preset}")
+    convert(document, _Table1, path.name)
     return document
 
 

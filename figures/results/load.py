@@ -31,7 +31,6 @@ from figures.results.network import (
     parse_run,
     parse_signs,
     parse_study,
-    seconds_of,
 )
 from figures.results.neuron import check_values, parse_arrays, parse_theory
 from figures.results.packed import levels_in, unpack
@@ -186,25 +185,32 @@ def _read_theory(path: Path, root: Path) -> TheoryResult:
     data, source = _read_json(path, root)
     head = parse_theory(data, source.path)
     files, arrays = [source], {}
-    if head["arrays"] is not None:
+    if head.arrays is not None:
         npz = path.with_suffix(".npz")
         name = _relative(npz, root)
         arrays_of = f"the arrays of {source.path}"
-        require(_is_there(npz, root), name, "the file", "nothing", arrays_of, f"run {head['command']}")
+        require(_is_there(npz, root), name, "the file", "nothing", arrays_of, f"run {head.command}")
         content, npz_source = _read(npz, root)
         require(
-            npz_source.sha256 == head["arrays"]["sha256"],
+            npz_source.sha256 == head.arrays.sha256,
             name,
             "sha256",
             npz_source.sha256[:12],
-            f"{head['arrays']['sha256'][:12]}, as {source.path} says",
+            f"{head.arrays.sha256[:12]}, as {source.path} says",
         )
-        arrays = parse_arrays(content, head["arrays"]["names"], name)
+        arrays = parse_arrays(content, head.arrays.names, name)
         files.append(npz_source)
-    check_values(head["experiment"], head["values"], arrays, source.path)
-    kept = {key: head[key] for key in ("experiment", "params", "values", "command", "provenance")}
+    check_values(head.experiment, head.values, arrays, source.path)
     return TheoryResult(
-        **kept, arrays=arrays, files=tuple(files), name=path.stem, seconds=seconds_of(data, source.path)
+        head.experiment,
+        head.params,
+        head.values,
+        arrays,
+        head.command,
+        head.provenance,
+        tuple(files),
+        name=path.stem,
+        seconds=head.seconds,
     )
 
 
@@ -316,7 +322,7 @@ def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
         else:
             seeds[number], sources = found
             files += sources
-    return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files), tuple(unreadable), head["dense_run"])
+    return ArmRun(head.run, head.arm, head.config, seeds, tuple(files), tuple(unreadable), head.dense_run)
 
 
 def _unlisted(studies: Sequence[StudyResults], root: Path) -> Iterator[str]:

@@ -20,7 +20,7 @@ from empirics.storage.files import checksum_ok, json_bytes, names_in, with_check
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import plan as study
 from empirics.studies.records import write_study
-from figures.results.fields import LABEL, LEVEL_COUNT, LONG_WHOLE, NAME, SEEDS
+from figures.results.fields import LevelCount, LongWhole, Name, check_label, check_seeds, fits
 from figures.results.load import load
 from tests.empirics.tiny_runs import level_record, run_arms, setup_in
 from theory.results import hashed_name
@@ -57,7 +57,8 @@ def test_writer_and_readers_agree_on_the_folder_of_a_seed(seed):
 def check_seed(seed):
     folder = names.seed_folder(seed)
     assert names.seed_of(folder) == figures.results.names.seed_of(folder) == seed
-    assert LONG_WHOLE.test(seed) and SEEDS.test([seed])
+    assert fits(seed, LongWhole)
+    check_seeds([seed], "f", "seeds")
     assert len(os.fsencode(folder)) <= 255
 
 
@@ -179,7 +180,9 @@ def test_the_longest_text_of_a_preset_and_a_data_set_can_be_read():
     changed = {setting.name: getattr(longest(), setting.name) for setting in cli.SETTINGS}
     preset = ", ".join(["tiny-imagenet", *(f"{name}={value}" for name, value in changed.items())])
     name = names.study_name(preset, "x" * 100)
-    assert LABEL.test(preset) and LABEL.test(name) and len(name) == names.LONGEST_STUDY
+    check_label(preset, "f", "preset")
+    check_label(name, "f", "study")
+    assert len(name) == names.LONGEST_STUDY
     for file in (f"{name}.json", temporary_beside(tmp := Path(f"{name}.json")).name, f".{tmp.name}.lock"):
         assert len(file) <= 255
 
@@ -192,7 +195,7 @@ def test_short_names_of_studies_are_as_they_were():
 
 @pytest.mark.parametrize("name", ["imp-digits-resnet8-0000cafe", "a", "0.x-1", "x" * 200])
 def test_the_figures_take_every_name_that_a_run_may_have(name):
-    assert names.is_name(name) and NAME.test(name)
+    assert names.is_name(name) and fits(name, Name)
 
 
 @pytest.mark.parametrize("name", ["", "X", ".x", "a/b", "x" * 201, "a\n", "..", None, 3])
@@ -212,7 +215,7 @@ def test_a_run_whose_name_could_not_be_read_again_is_refused():
 
 
 def test_as_many_levels_as_the_figures_read_can_be_trained_and_no_more():
-    assert LEVEL_COUNT.test(RunConfig(levels=9999).levels) and not LEVEL_COUNT.test(10_000)
+    assert fits(RunConfig(levels=9999).levels, LevelCount) and not fits(10_000, LevelCount)
     with pytest.raises(ConfigError, match="levels must be at most 9999, got 10000"):
         RunConfig(levels=10_000)
 
