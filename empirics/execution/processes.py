@@ -128,7 +128,7 @@ class Call:
     """A task that calls a function without arguments, which another process can import."""
 
     name: str
-    function: Callable[[], Any] = lambda: None
+    function: Callable[[], Any]
     needs: tuple = ()
 
     @property

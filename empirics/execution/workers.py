@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirics.config import RunConfig, RunOptions
 from empirics.execution import gpus
-from empirics.execution.processes import Call, Send, Stopped, TaskEvent, run_tasks
+from empirics.execution.processes import Call, Send, Stopped, TaskEvent, make_call, run_tasks
 from empirics.execution.tasks import Task
 from empirics.registries import Addition, add, additions
 
@@ -137,13 +137,17 @@ def free_gpu_memory() -> list[int]:
     A process of its own is asked, since asking makes a context, which this process must not have.
     """
     answers: list[TaskEvent] = []
-    run_tasks([Call("free memory")], _free_memory, 1, answers.append)
+    run_tasks([Call("free memory", _free_memory)], _ask, 1, answers.append)
     return next((event.report for event in answers if event.kind == "finished"), [])
 
 
-def _free_memory(call: Call, number: int, send: Send) -> list[int]:
+def _ask(call: Call, number: int, send: Send) -> Any:
     """The work of a process that asks the GPUs; it is killed if they do not answer."""
     send("answer", "")
+    return make_call(call, number, send)
+
+
+def _free_memory() -> list[int]:
     import torch
 
     return [torch.cuda.mem_get_info(k)[0] for k in range(torch.cuda.device_count())]

@@ -75,9 +75,10 @@ def test_a_run_without_room_starts_again_when_another_one_has_ended(tmp_path):
     assert failures == []
     (again,) = [seed for kind, seed in told if kind == "died"]
     assert told.count(("started", again)) == 2 and [kind for kind, _ in told].count("finished") == 3
-    after = told[told.index(("died", again)) + 1 :]
-    ended = next(place for place, (kind, _) in enumerate(after) if kind == "finished")
-    assert ended < after.index(("started", again)), "not before another one has given room"
+    second_start = len(told) - 1 - told[::-1].index(("started", again))
+    assert told.index(("died", again)) < second_start
+    # those that have room end only after one was refused, but the pool may hear of their end first
+    assert "finished" in [kind for kind, _ in told[:second_start]], "not before another one has given room"
 
 
 @pytest.mark.slow
