@@ -390,11 +390,23 @@ def alone_in(out: Path) -> Iterator[None]:
 
 @contextmanager
 def fresh(into: Path | None) -> Iterator[Path]:
-    """A folder for recomputed results: the given one, which is kept, or a temporary one."""
-    from empirics.storage.files import check_writable
+    """A folder for recomputed results: the given one, which is kept, or a temporary one.
+
+    Raises:
+        StoreError: it cannot be made or written.
+    """
+    from empirics.storage.files import StoreError, check_writable
 
     if into is None:
-        with tempfile.TemporaryDirectory(prefix="paper-repro-") as folder:
+        try:
+            temporary = tempfile.TemporaryDirectory(prefix="paper-repro-")
+        except OSError as error:
+            why = f" ({error.strerror})" if error.filename else ""
+            raise StoreError(
+                f"no temporary folder can be made{why}: set TMPDIR to a folder that can be written to, or give "
+                "--output-dir"
+            ) from None
+        with temporary as folder:
             (Path(folder) / "results").mkdir()  # it stays empty if all that is shown is read, not run
             try:
                 yield Path(folder)

@@ -34,8 +34,14 @@ def start_process(process: Any) -> None:
 
 def _do_about(error: Exception) -> str:
     """Advice for the user when a worker cannot be started."""
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return "free disk space for temporary files, or set TMPDIR to a folder on another disk"
+    if number in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM):
+        return (
+            "the folder for temporary files was removed or closed meanwhile: set TMPDIR to one that stays and can be "
+            "written to; the same command resumes"
+        )
     return "try fewer --workers"
 
 

@@ -92,6 +92,10 @@ class _Stop(Exception):
     """The flow cannot be followed any further."""
 
 
+class _NotConserved(Exception):
+    """A user-defined loss does not conserve a^2 - |w|^2 where the flow came by."""
+
+
 def integrate(
     loss: Loss,
     a0: float,
@@ -160,33 +164,34 @@ def integrate(
     w0 = w0 / units.size
     times = times * units.clock
     atol = atol / units.size
-    length = max(abs(w0))
-    # in these units a |w| fits the data at size 1, so at an a of 1 / |w|: where w is far larger, a keeps its own digits
-    size = max(abs(a0), min(length, 1 / length if length else 0.0))
-    least = _least_tolerance(inner, a0, w0, float(np.max(times)))
-    options = {"rtol": rtol, "atol": max(min(atol, rtol * size), least), "least": least}
-    balances = exact_balance and _is_balanced(inner, a0, w0)
-    run = _Run(
-        inner, units, SOLVERS[method], Coordinates.of(a0, w0) if balances else Coordinates.plain(a0), times, options
-    )
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # status and message report what scipy warns of
-        track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
-        if balances and not all(_is_balanced(inner, a, w) for _, a, w in track.rows):
+        length = max(abs(w0))
+        # in these units a |w| fits the data at size 1, so at an a of 1 / |w|: a keeps its own digits beside a far
+        # larger w
+        size = max(abs(a0), min(length, 1 / length if length else 0.0))
+        least = _least_tolerance(inner, a0, w0, float(np.max(times)))
+        options = {"rtol": rtol, "atol": max(min(atol, rtol * size), least), "least": least}
+        balances = exact_balance and (type(inner) in KNOWN or _conserves(a0, w0, *inner.gradient(a0, w0)))
+        run = _Run(
+            inner, units, SOLVERS[method], Coordinates.of(a0, w0) if balances else Coordinates.plain(a0), times, options
+        )
+        try:
+            track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
+        except _NotConserved:
             run = replace(run, coordinates=Coordinates.plain(a0))
             track = _Follower(run, events, _Guard(max_evaluations)).follow(a0, w0)
         return _trajectory(loss, run, track)
 
 
-def _is_balanced(loss: CompletedLoss, a: float, w: Array) -> bool:
+def _conserves(a: float, w: Array, da: float, dw: Array) -> bool:
     """Return whether a dL/da = w.dL/dw at a point, up to rounding.
 
-    It holds for the losses of `theory`, and is checked for others.
+    It holds for the losses of `theory`, and is checked for others. No product of it over- or underflows.
     """
-    if type(loss) in KNOWN:
-        return True
-    da, dw = loss.gradient(a, w)
-    parts = np.array([a * da, *-(w * dw)])
+    size = max(abs(a), *abs(w)) or 1.0
+    steepness = max(abs(da), *abs(dw)) or 1.0
+    parts = np.array([a / size * (da / steepness), *-(w / size * (dw / steepness))])
     return bool(abs(parts.sum()) <= 1e-9 * abs(parts).sum())
 
 
@@ -349,7 +354,16 @@ class _Follower:
             return now, a, (np.zeros_like(w) if isinstance(died, SampleRegion) else w), died
         y0 = coordinates.state(a, v)
         tolerance = coordinates.tolerance(**run.options, size=len(y0), radius=radius)
-        fun = self.guard.watched(lambda y: coordinates.velocity(y, *region.gradient(*coordinates.point(y))))
+        assumed = coordinates.sigma != 0 and type(run.loss) not in KNOWN  # that a^2 - |w|^2 is conserved
+
+        def flow(y: Array) -> Array:
+            at = coordinates.point(y)
+            da, dv = region.gradient(*at)
+            if assumed and not _conserves(*at, da, dv):
+                raise _NotConserved
+            return coordinates.velocity(y, da, dv)
+
+        fun = self.guard.watched(flow)
         least = self._least_radius(region, radius)
         edges = _edges(region, least, a, v)
         own = len(edges.last) - (least is not None)

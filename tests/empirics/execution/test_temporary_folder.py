@@ -85,3 +85,59 @@ forkserver.util.get_temp_dir = full
     said = started("/tmp", full)
     assert said.startswith("no worker can be started (") and "/tmp" not in said
     assert said.endswith("): free disk space for temporary files, or set TMPDIR to a folder on another disk")
+
+
+GONE = "): the folder for temporary files was removed or closed meanwhile: set TMPDIR to one that stays and can be "
+
+
+@pytest.mark.parametrize("length", [60, 71])
+def test_a_temporary_folder_that_was_removed_since_it_was_chosen_is_named(length, folders):
+    folder = folders(length)
+    said = started(folder, f"os.rmdir({folder!r})")
+    Path(folder).mkdir()
+    assert said.startswith("no worker can be started (No such file or directory" + GONE) and folder not in said
+
+
+def test_a_socket_that_was_removed_while_workers_ran_is_no_matter_of_their_number():
+    cleaned = """
+import shutil
+process = multiprocessing.get_context("forkserver").Process(target=os.getpid)
+process_start.start_process(process)
+process.join()
+for name in os.listdir(multiprocessing.util.get_temp_dir()):
+    os.unlink(os.path.join(multiprocessing.util.get_temp_dir(), name))
+"""
+    assert GONE in started("/tmp", cleaned)
+
+
+@pytest.mark.parametrize("number", ["EACCES", "EPERM", "ENOTDIR"])
+def test_a_temporary_folder_that_was_closed_since_it_was_chosen_is_named(number):
+    closed = f"""
+import errno
+from multiprocessing import forkserver
+def closed(*_):
+    raise OSError(errno.{number}, os.strerror(errno.{number}), tempfile.gettempdir() + "/x")
+forkserver.util.get_temp_dir = closed
+"""
+    said = started("/tmp", closed)
+    assert said.startswith("no worker can be started (") and GONE in said and "/tmp" not in said
+
+
+@pytest.mark.parametrize("gone", ["chosen", "all"])
+def test_where_nothing_can_be_recomputed_in_a_temporary_folder_the_variable_and_the_option_are_named(
+    tmp_path, monkeypatch, capsys, gone
+):
+    import tempfile
+
+    import paper_repro
+
+    def none():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    if gone == "all":
+        monkeypatch.setattr(tempfile, "gettempdir", none)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert paper_repro.main(["verify", "1", "--reference", "figures/reference/quick", "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert "error: no temporary folder can be made" in said and "/tmp" not in said
+    assert said.endswith("set TMPDIR to a folder that can be written to, or give --output-dir\n")

@@ -57,6 +57,29 @@ def test_a_loss_that_stops_conserving_on_the_way_is_followed_again_as_it_is():
     assert run.a[-1] == pytest.approx(plain.a[-1], abs=1e-7) and abs(run.a[-1]) - np.linalg.norm(run.w[-1]) > 0.1
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e-160, 1.0, 1e160, 1e300])
+@pytest.mark.filterwarnings("error")
+def test_the_conserved_quantity_is_checked_where_its_products_leave_the_floats(size):
+    falls = bowl(
+        loss=lambda s, a, w: a**2 / 2 + 2 * (w**2).sum(axis=-1),
+        gradient=lambda s, a, w: (a, 4 * w),
+    )
+    run = integrate(falls, 0.5 * size, [0.3 * size, 0.4 * size], [1.0])
+    assert run.status == "finished" and run.a[-1] == pytest.approx(0.5 * size * np.exp(-1), rel=1e-7, abs=0)
+    assert run.w[-1] == pytest.approx(np.array([0.3, 0.4]) * size * np.exp(-4), rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize(("place", "width"), [(0.7, 0.01), (0.55, 0.003), (0.6, 0.05)])
+def test_the_conserved_quantity_is_checked_within_the_steps_too(place, width):
+    class Kicks(Bowl):
+        def gradient(self, a, w):
+            da, dw = Population(2).gradient(a, w)
+            return da - 5 * np.exp(-(((a - place) / width) ** 2)), dw
+
+    run, plain = (integrate(Kicks(), 0.5, [0.3, 0.4], 8.0, rtol=1e-7, exact_balance=exact) for exact in (True, False))
+    assert plain.drift > 1e-3 and (run.a == plain.a).all() and run.drift == plain.drift
+
+
 def test_a_mask_of_a_loss_of_ones_own_keeps_the_survivors_alone():
     run = integrate(Masked(FullBowl(), [0, 1]), 0.5, [0.3, 0.4], 1.0)
     left = np.exp(-1.0)
