@@ -179,7 +179,8 @@ def _run_experiments(names: Sequence[str] | None, results: Path) -> None:
     from theory.experiments.registry import EXPERIMENTS, files, result_name
 
     if missing := _missing(names, results):
-        runs, workers = {name: partial(timed, EXPERIMENTS[name]) for name in missing}, usable_cores()
+        runs = {name: partial(timed, EXPERIMENTS[name]) for name in missing}
+        workers = usable_cores()
         write = commands.experiment_writer(results, files, result_name)
         commands.run_experiments(runs, worth_a_process(missing, workers), workers, write)
 

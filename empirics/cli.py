@@ -304,7 +304,8 @@ def plans_again(recorded: str, study: str, seeds: Mapping[str, Sequence[int]], k
         ConfigError: it is not a command of this program, or makes no such study in this version.
     """
     now = {field.name: getattr(kept, field.name) for field in dataclasses.fields(Study)}
-    command, found = read_command(recorded), []
+    command = read_command(recorded)
+    found = []
     together: dict[tuple[int, ...], list[str]] = {}
     for arm, numbers in seeds.items():
         together.setdefault(tuple(sorted(numbers)), []).append(arm)

@@ -38,11 +38,14 @@ from empirics.execution.processes import Call, TaskEvent, make_call, run_tasks
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
 
-EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
 ABOUT = (
     'Reproduce "Masks, Signs, And Learning Rate Rewinding": run the experiments, draw the figures, judge the claims.'
 )
-COMPLETION, SHELLS = ("--tyro-print-completion", "--tyro-write-completion"), ("bash", "zsh", "fish")
+COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
+SHELLS = ("bash", "zsh", "fish")
 NEURON_ALONE = "no network to train: these figures need only the neuron, which takes seconds"
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -138,7 +141,8 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
         SystemExit: help or a completion script was printed, or the options are wrong.
         ConfigError: an unknown command, figure or shell, or the former name of an option.
     """
-    name, config = "paper_repro.py", (tyro.conf.OmitArgPrefixes,)
+    name = "paper_repro.py"
+    config = (tyro.conf.OmitArgPrefixes,)
     if given and given[0].replace("_", "-") in COMPLETION:
         check_choice(given[1] if len(given) > 1 else "", SHELLS, "shell")
         name = Path(sys.argv[0]).name  # the name under which the shell calls it
@@ -570,7 +574,8 @@ def write_tables(out: Path) -> None:
     from empirics.studies.table1 import TABLE_FORMATS, table1
 
     for form, (ending, _) in TABLE_FORMATS.items():
-        file, text = out / f"table1.{ending}", f"{table1(form)}\n".encode()
+        file = out / f"table1.{ending}"
+        text = f"{table1(form)}\n".encode()
         if not file.is_file() or file.read_bytes() != text:
             write_atomic(file, text)
 

@@ -71,7 +71,8 @@ def _gpus() -> Finding:
     """The GPUs; one that is there and cannot be used is a problem."""
     import torch
 
-    counted, problem = provenance.accelerators(), provenance.cuda_problem()
+    counted = provenance.accelerators()
+    problem = provenance.cuda_problem()
     if problem is None:
         return Finding(f"GPU: {', '.join(torch.cuda.get_device_name(k) for k in range(counted)) or 'none'}")
     if counted or provenance.driver_version():
@@ -97,7 +98,8 @@ def _data_sets(data: Path) -> Iterator[Finding]:
 def _results(results: Path) -> Iterator[Finding]:
     whole = 0
     for run in _visible(results / "runs"):
-        name, folder = _printable_name(run), results / "runs" / run
+        name = _printable_name(run)
+        folder = results / "runs" / run
         config, problem = _config_of(folder)
         if problem:
             yield Finding(f"run {name}: {problem}", bad=True)

@@ -12,7 +12,8 @@ from empirics.choices import ConfigError
 MOST_DIGITS = 250  # of a seed: a folder's name has at most 255 bytes
 MOST_LEVELS = 9999
 MOST_LETTERS = 200  # of a run's name: arm, data set, network and hash
-MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET = 60, 100
+MOST_LETTERS_OF_ARM = 60
+MOST_LETTERS_OF_DATASET = 100
 LONGEST_STUDY = 220  # letters of a study's name: with prefix and suffix, a file's name has at most 255
 
 

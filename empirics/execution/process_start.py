@@ -10,7 +10,8 @@ from typing import Any
 from empirics.storage.data_files import reason
 
 # a socket's path has at most 103 bytes on macOS (107 on Linux), of which `/pymp-xxxxxxxx/listener-xxxxxxxx` takes 32
-SOCKET_FOLDER, SHORT_FOLDERS = 71, ("/tmp", "/var/tmp", "/dev/shm")
+SOCKET_FOLDER = 71
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class WorkerError(RuntimeError):

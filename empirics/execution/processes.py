@@ -176,7 +176,8 @@ class _Processes:
             self._context.set_forkserver_preload(
                 ["empirics.execution.fork_server", "empirics.runs.levels", "filelock", "sklearn.datasets"]
             )
-        self._most, self._work = most, work
+        self._most = most
+        self._work = work
         self._running: dict[Any, _Process] = {}
 
     def __len__(self) -> int:
@@ -211,7 +212,8 @@ class _Processes:
                 self._remove(connection)
                 one.process.join()
             if kind == "no-memory" and one.alone:
-                kind, content = "failed", gpus.FEWER_WORKERS
+                kind = "failed"
+                content = gpus.FEWER_WORKERS
             yield TaskEvent(kind, one.task, **{"message" if isinstance(content, str) else "report": content})
         for connection, one in list(self._running.items()):
             if one.answered is None or time.monotonic() - one.answered <= HUNG_SECONDS:

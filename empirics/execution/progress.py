@@ -21,7 +21,8 @@ def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
 
 
 def _last_epoch_of_level(event: TaskEvent) -> bool:
-    config, metrics = event.task.config, event.report
+    config = event.task.config
+    metrics = event.report
     return metrics.epoch + 1 == config.cycles_at(metrics.level)[-1].epochs.stop
 
 
@@ -33,8 +34,10 @@ class Lines:
     """Progress as text: one line per level, and one per message of a run."""
 
     def __init__(self, tasks: Sequence[Task], stream: TextIO) -> None:
-        self._total, self._stream = len(tasks), stream
-        self._done, self._started = 0, time.monotonic()
+        self._total = len(tasks)
+        self._stream = stream
+        self._done = 0
+        self._started = time.monotonic()
 
     def __enter__(self) -> "Lines":
         return self

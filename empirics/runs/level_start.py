@@ -54,7 +54,8 @@ def rewound_start(context: RunContext, level: int, point: State, trained: State,
         trained: the trained state that the level is pruned from.
         masks: of the level.
     """
-    config, at = context.config, context.config.perturb_level
+    config = context.config
+    at = context.config.perturb_level
     perturbed = bool(config.perturb_rate and at)
     if perturbed and level > at:
         point = signs.flip(point, drawn_flips(context, load_masks(context.folder, at, context.layers)))
@@ -129,7 +130,8 @@ def dense_state(context: RunContext, epochs: int, initial: State) -> State:
 
     They are trained again, bit-identically, so the state is never missing.
     """
-    config, setup = context.config.dense, context.setup
+    config = context.config.dense
+    setup = context.setup
     context.load(initial)
     whole = {name: mask.to(setup.device) for name, mask in m.dense(context.layers).items()}
     train_cycle(

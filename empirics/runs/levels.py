@@ -53,7 +53,9 @@ def train_level(opened: OpenRun, level: int, start: State, masks: m.Masks) -> Tr
     The result says so if the loss, or a weight at the end, is not finite.
     """
     context = opened.context
-    config, setup, model = context.config, context.setup, context.model
+    config = context.config
+    setup = context.setup
+    model = context.model
     opened.check_start(level, start, masks)
     progress = LevelProgress(context, level, start, masks, opened.resume_state)
     context.load(start if opened.checkpoint is None else opened.checkpoint.weights)

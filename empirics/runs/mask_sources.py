@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from empirics.runs.open_run import OpenRun
 
 # images for data-dependent criteria: number per class (Wang et al. 2020), and largest number in total
-SCORED_PER_CLASS, SCORED_AT_MOST = 10, 1000
+SCORED_PER_CLASS = 10
+SCORED_AT_MOST = 1000
 
 
 def level_masks(opened: "OpenRun", level: int) -> m.Masks:
     """The masks that a level starts with, by the run's mask source."""
     context = opened.context
-    config, layers = context.config, context.layers
+    config = context.config
+    layers = context.layers
     if config.is_dense:
         return m.dense(layers)
     if config.mask_source == "dense":
@@ -97,7 +99,8 @@ def scored_images(labels: Tensor, classes: int, draw: torch.Generator) -> Tensor
 
 def random_masks(layers: Mapping[str, Tensor], config: RunConfig, seed: int, level: int) -> m.Masks:
     """Random masks of `level`: in each layer, the first weights of an order that is drawn by the seed."""
-    total, whole = sum(weight.numel() for weight in layers.values()), m.dense(layers)
+    total = sum(weight.numel() for weight in layers.values())
+    whole = m.dense(layers)
     totals = [kept for kept in random_totals(config, total, level) if kept < total]
     if not totals:  # of SCULPT's first levels: clamped densities would remove weights at density 1
         return whole

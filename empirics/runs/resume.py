@@ -50,7 +50,8 @@ def resume_level(context: RunContext, level: int) -> ResumeState:
         StoreError: no checkpoint of the level is valid; or, with `--bit-exact`, an input was made with other versions,
             hardware, thread counts or code, which may change the last bits.
     """
-    folder, sources = context.folder, context.sources(level)
+    folder = context.folder
+    sources = context.sources(level)
     depends_on = {place: environments.content(record) for place, record in sources.items()}
     resumed, notes = checkpoints.newest(folder.checkpoints, expected(context, level, depends_on))
     if folder.has_torn_metrics():
@@ -70,7 +71,8 @@ def resume_level(context: RunContext, level: int) -> ResumeState:
 
 def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> checkpoints.Expected:
     """The expected properties of a checkpoint of a level of this run."""
-    config, cycles = context.config, context.config.cycles_at(level)
+    config = context.config
+    cycles = context.config.cycles_at(level)
     return checkpoints.Expected(
         level=level,
         config=config_hash(config),
@@ -108,12 +110,17 @@ class LevelProgress:
     def __init__(
         self, context: RunContext, level: int, start: State, masks: m.Masks, resume_state: ResumeState
     ) -> None:
-        self.context, self.level, self._resume_state, self._resumed = context, level, resume_state, resume_state.resumed
+        self.context = context
+        self.level = level
+        self._resume_state = resume_state
+        self._resumed = resume_state.resumed
         resumed = resume_state.resumed
         self._cycles = context.config.cycles_at(level)
         self._latest: Checkpoint | None = None
-        self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
-        self._start, self._first_masks = start, masks
+        self._saved = resumed.epoch if resumed else 0
+        self._saved_at = time.monotonic()
+        self._start = start
+        self._first_masks = masks
         # SCULPT changes them before its last cycle
         self.masks = dict(resumed.masks) if resumed and resumed.masks else masks
         self.mask_snapshots: dict[int, m.Masks] = dict(resumed.mask_snapshots) if resumed else {}
@@ -136,7 +143,9 @@ class LevelProgress:
 
     def on_epoch(self, metrics: EpochMetrics, momentum: Momentum) -> None:
         """Record an epoch, and write a checkpoint if one is due."""
-        context, config, setup = self.context, self.context.config, self.context.setup
+        context = self.context
+        config = self.context.config
+        setup = self.context.setup
         done = metrics.epoch + 1
         self.seen.append(metrics)
         if done in snapshot_epochs(config, self._cycles):
@@ -182,7 +191,9 @@ class LevelProgress:
         saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level), start=self._start_hash)
         config = self.context.config
         checkpoints.save(folder.checkpoints, saved, config_hash(config), config.record())
-        self._saved, self._saved_at, self._latest = self._latest.epoch, time.monotonic(), None
+        self._saved = self._latest.epoch
+        self._saved_at = time.monotonic()
+        self._latest = None
 
     @functools.cached_property
     def _start_hash(self) -> str:

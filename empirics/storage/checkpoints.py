@@ -152,7 +152,8 @@ def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[st
         StoreError: the level has checkpoints, and none is valid; or they belong to another run.
     """
     names = [name for name in names_in(folder) if is_checkpoint_of(name, expected.level)]
-    notes, invalid = [], False
+    notes = []
+    invalid = False
     for name in sorted(names, key=lambda name: parse_checkpoint(name) or (), reverse=True):
         try:
             found = _read(folder / name, expected)
@@ -206,12 +207,15 @@ def header_of(stream: BinaryIO, name: str) -> dict[str, Any]:
 
 
 def _read(file: Path, expected: Expected) -> Checkpoint:
-    what, parsed = f"checkpoint {ascii(file.name)[1:-1]}", parse_checkpoint(file.name)
+    what = f"checkpoint {ascii(file.name)[1:-1]}"
+    parsed = parse_checkpoint(file.name)
     if parsed is None:
         raise StoreError(f"{what} has no SHA-256 in its name: it is of another version")
     data = read_checked(file, parsed[2], _most_bytes(expected))
-    tensors, header = tensors_in(data, file.name), header_of(io.BytesIO(data), file.name)
-    level, epoch = header["level"], header["epoch"]
+    tensors = tensors_in(data, file.name)
+    header = header_of(io.BytesIO(data), file.name)
+    level = header["level"]
+    epoch = header["epoch"]
     if header["config"] != expected.config:
         odd = first_difference(header["settings"], json.loads(json.dumps(dict(expected.settings))))
         why = odd or f"its hash is {ascii(header['config'])[:60]} there and {expected.config} here"

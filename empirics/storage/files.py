@@ -431,7 +431,8 @@ def check_same(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], 
         StoreError: names the first tensor that differs.
     """
     for name in [*expected, *found]:
-        here, there = _kind(expected.get(name)), _kind(found.get(name))
+        here = _kind(expected.get(name))
+        there = _kind(found.get(name))
         if here != there:
             raise StoreError(f"{what} is of another network: {name} is {there} there and {here} here: delete it")
 

@@ -14,13 +14,11 @@ from empirics.storage import folders
 from empirics.storage.files import StoreError
 from empirics.storage.folders import FILE, FOLDER, OTHER
 
-LEASE_FILE, CONFIG_FILE, LEVEL_FILE, SIGNS_FILE, METRICS_FILE = (
-    ".lease",
-    "config.json",
-    "level.json",
-    "signs.json",
-    "metrics.jsonl",
-)
+LEASE_FILE = ".lease"
+CONFIG_FILE = "config.json"
+LEVEL_FILE = "level.json"
+SIGNS_FILE = "signs.json"
+METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 TENSORS = ".safetensors"
 PACKED = ".json.gz"  # the records of a run and seed without weights, in a folder of records

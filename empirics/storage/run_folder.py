@@ -59,12 +59,10 @@ __all__ = [
     "write_atomic",
 ]
 
-WEIGHT_TENSORS, MASK_TENSORS, SIGN_TENSORS, INITIAL_TENSORS = (
-    "weights.safetensors",
-    "masks.safetensors",
-    "signs.safetensors",
-    "initial.safetensors",
-)
+WEIGHT_TENSORS = "weights.safetensors"
+MASK_TENSORS = "masks.safetensors"
+SIGN_TENSORS = "signs.safetensors"
+INITIAL_TENSORS = "initial.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -284,7 +282,9 @@ class RunFolder:
         Returns:
             The remaining lines of the level.
         """
-        file, kept, mine = self.path / "metrics.jsonl", [], []
+        file = self.path / "metrics.jsonl"
+        kept = []
+        mine = []
         for line in complete_lines(file):
             record = json.loads(line)
             if record.get("level") != level:

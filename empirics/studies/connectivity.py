@@ -135,7 +135,8 @@ def is_measured(results: Path, study: Mapping[str, Any]) -> bool:
 
     A study without `imp` and `lrr`, or without a pair, has nothing to measure.
     """
-    pairs, before = wanted_pairs(results, study), _standing(results, study["study"])
+    pairs = wanted_pairs(results, study)
+    before = _standing(results, study["study"])
     rows = _kept(pairs, before)
     left_out = [_left_out(pair) for pair in pairs if None in pair.contents]
     if not any(None not in pair.contents for pair in pairs) and before is None:
@@ -170,7 +171,8 @@ def wanted_pairs(results: Path, study: Mapping[str, Any]) -> list[Pair]:
         study: its record: `arms` (arm -> run), `seeds`, `dense_run`, and the number of `levels`, level 0 included.
     """
     arms = {arm: study["arms"][arm] for arm in CONNECTED_ARMS if arm in study["arms"]}
-    runs, found = arms | {"dense": study["dense_run"]}, {}
+    runs = arms | {"dense": study["dense_run"]}
+    found = {}
 
     def end(place: Place) -> End:
         if place not in found:
@@ -237,7 +239,8 @@ def _left_out(pair: Pair) -> dict[str, Any]:
 
 def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[str], None]) -> tuple[int, int]:
     """Measure the pairs of a study that have no row, and write each as it is finished; as `measure`."""
-    before, pairs = _standing(options.results, study["study"]), wanted_pairs(options.results, study)
+    before = _standing(options.results, study["study"])
+    pairs = wanted_pairs(options.results, study)
     rows = _kept(pairs, before)
     origin = {name: before[name] for name in ("environments", "provenance")} if rows else dict(_NO_ORIGIN)
     todo = [pair for pair in pairs if None not in pair.contents and pair not in rows]
@@ -260,7 +263,8 @@ def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[st
     say(f"connectivity of {study['study']}: {len(todo)} pairs of networks to measure")
     origin["provenance"] = made = _provenance(options, device_of(options.device, _data(todo, options)[1]))
     origin["environments"] = environments.joined(origin["environments"], [environments.conditions(made)])
-    done, failures = len(rows), _run(todo, options, on_event)
+    done = len(rows)
+    failures = _run(todo, options, on_event)
     return len(failures), len(rows) - done
 
 
@@ -401,8 +405,10 @@ def shared_counts(one: tuple[Bits, Bits], other: tuple[Bits, Bits], total: int) 
 
     Each network is given as (masks, final signs), packed bits by layer. `total` is the number of prunable weights.
     """
-    masks, ends = (one[0], other[0]), (one[1], other[1])
-    kept, shared = tuple(shared_weights(mask, mask) for mask in masks), shared_weights(*masks)
+    masks = (one[0], other[0])
+    ends = (one[1], other[1])
+    kept = tuple(shared_weights(mask, mask) for mask in masks)
+    shared = shared_weights(*masks)
     return {
         "n_kept": list(kept),
         "total": total,

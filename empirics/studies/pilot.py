@@ -44,7 +44,8 @@ def judge(pilot: Pilot, seed: int, levels: Sequence[Level | None]) -> PilotVerdi
         return PilotVerdict(None, [f"seed {seed}: level {missing[0]} is not trained yet"])
     if diverged := [record["level"] for record in levels if record["status"] != "complete"]:
         return PilotVerdict(False, [f"seed {seed}, failed: level {diverged[0]} diverged"])
-    dense, last = levels[0]["test_accuracy"], levels[-1]["test_accuracy"]
+    dense = levels[0]["test_accuracy"]
+    last = levels[-1]["test_accuracy"]
     emptied = [
         f"{name} at level {record['level']}"
         for record in levels[:-1]

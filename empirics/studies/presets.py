@@ -118,7 +118,8 @@ _TURNING = (
     *_TWO_MORE,
 )
 # n of each arm was fixed before the data: six seeds for the primary claims (5, 7, 14) and what stands beside them
-_SIX, _FOUR = tuple(range(6)), tuple(range(4))
+_SIX = tuple(range(6))
+_FOUR = tuple(range(4))
 _CIFAR_PLAN = StudyPlan(
     (
         Tier(

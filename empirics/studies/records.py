@@ -69,7 +69,8 @@ def _merged(file: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict
 
     Both are the same object if `record` adds nothing.
     """
-    arms, seeds = dict(record["arms"]), set(record["seeds"])
+    arms = dict(record["arms"])
+    seeds = set(record["seeds"])
     before = read_record(file, schemas.StudyRuns) or {"arms": {}, "seeds": []}
     alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
     if alike and before.get("planned") and before["planned"] != record.get("planned"):
@@ -78,7 +79,8 @@ def _merged(file: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict
             "before its data: use another --results folder, or the version that began it"
         )
     if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
-        arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
+        arms = {**before["arms"], **arms}
+        seeds = seeds | set(before["seeds"])
     merged = with_checksum({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
     if {**merged, "command": None, "checksum": None} == {**before, "command": None, "checksum": None}:
         return before, before  # the base of several sweeps keeps the command that made it first

@@ -77,9 +77,11 @@ def record_seeds(results: Path, out: Path, studies: Sequence[str] = (), seeds: C
         StoreError: a seed is recorded with other content, or was trained from levels with other content than those
             recorded; the study was recorded with other data or another plan; a file cannot be read or written.
     """
-    made, writes = [], []
+    made = []
+    writes = []
     for study in _studies(results, studies):
-        found, runs = Recorded(study["study"]), {}
+        found = Recorded(study["study"])
+        runs = {}
         wanted = [stage for stage in stages_of(study) if not seeds or stage.seed in seeds]
         complete = [stage for stage in wanted if _is_complete(results, study, stage)]
         found.open = [stage for stage in wanted if stage not in complete]
@@ -184,7 +186,8 @@ def _fresh(results: Path, out: Path, runs: Iterable[Key]) -> dict[Key, dict[str,
 
 def _difference(here: Mapping[str, str], there: Mapping[str, str]) -> str | None:
     """The first part in which two packed records of a run and seed differ; None if there is none."""
-    mine, other = contents(here), contents(there)
+    mine = contents(here)
+    other = contents(there)
     place = next((name for name in sorted({*mine, *other}) if mine.get(name) != other.get(name)), None)
     if place is None:
         return None

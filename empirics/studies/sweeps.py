@@ -105,7 +105,8 @@ def _longer_levels(settings: Settings, brief: bool) -> list[dict[str, Any]]:
 
     Only the first levels are trained, to save time.
     """
-    epochs, cycles = settings["epochs"], 3
+    epochs = settings["epochs"]
+    cycles = 3
     taken = {cycle * epochs + round(quarter * epochs / 4) for cycle in range(cycles) for quarter in (1, 2, 3, 4)}
     levels = min(2 if brief else 3, settings["levels"])
     return [{"cycles": str(cycles), "mask_snapshot_epochs": tuple(sorted(taken - {0})), "levels": levels}]

@@ -66,7 +66,9 @@ def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = Non
     """(complete, diverged, missing) seeds of an arm, out of the study's, or of those planned for it."""
     wanted = set(expected_levels(results, arm) if levels is None else levels)
     runs = [run for run in (results.dense_of(arm), results.arms.get(arm)) if run]
-    complete, diverged, missing = [], [], []
+    complete = []
+    diverged = []
+    missing = []
     for seed in results.study.seeds_of(arm):
         if any(seed in run.unreadable for run in runs):
             missing.append(seed)

@@ -121,7 +121,8 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the order given: compare each with the level of the whole family."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, running = [1.0] * len(p_values), 0.0
+    adjusted = [1.0] * len(p_values)
+    running = 0.0
     for rank, index in enumerate(order):
         running = max(running, (len(p_values) - rank) * p_values[index])
         adjusted[index] = min(1.0, running)

@@ -66,7 +66,8 @@ def find_sweeps(records: Records, name: str) -> list[Sweep]:
 
 
 def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
-    first, varied = studies[0].study, varied_setting(name, studies)
+    first = studies[0].study
+    varied = varied_setting(name, studies)
     shared_overrides = dict(first.shared_overrides)
     wanted = varied == "model" or (varied is not None and not any(map(_on_another_network, studies)))
     base = _study_with(records, first.place, shared_overrides) if wanted else None
@@ -76,7 +77,8 @@ def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
 
     ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
     own = _study_with(records, first.place, {})
-    x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
+    x = tuple(map(value, ordered))
+    has_base = bool(base) or not wanted
     preset = first.base if first.protocol == OURS_PROTOCOL else f"{first.base}, {first.protocol}"
     return Sweep(name, preset, first.dataset, shared_overrides, x, tuple(ordered), first.command, own, has_base)
 

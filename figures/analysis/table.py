@@ -19,7 +19,9 @@ from figures.results.variants import EVERY_PROTOCOL
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-COMPLETE, DIVERGED, MISSING = "complete", "diverged", "missing"
+COMPLETE = "complete"
+DIVERGED = "diverged"
+MISSING = "missing"
 
 # Every column of the table, with what it holds: the README's table.
 COLUMNS = {

@@ -187,7 +187,8 @@ class SideBySide:
         """Where the data sets disagree."""
         if not any(sum(map(bool, words)) > 1 for words in self.rows.values()):
             return "No claim has a final verdict on two data sets yet, so they neither agree nor disagree."
-        disagree, differ = "; ".join(self.disagreements), "; ".join(self.differences)
+        disagree = "; ".join(self.disagreements)
+        differ = "; ".join(self.differences)
         found = f"The data sets disagree on claim {disagree}." if disagree else "The data sets disagree on no claim."
         return found + (f" Their verdicts differ, without a contradiction, on claim {differ}." if differ else "")
 
@@ -315,7 +316,8 @@ _MOST_DIGITS = 12
 
 
 def _misleads(low: float, high: float, digits: int) -> bool:
-    a, b = round(low, digits), round(high, digits)
+    a = round(low, digits)
+    b = round(high, digits)
     return (low != high and a == b) or (low != 0 and a == 0) or (high != 0 and b == 0)
 
 

@@ -21,7 +21,8 @@ from figures.plots.style import ArmStyle
 from figures.results.network import StudyResults
 
 AS_DEFINED = ArmStyle("LRR - IMP, each as defined", style.VERMILLION, "v", (0, (2, 1)), filled=False)
-ON_LOOK, OFF_LOOK = ("#000000", "o", "-"), (style.BLUE, "s", (0, (5, 1.5)))
+ON_LOOK = ("#000000", "o", "-")
+OFF_LOOK = (style.BLUE, "s", (0, (5, 1.5)))
 _EFFECT = ArmStyle("lead with - lead without", style.GREEN, "p", "-")
 
 

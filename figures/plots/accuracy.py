@@ -41,7 +41,8 @@ class PairedFigure:
 def _paired_figure(records: Records, plan: PairedFigure) -> Drawing:
     """Per study, accuracy at the left and paired differences from an arm at the right."""
     panel = "accuracy over density"
-    missing, kept = absent_datasets(records, plan.papers, panel), []
+    missing = absent_datasets(records, plan.papers, panel)
+    kept = []
     for results in records.studies:
         there, lost = arms_there(results, (*plan.arms, *plan.control), panel)
         there += arms_there(results, plan.more, panel)[0]
@@ -62,7 +63,8 @@ def _paired_figure(records: Records, plan: PairedFigure) -> Drawing:
 
 def _paired_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str], plan: PairedFigure) -> dict:
     """One study: accuracy at the left, differences at the right; returns the numbers."""
-    reference, name = plan.reference, style.arm_style(plan.reference).label
+    reference = plan.reference
+    name = style.arm_style(plan.reference).label
     shown = [arm for arm in plan.differences if arm in there and measures.shared_seeds(results, (arm, reference))]
     words = f"the same, difference from {name}"
     sheet.add_panel_label(axes[0], panel_name(results.study), f"{format_seeds(results, there)}.", 52)
@@ -76,7 +78,8 @@ def _paired_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequen
 
 def _unpaired(results: StudyResults, arms: Sequence[str], reference: str, panel: str) -> list[Missing]:
     """Differences that cannot be paired: the arm and the reference have no complete seed in common."""
-    name, command = style.arm_style(reference).label, results.study.command
+    name = style.arm_style(reference).label
+    command = results.study.command
     place = f"{panel}, {panel_name(results.study)}, difference from {name}"
     lost = [arm for arm in arms if not measures.shared_seeds(results, (arm, reference))]
     return [

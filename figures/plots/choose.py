@@ -14,7 +14,8 @@ SMOKE = "smoke run: not evidence"
 
 def dataset_name(study: Study) -> str:
     """The title of a study's data set for panels and captions, with marks of protocol and smoke run."""
-    title, marks = study.title or study.dataset, [protocol_mark(study.protocol), SMOKE * study.smoke]
+    title = study.title or study.dataset
+    marks = [protocol_mark(study.protocol), SMOKE * study.smoke]
     return f"{title} ({', '.join(filter(None, marks))})" if any(marks) else title
 
 
@@ -59,7 +60,8 @@ def studies_with(
     records: Records, needed: Sequence[str], named: Sequence[str], panel: str
 ) -> tuple[list[tuple[StudyResults, list[str]]], list[Missing]]:
     """The studies with every arm of `needed`, each with its arms of `named`, and what is missing."""
-    kept, missing = [], []
+    kept = []
+    missing = []
     for results in records.studies:
         there, lost = arms_there(results, named, panel)
         missing += lost

@@ -28,9 +28,16 @@ from figures.claims.verdicts import (
 from figures.plots import style
 
 # inches
-_LINE, _TOP, _BOTTOM, _LEFT, _PLOT, _INDENT = 0.142, 0.44, 0.4, 1.88, 1.9, 0.16
+_LINE = 0.142
+_TOP = 0.44
+_BOTTOM = 0.4
+_LEFT = 1.88
+_PLOT = 1.9
+_INDENT = 0.16
 # columns of text at the right of the plot, inches from its left edge: where values start, n ends, verdicts start
-_VALUE, _N, _WORD = _PLOT + 0.08, _PLOT + 1.56, _PLOT + 1.65
+_VALUE = _PLOT + 0.08
+_N = _PLOT + 1.56
+_WORD = _PLOT + 1.65
 _UNITS = {
     ACCURACY_POINTS: ACCURACY_POINTS,
     PROBABILITY: "prob.",
@@ -40,7 +47,9 @@ _UNITS = {
 }
 _OTHERS = "probability, share, levels or switches"
 _LONGEST = 25
-_GREEN, _RED, _GREY = style.LEARNS_DARK, style.FAILS_DARK, "#5A5A5A"
+_GREEN = style.LEARNS_DARK
+_RED = style.FAILS_DARK
+_GREY = "#5A5A5A"
 # verdict -> colour, marker, filled
 _LOOKS = {
     REPRODUCED: (_GREEN, "o", True),
@@ -98,11 +107,13 @@ def _scales(axes, lines: Sequence[Line]) -> None:
     """
     rows = [line.row for line in lines if line.row is not None and line.row.effect is not None]
     ends = [in_multiples(row, end) for row in rows for end in (row.effect, row.low, row.high) if end is not None]
-    low, high = min([*ends, -1.0]), max([*ends, 1.0])
+    low = min([*ends, -1.0])
+    high = max([*ends, 1.0])
     limits = (low * 1.25, high * 1.25)
     axes.axvspan(0, 1, color="#EFEFEF", linewidth=0, zorder=0)
     axes.axvline(0, color=style.INK, linewidth=0.7, zorder=1)
-    upper, (linear, ticks) = axes.twiny(), _ticks(*limits)
+    upper = axes.twiny()
+    (linear, ticks) = _ticks(*limits)
     for each, unit, label in ((axes, ACCURACY_POINTS, "effect, accuracy points"), (upper, SHARE, f"effect, {_OTHERS}")):
         each.set_xscale("symlog", linthresh=1, linscale=linear)
         each.set(xlim=limits, ylim=(len(lines) - 0.5, -0.5), xlabel=label)
@@ -131,7 +142,8 @@ def _text(axes, place: int, line: Line) -> None:
     """Draw the text of a line: what it is at the left; value, n and verdict at the right."""
     indent = 0.0 if line.kind in ("heading", "claim") else _INDENT
     if line.kind == "heading":
-        text, behind = textwrap.shorten(line.text, _HEADING, placeholder=" ..."), {"facecolor": "white", "linewidth": 0}
+        text = textwrap.shorten(line.text, _HEADING, placeholder=" ...")
+        behind = {"facecolor": "white", "linewidth": 0}
         _write(axes, place, -_LEFT + 0.04, text, weight="bold", bbox=behind | {"pad": 0.6})
         axes.axhline(place + 0.42, color="#CFCFCF", linewidth=0.5, zorder=0)
         if place == 0:

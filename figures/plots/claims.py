@@ -58,7 +58,8 @@ def _group(title: str, verdicts: Sequence[ClaimVerdict], names: Mapping[str, str
         shown = [row for row in verdict.rows if row.role != "secondary"]
         deciding = [row for row in shown if row.decides]
         parts = len(deciding) > 1
-        head, asked = f"{verdict.id}  {verdict.short}", not verdict.id[0].isdigit()
+        head = f"{verdict.id}  {verdict.short}"
+        asked = not verdict.id[0].isdigit()
         head = verdict.short if asked else head
         lines.append(Line(head, "claim", verdict.verdict, None if parts else deciding[0]))
         lines += [Line(row.label, row.role, row.verdict, row) for row in shown if parts or row is not deciding[0]]

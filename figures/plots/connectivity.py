@@ -22,7 +22,8 @@ _PANEL = "barriers and shared signs"
 
 def figure_connectivity(records: Records) -> Drawing:
     """`connectivity`: the error between the last networks, and barriers and shared signs over levels."""
-    kept, missing = [], []
+    kept = []
+    missing = []
     for results in records.studies:
         if set(IMP_AND_LRR) & set(results.arms):
             missing += _missing(results)
@@ -51,7 +52,8 @@ def _data(kept: Sequence[StudyResults], plotted: dict) -> str:
 
 def _missing(results: StudyResults) -> list[Missing]:
     """What a study lacks: the whole measurement, or some kinds of pairs."""
-    place, command = f"{_PANEL}, {panel_name(results.study)}", connectivity_command(results.study)
+    place = f"{_PANEL}, {panel_name(results.study)}"
+    command = connectivity_command(results.study)
     if results.connectivity is None:
         return [Missing(place, "it has not been measured", command)]
     lost = [kind for kind in KINDS.values() if not any(map(kind.has, results.connectivity.pairs))]
@@ -61,7 +63,8 @@ def _missing(results: StudyResults) -> list[Missing]:
 
 def _block(sheet: FigureBuilder, axes: Sequence, results: StudyResults) -> dict:
     """The four panels of one study; returns the plotted numbers."""
-    name, pairs = panel_name(results.study), results.connectivity.pairs
+    name = panel_name(results.study)
+    pairs = results.connectivity.pairs
     line = line_curves(results)
     if line:
         draw_line(axes[0], line)

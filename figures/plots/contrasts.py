@@ -70,7 +70,8 @@ def draw_contrasts(axes, table: "DataFrame", contrasts: Sequence[tuple[ArmStyle,
 
 def unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Missing]:
     """The contrast of some arms as missing: they share no complete seed."""
-    why, command = f"{', '.join(arms)} share no complete seed", train_command(results.study, arms)
+    why = f"{', '.join(arms)} share no complete seed"
+    command = train_command(results.study, arms)
     return [Missing(f"{panel}, {panel_name(results.study)}", why, command)]
 
 

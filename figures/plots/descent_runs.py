@@ -12,14 +12,17 @@ _STEP_COLOURS = (style.BLUE, style.GREEN, style.VERMILLION, style.PINK)
 
 def draw_over_steps(sheet: FigureBuilder, axes, result: TheoryResult, part: str) -> dict:
     """Draw loss or c over steps for a few step sizes, d = 2 in colour and d = 1 dashed."""
-    horizon, plotted = result.params["max_steps"], {}
+    horizon = result.params["max_steps"]
+    plotted = {}
     colours = dict(zip(dict.fromkeys(run["step"] for run in result.values["shown"]), _STEP_COLOURS, strict=False))
     for i, run in enumerate(result.values["shown"]):
-        at, y = result.arrays[f"shown_{i}_at"], result.arrays[f"shown_{i}_{part}"]
+        at = result.arrays[f"shown_{i}_at"]
+        y = result.arrays[f"shown_{i}_{part}"]
         name = f"d = {run['d']}, step {run['step']:g}"
         plotted[name] = {"at": at.tolist(), part: y.tolist(), "status": run["status"]}
         if run["status"] == "stationary":
-            at, y = np.append(at, horizon), np.append(y, y[-1])
+            at = np.append(at, horizon)
+            y = np.append(y, y[-1])
         alone = run["d"] == 1
         axes.plot(
             np.maximum(at, 0.5),

@@ -17,7 +17,8 @@ def draw_pushed(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
 
     It is drawn on the region of stable minima.
     """
-    pushed, plotted = result.values["pushed"], {}
+    pushed = result.values["pushed"]
+    plotted = {}
     for minimum, (colour, marker) in zip(pushed["minima"], _BALANCE_LOOKS, strict=False):
         shown = [i for i, c in enumerate(minimum["c"]) if c is not None and abs(c) < 10]
         step, c = ([minimum[name][i] for i in shown] for name in ("step", "c"))

@@ -22,7 +22,9 @@ def figure_factorial(records: Records) -> Drawing:
 
     The neuron has two kinds of start.
     """
-    neuron, missing, kept = records.theory.get("factorial"), [], []
+    neuron = records.theory.get("factorial")
+    missing = []
+    kept = []
     missing += [] if neuron else [theory_missing("factorial", "signs x magnitudes on the neuron")]
     for results in records.studies:
         there, lost = arms_there(results, (*FACTORIAL_ARMS, "imp-long"), "signs x magnitudes")

@@ -18,7 +18,8 @@ _EFFECTS = {"signs": measures.SIGN_CONTRAST, "magnitudes": measures.MAGNITUDES, 
 
 def draw_network(sheet: FigureBuilder, axes, results: StudyResults, there) -> dict:
     """The cells, their leads over IMP and the effects of one study; returns the plotted numbers."""
-    name, levels = panel_name(results.study), measures.high_sparsity_levels(results)
+    name = panel_name(results.study)
+    levels = measures.high_sparsity_levels(results)
     cells = {arm: _mean_and_ends(results, {arm: 1}, levels) for arm in FACTORIAL_ARMS}
     draw_interaction(axes[0], cells)
     fit_height(axes[0], [_interval_columns(cells.values())], least=0.0, most=1.005)

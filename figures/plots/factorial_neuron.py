@@ -9,7 +9,8 @@ _NEURON = {"imp": "imp", "magnitude": "magnitude", "sign": "sign", "lrr-bn-rewin
 
 def draw_neuron(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     """The cells of both kinds of start, and the effects; returns the plotted numbers."""
-    plotted, values = {}, result.values
+    plotted = {}
+    values = result.values
     titles = {"balanced": "neuron, balanced", "normal": "neuron, N(0, 1/d)"}
     for axis, (init, title) in zip(axes, titles.items(), strict=False):
         content = values["inits"][init]

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from figures.plots import style
 from figures.plots.builder import FigureBuilder
 
-MOST_IN_A_ROW, LETTERS_ACROSS = 3, 104  # panels; letters of a title in the width of two columns
+# panels; letters of a title in the width of two columns
+MOST_IN_A_ROW = 3
+LETTERS_ACROSS = 104
 
 
 def title_beyond(axes) -> None:
@@ -14,7 +16,8 @@ def title_beyond(axes) -> None:
 
     The layout engine would otherwise widen the narrow axes for it.
     """
-    text, pad = axes.get_title(loc="left"), style.RC["axes.titlepad"]
+    text = axes.get_title(loc="left")
+    pad = style.RC["axes.titlepad"]
     axes.set_title("\n".join(" " for _ in text.split("\n")), loc="left")  # keeps the height
     label = axes.annotate(text, (0, 1), (0, pad), "axes fraction", textcoords="offset points", annotation_clip=False)
     label.set(fontsize=axes.title.get_fontsize(), va="baseline", ha="left", gid="title")

@@ -89,7 +89,8 @@ def _fit(axes, means: Sequence[float]) -> None:
 
     A very wide interval extends beyond the axis.
     """
-    low, high = min(means) / 2.5, max(means) * 2.5
+    low = min(means) / 2.5
+    high = max(means) * 2.5
     steps = (1,) if high / low > 300 else (1, 2, 5)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [tick for k in decades for step in steps if low <= (tick := step * 10.0**k) <= high]

@@ -51,7 +51,8 @@ def draw_over_levels(axes, found: Mapping[str, Mapping[int, dict]], cycles: Cycl
 
     Returns the plotted numbers.
     """
-    ends, out = cycles.ends, {}
+    ends = cycles.ends
+    out = {}
     wanted = {"last but one": ends[-2], "first": ends[0]} if len(ends) > 1 else {}
     for side, (arm, levels) in zip((-1, 1), found.items(), strict=False):
         for name, epoch in wanted.items():

@@ -27,7 +27,8 @@ class Cycles:
 def cycles_of(results: StudyResults, arm: str) -> Cycles:
     """The cycles of a level, from a run's config; one cycle as long as a level where none are given."""
     config = results.arms[arm].config
-    epochs, count = config.get("epochs"), str(config.get("cycles", "1"))
+    epochs = config.get("epochs")
+    count = str(config.get("cycles", "1"))
     return Cycles(epochs if type(epochs) is int else 0, int(count) if count.isdecimal() else 1)
 
 

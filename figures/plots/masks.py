@@ -24,7 +24,9 @@ _PANEL = "masks within a level"
 
 def figure_mask_convergence(records: Records) -> Drawing:
     """`mask-convergence`: the share of a level's last mask in the masks recorded before, over epochs."""
-    found, kept, missing = find_sweeps(records, "mask-convergence"), [], []
+    found = find_sweeps(records, "mask-convergence")
+    kept = []
+    missing = []
     for sweep in found:
         for results in sweep.studies:
             there = [arm for arm in IMP_AND_LRR if overlaps(results, arm)]
@@ -34,7 +36,8 @@ def figure_mask_convergence(records: Records) -> Drawing:
     if not kept:
         command = sweep_command("mask-convergence", records.protocol)
         raise NothingToDraw(missing or [Missing(_PANEL, "nothing has been run", command)])
-    sheet, curves = new_sheet(style.TWO_COLUMNS, 2.55 * len(kept) + 0.35, missing), []
+    sheet = new_sheet(style.TWO_COLUMNS, 2.55 * len(kept) + 0.35, missing)
+    curves = []
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
     for part, (sweep, results, there) in zip(parts, kept, strict=True):
         panels, sheet.plotted[results.study.study] = _block(sheet, part, sweep, results, there)
@@ -59,7 +62,8 @@ def _block(sheet: FigureBuilder, part, sweep: Sweep, results: StudyResults, ther
     """One study: a panel per rule over epochs, and the masks at the ends of cycles over levels."""
     part.suptitle(heading(sweep), x=0.01, ha="left", fontsize=style.RC["axes.titlesize"])
     axes = part.subplots(1, 1 + len(there), sharey=True, squeeze=False)[0]
-    chance, letters = 1 - results.study.prune_rate, []
+    chance = 1 - results.study.prune_rate
+    letters = []
     found = {arm: overlaps(results, arm) for arm in there}
     cycles = cycles_of(results, there[0])
     for panel, arm in zip(axes, there, strict=False):
@@ -80,7 +84,8 @@ def _block(sheet: FigureBuilder, part, sweep: Sweep, results: StudyResults, ther
 
 def _mask_caption(sweep: Sweep, results: StudyResults, letters: Sequence[str], cycles: Cycles, ends: dict) -> str:
     """Seeds, cycles, and what the last cycle replaced."""
-    study, changed = results.study, []
+    study = results.study
+    changed = []
     for arm, of_cycle in ends.items():
         means = of_cycle.get("last but one", {}).get("mean", [])
         if means:

@@ -7,7 +7,9 @@ from figures.plots import style
 
 def shade_basin(axes, arrays) -> dict:
     """Shade the learning region exactly (right of the separatrix, above w = 0) and the failing rest."""
-    a, w, line = arrays["grid_a"], arrays["grid_w"], arrays["separatrix"]
+    a = arrays["grid_a"]
+    w = arrays["grid_w"]
+    line = arrays["separatrix"]
     line = line[np.argsort(line[:, 1])]
     inside = line[(line[:, 0] >= a[0]) & (line[:, 1] <= w[-1]) & (line[:, 1] >= 0)]
     region = np.concatenate([inside, [[inside[-1, 0], w[-1]], [a[-1], w[-1]], [a[-1], 0.0]]])

@@ -42,10 +42,12 @@ _BASIN = {
 
 def _basin(sheet: FigureBuilder, axes, result: TheoryResult, panel: str) -> dict:
     line = result.arrays["separatrix"]
-    end, least = float(line[:, 1].max()), -float(line[:, 1].max()) if panel == "one" else 0.0
+    end = float(line[:, 1].max())
+    least = -float(line[:, 1].max()) if panel == "one" else 0.0
     region = shade_basin(axes, {"grid_a": [-end, end], "grid_w": [least, end], "separatrix": line})
     axes.plot(line[:, 0], line[:, 1], color=style.INK, linewidth=1.0, zorder=2)
-    start, verdict = result.arrays[f"{panel}_start"], result.arrays[f"{panel}_verdict"]
+    start = result.arrays[f"{panel}_start"]
+    verdict = result.arrays[f"{panel}_verdict"]
     for code, (word, look) in _WITNESS.items():
         a, w = start[verdict == code].T
         axes.plot(a, w, linestyle="none", markersize=2.6, zorder=3, label=f"computed: {word}", **look)
@@ -70,7 +72,9 @@ def _witness_words(result: TheoryResult, panel: str) -> str:
 
 
 def _success_over_ratios(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
-    values, plotted, cells = result.values, {}, []
+    values = result.values
+    plotted = {}
+    cells = []
     for place, d in enumerate(values["dimensions"]):
         for rule in RULE_NAMES if d > 1 else ("imp",):  # with one input there is nothing to prune: LRR is IMP
             plotted[f"{rule}, d = {d}"] = _over_ratios(axes, result, rule, place)
@@ -91,8 +95,10 @@ def _success_over_ratios(sheet: FigureBuilder, axes, result: TheoryResult) -> di
 
 
 def _over_ratios(axes, result: TheoryResult, rule: str, place: int) -> dict:
-    look, cells = style.arm_style(rule).line_kwargs(), result.values["success"][rule][place]
-    ratios, middle = result.values["ratios"], (len(result.values["dimensions"]) - 1) / 2
+    look = style.arm_style(rule).line_kwargs()
+    cells = result.values["success"][rule][place]
+    ratios = result.values["ratios"]
+    middle = (len(result.values["dimensions"]) - 1) / 2
     curve = result.arrays["curve_ratio"], result.arrays[f"curve_{rule}"][place]
     if rule == "lrr" or place == 0:  # IMP's curve is one for every d
         axes.plot(*curve, color=look["color"], **PALE)
@@ -102,10 +108,12 @@ def _over_ratios(axes, result: TheoryResult, rule: str, place: int) -> dict:
 
 def _name_curves(axes, result: TheoryResult) -> None:
     """Write the number of inputs next to each curve: above the highest, below the others."""
-    words, dimensions = {"fontsize": 7, "color": style.INK}, result.values["dimensions"]
+    words = {"fontsize": 7, "color": style.INK}
+    dimensions = result.values["dimensions"]
     curves = {f"LRR, d = {d}": result.arrays["curve_lrr"][i] for i, d in enumerate(dimensions) if d > 1}
     curves["IMP, every d"] = result.arrays["curve_imp"][0]
-    ratio, highest = result.arrays["curve_ratio"], max(curves, key=lambda name: curves[name].mean())
+    ratio = result.arrays["curve_ratio"]
+    highest = max(curves, key=lambda name: curves[name].mean())
     for name, curve in curves.items():
         at = len(ratio) // (3 if name == highest else 2)
         x, y, side = (0.85, 0.02, "right") if name == highest else (1.2, -0.07, "left")

@@ -41,8 +41,10 @@ def figure_large_steps(records: Records) -> Drawing:
 
 
 def _steps_to_learn(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
-    values, horizon = result.values, result.params["max_steps"]
-    steps, plotted = values["step"], {"step": list(values["step"]), "horizon": horizon}
+    values = result.values
+    horizon = result.params["max_steps"]
+    steps = values["step"]
+    plotted = {"step": list(values["step"]), "horizon": horizon}
     for start, (colour, marker) in zip(values["starts"], _ANGLE_LOOKS, strict=False):
         done = [status == "learned" for status in start["status"]]
         taken = [n if ok else horizon for n, ok in zip(start["steps"], done, strict=True)]
@@ -80,7 +82,8 @@ def _steps_axes(axes, steps: Sequence[float], horizon: int) -> None:
 
 
 def _words_to_learn(result: TheoryResult) -> str:
-    values, horizon = result.values, result.params["max_steps"]
+    values = result.values
+    horizon = result.params["max_steps"]
     angles = ", ".join(f"{start['angle']:g}" for start in values["starts"])
     late = sum(status == "max_steps" for start in values["starts"] for status in start["status"])
     rest = sum(status in ("stationary", "diverged") for start in values["starts"] for status in start["status"])

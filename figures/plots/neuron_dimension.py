@@ -42,7 +42,9 @@ def figure_14(records: Records) -> Drawing:
 
 
 def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init: str) -> dict:
-    content, plotted, name = result.values["inits"][init], {}, INIT_NAMES[init]
+    content = result.values["inits"][init]
+    plotted = {}
+    name = INIT_NAMES[init]
     for rule in RULE_NAMES:
         plotted[rule] = _points(axes, result, content[rule], style.arm_style(rule).line_kwargs(), _SHIFT[rule])
     _inputs_axis(axes, result, 1.05)
@@ -62,7 +64,8 @@ def _success_over_inputs(sheet: FigureBuilder, axes, result: TheoryResult, init:
 
 def _measured(result: TheoryResult, init: str, d: int) -> str:
     """The share that learns from d inputs, with its interval and the exact probability, for each rule."""
-    content, place = result.values["inits"][init], result.values["dimensions"].index(d)
+    content = result.values["inits"][init]
+    place = result.values["dimensions"].index(d)
     cells = {style.arm_style(rule).label: content[rule][place] for rule in reversed(RULE_NAMES)}
     parts = [
         f"{label} {cell['successes'] / cell['trials']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]"
@@ -92,7 +95,8 @@ def _switches(sheet: FigureBuilder, axes, result: TheoryResult, inits: Sequence[
 
 def _points(axes, result: TheoryResult, cells: Sequence[dict], look: dict, shift: float) -> dict:
     """Draw counted shares with intervals, shifted sideways, over a pale line of the exact ones."""
-    d, exact = result.values["dimensions"], [cell["exact"] for cell in cells]
+    d = result.values["dimensions"]
+    exact = [cell["exact"] for cell in cells]
     axes.plot(d, exact, color=look["color"], **PALE)
     share = plot_shares(axes, [n * shift for n in d], cells, look)
     return {"d": list(d), "share": share, "exact": exact, "cells": [dict(cell) for cell in cells]}

@@ -42,10 +42,12 @@ def _cells(result: TheoryResult, d: int) -> list[Mapping]:
 
 
 def _over_neurons(sheet: FigureBuilder, axes, result: TheoryResult, d: int) -> dict:
-    cells, plotted = _cells(result, d), {}
+    cells = _cells(result, d)
+    plotted = {}
     k = [cell["k"] for cell in cells]
     for rule, side in zip(RULE_NAMES, (-1, 1), strict=True):
-        look, found = style.arm_style(rule), [cell[rule] for cell in cells]
+        look = style.arm_style(rule)
+        found = [cell[rule] for cell in cells]
         share = [one["successes"] / one["trials"] for one in found]
         heuristic = [one["heuristic"] for one in found]
         axes.plot(k, heuristic, color=look.colour, linewidth=1.0, linestyle=DASHED, zorder=2,
@@ -68,7 +70,8 @@ def _neurons_axis(axes, k: Sequence[int]) -> None:
 
 
 def _difference(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
-    plotted, every = {}, sorted(result.values["neurons"])
+    plotted = {}
+    every = sorted(result.values["neurons"])
     first = _cells(result, result.values["dimensions"][0])
     gap = [cell["lrr"]["heuristic"] - cell["imp"]["heuristic"] for cell in first]
     axes.plot(every, gap, color=style.MUTED, linewidth=1.0, linestyle=DASHED, zorder=2, label="heuristic")

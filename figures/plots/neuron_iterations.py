@@ -11,9 +11,11 @@ from figures.results.network import TheoryResult
 def draw_iterations(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     """Figure 2 (a): success over pruning iterations against the exact probabilities."""
     values = result.values
-    levels, plotted = np.arange(len(values["survivors"])), {}
+    levels = np.arange(len(values["survivors"]))
+    plotted = {}
     for shift, (rule, label) in zip((-0.09, 0.09), RULE_NAMES.items(), strict=True):
-        cell, look = values["rules"][rule], style.arm_style(rule)
+        cell = values["rules"][rule]
+        look = style.arm_style(rule)
         share = np.array(cell["successes"]) / values["trials"]
         bars = np.abs(np.array([cell["low"], cell["high"]]) - share)
         axes.step(levels, cell["exact"], where="mid", color=look.colour, linewidth=3.2, alpha=0.3, zorder=2)

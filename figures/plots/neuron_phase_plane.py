@@ -12,15 +12,14 @@ from figures.results.network import Records, TheoryResult
 
 def figure_1(records: Records) -> Drawing:
     """Figure 1: which quadrants learn (d = 1), and why IMP fails where LRR learns (d = 2)."""
-    quadrants, stories = records.theory.get("quadrants"), records.theory.get("stories")
+    quadrants = records.theory.get("quadrants")
+    stories = records.theory.get("stories")
     missing = [] if quadrants else [theory_missing("quadrants", "(a) sign quadrants")]
     missing += [] if stories else [theory_missing("stories", "(b, c) IMP and LRR on the neuron")]
     if not (quadrants or stories):
         raise NothingToDraw(missing)
-    sheet, widths = (
-        new_sheet(style.TWO_COLUMNS, 3.45, missing),
-        [*([1.32] if quadrants else []), *([1, 1] if stories else [])],
-    )
+    sheet = new_sheet(style.TWO_COLUMNS, 3.45, missing)
+    widths = [*([1.32] if quadrants else []), *([1, 1] if stories else [])]
     grid = sheet.figure.add_gridspec(2, len(widths), width_ratios=widths, height_ratios=[1.25, 1])
     if quadrants:
         sheet.plotted["quadrants"] = draw_quadrants(sheet, sheet.figure.add_subplot(grid[:, 0]), quadrants)
@@ -45,7 +44,8 @@ def draw_quadrants(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
     It shows the exact basin, flow, separatrix, minimum, computed trajectories and balanced diagonals.
     """
     arrays = result.arrays
-    a, w = arrays["grid_a"], arrays["grid_w"]
+    a = arrays["grid_a"]
+    w = arrays["grid_w"]
     plotted = {"region": shade_basin(axes, arrays), "verdict_counts": _verdict_counts(arrays["verdict"])}
     axes.streamplot(
         a,
@@ -88,7 +88,8 @@ def _verdict_counts(verdict) -> dict:
 
 def _lines(axes, arrays, a, w):
     end = min(abs(a[0]), abs(a[-1]), abs(w[0]), abs(w[-1]))
-    line, minimum = arrays["separatrix"], arrays["minimum"]
+    line = arrays["separatrix"]
+    minimum = arrays["minimum"]
     axes.plot(
         [-end, end],
         [-end, end],
@@ -108,7 +109,8 @@ def _lines(axes, arrays, a, w):
 
 
 def _trajectory(axes, arrays, index: int) -> dict:
-    path, learns = arrays["trajectories"][index], int(arrays["trajectory_verdict"][index]) == 1
+    path = arrays["trajectories"][index]
+    learns = int(arrays["trajectory_verdict"][index]) == 1
     colour, line = (style.LEARNS_DARK, "-") if learns else (style.FAILS_DARK, (0, (4, 1)))
     look = {"color": colour, "markeredgecolor": "white", "markeredgewidth": 0.4, "zorder": 4.5}
     look |= {"marker": "*", "markersize": 6} if learns else {"marker": "X", "markersize": 4.5}

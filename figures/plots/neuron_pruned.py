@@ -72,7 +72,8 @@ def _panel(sheet: FigureBuilder, axes, values: dict, end: int, inputs: str, nois
 
 
 def _curve(axes, rule: str, init: str, cells: Sequence[dict]) -> dict:
-    look, (line, filled) = style.arm_style(rule), _LOOK.get(init, ((0, (1, 1.2)), False))
+    look = style.arm_style(rule)
+    (line, filled) = _LOOK.get(init, ((0, (1, 1.2)), False))
     counts = [cell[rule] for cell in cells]
     share = [count["successes"] / count["trials"] for count in counts]
     plot_means(

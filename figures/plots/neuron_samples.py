@@ -44,7 +44,8 @@ def figure_15(records: Records) -> Drawing:
 
 
 def _panel(sheet: FigureBuilder, axes, result: TheoryResult, key: str, title: str, words: str) -> dict:
-    values, plotted = result.values, {}
+    values = result.values
+    plotted = {}
     for place, noise in enumerate(values["noises"]):
         cells = sorted((cell for cell in values["cells"] if cell["noise"] == noise), key=lambda cell: cell["ratio"])
         for rule in RULE_NAMES:
@@ -64,7 +65,8 @@ def _panel(sheet: FigureBuilder, axes, result: TheoryResult, key: str, title: st
 
 def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key: str) -> dict:
     line, filled = _LINES[place % len(_LINES)]
-    look, count = style.arm_style(rule), [cell[rule][key] for cell in cells]
+    look = style.arm_style(rule)
+    count = [cell[rule][key] for cell in cells]
     shift = (0.975 if rule == "imp" else 1.025) * (1 + 0.03 * (place - 1))
     share = [one["count"] / cell[rule]["trials"] for one, cell in zip(count, cells, strict=True)]
     plot_means(

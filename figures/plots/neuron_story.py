@@ -18,9 +18,12 @@ def draw_story(sheet: FigureBuilder, axes, result: TheoryResult, rule: str) -> d
 
     The path of (w_1, w_2) is above, the learned function below.
     """
-    arrays, look = result.arrays, style.arm_style(rule)
-    dense, masked = arrays["dense_w"], arrays[f"{rule}_w"]
-    limit, verdict = result.values["limit"][rule], result.values["verdict"][rule]
+    arrays = result.arrays
+    look = style.arm_style(rule)
+    dense = arrays["dense_w"]
+    masked = arrays[f"{rule}_w"]
+    limit = result.values["limit"][rule]
+    verdict = result.values["verdict"][rule]
     _plane(axes[0], dense, masked, limit["w"], look, rule)
     title, words = _STORY[rule]
     plotted = {
@@ -43,7 +46,8 @@ def draw_story(sheet: FigureBuilder, axes, result: TheoryResult, rule: str) -> d
 
 def _plane(axes, dense, masked, end, look, rule):
     both = np.concatenate([dense, masked])
-    left, right = min(-0.35, both[:, 0].min()) - 0.3, max(1.0, both[:, 0].max()) + 0.3
+    left = min(-0.35, both[:, 0].min()) - 0.3
+    right = max(1.0, both[:, 0].max()) + 0.3
     top = max(0.5, both[:, 1].max()) + 0.28
     axes.axvspan(left, 0, color=style.FAILS_COLOUR, alpha=0.55, linewidth=0, zorder=0)
     axes.axvspan(0, right, color=style.LEARNS_COLOUR, alpha=0.8, linewidth=0, zorder=0)

@@ -53,7 +53,8 @@ def figure_2(records: Records) -> Drawing:
 
 def _shown(iterations: TheoryResult | None, drawn: Sequence[tuple]) -> tuple[str, str]:
     """What the figure shows and its data, from the panels that it has."""
-    seen, data = [], []
+    seen = []
+    data = []
     if iterations:
         seen.append(captions.ON_NEURON)
         data.append(f"one neuron, n = {iterations.values['trials']:,} trials")
@@ -75,7 +76,8 @@ def _exchange_panels(records: Records) -> tuple[list[tuple], list[Missing]]:
 
     They are Tiny ImageNet as in the paper, else the first study that has the arms, and those that come with the code.
     """
-    panel, arms = "LRR on the IMP mask", ("imp", "lrr-on-imp-mask", "lrr", "imp-long")
+    panel = "LRR on the IMP mask"
+    arms = ("imp", "lrr-on-imp-mask", "lrr", "imp-long")
     missing = absent_datasets(records, ("tiny-imagenet",), panel)
     order = sorted(records.studies, key=lambda results: results.study.plain_preset != "tiny-imagenet")
     found = []

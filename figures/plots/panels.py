@@ -10,7 +10,8 @@ _DENSITY_TICKS = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 
 def density_axis(axes, densities: Sequence[float]) -> None:
     """Set a logarithmic density axis, dense at the left; ticks are plain fractions."""
-    low, high = min(densities), max(densities)
+    low = min(densities)
+    high = max(densities)
     axes.set_xscale("log")
     axes.set_xlim(high * 1.3, low / 1.3)
     ticks = [tick for tick in _DENSITY_TICKS if low / 1.3 <= tick <= high * 1.3]

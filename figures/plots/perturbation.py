@@ -72,7 +72,8 @@ def _kept(records: Records) -> tuple[list, list[Missing]]:
 
     Each study comes with its arms that have a complete seed.
     """
-    kept, missing = [], []
+    kept = []
+    missing = []
     shown = perturbed_studies(records)
     judged = {results.study.place for results, _ in shown}
     plain = [r for r in records.studies if r.study.place not in judged]

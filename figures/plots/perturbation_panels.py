@@ -95,7 +95,8 @@ def _described(where: Perturbed) -> dict:
 
 def draw_sweep(sheet: FigureBuilder, axes, sweep: Sweep, found: Sequence[Perturbed]) -> dict:
     """Cost over the share at the usual level; at the right the other levels and scopes at one share."""
-    usual, others = usual_place(found), other_places(found)
+    usual = usual_place(found)
+    others = other_places(found)
     over_share = [where for where in found if where.place == usual]
     share = Counter(where.share for where in others).most_common(1)[0][0] if others else None
     by_place = [where for where in found if where.share == share]

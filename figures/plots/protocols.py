@@ -30,7 +30,8 @@ def figure_protocols(records: Records) -> Drawing:
 
 def _group(title: str, rows: Sequence[ProtocolRow]) -> list[Line]:
     """The lines of one preset and data set: for each effect ours, the authors', and single settings."""
-    lines, claim = [Line(f"{title}: ours, then the authors'", "heading")], ""
+    lines = [Line(f"{title}: ours, then the authors'", "heading")]
+    claim = ""
     for row in rows:
         if row.label and row.claim != claim:
             lines.append(Line(f"{row.claim}  {row.short}", "claim"))

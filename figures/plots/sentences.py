@@ -16,7 +16,9 @@ def format_seeds(results: StudyResults, arms: Sequence[str], signs: bool = False
 
     `signs`: only seeds with sign statistics count.
     """
-    study, complete, left_out = results.study, {}, []
+    study = results.study
+    complete = {}
+    left_out = []
     for arm in arms:
         seeds, diverged, missing = measures.seeds_of(results, arm)
         bare = [s for s in seeds if signs and results.arms[arm].seeds[s].signs is None]
@@ -93,7 +95,8 @@ def format_missing(missing: Sequence[Missing]) -> str:
     for item in missing:
         labels = panels.setdefault(item.panel, {}).setdefault(item.command, [])
         labels += [f'"{item.what}"'] if item.what else []
-    first, parts = {}, []
+    first = {}
+    parts = []
     for panel, commands in panels.items():
         how = []
         for command, labels in commands.items():

@@ -19,7 +19,8 @@ from figures.results.network import Records, StudyResults, train_command
 
 def figure_5(records: Records) -> Drawing:
     """Figure 5: the level at which signs settle (top) and the number of sign switches (bottom)."""
-    panel, kept = "sign switches", []
+    panel = "sign switches"
+    kept = []
     missing = absent_datasets(records, (*CIFAR, "tiny-imagenet"), panel)
     for results in records.studies:
         there = [arm for arm in ("imp", "lrr") if measures.sign_shares(results, arm, "settles_at")]
@@ -49,7 +50,8 @@ def _signs_panels(sheet: FigureBuilder, axes, results: StudyResults) -> dict:
 
     Weights that never switch are drawn separately, on their own scale.
     """
-    name, last = panel_name(results.study), results.study.levels - 1
+    name = panel_name(results.study)
+    last = results.study.levels - 1
     settles = _share_bars(axes[0], results, "settles_at", range(last + 1))
     switches = _share_bars(axes[1], results, "switches", range(1, last + 2))
     for row, (first, label) in enumerate(

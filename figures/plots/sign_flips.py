@@ -26,17 +26,20 @@ FEW = 20  # weights: a share of fewer weights is imprecise, and is marked
 
 def figure_12(records: Records) -> Drawing:
     """Figure 12: the share of a layer's surviving signs that flip, by layer and level."""
-    kept, missing = [], []
+    kept = []
+    missing = []
     for results in records.studies:
         if any(mean_shares(results, reading) for reading in READING_NAMES):
             kept.append(results)
         else:
-            why, command = "imp and lrr have no flips by layer", train_command(results.study, IMP_AND_LRR)
+            why = "imp and lrr have no flips by layer"
+            command = train_command(results.study, IMP_AND_LRR)
             missing.append(Missing(f"{SIGN_FLIPS_PANEL}, {panel_name(results.study)}", why, command))
     if not kept:
         raise NothingToDraw(missing or [nothing_run(SIGN_FLIPS_PANEL, records.protocol)])
     heights = [_height(results) for results in kept for _ in READING_NAMES]
-    sheet, scales = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3, missing), []
+    sheet = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3, missing)
+    scales = []
     rows = sheet.figure.add_gridspec(len(heights), 1, height_ratios=heights)
     for number, results in enumerate(kept):
         for place, reading in enumerate(READING_NAMES):
@@ -81,7 +84,8 @@ def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: s
     """
     most = max((v for arm in IMP_AND_LRR for row in found[arm] for v in row if v is not None), default=1.0) or 1.0
     gap = max((abs(v) for row in found["lrr - imp"] for v in row if v is not None), default=0.01) or 0.01
-    name, roman = panel_name(results.study), READING_NAMES[reading].split(",")[0]
+    name = panel_name(results.study)
+    roman = READING_NAMES[reading].split(",")[0]
     titles = {"imp": f"{name}: IMP, reading {roman}", "lrr": "LRR", "lrr - imp": "LRR - IMP"}
     definition = READING_NAMES[reading].replace("initialisation", origin(results.study.protocol))
     described = {
@@ -134,7 +138,8 @@ def draw_map(axis, found: dict, grid: Sequence, scale: dict):
     import numpy as np
 
     values = np.ma.masked_invalid([[math.nan if v is None else v for v in row] for row in grid])
-    levels, layers = found["levels"], found["layers"]
+    levels = found["levels"]
+    layers = found["layers"]
     axis.set_facecolor("#D9D9D9")
     mesh = axis.pcolormesh(np.arange(len(levels) + 1), np.arange(len(layers) + 1), values, rasterized=False, **scale)
     axis.invert_yaxis()

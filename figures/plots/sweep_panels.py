@@ -46,7 +46,8 @@ def _lost(value: Value) -> str:
     """The text in a value's panel about diverged seeds and incomplete arms."""
     lines = []
     for arm in IMP_AND_LRR:
-        of, label = len(value.results.study.seeds), style.arm_style(arm).label
+        of = len(value.results.study.seeds)
+        label = style.arm_style(arm).label
         if value.diverged[arm]:
             lines.append(f"{label}: {len(value.diverged[arm])} of\n{of} diverged")
         elif not value.complete[arm]:

@@ -75,7 +75,8 @@ def draw(records: Records, plan: SweepFigure) -> Drawing:
         raise NothingToDraw(
             missing or [Missing(plan.values, "nothing has been run", sweep_command(plan.sweep, records.protocol))]
         )
-    sheet, shown = new_sheet(style.TWO_COLUMNS, 4.15 * len(kept) + 0.3, missing), []
+    sheet = new_sheet(style.TWO_COLUMNS, 4.15 * len(kept) + 0.3, missing)
+    shown = []
     parts = sheet.figure.subfigures(len(kept), 1, squeeze=False).ravel()
     for part, (sweep, values) in zip(parts, kept, strict=True):
         shown += _block(sheet, part, sweep, plan, values)
@@ -90,7 +91,8 @@ def _absent(sweep: Sweep, plan: SweepFigure) -> list[Missing]:
 
     An arm that diverged is not among them, since another run would not change that.
     """
-    panel, lost = f"{plan.values}, {sweep.place}", []
+    panel = f"{plan.values}, {sweep.place}"
+    lost = []
     for value in sweeps.values_of(sweep):
         for arm in IMP_AND_LRR:
             if not value.complete[arm] and not value.diverged[arm]:

@@ -41,7 +41,8 @@ def warm_up_data(sweep: Sweep) -> str:
 def draw_warm_up(sheet: FigureBuilder, axes, sweep: Sweep) -> dict:
     """High-sparsity accuracy of IMP and LRR, and their paired difference, over the epochs of warm-up."""
     pairs = _pairs_there(sweep)
-    numbers, plotted = [x for x, _ in pairs], {}
+    numbers = [x for x, _ in pairs]
+    plotted = {}
     for shift, arm in zip(dodge(2, 0.12), ("imp", "lrr"), strict=True):
         plotted[arm] = _h_curve(pairs, {arm: 1})
         plot_intervals(axes[0], style.arm_style(arm), [x + shift for x in numbers], plotted[arm])

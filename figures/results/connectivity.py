@@ -67,20 +67,26 @@ class NetworkPair(_Pair):
 
     def __post_init__(self) -> None:
         """Check the counts, and the shares that follow from them."""
-        kept, total, shared, same = self.n_kept, self.total, self.shared, self.same_sign
+        kept = self.n_kept
+        total = self.total
+        shared = self.shared
+        same = self.same_sign
         must(max(kept) <= total, "n_kept", kept, f"two counts from 1 to {total}")
         must(shared <= min(kept), "shared", shared, f"at most the {min(kept)} kept")
         must(same <= shared, "same_sign", same, f"at most the {shared} shared")
-        union, got = (sum(kept) - shared) / total, self.union_density
+        union = (sum(kept) - shared) / total
+        got = self.union_density
         must(math.isclose(got, union, rel_tol=1e-9), "union_density", got, f"{union}, from the counts")
-        share, got = same / shared if shared else None, self.sign_similarity
+        share = same / shared if shared else None
+        got = self.sign_similarity
         right = got is share if None in (got, share) else math.isclose(got, share, rel_tol=1e-9)
         must(right, "sign_similarity", got, f"same_sign / shared = {share}")
 
     def check_barriers(self, alphas: Sequence[float], where: str) -> None:
         """Raise `Contradiction` for barriers that are not those of the errors at the points `alphas`."""
         for errors, largest in (("errors", "barrier"), ("errors_not_recomputed", "barrier_not_recomputed")):
-            curve, got = getattr(self, errors), getattr(self, largest)
+            curve = getattr(self, errors)
+            got = getattr(self, largest)
             must(len(curve) == len(alphas), f"{where}.{errors}", curve, f"a list of {len(alphas)} fractions")
             excess = max(error - ((1 - a) * curve[0] + a * curve[-1]) for a, error in zip(alphas, curve, strict=True))
             same = math.isclose(got, excess, rel_tol=1e-9, abs_tol=1e-12)

@@ -31,7 +31,10 @@ class ResultError(ValueError):
         shown = repr(got) if len(repr(got)) <= 80 else repr(got)[:77] + "..."
         do = do or f"delete {file} and run the command that made it again"
         super().__init__(f"{file}: {field} must be {expected}, got {shown}: {do}")
-        self.file, self.field, self.got, self.do = file, field, got, do
+        self.file = file
+        self.field = field
+        self.got = got
+        self.do = do
 
 
 class NoFolder(ResultError):
@@ -46,7 +49,10 @@ class NoFolder(ResultError):
         do = do if is_file else f"run `paper_repro.py figures` first, or {do}"
         wrong = f"{folder} is a file, not a folder of results" if is_file else f"results folder {folder} does not exist"
         ValueError.__init__(self, f"{wrong}: {do}")
-        self.file, self.field, self.got, self.do = folder, "the results folder", "a file" if is_file else "nothing", do
+        self.file = folder
+        self.field = "the results folder"
+        self.got = "a file" if is_file else "nothing"
+        self.do = do
 
 
 class ClosedFolder(ResultError):
@@ -56,10 +62,14 @@ class ClosedFolder(ResultError):
         """Make the message, in one line."""
         do = "correct its permissions or links, or choose another --results"
         ValueError.__init__(self, f"results folder {folder} cannot be listed: {why}: {do}")
-        self.file, self.field, self.got, self.do = folder, "the folder", why, do
+        self.file = folder
+        self.field = "the folder"
+        self.got = why
+        self.do = do
 
 
-LARGEST_WHOLE, LARGEST_NUMBER = 2**63 - 1, sys.float_info.max
+LARGEST_WHOLE = 2**63 - 1
+LARGEST_NUMBER = sys.float_info.max
 
 Schema = Annotated[
     int,
@@ -156,7 +166,8 @@ def _first_fault(data: Any, kind: Any, where: str) -> tuple[str, Any, str, str]:
 def _parts(data: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
     """The parts of an object or a list that have a type of their own: name, value (or `_ABSENT`), type."""
     kind = _plain(kind)
-    origin, inner = get_origin(kind) or kind, get_args(kind)
+    origin = get_origin(kind) or kind
+    inner = get_args(kind)
     if isinstance(data, dict) and (is_dataclass(origin) or isinstance(origin, type) and issubclass(origin, Struct)):
         for name, required, of_field in _fields(kind):
             if required or name in data:

@@ -379,14 +379,16 @@ class _CompleteLevel(_Level, frozen=True, kw_only=True):
     metrics_sha256: Text | None = None
 
     def __post_init__(self) -> None:
-        share, layers = self.n_kept / self.total, self.layers.values()
+        share = self.n_kept / self.total
+        layers = self.layers.values()
         right = math.isclose(self.density, share, rel_tol=1e-9)
         must(right, "density", self.density, f"n_kept / total = {share}")
         must(sum(layer.n_kept for layer in layers) == self.n_kept, "n_kept", self.n_kept, "the sum over the layers")
         must(sum(layer.size for layer in layers) == self.total, "total", self.total, "the sum over the layers")
         before = 0
         for i, mask in enumerate(self.mask_snapshots):
-            where, most = f"mask_snapshots.{i}", f"above {before}, at most {self.epochs}"
+            where = f"mask_snapshots.{i}"
+            most = f"above {before}, at most {self.epochs}"
             must(before < mask.epoch <= self.epochs, f"{where}.epoch", mask.epoch, most)
             must(mask.n_kept <= self.n_kept, f"{where}.n_kept", mask.n_kept, f"at most the {self.n_kept} survivors")
             before = mask.epoch
@@ -475,7 +477,8 @@ def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
     """A signs.json's record, its counts checked against the number of survivors and summed over layers."""
     verify_checksum(data, file)
     found = convert(data, _SignsFile, file)
-    got, place = (found.run, found.seed), (run, seed)
+    got = (found.run, found.seed)
+    place = (run, seed)
     require(got == place, file, "run, seed", got, f"{place}, as the folder says")
 
     def total(name: str) -> tuple[int, ...]:

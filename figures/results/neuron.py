@@ -310,7 +310,8 @@ class _FiniteSamples(_Values, frozen=True, kw_only=True):
     decides: _Condition | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        wanted, got = set(product(self.ratios, self.noises)), {(cell.ratio, cell.noise) for cell in self.cells}
+        wanted = set(product(self.ratios, self.noises))
+        got = {(cell.ratio, cell.noise) for cell in self.cells}
         must(got == wanted, "cells", sorted(got), "one for each ratio and noise")
         chosen = self.decides
         right = chosen is UNSET or (chosen.ratio, chosen.noise) in wanted
@@ -357,7 +358,8 @@ class _PrunedSamples(_Values, frozen=True, kw_only=True):
         wanted = sorted(product(self.ends, self.inits, self.inputs, self.noises, self.sizes))
         got = sorted((cell.end, cell.init, cell.inputs, cell.noise, cell.n) for cell in self.cells)
         must(got == wanted, "cells", f"{len(got)} cells", "one for each condition")
-        wanted, got = sorted(product(self.ends, self.inits)), sorted((row.end, row.init) for row in self.exact)
+        wanted = sorted(product(self.ends, self.inits))
+        got = sorted((row.end, row.init) for row in self.exact)
         must(got == wanted, "exact", got, "one for each end and start")
 
 
@@ -477,7 +479,8 @@ class _Hidden(_Values, frozen=True, kw_only=True):
     cells: Annotated[list[_HiddenCell], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
-        wanted, got = set(product(self.dimensions, self.neurons)), {(cell.d, cell.k) for cell in self.cells}
+        wanted = set(product(self.dimensions, self.neurons))
+        got = {(cell.d, cell.k) for cell in self.cells}
         must(got == wanted, "cells", sorted(got), "one for each d and k")
 
 

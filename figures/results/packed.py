@@ -37,7 +37,8 @@ def unpack(content: bytes, file: str, run: str, seed: int) -> dict[str, bytes]:
         text = reader.decompress(content, LARGEST_TEXT)
         whole = reader.eof
     except zlib.error:
-        text, whole = b"", False
+        text = b""
+        whole = False
     require(whole, file, "the file", f"{len(content)} bytes", f"gzip of at most {LARGEST_TEXT} bytes", _AGAIN)
     data = parse_json(text, file)
     verify_checksum(data, file)
