@@ -41,7 +41,7 @@ function drawStart(init, d, random) {
   return { a, u, v };
 }
 
-const RULES = ["dense", "imp", "sign", "magnitude", "lrr"];
+const RULES = facts.rules;
 
 const STORY_LINE = line(0.5, 0.5); // what is left of N(0, I_d) when all inputs but the first are pruned
 
@@ -194,4 +194,24 @@ function sliceFate(on, x0, theta0) {
     },
     leaves: (y) => velocity(y)[2] > 0,
   });
+}
+
+// How an edge, the theorem's or a false one, judges a start: it learns iff a > -edge |w|, on the sides that it admits.
+function edgeVerdict(plane, edge, x, y) {
+  if (!edge.claim) return plane.verdict(x, y);
+  const { a, r, w } = plane.neuron(x, y);
+  if (plane.name === "line") return edge.claim.sides.includes(Math.sign(w)) && a > -edge.claim.edge * r ? LEARNS : FAILS;
+  return (!edge.claim.off_ray || Math.PI - y > 0) && r > 0 && a > -edge.claim.edge * r ? LEARNS : FAILS;
+}
+
+// What integration found against what an edge says. Undecided cells, and those on the separatrix, count by themselves.
+function compareFates(plane, cells, edge) {
+  const counts = { all: cells.length, learns: 0, fails: 0, undecided: 0, boundary: 0, disagree: 0 };
+  for (const { x, y, fate: found } of cells) {
+    counts[found === FATE.undecided ? "undecided" : found === FATE.learns ? "learns" : "fails"] += 1;
+    if (found === FATE.undecided) continue;
+    if (plane.verdict(x, y) === SEPARATRIX) counts.boundary += 1;
+    else if ((found === FATE.learns) !== (edgeVerdict(plane, edge, x, y) === LEARNS)) counts.disagree += 1;
+  }
+  return counts;
 }
