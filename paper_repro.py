@@ -17,7 +17,7 @@ if __name__ == "__main__":
 
 from empirics import commands
 from empirics.choices import check_choice
-from empirics.cli import Claims, Explain, Figures, List, Protocols, Theory, Verify
+from empirics.cli import Claims, Explain, Explore, Figures, List, Protocols, Theory, Verify
 from empirics.commands import EXIT_FAILED, say
 from empirics.studies.plan import Plan, forecasts
 
@@ -159,6 +159,12 @@ def run_theory(command: Theory, line: str) -> int:
     return 0
 
 
+def run_explore(command: Explore, line: str) -> int:
+    """Write the page of the neuron's phase planes."""
+    page = import_module("theory").explore()
+    return commands.write_page(page.html, command.out / "explore.html", command.open)
+
+
 def _missing(names: Sequence[str] | None, results: Path) -> list[str]:
     """The experiments of the neuron whose result file is missing or damaged; `names` None: all."""
     from empirics.studies.records import theory_result_stands
@@ -230,6 +236,7 @@ def run_verify(command: Verify, line: str) -> int:
 RUN = commands.RUN | {
     Figures: run_figures,
     Theory: run_theory,
+    Explore: run_explore,
     Claims: run_claims,
     Protocols: run_protocols,
     List: run_list,

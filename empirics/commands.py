@@ -387,6 +387,26 @@ def alone_in(out: Path) -> Iterator[None]:
         yield
 
 
+def write_page(html: str, path: Path, show: bool) -> int:
+    """Write a page, and show it in the browser where that is asked for.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    import webbrowser
+
+    from empirics.storage.files import check_writable, write_atomic
+
+    check_writable(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, html.encode())
+    say(f"page: {path}")
+    if show and not webbrowser.open(path.resolve().as_uri()):
+        say(f"no browser was found: open {path} in one")
+        return EXIT_FAILED
+    return 0
+
+
 @contextmanager
 def fresh(into: Path | None) -> Iterator[Path]:
     """A folder for recomputed results: the given one, which is kept, or a temporary one."""
