@@ -27,7 +27,7 @@ function startApp(about) {
   const motionless = matchMedia("(prefers-reduced-motion: reduce)"), darkness = matchMedia("(prefers-color-scheme: dark)");
   const given = document.querySelector('meta[name="explore-state"]').content;
   let state = readState(location.hash.length > 1 ? location.hash : given);
-  let plane, paths = [], view, cursor = null, playing = null, clock = null, map = null, mapRun = 0, drag = null, waiting = false;
+  let plane, paths = [], view, cursor = null, playing = null, clock = null, map = null, mapRun = 0, drag = null, waiting = false, stale = true;
   let sampled = null, sampling = false;
   const past = [], timings = [];
   const theme = () => THEMES[darkness.matches ? "dark" : "light"];
@@ -42,9 +42,7 @@ function startApp(about) {
     }
     const before = state;
     state = valid({ ...state, ...part });
-    if (before.plane !== state.plane || before.sign !== state.sign) {
-      if (before.plane !== state.plane) Object.assign(state, { box: null, starts: part.starts || [], selected: -1, edge: 0 });
-    }
+    if (before.plane !== state.plane) Object.assign(state, { box: null, starts: part.starts || [], selected: -1, edge: 0 });
     if (["plane", "sign", "p", "q", "kp", "km", "c", "n", "noise", "seed", "box", "cells"].some((key) => state[key] !== before[key])) stopMap();
     refresh();
   }
@@ -56,28 +54,28 @@ function startApp(about) {
     refresh();
   }
 
+  // Paths are kept while nothing that they depend on changes: of many, a drag recomputes one.
+  let kept = new Map();
+
   function build() {
     plane = planeOf(state);
-    state = valid(state);
+    const flow = [plane.name, JSON.stringify(plane.on), state.t, state.back, state.gd && state.eta].join();
+    const found = new Map();
     paths = state.starts.map(([x, y]) => {
-      const path = plane.path(x, y);
-      path.earliest = state.back ? earliest(path) : 0;
-      path.drawn = pathPoints(plane, path, state);
-      if (state.gd) path.descent = descentPoints(x, y);
+      const key = `${flow};${x};${y}`, path = kept.get(key) || pathFrom(x, y);
+      found.set(key, path);
       return path;
     });
+    kept = found;
+    stale = false;
   }
 
-  function earliest(path) {
-    const reach = 50 * reachOf(plane.home), most = Math.min(state.t, -path.from * 0.999999);
-    let low = 0, high = most;
-    const inside = (t) => plane.place(path.at(-t)).every((x) => Math.abs(x) < reach);
-    if (inside(high)) return -high;
-    for (let i = 0; i < 40; i++) {
-      const middle = (low + high) / 2;
-      if (inside(middle)) low = middle; else high = middle;
-    }
-    return -low;
+  function pathFrom(x, y) {
+    const path = plane.path(x, y);
+    path.earliest = state.back ? earliestOf(plane, path, state) : 0;
+    path.drawn = pathPoints(plane, path, state);
+    if (state.gd) path.descent = descentPoints(x, y);
+    return path;
   }
 
   function descentPoints(x, y) {
@@ -87,9 +85,11 @@ function startApp(about) {
   }
 
   function refresh() {
-    build();
+    stale = true;
     redrawSoon();
-    if (!drag) showAll();
+    if (drag) return; // while something is dragged, at most one picture a frame and nothing else
+    build();
+    showAll();
   }
 
   function showAll() {
@@ -127,6 +127,7 @@ function startApp(about) {
 
   function draw() {
     const started = performance.now(), plot = byId("plot"), canvas = byId("canvas");
+    if (stale) build();
     const width = Math.max(plot.clientWidth, 200), height = Math.max(plot.clientHeight, 200), ratio = Math.min(devicePixelRatio || 1, 3);
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
       canvas.width = Math.round(width * ratio);
@@ -394,6 +395,7 @@ function startApp(about) {
     for (const layer of LAYERS) {
       byId("layers").append(node("label", {}, node("input", { type: "checkbox", id: `layer-${layer}`, onchange: (event) => {
         change({ layers: LAYERS.filter((name) => (name === layer ? event.target.checked : state.layers.includes(name))) });
+        if (layer === "time" && event.target.checked && plane.name !== "line" && !map) toggleMap(); // where times are integrated
       } }), ` ${LAYER_WORDS[layer]}`));
     }
   }
@@ -408,6 +410,10 @@ function startApp(about) {
       ...stabilities.map((word) => [word === "saddle" ? sample({ kind: "marker", shape: "circle", at: [20, 8], size: 5, fill: colours.saddle, stroke: colours.saddle }) : stroke({ stroke: colours[word], width: 3, dash: DASHES[word] }), `equilibria, ${word}`]),
       [stroke({ stroke: colours.separatrix, width: 3 }), "separatrix"], [stroke({ stroke: colours.nullX, width: 1.6, dash: [7, 3] }), `${x}' = 0`], [stroke({ stroke: colours.nullY, width: 1.6, dash: [2, 3] }), `${y}' = 0`],
       [shape(LEARNS), "trajectory that learns"], [shape(FAILS), "that fails"], [shape(SEPARATRIX), "on the separatrix"]];
+    if (state.layers.includes("time")) {
+      const n = colours.times.length, swatches = colours.times.map((fill, i) => ["rect", { x: (40 * i) / n, y: 1, width: 40 / n, height: 14, fill }]);
+      rows.push([svgNode(["svg", { viewBox: "0 0 40 16", "aria-hidden": "true" }, ...swatches]), "time to learn: short to long"]);
+    }
     byId("legend").replaceChildren(...rows.map(([picture, text]) => node("li", {}, picture, text)));
   }
 

@@ -118,10 +118,10 @@ class _Printer(JavascriptCodePrinter):
 def javascript() -> str:
     """Return the formulas as one JavaScript object, `equations`, of functions."""
     printer = _Printer()
-    lines = [
-        f"  {name}: ({', '.join(symbol.name for symbol in formula.arguments)}) => {printer.doprint(formula.expression)},"
-        for name, formula in formulas().items()
-    ]
+    lines = []
+    for name, formula in formulas().items():
+        names = ", ".join(symbol.name for symbol in formula.arguments)
+        lines.append(f"  {name}: ({names}) => {printer.doprint(formula.expression)},")
     return "\n".join(["const equations = {", *lines, "};\n"])
 
 

@@ -227,7 +227,21 @@ function follower({ f, y0, sign = 1, scale, allowed = () => true, done = () => f
     if (t === ts[i] || i === ts.length - 1) return ys[i];
     return rungeKuttaStep(f, ys[i], ks[i], sign * (t - ts[i])).next;
   }
-  return { until, at, ts, ys, get status() { return status; }, get last() { return ts[ts.length - 1]; } };
+  // Points of the path up to t, close enough to draw: cubic pieces through the stored states and slopes.
+  function sketch(t, pieces = 5) {
+    until(t);
+    const out = [ys[0]];
+    for (let i = 1; i < ts.length && ts[i - 1] < t; i++) {
+      const h = ts[i] - ts[i - 1], most = Math.min(1, (t - ts[i - 1]) / h);
+      for (let j = 1; j <= pieces; j++) {
+        const s = (most * j) / pieces, s2 = s * s, s3 = s2 * s;
+        out.push(ys[i].map((y, m) => (2 * s3 - 3 * s2 + 1) * ys[i - 1][m] + (3 * s2 - 2 * s3) * y
+          + sign * h * ((s3 - 2 * s2 + s) * ks[i - 1][m] + (s3 - s2) * ks[i][m])));
+      }
+    }
+    return out;
+  }
+  return { until, at, sketch, ts, ys, get status() { return status; }, get last() { return ts[ts.length - 1]; } };
 }
 
 function firstStep(y, k) {

@@ -168,16 +168,26 @@ const PATH_SHAPES = { [LEARNS]: "circle", [FAILS]: "square", [SEPARATRIX]: "tria
 const drawnTimes = (horizon, count = 160) => Array.from({ length: count + 1 }, (_, i) => horizon * (i / count) ** 3);
 
 function pathPoints(plane, path, state) {
-  const ahead = drawnTimes(state.t).map((t) => plane.place(path.at(t)));
-  if (!state.back) return ahead;
-  const past = Math.min(state.t, -path.from * 0.999999), behind = [];
-  const most = 50 * reachOf(plane.home);
-  for (const t of drawnTimes(past).slice(1)) {
-    const point = plane.place(path.at(-t));
-    if (!point.every((x) => Math.abs(x) < most)) break;
-    behind.push(point);
+  if (path.ahead) {
+    const place = ([x, psi]) => [x, Math.PI - Math.min(psi, Math.PI)];
+    const behind = path.earliest < 0 ? path.behind.sketch(-path.earliest).slice(1).reverse() : [];
+    return [...behind, ...path.ahead.sketch(state.t)].map(place);
   }
-  return [...behind.reverse(), ...ahead];
+  const behind = path.earliest < 0 ? drawnTimes(-path.earliest).slice(1).reverse().map((t) => -t) : [];
+  return [...behind, ...drawnTimes(state.t)].map((t) => plane.place(path.at(t)));
+}
+
+// How far back a path is followed: to the time shown, to its own beginning, or to where it leaves all view.
+function earliestOf(plane, path, state) {
+  const reach = 4 * Math.max(reachOf(plane.home), Math.hypot(...plane.place(path.at(0))));
+  const inside = (t) => plane.place(path.at(-t)).every((x) => Math.abs(x) < reach);
+  let low = 0, high = Math.min(state.t, -path.from * 0.999999);
+  if (inside(high)) return -high;
+  for (let i = 0; i < 40; i++) {
+    const middle = (low + high) / 2;
+    if (inside(middle)) low = middle; else high = middle;
+  }
+  return -low;
 }
 
 function pathItems(plane, state, view, theme, paths, clock) {
