@@ -122,7 +122,8 @@ def test_the_past_of_one_input_leads_to_the_start(js):
     for numbers in LINES[:3]:
         body = """return data.starts.map(([a, w]) => {
           const on = explorer.line(...data.numbers), path = explorer.linePath(on, a, w);
-          const back = 0.9 * Math.min(1, -path.from), then = path.at(-back), now = explorer.linePath(on, then.a, then.w).at(back);
+          const back = 0.9 * Math.min(1, -path.from), then = path.at(-back);
+          const now = explorer.linePath(on, then.a, then.w).at(back);
           return [now.a - a, now.w - w, Math.abs(then.a) + Math.abs(then.w)];
         });"""
         rows = array(js(body, {"numbers": numbers, "starts": np.column_stack([a0, w0]).tolist()}))

@@ -886,5 +886,5 @@ function startApp(about) {
 // What a console, and the tests of this page, may call; in the browser with the running page as `app`.
 globalThis.explorer = { equations, line, linePath, lineVelocity, lineLoss, lineVerdict, slice, slicePath, sliceVelocity, sliceNullcline, lineDescent,
   severalDescent, planeOf, readState, writeState, startingState, hypotheses, generator, drawStart, learnsBy, rewound, trained, denseVerdict, sampledLine,
-  lineFate, sliceFate, compareFates, facts, pythonOf, csvOf, pathPoints, RULES, NUMBERS, FATE };
+  lineFate, sliceFate, compareFates, viewOf, facts, pythonOf, csvOf, pathPoints, RULES, NUMBERS, FATE };
 if (typeof document !== "undefined") globalThis.explorer.app = startApp(facts);
