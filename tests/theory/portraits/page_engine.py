@@ -67,9 +67,10 @@ def _called(body: str) -> str:
 
 
 def _in_node(node: str, script: str, body: str, data: Any, folder: Path) -> Any:
-    file = folder / "script.js"
-    text = "require('fs').readFileSync(0, 'utf8')"
+    file, given = folder / "script.js", folder / "data.json"
+    given.write_text(json.dumps(data), encoding="utf-8")
+    text = f"require('fs').readFileSync({json.dumps(str(given))}, 'utf8')"
     file.write_text(f"{script}\nprocess.stdout.write(({_called(body)})({text}));", encoding="utf-8")
-    done = run([node, str(file)], given=json.dumps(data), seconds=300)
+    done = run([node, str(file)], seconds=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)

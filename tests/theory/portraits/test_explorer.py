@@ -72,7 +72,7 @@ def test_one_input_has_the_closed_form_and_the_exact_verdict_and_limit(js, numbe
     a, w, codes = limits(a0, w0[:, None], line)
     assert [one["verdict"] for one in found] == [VERDICTS[code] for code in codes]
     assert len({one["verdict"] for one in found}) == 3
-    np.testing.assert_allclose(array([one["limit"] for one in found]), np.column_stack([a, w]), atol=1e-11)
+    np.testing.assert_allclose(array([one["limit"] for one in found]), np.column_stack([a, w]), atol=1e-10)
     for k, t in enumerate(TIMES):
         a, w = theory.closed_form(balanced(a0, abs(w0)), w0, t, *numbers)
         rows = array([one["states"][k] for one in found])
@@ -204,8 +204,8 @@ def test_hits_of_several_inputs_are_where_the_package_finds_them(js):
         found = js(SEVERAL, {"c": c, "sign": sign, "starts": starts, "times": [1.0], "learns": False})
         for one, a, w in zip(found, a0, w0, strict=True):
             events = [
-                theory.Event("w_1 = 0", lambda t, a, w: float(w[0])),
-                theory.Event("a = 0", lambda t, a, w: float(a)),
+                theory.Event("w_1 = 0", lambda t, a, w: float(w[0]), terminal=False),
+                theory.Event("a = 0", lambda t, a, w: float(a), terminal=False),
             ]
             run = theory.integrate(theory.Population(2), float(a), w, 50.0, rtol=1e-13, atol=1e-15, events=events)
             want = [pair for pair in run.events if pair[0] in ("w_1 = 0", "a = 0")]
@@ -365,10 +365,12 @@ def test_the_map_agrees_with_the_theorem_and_contradicts_a_wrong_boundary(js, vi
     assert theorem["learns"] + theorem["fails"] + theorem["undecided"] == theorem["all"] == 576
     assert theorem["undecided"] <= 24 * 3, "next to the ray -e_1 a flow may not rest in time"
     told = {one["name"]: one["disagree"] for one in wrong}
-    planted = [count for name, count in told.items() if "ray" not in name or VIEWS[view][1] == ""]
-    assert planted and all(
-        count > 0 for name, count in told.items() if "edge" in name or "a(0) >" in name or "sign" in name
-    )
+    if view == "c > 0":
+        assert not any(told.values()), "where a > |w| no edge of the list is wrong"
+    elif theorem["fails"]:
+        assert len(told) == 3 and all(told.values())
+    else:
+        assert any(told.values())
 
 
 def test_noisy_lines_agree_as_well_and_what_does_not_rest_is_undecided(js):

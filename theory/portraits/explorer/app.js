@@ -272,7 +272,7 @@ function startApp(about) {
   // --- controls
 
   const SLIDERS = [ // key, label, step, logarithmic, shown where
-    ["balance", "balance c", 0.01, false, () => true], ["scale", "scale |(a, w)|", 0.01, false, () => state.selected >= 0],
+    ["balance", "balance c", 0.01, false, () => state.plane !== "line" || state.selected >= 0], ["scale", "scale |(a, w)|", 0.01, false, () => state.selected >= 0],
     ["p", "C+", 0.01, false, () => state.plane === "line" && !state.n], ["q", "C−", 0.01, false, () => state.plane === "line" && !state.n],
     ["kp", "target slope k+", 0.01, false, () => state.plane === "line" && !state.n], ["km", "target slope k−", 0.01, false, () => state.plane === "line" && !state.n],
     ["n", "samples (0: all)", 1, false, () => state.plane === "line"], ["noise", "label noise", 0.01, false, () => state.plane === "line" && state.n > 0], ["seed", "seed", 1, false, () => true],
@@ -423,7 +423,7 @@ function startApp(about) {
     const values = plane.neuron(...at), names = plane.name === "line" ? `a = ${short(values.a)}, w = ${short(values.w)}` : `${plane.on.first} = ${short(at[0])}, θ = ${short(at[1])}: a = ${short(values.a)}, |w| = ${short(values.r)}, w₁ = ${short(values.w)}`;
     byId("cursor").textContent = `${cursor ? "Cursor" : `Start ${state.selected + 1}`}: ${names}`;
     byId("hypotheses").replaceChildren(...hypotheses(plane, ...at).map(({ name, needs, extra, says, applies }) => node("div", {},
-      node("strong", { title: about.statements[name.split(",")[0]] || "" }, `${name}: ${says}`),
+      node("strong", {}, `${name}: ${says}`),
       node("ul", {}, ...[...needs, ...(applies ? extra : [])].map(({ text, holds }) => node("li", {}, `${holds ? "✓" : "✗"} ${text}`))))));
   }
 
@@ -870,6 +870,7 @@ function startApp(about) {
     darkness.addEventListener("change", () => { redrawSoon(); showAll(); });
   }
 
+  byId("statements").append(...Object.entries(about.statements).map(([name, words]) => node("p", {}, node("strong", {}, `${name}: `), words)));
   makeSliders();
   makeRanges();
   build();

@@ -119,6 +119,7 @@ function lineEquilibria(on, box) {
   const reach = reachOf(box), out = [];
   for (const s of [1, -1]) {
     const { C, k } = on.sides[s];
+    if (C === 0) continue; // a side without data rests everywhere
     if (k === 0) {
       out.push({ name: `a = 0, w ${s > 0 ? ">" : "<"} 0`, stability: "stable", points: onSide(s, [[0, reach / 1e3], [0, reach]]) });
       continue;

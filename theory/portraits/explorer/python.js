@@ -3,9 +3,11 @@
 function pythonOf(state, plane, paths) {
   const reach = reachOf(state.box || plane.home), lines = ["import numpy as np", "import figures, theory", ""];
   const one = plane.name === "line", span = paths.map((path) => [path.earliest, state.t - path.earliest]);
-  if (one && plane.usual) lines.push(`plane = theory.phase_plane("line", c_plus=${plane.on.p}, c_minus=${plane.on.q}, extent=${one ? reach : 0})`);
-  else if (one) lines.push(...ownLine(plane.on, reach));
-  else {
+  if (one && plane.usual) {
+    lines.push(`plane = theory.phase_plane("line", c_plus=${plane.on.p}, c_minus=${plane.on.q}, extent=${reach})`);
+  } else if (one) {
+    lines.push(...ownLine(plane.on, reach));
+  } else {
     const extent = Math.max(...(state.box || plane.home).slice(0, 2).map(Math.abs));
     const sign = plane.on.c < 0 ? "" : `, sign_a=${plane.on.sign}`;
     lines.push(plane.on.c === 0 ? `plane = theory.phase_plane("balanced"${sign}, extent=${extent})` : `plane = theory.phase_plane("slice", c=${plane.on.c}${sign}, extent=${extent})`);
