@@ -470,7 +470,7 @@ def test_the_file_is_small_closed_and_admits_its_own_script_alone(html):
 
 
 def test_explore_takes_planes_and_starts_and_names_what_is_wrong():
-    assert theory.explore(phase_plane("slice", c=-0.8, grid=3), starts=[(0.6, [1.0, 0.0])]).state.startswith(
+    assert theory.explore(phase_plane("slice", c=-0.64, grid=3), starts=[(0.6, [1.0, 0.0])]).state.startswith(
         "plane=slice"
     )
     assert "c=-0.8" in theory.explore("slice", c=-0.8).state

@@ -192,7 +192,8 @@ function sliceFate(on, x0, theta0) {
       const [da, dr, dpsi] = velocity(y);
       return Math.hypot(da, dr, on.neuron(y[0])[1] * dpsi);
     },
-    leaves: (y) => velocity(y)[2] > 0,
+    // where a is 0 up to the error of a step, the sign of psi' is not known
+    leaves: (y) => velocity(y)[2] > 0 || (on.c < 0 && Math.abs(y[0]) < 1e-7),
   });
 }
 

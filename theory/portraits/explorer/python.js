@@ -10,7 +10,7 @@ function pythonOf(state, plane, paths) {
   } else {
     const extent = Math.max(...(state.box || plane.home).slice(0, 2).map(Math.abs));
     const sign = plane.on.c < 0 ? "" : `, sign_a=${plane.on.sign}`;
-    lines.push(plane.on.c === 0 ? `plane = theory.phase_plane("balanced"${sign}, extent=${extent})` : `plane = theory.phase_plane("slice", c=${plane.on.c}${sign}, extent=${extent})`);
+    lines.push(plane.on.c === 0 ? `plane = theory.phase_plane("balanced"${sign}, extent=${extent}, grid=41)` : `plane = theory.phase_plane("slice", c=${plane.on.c}${sign}, extent=${extent}, grid=41)`);
   }
   lines.push("starts = [  # a, w, and how long to follow");
   paths.forEach((path, i) => {

@@ -108,12 +108,15 @@ function streamsOf(plane, view) {
   };
   const walk = (px, py, sign, own) => {
     const points = [], side = plane.name === "line" ? Math.sign(view.toY(py)) : 0;
+    let before = null;
     for (let k = 0; k < 400; k++) {
       const first = direction(plane, view, view.toX(px), view.toY(py));
       if (!first || first[2] < 1e-7) break;
       const mx = px + (sign * first[0] * step) / 2, my = py + (sign * first[1] * step) / 2;
       const way = direction(plane, view, view.toX(mx), view.toY(my));
-      if (!way) break;
+      // a step that turns round has jumped over a curve that attracts
+      if (!way || first[0] * way[0] + first[1] * way[1] < 0 || (before && before[0] * way[0] + before[1] * way[1] < 0)) break;
+      before = way;
       px += sign * way[0] * step;
       py += sign * way[1] * step;
       const here = cell(px, py);
