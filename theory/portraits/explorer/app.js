@@ -338,7 +338,7 @@ function startApp(about) {
       range.addEventListener("change", () => {
         if (before && before !== state) past.push(before);
         before = drag = null;
-        showAll();
+        refresh();
         if (["balance", "scale", "p", "q", "kp", "km"].includes(key)) announce();
       });
       number.addEventListener("change", () => {
