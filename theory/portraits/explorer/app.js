@@ -175,13 +175,14 @@ function startApp(about) {
     say(`${starts.length} trajectories: ${learn} learn, ${starts.length - learn} do not.`);
   }
 
+  const written = (name) => name.replace("w_1", "w₁").replace("|w_perp|", "|w⊥|");
   const tidy = (x) => Number(x.toPrecision(6));
   const say = (text) => { byId("verdict").textContent = text; };
 
   function announce() {
     const path = paths[state.selected];
     if (!path) return say("");
-    const values = Object.entries(plane.values(path.at(0))).map(([name, value]) => `${name} = ${short(value)}`).join(", ");
+    const values = Object.entries(plane.values(path.at(0))).map(([name, value]) => `${written(name)} = ${short(value)}`).join(", ");
     say(`Start ${state.selected + 1} (${values}) ${WORDS[path.verdict]}; limit a = ${short(path.limit.a)}, ${plane.name === "line" ? "w" : "w₁"} = ${short(path.limit.w)}.`);
   }
 
@@ -223,7 +224,7 @@ function startApp(about) {
           moveStart(i, ...(k === 0 ? [value, state.starts[i][1]] : [state.starts[i][0], value]), true);
           announce();
         } });
-      const events = eventsOf(path).map(({ name, t }) => `${name.replace("_1", "₁")} at ${short(t, 6)}`).join("; ") || "none";
+      const events = eventsOf(path).map(({ name, t }) => `${written(name)} at ${short(t, 6)}`).join("; ") || "none";
       const time = path.verdict === LEARNS ? learnedAt(path) : "never";
       const cells = [node("label", {}, node("input", { type: "radio", name: "chosen", checked: i === state.selected, "aria-label": `choose start ${i + 1}`,
         onchange: () => { change({ selected: i }, { undoable: false }); announce(); } }), ` ${i + 1} `), entry(0), entry(1),
@@ -263,7 +264,7 @@ function startApp(about) {
       text(left - 6, top + 8, short(high, 3), { "text-anchor": "end" }), text(left - 6, bottom, short(low, 3), { "text-anchor": "end" }), text(left, bottom + 16, "0"), text(left + 230, bottom + 16, `t = ${short(state.t, 3)}`, { "text-anchor": "end" }),
       text(mid + 34, top + 8, `1e${highest}`, { "text-anchor": "end" }), text(mid + 34, bottom, `1e${lowest}`, { "text-anchor": "end" }), text(mid + 165, bottom + 30, "loss", { "text-anchor": "middle" }),
       ...names.map((name, k) => ["g", {}, ["line", { x1: left + 78 * k, x2: left + 78 * k + 20, y1: bottom + 26, y2: bottom + 26, stroke: strokes[k], "stroke-width": 2, "stroke-dasharray": dashes[k] }],
-        text(left + 78 * k + 24, bottom + 30, name.replace("w_1", "w₁").replace("|w_perp|", "|w⊥|"))]),
+        text(left + 78 * k + 24, bottom + 30, written(name))]),
       ...(clock === null ? [] : [left, mid + 40].map((from, k) => ["line", { x1: X(clock, from, from + [230, 250][k]), x2: X(clock, from, from + [230, 250][k]), y1: top, y2: bottom, stroke: colours.select }])),
     ];
     place.replaceChildren(svgNode(["svg", { viewBox: `0 0 ${W} ${H + 6}`, role: "img", "aria-label": `Start ${state.selected + 1} over time: ${names.join(", ")} and the loss` }, ...tree]));
