@@ -225,10 +225,11 @@ function startApp(about) {
           announce();
         } });
       const events = eventsOf(path).map(({ name, t }) => `${written(name)} at ${short(t, 6)}`).join("; ") || "none";
+      const shortfall = path.ahead && path.ahead.last < state.t && ["stopped", "ends"].includes(path.ahead.status) ? `; followed to t = ${short(path.ahead.last)} only` : "";
       const time = path.verdict === LEARNS ? learnedAt(path) : "never";
       const cells = [node("label", {}, node("input", { type: "radio", name: "chosen", checked: i === state.selected, "aria-label": `choose start ${i + 1}`,
         onchange: () => { change({ selected: i }, { undoable: false }); announce(); } }), ` ${i + 1} `), entry(0), entry(1),
-      node("span", { class: path.verdict }, path.verdict), `${short(path.limit.a, 6)}, ${short(path.limit.w, 6)}`, events, time, short(path.c, 6), short(driftOf(path), 2)];
+      node("span", { class: path.verdict }, path.verdict), `${short(path.limit.a, 6)}, ${short(path.limit.w, 6)}`, events + shortfall, time, short(path.c, 6), short(driftOf(path), 2)];
       if (state.gd) cells.push(descentNote(i));
       return node("tr", {}, ...cells.map((cell) => node("td", {}, cell)), node("td", {}, node("button", { type: "button", "aria-label": `remove start ${i + 1}`, onclick: () => removeStart(i) }, "×")));
     });
@@ -239,7 +240,7 @@ function startApp(about) {
   const tidyText = (x) => String(x);
 
   function learnedAt(path) {
-    const time = path.timeToLearn(LEARNED_BELOW);
+    const time = (path.learned ??= path.timeToLearn(LEARNED_BELOW));
     return Number.isFinite(time) ? short(time, 6) : "too long to follow";
   }
 

@@ -324,7 +324,7 @@ function slicePath(on, x0, theta0) {
   };
   const y0 = [x0, psi0, on.c < 0 ? r0 : a0];
   const grown = ([x]) => Math.abs(x) > 1e3;
-  const ahead = follower({ f, y0, scale, allowed, done });
+  const ahead = follower({ f, y0, scale, allowed, done, mostSteps: 100000 });
   const behind = follower({ f, y0, scale, allowed, sign: -1, done: grown, mostSteps: 4000 });
   const state = (t) => {
     const y = t >= 0 ? ahead.at(t) : behind.at(-t);
@@ -388,7 +388,7 @@ function firstBelow(run, on, tolerance, verdict, most = 1e7) {
   if (height(run.ys[0]) <= 0) return 0;
   for (let i = 1; ; i++) {
     if (i >= run.ts.length) {
-      if (run.status !== "follows" || run.last > most) return NaN;
+      if (run.status !== "follows" || run.last > most || i > 20000) return NaN;
       run.until(run.last * 1.0000001 + 1e-12);
       i = Math.min(i, run.ts.length - 1);
     }
