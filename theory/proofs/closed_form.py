@@ -56,7 +56,7 @@ def above_steps(sign: int = 1, rate: sp.Expr = D) -> Steps:
 
 
 def decayed() -> tuple[sp.Expr, sp.Expr]:
-    """Return the squares of the larger and the smaller of |a| and |w| on a side that fits 0, in CHANGE, START, G and E.
+    """Return the squares of the larger and the smaller of |a| and |w| on a side that fits 0.
 
     CHANGE > 0 is the difference of the squares, START the smaller one at time 0, E = exp(-2 C CHANGE t) and
     G = (1 - E) / CHANGE.

@@ -1,4 +1,6 @@
-"""The neuron's equations as JavaScript and as MathML, printed from the expressions that the theorems are checked with.
+"""The neuron's equations as JavaScript and as MathML.
+
+They are printed from the expressions that the theorems are checked with.
 
 Nothing is typed twice: each formula below is taken from `theory.proofs`, or solved from what is taken from there, so
 that the page draws what the theorems are proved for.

@@ -71,7 +71,7 @@ def explore(
     horizon: float = 20.0,
     backwards: bool = False,
 ) -> Explorer:
-    """Return a page on which the flow of the neuron can be explored, without a server and without a network.
+    """Return a page on which the flow of the neuron can be explored, without server and network.
 
     Its equations are printed from the expressions that the theorems are checked with. Verdicts, limits and, for one
     input, trajectories are exact; several inputs are integrated.
