@@ -128,7 +128,7 @@ def javascript() -> str:
 
 
 def mathml() -> list[tuple[str, str]]:
-    """Return what the page shows of the formulas: left-hand side, and presentation MathML of the right-hand side."""
+    """Return the formulas that the page shows: left-hand sides, and MathML of the right-hand sides."""
     return [
         (formula.shown, f"<math>{sp.mathml(formula.expression, printer='presentation')}</math>")
         for formula in formulas().values()

@@ -236,7 +236,7 @@ def _facts() -> dict[str, Any]:
 
 
 def _mutants(theorem: Any) -> list[dict[str, Any]]:
-    """Return the false edges by which a theorem's check is tested, and which the map of fates must contradict."""
+    """Return the false edges of a theorem's mutants, which the map of fates must contradict."""
     return [
         {"name": f"false: {mutant.change}", "claim": dict(theorem.claim) | dict(mutant.claim)}
         for mutant in theorem.mutants.values()
