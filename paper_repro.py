@@ -19,7 +19,7 @@ if __name__ == "__main__":
 
 from empirics import commands
 from empirics.choices import check_choice
-from empirics.cli import Claims, Explain, Figures, List, Protocols, Theory, Verify
+from empirics.cli import Claims, Explain, Explore, Figures, List, Protocols, Theory, Verify
 from empirics.commands import EXIT_FAILED, say
 from empirics.studies.plan import Plan, forecasts
 
@@ -56,9 +56,8 @@ def run_figures(command: Figures, line: str) -> int:
     if not command.dry_run and not os.path.lexists(command.results):
         check_writable(command.results)
     specs = [FIGURES[name] for name in chosen]
-    whole = not command.ids
-    every = whole and len(specs) == len(FIGURES)
-    plans = commands.figure_plans(command, specs, whole)
+    every = not command.ids and len(specs) == len(FIGURES)
+    plans = commands.figure_plans(command, specs, not command.ids)
     if command.dry_run:
         print(commands.figures_forecast(specs, plans, command))
         return 0
@@ -69,7 +68,7 @@ def run_figures(command: Figures, line: str) -> int:
         failed = _make(commands.figure_plans(command, first, False), first, command, False)
         with commands.alone_in(command.out):
             failed = max(failed, commands.code_of(draw([spec.id for spec in first], command, line)))
-        plans = commands.figure_plans(command, specs, whole)
+        plans = commands.figure_plans(command, specs, not command.ids)
     failed = max(failed, _make(plans, specs, command, every) if written else 0)
     return max(failed, _draw_and_report(command, line))
 
@@ -238,6 +237,7 @@ def run_verify(command: Verify, line: str) -> int:
 RUN = commands.RUN | {
     Figures: run_figures,
     Theory: run_theory,
+    Explore: lambda command, line: commands.write_page(import_module("theory").explore().html, command),
     Claims: run_claims,
     Protocols: run_protocols,
     List: run_list,

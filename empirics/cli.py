@@ -93,6 +93,16 @@ class Theory:
 
 
 @dataclass(frozen=True)
+class Explore:
+    """Write the page that draws the neuron's phase planes: one file, without a server or a network."""
+
+    open: bool = False
+    """show it in the browser"""
+    out: Path = Path("out")
+    """folder for explore.html"""
+
+
+@dataclass(frozen=True)
 class Claims:
     """Judge the claims from the existing results, and print the table."""
 
@@ -247,6 +257,7 @@ COMMANDS = {
     "figures": Figures,
     "train": Train,
     "theory": Theory,
+    "explore": Explore,
     "data": Data,
     "claims": Claims,
     "protocols": Protocols,

@@ -23,6 +23,7 @@ from empirics.cli import (
     RENAMED_OPTIONS,
     Data,
     Doctor,
+    Explore,
     Figures,
     Pilot,
     Records,
@@ -390,6 +391,27 @@ def alone_in(out: Path) -> Iterator[None]:
     waits = "another command is drawing into the same folder: waiting for it"
     with locked(out / "figures", HOURS, lambda: say(waits), needed=False):
         yield
+
+
+def write_page(html: str, command: Explore) -> int:
+    """Write the page of the neuron's phase planes, and show it in the browser where that is asked for.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    import webbrowser
+
+    from empirics.storage.files import check_writable, write_atomic
+
+    path = command.out / "explore.html"
+    check_writable(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, html.encode())
+    say(f"page: {path}")
+    if command.open and not webbrowser.open(path.resolve().as_uri()):
+        say(f"no browser was found: open {path} in one")
+        return EXIT_FAILED
+    return 0
 
 
 @contextmanager

@@ -44,6 +44,8 @@ _HOME = {
     "phase_plane": "portraits.planes",
     "PLANES": "portraits.planes",
     "level_sets": "portraits.planes",
+    "explore": "portraits.explorer.page",
+    "Explorer": "portraits.explorer.page",
     "PhasePlane": "portraits.curves",
     "Curve": "portraits.curves",
     "EquilibriumSet": "portraits.curves",

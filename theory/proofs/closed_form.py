@@ -20,6 +20,7 @@ from theory.validation import Array
 PLUS, MINUS = sp.symbols("A B", real=True)  # a0 + w0 and a0 - w0
 D, E = sp.symbols("D e", positive=True)  # sqrt(4 + c^2) and exp(-C+ D t)
 Z = sp.Symbol("z", positive=True)
+CHANGE, START, G = sp.symbols("c omega g", positive=True)  # of a side that fits 0, see `decayed`
 ROOT = (D**2 - 4 - PLUS**2 * MINUS**2, D)
 
 
@@ -55,6 +56,15 @@ def above_steps(sign: int = 1, rate: sp.Expr = D) -> Steps:
     }
 
 
+def decayed() -> tuple[sp.Expr, sp.Expr]:
+    """Return the squares of the larger and the smaller of |a| and |w| on a side that fits 0.
+
+    CHANGE > 0 is the difference of the squares, START the smaller one at time 0, E = exp(-2 C CHANGE t) and
+    G = (1 - E) / CHANGE.
+    """
+    return (CHANGE + START) / (1 + START * G), START * E / (1 + START * G)
+
+
 def kink_steps() -> Steps:
     """From A < 0 < w0, w = 0 is reached, at a = -sqrt(c), and the flow rests there."""
     slope, _ = slope_of_z()
@@ -78,11 +88,11 @@ def kink_steps() -> Steps:
 def below_steps(factor: int = 2) -> Steps:
     """Check w < 0 in the squares a^2 and w^2, with e = exp(-factor q c t), and its limit for c = 0."""
     da, dw = symbols.line_flow(-1)
-    c, start, v, time = sp.symbols("c omega v t", positive=True)
-    g = (1 - E) / c
-    alpha = (c + start) / (1 + start * g)
-    omega = start * E / (1 + start * g)
-    slow = v / (1 + factor * Q * v * time)
+    c = CHANGE
+    start = START
+    v, time = sp.symbols("v t", positive=True)
+    alpha, omega = (square.subs(G, (1 - E) / c) for square in decayed())
+    slow = decayed()[1].subs({E: 1, G: factor * Q * time, START: v})
 
     def moves(a2: sp.Expr, w2: sp.Expr, velocity_a: sp.Expr, velocity_w: sp.Expr) -> bool:
         here = {A: sp.sqrt(a2), W[-1]: -sp.sqrt(w2)}
