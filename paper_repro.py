@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0: done; 1: something failed; 2: invalid options or inputs; after a signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for
-    a closed terminal (SIGHUP). Signal handlers and standard streams are restored when it returns. Outside the main
-    thread, signal handlers are not changed.
+    a closed terminal (SIGHUP). Signal handlers (changed in the main thread alone) and standard streams are restored.
     """
 
     def run() -> int:
@@ -51,10 +50,10 @@ def run_figures(command: Figures, line: str) -> int:
     chosen = [check_protocol(figure, command.protocol) for figure in ids]
     if not command.dry_run:
         check_writable(command.out)
+        if not commands.only_draws(command) and not os.path.lexists(command.results):
+            check_writable(command.results)
     if commands.only_draws(command):
         return 0 if command.dry_run else _redraw(chosen, command, line)
-    if not command.dry_run and not os.path.lexists(command.results):
-        check_writable(command.results)
     specs = [FIGURES[name] for name in chosen]
     every = not command.ids and len(specs) == len(FIGURES)
     plans = commands.figure_plans(command, specs, not command.ids)

@@ -76,30 +76,30 @@ def explore(
     Its equations are printed from the expressions that the theorems are checked with. Verdicts, limits and, for one
     input, trajectories are exact; several inputs are integrated.
 
-    Parameters
-    ----------
-    plane : `line` (one input), `balanced` or `slice` (several inputs), or a plane of `theory.phase_plane`, whose
-        parameters are then taken
-    starts : starts (a0, w0) in that plane, at most 64; w0 a number for one input, shape (d,) for several
-    c_plus, c_minus, k_plus, k_minus : of `line`: second moments and target slopes of the two sides, as in `theory.Line`
-    c, sign_a : of `slice`: the conserved a^2 - |w|^2, and the sign of a where c >= 0; `balanced` reads sign_a
-    horizon : float, from 0.1 to 10,000, the time for which trajectories are shown
-    backwards : bool, draw them before their start as well
+    Args:
+        plane: `line` (one input), `balanced` or `slice` (several inputs), or a plane of `theory.phase_plane`, whose
+            parameters are then taken.
+        starts: starts (a0, w0) in that plane, at most 64; w0 a number for one input, shape (d,) for several.
+        c_plus: of `line`: second moment of the inputs above 0, as in `theory.Line`.
+        c_minus: of `line`: that of the inputs below 0.
+        k_plus: of `line`: slope of the target above 0.
+        k_minus: of `line`: slope of the target below 0.
+        c: of `slice`: the conserved a^2 - |w|^2.
+        sign_a: of `slice`, where c >= 0, and of `balanced`: the sign of a.
+        horizon: float, from 0.1 to 10,000, the time for which trajectories are shown.
+        backwards: bool, draw them before their start as well.
 
-    Returns
-    -------
-    Explorer : `save(path)` writes the page; in a notebook it is shown in a frame that can reach nothing else
+    Returns:
+        Explorer: `save(path)` writes the page; in a notebook it is shown in a frame that can reach nothing else.
 
-    Raises
-    ------
-    ValueError: an unknown plane, a number out of range, or a start outside the plane.
+    Raises:
+        ValueError: an unknown plane, a number out of range, or a start outside the plane.
 
     Source: this project.
 
-    Examples
-    --------
-    >>> explore("line", starts=[(-0.6, 1.5), (0.7, -1.2)]).state
-    'starts=-0.6,1.5;0.7,-1.2'
+    Examples:
+        >>> explore("line", starts=[(-0.6, 1.5), (0.7, -1.2)]).state
+        'starts=-0.6,1.5;0.7,-1.2'
     """
     if isinstance(plane, PhasePlane):
         given, plane = plane.parameters, plane.name
