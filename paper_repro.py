@@ -178,9 +178,8 @@ def _run_experiments(names: Sequence[str] | None, results: Path) -> None:
 
     if missing := _missing(names, results):
         runs = {name: partial(timed, EXPERIMENTS[name]) for name in missing}
-        workers = usable_cores()
         write = commands.experiment_writer(results, files, result_name)
-        commands.run_experiments(runs, worth_a_process(missing, workers), workers, write)
+        commands.run_experiments(runs, worth_a_process(missing, usable_cores()), usable_cores(), write)
 
 
 def run_list(command: List, line: str) -> int:

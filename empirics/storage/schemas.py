@@ -1,4 +1,4 @@
-"""What every result file holds: structs by which readers check records, and the text on each in `empirics/README.md`.
+"""What every result file holds: structs that check records, and the texts of `empirics/README.md`.
 
 A struct names the fields that this package needs: a record without one, or with one of another type, counts as damaged.
 Its docstring names all fields that are written, and is the text of the README's table. Figures have types of their own
@@ -153,24 +153,24 @@ class PackedSeed(Struct):
     files: dict[str, str]
 
 
-RUN = "The settings of a run: `run`, its name; `config`: every hashed field; `arm`, `dense_run`, `mask_run`."
+RUN_SETTINGS = "The settings of a run: `run`, its name; `config`: every hashed field; `arm`, `dense_run`, `mask_run`."
 METRICS = (
     "A line an epoch, in the order of training: `level`, `cycle`, `epoch` (over all cycles), `lr`, `train_*` (means "
     "over the epoch's batches), `test_*` (null after an epoch that `evaluate_every` leaves out), `validation_*` (null "
     "there and without held-out images), `images_per_s`."
 )
-CHECKPOINTS = "While a level is being trained: its last two checkpoints, each with its SHA-256 in its name."
-TENSORS = "`weights` (float32 state dict), `masks` and `signs` (one bit a weight), level 0 also `initial`."
+CHECKPOINT_FILES = "While a level is being trained: its last two checkpoints, each with its SHA-256 in its name."
+TENSOR_FILES = "`weights` (float32 state dict), `masks` and `signs` (one bit a weight), level 0 also `initial`."
 FILES: dict[str, type[Struct] | str] = {
     "`results/theory/<experiment>-<hash>.json` (+ `.npz`)": TheoryResult,
     "`results/studies/<study>.json`": Study,
     "`results/overlaps/<study>.json`": Overlaps,
     "`results/connectivity/<study>.json`": Connectivity,
-    "`results/runs/<run>/config.json`": RUN,
+    "`results/runs/<run>/config.json`": RUN_SETTINGS,
     "`.../seed-<s>/metrics.jsonl`": METRICS,
     "`.../seed-<s>/level-<kk>/level.json`": Level,
     "`.../seed-<s>.json.gz`": PackedSeed,
-    "`.../seed-<s>/checkpoints/`": CHECKPOINTS,
-    "`.../level-<kk>/*.safetensors`": TENSORS,
+    "`.../seed-<s>/checkpoints/`": CHECKPOINT_FILES,
+    "`.../level-<kk>/*.safetensors`": TENSOR_FILES,
     "`.../seed-<s>/signs.json`": Signs,
 }

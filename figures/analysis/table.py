@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COMPLETE = "complete"
-DIVERGED = "diverged"
+_DIVERGED = "diverged"
 MISSING = "missing"
 
 # Every column of the table, with what it holds: the README's table.
@@ -86,7 +86,7 @@ def _rows(results: StudyResults, arms: Iterable[str]) -> Iterator[tuple]:
     for arm in (arm for arm in arms if arm in results.arms):
         levels = measures.expected_levels(results, arm)
         levels = (0, *levels) if levels[:1] == (1,) else levels
-        groups = zip((COMPLETE, DIVERGED, MISSING), measures.seeds_of(results, arm), strict=True)
+        groups = zip((COMPLETE, _DIVERGED, MISSING), measures.seeds_of(results, arm), strict=True)
         seeds = sorted((seed, status) for status, found in groups for seed in found)
         for seed, status in seeds:
             of_seed = (*of_study, study.model, study.width, arm, results.arms[arm].run, seed, status)
@@ -99,7 +99,7 @@ def _numbers(record: LevelRecord | None, nominal_density: float) -> tuple:
     """The columns of one level, from its status on."""
     if record is None or record.status != COMPLETE:
         seconds = record.seconds if record else None
-        return (MISSING if record is None else DIVERGED, None, nominal_density, *[None] * 8, seconds)
+        return (MISSING if record is None else _DIVERGED, None, nominal_density, *[None] * 8, seconds)
     accuracies = (record.train_loss, record.train_accuracy, record.test_loss, record.test_accuracy)
     flips = (_flipped(record, reading) for reading in READINGS)
     return (COMPLETE, record.density, nominal_density, record.epochs, *accuracies, *flips, record.seconds)
@@ -180,4 +180,4 @@ def arm_curve(table: "DataFrame", arm: str, value: str = "test_accuracy") -> dic
     """The curve of one arm without its seeds' values, but with the seeds that diverged or are missing."""
     found = contrast_curve(table, {arm: 1}, value)
     del found["values"]
-    return found | {status: seeds_with(table, arm, status) for status in (DIVERGED, MISSING)}
+    return found | {status: seeds_with(table, arm, status) for status in (_DIVERGED, MISSING)}

@@ -143,7 +143,7 @@ def _names(results: Path, other: Path) -> tuple[str, str]:
 def _compare(
     spec: FigureSpec, sides: Sides, out: Path, write: Callable[[Path, bytes], object], made: Mapping[str, Any]
 ) -> tuple[str, str, tuple[str, ...]]:
-    """Status, message and files of one figure; `made` holds the fields of its record that say how it was made."""
+    """Status, message and files of one figure; `made`: the fields that say how it was made."""
     try:
         with drawing_style():
             sides = replace(sides, first=_first(spec, sides))

@@ -53,7 +53,7 @@ def _figure(records: Records, ablation: Ablation, varied: Sequence[Sweep] = ()) 
 
 
 RANDOM_MASKS = Ablation(
-    captions.RANDOM_MASKS,
+    captions.RANDOM_MASKS_CAPTION,
     "random masks",
     ("imp-on-random-mask", "lrr-on-random-mask"),
     ("imp-bn-kept-on-random-mask", "lrr-bn-rewind-on-random-mask", "imp-long-on-random-mask"),
@@ -65,7 +65,7 @@ RANDOM_MASKS = Ablation(
     "lead with BN rewind - lead without",
 )
 BN_REWIND = Ablation(
-    captions.BN_REWIND,
+    captions.BN_REWIND_CAPTION,
     "BN rewind",
     ("imp", "imp-bn-kept", "lrr", "lrr-bn-rewind"),
     ("imp-long",),
@@ -76,7 +76,7 @@ BN_REWIND = Ablation(
     "lead with BN rewind - lead without",
 )
 WARM_UP = Ablation(
-    captions.WARM_UP,
+    captions.WARM_UP_CAPTION,
     "warm-up",
     ("imp", "lrr", "imp-without-warmup", "lrr-without-warmup"),
     ("imp-long",),

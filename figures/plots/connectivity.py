@@ -12,7 +12,7 @@ from figures.plots.captions import signs as captions
 from figures.plots.choose import panel_name
 from figures.plots.finish import finish
 from figures.plots.layout import legend_below
-from figures.plots.pairs import KINDS, MEASURES, draw_levels, draw_line, level_curve, line_curves
+from figures.plots.pairs import KINDS_OF_PAIRS, MEASURES, draw_levels, draw_line, level_curve, line_curves
 from figures.plots.sentences import format_data, format_n, format_seeds
 from figures.results.network import Records, StudyResults, connectivity_command
 from figures.results.variants import with_protocol
@@ -39,7 +39,7 @@ def figure_connectivity(records: Records) -> Drawing:
         axes = grid[2 * number : 2 * number + 2].ravel()
         sheet.plotted[results.study.study] = _block(sheet, axes, results)
     legend_below(sheet, list(grid.ravel()), 3)
-    return finish(sheet, captions.CONNECTIVITY, _data(kept, sheet.plotted))
+    return finish(sheet, captions.CONNECTIVITY_CAPTION, _data(kept, sheet.plotted))
 
 
 def _data(kept: Sequence[StudyResults], plotted: dict) -> str:
@@ -56,7 +56,7 @@ def _missing(results: StudyResults) -> list[Missing]:
     command = connectivity_command(results.study)
     if results.connectivity is None:
         return [Missing(place, "it has not been measured", command)]
-    lost = [kind for kind in KINDS.values() if not any(map(kind.has, results.connectivity.pairs))]
+    lost = [kind for kind in KINDS_OF_PAIRS.values() if not any(map(kind.has, results.connectivity.pairs))]
     lost = [kind for kind in lost if kind.between != "seeds" or len(results.study.seeds) > 1]
     return [Missing(place, "no such pair could be measured", command, kind.look.label) for kind in lost]
 
@@ -76,7 +76,7 @@ def _block(sheet: FigureBuilder, axes: Sequence, results: StudyResults) -> dict:
     sheet.add_panel_label(axes[0], f"{name}: from IMP to LRR, level {results.study.levels - 1}", about, 52)
     plotted = {"line": {"alpha": list(results.connectivity.alphas), **line}}
     for panel, (measure, (title, label, _)) in zip(axes[1:], MEASURES.items(), strict=True):
-        plotted[measure] = {kind: level_curve(pairs, kind, measure) for kind in KINDS}
+        plotted[measure] = {kind: level_curve(pairs, kind, measure) for kind in KINDS_OF_PAIRS}
         draw_levels(panel, plotted[measure], measure)
         panel.set_ylabel(label)
         sheet.add_panel_label(panel, title, _about(measure, plotted[measure], results), 52)
@@ -88,7 +88,7 @@ def _about(measure: str, curves: dict, results: StudyResults) -> str:
     if measure != "barrier":
         return f"{MEASURES[measure][0]}, of the same pairs."
     counts = {kind: curve["n"] for kind, curve in curves.items() if curve["n"]}
-    parts = [f"{KINDS[kind].look.label}: {format_n(n, 'pair')}" for kind, n in counts.items()]
+    parts = [f"{KINDS_OF_PAIRS[kind].look.label}: {format_n(n, 'pair')}" for kind, n in counts.items()]
     return f"{MEASURES[measure][0]}; {'; '.join(parts)}.{_left_out(results)}"
 
 

@@ -48,4 +48,4 @@ def figure_factorial(records: Records) -> Drawing:
     legend_below(sheet, grid[:, :2].ravel(), 4)
     trials = [f"one neuron, n = {neuron.values['trials']:,} trials"] if neuron else []
     data = "; ".join([*trials, *([format_data(kept)] if kept else [])])
-    return finish(sheet, captions.FACTORIAL, data, **({} if kept else {"high_sparsity": ""}))
+    return finish(sheet, captions.FACTORIAL_CAPTION, data, **({} if kept else {"high_sparsity": ""}))

@@ -1,7 +1,7 @@
 """The row of the figure `factorial` on one neuron."""
 
 from figures.plots.builder import FigureBuilder
-from figures.plots.factorial_panels import PLACE, SHIFT, draw_effects, draw_interaction
+from figures.plots.factorial_panels import PLACE, SHIFT_OF_ARM, draw_effects, draw_interaction
 from figures.results.network import TheoryResult
 
 _NEURON = {"imp": "imp", "magnitude": "magnitude", "sign": "sign", "lrr-bn-rewind": "lrr"}
@@ -17,7 +17,7 @@ def draw_neuron(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
         cells = {arm: _neuron_cell(content[rule]) for arm, rule in _NEURON.items()}
         draw_interaction(axis, cells)
         for arm, rule in _NEURON.items():
-            place = PLACE[arm] + SHIFT[arm]
+            place = PLACE[arm] + SHIFT_OF_ARM[arm]
             axis.plot(
                 [place - 0.13, place + 0.13], [content[rule]["exact"]] * 2, color="black", linewidth=0.8, zorder=4
             )

@@ -6,7 +6,7 @@ from figures.plots import style
 from figures.plots.panels import plot_means
 
 PLACE = {"imp": 0, "magnitude": 0, "sign": 1, "lrr-bn-rewind": 1}
-SHIFT = {"imp": -0.07, "magnitude": 0.07, "sign": -0.07, "lrr-bn-rewind": 0.07}
+SHIFT_OF_ARM = {"imp": -0.07, "magnitude": 0.07, "sign": -0.07, "lrr-bn-rewind": 0.07}
 
 
 def as_column(estimate: Sequence) -> dict[str, list]:
@@ -20,7 +20,7 @@ def draw_interaction(axes, cells: dict) -> None:
     `cells`: arm -> (value, low, high).
     """
     for pair, line in ((("imp", "sign"), (0, (4, 1.5))), (("magnitude", "lrr-bn-rewind"), "-")):
-        shift = SHIFT[pair[0]]
+        shift = SHIFT_OF_ARM[pair[0]]
         axes.plot(
             [shift, 1 + shift],
             [cells[arm][0] for arm in pair],
@@ -32,7 +32,9 @@ def draw_interaction(axes, cells: dict) -> None:
         )
     for arm, cell in cells.items():
         look = style.arm_style(arm).line_kwargs() | {"linestyle": "none"}
-        plot_means(axes, [PLACE[arm] + SHIFT[arm]], as_column(cell), elinewidth=0.9, zorder=3, markersize=5.5, **look)
+        plot_means(
+            axes, [PLACE[arm] + SHIFT_OF_ARM[arm]], as_column(cell), elinewidth=0.9, zorder=3, markersize=5.5, **look
+        )
     axes.set(xlim=(-0.45, 1.45), xlabel="signs")
     axes.set_xticks([0, 1], ["initial", "trained"])
     axes.grid(axis="y")

@@ -1,4 +1,4 @@
-"""Figure 2: IMP and LRR on one neuron, and on masks that they did not choose. Records in, drawing out."""
+"""Figure 2: IMP and LRR on a neuron, and on masks that they did not choose. Records in, drawing out."""
 
 from collections.abc import Sequence
 
@@ -59,7 +59,7 @@ def _shown(iterations: TheoryResult | None, drawn: Sequence[tuple]) -> tuple[str
         seen.append(captions.ON_NEURON)
         data.append(f"one neuron, n = {iterations.values['trials']:,} trials")
     if drawn:
-        seen.append(captions.ON_NETWORKS)
+        seen.append(captions.SEEN_ON_NETWORKS)
         data.append(format_data({results.study.study: (results, there) for results, there in drawn}.values()))
     sentence = ", and ".join(seen)
     return f"{sentence[0].upper()}{sentence[1:]}.", "; ".join(data)

@@ -35,7 +35,7 @@ class PairKind:
         return pair.between == self.between and (pair.arms[1] in (self.arm, "dense"))
 
 
-KINDS = {
+KINDS_OF_PAIRS = {
     "rules": PairKind("rules", "lrr", ArmStyle("IMP and LRR of a seed", GREEN, "D", "-")),
     "levels imp": PairKind("levels", "imp", ArmStyle("IMP, levels k - 1 and k", "imp", "o", "-")),
     "levels lrr": PairKind("levels", "lrr", ArmStyle("LRR, levels k - 1 and k", "lrr", "s", "-")),
@@ -43,7 +43,7 @@ KINDS = {
     "seeds lrr": PairKind("seeds", "lrr", ArmStyle("LRR, two seeds", "lrr", "s", _SHORT, filled=False)),
 }
 ON_THE_LINE = {
-    "errors": KINDS["rules"].look,
+    "errors": KINDS_OF_PAIRS["rules"].look,
     "errors_not_recomputed": ArmStyle("the same, batch norm interpolated", style.GREY, "x", _SHORT),
 }
 
@@ -55,7 +55,9 @@ def line_curves(results: StudyResults) -> dict[str, dict[str, list]]:
     order of `seeds`) have an entry per alpha.
     """
     last = results.study.levels - 1
-    there = [pair for pair in results.connectivity.pairs if KINDS["rules"].has(pair) and pair.levels == (last, last)]
+    there = [
+        pair for pair in results.connectivity.pairs if KINDS_OF_PAIRS["rules"].has(pair) and pair.levels == (last, last)
+    ]
     curves = {}
     for name in ON_THE_LINE if there else ():
         values = [list(errors) for errors in zip(*(getattr(pair, name) for pair in there), strict=True)]
@@ -70,7 +72,7 @@ def level_curve(pairs: Sequence[NetworkPair], kind: str, measure: str) -> dict[s
     Lists `level`, `mean`, `low`, `high`, `n`, `seeds` (of each pair) and `values`, with an entry per level.
     """
     of_pair = MEASURES[measure][2]
-    mine = [pair for pair in pairs if KINDS[kind].has(pair) and of_pair(pair) is not None]
+    mine = [pair for pair in pairs if KINDS_OF_PAIRS[kind].has(pair) and of_pair(pair) is not None]
     levels = sorted({pair.levels[1] for pair in mine})
     at = [[pair for pair in mine if pair.levels[1] == level] for level in levels]
     values = [list(map(of_pair, there)) for there in at]
@@ -93,7 +95,7 @@ def draw_levels(axes, curves: dict, measure: str) -> None:
     there = {kind: curve for kind, curve in curves.items() if curve["level"]}
     for place, (kind, curve) in enumerate(there.items()):
         shift = (place - (len(there) - 1) / 2) * 0.07
-        look = style.with_colour(KINDS[kind].look).line_kwargs()
+        look = style.with_colour(KINDS_OF_PAIRS[kind].look).line_kwargs()
         plot_means(axes, [level + shift for level in curve["level"]], curve, **THIN, **look)
     if measure == "sign_similarity":
         axes.axhline(0.5, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)

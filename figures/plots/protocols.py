@@ -71,5 +71,5 @@ def _differences(drawn: Sequence[ProtocolRow]) -> dict[str, str]:
     switches = any(row.switches for row in drawn)
     return {
         "turned": words if turned else captions.NONE_TURNS,
-        "switches": captions.SWITCHES if switches else "",
+        "switches": captions.SWITCHED_SETTINGS if switches else "",
     }

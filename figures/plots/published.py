@@ -64,7 +64,7 @@ def figure_8(records: Records) -> Drawing:
     status = "run" if run and curves["imagenet"]["ours"] else "not run"
     sheet.plotted |= {"status": status, "source": SOURCE, **curves}
     measured = " and as we measured it" if any(one["ours"] for one in curves.values()) else ""
-    return finish(sheet, captions.PUBLISHED, _data(records), measured=measured, status=status, source=SOURCE)
+    return finish(sheet, captions.PUBLISHED_CAPTION, _data(records), measured=measured, status=status, source=SOURCE)
 
 
 def _data(records: Records) -> str:

@@ -149,14 +149,14 @@ def _panel_title(sweep: Sweep, value: Value) -> str:
 
 # A figure of another sweep: one entry here, one function above, one line in the catalogue.
 PLANS: dict[str, SweepFigure] = {
-    "11": SweepFigure("criterion", captions.CRITERIA, "pruning criterion"),
+    "11": SweepFigure("criterion", captions.CRITERIA_CAPTION, "pruning criterion"),
     "16": SweepFigure(
         "prune-rate",
         captions.PRUNE_RATES,
         "prune rate (fraction of the surviving weights removed between two levels)",
     ),
-    "17": SweepFigure("schedule", captions.SCHEDULES, "learning-rate schedule of every level"),
-    "18": SweepFigure("model", captions.MODELS, "network", sizes=True),
+    "17": SweepFigure("schedule", captions.SCHEDULES_CAPTION, "learning-rate schedule of every level"),
+    "18": SweepFigure("model", captions.MODELS_CAPTION, "network", sizes=True),
     "width": SweepFigure(
         "width", captions.WIDTHS, "width of the network (channels of the first stage)", sizes=True, growth=True
     ),

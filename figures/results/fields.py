@@ -1,4 +1,4 @@
-"""Types of the fields of result files, and the error that names the field that differs from its type. Pure.
+"""Types of the fields of result files, and the error that names the field that differs. Pure.
 
 A file is described by structs (msgspec): `convert` checks a whole object at once. Conditions between the fields of an
 object stand in its `__post_init__`, with `must`.
@@ -147,7 +147,7 @@ _ABSENT = object()
 
 
 def _first_fault(data: Any, kind: Any, where: str) -> tuple[str, Any, str, str]:
-    """Of a value that is not of its type: the first field that differs, its value, what it must be, what to do."""
+    """Of a value of a wrong type: the first field that differs, its value, what it must be, what to do."""
     for name, value, inner in _parts(data, kind):
         place = f"{where}.{name}" if where else name
         if value is _ABSENT:

@@ -60,7 +60,7 @@ class Kinks:
 
     @classmethod
     def of(cls, x: Array, y: Array, slope: float) -> Kinks:
-        """Return the kinks of rows x, shape (n, d), with targets y, shape (n,); slope is that of phi at z < 0."""
+        """Return the kinks of rows x, shape (n, d), with targets y (n,); slope is that of phi at z < 0."""
         scale = np.abs(x).max(axis=1)
         rows = scale > 0
         unit = x[rows] / scale[rows, None]

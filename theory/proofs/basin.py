@@ -51,7 +51,7 @@ CITED = ("comparison of scalar flows (Gronwall)", "bounded solutions last")
 
 
 def angle_steps() -> Steps:
-    """Show that g falls from pi to 0, and log tan(theta / 2) falls at the rate (a / r)(pi - theta) / (2 pi)."""
+    """Show that g falls from pi to 0, and log tan(theta / 2) at the rate (a / r)(pi - theta) / (2 pi)."""
     g = symbols.arc()
     _, _, dtheta = symbols.polar_flow()
     rate = A * (sp.pi - THETA) / (2 * sp.pi * R)

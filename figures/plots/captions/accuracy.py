@@ -42,8 +42,8 @@ OTHER_MASKS = CaptionText(
     {missing}""",
 )
 ON_NEURON = "how often IMP and LRR learn on one neuron"
-ON_NETWORKS = "the test accuracy of IMP and LRR on networks, on masks that they did not choose"
-PUBLISHED = CaptionText(
+SEEN_ON_NETWORKS = "the test accuracy of IMP and LRR on networks, on masks that they did not choose"
+PUBLISHED_CAPTION = CaptionText(
     "Test accuracy of LRR and of rewinding over density, on ImageNet and CIFAR-10, as others published it{measured}.",
     """Status of ours on ImageNet: {status}. {panels} Unfilled and dashed: medians published by others ({source};
     released data), no intervals. Dotted: their dense network. These are neither ours nor the paper's. Ours, where there

@@ -25,7 +25,7 @@ BOTH_PROTOCOLS = CaptionText(
     {missing}""",
 )
 NONE_TURNS = "No verdict and no sign turns with the protocol."
-SWITCHES = (
+SWITCHED_SETTINGS = (
     "Thin: our protocol with one setting of the authors'; a star marks a setting with which alone the verdict (or the"
     " sign, where only that differs) is the authors'."
 )

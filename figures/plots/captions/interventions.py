@@ -14,20 +14,20 @@ def _ablation(seen: str, note: str) -> CaptionText:
     )
 
 
-RANDOM_MASKS = _ablation(
+RANDOM_MASKS_CAPTION = _ablation(
     "Test accuracy of IMP and LRR on random masks, with batch norm rewound and kept, and LRR's lead over IMP.",
     "The masks are random and nested, with the layer densities of ERK. As defined, IMP rewinds batch norm and LRR keeps"
     " it.",
 )
-BN_REWIND = _ablation(
+BN_REWIND_CAPTION = _ablation(
     "Test accuracy of IMP and LRR with batch norm rewound and kept, and LRR's lead over IMP.",
     "As defined, IMP rewinds batch norm and LRR keeps it.",
 )
-WARM_UP = _ablation(
+WARM_UP_CAPTION = _ablation(
     "Test accuracy of IMP and LRR with and without warm-up, and LRR's lead over IMP.",
     "The arms without warm-up start from dense networks trained without it.",
 )
-FACTORIAL = CaptionText(
+FACTORIAL_CAPTION = CaptionText(
     "Success where a level starts from initial or trained signs, crossed with initial or trained magnitudes, and the"
     " effect of each.",
     """IMP starts a level from initial signs and magnitudes, LRR from trained ones. Sign rewind takes trained signs and

@@ -29,7 +29,7 @@ SIGN_FLIPS = CaptionText(
     (ii). Grey: a layer without a weight left in some seed; dots: shares of fewer than {few} weights, on average over
     seeds. Layers are drawn from the input (top) to the output. {epochs} {layout} {missing}""",
 )
-CONNECTIVITY = CaptionText(
+CONNECTIVITY_CAPTION = CaptionText(
     "Test error on the line between IMP's and LRR's last networks, barriers between trained networks over levels, and"
     " how many signs they share.",
     """Networks on the line between two trained networks have (1 - alpha) of the weights of one and alpha of the

@@ -14,7 +14,7 @@ def _sweep(seen: str, note: str = "") -> CaptionText:
     )
 
 
-CRITERIA = _sweep(
+CRITERIA_CAPTION = _sweep(
     "Accuracy of IMP and LRR under different pruning criteria, and LRR's lead at high sparsity under each.",
     "Both rules prune by the criterion that is named, which scores the weights at each level's end. Random and"
     " layerwise criteria fix the density of each layer, the others choose it.",
@@ -24,10 +24,10 @@ PRUNE_RATES = _sweep(
     "High-sparsity accuracy is over a rate's own levels, each of density at most .03. By then LRR's weights have been"
     " trained for more epochs at smaller rates.",
 )
-SCHEDULES = _sweep(
+SCHEDULES_CAPTION = _sweep(
     "Accuracy of IMP and LRR under different learning-rate schedules, and LRR's lead at high sparsity under each.",
 )
-MODELS = _sweep(
+MODELS_CAPTION = _sweep(
     "Accuracy of IMP and LRR on different architectures, and LRR's lead at high sparsity on each.",
     "At one density the networks keep different numbers of weights.",
 )

@@ -39,7 +39,7 @@ PLACES = {
     "runs/*/seed-*/level-*/level.json": schemas.Level,
     "runs/*/seed-*/signs.json": schemas.Signs,
     "runs/*/seed-*/metrics.jsonl": schemas.METRICS,
-    "runs/*/config.json": schemas.RUN,
+    "runs/*/config.json": schemas.RUN_SETTINGS,
     "studies/*.json": schemas.Study,
     "overlaps/*.json": schemas.Overlaps,
 }
