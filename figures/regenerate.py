@@ -204,7 +204,7 @@ def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcom
     unchanged = code != UNKNOWN_CODE and kept.get("key") == key
     if unchanged and _outputs_intact(kept, context.out_dir / "figures"):
         commands = dict.fromkeys(item["command"] for item in kept.get("missing", []))
-        return made(*_status(CURRENT, why, commands), commands)
+        return made(*status_of(CURRENT, why, commands), commands)
     try:
         drawing, pictures = _draw(spec, context.records)
     except NothingToDraw as nothing:
@@ -217,10 +217,10 @@ def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcom
         context.write(context.out_dir / "figures" / f"{name}.{fmt}", data)
     context.write(record, sidecar)
     commands = dict.fromkeys(item.command for item in drawing.missing)
-    return made(*_status(DRAWN, why, commands), commands)
+    return made(*status_of(DRAWN, why, commands), commands)
 
 
-def _status(status: str, why: str, commands: Iterable[str]) -> tuple[str, str]:
+def status_of(status: str, why: str, commands: Iterable[str]) -> tuple[str, str]:
     """Status and message of a figure that has been drawn or is current.
 
     A figure that lost files is `failed`, although it has been drawn without them.

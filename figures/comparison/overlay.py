@@ -15,12 +15,12 @@ from figures.catalogue import FIGURES, FigureSpec, figures_under
 from figures.comparison.overlay_drawing import Overlay, overlay
 from figures.comparison.verify import ABSENT, Comparison, compare, format_path
 from figures.drawing import draw_figure, drawing_failure
-from figures.inputs import figure_inputs, shown_in, studies_used, theory_used
+from figures.inputs import figure_inputs, figure_problems, shown_in, studies_used, theory_used
 from figures.plots.builder import Drawing, NothingToDraw, join_caption
 from figures.plots.style import PICTURE_FORMATS, drawing_style, render
 from figures.provenance.code import code_hashes
 from figures.provenance.sidecars import UnknownPicture, standing_figure
-from figures.regenerate import DRAWN, FAILED_TO_DRAW, MISSING, Outcome
+from figures.regenerate import DRAWN, FAILED_TO_DRAW, MISSING, Outcome, status_of
 from figures.results.bundled import with_bundled
 from figures.results.fields import SCHEMA, ClosedFolder, NoFolder
 from figures.results.folders import FOLDER, kind, names_in
@@ -143,15 +143,19 @@ def _names(results: Path, other: Path) -> tuple[str, str]:
 def _compare(
     spec: FigureSpec, sides: Sides, out: Path, write: Callable[[Path, bytes], object], made: Mapping[str, Any]
 ) -> tuple[str, str, tuple[str, ...]]:
-    """Status, message and files of one figure; `made`: the fields that say how it was made."""
+    """Status, message and files of one figure; it fails where a file could not be read or trusted."""
+    why = ""
     try:
         with drawing_style():
             sides = replace(sides, first=_first(spec, sides))
+            why = _problems(spec, sides)
             drawing = draw_figure(spec, sides.first)
             other = _other(spec, sides)
             laid = overlay(drawing.figure, other.drawing.figure, sides.names) if other.drawing else None
             pictures = {fmt: render(drawing.figure, fmt) for fmt in PICTURE_FORMATS}
     except NothingToDraw:
+        if why:
+            return FAILED_TO_DRAW, why, ()
         return MISSING, f"{sides.names[0]} and {sides.names[1]} have no results for it in common", ()
     except UnknownPicture as error:
         return MISSING, str(error), ()
@@ -175,7 +179,16 @@ def _compare(
     files = pictures | {"json": (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()}
     for ending, data in files.items():
         write(out / COMPARISON_FOLDER / f"{name}.{ending}", data)
-    return DRAWN, " ".join(summary), tuple(f"{COMPARISON_FOLDER}/{name}.{ending}" for ending in files)
+    status, left_out = status_of(DRAWN, why, ())
+    said = " ".join([left_out + "; without them:", *summary] if why else summary)
+    return status, said, tuple(f"{COMPARISON_FOLDER}/{name}.{ending}" for ending in files)
+
+
+def _problems(spec: FigureSpec, sides: Sides) -> str:
+    """What could not be read or trusted of the files that a figure reads, on either side."""
+    both = zip(sides.names, (sides.first, sides.second), strict=True)
+    named = [(name, problem.message) for name, of in both if of is not None for problem in figure_problems(spec, of)]
+    return "; ".join(dict.fromkeys(f"{name}: {message}" for name, message in named))
 
 
 def _first(spec: FigureSpec, sides: Sides) -> Records:

@@ -29,6 +29,7 @@ SETTLED_BELOW = 1e-7  # and below this share of its |w| at the start: by then it
 STEP_LIMIT = 50_000
 LANDED = 1e-13  # a lone weight this far beyond 0, as a share of the neuron's size, has landed on it
 BALANCED = 1e-12  # theory.exact.limits.BAND: |w| is rounded
+TINY = 2.2250738585072014e-308  # numbers below it lose digits: the least tolerance
 
 
 @strict
@@ -180,10 +181,10 @@ def floors(y, neurons, work, tolerances, floor):
     rtol, atol = tolerances
     k, d = mask.shape
     for i in range(k):
-        a, r = max(abs(y[i]), 1e-300), max(abs(size[i]), 1e-300)
-        floor[i] = max(min(atol, rtol * min(max(a, r), 1 / r)), 1e-300)
+        a, r = max(abs(y[i]), TINY), max(abs(size[i]), TINY)
+        floor[i] = max(min(atol, rtol * min(max(a, r), 1 / r)), TINY)
         across = min(max(a, r), 1 / a) if lone[i] >= 0 else r
-        floor[k + i * d : k + (i + 1) * d] = max(min(atol, rtol * across), 1e-300)
+        floor[k + i * d : k + (i + 1) * d] = max(min(atol, rtol * across), TINY)
 
 
 @strict
@@ -344,8 +345,9 @@ def flow(y, mask, horizon, learned, still, tolerances):
 
     Returns (status, time, loss, gradient norm, steps).
 
-    Decided means a loss below `learned`, else at rest; a run that reaches `horizon` is undecided. The first step and
-    the one after a landing need no scale: a step that is too long is tried again, five times shorter.
+    Decided means a loss below `learned`, else at rest; a run that reaches `horizon` is undecided, and so is one with a
+    neuron that starts so small that no tolerance keeps its digits. The first step and the one after a landing need no
+    scale: a step that is too long is tried again, five times shorter.
     """
     k, d = mask.shape
     lone, side = sides(y[k:].reshape(k, d), mask)
@@ -356,6 +358,7 @@ def flow(y, mask, horizon, learned, still, tolerances):
     unit[k, 0] = 1.0
     polar(y[k:].reshape(k, d), lone, side, unit, size)
     balance, held = balances(y[:k], size, side)
+    faint = np.any((side != 0) & (np.maximum(np.abs(y[:k]), size[:k]) < TINY / tolerances[0]))
     radius = np.minimum(DIES_BELOW * tolerances[1], SETTLED_BELOW * size[:k])
     neurons = (lone, side, mask, held)
     work = (unit, size, slopes, stage)
@@ -368,9 +371,9 @@ def flow(y, mask, horizon, learned, still, tolerances):
     while True:
         if moved:
             if loss < learned:
-                return LEARNED, t, loss, length(slopes[0]), steps
+                return UNDECIDED if faint else LEARNED, t, loss, length(slopes[0]), steps
             if at_rest(y, neurons, work, balance, still):
-                return STATIONARY, t, loss, length(slopes[0]), steps
+                return UNDECIDED if faint else STATIONARY, t, loss, length(slopes[0]), steps
             floors(y, neurons, work, tolerances, floor)
         if t >= horizon or steps == STEP_LIMIT:
             return UNDECIDED, t, loss, length(slopes[0]), steps

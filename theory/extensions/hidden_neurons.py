@@ -35,7 +35,8 @@ class HiddenRun:
 
     Attributes:
         status (trials,): int8: 0 `learned` (loss below `learned`), 1 `stationary` (every neuron rests: it fails), 2
-            `undecided` (the horizon, or 50,000 steps, came first)
+            `undecided` (the horizon, or 50,000 steps, came first, or a neuron starts below 2e-308 / rtol, where numbers
+            lose their digits)
         a (trials, k), w (trials, k, d): the state there
         time, loss, gradient_norm (trials,): the time of the flow there, and loss and norm of the gradient
         steps (trials,): int, steps tried

@@ -15,7 +15,6 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any
 
@@ -82,18 +81,19 @@ def number_of(event: Event, t: float, a: float, w: Array) -> float:
         seen = np.array(w)
         seen.flags.writeable = False  # an event must not change the state of the run
         value = event.value(float(t), float(a), seen)
-        value = float(value) if isinstance(value, Fraction | Decimal) else value
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.reshape(())[()]
+        is_number = isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_ | np.timedelta64)
+        found = float(value) if is_number else np.nan  # of whatever kind of number: numpy knows its own alone
     except Exception as error:
         raise ValueError(f"event {event.name!r} raised {type(error).__name__} at t = {t:g}: {error}") from error
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(())[()]
     if isinstance(value, bool | np.bool_):
         raise ValueError(
             f"event {event.name!r} must give a number that changes sign, got {value}: a - 0.9 instead of a > 0.9"
         )
-    if not isinstance(value, Real) or isinstance(value, np.timedelta64) or np.isnan(value):
+    if np.isnan(found):
         raise ValueError(f"event {event.name!r} must give a number, got {value!r:.60} at t = {t:g}")
-    return float(value)
+    return found
 
 
 class Watch:

@@ -307,6 +307,25 @@ def test_a_folder_of_records_is_compared_by_its_numbers_alone(folder, drawn, tmp
     assert "only numbers are compared" in read_sidecar(tmp_path / "compare/fig3.json")["caption"]
 
 
+@pytest.mark.parametrize("spoilt_side", ["first", "second"])
+@pytest.mark.parametrize(
+    ("ids", "pattern"),
+    [("3", "runs/lrr-*/seed-0/level-01/level.json"), ("3", "studies/*.json"), ("1", "theory/*.json")],
+)
+def test_a_comparison_without_files_that_cannot_be_trusted_fails_and_names_them(
+    folder, tmp_path, writer, spoilt_side, ids, pattern
+):
+    damaged = Path(shutil.copytree(folder, tmp_path / "damaged"))
+    for file in sorted(damaged.glob(pattern)):
+        file.write_bytes(file.read_bytes()[:-20])
+    sides = (damaged, folder) if spoilt_side == "first" else (folder, damaged)
+    (outcome,) = lay(*sides, tmp_path / "out", [ids], writer)
+    assert outcome.status == "failed" and "damaged: " + pattern.partition("*")[0] in outcome.message
+    assert "no results for it in common" not in outcome.message
+    (whole,) = lay(folder, folder, tmp_path / "whole", [ids], writer)
+    assert whole.status == "drawn" and "without" not in whole.message
+
+
 def test_studies_that_only_one_side_has_are_not_laid_over_others(folder, synthetic, tmp_path, writer):
     elsewhere = tmp_path / "elsewhere"
     synthetic.study(elsewhere, dataset="cifar10", preset="cifar10")

@@ -150,6 +150,19 @@ def test_a_pair_that_cancels_near_the_dying_ray_is_not_taken_for_a_failure():
     assert hasty.time[0] < 100 < 10_000 < run.time[0] and hasty.loss[0] == pytest.approx(0.25, abs=1e-8)
 
 
+@pytest.mark.parametrize("size", [1e-290, 1e-298, 1e-299, 1e-300, 1e-303, 1e-308, 1e-312, 1e-320])
+def test_a_start_at_the_least_of_the_floats_is_decided_as_its_exact_limit_or_not_at_all(size):
+    rng = np.random.default_rng(0)
+    w, a = rng.normal(size=(40, 2)), rng.normal(size=40)
+    clear = abs(abs(a) - np.hypot.reduce(w, axis=1)) > 0.1  # of other starts denormal numbers change the balance
+    run = train_hidden(a[clear, None] * size, w[clear, None] * size, horizon=1e5)
+    learns = a[clear] > -np.hypot.reduce(w[clear], axis=1)
+    assert not (learns & (run.status == STATIONARY)).any() and not (~learns & (run.status == LEARNED)).any()
+    decided = run.status != UNDECIDED
+    assert decided[a[clear] > 0].all() or size < 1e-298
+    assert not decided.any() or size > 1e-301
+
+
 def test_a_run_that_nothing_decides_is_undecided():
     a0, w0 = hidden_starts(np.random.default_rng(7), 8, 2, 2)
     run = train_hidden(a0, w0, horizon=0.5)

@@ -214,6 +214,24 @@ def test_numbers_of_any_kind_are_values_and_times_are_none():
         theory.integrate(theory.Line(), 1.0, 1.0, 3.0, events=[event])
 
 
+@pytest.mark.parametrize("kind", ["Integer", "Rational", "Float"])
+def test_numbers_that_numpy_does_not_know_are_values_too(kind):
+    import sympy
+
+    number = getattr(sympy, kind)
+    event = theory.Event("half", lambda t, a, w: number(1 if t > 0.5 else -1))
+    assert theory.integrate(theory.Line(), 1.0, 1.0, 3.0, events=[event]).t[-1] == pytest.approx(0.5, abs=1e-9)
+    event = theory.Event("root", lambda t, a, w: sympy.Symbol("x"))
+    with pytest.raises(ValueError, match="event 'root' must give a number, got x"):
+        theory.integrate(theory.Line(), 1.0, 1.0, 3.0, events=[event])
+
+
+def test_a_number_beyond_the_floats_is_refused_in_words():
+    event = theory.Event("far", lambda t, a, w: 10**400)
+    with pytest.raises(ValueError, match="event 'far' raised OverflowError at t = 0: int too large"):
+        theory.integrate(theory.Line(), 1.0, 1.0, 3.0, events=[event])
+
+
 def test_an_event_cannot_change_the_run():
     def writes(t, a, w):
         w[0] = 5.0
