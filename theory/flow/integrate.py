@@ -184,7 +184,7 @@ def integrate(
         return _trajectory(loss, run, track)
 
 
-def _conserves(a: float, w: Array, da: float, dw: Array) -> bool:
+def _conserves(a: float, w: Array, da: float | Array, dw: Array) -> bool:
     """Return whether a dL/da = w.dL/dw at a point, up to rounding.
 
     It holds for the losses of `theory`, and is checked for others. No product of it over- or underflows.

@@ -153,7 +153,7 @@ def _point(plane: str, c: float, sign: int, a0: float, w0: ArrayLike) -> tuple[f
 
     a, w = number("a0", a0), np.asarray(w0, float)
     if plane == "line":
-        return a, number("w0", w.item() if w.size == 1 else w0)
+        return a, number("w0", w.item() if w.size == 1 else w0)  # pyright: ignore[reportArgumentType]  # refused there
     if w.ndim != 1 or w.size < 2:
         raise ValueError(f"w0 must have shape (d,) with d > 1, since the plane is that of several inputs, got {w0!r}")
     check_in_plane(c, sign if c >= 0 else 0, a, w)
