@@ -65,6 +65,7 @@ gpu-check:
 lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m pyright
 
 clean-venv:
 	rm -rf $(VENV)

@@ -9,15 +9,17 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules load, Ctrl-C ends the process without a traceback
 
 from empirics import commands
 from empirics.choices import check_choice
-from empirics.cli import Claims, Explain, Figures, List, Protocols, Theory, Verify
+from empirics.cli import Claims, Explain, Explore, Figures, List, Protocols, Theory, Verify
 from empirics.commands import EXIT_FAILED, say
 from empirics.studies.plan import Plan, forecasts
 
@@ -28,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     0: done; 1: something failed; 2: invalid options or inputs; after a signal: 130 for Ctrl-C, 143 for SIGTERM, 129 for
-    a closed terminal (SIGHUP). Signal handlers and standard streams are restored when it returns. Outside the main
-    thread, signal handlers are not changed.
+    a closed terminal (SIGHUP). Signal handlers (changed in the main thread alone) and standard streams are restored.
     """
 
     def run() -> int:
@@ -49,23 +50,24 @@ def run_figures(command: Figures, line: str) -> int:
     chosen = [check_protocol(figure, command.protocol) for figure in ids]
     if not command.dry_run:
         check_writable(command.out)
+        if not commands.only_draws(command) and not os.path.lexists(command.results):
+            check_writable(command.results)
     if commands.only_draws(command):
         return 0 if command.dry_run else _redraw(chosen, command, line)
-    if not command.dry_run and not os.path.lexists(command.results):
-        check_writable(command.results)
-    specs, whole = [FIGURES[name] for name in chosen], not command.ids
-    every = whole and len(specs) == len(FIGURES)
-    plans = commands.figure_plans(command, specs, whole)
+    specs = [FIGURES[name] for name in chosen]
+    every = not command.ids and len(specs) == len(FIGURES)
+    plans = commands.figure_plans(command, specs, not command.ids)
     if command.dry_run:
         print(commands.figures_forecast(specs, plans, command))
         return 0
     written = commands.is_written(plans, _missing(_experiments(specs, every), command.results), command.results)
-    first, failed = [spec for spec in specs if spec.id in MAIN_FIGURES], 0
+    first = [spec for spec in specs if spec.id in MAIN_FIGURES]
+    failed = 0
     if 0 < len(first) < len(specs) and any(plan.tasks for plan in plans):  # the paper's figures come first
         failed = _make(commands.figure_plans(command, first, False), first, command, False)
         with commands.alone_in(command.out):
             failed = max(failed, commands.code_of(draw([spec.id for spec in first], command, line)))
-        plans = commands.figure_plans(command, specs, whole)
+        plans = commands.figure_plans(command, specs, not command.ids)
     failed = max(failed, _make(plans, specs, command, every) if written else 0)
     return max(failed, _draw_and_report(command, line))
 
@@ -80,7 +82,7 @@ def _make(plans: Sequence[Plan], specs: Sequence[commands.Figure], command: Figu
     return EXIT_FAILED if commands.run_plans(plans, command) + commands.measure_for(specs, plans, command) else 0
 
 
-def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> Sequence[commands.Outcome]:
+def draw(ids: Sequence[str] | None, command: Figures | Claims, line: str) -> list[Any]:
     """Draw figures and judge claims from the existing results; None for all figures."""
     from empirics.storage.files import check_writable
     from figures.regenerate import regenerate
@@ -115,7 +117,7 @@ def _redraw(chosen: Sequence[str], command: Figures, line: str) -> int:
         return commands.code_of(compare_results(chosen, *places, **_drawing(line, protocol=command.protocol)))
 
 
-def _drawing(line: str, **more: str) -> dict:
+def _drawing(line: str, **more: str) -> dict[str, Any]:
     """What drawing needs from the other packages: a file writer, provenance, names of theory results."""
     from empirics.provenance import provenance
     from empirics.storage.files import write_atomic
@@ -171,11 +173,13 @@ def _missing(names: Sequence[str] | None, results: Path) -> list[str]:
 def _run_experiments(names: Sequence[str] | None, results: Path) -> None:
     """Run the experiments of the neuron whose result file is missing or damaged; `names` None: all."""
     from empirics.cores import usable_cores
-    from theory.experiments.parallel import run_parallel
-    from theory.experiments.registry import files, result_name
+    from theory.experiments.parallel import timed, worth_a_process
+    from theory.experiments.registry import EXPERIMENTS, files, result_name
 
     if missing := _missing(names, results):
-        commands.write_experiments(run_parallel(missing, usable_cores()), results, files, result_name)
+        runs = {name: partial(timed, EXPERIMENTS[name]) for name in missing}
+        write = commands.experiment_writer(results, files, result_name)
+        commands.run_experiments(runs, worth_a_process(missing, usable_cores()), usable_cores(), write)
 
 
 def run_list(command: List, line: str) -> int:
@@ -219,7 +223,8 @@ def run_verify(command: Verify, line: str) -> int:
         if failures := commands.run_plans(plans, kept) + commands.measure_for([FIGURES[name]], plans, kept):
             say(f"figure {name} cannot be recomputed: {failures} runs or measurements failed")
             return EXIT_FAILED
-        accuracy, alone = standing.get("accuracy", "last"), not any(shown[study].get("records") for study in shown)
+        accuracy = standing.get("accuracy", "last")
+        alone = not any(shown[study].get("records") for study in shown)
         draw([name], Claims(command.protocol, kept.results, folder / "out", alone, accuracy), line)
         made = standing_figure(name, folder / "out/figures", command.protocol, accuracy)
     verdict = verify(standing, made, set(shown) - wanted, command.tolerance)
@@ -230,6 +235,7 @@ def run_verify(command: Verify, line: str) -> int:
 RUN = commands.RUN | {
     Figures: run_figures,
     Theory: run_theory,
+    Explore: lambda command, line: commands.write_page(import_module("theory").explore().html, command),
     Claims: run_claims,
     Protocols: run_protocols,
     List: run_list,

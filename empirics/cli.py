@@ -93,6 +93,16 @@ class Theory:
 
 
 @dataclass(frozen=True)
+class Explore:
+    """Write the page that draws the neuron's phase planes: one file, without a server or a network."""
+
+    open: bool = False
+    """show it in the browser"""
+    out: Path = Path("out")
+    """folder for explore.html"""
+
+
+@dataclass(frozen=True)
 class Claims:
     """Judge the claims from the existing results, and print the table."""
 
@@ -247,6 +257,7 @@ COMMANDS = {
     "figures": Figures,
     "train": Train,
     "theory": Theory,
+    "explore": Explore,
     "data": Data,
     "claims": Claims,
     "protocols": Protocols,
@@ -304,7 +315,8 @@ def plans_again(recorded: str, study: str, seeds: Mapping[str, Sequence[int]], k
         ConfigError: it is not a command of this program, or makes no such study in this version.
     """
     now = {field.name: getattr(kept, field.name) for field in dataclasses.fields(Study)}
-    command, found = read_command(recorded), []
+    command = read_command(recorded)
+    found = []
     together: dict[tuple[int, ...], list[str]] = {}
     for arm, numbers in seeds.items():
         together.setdefault(tuple(sorted(numbers)), []).append(arm)

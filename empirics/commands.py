@@ -23,6 +23,7 @@ from empirics.cli import (
     RENAMED_OPTIONS,
     Data,
     Doctor,
+    Explore,
     Figures,
     Pilot,
     Records,
@@ -34,14 +35,18 @@ from empirics.cli import (
     plans_again,
 )
 from empirics.execution import interrupts
+from empirics.execution.processes import Call, TaskEvent, make_call, run_tasks
 from empirics.studies.plan import DATA_FOLDER, Plan, forecasts, plan_study, plan_sweep, train
 from empirics.terminal import usable_streams
 
-EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
 ABOUT = (
     'Reproduce "Masks, Signs, And Learning Rate Rewinding": run the experiments, draw the figures, judge the claims.'
 )
-COMPLETION, SHELLS = ("--tyro-print-completion", "--tyro-write-completion"), ("bash", "zsh", "fish")
+COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
+SHELLS = ("bash", "zsh", "fish")
 NEURON_ALONE = "no network to train: these figures need only the neuron, which takes seconds"
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -137,7 +142,8 @@ def parsed(given: list[str], figures: Callable[[], Sequence[str]]) -> object:
         SystemExit: help or a completion script was printed, or the options are wrong.
         ConfigError: an unknown command, figure or shell, or the former name of an option.
     """
-    name, config = "paper_repro.py", (tyro.conf.OmitArgPrefixes,)
+    name = "paper_repro.py"
+    config = (tyro.conf.OmitArgPrefixes,)
     if given and given[0].replace("_", "-") in COMPLETION:
         check_choice(given[1] if len(given) > 1 else "", SHELLS, "shell")
         name = Path(sys.argv[0]).name  # the name under which the shell calls it
@@ -387,6 +393,27 @@ def alone_in(out: Path) -> Iterator[None]:
         yield
 
 
+def write_page(html: str, command: Explore) -> int:
+    """Write the page of the neuron's phase planes, and show it in the browser where that is asked for.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    import webbrowser
+
+    from empirics.storage.files import check_writable, write_atomic
+
+    path = command.out / "explore.html"
+    check_writable(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, html.encode())
+    say(f"page: {path}")
+    if command.open and not webbrowser.open(path.resolve().as_uri()):
+        say(f"no browser was found: open {path} in one")
+        return EXIT_FAILED
+    return 0
+
+
 @contextmanager
 def fresh(into: Path | None) -> Iterator[Path]:
     """A folder for recomputed results: the given one, which is kept, or a temporary one.
@@ -429,13 +456,53 @@ def print_checks(rows: Iterable[tuple[str, bool]]) -> bool:
     return all(results)
 
 
-def write_experiments(
-    finished: Iterator[tuple[str, object, float]], results: Path, files: Callable, result_name: Callable
+class ExperimentError(RuntimeError):
+    """An experiment of the neuron failed in its process, or that process was ended from outside."""
+
+
+def run_experiments(
+    runs: Mapping[str, Callable[[], tuple[object, float]]],
+    apart: Sequence[str],
+    workers: int,
+    on_result: Callable[[str, object, float], None],
 ) -> None:
-    """Write the results of experiments of the neuron as they finish.
+    """Run experiments of the neuron.
 
     Args:
-        finished: name, result and seconds of each experiment.
+        runs: name -> function that returns the result and the seconds that it took.
+        apart: those that run in processes of their own, after the others.
+        workers: number of these processes at a time.
+        on_result: called with name, result and seconds as each finishes.
+
+    Raises:
+        ExperimentError: one in another process failed, or its process was ended twice; the others are ended.
+    """
+    for name in [name for name in runs if name not in apart]:
+        on_result(name, *runs[name]())
+
+    died: set[str] = set()
+
+    def on_event(event: TaskEvent) -> None:
+        name = event.task.name
+        if event.kind == "finished":
+            on_result(name, *event.report)
+        elif event.kind == "failed":
+            raise ExperimentError(f"the experiment {name!r} failed: {event.message}")
+        elif event.kind == "died" and name in died:
+            raise ExperimentError(
+                "a process that ran an experiment of the neuron was ended, perhaps for lack of memory: run it again"
+            )
+        elif event.kind == "died":
+            died.add(name)
+            say(f"theory: {name} is started again: {event.message}")
+
+    run_tasks([Call(name, runs[name]) for name in apart], make_call, workers, on_event, start_method="spawn")
+
+
+def experiment_writer(results: Path, files: Callable, result_name: Callable) -> Callable[[str, object, float], None]:
+    """A function that writes the result of an experiment of the neuron: (name, result, seconds).
+
+    Args:
         results: folder of result files.
         files: makes the files of a result: (name, result, parameters, seconds, provenance, command) -> bytes by ending.
         result_name: name of an experiment -> stem of its files.
@@ -444,11 +511,13 @@ def write_experiments(
     from empirics.storage.files import check_writable
     from empirics.studies.records import write_theory_result
 
-    check_writable(results / "theory")
-    for name, result, seconds in finished:
+    def write(name: str, result: object, seconds: float) -> None:
         made = files(name, result, None, seconds, provenance(threads=1), f"paper_repro.py theory {name}")
         write_theory_result(results / "theory", result_name(name), made)
         say(f"theory: {name}, {seconds:.1f} s")
+
+    check_writable(results / "theory")
+    return write
 
 
 def code_of(outcomes: Sequence[Outcome]) -> int:
@@ -527,7 +596,8 @@ def write_tables(out: Path) -> None:
     from empirics.studies.table1 import TABLE_FORMATS, table1
 
     for form, (ending, _) in TABLE_FORMATS.items():
-        file, text = out / f"table1.{ending}", f"{table1(form)}\n".encode()
+        file = out / f"table1.{ending}"
+        text = f"{table1(form)}\n".encode()
         if not file.is_file() or file.read_bytes() != text:
             write_atomic(file, text)
 

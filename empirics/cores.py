@@ -39,10 +39,12 @@ def _places(root: Path, kind: str, controller: str, group: str) -> Iterator[Path
     """The folders of a control group and of its parents, in every mount of the hierarchy."""
     for line in _text(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
-        fields, kinds = before.split(), after.split()
+        fields = before.split()
+        kinds = after.split()
         if len(fields) < 5 or len(kinds) < 3 or kinds[0] != kind or controller not in ("", *kinds[2].split(",")):
             continue
-        top, point = fields[3], root / re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), fields[4]).lstrip("/")
+        top = fields[3]
+        point = root / re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), fields[4]).lstrip("/")
         # in a container the mount may begin at the group itself: then the group's name begins with `top`
         below = os.path.relpath(group, top) if Path(group).is_relative_to(top) else "."
         parts = Path(below).parts if ".." not in Path(below).parts else ()

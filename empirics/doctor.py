@@ -12,13 +12,14 @@ from pathlib import Path
 
 from empirics import provenance
 from empirics.config import ConfigError, RunConfig, config_hash, config_of
-from empirics.names import level_folder, level_of, seed_of
+from empirics.names import level_folder, level_of, parse_checkpoint, seed_of
 from empirics.storage import checkpoints, folders, layout
 from empirics.storage.data_files import is_being_written, is_temporary
 from empirics.storage.files import StoreError, names_in, read_limited, read_record, sha256
 from empirics.storage.locks import LOCK_SECONDS
 from empirics.storage.run_folder import RunFolder
-from empirics.studies.records import names_folders, theory_result_stands
+from empirics.storage.schemas import StudyRuns
+from empirics.studies.records import theory_result_stands
 
 _CHANGES = {True: ", with changes", False: "", None: ", perhaps with changes"}
 
@@ -70,7 +71,8 @@ def _gpus() -> Finding:
     """The GPUs; one that is there and cannot be used is a problem."""
     import torch
 
-    counted, problem = provenance.accelerators(), provenance.cuda_problem()
+    counted = provenance.accelerators()
+    problem = provenance.cuda_problem()
     if problem is None:
         return Finding(f"GPU: {', '.join(torch.cuda.get_device_name(k) for k in range(counted)) or 'none'}")
     if counted or provenance.driver_version():
@@ -96,7 +98,8 @@ def _data_sets(data: Path) -> Iterator[Finding]:
 def _results(results: Path) -> Iterator[Finding]:
     whole = 0
     for run in _visible(results / "runs"):
-        name, folder = _printable_name(run), results / "runs" / run
+        name = _printable_name(run)
+        folder = results / "runs" / run
         config, problem = _config_of(folder)
         if problem:
             yield Finding(f"run {name}: {problem}", bad=True)
@@ -198,10 +201,10 @@ def _unlisted(results: Path) -> Iterator[Finding]:
     listed: dict[str, set[int]] = {}
     for file in _json_files(results / "studies"):
         try:
-            record = read_record(file, {"study": str, "arms": dict, "seeds": list})
+            record = read_record(file, StudyRuns)
         except StoreError:
             record = None
-        if record is None or not names_folders(record):  # its list is unknown
+        if record is None:  # its list is unknown
             return
         for run in record["arms"].values() if record["study"] == file.stem else ():
             listed.setdefault(run, set()).update(record["seeds"])
@@ -259,15 +262,18 @@ def _log_problems(folder: RunFolder) -> Iterator[str]:
 
 
 def _checkpoint_problems(folder: RunFolder) -> Iterator[str]:
-    named = {row["file"]: row for row in checkpoints.rows(folder.checkpoints)}
     names = (name for name in names_in(folder.checkpoints) if name.endswith(".safetensors"))
     for file in (folder.checkpoints / name for name in names):
-        if file.name not in named:
-            yield f"checkpoint {_printable_name(file.name)} is not named in its manifest: it is not used"
-        elif not folder.run.endswith(f"-{named[file.name]['config']}"):
-            yield f"checkpoint {file.name} belongs to another run: delete it"
-        elif not file.is_file() or sha256(file) != named[file.name]["sha256"]:
+        parsed = parse_checkpoint(file.name)
+        if parsed is None:
+            yield f"checkpoint {_printable_name(file.name)} has no SHA-256 in its name: it is of another version"
+        elif not file.is_file() or sha256(file) != parsed[2]:
             yield f"checkpoint {file.name} is damaged: the previous one is used"
+        else:
+            with open(file, "rb") as stream:
+                header = checkpoints.header_of(stream, file.name)
+            if not folder.run.endswith(f"-{header['config']}"):
+                yield f"checkpoint {file.name} belongs to another run: delete it"
 
 
 def _printable_name(name: str) -> str:

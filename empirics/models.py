@@ -58,7 +58,8 @@ class CifarResNet(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, width, 3, 1, 1, bias=False)
         self.bn = nn.BatchNorm2d(width)
-        stages, inputs = [], width
+        stages = []
+        inputs = width
         for stage, outputs in enumerate((width, 2 * width, 4 * width)):
             layers = []
             for block in range(blocks):
@@ -102,7 +103,8 @@ class Vgg(nn.Module):
 
     def __init__(self, depths: Sequence[int], width: int, shape: Shape, classes: int) -> None:
         super().__init__()
-        inputs, side = shape[0], min(shape[1:])
+        inputs = shape[0]
+        side = min(shape[1:])
         stages = []
         for depth, factor in zip(depths, (1, 2, 4, 8, 8), strict=True):
             outputs = factor * width
@@ -110,7 +112,8 @@ class Vgg(nn.Module):
             if side >= 2:
                 layers.append(nn.MaxPool2d(2))
             stages.append(nn.Sequential(*layers))
-            inputs, side = outputs, side // 2
+            inputs = outputs
+            side = side // 2
         self.stages = nn.Sequential(*stages)
         self.linear = nn.Linear(inputs, classes)
 
@@ -168,7 +171,8 @@ def _replace_strided_pointwise(model: nn.Module) -> None:
                     groups=child.groups,
                     bias=child.bias is not None,
                 )
-                same.weight, same.bias = child.weight, child.bias
+                same.weight = child.weight
+                same.bias = child.bias
                 setattr(module, name, same)
 
 

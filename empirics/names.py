@@ -12,7 +12,8 @@ from empirics.choices import ConfigError
 MOST_DIGITS = 250  # of a seed: a folder's name has at most 255 bytes
 MOST_LEVELS = 9999
 MOST_LETTERS = 200  # of a run's name: arm, data set, network and hash
-MOST_LETTERS_OF_ARM, MOST_LETTERS_OF_DATASET = 60, 100
+MOST_LETTERS_OF_ARM = 60
+MOST_LETTERS_OF_DATASET = 100
 LONGEST_STUDY = 220  # letters of a study's name: with prefix and suffix, a file's name has at most 255
 
 
@@ -56,13 +57,22 @@ def parse_level_id(name: str) -> tuple[str, int] | None:
     return (run, level) if level is not None and is_name(run) else None
 
 
-def checkpoint_file(level: int, epoch: int) -> str:
-    """`level-<kk>-epoch-<eeeee>.safetensors`."""
-    return f"{level_folder(level)}-epoch-{epoch:05d}.safetensors"
+def checkpoint_file(level: int, epoch: int, digest: str) -> str:
+    """`level-<kk>-epoch-<eeeee>-<SHA-256 of its content>.safetensors`."""
+    return f"{level_folder(level)}-epoch-{epoch:05d}-{digest}.safetensors"
+
+
+def parse_checkpoint(name: str) -> tuple[int, int, str] | None:
+    """The level, epoch and SHA-256 in the name of a checkpoint; None for any other name."""
+    found = re.fullmatch(r"(level-[0-9]+)-epoch-([0-9]{5,20})-([0-9a-f]{64})\.safetensors", name)
+    level = level_of(found[1]) if found else None
+    if level is None or checkpoint_file(level, int(found[2]), found[3]) != name:
+        return None
+    return level, int(found[2]), found[3]
 
 
 def is_checkpoint_of(name: str, level: int) -> bool:
-    """Whether a file's name is that of a checkpoint of this level, at any epoch."""
+    """Whether a file's name begins as that of a checkpoint of this level, whichever version wrote it."""
     return name.startswith(f"{level_folder(level)}-") and name.endswith(".safetensors")
 
 

@@ -32,7 +32,8 @@ def usable_streams() -> Iterator[None]:
         if hasattr(stream, "reconfigure"):  # streams of a notebook have no `reconfigure`, and accept every character
             handlers.setdefault(stream, stream.errors)
             stream.reconfigure(errors=READABLE)
-    sys.stdout, sys.stderr = output, _Messages(messages)
+    sys.stdout = output
+    sys.stderr = _Messages(messages)
     try:
         yield
     finally:
@@ -111,7 +112,8 @@ def _readable(error: UnicodeError) -> tuple[str, int]:
     """Handle an encoding error: replace characters that the encoding lacks by ASCII ones."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    said, before = [], ""
+    said = []
+    before = ""
     for character in error.object[error.start : error.end].translate(_ALIKE):
         raised = _RAISED.get(unicodedata.decomposition(character).partition(" ")[0], "")
         said.append(raised * (raised != before) + _in_ascii(character))

@@ -162,10 +162,12 @@ def train_cycle(
     steps = steps_per_epoch(settings.batch_size, len(dataset.labels("train")))
     for epoch in cycle.epochs:
         on_epoch_start(epoch)
-        draw, started = generator(seed, "data", level, epoch), time.perf_counter()
+        draw = generator(seed, "data", level, epoch)
+        started = time.perf_counter()
         first_step = (epoch - cycle.start) * steps
         losses, correct = train_epoch(model, optimizer, dataset, draw, settings, rate, first_step, on_step)
-        n, seconds = len(losses) * settings.batch_size, time.perf_counter() - started
+        n = len(losses) * settings.batch_size
+        seconds = time.perf_counter() - started
         _refuse_infinite(losses, "training", level, epoch, model)
         test = validation = (None, None)
         if cycle.is_evaluated(epoch, settings.evaluate_every):
@@ -173,7 +175,8 @@ def train_cycle(
             _refuse_infinite(torch.tensor([test[0]]), "test", level, epoch, model)
             if len(dataset.labels("validation")):
                 validation = evaluate(model, dataset, "validation", settings.precision)
-        lr, train = optimizer.param_groups[0]["lr"], (float(losses.mean()), correct / n)
+        lr = optimizer.param_groups[0]["lr"]
+        train = (float(losses.mean()), correct / n)
         metrics = EpochMetrics(level, cycle.number, epoch, lr, *train, *test, *validation, n / seconds)
         on_epoch(metrics, momentum_of(model, optimizer))
 
@@ -193,7 +196,8 @@ def train_epoch(
     Returns:
         The loss of every step, float64 on the CPU, and the number of correctly classified images.
     """
-    losses, correct = [], []
+    losses = []
+    correct = []
     model.train()
     for step, (images, labels) in enumerate(dataset.training_batches(settings.batch_size, draw), first_step):
         on_step()
@@ -268,7 +272,9 @@ def evaluate(model: nn.Module, dataset: Dataset, split: str, precision: str = "f
     Images are not augmented.
     """
     model.eval()
-    losses, correct, n = [], [], 0
+    losses = []
+    correct = []
+    n = 0
     for images, labels in dataset.batches(split):
         logits = forward(model, images, precision)
         losses.append(F.cross_entropy(logits, labels, reduction="sum"))

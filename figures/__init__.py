@@ -1,6 +1,6 @@
 """Figures and claims of the reproduction, made from result files only.
 
-`import figures` is light: matplotlib, numpy and scipy are loaded when something is drawn or computed.
+`import figures` is light: matplotlib, numpy, pandas and scipy are loaded when something is drawn or computed.
 """
 
 from importlib import import_module
@@ -8,6 +8,8 @@ from importlib import import_module
 _WHERE = {
     "CLAIMS": "figures.claims.registry",
     "evaluate": "figures.claims.registry",
+    "frame": "figures.analysis.table",
+    "paired": "figures.analysis.table",
     "claims_json": "figures.claims.tables",
     "claims_markdown": "figures.claims.tables",
     "load": "figures.results.load",
@@ -16,15 +18,15 @@ _WHERE = {
     "FigureSpec": "figures.catalogue",
     "Claim": "figures.claims.registry",
     "SweepEntry": "figures.analysis.sweeps",
-    "Caption": "figures.plots.panels",
-    "Drawing": "figures.plots.panels",
+    "Caption": "figures.plots.builder",
+    "Drawing": "figures.plots.builder",
     "register": "figures.registries",
     "explain": "figures.provenance.explain",
     "phase_portrait": "figures.plots.portrait",
 }
 _MODULES = ("analysis", "catalogue", "claims", "comparison", "plots", "provenance", "regenerate", "report", "results")
-__all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "explain", "load"]
-__all__ += ["Caption", "Claim", "Drawing", "FigureSpec", "SweepEntry", "phase_portrait", "register"]
+__all__ = ["CLAIMS", "FIGURES", "ResultError", "claims_json", "claims_markdown", "evaluate", "explain", "frame"]
+__all__ += ["Caption", "Claim", "Drawing", "FigureSpec", "SweepEntry", "load", "paired", "phase_portrait", "register"]
 
 
 def __getattr__(name):

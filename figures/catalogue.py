@@ -7,8 +7,10 @@ To add one: a function Records -> Drawing in a file of `figures.plots`, and one 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 from figures.claims.registry import CLAIMS, ON_NETWORKS, ON_PERTURBED, ON_THEORY
+from figures.results.network import Records
 from figures.results.variants import protocol_mark
 
 
@@ -16,21 +18,29 @@ from figures.results.variants import protocol_mark
 class FigureSpec:
     """A figure: its title, the function that draws it, and the results that it reads.
 
-    `function` is "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib is not loaded
-    while nothing changes. For a figure from outside it is the function itself.
+    Changes to result files that it does not read do not redraw the figure.
 
-    `theory` lists experiments, `arms` lists arms of every study; changes to other result files do not redraw the
-    figure. `signs`: it needs the arms' sign statistics. `sweeps`: by name, the arms that it reads at every value of
-    that sweep. `also`: the same for sweeps that are drawn if they have been run, but are not run for this figure.
-    `more`: arms that it reads of every study that has them, but that are not run for it. `presets`: it reads studies of
-    these presets alone; empty: of all presets. `claims`: the claims that it judges. `connectivity`: it reads the
-    connectivity of the networks of each study. `shows_accuracy`: whether it shows test accuracies of networks, if it
-    reads networks: otherwise the best accuracies change nothing in it.
+    Attributes:
+        id: its name in the registry, in commands and in file names.
+        title: what it shows, in a few words.
+        function: "module:name" within `figures.plots`, imported when the figure is drawn: matplotlib is not loaded
+            while nothing changes. For a figure from outside it is the function itself, `Records -> Drawing`.
+        theory: the experiments of the neuron that it reads.
+        arms: the arms that it reads of every study.
+        signs: whether it needs the arms' sign statistics.
+        sweeps: by name, the arms that it reads at every value of that sweep.
+        presets: the presets of whose studies it reads; empty: all.
+        also: the same as `sweeps` for sweeps that are drawn if they have been run, but are not run for this figure.
+        more: arms that it reads of every study that has them, but that are not run for it.
+        claims: the claims that it judges.
+        connectivity: whether it reads the connectivity of the networks of each study.
+        shows_accuracy: whether it shows test accuracies of networks, if it reads networks: otherwise the best
+            accuracies change nothing in it.
     """
 
     id: str
     title: str
-    function: str | Callable
+    function: str | Callable[[Records], Any]
     theory: tuple[str, ...]
     arms: tuple[str, ...]
     signs: bool = False
@@ -63,7 +73,7 @@ class FigureSpec:
         return f"paper_repro.py figures {self.id}"
 
     @property
-    def draw(self) -> Callable:
+    def draw(self) -> Callable[[Records], Any]:
         """The drawing function, `Records -> Drawing`; raises `NothingToDraw` where nothing has been run."""
         if not isinstance(self.function, str):
             return self.function
@@ -122,13 +132,13 @@ def claims_figure() -> FigureSpec:
 FIGURES: dict[str, FigureSpec] = {
     "1": FigureSpec("1", "Which signs learn, and why IMP fails", "neuron_phase_plane:figure_1",
                     ("quadrants", "stories"), ()),
-    "2": FigureSpec("2", "IMP and LRR on a neuron and on other masks", "accuracy:figure_2",
+    "2": FigureSpec("2", "IMP and LRR on a neuron and on other masks", "other_masks:figure_2",
                     ("pruning-iterations",), ("imp", "lrr", *_RANDOM, "lrr-on-imp-mask", *_LONG)),
     "3": FigureSpec("3", "Does the mask that LRR learnt help IMP?", "accuracy:figure_3", (),
                     ("imp", "lrr", "imp-on-lrr-mask", "imp-long"), more=("imp-warm",)),
     "4": FigureSpec("4", "Does LRR optimise better within the IMP mask?", "accuracy:figure_4", (),
                     ("imp", "lrr", "lrr-on-imp-mask", "imp-long"), more=("lrr-bn-rewind-on-imp-mask",)),
-    "5": FigureSpec("5", "When signs settle, and how often they switch", "accuracy:figure_5", (),
+    "5": FigureSpec("5", "When signs settle, and how often they switch", "settling:figure_5", (),
                     ("imp", "lrr"), signs=True, shows_accuracy=False),
     "6": FigureSpec("6", "What flipped signs cost IMP and LRR", "perturbation:figure_6", (),
                     _PERTURBED, sweeps={"perturbation": _PERTURBED}, more=("imp-long",)),
@@ -147,7 +157,7 @@ FIGURES: dict[str, FigureSpec] = {
                      shows_accuracy=False),
     "13": FigureSpec("13", "Training loss over sparsity", "loss:figure_13", (),
                      ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long"), shows_accuracy=False),
-    "14": FigureSpec("14", "The neuron over the number of inputs", "neuron_sweeps:figure_14", ("dimension",), ()),
+    "14": FigureSpec("14", "The neuron over the number of inputs", "neuron_dimension:figure_14", ("dimension",), ()),
     "15": FigureSpec("15", "The neuron on finite samples with label noise", "neuron_samples:figure_15",
                      ("sample-size", "mask-recovery"), ()),
     "16": FigureSpec("16", "Sensitivity to the prune rate", "sweeps:figure_16", (), (),
@@ -155,7 +165,7 @@ FIGURES: dict[str, FigureSpec] = {
     "17": FigureSpec("17", "Sensitivity to the learning-rate schedule", "sweeps:figure_17", (), (),
                      sweeps={"schedule": _RULES}),
     "18": FigureSpec("18", "Another architecture", "sweeps:figure_18", (), (), sweeps={"model": _RULES}),
-    "basins": FigureSpec("basins", "Who learns, for any balance", "neuron_sweeps:figure_basins", ("basins",), ()),
+    "basins": FigureSpec("basins", "Who learns, for any balance", "neuron_basins:figure_basins", ("basins",), ()),
     "pruned-samples": FigureSpec("pruned-samples", "The neuron on samples, from the authors' and the balanced start",
                                  "neuron_pruned:figure_pruned_samples", ("pruned-samples",), ()),
     "large-steps": FigureSpec("large-steps", "Where gradient descent parts from the flow",
@@ -189,9 +199,8 @@ def figures_under(protocol: str) -> list[str]:
 def check_protocol(figure_id: str, protocol: str) -> str:
     """Return a figure's id if it is drawn under the protocol.
 
-    Raises
-    ------
-    NoProtocol : it shows the neuron alone.
+    Raises:
+        NoProtocol: it shows the neuron alone.
     """
     if figure_id not in figures_under(protocol):
         raise NoProtocol(f"figure {figure_id} shows the neuron alone, which has no protocol: leave out --protocol")

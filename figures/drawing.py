@@ -8,7 +8,8 @@ from pathlib import Path
 
 from figures.catalogue import FigureSpec
 from figures.inputs import studies_read
-from figures.plots.panels import SMOKE, Drawing
+from figures.plots.builder import Drawing
+from figures.plots.choose import SMOKE
 from figures.results.network import Records
 from figures.results.variants import BEST_EPOCH, SELECTED_ON_TEST_SET, protocol_mark
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from figures.catalogue import CLAIMS_FIGURE, FIGURES, FigureSpec, check_protocol, figures_under
 from figures.claims.registry import evaluate
@@ -20,7 +21,7 @@ from figures.claims.tables import claims_json, claims_markdown
 from figures.claims.verdicts import NOT_RUN, ClaimVerdict
 from figures.drawing import draw_figure, drawing_failure
 from figures.inputs import figure_inputs, figure_problems, shown_in, studies_used, theory_used
-from figures.plots.panels import Drawing, NothingToDraw
+from figures.plots.builder import Drawing, NothingToDraw
 from figures.plots.style import PICTURE_FORMATS
 from figures.provenance.code import UNKNOWN_CODE, code_hashes
 from figures.provenance.explain import explain
@@ -32,7 +33,10 @@ from figures.results.variants import LAST_EPOCH, OURS_PROTOCOL, file_suffix, wit
 
 __all__ = ["Outcome", "explain", "figure_inputs", "regenerate"]
 
-DRAWN, CURRENT, MISSING, FAILED_TO_DRAW = "drawn", "current", "missing", "failed"
+DRAWN = "drawn"
+CURRENT = "current"
+MISSING = "missing"
+FAILED_TO_DRAW = "failed"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,12 @@ class Outcome:
     commands: tuple[str, ...]
     seconds: float
 
+    @property
+    def line(self) -> str:
+        """The outcome in a line, for the log."""
+        outcome = f"{self.id}: {self.status} ({self.seconds:.1f} s)"
+        return f"{outcome}: {self.message}" if self.message else outcome
+
 
 @dataclass(frozen=True)
 class BuildContext:
@@ -62,8 +72,8 @@ class BuildContext:
 
     records: Records
     out_dir: Path
-    write: Callable
-    provenance: Mapping
+    write: Callable[[Path, bytes], object]
+    provenance: Mapping[str, Any]
     command: str
     code: Mapping[str, str]
 
@@ -79,7 +89,7 @@ def regenerate(
     out_dir: Path | str,
     *,
     write: Callable[[Path, bytes], object],
-    provenance: Mapping,
+    provenance: Mapping[str, Any],
     command: str,
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
@@ -92,30 +102,27 @@ def regenerate(
     The figure `claims` also writes `out_dir`/claims.json and `out_dir`/CLAIMS.md. Under another protocol than ours all
     names end in it, as in `fig3-authors.png`.
 
-    Parameters
-    ----------
-    ids : figure ids (keys of `FIGURES`); None for all of them (that show networks, where the protocol is not ours).
-    results_dir : folder with `theory/`, `studies/` and `runs/`.
-    out_dir : folder to write into; `write` makes missing folders.
-    write : atomic writer `write(path, data)`.
-    provenance : versions, git commit, hardware and thread count of this process; kept in every sidecar.
-    command : the command line that runs this, kept in every sidecar.
-    log : called with a line for each outcome.
-    prefer : theory experiment -> file stem to take where several parameter sets have been run.
-    protocol : whose studies are shown: "ours" or "authors".
-    accuracy : "last", or "best": figures that show accuracies are drawn with the best of each level's epochs, into
-        files of their own, whose names end in "-best"; other figures are left as they are.
-    bundled : whether the studies whose records come with the code are shown too (`figures.results.bundled`).
+    Args:
+        ids: figure ids (keys of `FIGURES`); None for all of them (that show networks, where the protocol is not ours).
+        results_dir: folder with `theory/`, `studies/` and `runs/`.
+        out_dir: folder to write into; `write` makes missing folders.
+        write: atomic writer `write(path, data)`.
+        provenance: versions, git commit, hardware and thread count of this process; kept in every sidecar.
+        command: the command line that runs this, kept in every sidecar.
+        log: called with a line for each outcome.
+        prefer: theory experiment -> file stem to take where several parameter sets have been run.
+        protocol: whose studies are shown: "ours" or "authors".
+        accuracy: "last", or "best": figures that show accuracies are drawn with the best of each level's epochs, into
+            files of their own, whose names end in "-best"; other figures are left as they are.
+        bundled: whether the studies whose records come with the code are shown too (`figures.results.bundled`).
 
-    Returns
-    -------
-    One `Outcome` per figure, in the order requested; none for figures that are left as they are.
+    Returns:
+        One `Outcome` per figure, in the order requested; none for figures that are left as they are.
 
-    Raises
-    ------
-    ValueError : an id that is not known (the nearest is named).
-    NoProtocol : a figure of the neuron alone under another protocol than ours.
-    ResultError : `results_dir` is not a folder.
+    Raises:
+        ValueError: an id that is not known (the nearest is named).
+        NoProtocol: a figure of the neuron alone under another protocol than ours.
+        ResultError: `results_dir` is not a folder.
     """
     wanted = list(figures_under(protocol) if ids is None else dict.fromkeys(ids))
     for figure_id in wanted:
@@ -142,7 +149,7 @@ def regenerate(
         start = time.perf_counter()
         make = _claims if figure_id == CLAIMS_FIGURE else make_figure
         outcome = make(FIGURES[figure_id], context, start)
-        log(f"{outcome.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
+        log(outcome.line)
         outcomes.append(outcome)
     return outcomes
 
@@ -173,44 +180,44 @@ def _check_id(figure_id: str) -> None:
 
 def make_figure(spec: FigureSpec, context: BuildContext, start: float) -> Outcome:
     """Draw a figure and write it, unless nothing has changed since; `start` is when the work on it began."""
-    figure_id, name = spec.id, f"fig{spec.id}{context.suffix}"
+    name = f"fig{spec.id}{context.suffix}"
     context = replace(context, records=shown_in(spec, context.records))
-    inputs, problems = figure_inputs(spec, context.records), figure_problems(spec, context.records)
+    inputs = figure_inputs(spec, context.records)
+    problems = figure_problems(spec, context.records)
+    code = context.code[spec.id]
+    files = tuple(f"figures/{name}.{fmt}" for fmt in (*PICTURE_FORMATS, "json"))
+    record = context.out_dir / files[-1]
 
-    def outcome(status, message="", files=(), commands=()):
-        if (
-            status in (MISSING, FAILED_TO_DRAW)
-            and not files
-            and os.path.exists(context.out_dir / f"figures/{name}.json")
-        ):
+    def made(status: str, message: str, commands: Iterable[str]) -> Outcome:
+        return Outcome(spec.id, status, message, files, tuple(commands), time.perf_counter() - start)
+
+    def not_made(status: str, message: str, commands: Iterable[str] = ()) -> Outcome:
+        if os.path.exists(record):
             message += "; the existing picture is an older one"
-        return Outcome(figure_id, status, message, tuple(files), tuple(commands), time.perf_counter() - start)
+        return Outcome(spec.id, status, message, (), tuple(commands), time.perf_counter() - start)
 
     why = "; ".join(problem.message for problem in problems)
-    if figure_id != CLAIMS_FIGURE and any(problem.owner in spec.theory for problem in problems):
-        return outcome(FAILED_TO_DRAW, why)
-    key, names = (
-        _key(spec, inputs, problems, context.code[figure_id]),
-        [f"figures/{name}.{fmt}" for fmt in (*PICTURE_FORMATS, "json")],
-    )
-    kept = _sidecar(context.out_dir / names[-1])
-    known = context.code[figure_id] != UNKNOWN_CODE
-    if known and kept and kept.get("key") == key and _outputs_intact(kept, context.out_dir / "figures"):
+    if spec.id != CLAIMS_FIGURE and any(problem.owner in spec.theory for problem in problems):
+        return not_made(FAILED_TO_DRAW, why)
+    key = _key(spec, inputs, problems, code)
+    kept = _sidecar(record) or {}
+    unchanged = code != UNKNOWN_CODE and kept.get("key") == key
+    if unchanged and _outputs_intact(kept, context.out_dir / "figures"):
         commands = dict.fromkeys(item["command"] for item in kept.get("missing", []))
-        return outcome(*status_of(CURRENT, why, commands), names, commands)
+        return made(*status_of(CURRENT, why, commands), commands)
     try:
         drawing, pictures = _draw(spec, context.records)
     except NothingToDraw as nothing:
         commands = dict.fromkeys(item.command for item in nothing.missing)
-        return outcome(FAILED_TO_DRAW if problems else MISSING, why or str(nothing), (), commands)
+        return not_made(FAILED_TO_DRAW if problems else MISSING, why or str(nothing), commands)
     except Exception as error:  # a mistake in the function that draws: report it, and continue with the others
-        return outcome(FAILED_TO_DRAW, drawing_failure(spec, error))
+        return not_made(FAILED_TO_DRAW, drawing_failure(spec, error))
     sidecar = _describe(spec, context, drawing, inputs, key, pictures, time.perf_counter() - start)
     for fmt, data in pictures.items():
         context.write(context.out_dir / "figures" / f"{name}.{fmt}", data)
-    context.write(context.out_dir / names[-1], sidecar)
+    context.write(record, sidecar)
     commands = dict.fromkeys(item.command for item in drawing.missing)
-    return outcome(*status_of(DRAWN, why, commands), names, commands)
+    return made(*status_of(DRAWN, why, commands), commands)
 
 
 def status_of(status: str, why: str, commands: Iterable[str]) -> tuple[str, str]:
@@ -243,7 +250,7 @@ def _key(spec: FigureSpec, inputs: Sequence[Source], problems: Sequence[Problem]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _sidecar(path: Path) -> dict | None:
+def _sidecar(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -251,7 +258,7 @@ def _sidecar(path: Path) -> dict | None:
     return found if isinstance(found, dict) else None
 
 
-def _outputs_intact(sidecar: dict, folder: Path) -> bool:
+def _outputs_intact(sidecar: Mapping[str, Any], folder: Path) -> bool:
     outputs = sidecar.get("outputs")
     if not isinstance(outputs, dict) or len(outputs) != len(PICTURE_FORMATS):
         return False
@@ -265,9 +272,18 @@ def _sha256_of(path: Path) -> str:
         return ""  # absent or not readable: it is written again
 
 
-def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictures, seconds) -> bytes:
+def _describe(
+    spec: FigureSpec,
+    context: BuildContext,
+    drawing: Drawing,
+    inputs: Sequence[Source],
+    key: str,
+    pictures: Mapping[str, bytes],
+    seconds: float,
+) -> bytes:
     """The sidecar: what is plotted, from which files, and by which code."""
-    accuracy, stem = context.records.accuracy, f"fig{spec.id}{context.suffix}"
+    accuracy = context.records.accuracy
+    stem = f"fig{spec.id}{context.suffix}"
     document = {
         "schema": SCHEMA, "kind": "figure", "id": spec.id, "title": spec.title,
         "protocol": context.records.protocol, "caption": drawing.caption,
@@ -284,8 +300,8 @@ def _describe(spec, context: BuildContext, drawing: Drawing, inputs, key, pictur
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n").encode()
 
 
-def _plain(value):
-    """numpy scalars and arrays as JSON numbers and lists."""
+def _plain(value: Any) -> Any:
+    """Scalars and arrays of numpy as JSON numbers and lists."""
     return value.tolist()
 
 
@@ -316,7 +332,7 @@ def _claims_tables(verdicts: list[ClaimVerdict], smoke_runs: Sequence[str], cont
     }
 
 
-def table_facts(spec: FigureSpec, context: BuildContext) -> dict:
+def table_facts(spec: FigureSpec, context: BuildContext) -> dict[str, Any]:
     """What the JSON document of a figure's table says of how it was made."""
     return {
         "protocol": context.records.protocol, "accuracy": context.records.accuracy, "command": context.command,
@@ -335,13 +351,17 @@ def with_tables(
     `tables` holds the JSON document and the Markdown table, by name in the output folder; `commands` make the results
     that they lack.
     """
-    problems, written = context.records.problems, _write_changed(context, tables)
-    failed = problems or drawn.status == FAILED_TO_DRAW
-    status = FAILED_TO_DRAW if failed else DRAWN if DRAWN in (drawn.status, written) else CURRENT
+    problems = context.records.problems
+    written = _write_changed(context, tables)
+    if problems or drawn.status == FAILED_TO_DRAW:
+        status = FAILED_TO_DRAW
+    elif DRAWN in (drawn.status, written):
+        status = DRAWN
+    else:
+        status = CURRENT
     undrawn = [drawn.message] if drawn.status in (MISSING, FAILED_TO_DRAW) else []
-    why = [problem.message for problem in problems] or undrawn
-    files, seconds = (*drawn.files, *tables), time.perf_counter() - start
-    return Outcome(drawn.id, status, "; ".join(why), files, tuple(commands), seconds)
+    why = "; ".join([problem.message for problem in problems] or undrawn)
+    return Outcome(drawn.id, status, why, (*drawn.files, *tables), tuple(commands), time.perf_counter() - start)
 
 
 def _write_changed(context: BuildContext, tables: Mapping[str, bytes]) -> str:
@@ -350,12 +370,14 @@ def _write_changed(context: BuildContext, tables: Mapping[str, bytes]) -> str:
     Who made the document, and by which command, is no change.
     """
     (as_data, document), (table, markdown) = ((context.out_dir / name, data) for name, data in tables.items())
-    kept, made_by = _sidecar(as_data) or {}, ("provenance", "command")
-    same = {k: v for k, v in kept.items() if k not in made_by} == {
-        k: v for k, v in json.loads(document).items() if k not in made_by
-    }
+    same = _without_maker(_sidecar(as_data) or {}) == _without_maker(json.loads(document))
     if same and _sha256_of(table) == hashlib.sha256(markdown).hexdigest():
         return CURRENT
     context.write(table, markdown)
     context.write(as_data, document)
     return DRAWN
+
+
+def _without_maker(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document without who made it, and by which command."""
+    return {name: value for name, value in document.items() if name not in ("provenance", "command")}

@@ -3,12 +3,14 @@
 import json
 import os
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 import figures
 import paper_repro
 import theory
+from empirics import commands
 from figures.analysis.sweeps import SWEEP_ENTRIES, find_sweeps
 from figures.catalogue import FIGURES
 from figures.claims.registry import CLAIMS
@@ -16,7 +18,7 @@ from figures.results.load import load
 from figures.results.network import Records
 from tests.figures import claim_records
 from tests.support import toys
-from theory.experiments.parallel import run_parallel
+from theory.experiments.parallel import timed, worth_a_process
 
 REGISTRIES = [theory.THEOREMS, theory.PLANES, theory.EXPERIMENTS, FIGURES, CLAIMS, SWEEP_ENTRIES]
 
@@ -80,15 +82,26 @@ def test_an_experiment(command):
     assert found.values["successes"] == 7 and found.command == "paper_repro.py theory toy-experiment"
 
 
+def processes_of(names):
+    """The process in which each of some toy experiments ran."""
+    found, runs = {}, {name: partial(timed, theory.EXPERIMENTS[name]) for name in names}
+
+    def on_result(name, result, seconds):
+        found[name] = result.values["process"]
+
+    commands.run_experiments(runs, worth_a_process(names, 2), 2, on_result)
+    return found
+
+
 @pytest.mark.slow
 def test_slow_experiments_reach_other_processes_if_those_can_import_them(caplog):
     for name in ("toy-a", "toy-b"):
         theory.register("experiment", name, toys.experiment(name, slow=True))
-    apart = {name: result.values["process"] for name, result, _ in run_parallel(["toy-a", "toy-b"], 2)}
+    apart = processes_of(["toy-a", "toy-b"])
     assert set(apart) == {"toy-a", "toy-b"} and os.getpid() not in apart.values() and not caplog.records
     local = toys.experiment("toy-local", slow=True, function=lambda trials: toys.run(trials))
     theory.register("experiment", "toy-local", local)
-    found = {name: result.values["process"] for name, result, _ in run_parallel(["toy-local", "toy-a", "toy-b"], 2)}
+    found = processes_of(["toy-local", "toy-a", "toy-b"])
     assert found["toy-local"] == os.getpid() not in {found["toy-a"], found["toy-b"]}
     assert "'toy-local' runs in this process" in caplog.text and "toy-a" not in caplog.text
 

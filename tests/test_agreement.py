@@ -6,16 +6,18 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import theory
 from empirics import names
 from empirics.choices import check_choice
-from empirics.storage.files import with_checksum
+from empirics.storage.files import checksum_ok, json_bytes, with_checksum
 from empirics.storage.run_folder import RunFolder
 from figures.analysis import statistics
 from figures.regenerate import regenerate
 from figures.results import names as names_read
-from figures.results.fields import ResultError, verify_checksum
+from figures.results.fields import ResultError, parse_json, verify_checksum
 from figures.results.metrics import best_accuracies
 from figures.results.network import LevelRecord
 from tests import ROOT
@@ -28,7 +30,6 @@ SAME_TEXT = [
     *(("empirics/storage/folders.py", "figures/results/folders.py", name) for name in OF_FOLDERS),
     ("empirics/code_text.py", "figures/provenance/code_text.py", "without_comments"),
     ("empirics/studies/plan.py", "figures/report/page.py", "duration"),
-    ("empirics/execution/workers.py", "theory/experiments/parallel.py", "exit_with_parent"),
     ("empirics/pruning/signs.py", "figures/results/fields.py", "READINGS"),
 ]
 
@@ -69,6 +70,29 @@ def test_what_one_package_gives_a_checksum_the_other_checks():
     for change in ({"n": 10**30 + 1}, {"loss": [0.1]}, {"name": "e"}):
         with pytest.raises(ResultError, match="checksum"):
             verify_checksum({**written, **change}, "level.json")
+
+
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.text(max_size=8), JSON, max_size=5), st.text(max_size=8), JSON)
+def test_both_packages_take_every_record_and_see_every_edit(record, name, value):
+    """Whatever a record holds: tuples and keys that are no text are hashed as they are read."""
+    written = with_checksum({**record, "pair": (1, {2: None})})
+    found = parse_json(json_bytes(written), "f")
+    verify_checksum(found, "f")
+    assert checksum_ok(found)
+    edited = {**found, name: value}
+    if name != "checksum" and json.dumps(edited, sort_keys=True) != json.dumps(found, sort_keys=True):
+        assert not checksum_ok(edited)
+        with pytest.raises(ResultError, match="checksum"):
+            verify_checksum(edited, "f")
 
 
 @pytest.mark.parametrize("number", [0, 1, 9, 10, 99, 100, 9999, 10**12])

@@ -31,8 +31,11 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
+TUTORIAL = ROOT / "theory/tutorial.py"  # a script of a user, which imports the packages from outside
+
+
 def sources(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+    return sorted(path for path in (ROOT / package).rglob("*.py") if path != TUTORIAL)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -238,7 +241,7 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-HEAVY = {"torch", "sympy", "scipy", "matplotlib", "sklearn"}
+HEAVY = {"torch", "sympy", "scipy", "matplotlib", "sklearn", "pandas"}
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 
 import paper_repro
 from empirics.cli import Table1
-from empirics.execution import interrupts, workers
+from empirics.execution import interrupts
 from tests import ROOT
 from tests.support.processes import Popen, finish, start
 from tests.support.waiting import wait_for
@@ -131,7 +131,7 @@ def test_a_hang_up_that_is_ignored_stays_ignored(own_handlers):
 
 def test_a_hang_up_is_no_second_interrupt_and_alone_it_is_heard(own_handlers):
     for first in interrupts.ENDING_SIGNALS:
-        with interrupts.raised(), workers.deferred_interrupts() as pressed:
+        with interrupts.raised(), interrupts.deferred_interrupts() as pressed:
             with pytest.raises(interrupts.Ended) as ended:
                 signal.raise_signal(first)
             signal.raise_signal(signal.SIGHUP)
@@ -154,7 +154,7 @@ def test_a_command_runs_in_a_thread_beside_the_main_one(own_handlers, tmp_path, 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_after_a_hang_up_the_first_other_signal_asks_for_the_same_and_the_second_ends_at_once(number, own_handlers):
-    with interrupts.raised(), workers.deferred_interrupts() as pressed:
+    with interrupts.raised(), interrupts.deferred_interrupts() as pressed:
         with pytest.raises(interrupts.Ended) as ended:
             signal.raise_signal(signal.SIGHUP)
         signal.raise_signal(signal.SIGHUP)
@@ -166,7 +166,7 @@ def test_after_a_hang_up_the_first_other_signal_asks_for_the_same_and_the_second
 
 
 def test_signals_that_come_together_are_one_request(own_handlers):
-    with interrupts.raised(), workers.deferred_interrupts() as pressed:
+    with interrupts.raised(), interrupts.deferred_interrupts() as pressed:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
         for number in (signal.SIGTERM, signal.SIGHUP):
             # to this thread, which holds them back: of a whole process any other thread would take them

@@ -8,7 +8,7 @@ import pytest
 
 import theory
 from figures.claims.verdicts import ClaimVerdict, Row
-from figures.plots.panels import Drawing
+from figures.plots.builder import Drawing
 from figures.results import network
 from figures.results.reprs import short_repr as short_of_figures
 from tests.figures import synthetic

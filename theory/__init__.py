@@ -4,6 +4,7 @@ Names are loaded when first used, so that `import theory` is light.
 """
 
 from importlib import import_module
+from typing import Any
 
 _HOME = {
     "population_loss": "losses.formulas",
@@ -43,6 +44,8 @@ _HOME = {
     "phase_plane": "portraits.planes",
     "PLANES": "portraits.planes",
     "level_sets": "portraits.planes",
+    "explore": "portraits.explorer.page",
+    "Explorer": "portraits.explorer.page",
     "PhasePlane": "portraits.curves",
     "Curve": "portraits.curves",
     "EquilibriumSet": "portraits.curves",
@@ -64,10 +67,10 @@ _HOME = {
     "Result": "results",
     "register": "registries",
 }
-__all__ = sorted(_HOME)
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """Load a public name from its module."""
     if name not in _HOME:
         raise AttributeError(f"module 'theory' has no attribute {name!r}")
@@ -78,6 +81,6 @@ def __getattr__(name: str):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     """List the public names."""
     return __all__

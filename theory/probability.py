@@ -25,10 +25,13 @@ DENSE_AND_REWINDS = ("dense", *REWINDS)
 class Success:
     """How often something happened over random starts.
 
-    successes, trials : int
-    share : float, successes / trials
-    low, high : float, Clopper-Pearson 95 % interval of the probability
-    exact : float, the exact probability; None where no closed form is known
+    Attributes:
+        successes: int
+        trials: int
+        share: float, successes / trials
+        low: float, the lower end of the Clopper-Pearson 95 % interval of the probability
+        high: float, its upper end
+        exact: float, the exact probability; None where no closed form is known
     """
 
     successes: int
@@ -50,30 +53,26 @@ def success_probability(rule: str, d: int, init: Init, trials: int, seed: int) -
 
     The result also gives the exact probability where a closed form is known.
 
-    Parameters
-    ----------
-    rule : `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
-    d : int, inputs, at least 1; for d = 1 there is nothing to prune
-    init : `balanced` (w_i ~ N(0, 1/d), a = +-|w|), `normal` (all N(0, 1/d)), `bounded` (w_i ~ N(0, 1/d), a = u |w|,
-        u ~ U(-1, 1)), or (s_a, s_w): a ~ N(0, s_a^2) and w_i ~ N(0, s_w^2)
-    trials : int, at least 1
-    seed : int, at least 0: rules with the same d, init, trials and seed use the same starts
-
-    Returns
-    -------
-    Success : verdicts are those of exact limits (`theory.limits`), not of a long run, which would be biased low
-
-    Raises
-    ------
-    ValueError: an unknown name, or a number out of range.
-
     Source: balanced imp and lrr, Theorem 2.3, as this project reads it; the others: this project.
 
-    Examples
-    --------
-    >>> found = success_probability("imp", 10, "balanced", 20_000, seed=0)
-    >>> found.exact, found.low < found.exact < found.high
-    (0.25, True)
+    Args:
+        rule: `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
+        d: int, inputs, at least 1; for d = 1 there is nothing to prune
+        init: `balanced` (w_i ~ N(0, 1/d), a = +-|w|), `normal` (all N(0, 1/d)), `bounded` (w_i ~ N(0, 1/d), a = u |w|,
+            u ~ U(-1, 1)), or (s_a, s_w): a ~ N(0, s_a^2) and w_i ~ N(0, s_w^2)
+        trials: int, at least 1
+        seed: int, at least 0: rules with the same d, init, trials and seed use the same starts
+
+    Returns:
+        Success: verdicts are those of exact limits (`theory.limits`), not of a long run, which would be biased low
+
+    Raises:
+        ValueError: an unknown name, or a number out of range.
+
+    Examples:
+        >>> found = success_probability("imp", 10, "balanced", 20_000, seed=0)
+        >>> found.exact, found.low < found.exact < found.high
+        (0.25, True)
     """
     alone = rule == "dense" or d == 1
     return success_by_level(rule, d, init, trials, seed, () if alone else (1,))[-1]
@@ -84,29 +83,31 @@ def success_by_level(
 ) -> tuple[Success, ...]:
     """Count how often a random start learns at each level of pruning, the dense level first.
 
-    Parameters
-    ----------
-    rule, d, init, trials, seed : as in `success_probability`
-    survivors : number of remaining inputs at level 1, 2, ...: whole numbers decreasing below d; none for `dense`
+    Args:
+        rule: as in `success_probability`
+        d: as in `success_probability`
+        init: as in `success_probability`
+        trials: as in `success_probability`
+        seed: as in `success_probability`
+        survivors: number of remaining inputs at level 1, 2, ...: whole numbers decreasing below d; none for `dense`
 
-    Returns
-    -------
-    tuple of Success, one for each level, all over the same starts
+    Returns:
+        tuple of Success, one for each level, all over the same starts
 
-    Raises
-    ------
-    ValueError: as in `success_probability`; survivors that do not decrease from d to at least 1, or any for `dense`.
+    Raises:
+        ValueError: as in `success_probability`; survivors that do not decrease from d to at least 1, or any for
+            `dense`.
 
-    Examples
-    --------
-    >>> [level.exact for level in success_by_level("imp", 10, "balanced", 100, 0, [5, 1])]
-    [0.5, 0.5, 0.25]
+    Examples:
+        >>> [level.exact for level in success_by_level("imp", 10, "balanced", 100, 0, [5, 1])]
+        [0.5, 0.5, 0.25]
     """
     known("rule", rule, DENSE_AND_REWINDS)
-    survivors = [whole("survivors", n, 1) for n in np.ravel(*finite(survivors=survivors))]
+    survivors = [whole("survivors", n, 1) for n in finite(survivors=survivors)[0].ravel()]
     if rule == "dense" and survivors:
         raise ValueError(f"dense prunes nothing, got survivors {survivors}: leave them out, or choose another rule")
-    by, d = ("imp" if rule == "dense" else rule), whole("d", d, 1)
+    by = "imp" if rule == "dense" else rule
+    d = whole("d", d, 1)
     successes = _counted(lambda a0, w0: prune(by, a0, w0, survivors).learns, d, init, trials, seed)
     exact = [known_probability(rule, init, d, left) for left in (d, *survivors)]
     return tuple(Success.of(k, trials, p) for k, p in zip(successes, exact, strict=True))
@@ -131,10 +132,9 @@ def switch_probability(d: int, init: Init, trials: int, seed: int) -> Success:
 
     Parameters, starts and errors (ValueError) as in `success_probability`. Source: this project.
 
-    Examples
-    --------
-    >>> switch_probability(1, "balanced", 100, seed=0).successes  # one input: w never crosses 0
-    0
+    Examples:
+        >>> switch_probability(1, "balanced", 100, seed=0).successes  # one input: w never crosses 0
+        0
     """
     (successes,) = _counted(lambda a0, w0: switches(a0, w0)[None], d, init, trials, seed)
     name, ratio = _named(init)
@@ -147,20 +147,19 @@ def switch_probability_exact(init: str, d: int, ratio: float = 1.0) -> float:
     It is half the dense probability for d > 1: a neuron that learns ends at w_1 > 0, and the sign of w_1(0) is
     independent of a(0) and |w(0)|, which decide. It is 0 for d = 1: w never crosses 0.
 
-    Parameters
-    ----------
-    init, d, ratio : as in `success_probability_exact`
-
-    Raises
-    ------
-    ValueError: as in `success_probability_exact`.
-
     Source: this project.
 
-    Examples
-    --------
-    >>> switch_probability_exact("balanced", 10)
-    0.25
+    Args:
+        init: as in `success_probability_exact`
+        d: as in `success_probability_exact`
+        ratio: as in `success_probability_exact`
+
+    Raises:
+        ValueError: as in `success_probability_exact`.
+
+    Examples:
+        >>> switch_probability_exact("balanced", 10)
+        0.25
     """
     dense = success_probability_exact("dense", init, d, ratio=ratio)
     return 0.0 if d == 1 else dense / 2
@@ -169,32 +168,28 @@ def switch_probability_exact(init: str, d: int, ratio: float = 1.0) -> float:
 def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, ratio: float = 1.0) -> float:
     """Return the exact probability that a random start learns after pruning d inputs down to `survivors`.
 
-    Parameters
-    ----------
-    rule : `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
-    init : `balanced` (w isotropic, a = +-|w|, each sign 1/2), `normal` (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2)) or
-        `bounded` (w isotropic, a = u |w|, u ~ U(-1, 1))
-    d : int, inputs, at least 1
-    survivors : int, 1 to d; those inputs contain input 1, which magnitude pruning always keeps
-    ratio : float, s_w / s_a, above 0 and finite; used by `normal`
-
-    Returns
-    -------
-    float : a probability. For d > 1, dense = P(a > -|w|) decides: LRR and sign rewind learn iff the dense neuron does,
-        which ends with a > 0 and w_1 > 0. On one input magnitude rewind needs the dense neuron to learn and w_1(0) > 0:
-        where a(0) < 0 learns, c = a^2 - |w|^2 < 0, so that the trained |a| < |w_1| lets it learn again.
-
-    Raises
-    ------
-    ValueError: an unknown name, a number out of range, or `imp` from `normal` or `bounded` starts with
-        1 < survivors < d (no closed form is known).
-
     Source: balanced 1/2 and 1/4, Theorem 2.3, as this project reads it; the others: this project.
 
-    Examples
-    --------
-    >>> [success_probability_exact(rule, "balanced", d=10) for rule in ("imp", "lrr")]
-    [0.25, 0.5]
+    Args:
+        rule: `dense` (no pruning), `imp`, `sign`, `magnitude` or `lrr`
+        init: `balanced` (w isotropic, a = +-|w|, each sign 1/2), `normal` (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2)) or
+            `bounded` (w isotropic, a = u |w|, u ~ U(-1, 1))
+        d: int, inputs, at least 1
+        survivors: int, 1 to d; those inputs contain input 1, which magnitude pruning always keeps
+        ratio: float, s_w / s_a, above 0 and finite; used by `normal`
+
+    Returns:
+        float: a probability. For d > 1, dense = P(a > -|w|) decides: LRR and sign rewind learn iff the dense neuron
+            does, which ends with a > 0 and w_1 > 0. On one input magnitude rewind needs the dense neuron to learn and
+            w_1(0) > 0: where a(0) < 0 learns, c = a^2 - |w|^2 < 0, so that the trained |a| < |w_1| lets it learn again.
+
+    Raises:
+        ValueError: an unknown name, a number out of range, or `imp` from `normal` or `bounded` starts with
+            1 < survivors < d (no closed form is known).
+
+    Examples:
+        >>> [success_probability_exact(rule, "balanced", d=10) for rule in ("imp", "lrr")]
+        [0.25, 0.5]
     """
     known("rule", rule, DENSE_AND_REWINDS)
     known("init", init, tuple(STARTS))
@@ -215,20 +210,17 @@ def success_probability_exact(rule: str, init: str, d: int, survivors: int = 1, 
 def mean_cosine(d: int) -> float:
     """Return E |cos| of the angle between a random direction of d dimensions and an axis.
 
-    Parameters
-    ----------
-    d : int, at least 1
-
-    Raises
-    ------
-    ValueError: d out of range.
-
     Source: Gamma(d / 2) / (sqrt(pi) Gamma((d + 1) / 2)) = B(d / 2, 1 / 2) / pi, derived in `theory.proofs.probability`.
 
-    Examples
-    --------
-    >>> [round(mean_cosine(d), 4) for d in (1, 2, 3)]
-    [1.0, 0.6366, 0.5]
+    Args:
+        d: int, at least 1
+
+    Raises:
+        ValueError: d out of range.
+
+    Examples:
+        >>> [round(mean_cosine(d), 4) for d in (1, 2, 3)]
+        [1.0, 0.6366, 0.5]
     """
     from scipy.special import beta
 
@@ -256,12 +248,14 @@ def _named(init: Init) -> tuple[str, float]:
     return "normal", s_w / s_a
 
 
-def _counted(seen: Callable[[Array, Array], NDArray[np.bool_]], d: int, init: Init, trials: int, seed: int) -> Array:
+def _counted(
+    seen: Callable[[Array, Array], NDArray[np.bool_]], d: int, init: Init, trials: int, seed: int
+) -> NDArray[np.intp]:
     """Return the number of starts for which `seen` is true, level by level, shape (levels,).
 
-    seen : (a0, w0) -> bool ndarray, shape (levels, trials)
+    `seen` is a function (a0, w0) -> bool ndarray, shape (levels, trials).
     """
-    return sum(seen(a0, w0).sum(axis=1) for a0, w0 in blocks(init, generator(seed), trials, d))
+    return np.sum([seen(a0, w0).sum(axis=1) for a0, w0 in blocks(init, generator(seed), trials, d)], axis=0)
 
 
 def _student_t(x: float, degrees: int) -> float:

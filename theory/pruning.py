@@ -29,9 +29,10 @@ NEXT_TO_AXIS = 1e-60
 class Levels:
     """The result of pruning, over levels and trials.
 
-    survivors : tuple of int, inputs that survive at each level
-    learns : bool ndarray, shape (levels, trials)
-    masks : bool ndarray, shape (levels, trials, d)
+    Attributes:
+        survivors: tuple of int, inputs that survive at each level
+        learns: bool ndarray, shape (levels, trials)
+        masks: bool ndarray, shape (levels, trials, d)
     """
 
     survivors: tuple[int, ...]
@@ -42,23 +43,20 @@ class Levels:
 def trained(a0: ArrayLike, w0: ArrayLike) -> tuple[Array, Array]:
     """Return the neuron after long training: its exact limit, with dying weights not quite dead.
 
-    Parameters
-    ----------
-    a0 : array_like, shape (...), |a0| at most 1e150
-    w0 : array_like, shape (..., d), entries at most 1e150 in size
-
-    Returns
-    -------
-    a (...), w (..., d) : the limit, except that a value that is 0 in the limit but at no finite time keeps its last
-        sign, its order and a size of 1e-60 of the living weights (of 1 if all die): w_1 < 0 where w dies (it turns to
-        -e_1), w_perp another factor 1e-60 below w_1, in the direction of w_perp(0). A value that does reach 0 (w, for
-        w0 on the ray e_1 and a0 < -|w0|) is 0.
-
-    Raises
-    ------
-    ValueError: as in `theory.exact.limits.verdicts`.
-
     Source: this project (which weights die, and in which order, follows from `theory.exact.limits.limits`).
+
+    Args:
+        a0: array_like, shape (...), |a0| at most 1e150
+        w0: array_like, shape (..., d), entries at most 1e150 in size
+
+    Returns:
+        a (...), w (..., d): the limit, except that a value that is 0 in the limit but at no finite time keeps its last
+            sign, its order and a size of 1e-60 of the living weights (of 1 if all die): w_1 < 0 where w dies (it turns
+            to -e_1), w_perp another factor 1e-60 below w_1, in the direction of w_perp(0). A value that does reach 0
+            (w, for w0 on the ray e_1 and a0 < -|w0|) is 0.
+
+    Raises:
+        ValueError: as in `theory.exact.limits.verdicts`.
     """
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
     a, w, _ = limits(a0, w0)
@@ -77,13 +75,13 @@ def weakest_pruned(mask: NDArray[np.bool_], w: Array, w0: Array, survivors: int)
 
     Ties go to the lower index.
 
-    Parameters
-    ----------
-    mask : bool ndarray, shape (..., d)
-    w, w0 : ndarray, shape (..., d), trained and initial weights; |w0| decides where w is all zero
-    survivors : int, 1 to the number of inputs that survive in mask
-
     Source: section 2, magnitude pruning; the rule for ties: this project.
+
+    Args:
+        mask: bool ndarray, shape (..., d)
+        w: ndarray, shape (..., d), trained weights
+        w0: ndarray, shape (..., d), initial weights; |w0| decides where w is all zero
+        survivors: int, 1 to the number of inputs that survive in mask
     """
     alive = (w != 0).any(axis=-1, keepdims=True)
     score = np.where(mask, abs(np.where(alive, w, w0)), -1.0)
@@ -104,35 +102,36 @@ def signs_rewound(initial: Array, final: Array) -> Array:
 def prune(rule: str, a0: ArrayLike, w0: ArrayLike, survivors: ArrayLike = (1,)) -> Levels:
     """Train, prune to the next number of survivors and rewind, level by level, on many starts at once.
 
-    Parameters
-    ----------
-    rule : `imp`, `sign`, `magnitude` or `lrr`
-    a0 : array_like, shape (trials,), |a0| at most 1e150
-    w0 : array_like, shape (trials, d), entries at most 1e150 in size
-    survivors : inputs that survive at level 1, 2, ...: whole numbers decreasing below d. Level 0 is dense and always
-        included.
-
-    Returns
-    -------
-    Levels
-
-    Raises
-    ------
-    ValueError: an unknown rule, NaN, shapes that do not match, or survivors that do not decrease from d to at least 1.
-
     Source: imp and lrr, Theorem 2.3; `sign` and `magnitude`, which act on a as well as on w: this project.
+
+    Args:
+        rule: `imp`, `sign`, `magnitude` or `lrr`
+        a0: array_like, shape (trials,), |a0| at most 1e150
+        w0: array_like, shape (trials, d), entries at most 1e150 in size
+        survivors: inputs that survive at level 1, 2, ...: whole numbers decreasing below d. Level 0 is dense and always
+            included.
+
+    Returns:
+        Levels
+
+    Raises:
+        ValueError: an unknown rule, NaN, shapes that do not match, or survivors that do not decrease from d to at least
+            1.
     """
     known("rule", rule, tuple(REWINDS))
     a0, w0 = neuron(*finite(a0=a0, w0=w0))
-    counts = (w0.shape[-1], *(whole("survivors", n, 1, w0.shape[-1]) for n in np.ravel(*finite(survivors=survivors))))
+    counts = (w0.shape[-1], *(whole("survivors", n, 1, w0.shape[-1]) for n in finite(survivors=survivors)[0].ravel()))
     if any(later >= earlier for earlier, later in zip(counts, counts[1:], strict=False)) or counts[-1] < 1:
         raise ValueError(f"survivors must fall from d = {counts[0]} to at least 1, got {list(counts[1:])}")
-    mask, a, w = np.ones(w0.shape, bool), a0, w0
+    mask = np.ones(w0.shape, bool)
+    a = a0
+    w = w0
     learned, masks = [], []
     for n in counts:
         if n < counts[0]:
             mask = weakest_pruned(mask, w, w0, n)
-            a, w = REWINDS[rule](a0, a), np.where(mask, REWINDS[rule](w0, w), 0)
+            a = REWINDS[rule](a0, a)
+            w = np.where(mask, REWINDS[rule](w0, w), 0)
         learned.append(limits(a, w)[2] == LEARNS)
         masks.append(mask)
         a, w = trained(a, w)
@@ -144,19 +143,16 @@ def schedule(d: int, prune_rate: float) -> list[int]:
 
     These are the values of round(d (1 - prune_rate)^k).
 
-    Parameters
-    ----------
-    d : int, at least 1
-    prune_rate : float, the fraction of inputs that each level removes, in (0, 1)
+    Args:
+        d: int, at least 1
+        prune_rate: float, the fraction of inputs that each level removes, in (0, 1)
 
-    Raises
-    ------
-    ValueError: a number out of range.
+    Raises:
+        ValueError: a number out of range.
 
-    Examples
-    --------
-    >>> schedule(10, 0.2)
-    [10, 8, 6, 5, 4, 3, 2, 1]
+    Examples:
+        >>> schedule(10, 0.2)
+        [10, 8, 6, 5, 4, 3, 2, 1]
     """
     prune_rate = share("prune_rate", prune_rate, "20 % is written 0.2")
     counts = [whole("d", d, 1)]

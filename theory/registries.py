@@ -21,20 +21,18 @@ _NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 def register(kind: str, name: str, entry: Any) -> None:
     """Add an entry to a registry: it is then listed, checked and run as those of the package are.
 
-    Parameters
-    ----------
-    kind : "theorem", "phase plane" or "experiment"
-    name : lower-case words of letters and digits, joined by hyphens or dots, that the registry does not have
-    entry : a `theory.Theorem` or a `theory.Experiment` of that name; for a phase plane a function (extent, grid,
-        tolerance, further parameters) -> `theory.PhasePlane`
-
-    Raises
-    ------
-    ValueError: an unknown kind, or a name that is invalid or taken.
-    TypeError: an entry of the wrong type.
-
     An experiment's function is best defined in a module: slow experiments run in processes of their own, which import
     it. One that cannot be imported runs in this process.
+
+    Args:
+        kind: "theorem", "phase plane" or "experiment"
+        name: lower-case words of letters and digits, joined by hyphens or dots, that the registry does not have
+        entry: a `theory.Theorem` or a `theory.Experiment` of that name; for a phase plane a function (extent, grid,
+            tolerance, further parameters) -> `theory.PhasePlane`
+
+    Raises:
+        ValueError: an unknown kind, or a name that is invalid or taken.
+        TypeError: an entry of the wrong type.
     """
     known("kind of entry", kind, tuple(_REGISTRIES))
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -60,8 +58,9 @@ def _check_named(kind: str, name: str, entry: Any) -> None:
         raise TypeError(f"the {kind} {name!r} must be a theory.{wanted.__name__}, got {type(entry).__name__}: make one")
     if entry.name != name:
         raise ValueError(f"the {kind} {name!r} has the name {entry.name!r}: give both the same name")
-    if kind == "experiment" and not (isinstance(entry.function, str) or callable(entry.function)):
-        raise TypeError(f"the function of the experiment {name!r} must be a function, got {entry.function!r:.60}")
+    function = getattr(entry, "function", "")  # of an experiment; a theorem has none
+    if not (isinstance(function, str) or callable(function)):
+        raise TypeError(f"the function of the experiment {name!r} must be a function, got {function!r:.60}")
 
 
 def _check_plane(name: str, entry: Any) -> None:

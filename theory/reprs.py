@@ -4,13 +4,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-MOST_OF_RESULT, MOST_OF_VALUE, MOST_LISTED = 400, 60, 4  # letters of a result and of a value; items that are listed
+MOST_OF_RESULT = 400  # letters of a result
+MOST_OF_VALUE = 60  # letters of a value
+MOST_LISTED = 4  # items that are listed
 Kind = TypeVar("Kind", bound=type)
 
 
 def short_repr(kind: Kind) -> Kind:
     """Give a dataclass a representation of a few lines at most, however large its values are."""
-    kind.__repr__ = _represented
+    kind.__repr__ = _represented  # pyright: ignore[reportAttributeAccessIssue]
     return kind
 
 

@@ -22,8 +22,9 @@ _HASHED_SCHEMA = 1  # part of the hashed names of results, which do not change
 class Result:
     """The result of an experiment.
 
-    values : dict that JSON can hold
-    arrays : dict of float, int8 or bool ndarrays, by name
+    Attributes:
+        values: dict that JSON can hold
+        arrays: dict of float, int8 or bool ndarrays, by name
     """
 
     values: dict[str, Any]
@@ -43,11 +44,12 @@ def record_files(
 
     The npz comes first, so that a JSON written after it is never without its arrays.
 
-    Raises
-    ------
-    ValueError: a value that is NaN or infinite, or an array of objects.
+    Raises:
+        ValueError: a value that is NaN or infinite, or an array of objects.
     """
-    stem, out, arrays = hashed_name(name, params), {}, None
+    stem = hashed_name(name, params)
+    out = {}
+    arrays = None
     if result.arrays:
         data = npz_bytes(result.arrays)
         out[f"{stem}.npz"] = data

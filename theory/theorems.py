@@ -37,11 +37,13 @@ __all__ = ["OURS", "PAPER", "READING", "THEOREMS", "Mutant", "Theorem", "Verdict
 class Verdict:
     """The result of `check`.
 
-    holds : bool, symbolic and numeric and mutants_fail
-    symbolic, numeric : bool, whether every step of that check holds
-    mutants_fail : bool, whether each check rejects every mutant that it can detect
-    seconds : float, wall-clock
-    message : what failed; or how many steps hold, how many mutants fail, and which results are cited, not decided
+    Attributes:
+        holds: bool, symbolic and numeric and mutants_fail
+        symbolic: bool, whether every step of the symbolic check holds
+        numeric: bool, whether every step of the numeric check holds
+        mutants_fail: bool, whether each check rejects every mutant that it can detect
+        seconds: float, wall-clock
+        message: what failed; or how many steps hold, how many mutants fail, and which results are cited, not decided
     """
 
     holds: bool
@@ -55,34 +57,33 @@ class Verdict:
 def check(name: str, seed: int = 0) -> Verdict:
     """Check one theorem symbolically and numerically, and refute its mutants.
 
-    Parameters
-    ----------
-    name : a name in `THEOREMS`
-    seed : int, at least 0, of the numeric check
+    Args:
+        name: a name in `THEOREMS`
+        seed: int, at least 0, of the numeric check
 
-    Returns
-    -------
-    Verdict
+    Returns:
+        Verdict
 
-    Raises
-    ------
-    ValueError: an unknown name (the message lists the known ones), or a seed that is no whole number or is below 0.
+    Raises:
+        ValueError: an unknown name (the message lists the known ones), or a seed that is no whole number or is below 0.
 
-    Examples
-    --------
-    >>> verdict = check("equilibria-1d")
-    >>> verdict.holds, verdict.message
-    (True, '8 symbolic and 4 numeric steps hold; 3 mutants fail')
+    Examples:
+        >>> verdict = check("equilibria-1d")
+        >>> verdict.holds, verdict.message
+        (True, '8 symbolic and 4 numeric steps hold; 3 mutants fail')
     """
     known("theorem", name, tuple(THEOREMS))
-    theorem, start = THEOREMS[name], time.perf_counter()
+    theorem = THEOREMS[name]
+    start = time.perf_counter()
     seen = theorem.observe(np.random.default_rng(whole("seed", seed, 0)))
     steps = {"symbolic": theorem.symbolic(), "numeric": theorem.numeric(seen)}
     accepted = {mutant: _accepting(theorem, mutant, seen) for mutant in theorem.mutants}
     wrong = [f"{kind} check: not {step!r}" for kind in steps for step, held in steps[kind].items() if not held]
     wrong += [f"{kind} check: no steps" for kind in steps if not steps[kind]]
     wrong += [f"mutant not refuted: {mutant} ({kind})" for mutant, kinds in accepted.items() for kind in kinds]
-    symbolic, numeric, refuted = every(steps["symbolic"]), every(steps["numeric"]), not any(accepted.values())
+    symbolic = every(steps["symbolic"])
+    numeric = every(steps["numeric"])
+    refuted = not any(accepted.values())
     message = "; ".join(wrong) or _summary(theorem, len(steps["symbolic"]), len(steps["numeric"]))
     return Verdict(symbolic and numeric and refuted, symbolic, numeric, refuted, time.perf_counter() - start, message)
 
@@ -103,7 +104,8 @@ def check_table() -> Iterator[tuple[str, bool]]:
 
 def _accepting(theorem: Theorem, name: str, seen: object) -> list[str]:
     """Return which of the checks that can detect a mutant accept it."""
-    mutant, accepting = theorem.mutants[name], []
+    mutant = theorem.mutants[name]
+    accepting = []
     if mutant.symbolic and every(theorem.symbolic(name)):
         accepting.append("symbolic")
     if mutant.numeric and every(theorem.numeric(seen, name)):
@@ -116,7 +118,9 @@ def _summary(theorem: Theorem, symbolic: int, numeric: int) -> str:
     for name, mutant in theorem.mutants.items():
         if not (mutant.symbolic and mutant.numeric):
             parts.append(f"{name!r}: {'symbolic' if mutant.symbolic else 'numeric'} check only")
-    return "; ".join(parts + [f"cited: {', '.join(theorem.cited)}"] * bool(theorem.cited))
+    if theorem.cited:
+        parts.append(f"cited: {', '.join(theorem.cited)}")
+    return "; ".join(parts)
 
 
 THEOREMS: dict[str, Theorem] = {

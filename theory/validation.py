@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from numbers import Real
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +18,8 @@ Array = NDArray[np.float64]
 def neuron(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
     """Return a, shape (...), and w, shape (..., d), broadcast together as floats.
 
-    Raises
-    ------
-    ValueError: w has no last axis of length d >= 1, or the leading shapes do not broadcast.
+    Raises:
+        ValueError: w has no last axis of length d >= 1, or the leading shapes do not broadcast.
     """
     a, w = real("a", a), real("w", w)
     if w.ndim == 0 or w.shape[-1] == 0:
@@ -36,9 +36,8 @@ def neuron(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
 def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
     """Return the named values as float arrays.
 
-    Raises
-    ------
-    ValueError: one of them is no array of numbers, or holds NaN or infinity.
+    Raises:
+        ValueError: one of them is no array of numbers, or holds NaN or infinity.
     """
     out = tuple(real(name, value) for name, value in arrays.items())
     for name, value in zip(arrays, out, strict=True):
@@ -52,9 +51,9 @@ def finite(**arrays: ArrayLike) -> tuple[Array, ...]:
 def real(name: str, value: ArrayLike) -> Array:
     """Return a number, an array of numbers or lists of them as a float array; NaN and infinity pass.
 
-    Raises
-    ------
-    ValueError: anything else: booleans, complex numbers, dates, text, objects, masked arrays, rows of several lengths.
+    Raises:
+        ValueError: anything else: booleans, complex numbers, dates, text, objects, masked arrays, rows of several
+            lengths.
     """
     if type(value) is np.ndarray and value.dtype == np.float64:  # the inner loops
         return value
@@ -105,11 +104,11 @@ def _masked_or_boolean(value: object) -> str:
     return ""
 
 
-def _is_real(value: object) -> bool:
+def _is_real(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool | np.timedelta64)  # numpy's is an integer to Python
 
 
-def _as_float(value: Real, name: str) -> float:
+def _as_float(value: float, name: str) -> float:
     try:
         return float(value)
     except OverflowError:

@@ -140,7 +140,8 @@ def content_hash(cifar: Cifar, folder: Path) -> str:
     if source.is_file():
         check_archive(source, cifar.archive)
         return ""
-    digest, records = hashlib.sha256(), np.empty((max(cifar.files.values()), cifar.record), np.uint8)
+    digest = hashlib.sha256()
+    records = np.empty((max(cifar.files.values()), cifar.record), np.uint8)
     for name, count in cifar.files.items():
         _read_file(source, name, records[:count])
         digest.update(records[:count])
@@ -163,7 +164,8 @@ def load(cifar: Cifar, folder: Path, data_hash: str, cache: Path | None) -> InMe
     """
     source = _source(cifar, folder)
     key = cifar.archive.md5 if source.is_file() else data_hash or content_hash(cifar, folder)
-    file, shape = cache and cache / f"{cifar.name}-{key[:16]}.npy", (sum(cifar.files.values()), cifar.record)
+    file = cache and cache / f"{cifar.name}-{key[:16]}.npy"
+    shape = (sum(cifar.files.values()), cifar.record)
     records = cached(file, shape, lambda out: _read(cifar, source, out))
     for name, rows in _rows(cifar).items():
         _check_labels(cifar, name, records[rows, cifar.label_bytes - 1])
@@ -182,7 +184,8 @@ def _split(cifar: Cifar, records: np.ndarray) -> Split:
 def _check_labels(cifar: Cifar, name: str, labels: np.ndarray) -> None:
     wrong = np.flatnonzero(labels >= cifar.classes)
     if len(wrong):
-        place, last = wrong[0], cifar.classes - 1
+        place = wrong[0]
+        last = cifar.classes - 1
         raise DataError(f"{name}: record {place} has label {labels[place]}, expected 0 to {last}")
 
 

@@ -170,7 +170,9 @@ def subset(dataset: Dataset, images_per_class: int, validation_per_class: int) -
     """
     if images_per_class == validation_per_class == 0:
         return dataset
-    labels, train, validation = dataset.labels("train").cpu(), [], []
+    labels = dataset.labels("train").cpu()
+    train = []
+    validation = []
     for label in range(dataset.classes):
         places = (labels == label).nonzero().flatten()
         left = len(places) - validation_per_class

@@ -87,7 +87,8 @@ def _open(url: str, archive: Archive) -> BinaryIO:
 
 
 def _receive(response: BinaryIO, file: BinaryIO, archive: Archive, progress: Progress) -> None:
-    digest, size = hashlib.md5(usedforsecurity=False), 0
+    digest = hashlib.md5(usedforsecurity=False)
+    size = 0
     for chunk in _chunks(response, archive):
         size += len(chunk)
         if size > archive.size:

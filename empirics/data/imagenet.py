@@ -10,7 +10,8 @@ from empirics.storage.data_files import DataError, printable
 
 IMAGENET_LAYOUT = f"expected train/WNID/IMAGE and val/WNID/IMAGE, or shards: {shards.SHARD_LAYOUT}"
 # of the training images in [0, 1], as used for published networks
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 
 
 def find(folder: Path, cache: Path | None = None) -> ImageSet:

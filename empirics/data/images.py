@@ -200,7 +200,8 @@ def _refuse_two(one: tuple[str, int, str], other: tuple[str, int, str]) -> None:
 
 def _behind_links(files: ImageFiles) -> Iterator[tuple[str, int, str]]:
     """Name, label and target of each image that is a symbolic link."""
-    links, real = functools.cache(functools.partial(links_in, files.folder)), functools.cache(os.path.realpath)
+    links = functools.cache(functools.partial(links_in, files.folder))
+    real = functools.cache(os.path.realpath)
     for name, label in zip(files.names, files.labels.tolist(), strict=True):
         within, _, file = name.rpartition("/")
         if file in links(within):
@@ -354,7 +355,8 @@ def refuse_within(folder: Path, path: str, wrong: str) -> None:
     Raises:
         DataError: names the first such file; or the folder cannot be listed.
     """
-    waiting, seen = [path], set()
+    waiting = [path]
+    seen = set()
     while waiting:
         path = waiting.pop()
         with named(printable(path), "read"):

@@ -221,7 +221,8 @@ def pixel_moments(parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
         DataError: a channel is constant.
     """
     counts = sum(torch.stack([torch.bincount(c.flatten(), minlength=256) for c in part.unbind(1)]) for part in parts)
-    n, values = counts.sum(1, keepdim=True), torch.arange(256, dtype=torch.float64)
+    n = counts.sum(1, keepdim=True)
+    values = torch.arange(256, dtype=torch.float64)
     mean = (counts * values).sum(1, keepdim=True) / n
     variance = (counts * (values - mean) ** 2).sum(1, keepdim=True) / n
     if not (variance > 0).all():

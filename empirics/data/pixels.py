@@ -32,7 +32,8 @@ def read_image(images: Images, place: int) -> "Image":
     """
     from PIL import Image, UnidentifiedImageError
 
-    data, where = images.read(place), images.where(place)
+    data = images.read(place)
+    where = images.where(place)
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             if image.width * image.height > MAX_PIXELS:

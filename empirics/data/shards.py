@@ -31,7 +31,8 @@ SHARD_LAYOUT = "expected (uncompressed) *.tar files with 'train' or 'val' in the
 MAX_IMAGE_BYTES = 64 * 2**20
 MAX_SAMPLES = 20_000_000
 CLASS_TEXT = re.compile(rb"\s*([0-9]{1,5})\s*")
-CLASS_SUFFIX, CLASS_BYTES = ".cls", 16
+CLASS_SUFFIX = ".cls"
+CLASS_BYTES = 16
 KNOWN_SUFFIXES = (CLASS_SUFFIX, *IMAGE_SUFFIXES, *OTHER_SUFFIXES)
 SHARD = re.compile(r".*\.tar", re.DOTALL)
 COMPRESSED = r".*\.(tar\.(gz|bz2|xz|zst|zstd|lz4|lzma|z|br|lz|lzo)|tgz|tbz2?|txz|tlz|tzst|zip|7z|rar)"
@@ -133,7 +134,8 @@ def _refuse_beside(folder: Path) -> None:
 
 def _refuse_within(folder: Path, split: str) -> None:
     """Refuse shards and images in subfolders of a split's folder, at any depth; links are followed."""
-    waiting, seen = [split], set()
+    waiting = [split]
+    seen = set()
     while waiting:
         within = waiting.pop()
         if within.rpartition("/")[2] == folders.LOST_AND_FOUND:
@@ -263,7 +265,8 @@ def _kept(folder: Path, shards: Sequence[str], index_folder: Path | None) -> Sha
         with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
             return ShardImages(folder, shards, *(arrays[name] for name in INDEX_COLUMNS))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        images, data = index(folder, shards), io.BytesIO()
+        images = index(folder, shards)
+        data = io.BytesIO()
         np.savez(data, allow_pickle=False, **{name: getattr(images, name) for name in INDEX_COLUMNS})
         with contextlib.suppress(StoreError):  # a read-only results folder: the headers are read again next time
             write_atomic(file, data.getvalue())
@@ -295,7 +298,8 @@ def index(folder: Path, shards: Sequence[str]) -> ShardImages:
         rows += [(key, place, *numbers) for key, numbers in _samples(folder, name)]
         if len(rows) > MAX_SAMPLES:
             raise DataError(f"data folder {folder.name!r} holds more than {MAX_SAMPLES} samples")
-    keys, numbers = [row[0] for row in rows], np.array([row[1:] for row in rows], np.int64).reshape(-1, 4)
+    keys = [row[0] for row in rows]
+    numbers = np.array([row[1:] for row in rows], np.int64).reshape(-1, 4)
     return ShardImages(folder, shards, np.array(keys, np.bytes_), *np.ascontiguousarray(numbers.T))
 
 

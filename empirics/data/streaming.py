@@ -43,7 +43,8 @@ def evaluation_view(image: "Image", size: int) -> np.ndarray:
         uint8 of shape (size, size, 3).
     """
     side = min(image.width, image.height) * CENTRE
-    left, top = (image.width - side) / 2, (image.height - side) / 2
+    left = (image.width - side) / 2
+    top = (image.height - side) / 2
     return _resized(image, size, (left, top, left + side, top + side))
 
 
@@ -71,7 +72,8 @@ def random_box(width: int, height: int, generator: np.random.Generator) -> Box:
     for _ in range(ATTEMPTS):
         area = width * height * generator.uniform(*CROP_SCALE)
         ratio = math.exp(generator.uniform(*map(math.log, RATIO)))
-        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        w = round(math.sqrt(area * ratio))
+        h = round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
             left, top = (int(generator.integers(room + 1)) for room in (width - w, height - h))
             return left, top, left + w, top + h
@@ -81,7 +83,8 @@ def random_box(width: int, height: int, generator: np.random.Generator) -> Box:
 def _centred_box(width: int, height: int) -> Box:
     w = max(1, min(width, round(height * RATIO[1])))
     h = max(1, min(height, round(width / RATIO[0])))
-    left, top = (width - w) // 2, (height - h) // 2
+    left = (width - w) // 2
+    top = (height - h) // 2
     return left, top, left + w, top + h
 
 
@@ -212,7 +215,8 @@ def decoded(split: StreamSplit, plans: Iterable[Plan], size: int, threads: int) 
     Raises:
         DataError: the first image of a batch that cannot be read.
     """
-    pool, waiting = ThreadPoolExecutor(threads), deque()
+    pool = ThreadPoolExecutor(threads)
+    waiting = deque()
     try:
         for plan in plans:
             waiting.append((plan, *_submit(pool, split, plan, size)))
@@ -226,7 +230,8 @@ def decoded(split: StreamSplit, plans: Iterable[Plan], size: int, threads: int) 
 
 def _submit(pool: ThreadPoolExecutor, split: StreamSplit, plan: Plan, size: int) -> tuple[np.ndarray, list[Future]]:
     index, seeds = plan
-    images, places = np.empty((len(index), size, size, 3), np.uint8), split.places[index].tolist()
+    images = np.empty((len(index), size, size, 3), np.uint8)
+    places = split.places[index].tolist()
     view = _viewer(size, None if seeds is None else seeds.tolist())
 
     def fill(start: int) -> None:

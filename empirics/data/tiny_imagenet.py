@@ -30,7 +30,8 @@ from empirics.storage.data_files import DataError, kind_in, listed, printable, r
 TINY_IMAGENET_LAYOUT = (
     "expected wnids.txt, train/WNID/images/IMAGE, val/images/IMAGE and val/val_annotations.txt in the folder"
 )
-CLASSES_FILE, ANNOTATIONS_FILE = "wnids.txt", "val/val_annotations.txt"
+CLASSES_FILE = "wnids.txt"
+ANNOTATIONS_FILE = "val/val_annotations.txt"
 
 
 def find(folder: Path) -> ImageSet:

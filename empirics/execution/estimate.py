@@ -72,7 +72,8 @@ def _check_counts(config: RunConfig, shapes: dict[str, tuple[int, ...]], last: i
 
 # most pixels in one measured batch: large images are measured in small batches and scaled
 MEASURED_PIXELS = 2**17
-MEASURED_STEPS, MEASURED_SECONDS = 12, 2
+MEASURED_STEPS = 12
+MEASURED_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def random_dataset(shape: tuple[int, int, int], n_train: int, n_test: int, class
 
 def measure(config: RunConfig, dataset: Dataset) -> Throughput:
     """Measure throughput on the data set's device, from a few steps of the real training loop."""
-    pixels, n = dataset.shape[1] * dataset.shape[2], len(dataset.labels("train"))
+    pixels = dataset.shape[1] * dataset.shape[2]
+    n = len(dataset.labels("train"))
     device = next(_steps(dataset, 1, 1).batches("train"))[0].device
     room = n if device.type == "cuda" else MEASURED_PIXELS // pixels  # a GPU is slow on parts of its batch
     batch = max(2, min(config.batch_size, n, room))

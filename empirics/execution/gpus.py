@@ -20,6 +20,7 @@ NO_MEMORY = (
     "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
     "CUSOLVER_STATUS_ALLOC_FAILED",
 )
+TOO_MANY_WORKERS = "out of GPU memory beside other runs: it starts again when one of them has ended"
 FEWER_WORKERS = (
     "out of GPU memory: use fewer --workers; if one worker alone has too little, a smaller --micro-batch, which is "
     "another run"

@@ -5,12 +5,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from empirics.execution.processes import TaskEvent
 from empirics.execution.tasks import Key, Task
-from empirics.execution.workers import TaskEvent
 
 
 def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
-    """A context manager that shows progress; it is called with each event of `workers.execute`.
+    """A context manager that shows progress; it is called with each event of `processes.run_tasks`.
 
     Args:
         tasks: tasks that will run.
@@ -21,7 +21,8 @@ def reporter(tasks: Sequence[Task], stream: TextIO | None = None) -> Any:
 
 
 def _last_epoch_of_level(event: TaskEvent) -> bool:
-    config, metrics = event.task.config, event.epoch
+    config = event.task.config
+    metrics = event.report
     return metrics.epoch + 1 == config.cycles_at(metrics.level)[-1].epochs.stop
 
 
@@ -33,8 +34,10 @@ class Lines:
     """Progress as text: one line per level, and one per message of a run."""
 
     def __init__(self, tasks: Sequence[Task], stream: TextIO) -> None:
-        self._total, self._stream = len(tasks), stream
-        self._done, self._started = 0, time.monotonic()
+        self._total = len(tasks)
+        self._stream = stream
+        self._done = 0
+        self._started = time.monotonic()
 
     def __enter__(self) -> "Lines":
         return self
@@ -45,8 +48,8 @@ class Lines:
     def __call__(self, event: TaskEvent) -> None:
         """Print a line if a level or the last run has ended, or the event has a message."""
         self._done += event.kind == "finished"
-        if event.kind == "epoch" and _last_epoch_of_level(event):
-            metrics = event.epoch
+        if event.kind == "report" and _last_epoch_of_level(event):
+            metrics = event.report
             text = (
                 f"level {metrics.level}: test accuracy {metrics.test_accuracy:.3f}, {metrics.images_per_s:.0f} images/s"
             )
@@ -100,7 +103,7 @@ class Bars:
         key = event.task.key
         if event.kind == "started":
             self._bars[key] = self._progress.add_task(_label(event.task), total=event.task.epochs)
-        elif event.kind == "epoch":
+        elif event.kind == "report":
             self._progress.advance(self._bars[key])
             self._progress.advance(self._all)
         else:

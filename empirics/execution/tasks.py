@@ -93,7 +93,8 @@ def unfinished(tasks: Sequence[Task], results: Path) -> list[Task]:
     Raises:
         StoreError: a file or folder in the results is not of the kind that its name requires, or cannot be read.
     """
-    left, open_keys = [], set()
+    left = []
+    open_keys = set()
     for task in tasks:
         folder = RunFolder(results, task.config.name, task.seed)
         folder.refuse_wrong()
@@ -140,6 +141,10 @@ class Schedule:
         del self._waiting[task.key]
         return task
 
+    def put_back(self, task: Task) -> None:
+        """Have a task that `next` returned run again."""
+        self._waiting[task.key] = (task, set())
+
     def finish(self, key: Key) -> None:
         """Mark a task as done, so that tasks that need it may start."""
         for _, needs in self._waiting.values():
@@ -156,7 +161,9 @@ class Schedule:
 
 def wall_seconds(tasks: Sequence[Task], seconds: Callable[[Task], float], workers: int) -> float:
     """The time that the tasks take on `workers` processes, from a simulation of the schedule."""
-    schedule, running, now = Schedule(tasks, seconds, lambda task: task.stage), [], 0.0
+    schedule = Schedule(tasks, seconds, lambda task: task.stage)
+    running = []
+    now = 0.0
     while len(schedule) or running:
         while len(running) < workers and (task := schedule.next()) is not None:
             heapq.heappush(running, (now + seconds(task), task.key))

@@ -124,7 +124,8 @@ def _parts(probe: Probe, survivors: Mapping[str, Tensor]) -> Sequence[Part]:
     Every part takes images at a stride: even in a batch sorted by class, its batch norm then sees all classes.
     """
     inputs, labels = probe.batch()
-    like, count = _like(survivors), -(-len(labels) // IMAGES_AT_ONCE)
+    like = _like(survivors)
+    count = -(-len(labels) // IMAGES_AT_ONCE)
     return [(inputs[k::count].to(like), labels[k::count].to(like.device), len(labels)) for k in range(count)]
 
 
@@ -290,7 +291,8 @@ def magnitude_bn(weights: Mapping[str, Tensor], masks: m.Masks, probe: Probe) ->
     That is the batch norm that follows in the network's order of modules, before the next prunable weight. A layer
     without one, such as the classifier, is scored by the weight alone.
     """
-    scores, last = {name: weights[name].abs() for name in masks}, ""
+    scores = {name: weights[name].abs() for name in masks}
+    last = ""
     for name, module in probe.network().named_modules():
         if f"{name}.weight" in masks:
             last = f"{name}.weight"

@@ -86,7 +86,8 @@ def _spread(share: Mapping[str, float], caps: Mapping[str, int], total: int) -> 
     if total > sum(caps.values()):
         raise ValueError(f"cannot keep {total} weights: {sum(caps.values())} survive")
     exact = lambda eps: {name: min(float(caps[name]), max(1.0, eps * share[name])) for name in open_layers}  # noqa: E731
-    low, high = 0.0, max(caps[name] / share[name] for name in open_layers)
+    low = 0.0
+    high = max(caps[name] / share[name] for name in open_layers)
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if sum(exact(middle).values()) <= total else (low, middle)
     wanted = exact(low)

@@ -123,7 +123,8 @@ def new_context(config: RunConfig, seed: int, setup: RunSetup) -> RunContext:
 def initial_network(config: RunConfig, seed: int, dataset: Dataset, purpose: str = "initial weights") -> nn.Module:
     """The network at initialisation; its weights depend only on the seed and on `purpose`."""
     draw = generator(seed, purpose)
-    shape, classes = dataset.shape, dataset.classes
+    shape = dataset.shape
+    classes = dataset.classes
     return models.create(config.model, config.width, shape, classes, draw, bias=config.classifier_bias)
 
 

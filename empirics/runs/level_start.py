@@ -26,17 +26,15 @@ if TYPE_CHECKING:
 def level_start(opened: "OpenRun", level: int, masks: m.Masks) -> State:
     """The network's state at the start of a level, by the run's rewinding rule.
 
-    A level that resumes has the start of its checkpoint. The rewind point is the same for all levels, and so is kept in
-    `opened`, as are the signs that count as initial for level 0.
+    The rewind point is the same for all levels, and so is kept in `opened`, as are the signs that count as initial for
+    level 0.
     """
     context = opened.context
-    start = None if opened.checkpoint is None else opened.checkpoint.start
     if context.config.is_dense:
-        start = start or dense_start(context)
+        start = dense_start(context)
         if context.config.initial_epoch:
             initial = dense_state(context, context.config.initial_epoch, start)
             opened.initial_signs = signs.sign_bits(initial, list(masks))
-    if start is not None:
         return start
     if opened.rewind_point is None:
         opened.rewind_point = rewind_point(context)
@@ -56,7 +54,8 @@ def rewound_start(context: RunContext, level: int, point: State, trained: State,
         trained: the trained state that the level is pruned from.
         masks: of the level.
     """
-    config, at = context.config, context.config.perturb_level
+    config = context.config
+    at = context.config.perturb_level
     perturbed = bool(config.perturb_rate and at)
     if perturbed and level > at:
         point = signs.flip(point, drawn_flips(context, load_masks(context.folder, at, context.layers)))
@@ -131,7 +130,8 @@ def dense_state(context: RunContext, epochs: int, initial: State) -> State:
 
     They are trained again, bit-identically, so the state is never missing.
     """
-    config, setup = context.config.dense, context.setup
+    config = context.config.dense
+    setup = context.setup
     context.load(initial)
     whole = {name: mask.to(setup.device) for name, mask in m.dense(context.layers).items()}
     train_cycle(

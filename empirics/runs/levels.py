@@ -53,7 +53,10 @@ def train_level(opened: OpenRun, level: int, start: State, masks: m.Masks) -> Tr
     The result says so if the loss, or a weight at the end, is not finite.
     """
     context = opened.context
-    config, setup, model = context.config, context.setup, context.model
+    config = context.config
+    setup = context.setup
+    model = context.model
+    opened.check_start(level, start, masks)
     progress = LevelProgress(context, level, start, masks, opened.resume_state)
     context.load(start if opened.checkpoint is None else opened.checkpoint.weights)
     kept_signs = fixed_signs(config, level, start, masks, setup.device)
@@ -95,7 +98,7 @@ def train_level(opened: OpenRun, level: int, start: State, masks: m.Masks) -> Tr
         "validation_loss": last.validation_loss,
         "validation_accuracy": last.validation_accuracy,
         "strike": strikes.last,
-        "mask_snapshots": _mask_overlaps(opened, level, masks, progress.taken),
+        "mask_snapshots": _mask_overlaps(opened, level, masks, progress.mask_snapshots),
         "seconds": seconds,
         "images_per_s": sum(metrics.images_per_s for metrics in progress.seen) / len(progress.seen),
     }

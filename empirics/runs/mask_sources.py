@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from empirics.runs.open_run import OpenRun
 
 # images for data-dependent criteria: number per class (Wang et al. 2020), and largest number in total
-SCORED_PER_CLASS, SCORED_AT_MOST = 10, 1000
+SCORED_PER_CLASS = 10
+SCORED_AT_MOST = 1000
 
 
 def level_masks(opened: "OpenRun", level: int) -> m.Masks:
-    """The masks of a level: those of its checkpoint, or by the run's mask source."""
+    """The masks that a level starts with, by the run's mask source."""
     context = opened.context
-    config, layers = context.config, context.layers
-    if opened.checkpoint is not None:
-        return {name: opened.checkpoint.masks[name] for name in layers}  # a file has them in another order
+    config = context.config
+    layers = context.layers
     if config.is_dense:
         return m.dense(layers)
     if config.mask_source == "dense":
@@ -49,11 +49,15 @@ def level_masks(opened: "OpenRun", level: int) -> m.Masks:
 
 def cycle_masks(context: RunContext, level: int, cycle: Cycle, masks: m.Masks) -> m.Masks:
     """The masks of a cycle, which are those of the level but for SCULPT: it prunes before the last cycle."""
-    config = context.config
-    at_start = cycle.epochs.start == cycle.start  # and not resumed within the cycle, whose masks are pruned already
-    if not config.sculpt_factor or not at_start or cycle.number != len(config.cycles_at(level)) - 1:
+    if cycle.epochs.start != masks_change_after(context.config, level):  # nor if the cycle resumes after that epoch
         return masks
     return own_masks(context, level, state_of(context.model), masks)
+
+
+def masks_change_after(config: RunConfig, level: int) -> int | None:
+    """The epoch of a level after which SCULPT prunes once more; None for other arms."""
+    last = config.cycles_at(level)[-1]
+    return last.start if config.sculpt_factor and last.epochs.start == last.start else None
 
 
 def own_masks(context: RunContext, level: int, scored: State, before: m.Masks) -> m.Masks:
@@ -95,7 +99,8 @@ def scored_images(labels: Tensor, classes: int, draw: torch.Generator) -> Tensor
 
 def random_masks(layers: Mapping[str, Tensor], config: RunConfig, seed: int, level: int) -> m.Masks:
     """Random masks of `level`: in each layer, the first weights of an order that is drawn by the seed."""
-    total, whole = sum(weight.numel() for weight in layers.values()), m.dense(layers)
+    total = sum(weight.numel() for weight in layers.values())
+    whole = m.dense(layers)
     totals = [kept for kept in random_totals(config, total, level) if kept < total]
     if not totals:  # of SCULPT's first levels: clamped densities would remove weights at density 1
         return whole

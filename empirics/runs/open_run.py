@@ -83,23 +83,35 @@ class OpenRun:
         Raises:
             StoreError: as for `resume.resume_level`; or a level of the mask run is missing.
         """
-        context, folder = self.context, self.context.folder
+        context = self.context
+        folder = self.context.folder
         # verified once, since this reads all of the level's tensors to check their hashes
         if (existing := folder.level_record(level)) is not None:
             if existing["status"] == "diverged":
                 self._diverged.add(level)
             return False
-        self._trained, self.resume_state = None, resume_level(context, level)
+        self._trained = None
+        self.resume_state = resume_level(context, level)
         if (reason := _inherited_divergence(context, level)) is not None:
             self._save_diverged(level, reason)
             return False
         for text in [*self.resume_state.notes, *self._resume_notes(level)]:
-            context.setup.warn(text)
-            self._notes.append(text)
-        if self.checkpoint is None and not self._has_mask_run:
+            self._warn(text)
+        if not self._has_mask_run:
             _check_mask_run(context, level)
             self._has_mask_run = True
         return True
+
+    def check_start(self, level: int, start: State, masks: m.Masks) -> None:
+        """Drop the checkpoint of a level, with a warning, if it began from another start or other masks.
+
+        Both are computed again when a level resumes, and under other conditions they may have other bits.
+        """
+        if self.checkpoint is None or self.checkpoint.start == checkpoints.start_hash(start, masks):
+            return
+        self._warn(f"level {level} starts again: its checkpoint had another start, or other masks, than computed here")
+        checkpoints.clear(self.context.folder.checkpoints, level)
+        self.resume_state = resume_level(self.context, level)
 
     def is_diverged(self, level: int) -> bool:
         """Whether a level, which was begun, is recorded as diverged."""
@@ -114,11 +126,14 @@ class OpenRun:
 
     def save(self, level: int, trained: TrainedLevel) -> None:
         """Save a level, and clear its checkpoints."""
-        context, folder = self.context, self.context.folder
+        context = self.context
+        folder = self.context.folder
         if trained.diverged is not None:
             self._save_diverged(level, trained.diverged, trained.masks)
         else:
-            start, masks, end = trained.start, trained.masks, trained.end
+            start = trained.start
+            masks = trained.masks
+            end = trained.end
             bits = {"start": signs.sign_bits(start, list(masks)), "end": signs.sign_bits(end, list(masks))}
             bits |= {"initial": self.initial_signs} if self.initial_signs is not None else {}
             before = _masks_before(context, level)
@@ -145,13 +160,18 @@ class OpenRun:
         masks = load_masks(context.folder, context.config.levels - 1, context.layers)
         places = [(context.folder if level else context.dense, level) for level in range(context.config.levels)]
         ends, starts = ([load_signs(*place, moment, masks) for place in places] for moment in ("end", "start"))
-        initial, epoch_0 = load_initial_signs(context, masks), starts[0] if context.config.initial_epoch else None
+        initial = load_initial_signs(context, masks)
+        epoch_0 = starts[0] if context.config.initial_epoch else None
         statistics = signs.run_statistics(ends, starts, initial, masks, epoch_0)
         context.folder.save_signs(level_record.run_signs(context.config, context.seed, statistics))
 
     def all_notes(self) -> list[str]:
         """Warnings about the run: of its levels, in order, and about how it ended."""
         return [*self._notes, *_closing_notes(self.context)]
+
+    def _warn(self, text: str) -> None:
+        self.context.setup.warn(text)
+        self._notes.append(text)
 
     def _made(self) -> dict[str, Any]:
         return level_record.made(self.context.setup, self.resume_state.environments, self.resume_state.depends_on)
@@ -163,13 +183,18 @@ class OpenRun:
 
     def _resume_notes(self, level: int) -> list[str]:
         """Warnings that an existing level is retrained, and, once per run, that conditions have changed."""
-        folder, changed, found = self.context.folder, self.resume_state.changed, []
+        folder = self.context.folder
+        changed = self.resume_state.changed
+        found = []
+        done = self.checkpoint.epoch if self.checkpoint else 0
         if folder.level_path(level).is_dir():
             stale = folder.level_record(level, verify=False)
             why = "was damaged or not finished"
             if stale is not None and not folder.dependencies_unchanged(stale["depends_on"]):
                 why = "depends on a level whose result has changed since"
             found.append(f"level {level} {why}, and is retrained")
+        elif (trained := folder.last_epoch(level)) > done:
+            found.append(f"level {level} resumes after epoch {done}, not {trained}: it has no later checkpoint")
         if changed and not any("under other conditions" in text for text in self._notes):
             found.append(
                 f"level {level} resumes under other conditions ({changed}): results agree within rounding only"
@@ -179,7 +204,8 @@ class OpenRun:
 
 def _check_mask_run(context: RunContext, first: int) -> None:
     """Check, before training, that the mask run has every level from `first` on."""
-    config, source = context.config, context.mask_run
+    config = context.config
+    source = context.mask_run
     if not config.uses_external_masks or source.diverged_at() is not None:
         return
     missing = [level for level in range(first, config.levels) if source.level_record(level) is None]
@@ -233,7 +259,8 @@ def _moments(
         bits: sign bits of the level at its `start` and `end`, and those that count as `initial` at level 0.
         masks: of the level.
     """
-    config, start = context.config, bits["start"]
+    config = context.config
+    start = bits["start"]
     if config.has_fresh_network:
         return {"level_start": start, "initial": None, "previous": None}
     if config.is_dense:
@@ -242,7 +269,8 @@ def _moments(
     else:
         place = context.level_before(level)
         previous = place and load_signs(*place, "end", masks)
-        initial, epoch_0 = load_initial_signs(context, masks), load_signs(context.dense, 0, "start", masks)
+        initial = load_initial_signs(context, masks)
+        epoch_0 = load_signs(context.dense, 0, "start", masks)
     found = {"level_start": start, "initial": initial, "previous": previous}
     return found | ({"epoch_0": epoch_0} if config.initial_epoch else {})
 

@@ -1,6 +1,7 @@
 """A level in progress: its past epochs, its checkpoints, and how an interrupted level resumes."""
 
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from empirics.cycles import Cycle
 from empirics.pruning import masks as m
 from empirics.runs import level_record
 from empirics.runs.context import RunContext, State, state_of
-from empirics.runs.mask_sources import own_masks
+from empirics.runs.mask_sources import masks_change_after, own_masks
 from empirics.storage import checkpoints, environments
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.files import StoreError
@@ -49,7 +50,8 @@ def resume_level(context: RunContext, level: int) -> ResumeState:
         StoreError: no checkpoint of the level is valid; or, with `--bit-exact`, an input was made with other versions,
             hardware, thread counts or code, which may change the last bits.
     """
-    folder, sources = context.folder, context.sources(level)
+    folder = context.folder
+    sources = context.sources(level)
     depends_on = {place: environments.content(record) for place, record in sources.items()}
     resumed, notes = checkpoints.newest(folder.checkpoints, expected(context, level, depends_on))
     if folder.has_torn_metrics():
@@ -69,7 +71,8 @@ def resume_level(context: RunContext, level: int) -> ResumeState:
 
 def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> checkpoints.Expected:
     """The expected properties of a checkpoint of a level of this run."""
-    config, cycles = context.config, context.config.cycles_at(level)
+    config = context.config
+    cycles = context.config.cycles_at(level)
     return checkpoints.Expected(
         level=level,
         config=config_hash(config),
@@ -80,6 +83,7 @@ def expected(context: RunContext, level: int, depends_on: Mapping[str, str]) -> 
         cycle_ends=[cycle.epochs.stop for cycle in cycles],
         has_momentum=config.momentum > 0,
         mask_snapshot_epochs=snapshot_epochs(config, cycles),
+        masks_change_after=masks_change_after(config, level),
         depends_on=depends_on,
     )
 
@@ -106,13 +110,20 @@ class LevelProgress:
     def __init__(
         self, context: RunContext, level: int, start: State, masks: m.Masks, resume_state: ResumeState
     ) -> None:
-        self.context, self.level, self._resume_state, self._resumed = context, level, resume_state, resume_state.resumed
+        self.context = context
+        self.level = level
+        self._resume_state = resume_state
+        self._resumed = resume_state.resumed
         resumed = resume_state.resumed
         self._cycles = context.config.cycles_at(level)
         self._latest: Checkpoint | None = None
-        self._saved, self._saved_at = resumed.epoch if resumed else 0, time.monotonic()
-        self._start, self.masks = start, masks  # SCULPT changes the masks before its last cycle
-        self.taken: dict[int, m.Masks] = dict(resumed.taken) if resumed else {}
+        self._saved = resumed.epoch if resumed else 0
+        self._saved_at = time.monotonic()
+        self._start = start
+        self._first_masks = masks
+        # SCULPT changes them before its last cycle
+        self.masks = dict(resumed.masks) if resumed and resumed.masks else masks
+        self.mask_snapshots: dict[int, m.Masks] = dict(resumed.mask_snapshots) if resumed else {}
         self.seen = self._epochs_behind()
         self.seconds_before = sum(_seconds(metrics, context) for metrics in self.seen)
 
@@ -132,11 +143,13 @@ class LevelProgress:
 
     def on_epoch(self, metrics: EpochMetrics, momentum: Momentum) -> None:
         """Record an epoch, and write a checkpoint if one is due."""
-        context, config, setup = self.context, self.context.config, self.context.setup
+        context = self.context
+        config = self.context.config
+        setup = self.context.setup
         done = metrics.epoch + 1
         self.seen.append(metrics)
         if done in snapshot_epochs(config, self._cycles):
-            self.taken[done] = own_masks(context, self.level + 1, state_of(context.model), self.masks)
+            self.mask_snapshots[done] = own_masks(context, self.level + 1, state_of(context.model), self.masks)
         context.folder.append_metrics(metrics)
         setup.report(metrics)
         ends = [cycle.epochs.stop for cycle in self._cycles]
@@ -149,9 +162,8 @@ class LevelProgress:
                 done,
                 context.model.state_dict(),
                 {} if done in ends else momentum,
-                self._start,
-                self.masks,
-                dict(self.taken),
+                {} if self.masks is self._first_masks else self.masks,
+                dict(self.mask_snapshots),
                 self._resume_state.environments,
                 self._resume_state.depends_on,
             )
@@ -176,10 +188,16 @@ class LevelProgress:
     def _save(self) -> None:
         folder = self.context.folder
         folder.sync_metrics()  # a checkpoint needs the lines before it
-        saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level))
+        saved = dataclasses.replace(self._latest, metrics=folder.metrics_hash(self.level), start=self._start_hash)
         config = self.context.config
         checkpoints.save(folder.checkpoints, saved, config_hash(config), config.record())
-        self._saved, self._saved_at, self._latest = self._latest.epoch, time.monotonic(), None
+        self._saved = self._latest.epoch
+        self._saved_at = time.monotonic()
+        self._latest = None
+
+    @functools.cached_property
+    def _start_hash(self) -> str:
+        return checkpoints.start_hash(self._start, self._first_masks)
 
     def _epochs_behind(self) -> list[EpochMetrics]:
         """The metrics of the epochs before the checkpoint; later lines are removed from the log.

@@ -18,7 +18,8 @@ def rate_at(config: RunConfig, level: int, steps: int) -> Callable[[int], float]
 
     A negative step lies before the first cycle, in a once-only warm-up.
     """
-    warmup, once = config.warmup_epochs * steps, config.warmup == "once"
+    warmup = config.warmup_epochs * steps
+    once = config.warmup == "once"
     schedule = dict(
         total=config.epochs * steps,
         warmup=0 if once else warmup,

@@ -1,42 +1,56 @@
 """Checkpoints within a level: the state that is needed to resume bit-identically after an epoch.
 
-    results/runs/<run>/seed-<s>/checkpoints/level-<kk>-epoch-<eeeee>.safetensors, manifest.jsonl
+    results/runs/<run>/seed-<s>/checkpoints/level-<kk>-epoch-<eeeee>-<SHA-256>.safetensors
 
-A checkpoint is written atomically and then added to the manifest with its SHA-256; the last two are kept until their
-level is complete. The newest whose hash matches is used; if that is not the last one, there is a warning. Generators
-need no state: every epoch has its own, derived from (seed, level, epoch).
+A checkpoint is one file, written atomically. Its name has the SHA-256 of its content, and its header says which run it
+belongs to and what it was made from. The last two are kept until their level is complete. The newest whose content
+matches its name is used; if that is not the last one, there is a warning. Generators need no state: every epoch has its
+own, derived from (seed, level, epoch). Nor do the level's start and masks, which are computed again.
 """
 
 import dataclasses
+import hashlib
+import io
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from empirics.names import checkpoint_file, is_checkpoint_of
+from empirics.names import checkpoint_file, is_checkpoint_of, parse_checkpoint
+from empirics.storage import environments
 from empirics.storage.files import (
+    LARGEST_RECORD,
     StoreError,
-    append_line,
     check_same,
-    checksum_ok,
-    complete_lines,
     first_difference,
     matches_schema,
     names_in,
     read_checked,
     remove,
     tensor_bytes,
-    with_checksum,
+    tensors_in,
     write_atomic,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-KEPT = 2
-MANIFEST = "manifest.jsonl"
 Tensors = Mapping[str, "Tensor"]
+_HEADER = {
+    "level": int,
+    "epoch": int,
+    "config": str,
+    "settings": dict,
+    "environments": list,
+    "depends_on": dict,
+    "metrics": str,
+    "start": str,
+}
+
+
+class OtherRunError(StoreError):
+    """A checkpoint of another run."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +62,24 @@ class Checkpoint:
         epoch: epochs done, over all cycles of the level (for weight rewinding, skipped epochs are counted).
         weights: state dict of the network.
         momentum: of the optimizer, by parameter; empty at the end of a cycle.
-        start: state dict that the level started from.
-        masks: of the level, bool.
-        taken: mask snapshots so far, by epoch.
+        masks: bool, where they are no longer those that the level started with; otherwise empty.
+        mask_snapshots: mask snapshots so far, by epoch.
         environments: the conditions of all processes that contributed to it, see `empirics.storage.environments`.
         depends_on: SHA-256 of the levels that its level depends on, by `level_id`.
         metrics: SHA-256 of the log's lines about the level, up to the epoch.
+        start: SHA-256 of the state and the masks that the level started from (`start_hash`), which are computed again.
     """
 
     level: int
     epoch: int
     weights: Tensors
     momentum: Tensors
-    start: Tensors
     masks: Tensors
-    taken: Mapping[int, Tensors]
+    mask_snapshots: Mapping[int, Tensors]
     environments: Sequence[Mapping[str, Any]]
     depends_on: Mapping[str, str]
     metrics: str = ""
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,7 @@ class Expected:
             comes before the last end.
         has_momentum: whether the optimizer has momentum.
         mask_snapshot_epochs: epochs of the mask snapshots.
+        masks_change_after: the epoch after which masks are no longer those that the level started with, if any.
         depends_on: of the level as it would be trained now; a checkpoint with changed inputs is ignored.
     """
 
@@ -96,43 +111,38 @@ class Expected:
     cycle_ends: Sequence[int]
     has_momentum: bool
     mask_snapshot_epochs: Collection[int] = ()
+    masks_change_after: int | None = None
     depends_on: Mapping[str, str] = field(default_factory=dict)
 
 
 def save(folder: Path, checkpoint: Checkpoint, config: str, settings: Mapping[str, Any]) -> None:
-    """Write a checkpoint, add it to the manifest, and remove all but the last two.
+    """Write a checkpoint, and remove all of its level but the last two.
 
-    The manifest also gets the hash and settings of the run.
+    Args:
+        folder: `.../seed-<s>/checkpoints`.
+        checkpoint: what is written.
+        config, settings: hash and settings of the run.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written; earlier checkpoints are unchanged.
     """
-    data = tensor_bytes(_flat(checkpoint))
-    file = checkpoint_file(checkpoint.level, checkpoint.epoch)
-    digest = write_atomic(folder / file, data)
-    row = {
-        "file": file,
-        "sha256": digest,
-        "bytes": len(data),
-        "level": checkpoint.level,
-        "epoch": checkpoint.epoch,
-        "config": config,
-        "settings": dict(settings),
-        "environments": list(checkpoint.environments),
-        "depends_on": dict(checkpoint.depends_on),
-        "metrics": checkpoint.metrics,
-    }
-    append_line(folder / MANIFEST, with_checksum(row))
-    # without duplicates, since a checkpoint may have been written twice
-    names = list(dict.fromkeys(row["file"] for row in reversed(rows(folder))))
-    _remove(folder, keep=names[:KEPT])
+    names = ("level", "epoch", "environments", "depends_on", "metrics", "start")
+    header = {name: getattr(checkpoint, name) for name in names} | {"config": config, "settings": settings}
+    # as one text, since safetensors writes several in any order
+    data = tensor_bytes(_flat(_parts(checkpoint)), {"checkpoint": json.dumps(header, allow_nan=False)})
+    file = checkpoint_file(checkpoint.level, checkpoint.epoch, hashlib.sha256(data).hexdigest())
+    write_atomic(folder / file, data)
+    named = {name: parse_checkpoint(name) for name in names_in(folder) if is_checkpoint_of(name, checkpoint.level)}
+    # those of later epochs are damaged, or of inputs that have changed since
+    earlier = [name for name, parsed in named.items() if parsed and parsed[1] < checkpoint.epoch]
+    keep = {file, *sorted(earlier, key=named.get)[-1:]}
+    for name in named:
+        if name not in keep:
+            remove(folder / name)
 
 
 def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[str]]:
     """The newest valid checkpoint of a level, or None, and warnings.
-
-    A single file that is not in the manifest is the first checkpoint of a level whose process was killed while writing
-    it: the level starts again.
 
     Args:
         folder: `.../seed-<s>/checkpoints`.
@@ -141,38 +151,27 @@ def newest(folder: Path, expected: Expected) -> tuple[Checkpoint | None, list[st
     Raises:
         StoreError: the level has checkpoints, and none is valid; or they belong to another run.
     """
-    level = expected.level
-    # of two lines with one name the later counts
-    named = {row["file"]: row for row in rows(folder) if row["level"] == level}
-    there = {name for name in names_in(folder) if is_checkpoint_of(name, level)}
-    notes = [f"{ascii(name)[1:-1]} is not named in the manifest" for name in sorted(there - set(named))]
-    for name in [name for name, row in named.items() if _is_stale(row, expected.depends_on)]:
-        notes.append(f"{name} depends on a level whose result has changed since: it is not used")
-        del named[name]
-        there.discard(name)
-    for row in reversed(sorted(named.values(), key=lambda row: row["epoch"])):
-        _check_run(row, expected)
+    names = [name for name in names_in(folder) if is_checkpoint_of(name, expected.level)]
+    notes = []
+    invalid = False
+    for name in sorted(names, key=lambda name: parse_checkpoint(name) or (), reverse=True):
         try:
-            return _read(folder, row, expected), notes
+            found = _read(folder / name, expected)
+        except OtherRunError:
+            raise
         except StoreError as error:
             notes.append(str(error))
-    if named or len(there) > 1:
+            invalid = True
+            continue
+        if environments.dependencies_unchanged(found.depends_on, expected.depends_on):
+            return found, notes
+        notes.append(f"{name} depends on a level whose result has changed since: it is not used")
+    if invalid:
         raise StoreError(
-            f"no checkpoint of level {level} is valid ({'; '.join(notes)}): delete the folder checkpoints to "
+            f"no checkpoint of level {expected.level} is valid ({'; '.join(notes)}): delete the folder checkpoints to "
             "retrain that level"
         )
     return None, notes
-
-
-def _check_run(row: Mapping[str, Any], expected: Expected) -> None:
-    if row["config"] != expected.config:
-        odd = first_difference(row["settings"], json.loads(json.dumps(dict(expected.settings))))
-        why = odd or f"its hash is {ascii(row['config'])[:60]} there and {expected.config} here"
-        raise StoreError(f"checkpoint {row['file']} belongs to another run: {why}: delete it")
-
-
-def _is_stale(row: Mapping[str, Any], depends_on: Mapping[str, str]) -> bool:
-    return any(row["depends_on"].get(place, digest) != digest for place, digest in depends_on.items())
 
 
 def clear(folder: Path, level: int) -> None:
@@ -181,88 +180,99 @@ def clear(folder: Path, level: int) -> None:
     Raises:
         StoreError: one cannot be removed.
     """
-    others = [row["file"] for row in rows(folder) if row["level"] > level]
-    _remove(folder, keep=others)
-    if not others:
-        remove(folder / MANIFEST)
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    """The complete and valid lines of the manifest.
-
-    Raises:
-        StoreError: the manifest exists and cannot be read.
-    """
-    kinds = {
-        "file": str,
-        "sha256": str,
-        "bytes": int,
-        "level": int,
-        "epoch": int,
-        "config": str,
-        "settings": dict,
-        "environments": list,
-        "depends_on": dict,
-        "metrics": str,
-    }
-    found = [json.loads(line) for line in complete_lines(folder / MANIFEST)]
-    ours = [row for row in found if matches_schema(row, kinds) and checksum_ok(row)]
-    ours = [row for row in ours if all(type(one) is dict for one in row["environments"])]
-    return [row for row in ours if row["file"] == checkpoint_file(row["level"], row["epoch"])]
-
-
-def _remove(folder: Path, keep: Sequence[str]) -> None:
     for name in names_in(folder):
-        if name.endswith(".safetensors") and name not in keep:
+        if any(is_checkpoint_of(name, done) for done in range(level + 1)):
             remove(folder / name)
 
 
-def _flat(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The tensors of a checkpoint by name: `weights/...`, `masks/...`, `taken/<epoch>/...`."""
-    flat: dict[str, Any] = {}
-    for part in ("weights", "momentum", "start", "masks"):
-        flat |= {f"{part}/{name}": value for name, value in getattr(checkpoint, part).items()}
-    for epoch, masks in checkpoint.taken.items():
-        flat |= {f"taken/{epoch}/{name}": value for name, value in masks.items()}
-    return flat
+def header_of(stream: BinaryIO, name: str) -> dict[str, Any]:
+    """What the header of a checkpoint says; its tensors are not read.
+
+    Args:
+        stream: its content.
+        name: of the file, for errors.
+
+    Raises:
+        StoreError: it is not the header of a checkpoint.
+    """
+    size = int.from_bytes(stream.read(8), "little")
+    try:
+        metadata = json.loads(stream.read(size if size <= LARGEST_RECORD else 0))["__metadata__"]
+        found = json.loads(metadata["checkpoint"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not matches_schema(found, _HEADER) or not environments.has_origin(found):
+        raise StoreError(f"the header of {name} is not that of a checkpoint")
+    return found
 
 
-def _read(folder: Path, row: Mapping[str, Any], expected: Expected) -> Checkpoint:
-    what = f"checkpoint {row['file']}"
-    if not 0 < row["epoch"] < expected.cycle_ends[-1]:
+def _read(file: Path, expected: Expected) -> Checkpoint:
+    what = f"checkpoint {ascii(file.name)[1:-1]}"
+    parsed = parse_checkpoint(file.name)
+    if parsed is None:
+        raise StoreError(f"{what} has no SHA-256 in its name: it is of another version")
+    data = read_checked(file, parsed[2], _most_bytes(expected))
+    tensors = tensors_in(data, file.name)
+    header = header_of(io.BytesIO(data), file.name)
+    level = header["level"]
+    epoch = header["epoch"]
+    if header["config"] != expected.config:
+        odd = first_difference(header["settings"], json.loads(json.dumps(dict(expected.settings))))
+        why = odd or f"its hash is {ascii(header['config'])[:60]} there and {expected.config} here"
+        raise OtherRunError(f"{what} belongs to another run: {why}: delete it")
+    if (level, epoch) != parsed[:2]:
+        raise StoreError(f"{what} is not of the level and epoch in its name: it is not valid")
+    if not 0 < epoch < expected.cycle_ends[-1]:
         raise StoreError(
             f"{what} is not between the epochs 0 and {expected.cycle_ends[-1]} of its level: it is not valid"
         )
-    parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}, "start": {}, "masks": {}, "taken": {}}
-    for name, value in read_checked(folder / row["file"], row["sha256"], row["bytes"]).items():
-        part, _, rest = name.partition("/")
-        if part not in parts:
-            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is not a tensor of a checkpoint")
-        parts[part][rest] = value
+    due = _expected_parts(expected, epoch)
+    check_same(tensors, _flat(due), what)
+    parts = {part: {name: tensors[f"{part}/{name}"] for name in names} for part, names in due.items()}
+    snapshots = {at: parts.pop(_snapshot(at)) for at in expected.mask_snapshot_epochs if at <= epoch}
+    said = {name: header[name] for name in ("environments", "depends_on", "metrics", "start")}
+    return Checkpoint(level, epoch, **parts, mask_snapshots=snapshots, **said)
+
+
+def _most_bytes(expected: Expected) -> int:
+    """The largest size of a checkpoint: weights and momentum, masks of one byte a weight, and a header."""
+    weights = sum(value.nbytes for value in expected.state.values())
+    masks = sum(expected.state[name].numel() for name in expected.prunable)
+    return 2 * weights + (1 + len(expected.mask_snapshot_epochs)) * masks + LARGEST_RECORD
+
+
+def _expected_parts(expected: Expected, epoch: int) -> dict[str, Tensors]:
+    """Tensors like those of a checkpoint after `epoch`, by part and name."""
     state = expected.state
     masks = {name: state[name].bool() for name in expected.prunable}
-    within_a_cycle = expected.has_momentum and row["epoch"] not in expected.cycle_ends
-    check_same(parts["weights"], state, what)
-    check_same(parts["start"], state, what)
-    check_same(parts["momentum"], {n: state[n] for n in expected.parameters} if within_a_cycle else {}, what)
-    check_same(parts["masks"], masks, what)
-    taken = _taken(parts.pop("taken"), expected, row["epoch"], what)
-    for found in taken.values():
-        check_same(found, masks, what)
-    said = {name: row[name] for name in ("environments", "depends_on", "metrics")}
-    return Checkpoint(row["level"], row["epoch"], **parts, taken=taken, **said)
+    within_a_cycle = expected.has_momentum and epoch not in expected.cycle_ends
+    have_changed = expected.masks_change_after is not None and epoch > expected.masks_change_after
+    return {
+        "weights": state,
+        "momentum": {name: state[name] for name in expected.parameters} if within_a_cycle else {},
+        "masks": masks if have_changed else {},
+        **{_snapshot(at): masks for at in expected.mask_snapshot_epochs if at <= epoch},
+    }
 
 
-def _taken(flat: Tensors, expected: Expected, epoch: int, what: str) -> dict[int, dict[str, Any]]:
-    """The mask snapshots by epoch: exactly those that were due up to `epoch`."""
-    due = [at for at in expected.mask_snapshot_epochs if at <= epoch]
-    taken: dict[int, dict[str, Any]] = {at: {} for at in due}
-    for name, value in flat.items():
-        at, _, rest = name.partition("/")
-        if at not in map(str, due):
-            raise StoreError(f"{what} holds {ascii(name)[:60]}, which is not one of its mask snapshots")
-        taken[int(at)][rest] = value
-    return taken
+def _parts(checkpoint: Checkpoint) -> dict[str, Tensors]:
+    """The tensors of a checkpoint, by part and name."""
+    parts = {part: getattr(checkpoint, part) for part in ("weights", "momentum", "masks")}
+    return parts | {_snapshot(at): masks for at, masks in checkpoint.mask_snapshots.items()}
+
+
+def _snapshot(epoch: int) -> str:
+    return f"mask_snapshots/{epoch}"
+
+
+def _flat(parts: Mapping[str, Tensors]) -> dict[str, "Tensor"]:
+    """Tensors by `<part>/<name>`."""
+    return {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
+
+
+def start_hash(start: Tensors, masks: Tensors) -> str:
+    """SHA-256 of the state and the masks that a level starts from."""
+    return hashlib.sha256(tensor_bytes(_flat({"start": start, "masks": masks}))).hexdigest()
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:

@@ -123,7 +123,8 @@ def listed(
     shown = printable(name) if name else f"data folder {printable(folder.name)!r}"
     with named(shown, "listed"):
         entries = folders.entries(folder / name)
-    within, found = f"{name}/" if name else "", []
+    within = f"{name}/" if name else ""
+    found = []
     for entry in entries:
         if (absent := _stands_for(entry.name)) and wanted(absent) and not spare(absent):
             raise DamagedData(

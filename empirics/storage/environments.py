@@ -1,12 +1,15 @@
-"""The conditions under which results and their inputs were made.
+"""What results were made from: conditions of processes, and levels that they depend on.
 
-If conditions differ, the last bits of results may differ. The functions are pure.
+If conditions differ, the last bits of results may differ; if a level that a result depends on has changed, the result
+is out of date. Both are compared only here. The functions are pure.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from empirics.names import parse_level_id
 
 Conditions = dict[str, Any]
 # the conditions that may change the last bits; `code` is the hash of this package's sources
@@ -23,6 +26,12 @@ def conditions(provenance: Mapping[str, Any]) -> Conditions:
     facts = {**provenance["versions"], **provenance["hardware"], **provenance}
     of_gpu = [name for name in GPU_CONDITIONS if name in facts]
     return {name: facts.get(name) for name in (*CONDITION_NAMES, *of_gpu)}
+
+
+def has_origin(record: Mapping[str, Any]) -> bool:
+    """Whether the `environments` and `depends_on` of a record have valid names and types."""
+    places = all(parse_level_id(name) and type(digest) is str for name, digest in record["depends_on"].items())
+    return places and all(type(one) is dict for one in record["environments"])
 
 
 def joined(*environment_lists: Iterable[Conditions]) -> list[Conditions]:
@@ -48,6 +57,16 @@ def changed(environments: Iterable[Mapping[str, Any]], now: Conditions) -> str |
 
 def _short_text(value: object) -> str:
     return str(value)[:60]
+
+
+def dependencies_unchanged(depends_on: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Whether the levels that a result depends on still have the content that it was made from.
+
+    Args:
+        depends_on: `content` of the levels when the result was made, by `level_id`.
+        now: `content` of the levels that exist now; missing ones cannot have changed.
+    """
+    return all(now.get(place, digest) == digest for place, digest in depends_on.items())
 
 
 def content(record: Mapping[str, Any]) -> str:

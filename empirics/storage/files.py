@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from empirics.config import SCHEMA
 from empirics.storage import folders
 from empirics.storage.data_files import file_hash, temporary_beside
@@ -26,14 +28,15 @@ class StoreError(RuntimeError):
     """A result folder that cannot be used; the message names the file and what to do."""
 
 
-def write_atomic(path: Path, data: bytes) -> str:
+class NoResultFile(StoreError):
+    """Something in the place of a result file that is not a regular file, or is larger than any of ours."""
+
+
+def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, never a part.
 
     The steps are: a temporary file in the same folder (exclusive, mode 0600), fsync, rename, fsync of the folder. The
     temporary file is always removed.
-
-    Returns:
-        SHA-256 of the data, in hexadecimal.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
@@ -52,8 +55,6 @@ def write_atomic(path: Path, data: bytes) -> str:
         _sync_folder(path.parent)
     except OSError as error:
         raise _cannot("write", path, error) from error
-    else:
-        return hashlib.sha256(data).hexdigest()
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -166,14 +167,15 @@ def read_limited(path: Path, most: int = LARGEST_RECORD) -> bytes:
 
     Raises:
         FileNotFoundError: it does not exist.
-        StoreError: it is not a regular file, is larger, or cannot be read.
+        NoResultFile: it is not a regular file, or is larger.
+        StoreError: it cannot be read.
     """
     try:
         kind = folders.kind(path)
         if kind not in (None, folders.FILE):
-            raise StoreError(f"{path.name} is not a regular file: delete it")
+            raise NoResultFile(f"{path.name} is not a regular file: delete it")
         if (size := path.stat().st_size) > most:
-            raise StoreError(f"{path.name} has {size} bytes, more than the {most} of a result file: delete it")
+            raise NoResultFile(f"{path.name} has {size} bytes, more than the {most} of a result file: delete it")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(2, "it is not there", path.name) from None
@@ -211,30 +213,44 @@ def names_in(folder: Path) -> list[str]:
     return [entry.name for entry in there if not folders.is_of_the_system(entry.name)]
 
 
-def read_record(path: Path, kinds: Mapping[str, type | tuple[type, ...]] | None = None) -> dict[str, Any] | None:
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file that anyone may have written; None if there is none.
+
+    Raises:
+        StoreError: the file exists, or may exist, and cannot be read.
+    """
+    try:
+        found = json.loads(read_limited(path))
+    except (FileNotFoundError, NoResultFile, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def read_record(path: Path, schema: type[msgspec.Struct] | None = None) -> dict[str, Any] | None:
     """Read a JSON object that has a checksum; None if it is missing, damaged or edited.
 
     Args:
         path: path of the file.
-        kinds: fields that it must have, each with its type (a `bool` is not an `int` here).
+        schema: what it must have, from `empirics.storage.schemas`; other fields are returned too.
 
     Raises:
         StoreError: the file exists, or may exist, and cannot be read (no permission, a failing disk, a broken link), so
             that its content is unknown; or it has the schema of another version.
     """
-    try:
-        if folders.kind(path) != folders.FILE or path.stat().st_size > LARGEST_RECORD:
-            return None
-    except OSError as error:
-        raise _cannot("read", path, error) from error
-    try:
-        record = json.loads(read_limited(path))
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict):
+    record = read_object(path)
+    if record is None:
         return None
     refuse_other_schema(record, path.name)
-    return record if checksum_ok(record) and matches_schema(record, kinds or {}) else None
+    return record if checksum_ok(record) and (schema is None or has_fields(record, schema)) else None
+
+
+def has_fields(record: Any, schema: type[msgspec.Struct]) -> bool:
+    """Whether a record has the fields of a schema, each of its type; a `bool` is not an `int`."""
+    try:
+        msgspec.convert(record, schema)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def refuse_other_schema(record: Mapping[str, Any], file: str) -> None:
@@ -259,25 +275,26 @@ def matches_schema(record: Mapping[str, Any], kinds: Mapping[str, type | tuple[t
 def with_checksum(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record with the SHA-256 of its content, by which an edited number is detected on reading."""
     rest = {name: value for name, value in record.items() if name != "checksum"}
-    return {**rest, "checksum": checksum(rest)}
+    # parsed first, so that the hash is over what a reader of the file gets
+    return {**rest, "checksum": _checksum(json.loads(json.dumps(rest, allow_nan=False)))}
 
 
 def checksum_ok(record: Mapping[str, Any]) -> bool:
-    """Whether a record matches its checksum.
+    """Whether a record, as it is read from a file, matches its checksum.
 
     False for one that cannot be written as JSON again (NaN, too deep nesting).
     """
     try:
-        return record.get("checksum") == checksum({name: value for name, value in record.items() if name != "checksum"})
+        return record.get("checksum") == _checksum(
+            {name: value for name, value in record.items() if name != "checksum"}
+        )
     except (ValueError, RecursionError):
         return False
 
 
-def checksum(rest: Mapping[str, Any]) -> str:
-    """SHA-256 of a record without its own checksum."""
-    # parsed first, so that the hash is over what a reader of the file gets
-    text = json.dumps(json.loads(json.dumps(rest, allow_nan=False)), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _checksum(rest: Mapping[str, Any]) -> str:
+    """SHA-256 of a record, as it is read from a file, without its own checksum."""
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
@@ -288,23 +305,17 @@ def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str |
     return None
 
 
-def append_line(path: Path, record: Any, sync: bool = True) -> None:
-    """Append a line of JSON to a log; with `sync` it is flushed to the disk.
+def append_line(path: Path, record: Any) -> None:
+    """Append a line of JSON to a log; `sync_file` flushes it to the disk.
 
     Raises:
         StoreError: the disk is full, or the file cannot be written.
     """
     try:
-        new = not path.exists()
         with open(path, "ab") as file:
             if file.tell() and not _ends_whole(path):
                 file.write(b"\n")  # an incomplete line before it remains a separate line
             file.write((json.dumps(record, allow_nan=False) + "\n").encode())
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        if sync and new:
-            _sync_folder(path.parent)
     except OSError as error:
         raise _cannot("write", path, error) from error
 
@@ -355,8 +366,8 @@ def sha256(path: Path) -> str:
     return file_hash(path, "sha256")
 
 
-def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:
-    """A safetensors file of torch tensors or numpy arrays."""
+def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"], metadata: dict[str, str] | None = None) -> bytes:
+    """A safetensors file of torch tensors or numpy arrays, with metadata in its header."""
     import numpy as np
     from safetensors.numpy import save
 
@@ -365,27 +376,37 @@ def tensor_bytes(tensors: Mapping[str, "Tensor | np.ndarray"]) -> bytes:
         for name, value in tensors.items()
     }
     # not ascontiguousarray, which turns a number into a vector
-    return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()})
+    return save({name: np.array(value, order="C", copy=None) for name, value in arrays.items()}, metadata)
 
 
-def read_checked(path: Path, digest: str, size: int | None = None) -> dict[str, "Tensor"]:
-    """The tensors of a safetensors file whose size and SHA-256 are known.
+def read_checked(path: Path, digest: str, most: int | None = None) -> bytes:
+    """The content of a file whose SHA-256 is known.
+
+    Args:
+        path: path of the file.
+        digest: its SHA-256, in hexadecimal.
+        most: bytes that it may have; a larger one is not read into memory.
 
     Raises:
         StoreError: it is missing, or has changed since it was written.
     """
     try:
-        if size is not None and path.stat().st_size != size:  # checked before it is read into memory
-            raise StoreError(f"{path.name} has {path.stat().st_size} bytes, {size} were written: it is damaged")
+        if most is not None and (size := path.stat().st_size) > most:
+            raise StoreError(f"{path.name} has {size} bytes, at most {most} were written: it is damaged")
         data = path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path.name} cannot be read: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise StoreError(f"{path.name} is not the file that was written (its SHA-256 differs): it is damaged")
-    return _tensors(data, path.name)
+    return data
 
 
-def _tensors(data: bytes, name: str) -> dict[str, "Tensor"]:
+def tensors_in(data: bytes, name: str) -> dict[str, "Tensor"]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        StoreError: it is not such a file.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -414,7 +435,8 @@ def check_same(found: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], 
         StoreError: names the first tensor that differs.
     """
     for name in [*expected, *found]:
-        here, there = _kind(expected.get(name)), _kind(found.get(name))
+        here = _kind(expected.get(name))
+        there = _kind(found.get(name))
         if here != there:
             raise StoreError(f"{what} is of another network: {name} is {there} there and {here} here: delete it")
 

@@ -10,7 +10,9 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-FILE, FOLDER, OTHER = "file", "folder", "other"
+FILE = "file"
+FOLDER = "folder"
+OTHER = "other"
 LOST_AND_FOUND = "lost+found"  # created by the file system at the top of a disk
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # compared without case: files of Windows, of macOS (icons and archives), of network disks, of Python

@@ -14,14 +14,12 @@ from empirics.storage import folders
 from empirics.storage.files import StoreError
 from empirics.storage.folders import FILE, FOLDER, OTHER
 
-LEASE_FILE, CONFIG_FILE, LEVEL_FILE, SIGNS_FILE, METRICS_FILE = (
-    ".lease",
-    "config.json",
-    "level.json",
-    "signs.json",
-    "metrics.jsonl",
-)
-CHECKPOINTS, MANIFEST = "checkpoints", "manifest.jsonl"
+LEASE_FILE = ".lease"
+CONFIG_FILE = "config.json"
+LEVEL_FILE = "level.json"
+SIGNS_FILE = "signs.json"
+METRICS_FILE = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
 TENSORS = ".safetensors"
 PACKED = ".json.gz"  # the records of a run and seed without weights, in a folder of records
 _FOUND = {FILE: "a file", FOLDER: "a folder", OTHER: "neither a file nor a folder"}
@@ -49,8 +47,9 @@ def must_be(*parts: str) -> str | None:
                 return FILE
             return FOLDER if name == CHECKPOINTS or level_of(name) is not None else None
         case ("runs", _, seed, folder, name) if seed_of(seed) is not None:
-            record = MANIFEST if folder == CHECKPOINTS else LEVEL_FILE if level_of(folder) is not None else None
-            return FILE if record and (name == record or name.endswith(TENSORS)) else None
+            is_level = level_of(folder) is not None
+            tensors = name.endswith(TENSORS) and (is_level or folder == CHECKPOINTS)
+            return FILE if tensors or is_level and name == LEVEL_FILE else None
     return None
 
 

@@ -1,7 +1,8 @@
-"""Locks for records that several processes read, extend and write, so that no change is lost.
+"""Locks between processes: of records that several extend, so that no change is lost, and of runs.
 
-The lock is an empty file in the folder of the record (`.<name>.lock`), which stays. The system releases it when the
-process that holds it ends, for whatever reason, so there are no stale locks.
+A lock is a file, which stays. The system releases it when the process that holds it ends, for whatever reason, so there
+are no stale locks. The lock of a record is an empty file in its folder (`.<name>.lock`). That of a run, its lease, is
+the file `.lease` in the run's folder, and names the process that holds it.
 """
 
 import contextlib
@@ -9,23 +10,21 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from empirics.storage.files import StoreError, make_folder
-
-if TYPE_CHECKING:
-    from filelock import FileLock
+from empirics.storage.files import StoreError, make_folder, read_limited
+from empirics.storage.layout import LEASE_FILE
 
 LOCK_SECONDS = 60.0  # a record is written in milliseconds
+LEASE_SECONDS = 5.0  # the owner may be a worker that is about to end
 HOURS = 3 * 3600.0  # for computations under a lock
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
-@contextlib.contextmanager
 def locked(
     file: Path, seconds: float = LOCK_SECONDS, on_wait: Callable[[], object] = lambda: None, needed: bool = True
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Lock a record, or a folder, for this process. The lock is not re-entrant.
 
     Args:
@@ -37,50 +36,110 @@ def locked(
     Raises:
         StoreError: another process has held the lock for all that time, or the folder cannot be written.
     """
+
+    def refusal(error: OSError) -> str | None:
+        if isinstance(error, TimeoutError):
+            held = f"another process has been writing {file.name} for {seconds:.0f} seconds"
+            return f"{held}: end it if it hangs, and try again"
+        if error.errno in _NO_LOCKS and not needed:
+            return None
+        return f"cannot write {file.name}: {_why(error, file)}"
+
+    return _held(_lock_of(file), seconds, refusal, on_wait=on_wait)
+
+
+def leased(folder: Path, run: str) -> AbstractContextManager[None]:
+    """Lock the folder of a run and seed for this process.
+
+    Args:
+        folder: it is created if it is missing.
+        run: what errors call the run and seed.
+
+    Raises:
+        StoreError: another process holds the lock, which is named, or the folder cannot be written.
+    """
+    file = folder / LEASE_FILE
+
+    def refusal(error: OSError) -> str:
+        if isinstance(error, TimeoutError):
+            return f"{run}, is being trained by {_owner_in(file)}"
+        if error.errno in _NO_LOCKS:
+            return f"this file system cannot lock a run: {error.strerror}: choose another --results"
+        return f"cannot lock {run}: {error.strerror}"
+
+    return _held(file, LEASE_SECONDS, refusal, on_acquired=_write_owner)
+
+
+def _write_owner(descriptor: int) -> None:
+    """Write into a lock's file which process holds it."""
+    with contextlib.suppress(OSError):  # on a full disk the name cannot be written, but the lock holds
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()}".encode())
+
+
+def _owner_in(file: Path) -> str:
+    """The process that holds a lock, from its file."""
+    try:
+        return read_limited(file).decode(errors="replace").strip() or "another process"
+    except (OSError, StoreError):
+        return "another process"
+
+
+class _Moved(Exception):
+    """A lock's file was deleted or renamed while it was acquired: a lock on it would exclude nobody."""
+
+
+@contextlib.contextmanager
+def _held(
+    file: Path,
+    seconds: float,
+    refusal: Callable[[OSError], str | None],
+    on_wait: Callable[[], object] = lambda: None,
+    on_acquired: Callable[[int], None] = lambda descriptor: None,
+) -> Iterator[None]:
+    """Hold a lock.
+
+    Args:
+        file: the lock's file; its folder is created.
+        seconds: how long to wait for another process that holds the lock.
+        refusal: the message of the `StoreError` if the lock cannot be acquired, a `TimeoutError` if another process
+            holds it; None: go on without.
+        on_wait: called once if another process holds the lock.
+        on_acquired: called with the descriptor of the lock's file.
+    """
     from filelock import FileLock, Timeout
 
+    def acquire(timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while True:
+            with contextlib.suppress(_Moved):
+                lock.acquire(timeout=max(0.0, end - time.monotonic()), poll_interval=0.01)
+                return
+
+    def check(descriptor: int) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), file.lstat()):
+                return on_acquired(descriptor)
+        raise _Moved
+
+    lock = None
     try:
         make_folder(file.parent)
-        mode = _mode_in(file.parent.stat().st_mode)
-        lock = FileLock(_lock_of(file), mode=mode, fallback_to_soft=False)
+        lock = FileLock(file, mode=_mode_in(file.parent), fallback_to_soft=False, on_acquired=check)
         try:
-            _acquire(lock, 0.0)
+            acquire(0.0)
         except Timeout:
             on_wait()
-            _acquire(lock, seconds)
-    except Timeout:
-        raise StoreError(
-            f"another process has been writing {file.name} for {seconds:.0f} seconds: end it if it hangs, and try again"
-        ) from None
+            acquire(seconds)
     except OSError as error:
-        if error.errno not in _NO_LOCKS or needed:
-            raise StoreError(f"cannot write {file.name}: {_why(error, file)}") from error
+        if (message := refusal(error)) is not None:
+            raise StoreError(message) from (None if isinstance(error, Timeout) else error)
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            lock.release()
-
-
-def _acquire(lock: "FileLock", seconds: float) -> None:
-    """Acquire the lock; repeat if its file was deleted or renamed meanwhile.
-
-    A lock on such a file would exclude nobody.
-
-    Raises:
-        Timeout: another process has held it for all that time.
-        OSError: it cannot be acquired.
-    """
-    end = time.monotonic() + seconds
-    while True:
-        lock.acquire(timeout=max(0.0, end - time.monotonic()), poll_interval=0.01)
-        try:
-            held, there = os.fstat(lock._context.lock_file_fd), os.stat(lock.lock_file, follow_symlinks=False)
-            if os.path.samestat(held, there):
-                return
-        except FileNotFoundError:
-            pass
-        lock.release()
+        if lock is not None:
+            with contextlib.suppress(OSError):
+                lock.release()
 
 
 def _why(error: OSError, file: Path) -> str:
@@ -105,9 +164,7 @@ def _lock_of(file: Path) -> Path:
     return file.with_name(f".{file.name}.lock")
 
 
-def _mode_in(folder: int) -> int:
-    """The file mode of a lock in a folder of this mode.
-
-    All users who may write to the folder must be able to lock.
-    """
-    return 0o600 | (0o060 if folder & 0o020 else 0) | (0o006 if folder & 0o002 else 0)
+def _mode_in(folder: Path) -> int:
+    """The file mode of a lock in a folder: all users who may write to the folder must be able to lock."""
+    mode = folder.stat().st_mode
+    return 0o600 | (mode & 0o066) | (mode & 0o022) << 1

@@ -15,9 +15,18 @@ from typing import Any
 from empirics.config import SCHEMA
 from empirics.names import level_folder, level_of, seed_folder
 from empirics.storage import environments
-from empirics.storage.files import LARGEST_RECORD, StoreError, checksum_ok, json_bytes, read_limited, with_checksum
+from empirics.storage.files import (
+    LARGEST_RECORD,
+    StoreError,
+    checksum_ok,
+    has_fields,
+    json_bytes,
+    read_limited,
+    with_checksum,
+)
 from empirics.storage.layout import LEVEL_FILE, METRICS_FILE, PACKED, SIGNS_FILE
 from empirics.storage.run_folder import RunFolder
+from empirics.storage.schemas import PackedSeed
 
 
 def packed_file(folder: Path, run: str, seed: int) -> Path:
@@ -69,9 +78,7 @@ def unpack(data: bytes, name: str) -> dict[str, Any]:
         record = json.loads(text) if reader.eof else None
     except (zlib.error, ValueError, RecursionError):
         record = None
-    kinds = {"run": str, "seed": int, "files": dict}
-    right = isinstance(record, dict) and all(type(record.get(key)) is kind for key, kind in kinds.items())
-    if not right or not checksum_ok(record) or not all(isinstance(text, str) for text in record["files"].values()):
+    if not (has_fields(record, PackedSeed) and checksum_ok(record)):
         raise StoreError(f"{name} is damaged or was edited: take it from version control again, or record it anew")
     return record
 

@@ -12,20 +12,17 @@ only to read tensors.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirics import names
 from empirics.config import SCHEMA, RunConfig
-from empirics.storage import environments, folders, layout
+from empirics.storage import environments, folders, layout, schemas
 from empirics.storage.data_files import is_temporary
 from empirics.storage.files import (
     StoreError,
@@ -34,11 +31,9 @@ from empirics.storage.files import (
     complete_lines,
     first_difference,
     json_bytes,
-    make_folder,
-    matches_schema,
     names_in,
     read_checked,
-    read_limited,
+    read_object,
     read_record,
     refuse_links,
     refuse_other_schema,
@@ -46,9 +41,11 @@ from empirics.storage.files import (
     sha256,
     sync_file,
     tensor_bytes,
+    tensors_in,
     with_checksum,
     write_atomic,
 )
+from empirics.storage.locks import leased
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,15 +59,10 @@ __all__ = [
     "write_atomic",
 ]
 
-WEIGHT_TENSORS, MASK_TENSORS, SIGN_TENSORS, INITIAL_TENSORS = (
-    "weights.safetensors",
-    "masks.safetensors",
-    "signs.safetensors",
-    "initial.safetensors",
-)
-
-
-LEASE_SECONDS = 5
+WEIGHT_TENSORS = "weights.safetensors"
+MASK_TENSORS = "masks.safetensors"
+SIGN_TENSORS = "signs.safetensors"
+INITIAL_TENSORS = "initial.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,30 +113,7 @@ class RunFolder:
         """
         self.refuse_wrong()
         refuse_links(self.path.parent)
-        try:
-            make_folder(self.path)
-            descriptor = os.open(self.path / ".lease", os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        except OSError as error:
-            raise StoreError(f"cannot lock run {self.run}, seed {self.seed}: {error.strerror}") from None
-        with os.fdopen(descriptor, "a+") as file:
-            for attempt in range(LEASE_SECONDS * 10 + 1):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if attempt == LEASE_SECONDS * 10:
-                        file.seek(0)
-                        owner = file.read().strip() or "another process"
-                        raise StoreError(f"run {self.run}, seed {self.seed}, is being trained by {owner}") from None
-                    time.sleep(0.1)  # the owner may be a worker that is about to end
-                except OSError as error:
-                    raise StoreError(
-                        f"this file system cannot lock a run: {error.strerror}: choose another --results"
-                    ) from None
-            with contextlib.suppress(OSError):  # on a full disk the owner's name cannot be written, but the lock holds
-                file.truncate(0)
-                file.write(f"process {os.getpid()}")
-                file.flush()
+        with leased(self.path, f"run {self.run}, seed {self.seed}"):
             for left in list(folders.walk(self.path)):  # files of killed processes: no other process writes here now
                 if is_temporary(left.name):
                     remove(Path(left.path))
@@ -193,12 +162,10 @@ class RunFolder:
             StoreError: a file exists and cannot be read, so that it is unknown whether the level is valid.
         """
         try:
-            record = read_record(self.level_path(level) / "level.json", _LEVEL)
+            record = read_record(self.level_path(level) / "level.json", schemas.Level)
         except StoreError as error:
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}: {error}") from error
         if record is None or (record["run"], record["seed"], record["level"]) != (self.run, self.seed, level):
-            return None
-        if not _is_level(record):
             return None
         if verify and not (self._files_match(record) and self.dependencies_unchanged(record["depends_on"])):
             return None
@@ -222,12 +189,13 @@ class RunFolder:
 
         Missing levels are ignored.
         """
-        for name, expected in depends_on.items():
+        now = {}
+        for name in depends_on:
             run, level = names.parse_level_id(name)
             record = RunFolder(self.results, run, self.seed).level_record(level, verify=False)
-            if record is not None and environments.content(record) != expected:
-                return False
-        return True
+            if record is not None:
+                now[name] = environments.content(record)
+        return environments.dependencies_unchanged(depends_on, now)
 
     def level_id(self, level: int) -> str:
         """The name of a level in `depends_on`."""
@@ -266,7 +234,7 @@ class RunFolder:
 
     def signs_record(self) -> dict[str, Any] | None:
         """The record `signs.json`, or None if it does not exist or is not valid for this run."""
-        record = read_record(self.path / "signs.json", {"run": str, "seed": int, "layers": dict})
+        record = read_record(self.path / "signs.json", schemas.Signs)
         return record if record and (record["run"], record["seed"]) == (self.run, self.seed) else None
 
     def save_level(self, record: Mapping[str, Any], tensors: Mapping[str, Mapping[str, "Tensor | np.ndarray"]]) -> None:
@@ -301,7 +269,7 @@ class RunFolder:
             state = "is missing or damaged" if record is None else f"holds no {file} (status {record['status']})"
             raise StoreError(f"level {level} of run {self.run}, seed {self.seed}, {state}: train that run first")
         try:
-            return read_checked(self.level_path(level) / file, record["files"][file])
+            return tensors_in(read_checked(self.level_path(level) / file, record["files"][file]), file)
         except StoreError as error:
             where = f"level {level} of run {self.run}, seed {self.seed}"
             raise StoreError(f"{where}, is missing or damaged: train that run first ({error})") from None
@@ -314,7 +282,9 @@ class RunFolder:
         Returns:
             The remaining lines of the level.
         """
-        file, kept, mine = self.path / "metrics.jsonl", [], []
+        file = self.path / "metrics.jsonl"
+        kept = []
+        mine = []
         for line in complete_lines(file):
             record = json.loads(line)
             if record.get("level") != level:
@@ -324,6 +294,12 @@ class RunFolder:
                 mine.append(record)
         write_atomic(file, b"".join(kept))
         return mine
+
+    def last_epoch(self, level: int) -> int:
+        """The number of the last epoch of a level that has a line in `metrics.jsonl`, from 1; 0 if none has."""
+        lines = [json.loads(line) for line in complete_lines(self.path / "metrics.jsonl")]
+        epochs = [line.get("epoch") for line in lines if line.get("level") == level]
+        return max((epoch + 1 for epoch in epochs if type(epoch) is int), default=0)
 
     def metrics_hash(self, level: int) -> str:
         """SHA-256 over the complete lines of a level in `metrics.jsonl`, in their order."""
@@ -338,7 +314,7 @@ class RunFolder:
 
     def append_metrics(self, metrics: Any) -> None:
         """Append one line to `metrics.jsonl`."""
-        append_line(self.path / "metrics.jsonl", dataclasses.asdict(metrics), sync=False)
+        append_line(self.path / "metrics.jsonl", dataclasses.asdict(metrics))
 
     def sync_metrics(self) -> None:
         """Flush `metrics.jsonl` to the disk."""
@@ -350,28 +326,6 @@ class RunFolder:
         return self.path / "checkpoints"
 
 
-_LEVEL: dict[str, type | tuple[type, ...]] = {
-    "run": str,
-    "seed": int,
-    "level": int,
-    "status": str,
-    "files": dict,
-    "layers": dict,
-    "environments": list,
-    "depends_on": dict,
-    "provenance": dict,
-}
-
-
-def _is_level(record: Mapping[str, Any]) -> bool:
-    """Whether the fields of a level's record have valid names and values of the right types."""
-    files = all(re.fullmatch(r"[a-z]+\.safetensors", n) and type(v) is str for n, v in record["files"].items())
-    places = all(names.parse_level_id(n) is not None and type(v) is str for n, v in record["depends_on"].items())
-    layers = all(type(layer) is dict and matches_schema(layer, {"n_kept": int}) for layer in record["layers"].values())
-    environment_lists = all(type(one) is dict for one in record["environments"])
-    return files and places and layers and environment_lists and record["status"] in ("complete", "diverged")
-
-
 def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
     """The first setting in which a stored config differs from the one that the run's name is made from.
 
@@ -379,12 +333,11 @@ def _difference(file: Path, expected: Mapping[str, Any]) -> str | None:
         StoreError: it has the schema of another version.
     """
     try:
-        found = json.loads(read_limited(file))
-    except (StoreError, OSError, ValueError, RecursionError):
-        found = None
+        found = read_object(file) or {}
+    except StoreError:
+        found = {}
     if found == expected:
         return None
-    found = found if isinstance(found, dict) else {}
     refuse_other_schema(found, file.name)
     config = found.get("config")
     odd = first_difference(config, expected["config"]) if isinstance(config, dict) else None

@@ -8,16 +8,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from empirics import provenance
 from empirics.config import SCHEMA, ConfigError, RunConfig, RunOptions, config_hash, config_of
-from empirics.execution.workers import DataSource, TaskEvent, execute
-from empirics.names import MOST_LEVELS, is_name
+from empirics.execution.processes import TaskEvent, run_tasks
+from empirics.execution.workers import DataSource, NetworkWork
 from empirics.runs.context import RunSetup, State, initial_network, load_state
 from empirics.runs.resume import Interrupted
-from empirics.storage import environments
+from empirics.storage import environments, schemas
 from empirics.storage.files import StoreError, json_bytes, read_limited, read_record, with_checksum, write_atomic
 from empirics.storage.layout import CONFIG_FILE, refuse_wrong
 from empirics.storage.locks import HOURS, locked
@@ -25,7 +24,7 @@ from empirics.storage.run_folder import WEIGHT_TENSORS, RunFolder
 from empirics.studies.interpolation import ALPHAS, barrier, error_curves, sign_similarity, union_density
 from empirics.studies.overlaps import Bits, level_bits, shared_signs, shared_weights
 from empirics.studies.plan import Study, data_source, device_of, worker_count
-from empirics.studies.records import connectivity_file, names_folders, study_file
+from empirics.studies.records import connectivity_file, study_file
 from empirics.train import to_device
 
 CONNECTED_ARMS = ("imp", "lrr")
@@ -136,7 +135,8 @@ def is_measured(results: Path, study: Mapping[str, Any]) -> bool:
 
     A study without `imp` and `lrr`, or without a pair, has nothing to measure.
     """
-    pairs, before = wanted_pairs(results, study), _standing(results, study["study"])
+    pairs = wanted_pairs(results, study)
+    before = _standing(results, study["study"])
     rows = _kept(pairs, before)
     left_out = [_left_out(pair) for pair in pairs if None in pair.contents]
     if not any(None not in pair.contents for pair in pairs) and before is None:
@@ -157,10 +157,8 @@ def _study(results: Path, study: str) -> dict[str, Any]:
     Raises:
         ConfigError: it does not exist, or is damaged.
     """
-    kinds = {"study": str, "arms": dict, "seeds": list, "levels": int, "dense_run": str}
-    record = read_record(study_file(results, study), kinds)
-    right = record is not None and record["study"] == study and names_folders(record) and is_name(record["dense_run"])
-    if not right or not 1 <= record["levels"] <= MOST_LEVELS:
+    record = read_record(study_file(results, study), schemas.Study)
+    if record is None or record["study"] != study:
         raise ConfigError(f"studies/{study}.json in the results is missing or damaged: run `train` with its options")
     return record
 
@@ -173,7 +171,8 @@ def wanted_pairs(results: Path, study: Mapping[str, Any]) -> list[Pair]:
         study: its record: `arms` (arm -> run), `seeds`, `dense_run`, and the number of `levels`, level 0 included.
     """
     arms = {arm: study["arms"][arm] for arm in CONNECTED_ARMS if arm in study["arms"]}
-    runs, found = arms | {"dense": study["dense_run"]}, {}
+    runs = arms | {"dense": study["dense_run"]}
+    found = {}
 
     def end(place: Place) -> End:
         if place not in found:
@@ -218,14 +217,13 @@ def pair_places(arms: Sequence[str], seeds: Sequence[int], levels: int) -> Itera
 
 def _standing(results: Path, study: str) -> dict[str, Any] | None:
     """The record on the disk, if its points are the present `ALPHAS`."""
-    kinds = {"alphas": list, "pairs": list, "left_out": list, "environments": list, "provenance": (dict, NoneType)}
-    record = read_record(connectivity_file(results, study), kinds)
+    record = read_record(connectivity_file(results, study), schemas.Connectivity)
     return record if record is not None and record["alphas"] == list(ALPHAS) else None
 
 
 def _kept(pairs: Sequence[Pair], before: Mapping[str, Any] | None) -> dict[Pair, dict[str, Any]]:
     """The rows of a record that still hold, by pair: those whose ends have the content that was measured."""
-    rows = {_name(row): row for row in (before["pairs"] if before else ()) if isinstance(row, dict)}
+    rows = {_name(row): row for row in (before["pairs"] if before else ())}
     found = {pair: rows.get(_name(pair.label)) for pair in pairs if None not in pair.contents}
     return {pair: row for pair, row in found.items() if row is not None and row.get("contents") == pair.contents}
 
@@ -241,7 +239,8 @@ def _left_out(pair: Pair) -> dict[str, Any]:
 
 def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[str], None]) -> tuple[int, int]:
     """Measure the pairs of a study that have no row, and write each as it is finished; as `measure`."""
-    before, pairs = _standing(options.results, study["study"]), wanted_pairs(options.results, study)
+    before = _standing(options.results, study["study"])
+    pairs = wanted_pairs(options.results, study)
     rows = _kept(pairs, before)
     origin = {name: before[name] for name in ("environments", "provenance")} if rows else dict(_NO_ORIGIN)
     todo = [pair for pair in pairs if None not in pair.contents and pair not in rows]
@@ -252,8 +251,8 @@ def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[st
         write_atomic(connectivity_file(options.results, study["study"]), json_bytes(record))
 
     def on_event(event: TaskEvent) -> None:
-        if event.kind == "epoch":
-            rows[by_name[_name(event.epoch)]] = event.epoch
+        if event.kind == "report":
+            rows[by_name[_name(event.report)]] = event.report
             write()
         elif event.kind in ("failed", "died", "remark") and event.message:
             say(f"connectivity of {study['study']}: {event.message}")
@@ -264,24 +263,18 @@ def _measure_missing(study: Mapping[str, Any], options: Study, say: Callable[[st
     say(f"connectivity of {study['study']}: {len(todo)} pairs of networks to measure")
     origin["provenance"] = made = _provenance(options, device_of(options.device, _data(todo, options)[1]))
     origin["environments"] = environments.joined(origin["environments"], [environments.conditions(made)])
-    done, failures = len(rows), _run(todo, options, on_event)
+    done = len(rows)
+    failures = _run(todo, options, on_event)
     return len(failures), len(rows) - done
 
 
 def _run(todo: Sequence[Pair], options: Study, on_event: Callable[[TaskEvent], None]) -> list[TaskEvent]:
     """Measure some pairs in parallel processes; returns the events of series that failed."""
     config, source = _data(todo, options)
-    return execute(
-        _series(todo, config),
-        source,
-        options.results,
-        device=device_of(options.device, source),
-        workers=worker_count(options, source),
-        on_event=on_event,
-        run_options=RunOptions(threads=options.threads),
-        work=measure_series,
-        cost=lambda series: len(series.pairs),
-    )
+    device = device_of(options.device, source)
+    work = NetworkWork(source, options.results, device, RunOptions(threads=options.threads), measure_series)
+    workers = worker_count(options, source)
+    return run_tasks(_series(todo, config), work, workers, on_event, cost=lambda series: len(series.pairs))
 
 
 def _record(
@@ -412,8 +405,10 @@ def shared_counts(one: tuple[Bits, Bits], other: tuple[Bits, Bits], total: int) 
 
     Each network is given as (masks, final signs), packed bits by layer. `total` is the number of prunable weights.
     """
-    masks, ends = (one[0], other[0]), (one[1], other[1])
-    kept, shared = tuple(shared_weights(mask, mask) for mask in masks), shared_weights(*masks)
+    masks = (one[0], other[0])
+    ends = (one[1], other[1])
+    kept = tuple(shared_weights(mask, mask) for mask in masks)
+    shared = shared_weights(*masks)
     return {
         "n_kept": list(kept),
         "total": total,

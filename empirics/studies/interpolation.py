@@ -45,7 +45,8 @@ def barrier(errors: Sequence[float], alphas: Sequence[float] = ALPHAS) -> float:
         errors: test error (a fraction) at each of `alphas`.
         alphas: from 0 to 1, rising.
     """
-    first, last = errors[0], errors[-1]
+    first = errors[0]
+    last = errors[-1]
     return max(error - ((1 - a) * first + a * last) for a, error in zip(alphas, errors, strict=True))
 
 
@@ -78,7 +79,8 @@ def recompute_statistics(model: nn.Module, dataset: Dataset, precision: str) -> 
     """
     model.eval()
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    before, seen = [norm.momentum for norm in norms], 0
+    before = [norm.momentum for norm in norms]
+    seen = 0
     for norm in norms:
         norm.train()
     for images, labels in dataset.batches("train"):
@@ -113,7 +115,8 @@ def error_curves(
     Returns:
         The errors with batch-norm statistics recomputed, and with interpolated ones.
     """
-    recomputed, interpolated = [], []
+    recomputed = []
+    interpolated = []
     for alpha in ALPHAS:
         on_point()
         model.load_state_dict(interpolate(first, second, alpha))

@@ -25,7 +25,8 @@ def shared_weights(one: Bits, other: Bits) -> int:
 
 def shared_signs(masks: tuple[Bits, Bits], ends: tuple[Bits, Bits]) -> int:
     """The number of weights that both masks keep and whose final signs agree; packed bits by layer."""
-    (one, other), (first, second) = masks, ends
+    (one, other) = masks
+    (first, second) = ends
     agree = {layer: one[layer] & other[layer] & ~(first[layer] ^ second[layer]) for layer in one}
     return sum(int(np.bitwise_count(bits).sum()) for bits in agree.values())
 
@@ -65,7 +66,8 @@ def level_bits(folder: RunFolder, level: int) -> tuple[Bits, Bits] | None:
     record = folder.level_record(level)
     if record is None or record["status"] != "complete":
         return None
-    masks, signs = folder.load_tensors(level, MASK_TENSORS), folder.load_tensors(level, SIGN_TENSORS)
+    masks = folder.load_tensors(level, MASK_TENSORS)
+    signs = folder.load_tensors(level, SIGN_TENSORS)
     ends = {name.removeprefix("end/"): bits for name, bits in signs.items() if name.startswith("end/")}
     bits = {name: torch.empty(mask.shape, dtype=torch.uint8) for name, mask in masks.items()}
     for found in (masks, ends):
@@ -78,7 +80,8 @@ def _as_tensors(bits: tuple[Bits, Bits]) -> dict[str, torch.Tensor]:
 
 
 def _append(row: dict[str, Any], level: int, one: tuple[Bits, Bits], other: tuple[Bits, Bits]) -> None:
-    masks, ends = (one[0], other[0]), (one[1], other[1])
+    masks = (one[0], other[0])
+    ends = (one[1], other[1])
     row["levels"].append(level)
     for kept, mask in zip(row["n_kept"], masks, strict=True):
         kept.append(shared_weights(mask, mask))

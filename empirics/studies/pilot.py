@@ -11,8 +11,9 @@ from typing import Any
 from empirics.choices import ConfigError, check_choice
 from empirics.storage.files import names_in, read_record
 from empirics.storage.run_folder import RunFolder
+from empirics.storage.schemas import Study
 from empirics.studies.presets import PRESETS
-from empirics.studies.records import names_folders, study_file
+from empirics.studies.records import study_file
 from empirics.studies.tiers import Pilot
 
 Level = Mapping[str, Any]
@@ -43,7 +44,8 @@ def judge(pilot: Pilot, seed: int, levels: Sequence[Level | None]) -> PilotVerdi
         return PilotVerdict(None, [f"seed {seed}: level {missing[0]} is not trained yet"])
     if diverged := [record["level"] for record in levels if record["status"] != "complete"]:
         return PilotVerdict(False, [f"seed {seed}, failed: level {diverged[0]} diverged"])
-    dense, last = levels[0]["test_accuracy"], levels[-1]["test_accuracy"]
+    dense = levels[0]["test_accuracy"]
+    last = levels[-1]["test_accuracy"]
     emptied = [
         f"{name} at level {record['level']}"
         for record in levels[:-1]
@@ -88,9 +90,8 @@ def pilots(results: Path, preset: str) -> dict[str, PilotVerdict]:
         raise ConfigError(f"preset {preset!r} has no pilot: presets with one are {having}")
     found = {}
     for name in names_in(results / "studies"):
-        kinds = {"study": str, "base": str, "arms": dict, "seeds": list, "levels": int, "dense_run": str}
-        study = read_record(study_file(results, name.removesuffix(".json")), kinds)
-        if study and study["base"] == preset and not study.get("swept") and names_folders(study):
+        study = read_record(study_file(results, name.removesuffix(".json")), Study)
+        if study and study.get("base") == preset and not study.get("swept"):
             found[study["study"]] = _of_study(results, study, plan.pilot)
     return found
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from empirics import provenance
 from empirics.config import ConfigError, RunConfig, RunOptions, check_choice
 from empirics.cores import usable_cores
+from empirics.execution.processes import TaskEvent, run_tasks
 from empirics.execution.tasks import Key, Task, plan_stages, study_record, unfinished
-from empirics.execution.workers import DataSource, TaskEvent, execute, free_gpu_memory, part_of
+from empirics.execution.workers import DataSource, NetworkWork, free_gpu_memory, part_of
 from empirics.names import MOST_LETTERS_OF_DATASET, is_slug, seed_folder
 from empirics.storage.layout import refuse_wrong
 from empirics.studies import presets
@@ -338,7 +339,8 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
     from empirics.execution.progress import reporter
 
     studies = StudyRecords([(plan.record, {task.key for task in plan.tasks}) for plan in plans], command.results)
-    failed, together = 0, joined(plans)
+    failed = 0
+    together = joined(plans)
     for (source, workers), tasks in together.items():
         with reporter(tasks) as show:
 
@@ -346,14 +348,13 @@ def train(plans: Sequence[Plan], command: Study) -> tuple[int, int]:
                 show(event)
                 studies.on_event(event)
 
-            failures = execute(
+            device = device_of(command.device, source)
+            failures = run_tasks(
                 tasks,
-                source,
-                command.results,
-                device=device_of(command.device, source),
-                workers=fitting_workers(tasks, source, workers, command),
-                on_event=on_event,
-                run_options=run_options(command),
+                NetworkWork(source, command.results, device, run_options(command)),
+                fitting_workers(tasks, source, workers, command),
+                on_event,
+                cost=lambda task: task.epochs,
                 stage=lambda task: task.stage,
             )
         failed += len(failures)
@@ -386,7 +387,8 @@ def data_source(command: Study, settings: Mapping[str, Any]) -> DataSource:
     from empirics.data.datasets import DATASETS, DataError
 
     folder = (command.data_dir or DATA_FOLDER).absolute()
-    label, image_size = command.dataset_name, settings.get("image_size", 0)
+    label = command.dataset_name
+    image_size = settings.get("image_size", 0)
     if label is not None:
         _check_label(label, command.dataset, DATASETS)
     name = label or check_choice(command.dataset or settings["dataset"], DATASETS, "data set")
@@ -458,15 +460,18 @@ def forecasts(plans: Sequence[Plan], command: Study) -> str:
 
 
 def _forecast(plan: Plan, command: Study) -> str:
-    tasks, source = plan.tasks, plan.source
-    levels, epochs = sum(len(task.levels) for task in tasks), sum(task.epochs for task in tasks)
+    tasks = plan.tasks
+    source = plan.source
+    levels = sum(len(task.levels) for task in tasks)
+    epochs = sum(task.epochs for task in tasks)
     lines = [f"study {plan.record['study']}: {len(tasks)} runs, {levels} levels, {epochs} epochs to train"]
     lines += [f"  {config.arm:27} {name}" for name, config in {t.config.name: t.config for t in tasks}.items()]
     if not tasks:
         return lines[0]
     from empirics.execution import estimate
 
-    device, config = provenance.prepare(device_of(command.device, source)), tasks[0].config
+    device = provenance.prepare(device_of(command.device, source))
+    config = tasks[0].config
     if slow := provenance.slow_precision(device.type, config.precision):
         lines.append(f"  {slow}")
     from empirics.data.datasets import DATASETS
@@ -483,7 +488,8 @@ def _forecast(plan: Plan, command: Study) -> str:
             estimate.check_run(task.config, data, n_train)
     else:
         data = part_of(_loaded(source), config)
-        n_train, n_test = len(data.labels("train")), len(data.labels("test"))
+        n_train = len(data.labels("train"))
+        n_test = len(data.labels("test"))
         check_tasks(tasks, source, device.type)
     throughput = estimate.measure(config, data.to(device))
     cost = estimate.estimate(tasks, throughput, data, n_train, n_test, plan.workers)

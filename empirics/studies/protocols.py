@@ -14,7 +14,8 @@ from empirics.studies.arms import Settings, differs
 if TYPE_CHECKING:
     from empirics.studies.presets import Preset
 
-OURS, AUTHORS = "ours", "authors"
+OURS = "ours"
+AUTHORS = "authors"
 FLOOR = 0.01  # rate at which the authors' cosine schedule ends
 STEPS = (60 / 150, 120 / 150)  # milestones of their step schedule, after a once-only warm-up
 
@@ -72,7 +73,8 @@ def settings_under(protocol: str, preset: "Preset", overrides: Settings | None =
     Raises:
         ConfigError: an unknown protocol.
     """
-    spec, overrides = PROTOCOLS[check_choice(protocol, PROTOCOLS, "protocol")], overrides or {}
+    spec = PROTOCOLS[check_choice(protocol, PROTOCOLS, "protocol")]
+    overrides = overrides or {}
     special = preset.protocols[protocol].settings if protocol in preset.protocols else {}
     base = {**preset.settings, **special, **overrides}
     whole = {**vars(RunConfig()), **base}  # a preset may leave settings at their defaults

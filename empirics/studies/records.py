@@ -3,17 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from empirics.config import SCHEMA
+from empirics.execution.processes import TaskEvent
 from empirics.execution.tasks import Key
-from empirics.execution.workers import TaskEvent
-from empirics.names import MOST_DIGITS, is_name
+from empirics.storage import schemas
 from empirics.storage.files import (
     StoreError,
     json_bytes,
-    matches_schema,
     read_record,
     remove,
     sha256,
@@ -41,7 +39,7 @@ def connectivity_file(results: Path, study: str) -> Path:
 
 def overlaps_stand(results: Path, study: Mapping[str, Any]) -> bool:
     """Whether the overlaps of a study exist for exactly the arms and seeds that it lists."""
-    found = read_record(overlaps_file(results, study["study"]), {"of_arms": dict, "of_seeds": list}) or {}
+    found = read_record(overlaps_file(results, study["study"]), schemas.Overlaps) or {}
     return (found.get("of_arms"), found.get("of_seeds")) == (study["arms"], study["seeds"])
 
 
@@ -71,16 +69,18 @@ def _merged(file: Path, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict
 
     Both are the same object if `record` adds nothing.
     """
-    arms, seeds = dict(record["arms"]), set(record["seeds"])
-    before = read_record(file, {"arms": dict, "seeds": list}) or {"arms": {}, "seeds": []}
+    arms = dict(record["arms"])
+    seeds = set(record["seeds"])
+    before = read_record(file, schemas.StudyRuns) or {"arms": {}, "seeds": []}
     alike = all(before.get(name) == record.get(name) for name in ("data_hash", "dense_run"))
     if alike and before.get("planned") and before["planned"] != record.get("planned"):
         raise StoreError(
             f"{file} was planned with other seeds of its arms than this command plans, and n of each arm is fixed "
             "before its data: use another --results folder, or the version that began it"
         )
-    if alike and names_folders(before) and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
-        arms, seeds = {**before["arms"], **arms}, seeds | set(before["seeds"])
+    if alike and all(arms.get(arm, run) == run for arm, run in before["arms"].items()):
+        arms = {**before["arms"], **arms}
+        seeds = seeds | set(before["seeds"])
     merged = with_checksum({"schema": SCHEMA, "kind": "study", **record, "arms": arms, "seeds": sorted(seeds)})
     if {**merged, "command": None, "checksum": None} == {**before, "command": None, "checksum": None}:
         return before, before  # the base of several sweeps keeps the command that made it first
@@ -105,17 +105,9 @@ def write_theory_result(folder: Path, name: str, files: Mapping[str, bytes]) -> 
             write_atomic(folder / file, sealed_json(data) if file.endswith(".json") else data)
 
 
-def names_folders(study: Mapping[str, Any]) -> bool:
-    """Whether the arms and seeds of a study's record, which may be untrusted, can be used in paths."""
-    plain = all(is_name(name) for pair in study["arms"].items() for name in pair)
-    return plain and all(type(seed) is int and 0 <= seed < 10**MOST_DIGITS for seed in study["seeds"])
-
-
 def study_now(results: Path, study: Mapping[str, Any]) -> Mapping[str, Any]:
     """The present record of a study; other commands may have added arms and seeds since it was read."""
-    kinds = {"study": str, "arms": dict, "seeds": list, "levels": int}
-    found = read_record(study_file(results, study["study"]), kinds)
-    return found if found is not None and names_folders(found) else study
+    return read_record(study_file(results, study["study"]), schemas.Study) or study
 
 
 def sealed_json(data: bytes) -> bytes:
@@ -131,11 +123,9 @@ def theory_result_stands(folder: Path, name: str) -> bool:
     """
     for ending in (".json", ".npz"):
         refuse_wrong(folder.parent, folder.name, f"{name}{ending}")
-    record = read_record(folder / f"{name}.json", {"arrays": (dict, NoneType)})
+    record = read_record(folder / f"{name}.json", schemas.TheoryResult)
     if record is None or record["arrays"] is None:
         return record is not None
-    if not matches_schema(record["arrays"], {"file": str, "sha256": str}):
-        return False
     file = record["arrays"]["file"]
     try:  # a name without folders: an untrusted record must not point to files outside the folder
         return Path(file).name == file and sha256(folder / file) == record["arrays"]["sha256"]

@@ -19,14 +19,22 @@ from empirics.storage.layout import CONFIG_FILE, LEVEL_FILE
 from empirics.storage.locks import HOURS, locked
 from empirics.storage.packed import contents, pack, packed_file, records_of, unpack
 from empirics.storage.run_folder import RunFolder
+from empirics.storage.schemas import Study
 from empirics.studies.presets import PRESETS
-from empirics.studies.records import names_folders, study_file, write_study
+from empirics.studies.records import study_file, write_study
 from empirics.studies.tiers import Stage
 
 MOST_BYTES = 5_000_000  # of a folder that is kept with the code
-_STUDY = {"study": str, "base": str, "protocol": str, "arms": dict, "seeds": list, "data_hash": str, "dense_run": str}
 # what two records of one study must agree in, if their seeds are to be shown together
 _SAME = ("data_hash", "dense_run", "levels", "prune_rate", "planned", "train_images", "overrides")
+
+
+class _Study(Study, kw_only=True):
+    """A study whose seeds can be recorded."""
+
+    base: str
+    protocol: str
+    data_hash: str
 
 
 @dataclass
@@ -77,9 +85,11 @@ def record_seeds(results: Path, out: Path, studies: Sequence[str] = (), seeds: C
 
 def _record(results: Path, out: Path, studies: Sequence[Mapping[str, Any]], seeds: Collection[int]) -> list[Recorded]:
     """As `record_seeds`, for the records of studies."""
-    made, writes = [], []
+    made = []
+    writes = []
     for study in studies:
-        found, runs = Recorded(study["study"]), {}
+        found = Recorded(study["study"])
+        runs = {}
         wanted = [stage for stage in stages_of(study) if not seeds or stage.seed in seeds]
         complete = [stage for stage in wanted if _is_complete(results, study, stage)]
         found.open = [stage for stage in wanted if stage not in complete]
@@ -108,8 +118,8 @@ def _studies(results: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     """The records of the named studies, or of all with a plan; without fields of the file itself."""
     there = {}
     for name in names_in(results / "studies"):
-        record = read_record(study_file(results, name.removesuffix(".json")), _STUDY)
-        if record and names_folders(record) and f"{record['study']}.json" == name:
+        record = read_record(study_file(results, name.removesuffix(".json")), _Study)
+        if record and f"{record['study']}.json" == name:
             there[record["study"]] = {k: v for k, v in record.items() if k not in ("schema", "kind", "checksum")}
     if lost := [name for name in names if name not in there]:
         raise ConfigError(f"no study {lost[0]!r} in {results}, which holds {', '.join(there) or 'none'}")
@@ -184,7 +194,8 @@ def _fresh(results: Path, out: Path, runs: Iterable[Key]) -> dict[Key, dict[str,
 
 def _difference(here: Mapping[str, str], there: Mapping[str, str]) -> str | None:
     """The first part in which two packed records of a run and seed differ; None if there is none."""
-    mine, other = contents(here), contents(there)
+    mine = contents(here)
+    other = contents(there)
     place = next((name for name in sorted({*mine, *other}) if mine.get(name) != other.get(name)), None)
     if place is None:
         return None
@@ -221,7 +232,7 @@ def _check_dependencies(out: Path, fresh: Mapping[Key, Mapping[str, str]]) -> No
 
 
 def _check_study(out: Path, record: Mapping[str, Any]) -> None:
-    before = read_record(study_file(out, record["study"]), _STUDY)
+    before = read_record(study_file(out, record["study"]), _Study)
     if before is None:
         return
     differing = [name for name in _SAME if before.get(name) != record.get(name)]

@@ -48,8 +48,10 @@ def _prune_rates(settings: Settings, brief: bool) -> list[dict[str, Any]]:
     """
     last = (settings["levels"] - 1) * math.log1p(-settings["prune_rate"])
     # .5, .75 and .875 keep 1/2, 1/4 and 1/8, and so end at the same density
-    rates = (0.1, 0.2, 0.5) if settings["prune_rate"] < 0.4 else (0.5, 0.75, 0.875)
-    return [_ending_at(last, rate) for rate in rates]
+    rates = {0.1, 0.2, 0.5} if settings["prune_rate"] < 0.4 else {0.5, 0.75, 0.875}
+    if settings["prune_rate"] not in rates:
+        rates = {0.5, settings["prune_rate"], 0.75}
+    return [_ending_at(last, rate) for rate in sorted(rates)]
 
 
 def _ending_at(last: float, rate: float) -> dict[str, Any]:
@@ -105,7 +107,8 @@ def _longer_levels(settings: Settings, brief: bool) -> list[dict[str, Any]]:
 
     Only the first levels are trained, to save time.
     """
-    epochs, cycles = settings["epochs"], 3
+    epochs = settings["epochs"]
+    cycles = 3
     taken = {cycle * epochs + round(quarter * epochs / 4) for cycle in range(cycles) for quarter in (1, 2, 3, 4)}
     levels = min(2 if brief else 3, settings["levels"])
     return [{"cycles": str(cycles), "mask_snapshot_epochs": tuple(sorted(taken - {0})), "levels": levels}]

@@ -161,7 +161,8 @@ def latex(entries: Sequence[Cell]) -> str:
 
 
 def _latex(entries: Sequence[Cell]) -> str:
-    columns, rows = _columns(entries), _rows(entries)
+    columns = _columns(entries)
+    rows = _rows(entries)
     marks = {source: "abcdefghijklmnopqrstuvwxyz"[i] for i, source in enumerate(_sources(entries))}
     lines = [
         "% needs \\usepackage{booktabs}",

@@ -66,7 +66,9 @@ def seeds_of(results: StudyResults, arm: str, levels: Sequence[int] | None = Non
     """(complete, diverged, missing) seeds of an arm, out of the study's, or of those planned for it."""
     wanted = set(expected_levels(results, arm) if levels is None else levels)
     runs = [run for run in (results.dense_of(arm), results.arms.get(arm)) if run]
-    complete, diverged, missing = [], [], []
+    complete = []
+    diverged = []
+    missing = []
     for seed in results.study.seeds_of(arm):
         if any(seed in run.unreadable for run in runs):
             missing.append(seed)
@@ -187,6 +189,11 @@ def combine(results: StudyResults, coefficients: Mapping[str, float], of_arm: Me
     return weigh([(c, of_arm(results, arm)) for arm, c in coefficients.items()])
 
 
+def interval(sample: Sample) -> Interval | None:
+    """The mean over seeds of accuracies in points as a fraction, with its interval; None without a seed."""
+    return t_interval([value / PERCENT for value in sample.values.values()]) if sample.values else None
+
+
 def average(sample: Sample) -> list[float]:
     """The mean over seeds as a list of one number; empty without a seed."""
     return [math.fsum(sample.values.values()) / len(sample.values)] if sample.values else []
@@ -251,46 +258,6 @@ def _mask_share(record: LevelRecord | None, epochs_before_end: float) -> float |
         if taken.epoch == record.epochs - epochs_before_end:
             return taken.shared / taken.n_kept
     return None
-
-
-def curve(results: StudyResults, arm: str) -> dict[str, list]:
-    """An arm's test accuracy over density.
-
-    Returns the lists `level`, `density`, `mean`, `low`, `high` (fractions) and `n`, one entry per level, and the lists
-    of seeds `seeds` (complete), `diverged` and `missing`.
-    """
-    levels = expected_levels(results, arm)
-    seeds, diverged, missing = seeds_of(results, arm)
-    if levels[:1] == (1,) and all(level(results, arm, seed, 0) for seed in seeds):
-        levels = (0, *levels)
-    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n")}
-    for number in levels if seeds else ():
-        values = [level(results, arm, seed, number).test_accuracy for seed in seeds]
-        _append(out, number, level(results, arm, seeds[0], number).density, t_interval(values))
-    return out | {"seeds": seeds, "diverged": diverged, "missing": missing}
-
-
-def difference_curve(results: StudyResults, arm: str, reference: str) -> dict[str, list]:
-    """Paired difference of test accuracy, arm - reference, at each level that both have.
-
-    Returns the lists `level`, `density`, `mean`, `low`, `high`, `n` and `values` (one list per level, one value per
-    seed), and the list `seeds`.
-    """
-    shared = [k for k in expected_levels(results, arm) if k in expected_levels(results, reference)]
-    seeds = [s for s in seeds_of(results, arm)[0] if s in seeds_of(results, reference)[0]]
-    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n", "values")}
-    for number in shared if seeds else ():
-        pairs = [(level(results, arm, s, number), level(results, reference, s, number)) for s in seeds]
-        values = [first.test_accuracy - second.test_accuracy for first, second in pairs]
-        _append(out, number, pairs[0][0].density, t_interval(values))
-        out["values"].append(values)
-    return out | {"seeds": seeds}
-
-
-def _append(out: dict, number: int, density: float, interval: Interval) -> None:
-    row = (number, density, interval.mean, interval.low, interval.high, interval.n)
-    for key, value in zip(("level", "density", "mean", "low", "high", "n"), row, strict=True):
-        out[key].append(value)
 
 
 def sign_shares(results: StudyResults, arm: str, counts: str) -> dict[int, list[float]]:

@@ -6,7 +6,7 @@ the marks inside one figure.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 EXACT_UP_TO = 20
@@ -40,6 +40,17 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n)
+
+
+def as_columns(intervals: Iterable[Interval]) -> dict[str, list]:
+    """Intervals as lists `mean`, `low`, `high` and `n`: the columns of a curve."""
+    intervals = list(intervals)
+    return {name: [getattr(interval, name) for interval in intervals] for name in ("mean", "low", "high", "n")}
+
+
+def interval_columns(groups: Iterable[Sequence[float]]) -> dict[str, list]:
+    """The Student-t intervals of groups of values, as columns with an entry for each group."""
+    return as_columns(map(t_interval, groups))
 
 
 def t_test_p(differences: Sequence[float]) -> float:
@@ -110,7 +121,8 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the order given: compare each with the level of the whole family."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, running = [1.0] * len(p_values), 0.0
+    adjusted = [1.0] * len(p_values)
+    running = 0.0
     for rank, index in enumerate(order):
         running = max(running, (len(p_values) - rank) * p_values[index])
         adjusted[index] = min(1.0, running)

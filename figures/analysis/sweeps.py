@@ -1,11 +1,12 @@
 """Sweeps: the studies in which one setting of a preset is varied, collected by value. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from figures.analysis import measures
-from figures.analysis.statistics import t_interval
+from figures.analysis.statistics import Interval, t_interval
+from figures.analysis.table import arm_curve, frame
 from figures.results.network import Records, Study, StudyResults, train_of
 from figures.results.variants import OURS_PROTOCOL
 
@@ -65,7 +66,8 @@ def find_sweeps(records: Records, name: str) -> list[Sweep]:
 
 
 def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
-    first, varied = studies[0].study, varied_setting(name, studies)
+    first = studies[0].study
+    varied = varied_setting(name, studies)
     shared_overrides = dict(first.shared_overrides)
     wanted = varied == "model" or (varied is not None and not any(map(_on_another_network, studies)))
     base = _study_with(records, first.place, shared_overrides) if wanted else None
@@ -75,7 +77,8 @@ def _sweep(records: Records, name: str, studies: list[StudyResults]) -> Sweep:
 
     ordered = sorted([base, *studies] if base else studies, key=lambda results: _order(value(results)))
     own = _study_with(records, first.place, {})
-    x, has_base = tuple(map(value, ordered)), bool(base) or not wanted
+    x = tuple(map(value, ordered))
+    has_base = bool(base) or not wanted
     preset = first.base if first.protocol == OURS_PROTOCOL else f"{first.base}, {first.protocol}"
     return Sweep(name, preset, first.dataset, shared_overrides, x, tuple(ordered), first.command, own, has_base)
 
@@ -259,11 +262,12 @@ def _value(x, results: StudyResults) -> Value:
     h = {arm: summary(measures.mean_accuracy(levels)(results, arm).values) for arm in IMP_AND_LRR}
     lead = summary(measures.combine(results, measures.LEAD, measures.mean_accuracy(levels)).values)
     seeds = {arm: measures.seeds_of(results, arm) for arm in IMP_AND_LRR}
+    table = frame(results, IMP_AND_LRR)
     return Value(
         x,
         results,
         levels,
-        {arm: measures.curve(results, arm) for arm in IMP_AND_LRR},
+        {arm: arm_curve(table, arm) for arm in IMP_AND_LRR},
         h,
         lead,
         {arm: found[0] for arm, found in seeds.items()},
@@ -284,11 +288,9 @@ def summary(points: Mapping[int, float]) -> dict:
 
     `points` maps a seed to its number in accuracy points.
     """
-    out = {"seeds": list(points), "values": [value / measures.PERCENT for value in points.values()]}
-    if not points:
-        return out | {"mean": None, "low": None, "high": None, "n": 0}
-    found = t_interval(out["values"])
-    return out | {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
+    values = [value / measures.PERCENT for value in points.values()]
+    found = t_interval(values) if values else Interval(None, None, None, 0)
+    return {"seeds": list(points), "values": values, **asdict(found)}
 
 
 def _state(levels: Sequence[int], lead: dict, seeds: Mapping[str, tuple]) -> str:

@@ -24,11 +24,13 @@ def theorem(number: str) -> Callable[[Evidence], list[Row]]:
     """Make the rows of claim 1 or 2: the share of random starts that contradict its theorem."""
 
     def rows(evidence):
-        name, result = "share of starts that contradict the theorem", evidence.theory.get("theorem-check")
+        name = "share of starts that contradict the theorem"
+        result = evidence.theory.get("theorem-check")
         if result is None:
             return [theory_missing(evidence, name, "theorem-check", PROBABILITY)]
         found = result.values["claims"][number]
-        starts, against = found["starts"], found["contradictions"]
+        starts = found["starts"]
+        against = found["contradictions"]
         verdict = REPRODUCED if starts >= FEWEST_STARTS else f"{INCONCLUSIVE} (n = {starts})"
         verdict = NOT_REPRODUCED if against or not found["symbolic"] else verdict
         low, high = clopper_pearson(against, starts)
@@ -51,7 +53,8 @@ def _integrated(found) -> str:
         return ""
     text = f"; {counts['runs']:,} of them integrated as well, {counts['undecided']:,} of these undecided at the end"
     if {"n_predicted_failures", "invariant_held"} <= set(counts):
-        kept, failures = counts["invariant_held"], counts["n_predicted_failures"]
+        kept = counts["invariant_held"]
+        failures = counts["n_predicted_failures"]
         text += f"; {kept} of {failures} predicted to fail kept sign of a and loss >= 1/4"
     return text
 
@@ -62,11 +65,13 @@ def claim_3(evidence: Evidence) -> list[Row]:
     Further rows test that the interval of each probability contains its predicted value: 1/2 for LRR, 1/4 for IMP.
     These values belong to the balanced start; from other starts the probabilities differ (figure 14).
     """
-    result, name = evidence.theory.get("factorial"), "P(lrr) - P(imp), balanced starts"
+    result = evidence.theory.get("factorial")
+    name = "P(lrr) - P(imp), balanced starts"
     if result is None:
         return [theory_missing(evidence, name, "factorial", PROBABILITY)]
     content = result.values["inits"]["balanced"]
-    difference, trials = content["difference"]["lrr - imp"], content["imp"]["trials"]
+    difference = content["difference"]["lrr - imp"]
+    trials = content["imp"]["trials"]
     rows = [from_interval(name, difference, trials, PROBABILITY, result, label="P(LRR) - P(IMP)")]
     for rule, value, word in (("lrr", 0.5, "1/2"), ("imp", 0.25, "1/4")):
         cell = content[rule]
@@ -87,13 +92,15 @@ def claim_4a(evidence: Evidence) -> list[Row]:
 
     The share of trials in which a rule does must be at least 1 - .02, for each rule.
     """
-    result, rows = evidence.theory.get("pruning-iterations"), []
+    result = evidence.theory.get("pruning-iterations")
+    rows = []
     for rule in ("lrr", "imp"):
         name = f"share of trials in which {rule} finds the mask"
         if result is None:
             rows.append(theory_missing(evidence, name, "pruning-iterations", PROBABILITY, rule.upper()))
             continue
-        found, trials = result.values["rules"][rule]["mask_recovered"][-1], result.values["trials"]
+        found = result.values["rules"][rule]["mask_recovered"][-1]
+        trials = result.values["trials"]
         low, high = clopper_pearson(found, trials)
         least = 1 - SMALLEST_EFFECT[PROBABILITY]
         verdict = REPRODUCED if low >= least else NOT_REPRODUCED if high < least else INCONCLUSIVE
@@ -109,16 +116,19 @@ def claim_4b(evidence: Evidence) -> list[Row]:
     50 % of the inputs are pruned per level; the rules are paired by trial. One condition, named in the result file,
     decides; those of the same sample size or the same noise are shown as secondary rows.
     """
-    name, result = "mask recovery, lrr - imp", evidence.theory.get("mask-recovery")
+    name = "mask recovery, lrr - imp"
+    result = evidence.theory.get("mask-recovery")
     if result is None:
         return [theory_missing(evidence, name, "mask-recovery", PROBABILITY)]
-    rows, decides = [], result.values["decides"]
+    rows = []
+    decides = result.values["decides"]
     for cell in result.values["cells"]:
         alike = [cell[key] == decides[key] for key in ("ratio", "noise")]
         if not any(alike):
             continue
         words = f"{name}, n = {cell['n']:,}, label noise {cell['noise']:g}"
-        interval, trials = cell["lrr - imp, recovered"], cell["imp"]["trials"]
+        interval = cell["lrr - imp, recovered"]
+        trials = cell["imp"]["trials"]
         row = from_interval(words, interval, trials, PROBABILITY, result, "effect" if all(alike) else "secondary")
         scope = f"theory, one neuron, d = {result.values['d']}, {trials:,} samples of n = {cell['n']:,}"
         rows.append(replace(row, scope=scope, note=_recovered(cell)))
@@ -132,7 +142,9 @@ def _recovered(cell: dict) -> str:
     return f"{shares} of {cell['imp']['trials']:,} found it" + (f"; {late} stopped before they rested" if late else "")
 
 
-_FEW, _MANY = 1, 10  # the numbers of inputs that claim 13 compares
+# the numbers of inputs that claim 13 compares
+_FEW = 1
+_MANY = 10
 
 
 def neuron_over_inputs(evidence: Evidence) -> list[Row]:
@@ -141,14 +153,16 @@ def neuron_over_inputs(evidence: Evidence) -> list[Row]:
     Balanced starts decide; N(0, 1/d) starts are a secondary row.
     """
     effect = f"neuron, {{}}: [P(lrr, d={_MANY}) - P(lrr, d={_FEW})] - [same for imp]"
-    name, result = effect.format(format_start("balanced")), evidence.theory.get("dimension")
+    name = effect.format(format_start("balanced"))
+    result = evidence.theory.get("dimension")
     label = f"neuron: d = {_MANY} less d = {_FEW}"
     if result is None:
         return [theory_missing(evidence, name, "dimension", PROBABILITY, label)]
     if result.values["compared"] != [_FEW, _MANY]:
         note = f"the result compares d = {result.values['compared']}"
         return [replace(not_run(name, PROBABILITY, "effect", "theory", result.command, note), label=label)]
-    rows, trials = [], result.values["trials"]
+    rows = []
+    trials = result.values["trials"]
     for init, role in (("balanced", "effect"), ("normal", "secondary")):
         interval = result.values["inits"][init]["overparametrisation"]
         row = from_interval(effect.format(format_start(init)), interval, trials, PROBABILITY, result, role, label=label)
@@ -158,7 +172,8 @@ def neuron_over_inputs(evidence: Evidence) -> list[Row]:
 
 def neuron_factorial(evidence: Evidence) -> list[Row]:
     """Secondary rows of claim 14: the neuron's main effects and interaction, for both kinds of start."""
-    result, command = evidence.theory.get("factorial"), "paper_repro.py theory factorial"
+    result = evidence.theory.get("factorial")
+    command = "paper_repro.py theory factorial"
     if result is None:
         return [not_run("neuron: main effect of trained signs", PROBABILITY, "secondary", "theory", command)]
     names = {

@@ -17,8 +17,10 @@ from figures.results.fields import SCHEMA
 from figures.results.network import Records, Study, StudyResults
 from figures.results.variants import AUTHORS_PROTOCOL, OURS_PROTOCOL, plain_preset
 
-PROTOCOL_SWEEP, PROTOCOLS_COMMAND = "protocol", "paper_repro.py protocols"
-VERDICT, SIGN = "verdict", "sign"
+PROTOCOL_SWEEP = "protocol"
+PROTOCOLS_COMMAND = "paper_repro.py protocols"
+VERDICT = "verdict"
+SIGN = "sign"
 NOT_ATTRIBUTED = "not attributed"
 _SWITCHES = {
     "rewind_epoch": "rewind point",
@@ -126,7 +128,8 @@ def _rows_of(ours: ClaimVerdict | None, authors: ClaimVerdict | None, records: R
     """
     verdict = ours or authors
     parts = [[row for row in v.rows if row.decides] if v else [] for v in (ours, authors)]
-    single, found = max(map(len, parts)) == 1, []
+    single = max(map(len, parts)) == 1
+    found = []
     for part, rows in enumerate(zip_longest(*parts)):
         there = next(row for row in rows if row)
         mine, theirs = (row or _absent(there) for row in rows)

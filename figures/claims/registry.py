@@ -45,7 +45,9 @@ from figures.claims.verdicts import (
 from figures.results.network import Records, StudyResults
 from figures.results.variants import AUTHORS_PROTOCOL, BEST_EPOCH, SELECTED, protocol_mark
 
-ON_NETWORKS, ON_PERTURBED, ON_THEORY = "network", "perturbed", "theory"
+ON_NETWORKS = "network"
+ON_PERTURBED = "perturbed"
+ON_THEORY = "theory"
 MAGNITUDE_BN_KEPT = "magnitude-bn-kept"
 
 
@@ -107,7 +109,8 @@ def claim_7(evidence: Evidence) -> list[Row]:
 
     Where it has been run, LRR with BN rewound is beside them.
     """
-    arm, rewound = "lrr-on-imp-mask", {"lrr-bn-rewind-on-imp-mask": 1, "imp": -1}
+    arm = "lrr-on-imp-mask"
+    rewound = {"lrr-bn-rewind-on-imp-mask": 1, "imp": -1}
     name = "both rewind BN: high-sparsity accuracy, lrr-bn-rewind-on-imp-mask - imp"
     lengths = against_length(evidence, arm, "imp-long")
     return [arm_difference(evidence, arm, "imp"), lengths, *optional(evidence, rewound, name)]
@@ -152,7 +155,8 @@ def claim_11(evidence: Evidence, protocol: str = "") -> list[Row]:
     """
     if evidence.results is None:
         return [not_run(_ONCE, ACCURACY_POINTS, "effect", "networks", sweep_command("perturbation", evidence.protocol))]
-    once, often = (_ONCE, _drop("perturbed")), (_OFTEN, _drop("perturbed-often"))
+    once = (_ONCE, _drop("perturbed"))
+    often = (_OFTEN, _drop("perturbed-often"))
     (name, arms), beside = (often, once) if (protocol or protocol_of(evidence)) == AUTHORS_PROTOCOL else (once, often)
     decides = contrast(evidence, name, arms, h_measure(evidence))
     return [decides, *(optional(evidence, beside[1], beside[0]) if evidence.sweep is None else [])]
@@ -174,7 +178,8 @@ def claim_12(evidence: Evidence, protocol: str = "") -> list[Row]:
     compared with a warm-up at every level.
     """
     batch_norm = {"lrr-bn-rewind": 1, "imp": -1, "lrr": -1, "imp-bn-kept": 1}
-    h, bn_name = h_measure(evidence), "BN rewind: (lrr - imp, both rewound) - (lrr - imp, both kept)"
+    h = h_measure(evidence)
+    bn_name = "BN rewind: (lrr - imp, both rewound) - (lrr - imp, both kept)"
     decides, *beside = _warm_up_rows(evidence, protocol or protocol_of(evidence))
     return [
         contrast(evidence, bn_name, batch_norm, h, label="BN rewind"),
@@ -185,7 +190,8 @@ def claim_12(evidence: Evidence, protocol: str = "") -> list[Row]:
 
 
 def _warm_up_rows(evidence: Evidence, protocol: str) -> list[Row]:
-    h, no_warm_up = h_measure(evidence), _lead_less_lead("without-warmup")
+    h = h_measure(evidence)
+    no_warm_up = _lead_less_lead("without-warmup")
     if protocol != AUTHORS_PROTOCOL:
         return [contrast(evidence, "warm-up: (lrr - imp with) - (lrr - imp without)", no_warm_up, h, label="warm-up")]
     name = "warm-up: (lrr - imp, once) - (lrr - imp, at every level)"
@@ -235,7 +241,8 @@ def _share(signs: Row, magnitudes: Row) -> Row:
 
 def after_claim_5(rows: list[Row], evidence: Evidence | None) -> str:
     """As `conjunction`, but there is nothing for signs to carry where claim 5 is not reproduced."""
-    verdict, lead = conjunction(rows), beside_control(claim_5(evidence))
+    verdict = conjunction(rows)
+    lead = beside_control(claim_5(evidence))
     if verdict in (NOT_RUN, NOT_PLANNED, AT_CHANCE) or verdict.startswith(INTERIM) or lead == REPRODUCED:
         return verdict
     if lead.startswith(INTERIM):
@@ -340,7 +347,8 @@ def _is_perturbed_often(results: StudyResults) -> bool:
 
 
 def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
-    rows, sweep = claim.rows(evidence), evidence.sweep
+    rows = claim.rows(evidence)
+    sweep = evidence.sweep
     study = evidence.results.study if evidence.results and sweep is None else None
     place = study or sweep
     return ClaimVerdict(
@@ -362,7 +370,8 @@ def _judge(number: str, claim: Claim, evidence: Evidence) -> ClaimVerdict:
 
 def _scope(rows: list[Row], evidence: Evidence) -> str:
     """The scope of a verdict: that of the row that decides, or all values of a sweep."""
-    deciding, sweep = [row for row in rows if row.decides], evidence.sweep
+    deciding = [row for row in rows if row.decides]
+    sweep = evidence.sweep
     if sweep is None or evidence.results or len(sweep.x) == 1:  # one study
         return deciding[0].scope
     seeds = sorted({seed for row in deciding for seed in row.seeds})

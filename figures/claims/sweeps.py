@@ -78,7 +78,8 @@ def at_every_value(name: str, what: str) -> Callable[[Evidence], list[Row]]:
 
 def _lead_at(evidence: Evidence, value: str) -> Row:
     """LRR's lead over IMP in one study; not judged where neither network is better than guessing."""
-    results, h = evidence.results, _h(evidence.results)
+    results = evidence.results
+    h = _h(evidence.results)
     base = ", the common settings" if results.study.swept in (BASE, None) else ""
     row = arm_difference(evidence, "lrr", "imp", f"{value}{base}: high-sparsity accuracy, lrr - imp")
     return replace(row, note="; ".join(filter(None, (row.note, _accuracies_note(h, value)))))
@@ -100,7 +101,8 @@ def _accuracies_note(h: dict[str, float], value: str) -> str:
 
 def _too_few(sweep: Sweep, name: str) -> list[Row]:
     """A row that reports that not every value of a sweep has been run."""
-    there, wanted = len(sweep.studies), SWEEP_ENTRIES.get(sweep.name, SweepEntry()).values_needed
+    there = len(sweep.studies)
+    wanted = SWEEP_ENTRIES.get(sweep.name, SweepEntry()).values_needed
     if there >= wanted:
         return []
     note = f"{there} of {wanted} values were run"
@@ -145,7 +147,8 @@ def _difference(sweep: Sweep, widest: Row, narrowest: Row) -> Row:
 
     It is judged where a lead can be measured at both.
     """
-    ends, widths = (sweep.studies[-1], sweep.studies[0]), (sweep.x[-1], sweep.x[0])
+    ends = (sweep.studies[-1], sweep.studies[0])
+    widths = (sweep.x[-1], sweep.x[0])
     largest, smallest = map(format_value, widths)
     label = f"networks: width {largest} less {smallest}"
     scope = f"{sweep_scope(sweep)}, {ends[0].study.model}, widths {smallest} and {largest}"
@@ -194,7 +197,8 @@ def _mask_row(evidence: Evidence, arm: str, role: str) -> Row:
     before, words = _EARLIER[role]
     name = f"{arm}: share of the last mask that the mask {words} had, - {_LEAST:g}"
     row = contrast(evidence, name, {arm: 1}, _less(measures.mask_share(before)), SHARE, role, arm.upper())
-    study, sweep = evidence.results.study, evidence.sweep
+    study = evidence.results.study
+    sweep = evidence.sweep
     short = f"{sweep_scope(sweep)}, {setting(evidence.results, 'cycles')} cycles a level, {study.levels} levels"
     row = replace(row, scope=row.scope.replace(study.scope, short))  # the usual scope would name every epoch of a mask
     if role == "secondary" or row.n < FEWEST_SEEDS:

@@ -1,10 +1,11 @@
-"""The verdicts as a JSON document and as Markdown and HTML tables. Pure: verdicts in, text out."""
+"""The verdicts as a JSON document and as Markdown tables. Pure: verdicts in, text out."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from figures.claims.family import PRIMARY, multiplicity
 from figures.claims.verdicts import (
@@ -18,7 +19,7 @@ from figures.claims.verdicts import (
     Row,
 )
 from figures.results.datasets import facts_unstated
-from figures.results.fields import NUMBER, SCHEMA, TRUTH, WHOLE, Check, or_null, validate
+from figures.results.fields import SCHEMA, convert
 from figures.results.variants import (
     LAST_EPOCH,
     OURS_PROTOCOL,
@@ -186,7 +187,8 @@ class SideBySide:
         """Where the data sets disagree."""
         if not any(sum(map(bool, words)) > 1 for words in self.rows.values()):
             return "No claim has a final verdict on two data sets yet, so they neither agree nor disagree."
-        disagree, differ = "; ".join(self.disagreements), "; ".join(self.differences)
+        disagree = "; ".join(self.disagreements)
+        differ = "; ".join(self.differences)
         found = f"The data sets disagree on claim {disagree}." if disagree else "The data sets disagree on no claim."
         return found + (f" Their verdicts differ, without a contradiction, on claim {differ}." if differ else "")
 
@@ -262,12 +264,26 @@ def _under(row: Row) -> str:
 
 
 def _cells(row: Row) -> str:
-    p = "" if row.p is None else f"{row.p:.3g} ({row.p_min:.3g})"
-    left_out = f"; {row.diverged} diverged, left out" if row.diverged else ""
-    left_out += f"; seeds not complete: {' '.join(map(str, row.missing))}" if row.missing else ""
-    note = f"; {row.note}" if row.note else ""
-    scope = (row.scope + left_out + note).replace("|", "/").replace("\n", " ")
-    return f"| {effect_text(row)} | {p} | {row.n or ''} | {scope} |"
+    scope = scope_text(row).replace("|", "/").replace("\n", " ")
+    return f"| {effect_text(row)} | {p_text(row)} | {row.n or ''} | {scope} |"
+
+
+def p_text(row: Row) -> str:
+    """A row's p, and in brackets the smallest that its n can reach; empty where there is no test."""
+    if row.p is None:
+        return ""
+    return f"{row.p:.3g}" if row.p_min is None else f"{row.p:.3g} ({row.p_min:.3g})"
+
+
+def scope_text(row: Row) -> str:
+    """What a row was measured on, which runs it lacks, and its note."""
+    parts = [row.scope]
+    if row.diverged:
+        parts.append(f"{row.diverged} diverged, left out")
+    if row.missing:
+        parts.append(f"seeds not complete: {' '.join(map(str, row.missing))}")
+    parts.append(row.note)
+    return "; ".join(filter(None, parts))
 
 
 def effect_text(row: Row) -> str:
@@ -300,7 +316,8 @@ _MOST_DIGITS = 12
 
 
 def _misleads(low: float, high: float, digits: int) -> bool:
-    a, b = round(low, digits), round(high, digits)
+    a = round(low, digits)
+    b = round(high, digits)
     return (low != high and a == b) or (low != 0 and a == 0) or (high != 0 and b == 0)
 
 
@@ -321,18 +338,10 @@ def _commands(verdicts: list[ClaimVerdict]) -> list[str]:
 
 
 CLAIMS_FILE = "claims.json"
-TABLE_COLUMNS = ("claim", "source or role", "verdict", "effect [95 % interval]", "p (smallest)", "n", "scope")
-_TEXT = Check(lambda v: isinstance(v, str), "a text")
-_MAYBE, _NUMBER = or_null(_TEXT), or_null(NUMBER)
-_LIST = Check(lambda v: isinstance(v, list), "a list")
-_CLAIM = {"id": _TEXT, "claim": _TEXT, "source": _TEXT, "study": _MAYBE, "scope": _TEXT, "verdict": _TEXT,
-          "control": _MAYBE, "rows": _LIST}  # fmt: skip
-_CLAIM_EXTRA = {"short": _TEXT, "sweep": _MAYBE, "preset": _MAYBE, "dataset": _MAYBE, "shared_overrides": _TEXT}
-_ROW = {"name": _TEXT, "effect": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": WHOLE, "unit": _TEXT, "p": _NUMBER,
-        "p_min": _NUMBER, "verdict": _TEXT, "diverged": WHOLE, "role": _TEXT, "scope": _TEXT,
-        "command": _TEXT}  # fmt: skip
-_ROW_EXTRA = {"missing": _LIST, "note": _TEXT, "signed": TRUTH, "against": NUMBER, "label": _TEXT, "seeds": _LIST,
-              "planned": WHOLE}  # fmt: skip
+
+
+class _Document(Struct, frozen=True):
+    claims: list[ClaimVerdict]
 
 
 def verdicts_of(document: Mapping[str, Any]) -> list[ClaimVerdict]:
@@ -342,22 +351,7 @@ def verdicts_of(document: Mapping[str, Any]) -> list[ClaimVerdict]:
     ------
     ResultError : a field is missing or invalid; the message names it.
     """
-    return [
-        _verdict(claim, f"claims.{i}")
-        for i, claim in enumerate(validate(document, {"claims": _LIST}, CLAIMS_FILE)["claims"])
-    ]
-
-
-def _verdict(claim: Mapping, within: str) -> ClaimVerdict:
-    found = _fields(claim, _CLAIM, _CLAIM_EXTRA, within)
-    rows = [Row(**_fields(row, _ROW, _ROW_EXTRA, f"{within}.rows.{i}")) for i, row in enumerate(found["rows"])]
-    known = {field.name for field in fields(ClaimVerdict)}
-    return ClaimVerdict(**{name: value for name, value in found.items() if name in known} | {"rows": tuple(rows)})
-
-
-def _fields(data: Any, always: Mapping[str, Check], extra: Mapping[str, Check], within: str) -> dict:
-    found = validate(data, always, CLAIMS_FILE, within)
-    return found | validate(data, {name: check for name, check in extra.items() if name in data}, CLAIMS_FILE, within)
+    return convert(document, _Document, CLAIMS_FILE).claims
 
 
 def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
@@ -370,44 +364,3 @@ def glance(verdicts: Sequence[ClaimVerdict]) -> dict[str, list[str]]:
         beside = f" (against training length: {verdict.control})" if verdict.control else ""
         found.setdefault(verdict.verdict, []).append(verdict.id + beside)
     return found
-
-
-def claims_tables(verdicts: Sequence[ClaimVerdict], grid: Callable[[Sequence[str], str], str]) -> str:
-    """An HTML table for each group of `by_place`; `grid` makes one from its columns and rows."""
-    beside = side_by_side(verdicts)
-    return (_beside_html(beside, grid) if beside else "") + "".join(
-        f"<h3>{escape(place)}</h3>{_paragraph(family_note(group))}"
-        f"{grid(TABLE_COLUMNS, ''.join(map(_claim_rows, group)))}"
-        for place, group in by_place(verdicts).items()
-    )
-
-
-def _beside_html(found: SideBySide, grid: Callable[[Sequence[str], str], str]) -> str:
-    rows = "".join(_line(number, words, "claim") for number, words in found.rows.items())
-    return f"<h3>{SIDE_BY_SIDE}</h3>{_paragraph(found.sentences)}{grid(('claim', *found.columns), rows)}"
-
-
-def _paragraph(text: str) -> str:
-    """A paragraph of HTML, without the emphasis of Markdown."""
-    return f"<p>{escape(text.replace('*', ''))}</p>" if text else ""
-
-
-def _claim_rows(verdict: ClaimVerdict) -> str:
-    """A claim and its rows: the effects that decide it, its controls and its secondary rows."""
-    beside = f"; against training length: {verdict.control}" if verdict.control else ""
-    head = [verdict.source, f"{verdict.verdict}{beside}", "", "", "", verdict.scope]
-    return _line(f"{verdict.id} {verdict.claim}", head, "claim") + "".join(map(_table_row, verdict.rows))
-
-
-def _table_row(row: Row) -> str:
-    p = "" if row.p is None else f"{row.p:.3g} ({row.p_min:.3g})" if row.p_min is not None else f"{row.p:.3g}"
-    left_out = [f"{row.diverged} diverged, left out"] if row.diverged else []
-    left_out += [f"seeds not complete: {' '.join(map(str, row.missing))}"] if row.missing else []
-    scope = "; ".join(filter(None, [row.scope, *left_out, row.note]))
-    role = "decides" if row.role == "effect" else row.role
-    return _line(row.name, [role, row.verdict, effect_text(row), p, row.n or "", scope], "part")
-
-
-def _line(name: str, cells: Iterable[Any], kind: str) -> str:
-    inner = "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
-    return f'<tr class="{kind}"><th scope="row">{escape(name)}</th>{inner}</tr>'

@@ -8,24 +8,26 @@ from figures.analysis import measures
 from figures.analysis.measures import Sample
 from figures.analysis.statistics import sign_flip_p, t_interval
 from figures.analysis.sweeps import Sweep
+from figures.results.fields import Number, Whole
 from figures.results.network import StudyResults, TheoryResult, train_command, train_of
 from figures.results.reprs import short_repr
 from figures.results.variants import OURS_PROTOCOL
 
-REPRODUCED, NOT_REPRODUCED, REVERSED = "reproduced", "not reproduced", "not reproduced (reversed)"
-INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
+REPRODUCED = "reproduced"
+NOT_REPRODUCED = "not reproduced"
+REVERSED = "not reproduced (reversed)"
+INCONCLUSIVE = "inconclusive"
+NOT_RUN = "not run"
 AT_CHANCE = f"{INCONCLUSIVE} (at chance)"
 INTERIM = "interim"  # begins the verdict of a row below the n that was planned for it
 NOT_PLANNED = "not planned"  # of a row whose arms are not all in the plan of its study
 FEWEST_SEEDS = 4
 FEWEST_STARTS = 10_000
-ACCURACY_POINTS, PROBABILITY, SHARE, NUMBER_OF_LEVELS, NUMBER_OF_SWITCHES = (
-    "accuracy points",
-    "probability",
-    "share",
-    "levels",
-    "switches a weight",
-)
+ACCURACY_POINTS = "accuracy points"
+PROBABILITY = "probability"
+SHARE = "share"
+NUMBER_OF_LEVELS = "levels"
+NUMBER_OF_SWITCHES = "switches a weight"
 SMALLEST_EFFECT = {
     ACCURACY_POINTS: 0.2,
     PROBABILITY: 0.02,
@@ -50,25 +52,25 @@ class Row:
     """
 
     name: str
-    effect: float | None
-    low: float | None
-    high: float | None
-    n: int
+    effect: Number | None
+    low: Number | None
+    high: Number | None
+    n: Whole
     unit: str
-    p: float | None
-    p_min: float | None
+    p: Number | None
+    p_min: Number | None
     verdict: str
-    diverged: int
+    diverged: Whole
     role: str
     scope: str
     command: str
     missing: tuple[int, ...] = ()
     note: str = ""
     signed: bool = True
-    against: float = 0.0
+    against: Number = 0.0
     label: str = ""
     seeds: tuple[int, ...] = ()
-    planned: int | None = None
+    planned: Whole | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -188,7 +190,8 @@ def _every_part(verdicts: list[str]) -> str:
 
 def beside_control(rows: list[Row], evidence: Evidence | None = None) -> str:
     """As `conjunction`, but `reproduced` is printed only where every training-length row has been run."""
-    verdict, controls = conjunction(rows), [row.verdict for row in rows if row.role == "control"]
+    verdict = conjunction(rows)
+    controls = [row.verdict for row in rows if row.role == "control"]
     lacking = next((control for control in controls if control in (NOT_RUN, NOT_PLANNED)), None)
     return f"{INCONCLUSIVE} (control {lacking})" if verdict == REPRODUCED and lacking else verdict
 
@@ -215,7 +218,8 @@ def contrast(
     results = evidence.results
     if results is None:
         return replace(not_run(name, unit, role, "no study has been run", train_of(evidence.protocol)), label=label)
-    scope, command = results.study.scope, train_command(results.study, arms)
+    scope = results.study.scope
+    command = train_command(results.study, arms)
     planned = results.study.planned
     if unplanned := [arm for arm in arms if planned and arm not in planned]:
         row = not_run(name, unit, role, scope, command, f"no seed is planned of {', '.join(unplanned)}")
@@ -259,7 +263,8 @@ def sample_row(name: str, sample: Sample, unit: str, role: str, scope: str, comm
         row = not_run(name, unit, role, scope, command)
         verdict = f"{INCONCLUSIVE} (n = 0)" if sample.diverged else NOT_RUN
         return replace(row, verdict=verdict, diverged=len(sample.diverged), missing=sample.missing, label=label)
-    interval, (p, p_min) = t_interval(values), sign_flip_p(values)
+    interval = t_interval(values)
+    (p, p_min) = sign_flip_p(values)
     verdict = verdict_of(interval.low, interval.high, SMALLEST_EFFECT[unit], len(values))
     verdict = secondary_words(verdict, interval.low, interval.high) if role == "secondary" else verdict
     return Row(
@@ -320,7 +325,8 @@ def arm_difference(
     evidence: Evidence, first: str, second: str, name: str = "", role: str = "effect", label: str = ""
 ) -> Row:
     """A row of high-sparsity accuracy, first - second, paired by seed."""
-    name, arms = name or f"high-sparsity accuracy, {first} - {second}", {first: 1, second: -1}
+    name = name or f"high-sparsity accuracy, {first} - {second}"
+    arms = {first: 1, second: -1}
     return contrast(evidence, name, arms, h_measure(evidence), role=role, label=label)
 
 
@@ -330,7 +336,8 @@ def format_start(init: str) -> str:
 
 
 def _scope(result: TheoryResult) -> str:
-    dimension, trials = result.values.get("d"), result.values.get("trials")
+    dimension = result.values.get("d")
+    trials = result.values.get("trials")
     return f"theory, one neuron, d = {dimension}, {trials:,} trials" if dimension and trials else "theory, one neuron"
 
 
@@ -339,7 +346,9 @@ def from_interval(name, interval, n, unit, result, role="effect", verdict=None, 
 
     `against`: the value that the effect is compared with, if it is not a difference.
     """
-    value, low, high = interval["value"], interval["low"], interval["high"]
+    value = interval["value"]
+    low = interval["low"]
+    high = interval["high"]
     verdict = verdict or verdict_of(low, high, SMALLEST_EFFECT[unit], n)
     verdict = secondary_words(verdict, low, high) if role == "secondary" else verdict
     row = Row(name, value, low, high, n, unit, None, None, verdict, 0, role, _scope(result), result.command)

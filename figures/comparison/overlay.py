@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from figures.catalogue import FIGURES, FigureSpec, figures_under
 from figures.comparison.overlay_drawing import Overlay, overlay
 from figures.comparison.verify import ABSENT, Comparison, compare, format_path
 from figures.drawing import draw_figure, drawing_failure
 from figures.inputs import figure_inputs, figure_problems, shown_in, studies_used, theory_used
-from figures.plots.panels import Drawing, NothingToDraw, join_caption
+from figures.plots.builder import Drawing, NothingToDraw, join_caption
 from figures.plots.style import PICTURE_FORMATS, drawing_style, render
 from figures.provenance.code import code_hashes
 from figures.provenance.sidecars import UnknownPicture, standing_figure
@@ -53,8 +54,8 @@ class _Other:
     `drawing` is None where the second set has only records of figures.
     """
 
-    plotted: Mapping
-    provenance: Mapping
+    plotted: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     drawing: Drawing | None
 
 
@@ -65,7 +66,7 @@ def compare_results(
     out_dir: Path | str,
     *,
     write: Callable[[Path, bytes], object],
-    provenance: Mapping,
+    provenance: Mapping[str, Any],
     command: str,
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
@@ -75,25 +76,32 @@ def compare_results(
 
     Both show the studies of one protocol.
 
-    Parameters
-    ----------
-    ids : figure ids; None for all that have curves or numbers of their own.
-    results, other : folders of result files; `other` may be a folder of figures' records (.json) instead, such as
-        `figures/reference/quick`, with which only numbers are compared.
-    out_dir, write, provenance, command, log, prefer, protocol : as in `regenerate`.
+    Args:
+        ids: figure ids; None for all that have curves or numbers of their own.
+        results: folder of result files.
+        other: folder of result files; or of figures' records (.json), such as `figures/reference/quick`, with which
+            only numbers are compared.
+        out_dir: folder to write into; `write` makes missing folders.
+        write: atomic writer `write(path, data)`.
+        provenance: versions, git commit, hardware and thread count of this process; kept in every record.
+        command: the command line that runs this, kept in every record.
+        log: called with a line for each outcome.
+        prefer: theory experiment -> file stem to take where several parameter sets have been run.
+        protocol: whose studies are shown: "ours" or "authors".
 
-    Raises
-    ------
-    NoFolder : one of the folders does not exist, or `other` holds neither results nor records of figures.
+    Raises:
+        NoFolder: one of the folders does not exist, or `other` holds neither results nor records of figures.
     """
     sides = _sides(Path(results), Path(other), prefer, protocol)
-    outcomes, wanted = [], dict.fromkeys(figures_under(protocol) if ids is None else ids)
+    wanted = dict.fromkeys(figures_under(protocol) if ids is None else ids)
     code = code_hashes(FIGURES[figure_id] for figure_id in wanted)
+    outcomes = []
     for figure_id in wanted:
-        start, made = time.perf_counter(), (provenance, command, code[figure_id])
+        start = time.perf_counter()
+        made = {"command": command, "code_sha256": code[figure_id], "provenance": dict(provenance)}
         status, message, files = _compare(FIGURES[figure_id], sides, Path(out_dir), write, made)
         outcomes.append(Outcome(figure_id, status, message, files, (), time.perf_counter() - start))
-        log(f"{figure_id}: {status}{': ' * bool(message)}{message}")
+        log(": ".join(filter(None, [figure_id, status, message])))
     return outcomes
 
 
@@ -110,14 +118,13 @@ def _sides(results: Path, other: Path, prefer: Mapping[str, str] | None, protoco
 def _holds_results(folder: Path) -> bool:
     """Whether any part of a results folder exists.
 
-    Raises
-    ------
-    ClosedFolder : a part of it cannot be accessed.
+    Raises:
+        ClosedFolder: a part of it cannot be accessed.
     """
     try:
         return FOLDER in [kind(folder / name) for name in _RESULTS]
     except OSError as error:
-        raise ClosedFolder(str(folder), error.strerror) from None
+        raise ClosedFolder(str(folder), error.strerror or str(error)) from None
 
 
 def _names(results: Path, other: Path) -> tuple[str, str]:
@@ -125,18 +132,18 @@ def _names(results: Path, other: Path) -> tuple[str, str]:
 
     Folders above these parts are not named.
     """
-    a, b = results.resolve().parts, other.resolve().parts
+    a = results.resolve().parts
+    b = other.resolve().parts
     for length in range(1, max(len(a), len(b)) + 1):
         if a[-length:] != b[-length:]:
             return "/".join(a[-length:]).lstrip("/"), "/".join(b[-length:]).lstrip("/")
     return a[-1], f"{b[-1]}, the same folder"
 
 
-def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: tuple) -> tuple[str, str, tuple]:
-    """Status, message and files of one figure.
-
-    It fails where a file of either side could not be read or trusted.
-    """
+def _compare(
+    spec: FigureSpec, sides: Sides, out: Path, write: Callable[[Path, bytes], object], made: Mapping[str, Any]
+) -> tuple[str, str, tuple[str, ...]]:
+    """Status, message and files of one figure; it fails where a file could not be read or trusted."""
     why = ""
     try:
         with drawing_style():
@@ -154,16 +161,18 @@ def _compare(spec: FigureSpec, sides: Sides, out: Path, write: Callable, made: t
         return MISSING, str(error), ()
     except Exception as error:
         return FAILED_TO_DRAW, drawing_failure(spec, error), ()
-    plotted, name = _json(drawing.plotted), f"fig{spec.id}{file_suffix(sides.first.protocol)}"
+    plotted = _json(drawing.plotted)
+    name = f"fig{spec.id}{file_suffix(sides.first.protocol)}"
     found = compare(plotted, other.plotted)
     summary = _summary(found, sides.names)
     document = {
         "schema": SCHEMA, "kind": "comparison", "id": spec.id, "protocol": sides.first.protocol,
         "title": f"{spec.title}: {' and '.join(sides.names)}",
         "caption": join_caption(drawing.caption, _overlay_words(laid, sides), *summary),
-        "missing": [asdict(item) for item in drawing.missing], "command": made[1], "code_sha256": made[2],
+        "missing": [asdict(item) for item in drawing.missing],
+        "command": made["command"], "code_sha256": made["code_sha256"],
         "outputs": {f"{name}.{fmt}": hashlib.sha256(data).hexdigest() for fmt, data in pictures.items()},
-        **_provenance_of(spec, sides.first), "provenance": dict(made[0]), "reference": dict(other.provenance),
+        **_provenance_of(spec, sides.first), "provenance": made["provenance"], "reference": dict(other.provenance),
         "summary": summary, "differences": _differences(found), "overlay": asdict(laid) if laid else None,
         "plotted": plotted, "plotted_against": other.plotted,
     }  # fmt: skip
@@ -212,7 +221,7 @@ def _in_common(records: Records, other: Records) -> Records:
     return replace(records, studies=kept[0], sweeps=kept[1], theory=theory)
 
 
-def _provenance_of(spec: FigureSpec, records: Records) -> dict:
+def _provenance_of(spec: FigureSpec, records: Records) -> dict[str, Any]:
     return {
         "theory": theory_used(spec, records),
         "studies": studies_used(spec, records),
@@ -220,7 +229,7 @@ def _provenance_of(spec: FigureSpec, records: Records) -> dict:
     }
 
 
-def _json(tree: Mapping) -> dict:
+def _json(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A tree as it is read back from JSON: numpy's numbers become plain ones."""
     return json.loads(json.dumps(tree, default=lambda value: value.tolist()))
 
@@ -231,10 +240,13 @@ def _overlay_words(laid: Overlay | None, sides: Sides) -> str:
         return f"{second} holds records of figures and no result files: only numbers are compared with {first}."
     if not laid.curves:
         return f"No curve can be overlaid: only the numbers of {first} and {second} are compared."
-    words = f"Pale and thin, without intervals: {second}, behind {first}; {laid.curves} curves"
-    words += f" in {laid.panels} panel{'s' * (laid.panels > 1)}."
-    words += f" Cut off at the axis limits: {_listed(laid.cut)}." if laid.cut else ""
-    return words + (f" In one of the two only: {_listed(laid.alone)}." if laid.alone else "")
+    panels = f"{laid.panels} panel" if laid.panels == 1 else f"{laid.panels} panels"
+    words = [f"Pale and thin, without intervals: {second}, behind {first}; {laid.curves} curves in {panels}."]
+    if laid.cut:
+        words.append(f"Cut off at the axis limits: {_listed(laid.cut)}.")
+    if laid.alone:
+        words.append(f"In one of the two only: {_listed(laid.alone)}.")
+    return " ".join(words)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -252,12 +264,13 @@ def _summary(found: Comparison, names: Sequence[str]) -> list[str]:
         where = format_path(largest.path)
         lines.append(f"Largest difference: {largest.amount:.3g} ({where}: {largest.left:.6g} and {largest.right:.6g}).")
     for name, count in zip(names, only, strict=True):
-        lines += [f"Only {name} has {count} further entr{'y' if count == 1 else 'ies'}."] if count else []
+        if count:
+            lines.append(f"Only {name} has {count} further {'entry' if count == 1 else 'entries'}.")
     rest = len(found.differences) - len(unequal) - sum(only)
     return [*lines, f"{rest} other entries differ (words, lengths of lists)."] if rest else lines
 
 
-def _differences(found: Comparison) -> dict:
+def _differences(found: Comparison) -> dict[str, Any]:
     largest = found.largest
     return {
         "numbers": found.numbers,

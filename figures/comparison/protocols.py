@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from figures.catalogue import FigureSpec
 from figures.claims.protocols import (
@@ -28,32 +29,38 @@ def compare_protocols(
     out_dir: Path | str,
     *,
     write: Callable[[Path, bytes], object],
-    provenance: Mapping,
+    provenance: Mapping[str, Any],
     command: str,
     log: Callable[[str], object] = lambda line: None,
     prefer: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Write `out_dir`/PROTOCOLS.md, protocols.json and figures/figprotocols, where they have changed.
 
-    Parameters
-    ----------
-    results_dir, out_dir, write, provenance, command, log, prefer : as in `figures.regenerate.regenerate`.
+    Args:
+        results_dir: folder with `theory/`, `studies/` and `runs/`.
+        out_dir: folder to write into; `write` makes missing folders.
+        write: atomic writer `write(path, data)`.
+        provenance: versions, git commit, hardware and thread count of this process; kept in every record.
+        command: the command line that runs this, kept in every record.
+        log: called with a line for the outcome.
+        prefer: theory experiment -> file stem to take where several parameter sets have been run.
 
-    Raises
-    ------
-    ResultError : `results_dir` is not a folder.
+    Raises:
+        ResultError: `results_dir` is not a folder.
     """
-    start, spec = time.perf_counter(), protocols_figure()
+    start = time.perf_counter()
+    spec = protocols_figure()
     records = load(results_dir, prefer, EVERY_PROTOCOL).judged
     context = BuildContext(records, Path(out_dir), write, provenance, command, code_hashes([spec]))
-    drawn, rows = make_figure(spec, context, start), protocol_rows(records)
+    drawn = make_figure(spec, context, start)
+    rows = protocol_rows(records)
     tables = {
         "protocols.json": protocols_json(rows, table_facts(spec, context)),
         "PROTOCOLS.md": protocols_markdown(rows).encode(),
     }
     lacking = not rows or any(NOT_RUN in row.verdicts for row in rows)
     outcome = with_tables(drawn, context, tables, (PROTOCOLS_COMMAND,) if lacking else (), start)
-    log(f"{spec.id}: {outcome.status} ({outcome.seconds:.1f} s){': ' * bool(outcome.message)}{outcome.message}")
+    log(outcome.line)
     return outcome
 
 

@@ -44,8 +44,11 @@ class Tolerance:
         """The tolerance in words."""
         if not self.relative and not self.absolute:
             return "exactly"
-        parts = [f"{self.relative:g} of the larger number"] * bool(self.relative)
-        parts += [f"{self.absolute:g}"] * bool(self.absolute)
+        parts = []
+        if self.relative:
+            parts.append(f"{self.relative:g} of the larger number")
+        if self.absolute:
+            parts.append(f"{self.absolute:g}")
         skipped = f", without {', '.join(sorted(self.skip))}" if self.skip else ""
         return "within " + " plus ".join(parts) + skipped
 
@@ -91,13 +94,14 @@ class Comparison:
 def compare(left: Any, right: Any, tolerance: Callable[[Path], Tolerance] = lambda path: EXACT) -> Comparison:
     """Compare two trees leaf by leaf.
 
-    Parameters
-    ----------
-    left, right : trees as JSON gives them.
-    tolerance : path of a leaf -> how far its two numbers may lie apart; words, truth values and nulls must be equal.
+    Args:
+        left: a tree as JSON gives it.
+        right: the tree that it is compared with.
+        tolerance: path of a leaf -> how far its two numbers may lie apart; words, truth values and nulls must be equal.
     """
     numbers = skipped = 0
-    differences, largest = [], None
+    differences: list[Difference] = []
+    largest = None
     for path, a, b in leaves(left, right):
         allowed = tolerance(path)
         if allowed.skip.intersection(map(str, path)):
@@ -105,12 +109,14 @@ def compare(left: Any, right: Any, tolerance: Callable[[Path], Tolerance] = lamb
             continue
         difference = Difference(path, a, b)
         if difference.amount is None:
-            differences += [difference] * (not _same(a, b))
+            if not _same(a, b):
+                differences.append(difference)
             continue
         numbers += 1
         if largest is None or _weight(difference) > _weight(largest):
             largest = difference
-        differences += [difference] * (not allowed.allows(a, b))
+        if not allowed.allows(a, b):
+            differences.append(difference)
     return Comparison(numbers, skipped, tuple(differences), largest)
 
 
@@ -120,7 +126,7 @@ def _weight(difference: Difference) -> tuple[bool, bool, float]:
     Measured numbers come before counts, and both before values that are derived from them.
     """
     whole = isinstance(difference.left, int) and isinstance(difference.right, int)
-    return not DERIVED.intersection(map(str, difference.path)), not whole, difference.amount
+    return not DERIVED.intersection(map(str, difference.path)), not whole, difference.amount or 0.0
 
 
 def leaves(left: Any, right: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
@@ -188,7 +194,7 @@ class Verification:
 
 
 def verify(
-    standing: Mapping, again: Mapping, left_out: Collection[str] = (), within: float | None = None
+    standing: Mapping[str, Any], again: Mapping[str, Any], left_out: Collection[str] = (), within: float | None = None
 ) -> Verification:
     """Compare the numbers of a remade figure with those of the existing figure.
 
@@ -196,11 +202,11 @@ def verify(
     same versions, processor, instruction set and number of threads, and otherwise agree within `OTHER_CONDITIONS`,
     since training amplifies the last bit of a number.
 
-    Parameters
-    ----------
-    standing, again : the sidecars of the existing and of the remade figure.
-    left_out : studies that were not run again; their numbers are not compared, and a line reports it.
-    within : tolerance for networks in place of these, relative and absolute at once.
+    Args:
+        standing: the sidecar of the existing figure.
+        again: that of the remade figure.
+        left_out: studies that were not run again; their numbers are not compared, and a line reports it.
+        within: tolerance for networks in place of these, relative and absolute at once.
     """
     conditions = changed(standing, again)
     networks = OTHER_CONDITIONS if conditions else EXACT
@@ -223,23 +229,26 @@ def verify(
 
 
 def _outcome(found: Comparison, agrees: bool) -> list[str]:
-    places, more = len(found.differences), len(found.differences) - _SHOWN
+    places = len(found.differences)
+    more = places - _SHOWN
     lines = [f"differs: {difference}" for difference in found.differences[:_SHOWN]]
     lines += [f"and {more} more places"] if more > 0 else []
     if found.largest and found.largest.amount:
         lines.append(f"largest difference of two numbers: {found.largest.amount:.3g}, at {found.largest}")
     if agrees:
         return [*lines, "reproduced"]
-    why = f"it differs in {places} place{'s' * (places > 1)}" if places else "there is no number to compare"
-    return [*lines, f"NOT reproduced: {why}"]
+    if not places:
+        return [*lines, "NOT reproduced: there is no number to compare"]
+    return [*lines, f"NOT reproduced: it differs in {places} {'places' if places > 1 else 'place'}"]
 
 
-def _network_paths(sidecar: Mapping) -> Callable[[Path], bool]:
+def _network_paths(sidecar: Mapping[str, Any]) -> Callable[[Path], bool]:
     """Which paths hold numbers of networks.
 
     All do where no theory is read; otherwise those below a study's name.
     """
-    studies, theory = sidecar.get("studies") or {}, sidecar.get("theory") or {}
+    studies = sidecar.get("studies") or {}
+    theory = sidecar.get("theory") or {}
     if not studies or not theory:
         return lambda path: bool(studies)
     return lambda path: any(_names(step, studies) for step in path)
@@ -249,9 +258,10 @@ def _names(step: str | int, studies: Collection[str]) -> bool:
     return isinstance(step, str) and bool(set(re.split(r"[ ,]+", step)) & set(studies))
 
 
-def _without(tree: Mapping, studies: Collection[str]) -> tuple[dict, list[str]]:
+def _without(tree: Mapping[str, Any], studies: Collection[str]) -> tuple[dict[str, Any], list[str]]:
     """A tree without the numbers of these studies, and the names of the parts that were removed."""
-    kept, dropped = {}, []
+    kept: dict[str, Any] = {}
+    dropped: list[str] = []
     for name, branch in tree.items():
         if _names(name, studies):
             dropped.append(name)
@@ -263,7 +273,7 @@ def _without(tree: Mapping, studies: Collection[str]) -> tuple[dict, list[str]]:
     return kept, dropped
 
 
-def changed(standing: Mapping, again: Mapping) -> list[str]:
+def changed(standing: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
     """Which conditions of the networks' training differ between two sidecars, each in words.
 
     Where the runs of one figure were trained under several conditions, each of these counts.
@@ -271,12 +281,13 @@ def changed(standing: Mapping, again: Mapping) -> list[str]:
     return _changes(_CONDITIONS, _runs(standing), _runs(again))
 
 
-def _remarks(standing: Mapping, again: Mapping, said: Collection[str]) -> list[str]:
+def _remarks(standing: Mapping[str, Any], again: Mapping[str, Any], said: Collection[str]) -> list[str]:
     """All other differences between the two: code, versions, hardware, parameters.
 
     The numbers should agree in spite of them, but they are reported. `said` holds the conditions already reported.
     """
-    then, now = _everything(standing), _everything(again)
+    then = _everything(standing)
+    now = _everything(again)
     versions = {name: None for made in (*then, *now) for name in made.get("versions", {})}
     facts = [("code",), ("git", "commit"), *(("versions", name) for name in versions), *_CONDITIONS]
     known = {text.split(" ")[0] for text in said}
@@ -289,7 +300,9 @@ def _remarks(standing: Mapping, again: Mapping, said: Collection[str]) -> list[s
     return found
 
 
-def _changes(facts: Collection[tuple[str, ...]], then: list[Mapping], now: list[Mapping]) -> list[str]:
+def _changes(
+    facts: Collection[tuple[str, ...]], then: list[Mapping[str, Any]], now: list[Mapping[str, Any]]
+) -> list[str]:
     found = []
     for names in facts:
         before, after = ({_fact(made, names) for made in provenances} for provenances in (then, now))
@@ -298,7 +311,7 @@ def _changes(facts: Collection[tuple[str, ...]], then: list[Mapping], now: list[
     return found
 
 
-def _fact(provenance: Mapping, names: tuple[str, ...]) -> str:
+def _fact(provenance: Mapping[str, Any], names: tuple[str, ...]) -> str:
     value: Any = provenance
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
@@ -309,12 +322,12 @@ def _listed(values: Collection[str]) -> str:
     return " and ".join(sorted(values)) or "nothing"
 
 
-def _runs(sidecar: Mapping) -> list[Mapping]:
+def _runs(sidecar: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The provenance of every run that a figure shows."""
     studies = sidecar.get("studies", {}).values()
     return [made for study in studies for run in study["arms"].values() for made in run["provenance"]]
 
 
-def _everything(sidecar: Mapping) -> list[Mapping]:
+def _everything(sidecar: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     theory = [result["provenance"] for result in sidecar.get("theory", {}).values()]
     return [*_runs(sidecar), *theory, sidecar.get("provenance", {})]

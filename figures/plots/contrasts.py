@@ -3,57 +3,33 @@
 They are for figures that switch one thing off.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from figures.analysis import measures
-from figures.analysis.statistics import Interval, t_interval
+from figures.analysis.statistics import Interval
 from figures.analysis.sweeps import Sweep, format_value
+from figures.analysis.table import contrast_curve
 from figures.plots import style
-from figures.plots.captions import format_preset
-from figures.plots.panels import Missing, density_axis, dodge, error_bar_lengths, fit_height, format_seeds, panel_name
+from figures.plots.builder import Missing
+from figures.plots.choose import panel_name
+from figures.plots.panels import THIN, density_axis, dodge, fit_height, plot_means
+from figures.plots.sentences import format_seeds
 from figures.plots.style import ArmStyle
+from figures.plots.sweep_sentences import format_preset
 from figures.results.network import StudyResults, train_command
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 Coefficients = Mapping[str, float]
-HIGH_SPARSITY_NOTE = "High-sparsity accuracy is the mean test accuracy over the levels of density at most .03."
-
-
-def contrast_curve(results: StudyResults, coefficients: Coefficients) -> dict[str, list]:
-    """Linear contrast of the arms' test accuracies at each level that all of them have, paired by seed.
-
-    `coefficients`: arm -> factor. Returns lists `level`, `density`, `mean`, `low`, `high` (fractions), `n` and `values`
-    (one per seed, in the order of `seeds`), and `seeds`: those that are complete in every arm.
-    """
-    levels = [set(measures.expected_levels(results, arm)) for arm in coefficients]
-    seeds, first = measures.shared_seeds(results, coefficients), next(iter(coefficients))
-    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n", "values")}
-    for number in sorted(set.intersection(*levels)) if seeds else ():
-        values = [_contrast_at_level(results, coefficients, seed, number) for seed in seeds]
-        density = measures.level(results, first, seeds[0], number).density
-        add_row(out, (number, density), t_interval(values))
-        out["values"].append(values)
-    return out | {"seeds": seeds}
-
-
-def _contrast_at_level(results: StudyResults, coefficients: Coefficients, seed: int, number: int) -> float:
-    accuracy = {arm: measures.level(results, arm, seed, number).test_accuracy for arm in coefficients}
-    return math.fsum(factor * accuracy[arm] for arm, factor in coefficients.items())
-
-
-def add_row(out: dict[str, list], place: tuple, interval: Interval) -> None:
-    """Append a mean with its interval; `place`: the values of the first columns of `out`."""
-    row = (*place, interval.mean, interval.low, interval.high, interval.n)
-    for key, value in zip(out, row, strict=False):
-        out[key].append(value)
 
 
 def h_contrast(results: StudyResults, coefficients: Coefficients) -> Interval | None:
     """The contrast of high-sparsity accuracy, paired by seed; None without a shared seed."""
     of_arm = measures.mean_accuracy(measures.high_sparsity_levels(results))
-    values = measures.combine(results, coefficients, of_arm).values.values()
-    return t_interval([value / measures.PERCENT for value in values]) if values else None
+    return measures.interval(measures.combine(results, coefficients, of_arm))
 
 
 def format_points(interval: Interval) -> str:
@@ -76,15 +52,14 @@ def plot_intervals(axes, look: ArmStyle, x: Sequence[float], curve: Mapping[str,
     `line`: whether the means are joined by lines.
     """
     how = look.line_kwargs() | ({} if line else {"linestyle": "none"})
-    bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
-    axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **how)
+    plot_means(axes, x, curve, **THIN, **how)
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     axes.grid(True, axis="y")
 
 
-def draw_contrasts(axes, results: StudyResults, contrasts: Sequence[tuple[ArmStyle, Coefficients]]) -> dict:
+def draw_contrasts(axes, table: "DataFrame", contrasts: Sequence[tuple[ArmStyle, Coefficients]]) -> dict:
     """Draw contrasts over density, each in its style; returns the plotted numbers by the style's label."""
-    curves = {look.label: contrast_curve(results, coefficients) for look, coefficients in contrasts}
+    curves = {look.label: contrast_curve(table, coefficients) for look, coefficients in contrasts}
     for shift, (look, _) in zip(dodge(len(contrasts), 0.02), contrasts, strict=True):
         curve = curves[look.label]
         plot_intervals(axes, look, [density * 10**shift for density in curve["density"]], curve)
@@ -95,7 +70,8 @@ def draw_contrasts(axes, results: StudyResults, contrasts: Sequence[tuple[ArmSty
 
 def unpaired(results: StudyResults, arms: Sequence[str], panel: str) -> list[Missing]:
     """The contrast of some arms as missing: they share no complete seed."""
-    why, command = f"{', '.join(arms)} share no complete seed", train_command(results.study, arms)
+    why = f"{', '.join(arms)} share no complete seed"
+    command = train_command(results.study, arms)
     return [Missing(f"{panel}, {panel_name(results.study)}", why, command)]
 
 

@@ -2,36 +2,23 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from figures.analysis import measures
-from figures.analysis.statistics import t_interval
+from figures.analysis.table import contrast_curve, frame
 from figures.plots import style
-from figures.plots.accuracy import CONTROL_NOTE, EPOCHS
-from figures.plots.contrasts import add_row, unpaired
-from figures.plots.panels import (
-    LAYOUT_NOTE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    add_blocks,
-    arms_there,
-    density_axis,
-    dodge,
-    error_bar_lengths,
-    format_data,
-    format_missing,
-    format_seeds,
-    join_caption,
-    joined_rows,
-    legend_below,
-    mark_cut,
-    new_sheet,
-    nothing_run,
-    panel_name,
-)
+from figures.plots.builder import Drawing, FigureBuilder, NothingToDraw, new_sheet
+from figures.plots.captions import accuracy as captions
+from figures.plots.choose import nothing_run, panel_name, studies_with
+from figures.plots.contrasts import unpaired
+from figures.plots.finish import finish
+from figures.plots.layout import add_blocks, joined_rows, legend_below
+from figures.plots.panels import density_axis, dodge, plot_curve
+from figures.plots.sentences import format_data, format_seeds
 from figures.results.network import Records, StudyResults
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 LOSS_PANEL = "training loss"
 LOSS_ARMS = ("imp", "lrr", "imp-on-lrr-mask", "lrr-on-imp-mask", "imp-long")
@@ -40,41 +27,25 @@ SMALLEST_LOSS = 1e-12  # a loss of 0 has no logarithm
 
 def figure_13(records: Records) -> Drawing:
     """Figure 13: training loss over sparsity, and its ratio to IMP's."""
-    kept, missing = [], []
-    for results in records.studies:
-        there, lost = arms_there(results, LOSS_ARMS, LOSS_PANEL)
-        missing += lost
-        if {"imp", "lrr"} <= set(there):
-            kept.append((results, there))
+    kept, missing = studies_with(records, ("imp", "lrr"), LOSS_ARMS, LOSS_PANEL)
     if not kept:
         raise NothingToDraw(missing or [nothing_run(LOSS_PANEL, records.protocol)])
     panels = [1 + bool(_paired(results, there)) for results, there in kept]
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.35 * len(joined_rows(panels)) + 0.5), {}
+    sheet = new_sheet(style.TWO_COLUMNS, 2.35 * len(joined_rows(panels)) + 0.5, missing)
     blocks = add_blocks(sheet, panels)
     for axes, (results, there) in zip(blocks, kept, strict=True):
-        plotted[results.study.study], lost = _loss_row(sheet, axes, results, there)
-        missing += lost
+        sheet.plotted[results.study.study] = _loss_row(sheet, axes, results, there)
     legend_below(sheet, [panel for axes in blocks for panel in axes], 3)
-    seen = "Training loss of IMP and LRR at the end of each level over density, and its ratio to IMP's."
-    more = join_caption(
-        "The loss is the cross-entropy over the whole training set in evaluation mode.",
-        *sheet.captions,
-        "Points are geometric means over seeds (those of the ratio are paired by seed), bars are Student-t 95 %"
-        " intervals of the logarithm.",
-        mark_cut(sheet.figure),
-        EPOCHS,
-        CONTROL_NOTE,
-        LAYOUT_NOTE,
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {format_data(kept)}.", more), tuple(missing))
+    return finish(sheet, captions.TRAINING_LOSS, format_data(kept))
 
 
-def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> tuple[dict, list[Missing]]:
+def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence[str]) -> dict:
     """A study's losses, and their ratios to IMP's."""
-    losses = {arm: loss_curve(results, {arm: 1}) for arm in there}
+    table = frame(results, there)
+    table["log_loss"] = [math.log10(max(loss, SMALLEST_LOSS)) for loss in table["train_loss"]]
+    losses = {arm: loss_curve(table, {arm: 1}) for arm in there}
     paired = _paired(results, there)
-    ratios = {arm: loss_curve(results, {arm: 1, "imp": -1}) for arm in paired}
+    ratios = {arm: loss_curve(table, {arm: 1, "imp": -1}) for arm in paired}
     _draw(axes[0], losses, "training loss (log scale)")
     sheet.add_panel_label(axes[0], panel_name(results.study), f"{format_seeds(results, there)}.", 44)
     if ratios:
@@ -82,9 +53,8 @@ def _loss_row(sheet: FigureBuilder, axes, results: StudyResults, there: Sequence
         axes[1].axhline(1, color=style.MUTED, linewidth=0.7, zorder=1)
         sheet.add_panel_label(axes[1], "the same, relative to IMP", "the same, divided by IMP's of the same seed.", 44)
     alone = [arm for arm in there if arm != "imp" and arm not in paired]
-    return {"loss": losses, "ratio": ratios}, [
-        lost for arm in alone for lost in unpaired(results, (arm, "imp"), LOSS_PANEL)
-    ]
+    sheet.missing += [lost for arm in alone for lost in unpaired(results, (arm, "imp"), LOSS_PANEL)]
+    return {"loss": losses, "ratio": ratios}
 
 
 def _paired(results: StudyResults, there: Sequence[str]) -> list[str]:
@@ -92,36 +62,21 @@ def _paired(results: StudyResults, there: Sequence[str]) -> list[str]:
     return [arm for arm in there if arm != "imp" and measures.shared_seeds(results, (arm, "imp"))]
 
 
-def loss_curve(results: StudyResults, powers: Mapping[str, int]) -> dict[str, list]:
+def loss_curve(table: "DataFrame", powers: Mapping[str, int]) -> dict[str, list]:
     """A product of powers of the arms' training losses at each level that all have, paired by seed.
 
-    `powers`: arm -> exponent; `{"lrr": 1, "imp": -1}` is LRR's loss divided by IMP's. Returns lists `level`, `density`,
-    `mean` (geometric), `low`, `high` (of the logarithm's interval), `n`, and the `seeds`.
+    `powers`: arm -> exponent; `{"lrr": 1, "imp": -1}` is LRR's loss divided by IMP's. As `contrast_curve`, but the mean
+    is geometric, and the interval that of the logarithm.
     """
-    seeds, first = measures.shared_seeds(results, powers), next(iter(powers))
-    levels = set.intersection(*({*measures.expected_levels(results, arm)} for arm in powers))
-    if len(powers) == 1 and min(levels, default=0) == 1 and all(measures.level(results, first, s, 0) for s in seeds):
-        levels |= {0}
-    out = {key: [] for key in ("level", "density", "mean", "low", "high", "n")}
-    for number in sorted(levels) if seeds else ():
-        logs = [_log(results, powers, seed, number) for seed in seeds]
-        add_row(out, (number, measures.level(results, first, seeds[0], number).density), t_interval(logs))
-    for key in ("mean", "low", "high"):
-        out[key] = [None if value is None else 10**value for value in out[key]]
-    return out | {"seeds": seeds}
-
-
-def _log(results: StudyResults, powers: Mapping[str, int], seed: int, number: int) -> float:
-    losses = {arm: measures.level(results, arm, seed, number).train_loss for arm in powers}
-    return math.fsum(power * math.log10(max(losses[arm], SMALLEST_LOSS)) for arm, power in powers.items())
+    found = contrast_curve(table, powers, "log_loss")
+    del found["values"]
+    back = {key: [None if x is None else 10**x for x in found[key]] for key in ("mean", "low", "high")}
+    return found | back
 
 
 def _draw(axes, curves: Mapping[str, dict], label: str) -> None:
     for shift, (arm, curve) in zip(dodge(len(curves)), curves.items(), strict=True):
-        x = [density * 10**shift for density in curve["density"]]
-        bars = error_bar_lengths(curve["mean"], curve["low"], curve["high"])
-        look = style.arm_style(arm).line_kwargs()
-        axes.errorbar(x, curve["mean"], yerr=bars, elinewidth=0.7, capsize=1.2, zorder=3, **look)
+        plot_curve(axes, arm, curve, shift)
     axes.set_yscale("log")
     _fit(axes, [mean for curve in curves.values() for mean in curve["mean"]])
     density_axis(axes, [density for curve in curves.values() for density in curve["density"]])
@@ -134,7 +89,8 @@ def _fit(axes, means: Sequence[float]) -> None:
 
     A very wide interval extends beyond the axis.
     """
-    low, high = min(means) / 2.5, max(means) * 2.5
+    low = min(means) / 2.5
+    high = max(means) * 2.5
     steps = (1,) if high / low > 300 else (1, 2, 5)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [tick for k in decades for step in steps if low <= (tick := step * 10.0**k) <= high]

@@ -6,26 +6,18 @@ Theory records in, a drawing out.
 from collections.abc import Mapping, Sequence
 
 from figures.plots import style
-from figures.plots.neuron_descent import DASHED, short
-from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
-from figures.plots.neuron_sweeps import shares_axis
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    NothingToDraw,
-    error_bar_lengths,
-    even_rows,
-    join_caption,
-    legend_below,
-    new_sheet,
-    row_cells,
-)
+from figures.plots.builder import Drawing, FigureBuilder, new_sheet
+from figures.plots.captions import neuron as captions
+from figures.plots.descent_axes import DASHED, short
+from figures.plots.finish import finish
+from figures.plots.layout import even_rows, legend_below, row_cells
+from figures.plots.neuron_axes import share_columns, shares_axis
+from figures.plots.neuron_rules import RULE_NAMES, theory_result
+from figures.plots.panels import plot_means
 from figures.results.network import Records, TheoryResult
 
 _D_LOOKS = (("black", "o", -1), ("#666666", "s", 0), ("#999999", "^", 1))
-_SEEN = "Share of starts from which IMP and LRR learn, over the number of hidden neurons, and their difference."
-_WORDS = {"imp": "1 - (3/4)ᵏ", "lrr": "1 - (1/2)ᵏ"}
+_HEURISTIC = {"imp": "1 - (3/4)ᵏ", "lrr": "1 - (1/2)ᵏ"}
 
 
 def figure_hidden_neurons(records: Records) -> Drawing:
@@ -33,19 +25,16 @@ def figure_hidden_neurons(records: Records) -> Drawing:
 
     There is a panel for each number of inputs d.
     """
-    result = records.theory.get("hidden-neurons")
-    if result is None:
-        raise NothingToDraw([theory_missing("hidden-neurons", "several hidden neurons")])
-    dimensions, plotted = result.values["dimensions"], {}
+    result = theory_result(records, "hidden-neurons", "several hidden neurons")
+    dimensions = result.values["dimensions"]
     rows = even_rows(len(dimensions) + 1)
     sheet = new_sheet(style.TWO_COLUMNS, 2.0 * len(rows) + 0.5)
     *panels, last = [sheet.figure.add_subplot(cell) for cell in row_cells(sheet.figure, rows)]
     for axes, d in zip(panels, dimensions, strict=True):
-        plotted[f"d = {d}"] = _over_neurons(sheet, axes, result, d)
-    plotted["difference"] = _difference(sheet, last, result)
+        sheet.plotted[f"d = {d}"] = _over_neurons(sheet, axes, result, d)
+    sheet.plotted["difference"] = _difference(sheet, last, result)
     legend_below(sheet, panels[:1], 4)
-    more = join_caption(_setting(result), *sheet.captions, _outcome_words(result))
-    return Drawing(sheet.figure, plotted, Caption(_SEEN, _data(result), more))
+    return finish(sheet, captions.HIDDEN_NEURONS, _data(result), **_words(result.values))
 
 
 def _cells(result: TheoryResult, d: int) -> list[Mapping]:
@@ -53,17 +42,18 @@ def _cells(result: TheoryResult, d: int) -> list[Mapping]:
 
 
 def _over_neurons(sheet: FigureBuilder, axes, result: TheoryResult, d: int) -> dict:
-    cells, plotted = _cells(result, d), {}
+    cells = _cells(result, d)
+    plotted = {}
     k = [cell["k"] for cell in cells]
     for rule, side in zip(RULE_NAMES, (-1, 1), strict=True):
-        look, found = style.arm_style(rule), [cell[rule] for cell in cells]
+        look = style.arm_style(rule)
+        found = [cell[rule] for cell in cells]
         share = [one["successes"] / one["trials"] for one in found]
         heuristic = [one["heuristic"] for one in found]
         axes.plot(k, heuristic, color=look.colour, linewidth=1.0, linestyle=DASHED, zorder=2,
-                  label=f"{_WORDS[rule]}, heuristic")  # fmt: skip
-        bars = error_bar_lengths(share, [one["low"] for one in found], [one["high"] for one in found])
-        x = [n * 1.03**side for n in k]
-        axes.errorbar(x, share, yerr=bars, elinewidth=0.8, zorder=3, **(look.line_kwargs() | {"linestyle": "none"}))
+                  label=f"{_HEURISTIC[rule]}, heuristic")  # fmt: skip
+        markers = look.line_kwargs() | {"linestyle": "none"}
+        plot_means(axes, [n * 1.03**side for n in k], share_columns(found, share), elinewidth=0.8, zorder=3, **markers)
         plotted[rule] = {"k": k, "share": share, "heuristic": heuristic, "cells": [dict(one) for one in found]}
     _neurons_axis(axes, k)
     shares_axis(axes, 0, 1.05)
@@ -80,18 +70,18 @@ def _neurons_axis(axes, k: Sequence[int]) -> None:
 
 
 def _difference(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
-    plotted, every = {}, sorted(result.values["neurons"])
+    plotted = {}
+    every = sorted(result.values["neurons"])
     first = _cells(result, result.values["dimensions"][0])
     gap = [cell["lrr"]["heuristic"] - cell["imp"]["heuristic"] for cell in first]
     axes.plot(every, gap, color=style.MUTED, linewidth=1.0, linestyle=DASHED, zorder=2, label="heuristic")
     for d, (colour, marker, place) in zip(result.values["dimensions"], _D_LOOKS, strict=False):
         found = [cell["difference"]["lrr - imp"] for cell in _cells(result, d)]
-        value, low, high = ([one[name] for one in found] for name in ("value", "low", "high"))
+        columns = share_columns(found, [one["value"] for one in found])
         k = [cell["k"] for cell in _cells(result, d)]
-        bars = error_bar_lengths(value, low, high)
-        axes.errorbar([n * 1.07**place for n in k], value, yerr=bars, color=colour, marker=marker,
-                      linestyle="none", elinewidth=0.8, label=f"d = {d}", zorder=3)  # fmt: skip
-        plotted[f"d = {d}"] = {"k": k, "value": value, "low": low, "high": high}
+        look = {"color": colour, "marker": marker, "linestyle": "none", "label": f"d = {d}"}
+        plot_means(axes, [n * 1.07**place for n in k], columns, elinewidth=0.8, zorder=3, **look)
+        plotted[f"d = {d}"] = {"k": k, "value": columns["mean"], "low": columns["low"], "high": columns["high"]}
     axes.axhline(0, color=style.MUTED, linewidth=0.7, zorder=1)
     _neurons_axis(axes, every)
     axes.set_ylabel("LRR - IMP")
@@ -104,40 +94,28 @@ def _difference(sheet: FigureBuilder, axes, result: TheoryResult) -> dict:
 def _data(result: TheoryResult) -> str:
     values = result.values
     neurons = ", ".join(map(str, values["neurons"]))
-    return f"Data: k = {neurons} hidden neurons, population loss, n = {values['trials']:,} starts for each marker."
+    return f"k = {neurons} hidden neurons, population loss, n = {values['trials']:,} starts for each marker"
 
 
-def _setting(result: TheoryResult) -> str:
-    rate, stop = result.values["prune_rate"], result.values["criterion"]
-    return (
-        "The experiment is ours and numerical. The target is relu(x₁). The gradient flow is integrated until the loss"
-        f" is below {short(stop['learned'])} (learns) or the gradient below {short(stop['stationary'])} (fails). At the"
-        " start every neuron is balanced, w_ij ~ N(0, 1/(k d)), and a_i has either sign. The k d inner weights are"
-        f" pruned together by size, {rate:g} of the survivors a level, down to k of them. The share is that of the"
-        " starts that learn at the last level, with Clopper-Pearson 95 % intervals. IMP and LRR have the same starts"
-        " (drawn side by side), and their difference is paired by start (normal 95 % interval)."
-    )
+def _words(values: Mapping) -> dict[str, str]:
+    """What the caption says of the setting, of where the heuristic fails, and of undecided trials.
 
-
-def _outcome_words(result: TheoryResult) -> str:
-    """What the heuristic says and where it fails, and how many trials were undecided.
-
-    For one neuron the text also compares with its exact limits.
+    For one neuron it also compares with the exact limits.
     """
-    cells = result.values["cells"]
-    total = sum(cell["imp"]["trials"] for cell in cells)
+    cells = values["cells"]
     late = {rule: sum(cell[rule]["undecided"][-1] for cell in cells) for rule in RULE_NAMES}
-    words = (
-        "Dashed lines are our heuristic, not a theorem: some neuron has the right signs, a_i(0) > 0 and, for IMP,"
-        f" w_i1(0) > 0. Start by start, of {total:,}: {_against('lrr', cells)}; {_against('imp', cells)}."
-        " LRR's line is an upper bound: from these starts a_i² >= |w_i|² at every level, so no a_i changes its sign."
-        f" Undecided at the last level, counted as not learning: {late['imp']} (IMP), {late['lrr']} (LRR)."
-    )
     alone = [cell["against_exact"][rule] for cell in cells if "against_exact" in cell for rule in RULE_NAMES]
-    if alone:
-        wrong = sum(one["contradictions"] for one in alone)
-        words += f" At k = 1 the lines are exact (1/4 and 1/2); {wrong} trials there contradict the exact limits."
-    return words
+    wrong = sum(one["contradictions"] for one in alone)
+    exact = f"At k = 1 the lines are exact (1/4 and 1/2); {wrong} trials there contradict the exact limits."
+    return {
+        "learned": short(values["criterion"]["learned"]),
+        "stationary": short(values["criterion"]["stationary"]),
+        "rate": f"{values['prune_rate']:g}",
+        "total": f"{sum(cell['imp']['trials'] for cell in cells):,}",
+        "against": f"{_against('lrr', cells)}; {_against('imp', cells)}",
+        "late": f"{late['imp']} (IMP), {late['lrr']} (LRR)",
+        "one_neuron": exact if alone else "",
+    }
 
 
 def _against(rule: str, cells: Sequence[Mapping]) -> str:

@@ -3,20 +3,14 @@
 from collections.abc import Sequence
 
 from figures.plots import style
-from figures.plots.neuron_phase_plane import RULE_NAMES, theory_missing
-from figures.plots.neuron_sweeps import log_axis, shares_axis
-from figures.plots.panels import (
-    Caption,
-    Drawing,
-    FigureBuilder,
-    NothingToDraw,
-    error_bar_lengths,
-    format_missing,
-    format_n,
-    join_caption,
-    legend_below,
-    new_sheet,
-)
+from figures.plots.builder import Drawing, FigureBuilder, NothingToDraw, new_sheet
+from figures.plots.captions import neuron as captions
+from figures.plots.finish import finish
+from figures.plots.layout import legend_below
+from figures.plots.neuron_axes import log_axis, share_columns, shares_axis
+from figures.plots.neuron_rules import RULE_NAMES, theory_missing
+from figures.plots.panels import plot_means
+from figures.plots.sentences import format_n
 from figures.results.network import Records, TheoryResult
 
 PANELS = (  # experiment, what is counted, title, words
@@ -24,7 +18,6 @@ PANELS = (  # experiment, what is counted, title, words
     ("mask-recovery", "learns", "N(0, 1/d): learns", "N(0, 1/d) starts, {levels} inputs in turn: share that learns"),
     ("mask-recovery", "recovered", "N(0, 1/d): mask found", "same trials: share in which input 1 survives (claim 4b)"),
 )
-_SEEN = "How often IMP and LRR learn, and how often they find the right mask, over the sample size and label noise."
 _LINES = (("-", True), ((0, (4, 1.5)), False), ((0, (1, 1.2)), False))  # by noise: line, filled
 _SIZES = (3.6, 3.6, 2.6)
 
@@ -36,27 +29,23 @@ def figure_15(records: Records) -> Drawing:
                name not in records.theory]  # fmt: skip
     if not there:
         raise NothingToDraw(missing)
-    sheet, plotted = new_sheet(style.TWO_COLUMNS, 2.75), {}
+    sheet = new_sheet(style.TWO_COLUMNS, 2.75, missing)
     grid = sheet.figure.subplots(1, len(there), squeeze=False)[0]
     for axes, (name, key, title, words) in zip(grid, there, strict=True):
-        plotted[f"{name}, {key}"] = _panel(sheet, axes, records.theory[name], key, title, words)
+        sheet.plotted[f"{name}, {key}"] = _panel(sheet, axes, records.theory[name], key, title, words)
     legend_below(sheet, grid, 3)
     results = [records.theory[name] for name in dict.fromkeys(panel[0] for panel in there)]
-    trials = [cell[rule]["trials"] for result in results for cell in result.values["cells"] for rule in RULE_NAMES]
-    data = f"Data: one hidden neuron on a sample with label noise, {format_n(trials, 'trial')} for each marker."
-    more = join_caption(
-        "The sample has n standard normal inputs. The noise is the standard deviation of the labels' noise, where that"
-        " of the target is .58. A trial learns where input 1 survives and its fit with w₁ > 0 is reached.",
-        *sheet.captions,
-        _how_counted(results),
-        "The experiment is ours, not the paper's.",
-        format_missing(missing),
-    )
-    return Drawing(sheet.figure, plotted, Caption(_SEEN, data, more), tuple(missing))
+    cells = [cell[rule] for result in results for cell in result.values["cells"] for rule in RULE_NAMES]
+    trials = format_n([cell["trials"] for cell in cells], "trial")
+    data = f"one hidden neuron on a sample with label noise, {trials} for each marker"
+    late = sum(cell["unsettled"] for cell in cells)
+    stopped = f"{late:,} trials were stopped before every flow rested." if late else ""
+    return finish(sheet, captions.SAMPLES, data, stopped=stopped)
 
 
 def _panel(sheet: FigureBuilder, axes, result: TheoryResult, key: str, title: str, words: str) -> dict:
-    values, plotted = result.values, {}
+    values = result.values
+    plotted = {}
     for place, noise in enumerate(values["noises"]):
         cells = sorted((cell for cell in values["cells"] if cell["noise"] == noise), key=lambda cell: cell["ratio"])
         for rule in RULE_NAMES:
@@ -76,14 +65,14 @@ def _panel(sheet: FigureBuilder, axes, result: TheoryResult, key: str, title: st
 
 def _curve(axes, rule: str, place: int, noise: float, cells: Sequence[dict], key: str) -> dict:
     line, filled = _LINES[place % len(_LINES)]
-    look, count = style.arm_style(rule), [cell[rule][key] for cell in cells]
+    look = style.arm_style(rule)
+    count = [cell[rule][key] for cell in cells]
     shift = (0.975 if rule == "imp" else 1.025) * (1 + 0.03 * (place - 1))
     share = [one["count"] / cell[rule]["trials"] for one, cell in zip(count, cells, strict=True)]
-    bars = error_bar_lengths(share, [one["low"] for one in count], [one["high"] for one in count])
-    axes.errorbar(
+    plot_means(
+        axes,
         [cell["ratio"] * shift for cell in cells],
-        share,
-        yerr=bars,
+        share_columns(count, share),
         elinewidth=0.7,
         linewidth=0.9,
         markersize=_SIZES[place % len(_SIZES)],
@@ -119,14 +108,3 @@ def _number(trials: Sequence[int]) -> str:
     if len(set(trials)) == 1:
         return f"{trials[0]:,}"
     return ", ".join(f"{n:,} ({style.arm_style(rule).label})" for n, rule in zip(trials, RULE_NAMES, strict=True))
-
-
-def _how_counted(results: Sequence[TheoryResult]) -> str:
-    late = sum(cell[rule]["unsettled"] for result in results for cell in result.values["cells"] for rule in RULE_NAMES)
-    words = (
-        "A trial is one data set of n samples and one start, the same for IMP and LRR. Bars are Clopper-Pearson 95 %"
-        " intervals over trials. Several inputs are integrated numerically until the flow rests, one input has exact"
-        " limits. Pale lines are the population's exact probabilities. With noise, half of the data sets push"
-        " w₁ < 0, a > 0 through w₁ = 0: there IMP learns where the population would not."
-    )
-    return words + (f" {late:,} trials were stopped before every flow rested." if late else "")

@@ -148,7 +148,8 @@ def _with_symbols(text: str) -> str:
 
 
 def _shading(axes, plane, colour: str) -> list:
-    x, y = plane.x, plane.y
+    x = plane.x
+    y = plane.y
     axes.fill(x[[0, -1, -1, 0]], y[[0, 0, -1, -1]], color=style.FAILS_COLOUR, linewidth=0, zorder=0.5)
     basins = [curve.points for curve in plane.curves if curve.kind == "basin"]
     for points in basins:
@@ -209,7 +210,8 @@ def _from_rest(points: np.ndarray, plane) -> np.ndarray:
     if not sets:
         return np.full(len(points), np.inf)
     starts, ends = (np.concatenate([curve[part] for curve in sets]) for part in (slice(-1), slice(1, None)))
-    along, to = ends - starts, (points / scale)[:, None] - starts
+    along = ends - starts
+    to = (points / scale)[:, None] - starts
     share = np.clip((to * along).sum(-1) / (along**2).sum(-1), 0, 1)
     return np.abs(to - share[..., None] * along).max(-1).min(-1)
 

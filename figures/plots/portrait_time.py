@@ -20,7 +20,8 @@ def colour_by_time(axes, plane, basins: Sequence[np.ndarray]) -> None:
     """
     times = plane.time_to_learn
     positive = times[np.isfinite(times) & (times > 0)]
-    low, high = np.quantile(positive, 0.02), positive.max()
+    low = np.quantile(positive, 0.02)
+    high = positive.max()
     norm = colors.LogNorm(low, max(high, 1.01 * low), clip=True)
     shown = np.clip(_widened(times), low, high)
     palette = colors.ListedColormap(colormaps["YlGnBu"](np.linspace(0, 0.8, 256)))  # black lines stay visible on it
@@ -59,8 +60,10 @@ def _power(value: float) -> str:
 
 def _ticks(low: float, high: float) -> dict[float, str]:
     """Ticks of a logarithmic axis and their labels: the coarsest steps that give three, at most eight."""
-    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
-    every, ticks = max(1, -(-(last - first) // 7)), []
+    first = int(np.floor(np.log10(low)))
+    last = int(np.ceil(np.log10(high)))
+    every = max(1, -(-(last - first) // 7))
+    ticks = []
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
         ticks = [step * 10.0**k for k in range(first, last + 1, every) for step in steps]
         ticks = [tick for tick in ticks if low <= tick <= high]

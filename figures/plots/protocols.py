@@ -5,11 +5,12 @@ from dataclasses import asdict, replace
 
 from figures.claims.protocols import PROTOCOLS_COMMAND, ProtocolRow, by_scope, protocol_rows
 from figures.claims.verdicts import NOT_RUN, Row
-from figures.plots.claims import Line, draw_lines, plotted_row
-from figures.plots.panels import Caption, Drawing, Missing, NothingToDraw, format_missing, format_n, join_caption
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw
+from figures.plots.captions import claims as captions
+from figures.plots.claim_lines import Line, draw_lines, plotted_row
+from figures.plots.finish import finish
+from figures.plots.sentences import format_n
 from figures.results.network import Records
-
-_SEEN = "Effects of the claims on networks under our protocol and under the authors', with 95 % intervals and verdicts."
 
 
 def figure_protocols(records: Records) -> Drawing:
@@ -22,12 +23,15 @@ def figure_protocols(records: Records) -> Drawing:
     names = {results.study.dataset: results.study.title for results in (*records.studies, *records.sweeps)}
     lines = [line for title, group in by_scope(rows).items() for line in _group(title, group)]
     plotted = {title: [_numbers(row) for row in group] for title, group in by_scope(rows).items()}
-    return Drawing(draw_lines(lines), plotted, _caption(rows, names, missing), tuple(missing))
+    sheet = FigureBuilder(draw_lines(lines), plotted=plotted, missing=missing)
+    drawn = [row for row in rows if row.ours.effect is not None and row.authors.effect is not None]
+    return finish(sheet, captions.BOTH_PROTOCOLS, _data(drawn, names), **_differences(drawn))
 
 
 def _group(title: str, rows: Sequence[ProtocolRow]) -> list[Line]:
     """The lines of one preset and data set: for each effect ours, the authors', and single settings."""
-    lines, claim = [Line(f"{title}: ours, then the authors'", "heading")], ""
+    lines = [Line(f"{title}: ours, then the authors'", "heading")]
+    claim = ""
     for row in rows:
         if row.label and row.claim != claim:
             lines.append(Line(f"{row.claim}  {row.short}", "claim"))
@@ -53,26 +57,19 @@ def _numbers(row: ProtocolRow) -> dict:
     return asdict(row) | sides | {"switches": switches, "turned_by": row.turned_by}
 
 
-def _caption(rows: Sequence[ProtocolRow], names: dict[str, str], missing: Sequence[Missing]) -> Caption:
-    drawn = [row for row in rows if row.ours.effect is not None and row.authors.effect is not None]
+def _data(drawn: Sequence[ProtocolRow], names: dict[str, str]) -> str:
     places = dict.fromkeys(f"preset {row.preset} on {names.get(row.dataset) or row.dataset}" for row in drawn)
     counts = format_n([side.n for row in drawn for side in (row.ours, row.authors)])
     seeds = " ".join(map(str, sorted({seed for row in drawn for seed in (*row.ours.seeds, *row.authors.seeds)})))
+    return f"{'; '.join(places)}, {counts} ({seeds}), the same for both protocols"
+
+
+def _differences(drawn: Sequence[ProtocolRow]) -> dict[str, str]:
+    """The sentences of the caption on what turns with the protocol."""
     turned = [f"{row.claim}{f', {row.label}' if row.label else ''}: {row.turned_by}" for row in drawn if row.differs]
-    more = join_caption(
-        "The first line of a claim is ours: IMP is rewound to initialisation, and every level warms up. The second is"
-        " the authors', as their code does it: warm-up once, IMP rewound to the weights after it, a floor of the"
-        " learning rate, a classifier without bias.",
-        f"A verdict or a sign turns with the protocol, by (claim: setting) {'; '.join(turned)}."
-        if turned
-        else "No verdict and no sign turns with the protocol.",
-        "Thin: our protocol with one setting of the authors'; a star marks a setting with which alone the verdict (or"
-        " the sign, where only that differs) is the authors'."
-        if any(row.switches for row in drawn)
-        else "",
-        "Intervals are Student-t intervals, paired by seed. The grey band ends at the smallest effect that matters (.2"
-        " accuracy points, or .02); the axis is linear up to it and logarithmic beyond. Verdicts are made as in the"
-        " figure of all claims, and hold for their preset, network and data set alone.",
-        format_missing(missing),
-    )
-    return Caption(_SEEN, f"Data: {'; '.join(places)}, {counts} ({seeds}), the same for both protocols.", more)
+    words = f"A verdict or a sign turns with the protocol, by (claim: setting) {'; '.join(turned)}."
+    switches = any(row.switches for row in drawn)
+    return {
+        "turned": words if turned else captions.NONE_TURNS,
+        "switches": captions.SWITCHED_SETTINGS if switches else "",
+    }

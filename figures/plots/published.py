@@ -5,26 +5,15 @@ The latter are drawn if there are any. Pure: records in, a drawing out.
 
 from dataclasses import dataclass
 
-from figures.analysis.measures import curve
+from figures.analysis.table import arm_curve, frame
 from figures.plots import style
-from figures.plots.panels import (
-    SMOKE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    arms_there,
-    dataset_not_run,
-    density_axis,
-    format_data,
-    format_missing,
-    format_seeds,
-    join_caption,
-    legend_below,
-    new_sheet,
-    panel_name,
-    plot_curve,
-)
+from figures.plots.builder import Drawing, FigureBuilder, Missing, new_sheet
+from figures.plots.captions import accuracy as captions
+from figures.plots.choose import SMOKE, arms_there, dataset_not_run, panel_name
+from figures.plots.finish import finish
+from figures.plots.layout import legend_below
+from figures.plots.panels import density_axis, plot_curve
+from figures.plots.sentences import format_data, format_seeds
 from figures.plots.style import ArmStyle
 from figures.results.network import Records, StudyResults
 
@@ -64,26 +53,18 @@ _INITIAL = ArmStyle("theirs: rewound to initialisation", "imp", "o", "none", fil
 
 def figure_8(records: Records) -> Drawing:
     """Figure 8: ImageNet and CIFAR-10, published medians and this project's results where they exist."""
-    sheet, plotted, missing = new_sheet(style.TWO_COLUMNS, 2.75), {}, []
+    sheet = new_sheet(style.TWO_COLUMNS, 2.75)
     grid = sheet.figure.subplots(1, len(PUBLISHED))
-    for axes, published in zip(grid, PUBLISHED, strict=True):
-        plotted[published.preset], lost = _panel(sheet, axes, published, records)
-        missing += lost
+    curves = {
+        published.preset: _panel(sheet, axes, published, records)
+        for axes, published in zip(grid, PUBLISHED, strict=True)
+    }
     legend_below(sheet, grid, 3)
     run = any(r.study.plain_preset == "imagenet" for r in records.judged.studies)
-    status = "run" if run and plotted["imagenet"]["ours"] else "not run"
-    seen = "Test accuracy of LRR and of rewinding over density, on ImageNet and CIFAR-10, as others published it"
-    seen += " and as we measured it." if any(plotted[one.preset]["ours"] for one in PUBLISHED) else "."
-    more = join_caption(
-        f"Status of ours on ImageNet: {status}.",
-        *sheet.captions,
-        f"Unfilled and dashed: medians published by others ({SOURCE}; released data), no intervals. Dotted: their dense"
-        " network. These are neither ours nor the paper's.",
-        "Ours, where there are any: filled, means over seeds with Student-t 95 % intervals.",
-        format_missing(missing),
-    )
-    caption = Caption(seen, _data(records), more)
-    return Drawing(sheet.figure, {"status": status, "source": SOURCE, **plotted}, caption, tuple(missing))
+    status = "run" if run and curves["imagenet"]["ours"] else "not run"
+    sheet.plotted |= {"status": status, "source": SOURCE, **curves}
+    measured = " and as we measured it" if any(one["ours"] for one in curves.values()) else ""
+    return finish(sheet, captions.PUBLISHED_CAPTION, _data(records), measured=measured, status=status, source=SOURCE)
 
 
 def _data(records: Records) -> str:
@@ -91,7 +72,7 @@ def _data(records: Records) -> str:
     studies = [results for published in PUBLISHED if (results := _study_of(published, records))]
     with_arms = [(results, arms_there(results, OUR_ARMS, "")[0]) for results in studies]
     ours = format_data([(results, arms) for results, arms in with_arms if arms]) or "n = 0 seeds"
-    return f"Data: medians of Renda, Frankle and Carbin (2020), n not recorded here; ours: {ours}."
+    return f"medians of Renda, Frankle and Carbin (2020), n not recorded here; ours: {ours}"
 
 
 def _study_of(published: Published, records: Records) -> StudyResults | None:
@@ -99,7 +80,7 @@ def _study_of(published: Published, records: Records) -> StudyResults | None:
     return next((results for results in records.studies if results.study.plain_preset == published.preset), None)
 
 
-def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -> tuple[dict, list[Missing]]:
+def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -> dict:
     """The published medians of one network and data set, with this project's results on top."""
     theirs = {
         "dense": published.dense / 100,
@@ -112,12 +93,13 @@ def _panel(sheet: FigureBuilder, axes, published: Published, records: Records) -
     axes.plot(PUBLISHED_DENSITIES[-1:], [theirs["initial"]], **style.with_colour(_INITIAL).line_kwargs())
     axes.axhline(theirs["dense"], color=style.MUTED, linewidth=0.8, linestyle=":", label="theirs: dense")
     ours, words, missing, densities = _ours(axes, published, records)
+    sheet.missing += missing
     density_axis(axes, [*PUBLISHED_DENSITIES, *densities])
     axes.set_ylabel("test accuracy")
     axes.grid(axis="y")
     title = f"{published.title} (ours: {SMOKE})" if SMOKE in words else published.title
     sheet.add_panel_label(axes, title, f"{published.title}: {words or 'published medians alone'}.", 44)
-    return {"density": list(PUBLISHED_DENSITIES), "theirs": theirs, "ours": ours}, missing
+    return {"density": list(PUBLISHED_DENSITIES), "theirs": theirs, "ours": ours}
 
 
 def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list[Missing], list[float]]:
@@ -129,7 +111,8 @@ def _ours(axes, published: Published, records: Records) -> tuple[dict, str, list
     if results is None:
         return {}, "", [dataset_not_run(published.title, published.preset, records.protocol)], []
     there, missing = arms_there(results, OUR_ARMS, published.title)
-    curves = {arm: curve(results, arm) for arm in there}
+    table = frame(results, there)
+    curves = {arm: arm_curve(table, arm) for arm in there}
     for arm, found in curves.items():
         plot_curve(axes, arm, found)
     words = f"ours on {panel_name(results.study)}: {format_seeds(results, there)}" if there else ""

@@ -3,28 +3,18 @@
 import math
 from collections.abc import Sequence
 
-from figures.analysis import measures
-from figures.analysis.statistics import Interval, t_interval
+from figures.analysis.sweeps import IMP_AND_LRR
 from figures.plots import style
-from figures.plots.captions import origin
-from figures.plots.panels import (
-    LAYOUT_NOTE,
-    Caption,
-    Drawing,
-    FigureBuilder,
-    Missing,
-    NothingToDraw,
-    format_data,
-    format_missing,
-    format_seeds,
-    join_caption,
-    new_sheet,
-    nothing_run,
-    panel_name,
-)
+from figures.plots.builder import Drawing, FigureBuilder, Missing, NothingToDraw, new_sheet
+from figures.plots.captions import signs as captions
+from figures.plots.choose import nothing_run, panel_name
+from figures.plots.finish import finish
+from figures.plots.sentences import format_data, format_seeds
+from figures.plots.sign_flip_shares import mean_shares
+from figures.plots.sweep_sentences import origin
 from figures.results.network import Records, StudyResults, train_command
 
-SIGN_FLIPS_PANEL, IMP_AND_LRR = "sign flips by layer", ("imp", "lrr")
+SIGN_FLIPS_PANEL = "sign flips by layer"
 # reading -> its definition; in these two, IMP and LRR can differ by more than the start of a level
 READING_NAMES = {
     "previous": "(iii), from the end of the level before to the end of this one",
@@ -36,44 +26,38 @@ FEW = 20  # weights: a share of fewer weights is imprecise, and is marked
 
 def figure_12(records: Records) -> Drawing:
     """Figure 12: the share of a layer's surviving signs that flip, by layer and level."""
-    kept, missing = [], []
+    kept = []
+    missing = []
     for results in records.studies:
-        if any(_mean_shares(results, reading) for reading in READING_NAMES):
+        if any(mean_shares(results, reading) for reading in READING_NAMES):
             kept.append(results)
         else:
-            why, command = "imp and lrr have no flips by layer", train_command(results.study, IMP_AND_LRR)
+            why = "imp and lrr have no flips by layer"
+            command = train_command(results.study, IMP_AND_LRR)
             missing.append(Missing(f"{SIGN_FLIPS_PANEL}, {panel_name(results.study)}", why, command))
     if not kept:
         raise NothingToDraw(missing or [nothing_run(SIGN_FLIPS_PANEL, records.protocol)])
     heights = [_height(results) for results in kept for _ in READING_NAMES]
-    sheet, plotted, scales = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3), {}, []
+    sheet = new_sheet(style.TWO_COLUMNS, sum(heights) + 0.3, missing)
+    scales = []
     rows = sheet.figure.add_gridspec(len(heights), 1, height_ratios=heights)
     for number, results in enumerate(kept):
         for place, reading in enumerate(READING_NAMES):
-            found = _mean_shares(results, reading)
+            found = mean_shares(results, reading)
             if found:
                 cell = rows[number * len(READING_NAMES) + place].subgridspec(1, 3)
                 axes = [sheet.figure.add_subplot(cell[part]) for part in range(3)]
-                plotted.setdefault(results.study.study, {})[reading] = found
+                sheet.plotted.setdefault(results.study.study, {})[reading] = found
                 scales.append(_flip_maps_row(sheet, axes, results, reading, found))
-    seen = "Share of each layer's surviving signs that flip, by level, for IMP and for LRR, and their difference."
-    more = join_caption(
-        "Shares are of the weights of a layer that survive the level. They are means over seeds, and differences are"
-        " paired by seed:"
-        f" {_word('imp')} where IMP flips more, {_word('lrr')} where LRR does. The figure's data hold the Student-t"
-        " 95 % intervals of the differences.",
-        *sheet.captions,
-        _scales_words(scales),
-        "For IMP reading (i), from the start of the level, is reading (ii).",
-        "Grey: a layer without a weight left in some seed;"
-        f" dots: shares of fewer than {FEW} weights, on average over seeds.",
-        "Layers are drawn from the input (top) to the output.",
-        "LRR's weights have seen more epochs than IMP's at the same level.",
-        LAYOUT_NOTE,
-        format_missing(missing),
+    return finish(
+        sheet,
+        captions.SIGN_FLIPS,
+        format_data([(results, IMP_AND_LRR) for results in kept]),
+        imp_colour=_word("imp"),
+        lrr_colour=_word("lrr"),
+        scales=_scales_words(scales),
+        few=str(FEW),
     )
-    data = format_data([(results, IMP_AND_LRR) for results in kept])
-    return Drawing(sheet.figure, plotted, Caption(seen, f"Data: {data}.", more), tuple(missing))
 
 
 def _word(arm: str) -> str:
@@ -89,64 +73,8 @@ def _from_imp_to_lrr():
 
 
 def _height(results: StudyResults) -> float:
-    layers = len((_mean_shares(results, "initial") or _mean_shares(results, "previous"))["layers"])
+    layers = len((mean_shares(results, "initial") or mean_shares(results, "previous"))["layers"])
     return min(max(1.2, 0.118 * layers), 3.2) + 0.55
-
-
-def _mean_shares(results: StudyResults, reading: str) -> dict:
-    """Layers, levels, and by arm (and for LRR - IMP) the mean share of flipped signs at each.
-
-    Empty where an arm or its flips are missing. A share is None where a layer has no weight left in some seed.
-    Differences are means of differences paired by seed, `low` and `high` the ends of their Student-t 95 % intervals
-    (None for one seed); `survivors` holds by arm the mean number of weights that each share is of.
-    """
-    seeds = measures.shared_seeds(results, IMP_AND_LRR)
-    levels = sorted(set.intersection(*({*measures.expected_levels(results, arm)} for arm in IMP_AND_LRR)))
-    if not seeds or not levels:
-        return {}
-    layers = list(measures.level(results, "imp", seeds[0], levels[0]).layers)
-    by_seed = {arm: {s: _shares(results, arm, s, levels, layers, reading) for s in seeds} for arm in IMP_AND_LRR}
-    if any(grid is None for arm in IMP_AND_LRR for grid in by_seed[arm].values()):
-        return {}
-    grids = {arm: _mean([by_seed[arm][s] for s in seeds]) for arm in IMP_AND_LRR}
-    intervals = _intervals([_less(by_seed["lrr"][s], by_seed["imp"][s]) for s in seeds])
-    grids |= {name: [[getattr(cell, key) for cell in row] for row in intervals] for name, key in _DIFFERENCE.items()}
-    survivors = {arm: _mean([_survivors(results, arm, s, levels, layers) for s in seeds]) for arm in IMP_AND_LRR}
-    return {"layers": layers, "levels": levels, "seeds": seeds, "survivors": survivors, **grids}
-
-
-def _shares(results, arm, seed, levels, layers, reading) -> list[list[float | None]] | None:
-    """Shares of one seed, a row per layer and a column per level.
-
-    None where the reading was not recorded.
-    """
-    found = [measures.level(results, arm, seed, number).layers for number in levels]
-    if any(layer not in at or at[layer]["flips"].get(reading) is None for at in found for layer in layers):
-        return None
-    share = lambda one: one["flips"][reading] / one["n_kept"] if one["n_kept"] else None  # noqa: E731
-    return [[share(at[layer]) for at in found] for layer in layers]
-
-
-def _survivors(results, arm, seed, levels, layers) -> list[list[int]]:
-    found = [measures.level(results, arm, seed, number).layers for number in levels]
-    return [[at[layer]["n_kept"] for at in found] for layer in layers]
-
-
-def _less(one, other) -> list[list[float | None]]:
-    return [
-        [None if None in pair else pair[0] - pair[1] for pair in zip(*rows, strict=True)]
-        for rows in zip(one, other, strict=True)
-    ]
-
-
-def _mean(grids: Sequence) -> list[list[float | None]]:
-    return [[cell.mean for cell in row] for row in _intervals(grids)]
-
-
-def _intervals(grids: Sequence) -> list[list[Interval]]:
-    """Over seeds, cell by cell; an interval without numbers where a seed has none."""
-    cells = [list(zip(*rows, strict=True)) for rows in zip(*grids, strict=True)]
-    return [[_NOTHING if None in values else t_interval(values) for values in row] for row in cells]
 
 
 def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: str, found: dict) -> tuple[str, float]:
@@ -156,7 +84,8 @@ def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: s
     """
     most = max((v for arm in IMP_AND_LRR for row in found[arm] for v in row if v is not None), default=1.0) or 1.0
     gap = max((abs(v) for row in found["lrr - imp"] for v in row if v is not None), default=0.01) or 0.01
-    name, roman = panel_name(results.study), READING_NAMES[reading].split(",")[0]
+    name = panel_name(results.study)
+    roman = READING_NAMES[reading].split(",")[0]
     titles = {"imp": f"{name}: IMP, reading {roman}", "lrr": "LRR", "lrr - imp": "LRR - IMP"}
     definition = READING_NAMES[reading].replace("initialisation", origin(results.study.protocol))
     described = {
@@ -167,10 +96,8 @@ def _flip_maps_row(sheet: FigureBuilder, axes, results: StudyResults, reading: s
     for axis, (key, title) in zip(axes, titles.items(), strict=True):
         about_zero = {"cmap": _from_imp_to_lrr(), "vmin": -gap, "vmax": gap}
         scale = about_zero if key == "lrr - imp" else _SHARES | {"vmax": most}
-        mesh = _map(axis, found, found[key], scale)
-        _mark_few(
-            axis, found[key], [found["survivors"][arm] for arm in (IMP_AND_LRR if key == "lrr - imp" else (key,))]
-        )
+        mesh = draw_map(axis, found, found[key], scale)
+        mark_few(axis, found[key], [found["survivors"][arm] for arm in (IMP_AND_LRR if key == "lrr - imp" else (key,))])
         letter = sheet.add_panel_label(axis, title, described[key], 34)
         if key != "imp":
             axis.set_yticklabels([])
@@ -190,7 +117,7 @@ def _scales_words(scales: Sequence[tuple[str, float]]) -> str:
     return f"The scales of {', '.join(others)} and {last} differ: the same colour is not the same difference in them."
 
 
-def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
+def mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
     """Draw a dot in each cell whose share is of few weights in any of the arms that it compares."""
     cells = [
         (column + 0.5, row + 0.5)
@@ -202,17 +129,17 @@ def _mark_few(axis, grid: Sequence, survivors: Sequence) -> None:
         axis.scatter(*zip(*cells, strict=True), s=2, color=style.INK, linewidths=0, zorder=3)
 
 
-_NOTHING = Interval(None, None, None, 0)
-_DIFFERENCE = {"lrr - imp": "mean", "low": "low", "high": "high"}
 _SHARES = {"cmap": "YlGnBu", "vmin": 0.0}
 _EQUAL = "#F7F7F7"  # IMP and LRR flip equally often
 
 
-def _map(axis, found: dict, grid: Sequence, scale: dict):
+def draw_map(axis, found: dict, grid: Sequence, scale: dict):
+    """Draw shares as a map of layers and levels; returns the mesh."""
     import numpy as np
 
     values = np.ma.masked_invalid([[math.nan if v is None else v for v in row] for row in grid])
-    levels, layers = found["levels"], found["layers"]
+    levels = found["levels"]
+    layers = found["layers"]
     axis.set_facecolor("#D9D9D9")
     mesh = axis.pcolormesh(np.arange(len(levels) + 1), np.arange(len(layers) + 1), values, rasterized=False, **scale)
     axis.invert_yaxis()

@@ -12,13 +12,17 @@ import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9
+ONE_COLUMN = 3.3
+TWO_COLUMNS = 6.9
 SMALLEST_TYPE = 7.0
 PICTURE_FORMATS = ("pdf", "png", "svg")
 ON_SCREEN = 200  # dots per inch in a notebook
-LEARNS_COLOUR, FAILS_COLOUR = "#FFF3B0", "#F2B8A0"
-LEARNS_DARK, FAILS_DARK = "#00664B", "#B03A00"
-INK, MUTED = "#222222", "#777777"
+LEARNS_COLOUR = "#FFF3B0"
+FAILS_COLOUR = "#F2B8A0"
+LEARNS_DARK = "#00664B"
+FAILS_DARK = "#B03A00"
+INK = "#222222"
+MUTED = "#777777"
 
 RC = {
     "font.family": "DejaVu Sans",
@@ -95,7 +99,9 @@ class ArmStyle:
         }
 
 
-_SHORT, _LONG, _DOT = (0, (2, 1)), (0, (5, 1.5)), (0, (1, 1.2))
+_SHORT = (0, (2, 1))
+_LONG = (0, (5, 1.5))
+_DOT = (0, (1, 1.2))
 _DASH_DOT = (0, (5, 1.2, 1, 1.2))
 _PATTERNS = ("-", _LONG, _SHORT, _DASH_DOT, _DOT)
 
@@ -108,7 +114,8 @@ def arm_style(arm: str) -> ArmStyle:
     if arm in ARM_STYLES:
         return with_colour(ARM_STYLES[arm])
     seed = zlib.crc32(arm.encode())
-    greys, markers = ("#444444", "#777777", "#999999"), "1234x+|_"
+    greys = ("#444444", "#777777", "#999999")
+    markers = "1234x+|_"
     return ArmStyle(arm, greys[seed % 3], markers[seed // 3 % len(markers)], _PATTERNS[seed // 24 % len(_PATTERNS)])
 
 
@@ -176,8 +183,14 @@ def shown(figure) -> bytes:
     return render(figure, "png", dpi=ON_SCREEN)
 
 
-ORANGE, VERMILLION, PURPLE, PINK = "#E69F00", "#D55E00", "#6A3D9A", "#CC79A7"
-SKY, BLUE, GREEN, GREY = "#56B4E9", "#0072B2", "#009E73", "#666666"
+ORANGE = "#E69F00"
+VERMILLION = "#D55E00"
+PURPLE = "#6A3D9A"
+PINK = "#CC79A7"
+SKY = "#56B4E9"
+BLUE = "#0072B2"
+GREEN = "#009E73"
+GREY = "#666666"
 PALETTE = {
     "orange": ORANGE,
     "vermillion": VERMILLION,

@@ -29,7 +29,8 @@ def code_hashes(specs: Iterable[FigureSpec]) -> dict[str, str]:
     `UNKNOWN_CODE` where the source of a function cannot be read (it was typed into a Python prompt).
     """
     versions = repr([(name, version(name)) for name in LIBRARIES])
-    source, found = cache(read_source), {}  # a module is read once for all figures
+    source = cache(read_source)  # a module is read once for all figures
+    found = {}
     for spec in specs:
         modules = reached(_starts(spec), lambda name: _text_and_imports(source(name))[1])
         texts = {name: _text_and_imports(source(name))[0] for name in modules}
@@ -53,7 +54,8 @@ def _entry(spec: FigureSpec) -> str:
 
 def reached(starts: Iterable[str], imports: Callable[[str], set[str]]) -> set[str]:
     """`starts`, and every module that they import, directly or not; `imports` gives those of one module."""
-    found, left = set(), list(starts)
+    found: set[str] = set()
+    left = list(starts)
     while left:
         name = left.pop()
         if name not in found:

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from figures.catalogue import CLAIMS_FIGURE, FIGURES
 from figures.plots.style import PICTURE_FORMATS
@@ -17,7 +18,8 @@ from figures.results.variants import OURS_PROTOCOL, file_suffix, with_protocol
 
 __all__ = ["UnknownPicture", "explain", "locate"]
 
-_FILES_SHOWN, _CHANGED_SHOWN = 12, 40
+_FILES_SHOWN = 12
+_CHANGED_SHOWN = 40
 
 
 def explain(
@@ -25,16 +27,15 @@ def explain(
 ) -> str:
     """What a figure shows and what made it, as text of a few dozen lines.
 
-    Parameters
-    ----------
-    what : a figure's id, `claims`, or a file: a .pdf, .png or .svg that this project drew, its .json, or claims.json.
-    results : folder of result files; with it, every input is compared with the current file in it.
-    out : folder in which an id is looked up, and the name of a file that is not in the current folder.
-    protocol : of a figure that is given by its id.
+    Args:
+        what: a figure's id, `claims`, or a file: a .pdf, .png or .svg that this project drew, its .json, or
+            claims.json.
+        results: folder of result files; with it, every input is compared with the current file in it.
+        out: folder in which an id is looked up, and the name of a file that is not in the current folder.
+        protocol: of a figure that is given by its id.
 
-    Raises
-    ------
-    UnknownPicture : no such file, another kind of file, or no readable sidecar next to it.
+    Raises:
+        UnknownPicture: no such file, another kind of file, or no readable sidecar next to it.
     """
     path = locate(what, out, protocol)
     sidecar = read_sidecar(path.with_suffix(".json"))
@@ -50,9 +51,8 @@ def locate(what: Path | str, out: Path | str, protocol: str = OURS_PROTOCOL) -> 
 
     A file's name alone, such as `fig3-authors.png`, is also looked up in the folders of pictures and tables.
 
-    Raises
-    ------
-    UnknownPicture : there is no such file, or it is of another kind.
+    Raises:
+        UnknownPicture: there is no such file, or it is of another kind.
     """
     name = str(what)
     if name in FIGURES:
@@ -76,7 +76,7 @@ def locate(what: Path | str, out: Path | str, protocol: str = OURS_PROTOCOL) -> 
     return path
 
 
-def _matches(path: Path, sidecar: Mapping) -> str:
+def _matches(path: Path, sidecar: Mapping[str, Any]) -> str:
     if path.suffix == ".json":
         return "This is the record of what was made." + _pictures(path.parent, sidecar)
     return _recorded(path, sidecar.get("outputs", {}).get(path.name))
@@ -92,7 +92,7 @@ def _recorded(path: Path, wanted: str | None) -> str:
     return f"WARNING: the file is not the one recorded: sha256 {got[:12]}, recorded {str(wanted)[:12]}. It was changed."
 
 
-def _pictures(folder: Path, sidecar: Mapping) -> str:
+def _pictures(folder: Path, sidecar: Mapping[str, Any]) -> str:
     """What is wrong with the pictures next to a sidecar, as further sentences."""
     found = ""
     for name, digest in sidecar.get("outputs", {}).items():
@@ -107,10 +107,11 @@ def _pictures(folder: Path, sidecar: Mapping) -> str:
     return found
 
 
-def made_by(sidecar: Mapping) -> list[str]:
+def made_by(sidecar: Mapping[str, Any]) -> list[str]:
     """Lines on the command, the commit, the versions and the machine."""
     made = sidecar.get("provenance", {})
-    git, versions = made.get("git") or {}, made.get("versions") or {}
+    git = made.get("git") or {}
+    versions = made.get("versions") or {}
     dirty = _changes(git, "with uncommitted changes")
     lines = [f"Made by: {sidecar.get('command')}", f"Commit: {git.get('commit') or 'unknown'}{dirty}"]
     lines.append("Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()))
@@ -122,13 +123,13 @@ def made_by(sidecar: Mapping) -> list[str]:
     return [*lines, ""]
 
 
-def _hardware(made: Mapping) -> str:
+def _hardware(made: Mapping[str, Any]) -> str:
     found = made.get("hardware") or {}
     processor = ", ".join(text for text in (str(found.get("cpu")), found.get("instruction_set")) if text)
     return f"{processor}, {found.get('cores')} cores, accelerator {found.get('accelerator') or 'none'}"
 
 
-def runs(sidecar: Mapping) -> list[str]:
+def runs(sidecar: Mapping[str, Any]) -> list[str]:
     """Lines on the experiments, studies, runs and seeds that a figure reads."""
     lines = []
     for name, result in sidecar.get("theory", {}).items():
@@ -145,16 +146,17 @@ def runs(sidecar: Mapping) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _conditions(made: Mapping) -> str:
+def _conditions(made: Mapping[str, Any]) -> str:
     """Commit, versions and hardware of one result, in a line."""
-    versions, git = made.get("versions") or {}, made.get("git") or {}
+    versions = made.get("versions") or {}
+    git = made.get("git") or {}
     words = ", ".join(f"{name} {versions[name]}" for name in ("python", "numpy", "scipy", "torch") if name in versions)
     dirty = _changes(git, "with changes")
     commit = str(git.get("commit") or "unknown")[:12]
     return f"made at commit {commit}{dirty}, {words}, on {_hardware(made)}, threads {made.get('threads')}"
 
 
-def _against(sidecar: Mapping) -> list[str]:
+def _against(sidecar: Mapping[str, Any]) -> list[str]:
     """Lines on the second set of results of a comparison, and on the differences."""
     if "reference" not in sidecar:
         return []
@@ -162,21 +164,20 @@ def _against(sidecar: Mapping) -> list[str]:
     return [*lines, *sidecar.get("summary", []), ""]
 
 
-def missing(sidecar: Mapping) -> list[str]:
+def missing(sidecar: Mapping[str, Any]) -> list[str]:
     """Lines on the panels and claims that were left out, each with the command that makes it."""
     lines = [f"Left out: {item['panel']}, {item['why']} ({item['command']})" for item in sidecar.get("missing", [])]
-    rows = [(claim, row) for claim in sidecar.get("claims", []) for row in claim.get("rows", [])]
-    not_run: dict[str, list[str]] = {}
-    for claim, row in rows:
-        if row.get("verdict") == "not run":
-            ids = not_run.setdefault(str(row.get("command")), [])
-            ids += [str(claim.get("id"))] * (str(claim.get("id")) not in ids)
+    not_run: dict[str, dict[str, None]] = {}
+    for claim in sidecar.get("claims", []):
+        for row in claim.get("rows", []):
+            if row.get("verdict") == "not run":
+                not_run.setdefault(str(row.get("command")), {})[str(claim.get("id"))] = None
     lines += [f"Not run: claims {', '.join(ids)} ({command})" for command, ids in not_run.items()]
     lines += [f"Not trusted: {problem.get('message')}" for problem in sidecar.get("problems", [])]
     return [*lines, ""] if lines else []
 
 
-def _inputs(sidecar: Mapping, results: Path | str | None) -> list[str]:
+def _inputs(sidecar: Mapping[str, Any], results: Path | str | None) -> list[str]:
     inputs = sidecar.get("inputs", [])
     lines = [f"Inputs ({len(inputs)} files, sha256):"]
     lines += [f"  {item['sha256'][:12]}  {item['path']}" for item in inputs[:_FILES_SHOWN]]
@@ -185,7 +186,7 @@ def _inputs(sidecar: Mapping, results: Path | str | None) -> list[str]:
     return lines + (_standing(inputs, Path(results)) if results is not None and inputs else [])
 
 
-def _standing(inputs: list[dict], results: Path) -> list[str]:
+def _standing(inputs: list[dict[str, str]], results: Path) -> list[str]:
     """Lines on whether the inputs are unchanged in a results folder."""
     try:
         if kind(results) != FOLDER:
@@ -199,14 +200,15 @@ def _standing(inputs: list[dict], results: Path) -> list[str]:
     changed = [f"  {state}  {path}" for path, state in states.items() if state != "same"]
     if not changed:
         return [f"All {len(inputs)} inputs are unchanged in {results}."]
-    more = [f"  and {len(changed) - _CHANGED_SHOWN} more"] * (len(changed) > _CHANGED_SHOWN)
+    more = [f"  and {len(changed) - _CHANGED_SHOWN} more"] if len(changed) > _CHANGED_SHOWN else []
     head = f"WARNING: {len(changed)} of {len(inputs)} inputs are no longer the same in {results}:"
     return [head, *changed[:_CHANGED_SHOWN], *more, "Run `paper_repro.py figures` to draw the current files."]
 
 
 def _state(results: Path, name: str, digest: str) -> str:
     parts = PurePosixPath(name).parts
-    path, top = (Path(os.path.realpath(results.joinpath(*parts[:depth]))) for depth in (None, 1))
+    path = Path(os.path.realpath(results.joinpath(*parts)))
+    top = Path(os.path.realpath(results.joinpath(*parts[:1])))
     # an untrusted sidecar must not make us read other folders; but the user may keep `runs` on another disk
     if ".." in parts or name.startswith("/") or not {top, Path(os.path.realpath(results))} & set(path.parents):
         return "outside"
@@ -219,7 +221,7 @@ def _state(results: Path, name: str, digest: str) -> str:
     return "same" if same else "changed"
 
 
-def _changes(git: dict, words: str) -> str:
+def _changes(git: Mapping[str, Any], words: str) -> str:
     """Say whether the code had changed since its commit.
 
     `perhaps` where git was told to ignore changes (`dirty` is None).

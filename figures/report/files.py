@@ -1,36 +1,46 @@
 """The report from the files in the output folder: read them, compose the page, write it if changed."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from figures.catalogue import FIGURES, figures_under
 from figures.claims.tables import selection_note, verdicts_of
 from figures.claims.verdicts import ClaimVerdict
 from figures.provenance.sidecars import UnknownPicture, read_sidecar, standing_figure
 from figures.report.page import Content, Picture, report_html
-from figures.results.fields import TABLE, Check, ResultError, parse_json, validate
+from figures.results.fields import ResultError, Table, convert, parse_json
 from figures.results.variants import LAST_EPOCH, OURS_PROTOCOL, file_suffix, with_accuracy, with_protocol
 
-_NAMES = Check(lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names")
+if TYPE_CHECKING:
+    from figures.regenerate import Outcome
+
 _LOST = ("missing", "failed")
+
+
+class _Table1(Struct, frozen=True):
+    settings: list[str]
+    presets: dict[str, dict[str, Table]]
 
 
 def write_report(
     out_dir: Path | str,
-    outcomes: Iterable[Any],
+    outcomes: Iterable["Outcome"],
     write: Callable[[Path, bytes], object],
     protocol: str = OURS_PROTOCOL,
     accuracy: str = LAST_EPOCH,
 ) -> Path | None:
     """Write `out_dir`/report.html, or report-authors.html and the like; returns its path if changed.
 
-    Parameters
-    ----------
-    out_dir : folder with `figures/`, claims.json and table1.json; each may be absent.
-    outcomes : of the figures that were just made; others are shown from the files in the folder.
-    write : atomic writer `write(path, data)`.
-    protocol, accuracy : of the figures and claims that it shows.
+    Args:
+        out_dir: folder with `figures/`, claims.json and table1.json; each may be absent.
+        outcomes: of the figures that were just made; others are shown from the files in the folder.
+        write: atomic writer `write(path, data)`.
+        protocol: of the figures and claims that it shows.
+        accuracy: of the figures and claims that it shows: "last" or "best".
     """
     out = Path(out_dir)
     page = report_html(gather(out, outcomes, protocol, accuracy))
@@ -42,24 +52,26 @@ def write_report(
 
 
 def gather(
-    out_dir: Path, outcomes: Iterable[Any], protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
+    out_dir: Path, outcomes: Iterable["Outcome"], protocol: str = OURS_PROTOCOL, accuracy: str = LAST_EPOCH
 ) -> Content:
     """Read an output folder: every figure of the catalogue in its order, the claims and Table 1."""
-    lost, suffix = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}, (protocol, accuracy)
-    pictures = [_picture(figure_id, out_dir, lost.get(figure_id), *suffix) for figure_id in figures_under(protocol)]
+    lost = {outcome.id: outcome for outcome in outcomes if outcome.status in _LOST}
+    pictures = [
+        _picture(figure_id, out_dir, lost.get(figure_id), protocol, accuracy) for figure_id in figures_under(protocol)
+    ]
     notes = [note] if (note := selection_note(accuracy)) else []
-    judged = _document(out_dir / f"claims{file_suffix(*suffix)}.json", notes, _read_claims)
+    judged = _document(out_dir / f"claims{file_suffix(protocol, accuracy)}.json", notes, _read_claims)
     claims, verdicts = judged or (None, None)
     table = _document(out_dir / "table1.json", notes, _read_table)
     return Content(pictures, claims, verdicts, table, tuple(notes), protocol)
 
 
-def _read_claims(path: Path) -> tuple[Mapping, list[ClaimVerdict]]:
+def _read_claims(path: Path) -> tuple[Mapping[str, Any], list[ClaimVerdict]]:
     document = read_sidecar(path)
     return document, verdicts_of(document)
 
 
-def _picture(figure_id: str, out_dir: Path, outcome: Any, protocol: str, accuracy: str) -> Picture:
+def _picture(figure_id: str, out_dir: Path, outcome: "Outcome | None", protocol: str, accuracy: str) -> Picture:
     spec = FIGURES[figure_id]
     accuracy = accuracy if spec.has_accuracy else LAST_EPOCH
     why = outcome.message if outcome else ""
@@ -72,16 +84,17 @@ def _picture(figure_id: str, out_dir: Path, outcome: Any, protocol: str, accurac
         sidecar = standing_figure(figure_id, place.with_suffix(".json"), protocol)
     except UnknownPicture as error:
         return Picture(*known, why=str(error), commands=tuple(commands))
-    svg = place.with_suffix(".svg").read_text("utf-8", "replace")
+    drawing = place.with_suffix(".svg")
+    svg = drawing.read_bytes()
+    if sidecar.get("outputs", {}).get(drawing.name) != hashlib.sha256(svg).hexdigest():
+        changed = f"{drawing.name} is not the picture that its record describes, and is not shown: draw it again"
+        return Picture(*known, sidecar, None, "; ".join(filter(None, [why, changed])), tuple(commands))
     return Picture(*known, sidecar, svg, why, tuple(commands))
 
 
-def _read_table(path: Path) -> Mapping:
+def _read_table(path: Path) -> Mapping[str, Any]:
     document = parse_json(path.read_bytes(), path.name)
-    found = validate(document, {"settings": _NAMES, "presets": TABLE}, path.name)
-    for preset, entries in found["presets"].items():
-        validate(found["presets"], {preset: TABLE}, path.name, "presets")
-        validate(entries, dict.fromkeys(entries, TABLE), path.name, f"presets.{preset}")
+    convert(document, _Table1, path.name)
     return document
 
 

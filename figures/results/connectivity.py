@@ -4,29 +4,25 @@ Pure: parsed JSON in, record out. The schema is described in empirics/README.md 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from figures.results.fields import (
-    COUNTS,
-    FRACTION,
-    FRACTIONS,
-    LABEL,
-    LEVEL_COUNT,
-    LONG_WHOLE,
-    NAME,
-    POSITIVE,
-    SCHEMA_IS,
-    SEEDS,
-    TABLE,
-    TEXT,
-    WHOLE,
-    Check,
-    exactly,
-    or_null,
+    Fraction,
+    Head,
+    LevelCount,
+    LongWhole,
+    Name,
+    Positive,
+    Table,
+    Text,
+    Whole,
+    check_seeds,
+    convert,
+    must,
     require,
-    validate,
     verify_checksum,
 )
 from figures.results.reprs import short_repr
@@ -34,9 +30,22 @@ from figures.results.reprs import short_repr
 BETWEEN = ("rules", "levels", "seeds")  # IMP and LRR of a seed; consecutive levels of an arm; two seeds of an arm
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    between: Literal[BETWEEN]
+    arms: tuple[Name, Name]
+    seeds: tuple[LongWhole, LongWhole]
+    levels: tuple[Whole, Whole]
+
+    @property
+    def place(self) -> tuple:
+        """What no other pair of a record shares."""
+        return self.between, self.arms, self.seeds, self.levels
+
+
 @short_repr
-@dataclass(frozen=True)
-class NetworkPair:
+@dataclass(frozen=True, kw_only=True)
+class NetworkPair(_Pair):
     """Two trained networks, and what was measured between them.
 
     Each is an arm (`dense` at level 0), a seed and a level. `errors` are test errors (fractions) along the line between
@@ -45,28 +54,51 @@ class NetworkPair:
     common survivors, None without any.
     """
 
-    between: str
-    arms: tuple[str, str]
-    seeds: tuple[int, int]
-    levels: tuple[int, int]
-    errors: tuple[float, ...]
-    barrier: float
-    errors_not_recomputed: tuple[float, ...]
-    barrier_not_recomputed: float
-    union_density: float
-    sign_similarity: float | None
+    n_kept: tuple[Positive, Positive]
+    total: Positive
+    shared: Whole
+    same_sign: Whole
+    union_density: Fraction
+    sign_similarity: Fraction | None
+    errors: tuple[Fraction, ...]
+    barrier: Fraction
+    errors_not_recomputed: tuple[Fraction, ...]
+    barrier_not_recomputed: Fraction
+
+    def __post_init__(self) -> None:
+        """Check the counts, and the shares that follow from them."""
+        kept = self.n_kept
+        total = self.total
+        shared = self.shared
+        same = self.same_sign
+        must(max(kept) <= total, "n_kept", kept, f"two counts from 1 to {total}")
+        must(shared <= min(kept), "shared", shared, f"at most the {min(kept)} kept")
+        must(same <= shared, "same_sign", same, f"at most the {shared} shared")
+        union = (sum(kept) - shared) / total
+        got = self.union_density
+        must(math.isclose(got, union, rel_tol=1e-9), "union_density", got, f"{union}, from the counts")
+        share = same / shared if shared else None
+        got = self.sign_similarity
+        right = got is share if None in (got, share) else math.isclose(got, share, rel_tol=1e-9)
+        must(right, "sign_similarity", got, f"same_sign / shared = {share}")
+
+    def check_barriers(self, alphas: Sequence[float], where: str) -> None:
+        """Raise `Contradiction` for barriers that are not those of the errors at the points `alphas`."""
+        for errors, largest in (("errors", "barrier"), ("errors_not_recomputed", "barrier_not_recomputed")):
+            curve = getattr(self, errors)
+            got = getattr(self, largest)
+            must(len(curve) == len(alphas), f"{where}.{errors}", curve, f"a list of {len(alphas)} fractions")
+            excess = max(error - ((1 - a) * curve[0] + a * curve[-1]) for a, error in zip(alphas, curve, strict=True))
+            same = math.isclose(got, excess, rel_tol=1e-9, abs_tol=1e-12)
+            must(same, f"{where}.{largest}", got, f"{excess}, the largest excess of {errors}")
 
 
 @short_repr
-@dataclass(frozen=True)
-class UnmeasuredPair:
+@dataclass(frozen=True, kw_only=True)
+class UnmeasuredPair(_Pair):
     """Two networks that could not be measured; `reasons`: `missing`, `diverged` or None for each."""
 
-    between: str
-    arms: tuple[str, str]
-    seeds: tuple[int, int]
-    levels: tuple[int, int]
-    reasons: tuple[str | None, str | None]
+    reasons: tuple[Text | None, Text | None]
 
 
 @short_repr
@@ -80,31 +112,26 @@ class Connectivity:
     files: tuple = ()
 
 
-def _two(check: Check) -> Check:
-    """Check of a list of two values, one for each end of a pair."""
-    return Check(lambda v: isinstance(v, list) and len(v) == 2 and all(map(check.test, v)), f"two of: {check.says}")
+class _File(Head[Literal["connectivity"]], frozen=True, kw_only=True):
+    study: str
+    of_arms: Table
+    dense_run: Name
+    of_seeds: list[LongWhole]
+    levels: LevelCount
+    alphas: tuple[Fraction, ...]
+    pairs: tuple[NetworkPair, ...]
+    left_out: tuple[UnmeasuredPair, ...]
+    provenance: Table | None
 
-
-_LIST = Check(lambda v: isinstance(v, list), "a list")
-_ALPHAS = Check(
-    lambda v: FRACTIONS.test(v) and v == sorted(set(v)) and len(v) > 1 and (v[0], v[-1]) == (0, 1),
-    "a rising list of fractions from 0 to 1",
-)
-_HEAD = {
-    "schema": SCHEMA_IS, "kind": exactly("connectivity"), "study": LABEL, "of_arms": TABLE, "dense_run": NAME,
-    "of_seeds": SEEDS, "levels": LEVEL_COUNT, "alphas": _ALPHAS, "pairs": _LIST, "left_out": _LIST,
-    "provenance": or_null(TABLE),
-}  # fmt: skip
-_LABEL = {
-    "between": Check(lambda v: v in BETWEEN, f"one of {', '.join(BETWEEN)}"), "arms": _two(NAME),
-    "seeds": _two(LONG_WHOLE), "levels": _two(WHOLE),
-}  # fmt: skip
-_PAIR = {
-    "n_kept": COUNTS, "total": POSITIVE, "shared": WHOLE, "same_sign": WHOLE, "union_density": FRACTION,
-    "sign_similarity": or_null(FRACTION), "errors": FRACTIONS, "barrier": FRACTION,
-    "errors_not_recomputed": FRACTIONS, "barrier_not_recomputed": FRACTION,
-}  # fmt: skip
-_REASONS = {"reasons": _two(or_null(TEXT))}
+    def __post_init__(self) -> None:
+        points = self.alphas
+        right = list(points) == sorted(set(points)) and len(points) > 1 and (points[0], points[-1]) == (0, 1)
+        must(right, "alphas", points, "a rising list of fractions from 0 to 1")
+        for i, pair in enumerate(self.pairs):
+            pair.check_barriers(points, f"pairs.{i}")
+        places = [pair.place for pair in (*self.pairs, *self.left_out)]
+        for place, number in Counter(places).items():
+            must(number == 1, "pairs", place, "different pairs")
 
 
 def parse_connectivity(data: dict, file: str, study: Any, again: str) -> Connectivity:
@@ -117,48 +144,10 @@ def parse_connectivity(data: dict, file: str, study: Any, again: str) -> Connect
     again : the command that measures again.
     """
     verify_checksum(data, file)
-    found = validate(data, _HEAD, file)
-    require(found["study"] == study.study, file, "study", found["study"], f"{study.study!r}, the file's name")
-    runs = {arm: study.arms.get(arm) for arm in found["of_arms"]} | {"dense": study.dense_run}
-    measured = found["of_arms"] | {"dense": found["dense_run"]}
+    found = convert(data, _File, file)
+    check_seeds(found.of_seeds, file, "of_seeds")
+    require(found.study == study.study, file, "study", found.study, f"{study.study!r}, the file's name")
+    runs = {arm: study.arms.get(arm) for arm in found.of_arms} | {"dense": study.dense_run}
+    measured = found.of_arms | {"dense": found.dense_run}
     require(measured == runs, file, "of_arms", measured, f"the runs of the study, {runs}", f"run {again}")
-    alphas = tuple(found["alphas"])
-    pairs = tuple(_pair(row, file, f"pairs.{i}", alphas) for i, row in enumerate(found["pairs"]))
-    left_out = tuple(
-        UnmeasuredPair(**_tuples(validate(row, _LABEL | _REASONS, file, f"left_out.{i}")))
-        for i, row in enumerate(found["left_out"])
-    )
-    names = [(pair.between, pair.arms, pair.seeds, pair.levels) for pair in (*pairs, *left_out)]
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    require(twice is None, file, "pairs", twice, "different pairs")
-    return Connectivity(alphas, pairs, left_out)
-
-
-def _pair(row: Any, file: str, within: str, alphas: Sequence[float]) -> NetworkPair:
-    found = validate(row, _LABEL | _PAIR, file, within)
-    counts = {name: found.pop(name) for name in ("n_kept", "total", "shared", "same_sign")}
-    _check_counts(counts, found, file, within)
-    for errors, largest in (("errors", "barrier"), ("errors_not_recomputed", "barrier_not_recomputed")):
-        curve = found[errors]
-        require(len(curve) == len(alphas), file, f"{within}.{errors}", curve, f"a list of {len(alphas)} fractions")
-        excess = max(error - ((1 - a) * curve[0] + a * curve[-1]) for a, error in zip(alphas, curve, strict=True))
-        same = math.isclose(found[largest], excess, rel_tol=1e-9, abs_tol=1e-12)
-        require(same, file, f"{within}.{largest}", found[largest], f"{excess}, the largest excess of {errors}")
-    return NetworkPair(**_tuples(found))
-
-
-def _check_counts(counts: Mapping[str, Any], found: Mapping[str, Any], file: str, within: str) -> None:
-    kept, total, shared, same = (counts[name] for name in ("n_kept", "total", "shared", "same_sign"))
-    right = len(kept) == 2 and all(0 < number <= total for number in kept)
-    require(right, file, f"{within}.n_kept", kept, f"two counts from 1 to {total}")
-    require(shared <= min(kept), file, f"{within}.shared", shared, f"at most the {min(kept)} kept")
-    require(same <= shared, file, f"{within}.same_sign", same, f"at most the {shared} shared")
-    union, got = (sum(kept) - shared) / total, found["union_density"]
-    require(math.isclose(got, union, rel_tol=1e-9), file, f"{within}.union_density", got, f"{union}, from the counts")
-    share, got = same / shared if shared else None, found["sign_similarity"]
-    right = got is None if share is None else got is not None and math.isclose(got, share, rel_tol=1e-9)
-    require(right, file, f"{within}.sign_similarity", got, f"same_sign / shared = {share}")
-
-
-def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return Connectivity(found.alphas, found.pairs, found.left_out)

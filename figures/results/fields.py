@@ -1,12 +1,20 @@
-"""Conditions on the fields of result files, and the error that names the field that breaks one. Pure."""
+"""Types of the fields of result files, and the error that names the field that differs. Pure.
+
+A file is described by structs (msgspec): `convert` checks a whole object at once. Conditions between the fields of an
+object stand in its `__post_init__`, with `must`.
+"""
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from itertools import repeat
+from types import NoneType, UnionType
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
 
 from figures.results.names import MOST_DIGITS
 from figures.results.variants import KNOWN_PROTOCOLS
@@ -23,7 +31,10 @@ class ResultError(ValueError):
         shown = repr(got) if len(repr(got)) <= 80 else repr(got)[:77] + "..."
         do = do or f"delete {file} and run the command that made it again"
         super().__init__(f"{file}: {field} must be {expected}, got {shown}: {do}")
-        self.file, self.field, self.got, self.do = file, field, got, do
+        self.file = file
+        self.field = field
+        self.got = got
+        self.do = do
 
 
 class NoFolder(ResultError):
@@ -38,7 +49,10 @@ class NoFolder(ResultError):
         do = do if is_file else f"run `paper_repro.py figures` first, or {do}"
         wrong = f"{folder} is a file, not a folder of results" if is_file else f"results folder {folder} does not exist"
         ValueError.__init__(self, f"{wrong}: {do}")
-        self.file, self.field, self.got, self.do = folder, "the results folder", "a file" if is_file else "nothing", do
+        self.file = folder
+        self.field = "the results folder"
+        self.got = "a file" if is_file else "nothing"
+        self.do = do
 
 
 class ClosedFolder(ResultError):
@@ -48,96 +62,183 @@ class ClosedFolder(ResultError):
         """Make the message, in one line."""
         do = "correct its permissions or links, or choose another --results"
         ValueError.__init__(self, f"results folder {folder} cannot be listed: {why}: {do}")
-        self.file, self.field, self.got, self.do = folder, "the folder", why, do
+        self.file = folder
+        self.field = "the folder"
+        self.got = why
+        self.do = do
 
 
-@dataclass(frozen=True)
-class Check:
-    """One condition on a field.
+LARGEST_WHOLE = 2**63 - 1
+LARGEST_NUMBER = sys.float_info.max
 
-    `test` is the condition, `says` describes it for the error message, and `do` says what to do where it does not hold
-    (empty: the usual advice).
+Schema = Annotated[
+    int,
+    Meta(
+        ge=SCHEMA,
+        le=SCHEMA,
+        description=f"{SCHEMA}, which this version reads and writes",
+        extra={
+            "do": "run the command that made it again with another --results folder, or use the version that wrote it"
+        },
+    ),
+]
+Text = Annotated[str, Meta(min_length=1, max_length=9_999, description="a text")]
+Name = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z", description="a name of letters, digits, dots and dashes"),
+]
+LongWhole = Annotated[int, Meta(ge=0, description="a whole number >= 0")]
+Whole = Annotated[int, Meta(ge=0, le=LARGEST_WHOLE, description="a whole number >= 0")]
+Positive = Annotated[int, Meta(ge=1, le=LARGEST_WHOLE, description="a whole number > 0")]
+ClassCount = Annotated[int, Meta(ge=2, le=LARGEST_WHOLE, description="a whole number >= 2")]
+LevelCount = Annotated[int, Meta(ge=1, le=9999, description="a whole number from 1 to 9999")]
+Number = Annotated[float, Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, description="a finite number")]
+Duration = Annotated[float, Meta(ge=0, le=LARGEST_NUMBER, description="a number of seconds >= 0")]
+Fraction = Annotated[float, Meta(ge=0, le=1, description="a fraction in [0, 1]")]
+SignedFraction = Annotated[float, Meta(ge=-2, le=2, description="a difference of probabilities in [-2, 2]")]
+Rate = Annotated[float, Meta(gt=0, lt=1, description="a fraction in (0, 1): 20 % is written 0.2")]
+Table = dict[str, Any]
+Protocol = Literal[KNOWN_PROTOCOLS]
+
+
+class Contradiction(ValueError):
+    """Fields of one object that cannot be true together: the field to name, its value, what it must be."""
+
+
+def must(holds: bool, field: str, got: Any, expected: str) -> None:
+    """Raise `Contradiction` unless `holds` is true; for the `__post_init__` of a struct."""
+    if not holds:
+        raise Contradiction(field, got, expected)
+
+
+Kind = TypeVar("Kind")
+
+
+class Head(Struct, Generic[Kind], frozen=True, kw_only=True):
+    """What every file begins with: its schema, and the kind of its content."""
+
+    schema: Schema
+    kind: Kind
+
+
+def convert(data: Any, kind: type[Kind], file: str, within: str = "") -> Kind:
+    """A part of a file as a value of a type; fields that the type lacks are ignored.
+
+    Raises
+    ------
+    ResultError : it differs from the type; the message names the field, `within` the part.
     """
-
-    test: Callable[[Any], bool]
-    says: str
-    do: str = ""
-
-
-def _number(value) -> bool:
-    return (type(value) is int and abs(value) < 2**63) or (type(value) is float and math.isfinite(value))
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError:  # which says neither the key of a dict nor the value
+        raise ResultError(file, *_first_fault(data, kind, within)) from None
 
 
-def _counts(value) -> bool:
-    return isinstance(value, list) and all(type(v) is int and v >= 0 for v in value)
+def fits(data: Any, kind: Any) -> bool:
+    """Whether a value is of a type."""
+    try:
+        msgspec.convert(data, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
-def exactly(wanted) -> Check:
-    """Check that a value equals `wanted` and has its type."""
-    return Check(lambda v: type(v) is type(wanted) and v == wanted, repr(wanted))
+_ABSENT = object()
 
 
-SCHEMA_IS = Check(
-    lambda v: type(v) is int and v == SCHEMA,
-    f"{SCHEMA}, which this version reads and writes",
-    "run the command that made it again with another --results folder, or use the version that wrote it",
-)
+def _first_fault(data: Any, kind: Any, where: str) -> tuple[str, Any, str, str]:
+    """Of a value of a wrong type: the first field that differs, its value, what it must be, what to do."""
+    for name, value, inner in _parts(data, kind):
+        place = f"{where}.{name}" if where else name
+        if value is _ABSENT:
+            return place, "nothing", f"{_expected(inner)} (the field is missing)", ""
+        if not fits(value, inner):
+            return _first_fault(value, inner, place)
+    try:
+        msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, Contradiction):
+            name, got, expected = error.__cause__.args
+            return f"{where}.{name}" if where else name, got, expected, ""
+    return where or "the file", data, _expected(kind), _advice(kind)
 
 
-def or_null(check: Check) -> Check:
-    """Check that also accepts null."""
-    return Check(lambda v: v is None or check.test(v), f"{check.says} or null")
+def _parts(data: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The parts of an object or a list that have a type of their own: name, value (or `_ABSENT`), type."""
+    kind = _plain(kind)
+    origin = get_origin(kind) or kind
+    inner = get_args(kind)
+    if isinstance(data, dict) and (is_dataclass(origin) or isinstance(origin, type) and issubclass(origin, Struct)):
+        for name, required, of_field in _fields(kind):
+            if required or name in data:
+                yield name, data.get(name, _ABSENT), of_field
+    elif isinstance(data, dict) and origin in (dict, Mapping):
+        for name, value in data.items():
+            yield name, name, inner[0]
+            yield name, value, inner[1]
+    elif isinstance(data, list) and origin in (list, tuple):
+        kinds = inner if origin is tuple and Ellipsis not in inner else repeat(inner[0])
+        yield from ((str(place), *part) for place, part in enumerate(zip(data, kinds, strict=False)))
 
 
-TEXT = Check(lambda v: isinstance(v, str) and 0 < len(v) < 10_000, "a text")
-NAME = Check(
-    lambda v: isinstance(v, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", v) is not None,
-    "a name of letters, digits, dots and dashes",
-)
-LABEL = Check(
-    lambda v: isinstance(v, str) and 0 < len(v) <= 2000 and v.isprintable() and not set(v) & set("/\\|`"),
-    "a printable label without slashes",
-)
-LONG_WHOLE = Check(
-    lambda v: type(v) is int and 0 <= v < 10**MOST_DIGITS, f"a whole number >= 0 of at most {MOST_DIGITS} digits"
-)
-WHOLE = Check(lambda v: type(v) is int and 0 <= v < 2**63, "a whole number >= 0")
-POSITIVE = Check(lambda v: type(v) is int and 0 < v < 2**63, "a whole number > 0")
-CLASS_COUNT = Check(lambda v: type(v) is int and 2 <= v < 2**63, "a whole number >= 2")
-LEVEL_COUNT = Check(lambda v: type(v) is int and 0 < v <= 9999, "a whole number from 1 to 9999")
-NUMBER = Check(_number, "a finite number")
-DURATION = Check(lambda v: _number(v) and v >= 0, "a number of seconds >= 0")
-FRACTION = Check(lambda v: _number(v) and 0 <= v <= 1, "a fraction in [0, 1]")
-SIGNED_FRACTION = Check(lambda v: _number(v) and -2 <= v <= 2, "a difference of probabilities in [-2, 2]")
-RATE = Check(lambda v: _number(v) and 0 < v < 1, "a fraction in (0, 1): 20 % is written 0.2")
-TABLE = Check(lambda v: isinstance(v, dict), "an object")
-TRUTH = Check(lambda v: isinstance(v, bool), "true or false")
-PROTOCOL = Check(lambda v: v in KNOWN_PROTOCOLS, " or ".join(map(repr, KNOWN_PROTOCOLS)))
-COUNTS = Check(_counts, "a list of whole numbers >= 0")
-FRACTIONS = Check(lambda v: isinstance(v, list) and all(map(FRACTION.test, v)), "a list of fractions in [0, 1]")
-SEEDS = Check(
-    lambda v: isinstance(v, list) and all(map(LONG_WHOLE.test, v)) and v and len(set(v)) == len(v),
-    "a list of different whole numbers >= 0",
-)
+def _fields(kind: Any) -> list[tuple[str, bool, Any]]:
+    """The fields of a struct or a dataclass: name, whether it is required, type."""
+    if is_dataclass(kind):
+        kinds = get_type_hints(kind, include_extras=True)
+        needed = [field.default is MISSING and field.default_factory is MISSING for field in fields(kind)]
+        return [(field.name, need, kinds[field.name]) for field, need in zip(fields(kind), needed, strict=True)]
+    return [(field.encode_name, field.required, field.type) for field in msgspec.structs.fields(kind)]
 
 
-def validate(data: Any, checks: Mapping[str, Check], file: str, within: str = "") -> dict:
-    """Check the named fields of `data` and return them; other fields are ignored."""
-    if not isinstance(data, dict):
-        raise ResultError(file, within or "the file", data, "an object")
-    for name, check in checks.items():
-        where = f"{within}.{name}" if within else name
-        if name not in data:
-            raise ResultError(file, where, "nothing", f"{check.says} (the field is missing)")
-        if not check.test(data[name]):
-            raise ResultError(file, where, data[name], check.says, check.do)
-    return {name: data[name] for name in checks}
+def _plain(kind: Any) -> Any:
+    """A type without conditions, and without null."""
+    if get_origin(kind) is Annotated:
+        return _plain(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return _plain(next(part for part in get_args(kind) if part not in (NoneType, msgspec.UnsetType)))
+    return kind
+
+
+_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
+_WORDS |= {list: "a list", tuple: "a list"}
+
+
+def _expected(kind: Any) -> str:
+    """What a value of a type must be, in words."""
+    if get_origin(kind) is Annotated and (said := [meta.description for meta in kind.__metadata__ if meta.description]):
+        return said[-1]
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(_expected(part) for part in get_args(kind) if part is not msgspec.UnsetType)
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    plain = _plain(kind)
+    if get_origin(plain) is tuple and Ellipsis not in get_args(plain):
+        return f"a list of {len(get_args(plain))}"
+    return _WORDS.get(get_origin(plain) or plain, "an object")
+
+
+def _advice(kind: Any) -> str:
+    """What to do where a value is not of this type; "" for the usual advice."""
+    of_kind = kind.__metadata__ if get_origin(kind) is Annotated else ()
+    return next((meta.extra["do"] for meta in of_kind if meta.extra), "")
 
 
 def require(holds: bool, file: str, name: str, got: Any, expected: str, do: str = "") -> None:
     """Raise `ResultError` unless `holds` is true."""
     if not holds:
         raise ResultError(file, name, got, expected, do)
+
+
+def check_label(text: str, file: str, name: str) -> None:
+    """Raise `ResultError` for a text that cannot stand in a caption and in the name of a file."""
+    plain = 0 < len(text) <= 2000 and text.isprintable() and not set(text) & set("/\\|`")
+    require(plain, file, name, text, "a printable label without slashes")
+
+
+def check_seeds(seeds: Sequence[int], file: str, name: str) -> None:
+    """Raise `ResultError` for no seeds, a seed twice, or one that is too long for the name of a folder."""
+    right = 0 < len(set(seeds)) == len(seeds) and max(seeds) < 10**MOST_DIGITS
+    require(right, file, name, list(seeds), "a list of different whole numbers >= 0")
 
 
 def parse_json(text: bytes, file: str) -> dict:
@@ -150,9 +251,9 @@ def parse_json(text: bytes, file: str) -> dict:
         raise ResultError(file, "a number", token, "finite")
 
     def once(pairs):
-        keys = [key for key, _ in pairs]
-        require(len(set(keys)) == len(keys), file, "an object", keys, "without a repeated key")
-        return dict(pairs)
+        found = dict(pairs)
+        require(len(found) == len(pairs), file, "an object", [key for key, _ in pairs], "without a repeated key")
+        return found
 
     try:
         data = json.loads(text.decode("utf-8"), parse_constant=refuse, object_pairs_hook=once)
@@ -160,7 +261,8 @@ def parse_json(text: bytes, file: str) -> dict:
         raise
     except (ValueError, RecursionError) as error:
         raise ResultError(file, "the file", str(error)[:60], "whole JSON text") from None
-    return take_object(data, file)
+    require(isinstance(data, dict), file, "the file", data, "an object")
+    return data
 
 
 def verify_checksum(data: dict, file: str) -> None:
@@ -168,13 +270,8 @@ def verify_checksum(data: dict, file: str) -> None:
 
     `checksum` is the SHA-256 of all other fields. A record without one is not checked.
     """
+    if "checksum" not in data:
+        return
     rest = {name: value for name, value in data.items() if name != "checksum"}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-    got = data.get("checksum", digest)
-    require(got == digest, file, "checksum", got, f"{digest[:12]}..., that of its content")
-
-
-def take_object(data: Any, file: str) -> dict:
-    """Return `data` if it is an object; otherwise raise `ResultError`."""
-    require(isinstance(data, dict), file, "the file", data, "an object")
-    return data
+    require(data["checksum"] == digest, file, "checksum", data["checksum"], f"{digest[:12]}..., that of its content")

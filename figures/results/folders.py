@@ -10,7 +10,9 @@ import re
 import stat
 from pathlib import Path
 
-FILE, FOLDER, OTHER = "file", "folder", "other"
+FILE = "file"
+FOLDER = "folder"
+OTHER = "other"
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # whatever the letters' case: of Windows, of a Mac's icons and archives, of network disks, of Python
 _CLUTTER = (

@@ -31,7 +31,6 @@ from figures.results.network import (
     parse_run,
     parse_signs,
     parse_study,
-    seconds_of,
 )
 from figures.results.neuron import check_values, parse_arrays, parse_theory
 from figures.results.packed import levels_in, unpack
@@ -113,7 +112,8 @@ def _part(root: Path, name: str) -> list[Path]:
 
 def _order(results: StudyResults) -> tuple:
     """Smoke runs last; within each, the paper's data sets in its order, then the others by name."""
-    study, papers = results.study, list(PAPER_DATASETS)
+    study = results.study
+    papers = list(PAPER_DATASETS)
     place = papers.index(study.dataset) if study.dataset in papers else len(papers)
     return study.smoke, place, study.dataset, study.study
 
@@ -141,7 +141,8 @@ def _is_there(path: Path, root: Path) -> bool:
 
     Otherwise, if a file were in the place of a run or a level, that would count as never run.
     """
-    found, name = kind(path), _relative(path, root)
+    found = kind(path)
+    name = _relative(path, root)
     expected = must_be(*Path(name).parts)
     do = f"move {name} away and run the command that made it again"
     require(found in (None, expected), name, "what is there", _WORDS.get(found), _WORDS.get(expected, ""), do)
@@ -169,7 +170,8 @@ def _load_theory(paths: list[Path], root: Path, prefer: Mapping[str, str], probl
         result = _guarded(problems, owner, path, root, lambda path=path: _read_theory(path, root))
         if result:
             candidates.setdefault(result.experiment, []).append(result)
-    taken, left_out = {}, []
+    taken = {}
+    left_out = []
     for experiment, results in candidates.items():
         results.sort(key=lambda r: (r.name != prefer.get(experiment), -_evidence(r), r.name))
         taken[experiment] = results[0]
@@ -185,26 +187,34 @@ def _evidence(result: TheoryResult) -> float:
 def _read_theory(path: Path, root: Path) -> TheoryResult:
     data, source = _read_json(path, root)
     head = parse_theory(data, source.path)
-    files, arrays = [source], {}
-    if head["arrays"] is not None:
+    files = [source]
+    arrays = {}
+    if head.arrays is not None:
         npz = path.with_suffix(".npz")
         name = _relative(npz, root)
         arrays_of = f"the arrays of {source.path}"
-        require(_is_there(npz, root), name, "the file", "nothing", arrays_of, f"run {head['command']}")
+        require(_is_there(npz, root), name, "the file", "nothing", arrays_of, f"run {head.command}")
         content, npz_source = _read(npz, root)
         require(
-            npz_source.sha256 == head["arrays"]["sha256"],
+            npz_source.sha256 == head.arrays.sha256,
             name,
             "sha256",
             npz_source.sha256[:12],
-            f"{head['arrays']['sha256'][:12]}, as {source.path} says",
+            f"{head.arrays.sha256[:12]}, as {source.path} says",
         )
-        arrays = parse_arrays(content, head["arrays"]["names"], name)
+        arrays = parse_arrays(content, head.arrays.names, name)
         files.append(npz_source)
-    check_values(head["experiment"], head["values"], arrays, source.path)
-    kept = {key: head[key] for key in ("experiment", "params", "values", "command", "provenance")}
+    check_values(head.experiment, head.values, arrays, source.path)
     return TheoryResult(
-        **kept, arrays=arrays, files=tuple(files), name=path.stem, seconds=seconds_of(data, source.path)
+        head.experiment,
+        head.params,
+        head.values,
+        arrays,
+        head.command,
+        head.provenance,
+        tuple(files),
+        name=path.stem,
+        seconds=head.seconds,
     )
 
 
@@ -249,7 +259,9 @@ def _with_best(results: StudyResults, root: Path) -> StudyResults:
 def _best_of_run(run: ArmRun | None, root: Path) -> ArmRun | None:
     if run is None:
         return None
-    seeds, files, within = dict(run.seeds), list(run.files), bool(run.config.get("sculpt_factor"))
+    seeds = dict(run.seeds)
+    files = list(run.files)
+    within = bool(run.config.get("sculpt_factor"))
     for number, seed in run.seeds.items():
         complete = {k: level for k, level in seed.levels.items() if level.status == "complete"}
         if complete:
@@ -263,7 +275,8 @@ def _best_of_run(run: ArmRun | None, root: Path) -> ArmRun | None:
 
 def _metrics(folder: Path, seed: int, root: Path) -> tuple[bytes, Source]:
     """The log of a run and seed, and the file that holds it."""
-    path, packed = folder / f"seed-{seed}" / "metrics.jsonl", folder / f"seed-{seed}{PACKED}"
+    path = folder / f"seed-{seed}" / "metrics.jsonl"
+    packed = folder / f"seed-{seed}{PACKED}"
     if _is_there(packed, root):
         content, source = _read(packed, root)
         return unpack(content, source.path, folder.name, seed).get("metrics.jsonl", b""), source
@@ -280,7 +293,8 @@ def _check_rate(study: Study, run: ArmRun, file: str) -> None:
         return
     for seed, record in run.seeds.items():
         for number, level in record.levels.items():
-            nominal, got = study.density(number), level.nominal_density
+            nominal = study.density(number)
+            got = level.nominal_density
             if level.status == "complete" and abs(got - nominal) > 0.1 * nominal + 1e-3:
                 where = f"run {run.run}, seed {seed}, level {number}"
                 expected = f"the rate of its levels ({where} has density {got:.4g}, this rate gives {nominal:.4g})"
@@ -306,7 +320,9 @@ def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
         return None
     data, source = _read_json(folder / "config.json", root)
     head = parse_run(data, source.path, folder.name)
-    files, seeds, unreadable = [source], {}, []
+    files = [source]
+    seeds = {}
+    unreadable = []
     packed = dict(_numbered(folder, packed_seed_of))
     for number, path in sorted((packed | dict(_numbered(folder, seed_of))).items()):
         load_seed = _load_packed if number in packed else _load_seed
@@ -316,7 +332,7 @@ def _load_run(folder: Path, root: Path, problems: list) -> ArmRun | None:
         else:
             seeds[number], sources = found
             files += sources
-    return ArmRun(head["run"], head["arm"], head["config"], seeds, tuple(files), tuple(unreadable), head["dense_run"])
+    return ArmRun(head.run, head.arm, head.config, seeds, tuple(files), tuple(unreadable), head.dense_run)
 
 
 def _unlisted(studies: Sequence[StudyResults], root: Path) -> Iterator[str]:
@@ -388,7 +404,8 @@ def _levels_of(folder: Path, root: Path) -> list[tuple[int, Path]]:
 
 
 def _read_levels(folder: Path, root: Path, run: str, seed: int) -> tuple[dict, list[Source]]:
-    levels, sources = {}, []
+    levels = {}
+    sources = []
     for number, path in _levels_of(folder, root):
         if _is_there(path / "level.json", root):
             data, source = _read_json(path / "level.json", root)

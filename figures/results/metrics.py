@@ -8,11 +8,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from figures.results.fields import FRACTION, WHOLE, require, validate
+from msgspec import Struct
+
+from figures.results.fields import Fraction, Whole, convert, require
 from figures.results.network import LevelRecord
 
-_EPOCH = {"test_accuracy": FRACTION, "cycle": WHOLE}
 INSTEAD = "draw with --accuracy last, or train the run again in another --results folder"
+
+
+class _Epoch(Struct, frozen=True):
+    test_accuracy: Fraction
+    cycle: Whole = 0
 
 
 def best_accuracies(
@@ -62,12 +68,10 @@ def _best(lines: list[tuple[bytes, dict]], record: LevelRecord, file: str, last_
     wanted = f"{recorded[:12]}, as its level.json says" if record.metrics_sha256 else recorded
     require(digest == record.metrics_sha256, file, f"the SHA-256 of the lines {where}", digest[:12], wanted, INSTEAD)
     found = [
-        validate({"cycle": 0} | data, _EPOCH, file, f"a line {where}")
-        for _, data in lines
-        if data.get("test_accuracy") is not None
+        convert(data, _Epoch, file, f"a line {where}") for _, data in lines if data.get("test_accuracy") is not None
     ]
     every = f"{record.epochs}, one for each epoch that was trained"
     seen = bool(found) and len(found) == record.epochs
     require(seen, file, f"the number of test accuracies {where}", len(found), every, INSTEAD)
-    first = max(data["cycle"] for data in found) if last_cycle else 0
-    return max(data["test_accuracy"] for data in found if data["cycle"] >= first)
+    first = max(epoch.cycle for epoch in found) if last_cycle else 0
+    return max(epoch.test_accuracy for epoch in found if epoch.cycle >= first)

@@ -6,36 +6,35 @@ theory files) are described in empirics/README.md under "Result files".
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType, defstruct, structs
 
 from figures.results.connectivity import Connectivity
 from figures.results.datasets import facts_unstated
 from figures.results.fields import (
-    CLASS_COUNT,
-    COUNTS,
-    DURATION,
-    FRACTION,
-    LABEL,
-    LEVEL_COUNT,
-    LONG_WHOLE,
-    NAME,
-    NUMBER,
-    POSITIVE,
-    PROTOCOL,
-    RATE,
     READINGS,
-    SCHEMA_IS,
-    SEEDS,
-    TABLE,
-    TEXT,
-    TRUTH,
-    WHOLE,
-    Check,
-    exactly,
-    or_null,
+    ClassCount,
+    Duration,
+    Fraction,
+    Head,
+    LevelCount,
+    LongWhole,
+    Name,
+    Number,
+    Positive,
+    Protocol,
+    Rate,
+    Table,
+    Text,
+    Whole,
+    check_label,
+    check_seeds,
+    convert,
+    must,
     require,
-    validate,
     verify_checksum,
 )
 from figures.results.reprs import short_repr
@@ -67,25 +66,25 @@ class Study:
 
     study: str
     preset: str
-    dataset: str
-    model: str
-    width: int | None
-    dense_run: str
-    arms: Mapping[str, str]
-    seeds: tuple[int, ...]
-    levels: int
-    prune_rate: float
-    command: str
-    swept: str | None = None
+    dataset: Name
+    model: Name
+    width: Positive | None
+    dense_run: Name
+    arms: Mapping[Name, Name]
+    seeds: tuple[LongWhole, ...]
+    levels: LevelCount
+    prune_rate: Rate
+    command: Text
+    swept: Name | None = None
     base: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     shared_overrides: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
-    classes: int | None = None
+    classes: ClassCount | None = None
     smoke: bool = False
-    protocol: str = OURS_PROTOCOL
-    planned: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    train_images: tuple[int, int] | None = None
+    protocol: Protocol = OURS_PROTOCOL
+    planned: Mapping[str, tuple[LongWhole, ...]] = field(default_factory=dict)
+    train_images: tuple[Whole, Whole] | None = None
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """The seeds of an arm: those of the study that were planned for it, if the study has a plan."""
@@ -126,9 +125,13 @@ class MaskSnapshot:
     It keeps `n_kept` weights, of which the mask at the level's end keeps `shared` too.
     """
 
-    epoch: int
-    n_kept: int
-    shared: int
+    epoch: Positive
+    n_kept: Positive
+    shared: Whole
+
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        must(self.shared <= self.n_kept, "shared", self.shared, f"at most the {self.n_kept} kept")
 
 
 @short_repr
@@ -139,9 +142,9 @@ class Strike:
     `test_accuracy_before` and `test_accuracy_after` are fractions.
     """
 
-    epoch: int
-    test_accuracy_before: float
-    test_accuracy_after: float
+    epoch: Whole
+    test_accuracy_before: Fraction
+    test_accuracy_after: Fraction
 
 
 @short_repr
@@ -324,202 +327,173 @@ def _runs_of(study: Study) -> set[str]:
     return {study.dense_run, *study.arms.values()}
 
 
-_STUDY = {
-    "schema": SCHEMA_IS, "kind": exactly("study"), "study": LABEL, "preset": LABEL, "dataset": NAME,
-    "model": NAME, "width": or_null(POSITIVE), "dense_run": NAME, "arms": TABLE, "seeds": SEEDS, "levels": LEVEL_COUNT,
-    "prune_rate": RATE, "command": TEXT,
-}  # fmt: skip
-_PLACE = {"swept": or_null(NAME), "base": LABEL, "overrides": TABLE, "shared_overrides": TABLE}
-_FACTS = {"title": LABEL, "classes": or_null(CLASS_COUNT), "smoke": TRUTH, "protocol": PROTOCOL}
-_MAYBE = {"planned": TABLE, "train_images": or_null(COUNTS)}
-_RUN = {
-    "schema": SCHEMA_IS, "kind": exactly("run"), "run": NAME, "arm": NAME, "config": TABLE,
-    "dense_run": or_null(NAME),
-}  # fmt: skip
-_LEVEL = {
-    "schema": SCHEMA_IS, "kind": exactly("level"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE, "level": WHOLE,
-    "status": Check(lambda v: v in ("complete", "diverged"), "'complete' or 'diverged'"),
-    "reason": or_null(TEXT), "provenance": TABLE,
-}  # fmt: skip
-_COMPLETE = {
-    "density": FRACTION, "n_kept": POSITIVE, "total": POSITIVE, "epochs": WHOLE, "train_loss": NUMBER,
-    "train_accuracy": FRACTION, "test_loss": NUMBER, "test_accuracy": FRACTION, "layers": TABLE,
-}  # fmt: skip
-_STRIKE = {"epoch": WHOLE, "test_accuracy_before": FRACTION, "test_accuracy_after": FRACTION}
-_TAKEN = {"epoch": POSITIVE, "n_kept": POSITIVE, "shared": WHOLE}
-_LAYER = {"size": POSITIVE, "n_kept": WHOLE, "flips": TABLE}
-_SIGNS = {
-    "schema": SCHEMA_IS, "kind": exactly("signs"), "run": NAME, "arm": NAME, "seed": LONG_WHOLE,
-    "levels": COUNTS, "layers": TABLE,
-}  # fmt: skip
-_SIGNS_LAYER = {
-    "survivors": WHOLE,
-    "flips": TABLE,
-    "settles_at": COUNTS,
-    "settles_before_last": COUNTS,
-    "switches": COUNTS,
-}
+# --- the files: what figures and claims use of them; what older records lack has a default ------------------------
+
+
+class _RunFile(Head[Literal["run"]], frozen=True, kw_only=True):
+    run: Name
+    arm: Name
+    config: Table
+    dense_run: Name | None
+
+
+class _Level(Head[Literal["level"]], frozen=True, kw_only=True):
+    run: Name
+    arm: Name
+    seed: LongWhole
+    level: Whole
+    status: Literal["complete", "diverged"]
+    reason: Text | None
+    provenance: Table
+    seconds: Duration = 0.0
+
+
+_LevelFlips = defstruct("_LevelFlips", [(reading, Whole | None) for reading in READINGS], frozen=True)
+_RunFlips = defstruct("_RunFlips", [(reading, list[Whole]) for reading in READINGS], frozen=True)
+
+
+class _Layer(Struct, frozen=True):
+    size: Positive
+    n_kept: Whole
+    flips: _LevelFlips
+
+    def __post_init__(self) -> None:
+        must(self.n_kept <= self.size, "n_kept", self.n_kept, f"at most {self.size}")
+        for reading, count in structs.asdict(self.flips).items():
+            must((count or 0) <= self.n_kept, f"flips.{reading}", count, f"at most the {self.n_kept} kept")
+
+
+class _CompleteLevel(_Level, frozen=True, kw_only=True):
+    density: Fraction
+    n_kept: Positive
+    total: Positive
+    epochs: Whole
+    train_loss: Number
+    train_accuracy: Fraction
+    test_loss: Number
+    test_accuracy: Fraction
+    layers: dict[str, _Layer]
+    mask_snapshots: tuple[MaskSnapshot, ...] = ()
+    nominal_density: Fraction | UnsetType = UNSET  # the density
+    strike: Strike | None = None
+    metrics_sha256: Text | None = None
+
+    def __post_init__(self) -> None:
+        share = self.n_kept / self.total
+        layers = self.layers.values()
+        right = math.isclose(self.density, share, rel_tol=1e-9)
+        must(right, "density", self.density, f"n_kept / total = {share}")
+        must(sum(layer.n_kept for layer in layers) == self.n_kept, "n_kept", self.n_kept, "the sum over the layers")
+        must(sum(layer.size for layer in layers) == self.total, "total", self.total, "the sum over the layers")
+        before = 0
+        for i, mask in enumerate(self.mask_snapshots):
+            where = f"mask_snapshots.{i}"
+            most = f"above {before}, at most {self.epochs}"
+            must(before < mask.epoch <= self.epochs, f"{where}.epoch", mask.epoch, most)
+            must(mask.n_kept <= self.n_kept, f"{where}.n_kept", mask.n_kept, f"at most the {self.n_kept} survivors")
+            before = mask.epoch
+        struck = self.strike.epoch if self.strike else -1
+        must(struck < self.epochs, "strike.epoch", struck, f"below the {self.epochs} epochs")
+
+
+class _SignsLayer(Struct, frozen=True):
+    survivors: Whole
+    flips: _RunFlips
+    settles_at: list[Whole]
+    settles_before_last: list[Whole]
+    switches: list[Whole]
+
+    def check(self, levels: int, where: str) -> None:
+        """Check the lengths and sums of the counts."""
+        most = self.survivors
+        for name, length in (("settles_at", levels + 1), ("settles_before_last", levels), ("switches", levels + 1)):
+            counts = getattr(self, name)
+            must(len(counts) == length, f"{where}.{name}", counts, f"a list of {length} counts")
+            must(sum(counts) == most, f"{where}.{name}", counts, f"counts that add up to the {most} survivors")
+        for reading, counts in structs.asdict(self.flips).items():
+            right = len(counts) == levels and max(counts) <= most
+            must(right, f"{where}.flips.{reading}", counts, f"{levels} counts of at most {most}")
+
+
+class _SignsFile(Head[Literal["signs"]], frozen=True, kw_only=True):
+    run: Name
+    arm: Name
+    seed: LongWhole
+    levels: list[Whole]
+    layers: dict[str, _SignsLayer]
+
+    def __post_init__(self) -> None:
+        right = self.levels and self.levels == list(range(len(self.levels)))
+        must(right, "levels", self.levels, "0, 1, 2, .. to the last")
+        must(bool(self.layers), "layers", {}, "one layer at least")
+        for name, layer in self.layers.items():
+            layer.check(len(self.levels), f"layers.{name}")
 
 
 def parse_study(data: dict, file: str) -> Study:
     """A study file's record; run names are checked because they become paths."""
-    found = validate(data, _STUDY, file)
-    for arm, run in found["arms"].items():
-        validate({"arm": arm, "run": run}, {"arm": NAME, "run": NAME}, file, "arms")
-    place = {"swept": None, "base": found["preset"], "overrides": {}, "shared_overrides": {}}
-    place = validate({name: data.get(name, absent) for name, absent in place.items()}, _PLACE, file)
-    title, classes = facts_unstated(found["dataset"])
-    facts = {"title": title, "classes": classes, "smoke": False, "protocol": OURS_PROTOCOL}
-    facts = validate({name: data.get(name, absent) for name, absent in facts.items()}, _FACTS, file)
-    return Study(
-        **{name: found[name] for name in _STUDY if name not in ("schema", "kind", "seeds")},
-        seeds=tuple(sorted(found["seeds"])),
-        **place,
-        **facts,
-        **_plan(data, file),
-    )
+    convert(data, Head[Literal["study"]], file)
+    title, classes = facts_unstated(str(data.get("dataset")))
+    unstated = {"base": data.get("preset"), "title": title, "classes": classes}  # in an older record
+    found = convert({**unstated, **data}, Study, file)
+    for name in ("study", "preset", "base", "title"):
+        check_label(getattr(found, name), file, name)
+    check_seeds(found.seeds, file, "seeds")
+    for arm, seeds in found.planned.items():
+        check_seeds(seeds, file, f"planned.{arm}")
+    part = found.train_images
+    require(part is None or part[0] <= part[1], file, "train_images", part, "[used, there are]")
+    planned = {arm: tuple(sorted(seeds)) for arm, seeds in found.planned.items()}
+    return replace(found, seeds=tuple(sorted(found.seeds)), planned=planned)
 
 
-def _plan(data: Mapping, file: str) -> dict[str, Any]:
-    """The planned seeds of each arm, and the part of the training images; a study may have neither."""
-    absent = {"planned": {}, "train_images": None}
-    found = validate({name: data.get(name, value) for name, value in absent.items()}, _MAYBE, file)
-    planned = validate(found["planned"], dict.fromkeys(found["planned"], SEEDS), file, "planned")
-    part = found["train_images"]
-    require(part is None or len(part) == 2 and part[0] <= part[1], file, "train_images", part, "[used, there are]")
-    return {
-        "planned": {arm: tuple(sorted(seeds)) for arm, seeds in planned.items()},
-        "train_images": None if part is None else (part[0], part[1]),
-    }
-
-
-def parse_run(data: dict, file: str, run: str) -> Mapping:
+def parse_run(data: dict, file: str, run: str) -> _RunFile:
     """A run's config.json: its checked head fields."""
-    found = validate(data, _RUN, file)
-    require(found["run"] == run, file, "run", found["run"], f"{run!r}, the folder's name")
+    found = convert(data, _RunFile, file)
+    require(found.run == run, file, "run", found.run, f"{run!r}, the folder's name")
     return found
+
+
+_NO_NUMBERS = dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs"))
+_NO_NUMBERS |= {"density": 0.0, "layers": {}}
 
 
 def parse_level(data: dict, file: str, run: str, seed: int, level: int) -> LevelRecord:
     """A level.json's record; run, seed and level must be those of the folder it is in."""
     verify_checksum(data, file)
-    found = validate(data, _LEVEL, file)
+    diverged = data.get("status") == "diverged"
+    found = convert(data, _Level if diverged else _CompleteLevel, file)
     for name, place in (("run", run), ("seed", seed), ("level", level)):
-        require(found[name] == place, file, name, found[name], f"{place!r}, as the folder says")
-    if found["status"] == "diverged":
-        empty = dict.fromkeys(("train_loss", "train_accuracy", "test_loss", "test_accuracy", "epochs"))
-        empty |= {"layers": {}, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
-        return LevelRecord(level, "diverged", found["reason"], 0.0, **empty)
-    numbers = validate(data, _COMPLETE, file)
-    n_kept, total = numbers.pop("n_kept"), numbers.pop("total")
-    require(
-        math.isclose(numbers["density"], n_kept / total, rel_tol=1e-9),
-        file,
-        "density",
-        numbers["density"],
-        f"n_kept / total = {n_kept / total}",
-    )
-    _check_layers(numbers["layers"], file, n_kept, total)
-    taken = _masks_taken(data.get("mask_snapshots", []), file, n_kept, numbers["epochs"])
-    numbers |= {"mask_snapshots": taken, "provenance": found["provenance"], "seconds": seconds_of(data, file)}
-    numbers |= _later_fields(data, file, numbers["density"], numbers["epochs"])
-    return LevelRecord(level, "complete", found["reason"], **numbers)
-
-
-def _later_fields(data: Mapping, file: str, density: float, epochs: int) -> dict[str, Any]:
-    """The fields of a level that older records lack."""
-    absent = {"nominal_density": density, "strike": None, "metrics_sha256": None}
-    checks = {"nominal_density": FRACTION, "strike": or_null(TABLE), "metrics_sha256": or_null(TEXT)}
-    found = validate({name: data.get(name, value) for name, value in absent.items()}, checks, file)
-    if found["strike"] is not None:
-        strike = Strike(**validate(found["strike"], _STRIKE, file, "strike"))
-        require(strike.epoch < epochs, file, "strike.epoch", strike.epoch, f"below the {epochs} epochs")
-        found["strike"] = strike
-    return found
-
-
-def seconds_of(data: Mapping, file: str) -> float:
-    """The time that a result took; 0 where it is not recorded."""
-    return validate({"seconds": data.get("seconds", 0.0)}, {"seconds": DURATION}, file)["seconds"]
-
-
-def _masks_taken(listed: Any, file: str, alive: int, epochs: int) -> tuple[MaskSnapshot, ...]:
-    """The masks recorded in a level of `alive` survivors.
-
-    A level without any may omit the field.
-    """
-    require(isinstance(listed, list), file, "mask_snapshots", listed, "a list of epochs with what their masks keep")
-    found = [MaskSnapshot(**validate(entry, _TAKEN, file, f"mask_snapshots.{i}")) for i, entry in enumerate(listed)]
-    for i, mask in enumerate(found):
-        where, before = f"mask_snapshots.{i}", found[i - 1].epoch if i else 0
-        require(before < mask.epoch <= epochs, file, f"{where}.epoch", mask.epoch, f"above {before}, at most {epochs}")
-        require(mask.n_kept <= alive, file, f"{where}.n_kept", mask.n_kept, f"at most the {alive} survivors")
-        require(mask.shared <= mask.n_kept, file, f"{where}.shared", mask.shared, f"at most the {mask.n_kept} kept")
-    return tuple(found)
-
-
-def _check_layers(layers: Mapping, file: str, n_kept: int, total: int) -> None:
-    for name, layer in layers.items():
-        found = validate(layer, _LAYER, file, f"layers.{name}")
-        require(
-            found["n_kept"] <= found["size"], file, f"layers.{name}.n_kept", found["n_kept"], f"at most {found['size']}"
-        )
-        flips = validate(found["flips"], dict.fromkeys(READINGS, or_null(WHOLE)), file, f"layers.{name}.flips")
-        for reading, count in flips.items():
-            where = f"layers.{name}.flips.{reading}"
-            require((count or 0) <= found["n_kept"], file, where, count, f"at most the {found['n_kept']} kept")
-    require(sum(v["n_kept"] for v in layers.values()) == n_kept, file, "n_kept", n_kept, "the sum over the layers")
-    require(sum(v["size"] for v in layers.values()) == total, file, "total", total, "the sum over the layers")
+        got = getattr(found, name)
+        require(got == place, file, name, got, f"{place!r}, as the folder says")
+    values = {part.name: getattr(found, part.name) for part in fields(LevelRecord) if hasattr(found, part.name)}
+    if diverged:
+        return LevelRecord(**_NO_NUMBERS | values)
+    nominal = found.density if found.nominal_density is UNSET else found.nominal_density
+    return LevelRecord(**values | {"layers": data["layers"], "nominal_density": nominal})
 
 
 def parse_signs(data: dict, file: str, run: str, seed: int) -> SignsRecord:
     """A signs.json's record, its counts checked against the number of survivors and summed over layers."""
     verify_checksum(data, file)
-    found = validate(data, _SIGNS, file)
-    require(
-        (found["run"], found["seed"]) == (run, seed),
-        file,
-        "run, seed",
-        (found["run"], found["seed"]),
-        f"{(run, seed)}, as the folder says",
-    )
-    levels = tuple(found["levels"])
-    require(levels == tuple(range(len(levels))) and levels, file, "levels", list(levels), "0, 1, 2, .. to the last")
-    layers = {name: _signs_layer(layer, file, f"layers.{name}", len(levels)) for name, layer in found["layers"].items()}
-    require(bool(layers), file, "layers", {}, "one layer at least")
+    found = convert(data, _SignsFile, file)
+    got = (found.run, found.seed)
+    place = (run, seed)
+    require(got == place, file, "run, seed", got, f"{place}, as the folder says")
 
-    def total(key):
-        return tuple(map(sum, zip(*(layer[key] for layer in layers.values()), strict=True)))
+    def total(name: str) -> tuple[int, ...]:
+        """The sum over layers of a list of counts."""
+        return tuple(map(sum, zip(*map(attrgetter(name), found.layers.values()), strict=True)))
 
-    flips = {r: tuple(map(sum, zip(*(v["flips"][r] for v in layers.values()), strict=True))) for r in READINGS}
-    survivors = sum(layer["survivors"] for layer in layers.values())
     return SignsRecord(
-        levels, survivors, flips, total("settles_at"), total("settles_before_last"), total("switches"), layers
+        tuple(found.levels),
+        sum(layer.survivors for layer in found.layers.values()),
+        {reading: total(f"flips.{reading}") for reading in READINGS},
+        total("settles_at"),
+        total("settles_before_last"),
+        total("switches"),
+        data["layers"],
     )
-
-
-def _signs_layer(layer: Any, file: str, within: str, levels: int) -> dict:
-    found = validate(layer, _SIGNS_LAYER, file, within)
-    validate(found["flips"], dict.fromkeys(READINGS, COUNTS), file, f"{within}.flips")
-    for name, length in (("settles_at", levels + 1), ("settles_before_last", levels), ("switches", levels + 1)):
-        require(len(found[name]) == length, file, f"{within}.{name}", found[name], f"a list of {length} counts")
-        require(
-            sum(found[name]) == found["survivors"],
-            file,
-            f"{within}.{name}",
-            found[name],
-            f"counts that add up to the {found['survivors']} survivors",
-        )
-    for reading in READINGS:
-        counts = found["flips"][reading]
-        require(
-            len(counts) == levels and max(counts) <= found["survivors"],
-            file,
-            f"{within}.flips.{reading}",
-            counts,
-            f"{levels} counts of at most {found['survivors']}",
-        )
-    return found
 
 
 QUICK = ("quick", "digits")  # the preset of the commands that name none, and its data set, which needs no folder

@@ -4,272 +4,542 @@ import io
 import math
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from figures.results.fields import (
-    COUNTS,
-    FRACTION,
-    FRACTIONS,
-    NAME,
-    NUMBER,
-    POSITIVE,
-    SCHEMA_IS,
-    SIGNED_FRACTION,
-    TABLE,
-    TEXT,
-    TRUTH,
-    WHOLE,
-    Check,
+    LARGEST_NUMBER,
+    LARGEST_WHOLE,
+    Duration,
+    Fraction,
+    Head,
+    Name,
+    Number,
+    Positive,
     ResultError,
-    exactly,
-    or_null,
+    SignedFraction,
+    Table,
+    Text,
+    Whole,
+    convert,
+    must,
     require,
-    validate,
 )
 
 RULES = ("imp", "lrr")
 INITS = ("balanced", "normal")  # of every result; those of later ones may have more
-LIST = Check(lambda v: isinstance(v, list) and len(v) > 0, "a list")
-INPUT_LIST = Check(lambda v: isinstance(v, list) and v and all(map(POSITIVE.test, v)), "a list of whole numbers > 0")
-RATIO_LIST = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r > 0 for r in v), "numbers > 0")
-LEVEL_LIST = Check(lambda v: isinstance(v, list) and v and all(NUMBER.test(r) and r >= 0 for r in v), "numbers >= 0")
-INTERVAL = {"value": SIGNED_FRACTION, "low": SIGNED_FRACTION, "high": SIGNED_FRACTION}
-SUCCESS = {"successes": WHOLE, "trials": POSITIVE, "low": FRACTION, "high": FRACTION, "exact": FRACTION}
-_RESTED = {"successes": WHOLE, "trials": POSITIVE, "low": FRACTION, "high": FRACTION, "unsettled": WHOLE}
-WORDS = Check(lambda v: isinstance(v, list) and v and all(isinstance(w, str) for w in v), "a list of words")
-WITNESSES = {"starts": POSITIVE, "learns": WHOLE, "fails": WHOLE, "undecided": WHOLE, "contradictions": WHOLE}
+LARGEST_ARRAYS = 512 * 2**20
+_AboveZero = Annotated[float, Meta(gt=0, le=LARGEST_NUMBER, description="a number > 0")]
+_FromZero = Annotated[float, Meta(ge=0, le=LARGEST_NUMBER, description="a number >= 0")]
+_Inputs = Annotated[list[Positive], Meta(min_length=1, description="a list of whole numbers > 0")]
+_Counts = Annotated[list[Whole], Meta(min_length=1, description="a list of whole numbers >= 0")]
+_Ratios = Annotated[list[_AboveZero], Meta(min_length=1, description="numbers > 0")]
+_Noises = Annotated[list[_FromZero], Meta(min_length=1, description="numbers >= 0")]
+_Words = Annotated[list[str], Meta(min_length=1, description="a list of words")]
 
 
-def check_dimension(values: Mapping, arrays: Mapping, file: str) -> None:
-    """Check `dimension`: success over the number of inputs d.
+class _Values(Struct, frozen=True, kw_only=True):
+    """The values of an experiment; fields that figures and claims do not use are not named."""
 
-    It has counts with intervals over d for each kind of start, paired differences, and claim 13's effect.
-    """
-    head = {"dimensions": INPUT_LIST, "trials": POSITIVE, "compared": INPUT_LIST, "inits": TABLE}
-    found = validate(values, head, file, "values")
-    for init in validate(found["inits"], dict.fromkeys((*INITS, *found["inits"]), TABLE), file, "values.inits"):
-        content, within = found["inits"][init], f"values.inits.{init}"
-        lists = dict.fromkeys((*RULES, "switches", "lrr - imp"), LIST)
-        for name, rows in validate(content, lists, file, within).items():
-            shape = INTERVAL if name == "lrr - imp" else SUCCESS
-            table(rows, len(found["dimensions"]), shape, file, f"{within}.{name}")
-        effect = validate(content, {"overparametrisation": TABLE}, file, within)["overparametrisation"]
-        validate(effect, INTERVAL, file, f"{within}.overparametrisation")
+    def check_arrays(self, arrays: Mapping, file: str) -> None:
+        """Raise `ResultError` for arrays that do not belong to the values."""
 
 
-def check_basins(values: Mapping, arrays: Mapping, file: str) -> None:
-    """Check `basins`: which starts learn, for any balance.
-
-    It has the separatrix, computed witnesses with their counts, success over s_w / s_a and its exact curves.
-    """
-    head = {"dimensions": INPUT_LIST, "ratios": RATIO_LIST, "trials": POSITIVE, "witnesses": TABLE, "success": TABLE}
-    found = validate(values, head, file, "values")
-    for panel in validate(found["witnesses"], {"one": TABLE, "several": TABLE}, file, "values.witnesses"):
-        counts = validate(found["witnesses"][panel], WITNESSES, file, f"values.witnesses.{panel}")
-        shaped(arrays, f"{panel}_start", (counts["starts"], 2), file)
-        shaped(arrays, f"{panel}_verdict", (counts["starts"],), file)
-    validate(found["witnesses"]["several"], {"d": INPUT_LIST}, file, "values.witnesses.several")
-    rows = len(found["dimensions"])
-    for rule, lists in validate(found["success"], dict.fromkeys(RULES, LIST), file, "values.success").items():
-        require(len(lists) == rows, file, f"values.success.{rule}", len(lists), f"{rows} lists, one a dimension")
-        for cells in lists:
-            table(cells, len(found["ratios"]), SUCCESS, file, f"values.success.{rule}")
-        shaped(arrays, f"curve_{rule}", (rows, None), file)
-    shaped(arrays, "separatrix", (None, 2), file)
-    shaped(arrays, "curve_lrr", arrays["curve_imp"].shape, file)
-    shaped(arrays, "curve_ratio", arrays["curve_imp"].shape[1:], file)
+class _Interval(Struct, frozen=True):
+    value: SignedFraction
+    low: SignedFraction
+    high: SignedFraction
 
 
-def check_finite(values: Mapping, arrays: Mapping, file: str) -> None:
-    """Check `sample-size` and `mask-recovery`.
+class _Share(Struct, frozen=True, kw_only=True):
+    successes: Whole
+    trials: Positive
+    low: Fraction
+    high: Fraction
 
-    They have a cell of counts and paired differences for each sample size and noise.
-    """
-    head = {
-        "d": POSITIVE,
-        "survivors": INPUT_LIST,
-        "trials": POSITIVE,
-        "ratios": RATIO_LIST,
-        "noises": LEVEL_LIST,
-        "cells": LIST,
-    }
-    found = validate(values, {**head, "population": TABLE}, file, "values")
-    validate(found["population"], dict.fromkeys(RULES, FRACTION), file, "values.population")
-    wanted = {(ratio, noise) for ratio in found["ratios"] for noise in found["noises"]}
-    fields = {"ratio": NUMBER, "n": POSITIVE, "noise": NUMBER} | dict.fromkeys(RULES, TABLE)
-    differences = dict.fromkeys(("lrr - imp, learns", "lrr - imp, recovered"), TABLE)
-    for cell in found["cells"]:
-        got = validate(cell, fields | differences, file, "values.cells")
-        for name in differences:
-            validate(got[name], INTERVAL, file, f"values.cells.{name}")
+    def __post_init__(self) -> None:
+        must(self.successes <= self.trials, "successes", self.successes, f"at most the {self.trials} trials")
+
+
+class _Success(_Share, frozen=True, kw_only=True):
+    exact: Fraction
+
+
+Kind = TypeVar("Kind")
+
+
+class _ByRule(Struct, Generic[Kind], frozen=True):
+    imp: Kind
+    lrr: Kind
+
+
+class _ByPhase(_ByRule[Kind], Generic[Kind], frozen=True):
+    dense: Kind
+
+
+class _ByInit(Struct, Generic[Kind], frozen=True):
+    balanced: Kind
+    normal: Kind
+
+
+def _in_each(table: Mapping, wanted: Iterable[str], where: str) -> None:
+    """Raise `Contradiction` unless a table has these entries."""
+    for name in wanted:
+        must(name in table, f"{where}.{name}", "nothing", "an object (the field is missing)")
+
+
+def _lengths(where: str, number: int, **lists: Sequence) -> None:
+    """Raise `Contradiction` unless lists have this many entries."""
+    for name, found in lists.items():
+        must(len(found) == number, f"{where}.{name}" if where else name, found, f"a list of {number}")
+
+
+# --- one neuron: figure 1, pruning by levels, the factorial, the theorem
+
+
+class _Counted(Struct, frozen=True):
+    starts: Positive
+    learns: Whole
+
+    def __post_init__(self) -> None:
+        must(self.learns <= self.starts, "learns", self.learns, "at most the starts")
+
+
+class _Quadrants(_Values, frozen=True, kw_only=True):
+    quadrants: dict[str, _Counted]
+
+    def check_arrays(self, arrays: Mapping, file: str) -> None:
+        grid = (shaped(arrays, "grid_w", (None,), file)[0], shaped(arrays, "grid_a", (None,), file)[0])
+        for name in ("field_a", "field_w", "verdict"):
+            shaped(arrays, name, grid, file)
+        for name, dimensions in (("separatrix", 2), ("minimum", 2), ("trajectories", 3), ("trajectory_verdict", 1),
+                                 ("balanced", 1)):  # fmt: skip
+            shaped(arrays, name, (None,) * dimensions, file)
+
+
+class _Point(Struct, frozen=True):
+    a: Number
+    w: tuple[Number, Number]
+
+
+class _Stories(_Values, frozen=True, kw_only=True):
+    verdict: _ByPhase[Text]
+    start: _ByPhase[_Point]
+    limit: _ByPhase[_Point]
+
+    def check_arrays(self, arrays: Mapping, file: str) -> None:
+        for phase in _ByPhase.__struct_fields__:
+            for name, dimensions in (("times", 1), ("a", 1), ("w", 2), ("loss", 1)):
+                shaped(arrays, f"{phase}_{name}", (None,) * dimensions, file)
+
+
+class _ByLevel(Struct, frozen=True):
+    successes: _Counts
+    low: list[Fraction]
+    high: list[Fraction]
+    exact: list[Fraction]
+    mask_recovered: _Counts
+
+
+class _PruningIterations(_Values, frozen=True, kw_only=True):
+    d: Positive
+    survivors: _Counts
+    trials: Positive
+    rules: _ByRule[_ByLevel]
+
+    def __post_init__(self) -> None:
         for rule in RULES:
-            _counts(got[rule], file, f"values.cells.{rule}")
-    got = {(cell["ratio"], cell["noise"]) for cell in found["cells"]}
-    require(got == wanted, file, "values.cells", sorted(got), "one for each ratio and noise")
-    if "decides" in values:
-        chosen = validate(values["decides"], {"ratio": NUMBER, "noise": NUMBER}, file, "values.decides")
-        require(tuple(chosen.values()) in wanted, file, "values.decides", chosen, "one of the conditions")
+            found = getattr(self.rules, rule)
+            for name in _ByLevel.__struct_fields__:
+                _lengths(f"rules.{rule}", len(self.survivors), **{name: getattr(found, name)})
+            for name in ("successes", "mask_recovered"):
+                most = max(getattr(found, name))
+                must(most <= self.trials, f"rules.{rule}.{name}", most, f"at most the {self.trials} trials")
 
 
-def _counts(content: Mapping, file: str, within: str) -> None:
-    head = {"trials": POSITIVE, "unsettled": WHOLE, "learns": TABLE, "recovered": TABLE}
-    found = validate(content, head, file, within)
-    for name in ("learns", "recovered"):
-        got = validate(found[name], {"count": WHOLE, "low": FRACTION, "high": FRACTION}, file, f"{within}.{name}")
-        require(got["count"] <= found["trials"], file, f"{within}.{name}", got["count"], "at most the trials")
+class _Effects(Struct, frozen=True):
+    signs: _Interval
+    magnitudes: _Interval
+    interaction: _Interval
 
 
-def check_pruned_samples(values: Mapping, arrays: Mapping, file: str) -> None:
-    """Check `pruned-samples`.
+class _Difference(Struct, frozen=True):
+    lrr_imp: _Interval = field(name="lrr - imp")
 
-    It has counts and paired differences for each end, start, kind of inputs, noise and sample size, and the exact
-    probabilities that are known.
-    """
-    axes = {"ends": INPUT_LIST, "inits": WORDS, "inputs": WORDS, "noises": LEVEL_LIST, "sizes": INPUT_LIST}
-    head = {"d": POSITIVE, "trials": POSITIVE, "schedules": LIST, "exact": LIST, "cells": LIST}
-    found = validate(values, axes | head, file, "values")
-    ends = [survivors[-1] for survivors in found["schedules"] if INPUT_LIST.test(survivors)]
-    require(ends == found["ends"], file, "values.schedules", ends, f"lists of inputs that end at {found['ends']}")
-    fields = {"end": POSITIVE, "init": TEXT, "inputs": TEXT, "noise": NUMBER, "n": POSITIVE, "lrr - imp": TABLE}
-    for cell in found["cells"]:
-        got = validate(cell, fields | dict.fromkeys(RULES, TABLE), file, "values.cells")
-        validate(got["lrr - imp"], INTERVAL, file, "values.cells.lrr - imp")
+
+class _Crossed(_ByRule[_Success], frozen=True, kw_only=True):
+    sign: _Success
+    magnitude: _Success
+    effects: _Effects
+    difference: _Difference
+
+
+class _Factorial(_Values, frozen=True, kw_only=True):
+    d: Positive
+    trials: Positive
+    inits: _ByInit[_Crossed]
+
+
+class _Claim(Struct, frozen=True):
+    starts: Positive
+    contradictions: Whole
+    low: Fraction
+    high: Fraction
+    symbolic: bool
+    statement: Text
+
+    def __post_init__(self) -> None:
+        must(self.contradictions <= self.starts, "contradictions", self.contradictions, "at most the starts")
+
+
+class _Claims(Struct, frozen=True):
+    first: _Claim = field(name="1")
+    second: _Claim = field(name="2")
+
+
+class _TheoremCheck(_Values, frozen=True, kw_only=True):
+    claims: _Claims
+
+
+# --- many inputs, any balance, finite samples
+
+
+class _OverInputs(_ByRule[list[_Success]], frozen=True, kw_only=True):
+    switches: list[_Success]
+    difference: list[_Interval] = field(name="lrr - imp")
+    overparametrisation: _Interval
+
+
+class _Dimension(_Values, frozen=True, kw_only=True):
+    dimensions: _Inputs
+    trials: Positive
+    compared: _Inputs
+    inits: dict[str, _OverInputs]
+
+    def __post_init__(self) -> None:
+        _in_each(self.inits, INITS, "inits")
+        for init, found in self.inits.items():
+            lists = {"imp": found.imp, "lrr": found.lrr, "switches": found.switches, "lrr - imp": found.difference}
+            _lengths(f"inits.{init}", len(self.dimensions), **lists)
+
+
+class _Witnesses(Struct, frozen=True, kw_only=True):
+    starts: Positive
+    learns: Whole
+    fails: Whole
+    undecided: Whole
+    contradictions: Whole
+
+
+class _OfSeveral(_Witnesses, frozen=True, kw_only=True):
+    d: _Inputs
+
+
+class _Panels(Struct, frozen=True):
+    one: _Witnesses
+    several: _OfSeveral
+
+
+class _Basins(_Values, frozen=True, kw_only=True):
+    dimensions: _Inputs
+    ratios: _Ratios
+    trials: Positive
+    witnesses: _Panels
+    success: _ByRule[list[list[_Success]]]
+
+    def __post_init__(self) -> None:
         for rule in RULES:
-            counts = validate(got[rule], _RESTED, file, f"values.cells.{rule}")
-            both = counts["successes"] + counts["unsettled"]
-            require(both <= counts["trials"], file, f"values.cells.{rule}", both, "at most the trials")
-    wanted = sorted(product(*(found[name] for name in axes)))
-    got = sorted(tuple(cell[name] for name in ("end", "init", "inputs", "noise", "n")) for cell in found["cells"])
-    require(got == wanted, file, "values.cells", f"{len(got)} cells", "one for each condition")
-    for row in found["exact"]:
-        validate(row, {"end": POSITIVE, "init": TEXT} | dict.fromkeys(RULES, or_null(FRACTION)), file, "values.exact")
-    got = sorted((row["end"], row["init"]) for row in found["exact"])
-    wanted = sorted(product(found["ends"], found["inits"]))
-    require(got == wanted, file, "values.exact", got, "one for each end and start")
+            lists = getattr(self.success, rule)
+            _lengths("success", len(self.dimensions), **{rule: lists})
+            for cells in lists:
+                _lengths("success", len(self.ratios), **{rule: cells})
+
+    def check_arrays(self, arrays: Mapping, file: str) -> None:
+        for panel in ("one", "several"):
+            starts = getattr(self.witnesses, panel).starts
+            shaped(arrays, f"{panel}_start", (starts, 2), file)
+            shaped(arrays, f"{panel}_verdict", (starts,), file)
+        shaped(arrays, "separatrix", (None, 2), file)
+        curve = shaped(arrays, "curve_imp", (len(self.dimensions), None), file)
+        shaped(arrays, "curve_lrr", curve, file)
+        shaped(arrays, "curve_ratio", curve[1:], file)
 
 
-def table(rows: Sequence, number: int, fields: Mapping[str, Check], file: str, within: str) -> None:
-    """Check a list of `number` objects, each with these fields.
-
-    No count of successes may be above its trials.
-    """
-    require(isinstance(rows, list) and len(rows) == number, file, within, rows, f"a list of {number} objects")
-    for row in rows:
-        got = validate(row, fields, file, within)
-        if "successes" in got:
-            require(got["successes"] <= got["trials"], file, within, got["successes"], "at most the trials")
+class _CountInterval(Struct, frozen=True):
+    count: Whole
+    low: Fraction
+    high: Fraction
 
 
-def shaped(arrays: Mapping, name: str, shape: Sequence[int | None], file: str) -> None:
-    """Check that an array exists and has a shape; None means any length."""
-    require(name in arrays, file, f"arrays.{name}", "nothing", "an array (the field is missing)")
-    got = arrays[name].shape
-    fits = len(got) == len(shape) and all(want in (None, have) for have, want in zip(got, shape, strict=True))
-    require(fits, file, f"arrays.{name}", got, f"of shape {tuple('any' if n is None else n for n in shape)}")
+class _Finite(Struct, frozen=True):
+    trials: Positive
+    unsettled: Whole
+    learns: _CountInterval
+    recovered: _CountInterval
+
+    def __post_init__(self) -> None:
+        for name in ("learns", "recovered"):
+            count = getattr(self, name).count
+            must(count <= self.trials, name, count, "at most the trials")
+
+
+class _FiniteCell(_ByRule[_Finite], frozen=True, kw_only=True):
+    ratio: Number
+    n: Positive
+    noise: Number
+    learns: _Interval = field(name="lrr - imp, learns")
+    recovered: _Interval = field(name="lrr - imp, recovered")
+
+
+class _Condition(Struct, frozen=True):
+    ratio: Number
+    noise: Number
+
+
+class _FiniteSamples(_Values, frozen=True, kw_only=True):
+    d: Positive
+    survivors: _Inputs
+    trials: Positive
+    ratios: _Ratios
+    noises: _Noises
+    population: _ByRule[Fraction]
+    cells: list[_FiniteCell]
+    decides: _Condition | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        wanted = set(product(self.ratios, self.noises))
+        got = {(cell.ratio, cell.noise) for cell in self.cells}
+        must(got == wanted, "cells", sorted(got), "one for each ratio and noise")
+        chosen = self.decides
+        right = chosen is UNSET or (chosen.ratio, chosen.noise) in wanted
+        must(right, "decides", chosen, "one of the conditions")
+
+
+class _Rested(_Share, frozen=True, kw_only=True):
+    unsettled: Whole
+
+    def __post_init__(self) -> None:
+        both = self.successes + self.unsettled
+        must(both <= self.trials, "successes", both, "with the unsettled at most the trials")
+
+
+class _PrunedCell(_ByRule[_Rested], frozen=True, kw_only=True):
+    end: Positive
+    init: Text
+    inputs: Text
+    noise: Number
+    n: Positive
+    difference: _Interval = field(name="lrr - imp")
+
+
+class _Exact(_ByRule[Fraction | None], frozen=True, kw_only=True):
+    end: Positive
+    init: Text
+
+
+class _PrunedSamples(_Values, frozen=True, kw_only=True):
+    d: Positive
+    trials: Positive
+    ends: _Inputs
+    inits: _Words
+    inputs: _Words
+    noises: _Noises
+    sizes: _Inputs
+    schedules: list[_Inputs]
+    exact: list[_Exact]
+    cells: list[_PrunedCell]
+
+    def __post_init__(self) -> None:
+        ends = [survivors[-1] for survivors in self.schedules]
+        must(ends == self.ends, "schedules", ends, f"lists of inputs that end at {self.ends}")
+        wanted = sorted(product(self.ends, self.inits, self.inputs, self.noises, self.sizes))
+        got = sorted((cell.end, cell.init, cell.inputs, cell.noise, cell.n) for cell in self.cells)
+        must(got == wanted, "cells", f"{len(got)} cells", "one for each condition")
+        wanted = sorted(product(self.ends, self.inits))
+        got = sorted((row.end, row.init) for row in self.exact)
+        must(got == wanted, "exact", got, "one for each end and start")
 
 
 # --- numerical sweeps: `large-steps`, `hidden-neurons`
 
-DESCENT = {"status": WORDS, "steps": COUNTS, "least_loss": LIST, "c": LIST}
-HIDDEN_STATUSES = ("learned", "stationary", "undecided")
+
+class _Descents(Struct, frozen=True, kw_only=True):
+    status: _Words
+    steps: list[Whole]
+    least_loss: list[Number | None]
+    c: list[Number | None]
+
+    def check(self, number: int, where: str) -> None:
+        """Raise `Contradiction` unless there is one of each a step."""
+        _lengths(where, number, status=self.status, steps=self.steps, least_loss=self.least_loss, c=self.c)
 
 
-def check_large_steps(values: Mapping, arrays: Mapping, file: str) -> None:
-    """Check `large-steps`: gradient descent with large steps.
-
-    It has runs over the step for each angle and in d = 1, runs kept step by step, and runs after a push.
-    """
-    head = {"step": RATIO_LIST, "learned_below": NUMBER, "starts": LIST, "d1": TABLE, "shown": LIST, "pushed": TABLE}
-    found = validate(values, head, file, "values")
-    number = len(found["step"])
-    for start in found["starts"]:
-        validate(start, {"angle": NUMBER}, file, "values.starts")
-        _descents(start, number, file, "values.starts")
-    _descents(found["d1"], number, file, "values.d1")
-    validate(found["d1"], {"largest_c": NUMBER}, file, "values.d1")
-    for i, run in enumerate(found["shown"]):
-        validate(run, {"d": POSITIVE, "angle": NUMBER, "step": NUMBER, "steps": WHOLE}, file, "values.shown")
-        shaped(arrays, f"shown_{i}_at", (None,), file)
-        for part in ("loss", "c"):
-            shaped(arrays, f"shown_{i}_{part}", arrays[f"shown_{i}_at"].shape, file)
-    minima = validate(found["pushed"], {"push": NUMBER, "left": NUMBER, "minima": LIST}, file, "values.pushed")[
-        "minima"
-    ]
-    for minimum in minima:
-        got = validate(
-            minimum, {"balance": NUMBER, "limit": NUMBER, "step": RATIO_LIST, "left": LIST}, file, "values.pushed"
-        )
-        require(len(got["left"]) == len(got["step"]), file, "values.pushed.left", got["left"], "one a step")
-        _descents(minimum, len(got["step"]), file, "values.pushed")
+class _Start(_Descents, frozen=True, kw_only=True):
+    angle: Number
 
 
-def _descents(content: Mapping, number: int, file: str, within: str) -> None:
-    for name, column in validate(content, DESCENT, file, within).items():
-        require(len(column) == number, file, f"{within}.{name}", column, f"{number} entries, one a step")
-        if name in ("least_loss", "c"):
-            require(all(map(or_null(NUMBER).test, column)), file, f"{within}.{name}", column, "numbers or null")
+class _OneInput(_Descents, frozen=True, kw_only=True):
+    largest_c: Number
 
 
-def check_hidden(values: Mapping, arrays: Mapping, file: str) -> None:
-    """Check `hidden-neurons`: IMP and LRR on several hidden neurons.
+class _Shown(Struct, frozen=True):
+    d: Positive
+    angle: Number
+    step: Number
+    steps: Whole
 
-    For each d and k it has counts by level and status, the heuristic, the agreement with it and a paired difference.
-    """
-    head = {"dimensions": INPUT_LIST, "neurons": INPUT_LIST, "trials": POSITIVE, "prune_rate": NUMBER, "cells": LIST}
-    found = validate(values, head | {"criterion": TABLE}, file, "values")
-    validate(found["criterion"], {"learned": NUMBER, "stationary": NUMBER}, file, "values.criterion")
-    wanted = {(d, k) for d in found["dimensions"] for k in found["neurons"]}
-    for cell in found["cells"]:
-        fields = {"d": POSITIVE, "k": POSITIVE, "survivors": INPUT_LIST, "difference": TABLE} | dict.fromkeys(
-            RULES, TABLE
-        )
-        got = validate(cell, fields, file, "values.cells")
+
+class _Minimum(_Descents, frozen=True, kw_only=True):
+    balance: Number
+    limit: Number
+    step: _Ratios
+    left: list[Any]
+
+
+class _Pushed(Struct, frozen=True):
+    push: Number
+    left: Number
+    minima: list[_Minimum]
+
+
+class _LargeSteps(_Values, frozen=True, kw_only=True):
+    step: _Ratios
+    learned_below: Number
+    starts: Annotated[list[_Start], Meta(min_length=1)]
+    d1: _OneInput
+    shown: Annotated[list[_Shown], Meta(min_length=1)]
+    pushed: _Pushed
+
+    def __post_init__(self) -> None:
+        for i, start in enumerate(self.starts):
+            start.check(len(self.step), f"starts.{i}")
+        self.d1.check(len(self.step), "d1")
+        for i, minimum in enumerate(self.pushed.minima):
+            minimum.check(len(minimum.step), f"pushed.minima.{i}")
+            _lengths(f"pushed.minima.{i}", len(minimum.step), left=minimum.left)
+
+    def check_arrays(self, arrays: Mapping, file: str) -> None:
+        for i in range(len(self.shown)):
+            number = shaped(arrays, f"shown_{i}_at", (None,), file)
+            for part in ("loss", "c"):
+                shaped(arrays, f"shown_{i}_{part}", number, file)
+
+
+class _Ends(Struct, frozen=True):
+    successes: Whole
+    trials: Positive
+    n_as_predicted: Whole
+    n_contradicting: Whole
+    low: Fraction
+    high: Fraction
+    heuristic: Fraction
+    learned: list[Whole]
+    stationary: list[Whole]
+    undecided: list[Whole]
+
+    def check(self, levels: int, where: str) -> None:
+        """Raise `Contradiction` unless the ends of all trials are counted at each level."""
+        sums = [sum(level) for level in zip(self.learned, self.stationary, self.undecided, strict=False)]
+        must(sums == [self.trials] * levels, where, sums, f"{levels} levels of {self.trials} trials")
+        last = self.learned[-1]
+        must(self.successes == last, f"{where}.successes", self.successes, f"{last}, the last level's")
+
+
+class _AgainstExact(Struct, frozen=True):
+    exact: Fraction
+    contradictions: Whole
+
+
+class _HiddenCell(_ByRule[_Ends], frozen=True, kw_only=True):
+    d: Positive
+    k: Positive
+    survivors: _Inputs
+    difference: _Difference
+    against_exact: dict[str, _AgainstExact] = {}
+
+    def __post_init__(self) -> None:
         for rule in RULES:
-            _ends(got[rule], len(got["survivors"]), file, f"values.cells.{rule}")
-        lead = validate(got["difference"], {"lrr - imp": TABLE}, file, "values.cells.difference")["lrr - imp"]
-        validate(lead, INTERVAL, file, "values.cells.difference")
-        for rule, exact in cell.get("against_exact", {}).items():
-            validate(exact, {"exact": FRACTION, "contradictions": WHOLE}, file, f"values.cells.against_exact.{rule}")
-    got = {(cell["d"], cell["k"]) for cell in found["cells"]}
-    require(got == wanted, file, "values.cells", sorted(got), "one for each d and k")
+            getattr(self, rule).check(len(self.survivors), rule)
 
 
-def _ends(content: Mapping, levels: int, file: str, within: str) -> None:
-    counts = {"successes": WHOLE, "trials": POSITIVE, "n_as_predicted": WHOLE, "n_contradicting": WHOLE}
-    shares = dict.fromkeys(("low", "high", "heuristic"), FRACTION)
-    found = validate(content, counts | shares | dict.fromkeys(HIDDEN_STATUSES, COUNTS), file, within)
-    sums = [sum(level) for level in zip(*(found[name] for name in HIDDEN_STATUSES), strict=False)]
-    require(sums == [found["trials"]] * levels, file, within, sums, f"{levels} levels of {found['trials']} trials")
-    last = found["learned"][-1]
-    require(found["successes"] == last, file, f"{within}.successes", found["successes"], f"{last}, the last level's")
+class _Criterion(Struct, frozen=True):
+    learned: Number
+    stationary: Number
 
 
-LARGEST_ARRAYS = 512 * 2**20
-PHASES = ("dense", "imp", "lrr")
-EFFECTS = ("signs", "magnitudes", "interaction")
-_COUNT_LIST = Check(lambda v: isinstance(v, list) and v and all(map(WHOLE.test, v)), "a list of whole numbers >= 0")
-_HEAD = {
-    "schema": SCHEMA_IS,
-    "kind": exactly("theory"),
-    "experiment": NAME,
-    "params": TABLE,
-    "values": TABLE,
-    "arrays": or_null(TABLE),
-    "command": TEXT,
-    "provenance": TABLE,
+class _Hidden(_Values, frozen=True, kw_only=True):
+    dimensions: _Inputs
+    neurons: _Inputs
+    trials: Positive
+    prune_rate: Number
+    criterion: _Criterion
+    cells: Annotated[list[_HiddenCell], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        wanted = set(product(self.dimensions, self.neurons))
+        got = {(cell.d, cell.k) for cell in self.cells}
+        must(got == wanted, "cells", sorted(got), "one for each d and k")
+
+
+VALUES: dict[str, type[_Values]] = {
+    "quadrants": _Quadrants,
+    "stories": _Stories,
+    "pruning-iterations": _PruningIterations,
+    "factorial": _Factorial,
+    "theorem-check": _TheoremCheck,
+    "dimension": _Dimension,
+    "basins": _Basins,
+    "sample-size": _FiniteSamples,
+    "mask-recovery": _FiniteSamples,
+    "pruned-samples": _PrunedSamples,
+    "large-steps": _LargeSteps,
+    "hidden-neurons": _Hidden,
 }
-_INTERVAL = {"value": SIGNED_FRACTION, "low": SIGNED_FRACTION, "high": SIGNED_FRACTION}
 
 
-def parse_theory(data: dict, file: str) -> dict:
-    """The checked head of a theory JSON file; its values are checked by `check_values`."""
-    found = validate(data, _HEAD, file)
-    _finite(found["values"], file, "values")
-    if found["arrays"] is not None:
-        stem = file.rsplit("/", 1)[-1].removesuffix(".json")
-        head = {"file": exactly(stem + ".npz"), "sha256": TEXT, "names": TABLE}
-        validate(found["arrays"], head, file, "arrays")
+def check_values(experiment: str, values: Mapping, arrays: Mapping, file: str) -> None:
+    """Check the values that figures and claims use of a known experiment; unknown ones are not checked."""
+    if experiment in VALUES:
+        convert(values, VALUES[experiment], file, "values").check_arrays(arrays, file)
+
+
+def shaped(arrays: Mapping, name: str, shape: Sequence[int | None], file: str) -> tuple[int, ...]:
+    """The shape of an array, after a check that it exists and has a shape; None means any length."""
+    require(name in arrays, file, f"arrays.{name}", "nothing", "an array (the field is missing)")
+    got = arrays[name].shape
+    fits = len(got) == len(shape) and all(want in (None, have) for have, want in zip(got, shape, strict=True))
+    require(fits, file, f"arrays.{name}", got, f"of shape {tuple('any' if n is None else n for n in shape)}")
+    return got
+
+
+class _Arrays(Struct, frozen=True):
+    file: str
+    sha256: Text
+    names: Table
+
+
+class TheoryFile(Head[Literal["theory"]], frozen=True, kw_only=True):
+    """The JSON file of a theory result; its values are checked by `check_values`."""
+
+    experiment: Name
+    params: Table
+    values: Table
+    arrays: _Arrays | None
+    command: Text
+    provenance: Table
+    seconds: Duration = 0.0
+
+
+def parse_theory(data: dict, file: str) -> TheoryFile:
+    """The checked head of a theory JSON file."""
+    found = convert(data, TheoryFile, file)
+    _finite(found.values, file, "values")
+    if found.arrays is not None:
+        npz = file.rsplit("/", 1)[-1].removesuffix(".json") + ".npz"
+        require(found.arrays.file == npz, file, "arrays.file", found.arrays.file, repr(npz))
     return found
 
 
@@ -280,8 +550,9 @@ def _finite(value, file, within):
     elif isinstance(value, list):
         for inner in value:
             _finite(inner, file, within)
-    elif isinstance(value, float):
-        require(math.isfinite(value), file, within, value, "a finite number")
+    elif isinstance(value, int | float):
+        finite = math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST_WHOLE
+        require(finite, file, within, value, "a finite number")
 
 
 def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
@@ -310,132 +581,3 @@ def parse_arrays(content: bytes, names: Mapping, file: str) -> dict:
             array.dtype.kind in "biuf" and bool(np.isfinite(array).all()), file, name, array.dtype, "finite numbers"
         )
     return arrays
-
-
-def check_values(experiment: str, values: Mapping, arrays: Mapping, file: str) -> None:
-    """Check the values that figures and claims use of a known experiment; unknown ones are not checked."""
-    checker = CHECKERS.get(experiment)
-    if checker is not None:
-        checker(values, arrays, file)
-
-
-def _shapes(arrays, wanted, file):
-    for name, dimensions in wanted.items():
-        require(name in arrays, file, f"arrays.{name}", "nothing", "an array (the field is missing)")
-        require(
-            arrays[name].ndim == dimensions, file, f"arrays.{name}", arrays[name].shape, f"{dimensions}-dimensional"
-        )
-
-
-def _quadrants(values, arrays, file):
-    shapes = {
-        "grid_a": 1,
-        "grid_w": 1,
-        "field_a": 2,
-        "field_w": 2,
-        "verdict": 2,
-        "separatrix": 2,
-        "minimum": 2,
-        "trajectories": 3,
-        "trajectory_verdict": 1,
-        "balanced": 1,
-    }
-    _shapes(arrays, shapes, file)
-    grid = (len(arrays["grid_w"]), len(arrays["grid_a"]))
-    for name in ("field_a", "field_w", "verdict"):
-        require(arrays[name].shape == grid, file, f"arrays.{name}", arrays[name].shape, f"of shape {grid}")
-    for name, counts in validate(values, {"quadrants": TABLE}, file, "values")["quadrants"].items():
-        within = f"values.quadrants.{name}"
-        found = validate(counts, {"starts": POSITIVE, "learns": WHOLE}, file, within)
-        require(found["learns"] <= found["starts"], file, f"{within}.learns", found["learns"], "at most the starts")
-
-
-def _stories(values, arrays, file):
-    for phase in PHASES:
-        _shapes(arrays, {f"{phase}_times": 1, f"{phase}_a": 1, f"{phase}_w": 2, f"{phase}_loss": 1}, file)
-    phases = dict.fromkeys(PHASES, TEXT)
-    found = validate(values, {"verdict": TABLE, "limit": TABLE, "start": TABLE}, file, "values")
-    validate(found["verdict"], phases, file, "values.verdict")
-    point = Check(lambda v: isinstance(v, list) and len(v) == 2 and all(map(NUMBER.test, v)), "two numbers")
-    for where in ("start", "limit"):
-        for phase, value in validate(found[where], dict.fromkeys(PHASES, TABLE), file, f"values.{where}").items():
-            validate(value, {"a": NUMBER, "w": point}, file, f"values.{where}.{phase}")
-
-
-def _pruning_iterations(values, arrays, file):
-    found = validate(
-        values, {"d": POSITIVE, "survivors": _COUNT_LIST, "trials": POSITIVE, "rules": TABLE}, file, "values"
-    )
-    levels = len(found["survivors"])
-    lists = {
-        "successes": _COUNT_LIST,
-        "low": FRACTIONS,
-        "high": FRACTIONS,
-        "exact": FRACTIONS,
-        "mask_recovered": _COUNT_LIST,
-    }
-    for rule in validate(found["rules"], {"imp": TABLE, "lrr": TABLE}, file, "values.rules"):
-        within = f"values.rules.{rule}"
-        for name, numbers in validate(found["rules"][rule], lists, file, within).items():
-            require(len(numbers) == levels, file, f"{within}.{name}", numbers, f"{levels} numbers, one a level")
-        for name in ("successes", "mask_recovered"):
-            most = max(found["rules"][rule][name])
-            require(most <= found["trials"], file, f"{within}.{name}", most, f"at most the {found['trials']} trials")
-
-
-def _factorial(values, arrays, file):
-    found = validate(values, {"d": POSITIVE, "trials": POSITIVE, "inits": TABLE}, file, "values")
-    cell = {"successes": WHOLE, "trials": POSITIVE, "low": FRACTION, "high": FRACTION, "exact": FRACTION}
-    for init, content in validate(found["inits"], {"balanced": TABLE, "normal": TABLE}, file, "values.inits").items():
-        within = f"values.inits.{init}"
-        for rule in ("imp", "sign", "magnitude", "lrr"):
-            got = validate(validate(content, {rule: TABLE}, file, within)[rule], cell, file, f"{within}.{rule}")
-            require(got["successes"] <= got["trials"], file, f"{within}.{rule}", got["successes"], "at most the trials")
-        extra = validate(content, {"effects": TABLE, "difference": TABLE}, file, within)
-        for name in EFFECTS:
-            validate(
-                validate(extra["effects"], {name: TABLE}, file, within)[name],
-                _INTERVAL,
-                file,
-                f"{within}.effects.{name}",
-            )
-        difference = validate(extra["difference"], {"lrr - imp": TABLE}, file, f"{within}.difference")
-        validate(difference["lrr - imp"], _INTERVAL, file, f"{within}.difference")
-
-
-def _theorem_check(values, arrays, file):
-    wanted = {
-        "starts": POSITIVE,
-        "contradictions": WHOLE,
-        "low": FRACTION,
-        "high": FRACTION,
-        "symbolic": TRUTH,
-        "statement": TEXT,
-    }
-    claims = validate(values, {"claims": TABLE}, file, "values")["claims"]
-    for claim in ("1", "2"):
-        within = f"values.claims.{claim}"
-        found = validate(validate(claims, {claim: TABLE}, file, "values.claims")[claim], wanted, file, within)
-        require(
-            found["contradictions"] <= found["starts"],
-            file,
-            f"{within}.contradictions",
-            found["contradictions"],
-            "at most the starts",
-        )
-
-
-CHECKERS = {
-    "quadrants": _quadrants,
-    "stories": _stories,
-    "pruning-iterations": _pruning_iterations,
-    "factorial": _factorial,
-    "theorem-check": _theorem_check,
-    "dimension": check_dimension,
-    "basins": check_basins,
-    "sample-size": check_finite,
-    "mask-recovery": check_finite,
-    "pruned-samples": check_pruned_samples,
-    "large-steps": check_large_steps,
-    "hidden-neurons": check_hidden,
-}

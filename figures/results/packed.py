@@ -4,25 +4,19 @@ Such files are in folders of records that are kept with the code. They hold no w
 """
 
 import zlib
+from typing import Literal
 
-from figures.results.fields import (
-    LONG_WHOLE,
-    NAME,
-    SCHEMA_IS,
-    TABLE,
-    Check,
-    exactly,
-    parse_json,
-    require,
-    validate,
-    verify_checksum,
-)
+from figures.results.fields import Head, LongWhole, Name, convert, parse_json, require, verify_checksum
 from figures.results.names import level_of
 
 LARGEST_TEXT = 2**26
 _AGAIN = "take the file from version control again, or record the seed anew"
-_PACKED = {"schema": SCHEMA_IS, "kind": exactly("seed"), "run": NAME, "seed": LONG_WHOLE, "files": TABLE}
-_TEXT = Check(lambda v: isinstance(v, str), "a text")
+
+
+class _PackedFile(Head[Literal["seed"]], frozen=True):
+    run: Name
+    seed: LongWhole
+    files: dict[str, str]
 
 
 def unpack(content: bytes, file: str, run: str, seed: int) -> dict[str, bytes]:
@@ -43,15 +37,15 @@ def unpack(content: bytes, file: str, run: str, seed: int) -> dict[str, bytes]:
         text = reader.decompress(content, LARGEST_TEXT)
         whole = reader.eof
     except zlib.error:
-        text, whole = b"", False
+        text = b""
+        whole = False
     require(whole, file, "the file", f"{len(content)} bytes", f"gzip of at most {LARGEST_TEXT} bytes", _AGAIN)
     data = parse_json(text, file)
     verify_checksum(data, file)
-    found = validate(data, _PACKED, file)
-    for name, place in (("run", run), ("seed", seed)):
-        require(found[name] == place, file, name, found[name], f"{place!r}, as its name says", "move it back")
-    texts = validate(found["files"], dict.fromkeys(found["files"], _TEXT), file, "files")
-    return {name: text.encode() for name, text in texts.items()}
+    found = convert(data, _PackedFile, file)
+    for name, got, place in (("run", found.run, run), ("seed", found.seed, seed)):
+        require(got == place, file, name, got, f"{place!r}, as its name says", "move it back")
+    return {name: text.encode() for name, text in found.files.items()}
 
 
 def levels_in(files: dict[str, bytes]) -> list[tuple[int, str]]:

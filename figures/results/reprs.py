@@ -7,7 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-MOST_OF_RESULT, MOST_OF_VALUE, MOST_LISTED = 400, 60, 4  # letters of a result and of a value; items that are listed
+# letters of a result and of a value; items that are listed
+MOST_OF_RESULT = 400
+MOST_OF_VALUE = 60
+MOST_LISTED = 4
 Kind = TypeVar("Kind", bound=type)
 
 

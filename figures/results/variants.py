@@ -2,10 +2,12 @@
 
 import re
 
-OURS_PROTOCOL, AUTHORS_PROTOCOL = "ours", "authors"
+OURS_PROTOCOL = "ours"
+AUTHORS_PROTOCOL = "authors"
 KNOWN_PROTOCOLS = (OURS_PROTOCOL, AUTHORS_PROTOCOL)
 EVERY_PROTOCOL = "every"  # of records that hold the studies of all protocols, and of what shows them side by side
-LAST_EPOCH, BEST_EPOCH = "last", "best"
+LAST_EPOCH = "last"
+BEST_EPOCH = "best"
 SELECTED_ON_TEST_SET = (
     "Accuracy is the best of a level's epochs: it is selected on the test set, and so too high by an unknown amount."
 )

@@ -135,9 +135,8 @@ def test_cleared_is_what_a_mask_prunes_also_what_is_not_finite():
 
 def test_the_copy_of_every_epoch_stays_on_the_device_until_it_is_saved(tiny_digits, gpu, tmp_path):
     model, masks = network(tiny_digits, masked=False)
-    start = state_of(model)
     gpu.waits.clear()
-    copy = checkpoints.copied(Checkpoint(0, 1, model.state_dict(), model.state_dict(), start, {}, {}, [], {}))
+    copy = checkpoints.copied(Checkpoint(0, 1, model.state_dict(), model.state_dict(), {}, {}, [], {}))
     assert not gpu.waits
     before = {name: value.cpu() for name, value in copy.weights.items()}
     with torch.no_grad():

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import torch
 
 from empirics import doctor
 from empirics.config import ConfigError, RunConfig, config_hash
+from empirics.names import checkpoint_file
 from empirics.storage import checkpoints, run_folder
 from empirics.storage.checkpoints import Checkpoint
 from empirics.storage.data_files import is_being_written, temporary_beside
@@ -77,7 +79,7 @@ def checkpoint_of(results, config):
     """A checkpoint of level 2, as a run stopped there leaves it."""
     run = RunFolder(results, config.name, 0)
     value = {"w": torch.ones(3)}
-    checkpoints.save(run.checkpoints, Checkpoint(2, 1, value, {}, value, {}, {}, [{}], {}), config_hash(config), {})
+    checkpoints.save(run.checkpoints, Checkpoint(2, 1, value, {}, {}, {}, [{}], {}), config_hash(config), {})
     return next(run.checkpoints.glob("*.safetensors"))
 
 
@@ -86,8 +88,22 @@ def damage_checkpoint(results, config):
     file.write_bytes(file.read_bytes()[:-1])
 
 
-def lose_the_manifest(results, config):
-    (checkpoint_of(results, config).parent / checkpoints.MANIFEST).unlink()
+def rename_checkpoint(results, config):
+    file = checkpoint_of(results, config)
+    file.rename(file.with_name("level-02-epoch-00001.safetensors"))
+
+
+def foreign_checkpoint(results, config):
+    run, value = RunFolder(results, config.name, 0), {"w": torch.ones(3)}
+    checkpoints.save(run.checkpoints, Checkpoint(2, 1, value, {}, {}, {}, [{}], {}), "0badcafe", {})
+
+
+def unlike_checkpoint(results, config):
+    data = b"no tensors"
+    name = checkpoint_file(2, 1, hashlib.sha256(data).hexdigest())
+    folder = RunFolder(results, config.name, 0).checkpoints
+    folder.mkdir()
+    (folder / name).write_bytes(data)
 
 
 def edit_log(results, config, edit):
@@ -104,8 +120,10 @@ DAMAGES = {
         damage_weights,
         "level-02 is damaged, or a level that it depends on has changed: the same command retrains it",
     ),
-    "checkpoint": (damage_checkpoint, "checkpoint level-02-epoch-00001.safetensors is damaged: the previous one"),
-    "manifest": (lose_the_manifest, "checkpoint level-02-epoch-00001.safetensors is not named in its manifest"),
+    "checkpoint": (damage_checkpoint, ".safetensors is damaged: the previous one is used"),
+    "old checkpoint": (rename_checkpoint, "checkpoint level-02-epoch-00001.safetensors has no SHA-256 in its name"),
+    "foreign checkpoint": (foreign_checkpoint, ".safetensors belongs to another run: delete it"),
+    "no checkpoint": (unlike_checkpoint, ".safetensors is not that of a checkpoint"),
     "log torn": (lambda r, c: edit_log(r, c, lambda data: data + b'{"level": 9'), "holds an incomplete line"),
     "log short": (
         lambda r, c: edit_log(r, c, lambda d: b"\n".join(d.split(b"\n")[1:])),

@@ -71,7 +71,7 @@ def test_training_runs_channels_last_and_what_it_stores_is_contiguous(tiny_digit
     assert all(w.is_contiguous(memory_format=last) for w in context.layers.values() if w.dim() == 4)
     assert not context.layers["stages.0.0.conv1.weight"].is_contiguous()
     stored = checkpoints.copied(
-        checkpoints.Checkpoint(0, 0, context.model.state_dict(), context.layers, {}, {}, {}, [], {})
+        checkpoints.Checkpoint(0, 0, context.model.state_dict(), context.layers, {}, {}, [], {})
     )
     for tensors in (state_of(context.model), stored.weights, stored.momentum):
         assert all(value.is_contiguous() for value in tensors.values())
@@ -103,6 +103,7 @@ def test_narrow_convolutions_spoil_no_memory():
         "from torch.nn import functional as F\n"
         "from empirics import models\n"
         "torch.set_num_threads(1)\n"
+        "torch.manual_seed(0)\n"
         "draw = random.Random(0)\n"
         "for _ in range(60):\n"
         "    k, s = draw.choice([(1, 1), (1, 2), (3, 1), (3, 2)])\n"
@@ -117,7 +118,8 @@ def test_narrow_convolutions_spoil_no_memory():
         "    exact = [value.detach().double().contiguous().requires_grad_() for value in (x, layer.weight)]\n"
         "    right = torch.autograd.grad(F.conv2d(*exact, None, s, k // 2), exact, given.double())\n"
         "    for one, other in zip(found, right):\n"
-        "        assert (one - other).abs().max() <= 1e-5 * (1 + other.abs().max()), (k, s, a, b, side)\n"
+        "        rounding = 2**-22 * 16 * side**2\n"  # of a sum of that many products of size 1, in float32
+        "        assert (one - other).abs().max() <= 1e-5 * (1 + other.abs().max()) + rounding, (k, s, a, b, side)\n"
         "print('no fault')"
     )
     # glibc checks every block that is freed; without the library it says so and goes on

@@ -6,7 +6,8 @@ import pytest
 
 from figures.catalogue import FIGURES, FigureSpec
 from figures.drawing import draw_figure, drawing_failure
-from figures.plots.panels import SMOKE, Caption, Drawing, NothingToDraw, new_sheet, panel_name
+from figures.plots.builder import Caption, Drawing, NothingToDraw, new_sheet
+from figures.plots.choose import SMOKE, panel_name
 from figures.results.network import Records
 from tests.figures import claim_records as made
 

@@ -10,7 +10,7 @@ from figures.analysis.sweeps import find_sweeps
 from figures.catalogue import FIGURES
 from figures.claims.registry import evaluate
 from figures.inputs import figure_inputs, figure_problems, studies_used
-from figures.plots.panels import Caption, Drawing
+from figures.plots.builder import Caption, Drawing
 from figures.plots.style import PICTURE_FORMATS
 from figures.regenerate import regenerate
 from figures.results.load import load

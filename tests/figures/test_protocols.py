@@ -12,7 +12,7 @@ from figures.claims.tables import claims_markdown
 from figures.claims.verdicts import NOT_RUN
 from figures.comparison.overlay import compare_results
 from figures.comparison.protocols import compare_protocols
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.plots.style import drawing_style
 from figures.provenance.explain import UnknownPicture, explain, locate
 from figures.provenance.sidecars import standing_figure

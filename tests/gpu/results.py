@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 import empirics
 from empirics.data.datasets import InMemory, Request, Source
-from empirics.execution import workers as pool
+from empirics.execution.processes import TaskEvent, run_tasks
 from empirics.execution.tasks import plan_tasks
+from empirics.execution.workers import DataSource, NetworkWork
 from empirics.pruning.criteria import CRITERIA
 from empirics.runs import levels
 from empirics.runs.context import RunSetup
@@ -63,14 +64,14 @@ def no_hash(request: Request) -> str:
     return ""
 
 
-def source_of(place: Place) -> pool.DataSource:
+def source_of(place: Place) -> DataSource:
     """Where worker processes load the synthetic images from."""
     name = next(name for name, size in SIZES.items() if size == place.size)
     shape = (3, place.size.side, place.size.side)
     facts = Source("patterns under noise", "patterns", patterns, no_hash, 10, shape, 1, 1, "shift, mirror")
     if "gpu-check-images" not in empirics.registries.KINDS["data set"].entries:
         empirics.register("data set", "gpu-check-images", facts)
-    return pool.DataSource("gpu-check-images", place.folder / name)
+    return DataSource("gpu-check-images", place.folder / name)
 
 
 def study(place: Place) -> dict:
@@ -224,14 +225,14 @@ def ended_worker(place: Place) -> dict:
     for ends in (False, True):
         here, told = place.within("ended" if ends else "straight"), []
 
-        def on_event(event: pool.TaskEvent, ends: bool = ends, told: list = told) -> None:
+        def on_event(event: TaskEvent, ends: bool = ends, told: list = told) -> None:
             told.append(event.kind)
-            if ends and event.kind == "epoch" and event.task.config.arm == "lrr" and told.count("died") == 0:
+            if ends and event.kind == "report" and event.task.config.arm == "lrr" and told.count("died") == 0:
                 for child in multiprocessing.active_children():
                     os.kill(child.pid, signal.SIGTERM)
 
-        device = place.device.type
-        failures = pool.execute(tasks, source_of(place), here.folder, device=device, workers=1, on_event=on_event)
+        work = NetworkWork(source_of(place), here.folder, place.device.type)
+        failures = run_tasks(tasks, work, 1, on_event)
         assert not failures, failures[0].message
         assert not ends or "died" in told, "the worker was done before it heard SIGTERM"
         found.append(subjects.digests(here.folder))

@@ -16,7 +16,6 @@ from empirics import models, train
 from empirics.cycles import Cycle
 from empirics.execution import estimate, gpus
 from empirics.execution import workers as pool
-from empirics.runs.context import state_of
 from empirics.seeding import generator
 from empirics.storage import checkpoints
 from empirics.storage.checkpoints import Checkpoint
@@ -333,9 +332,9 @@ def waits(place: Place) -> int | None:
         return None
     size, model = place.size, network(place)
     data = subjects.small_images(size).to(place.device)
-    numbers, start = train.TrainingSettings(size.batch, 0, MOMENTUM, WEIGHT_DECAY, "float32"), state_of(model)
+    numbers = train.TrainingSettings(size.batch, 0, MOMENTUM, WEIGHT_DECAY, "float32")
     copy_of = lambda metrics, momentum: checkpoints.copied(  # noqa: E731
-        Checkpoint(0, 1, model.state_dict(), momentum, start, {}, {}, [], {})
+        Checkpoint(0, 1, model.state_dict(), momentum, {}, {}, [], {})
     )
     cycle = lambda: train.train_cycle(  # noqa: E731
         model, data, {}, numbers, lambda step: 0.01, Cycle(0, 0, range(1)), seed=0, level=0, on_epoch=copy_of

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import importlib.util
 import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from empirics.data.datasets import InMemory, Split, build
 from empirics.runs import levels
 from empirics.runs.context import RunSetup
 from empirics.studies import presets
+
+STAND_INS = Path(__file__).parent / "stand_ins"
 
 
 @dataclass(frozen=True)
@@ -129,21 +130,10 @@ def missing(names: tuple[str, ...]) -> list[str]:
 
 
 def needs_filelock() -> None:
-    """Where filelock is missing, put a stand-in in its place: nobody else writes the folders of the checks."""
+    """Where filelock is missing, put a stand-in in its place, in this process and in those that it starts."""
     if not missing(("filelock",)):
         return
-
-    class Lock:
-        def __init__(self, lock_file: Path, **_: object) -> None:
-            self.lock_file = lock_file
-
-        def acquire(self, **_: object) -> None:
-            self.file = open(self.lock_file, "a")
-            self._context = types.SimpleNamespace(lock_file_fd=self.file.fileno())
-
-        def release(self) -> None:
-            self.file.close()
-
-    stand_in = types.ModuleType("filelock")
-    stand_in.FileLock, stand_in.Timeout = Lock, type("Timeout", (TimeoutError,), {})
-    sys.modules["filelock"] = stand_in
+    sys.path.append(str(STAND_INS))
+    spec = importlib.util.spec_from_file_location("filelock", STAND_INS / "filelock.py")
+    sys.modules["filelock"] = stand_in = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(stand_in)

@@ -9,6 +9,7 @@ import torch
 
 from empirics import models, provenance, registries
 from empirics.seeding import generator
+from empirics.storage.run_folder import RunFolder
 from tests import ROOT
 from tests.gpu import check, speed, subjects
 from tests.gpu.subjects import TINY, Place
@@ -163,9 +164,13 @@ def test_the_stand_in_for_filelock_locks_as_records_need_it(tmp_path, monkeypatc
 
     monkeypatch.delitem(sys.modules, "filelock", raising=False)
     monkeypatch.setattr(subjects, "missing", lambda names: list(names))
+    monkeypatch.setattr(sys, "path", [*sys.path])
     subjects.needs_filelock()
     with locked(tmp_path / "record.json"):
         assert (tmp_path / ".record.json.lock").exists()
+    with RunFolder(tmp_path, "imp-digits-resnet8-0000cafe", 0).lease():
+        pass
+    assert str(subjects.STAND_INS) in sys.path, "processes that it starts find the stand-in there"
     monkeypatch.delitem(sys.modules, "filelock")
 
 

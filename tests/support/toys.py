@@ -39,7 +39,7 @@ def experiment(name: str, **more) -> Experiment:
 
 def draw(records) -> Drawing:
     """The successes of the toy experiment, as a point."""
-    from figures.plots.panels import new_sheet
+    from figures.plots.builder import new_sheet
 
     sheet, values = new_sheet(3.0, 2.0), records.theory["toy-experiment"].values
     sheet.figure.subplots().plot([values["trials"]], [values["successes"]], "o")

@@ -40,7 +40,7 @@ HOME = Path(theory.__file__).parent
 MODULES = [
     ".".join(path.relative_to(HOME.parent).with_suffix("").parts)
     for path in sorted(HOME.rglob("*.py"))
-    if path.stem != "__init__"
+    if path.stem not in ("__init__", "tutorial")  # which is a script
 ]
 
 

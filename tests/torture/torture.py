@@ -28,7 +28,6 @@ from empirics.provenance import prepare
 from empirics.runs import levels
 from empirics.runs.context import RunSetup
 from empirics.runs.resume import Interrupted
-from empirics.storage import checkpoints
 from empirics.storage.files import StoreError, complete_lines
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import presets
@@ -187,7 +186,7 @@ def edits(root: Path, n: int) -> dict[str, int]:
     except Interrupted:
         pass
     run, rng = one.folder(here), random.Random(0)
-    logs = [run.checkpoints / checkpoints.MANIFEST, run.path / "metrics.jsonl", run.path.parent / "config.json"]
+    logs = [run.path / "metrics.jsonl", run.path.parent / "config.json"]
     targets = [max(run.checkpoints.glob("*.safetensors")), *logs, *sorted(run.level_path(1).iterdir())]
     found = {"edits": 0, "said": 0, "refused": 0, "without effect": 0, "silent": 0}
     saved = root / "saved"

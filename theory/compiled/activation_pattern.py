@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 
-from theory.compiled.population import compiled
+from theory.compiled.compiler import compiled
 
 OFF, ON, SLIDES = range(3)
 WIDTH = 1e-9  # n this near to a kink counts as on it; theta this near to its bounds is there, where a step may end
@@ -39,7 +39,9 @@ BESIDE = 1e-13  # a direction this far beside a kink has a side, once it is on t
 @compiled
 def room(kinks, d):
     """Return an empty pattern for `kinks` kinks and d inputs."""
-    modes, slides, count = np.empty(kinks, np.int64), np.empty(d, np.int64), np.empty(1, np.int64)
+    modes = np.empty(kinks, np.int64)
+    slides = np.empty(d, np.int64)
+    count = np.empty(1, np.int64)
     return modes, np.empty((d, d)), np.empty(d), slides, count, np.empty((d, d)), np.empty((d, d)), np.empty(d)
 
 
@@ -88,7 +90,9 @@ def start(q, sign, n, z, data, pattern, force, factors):
     If n lies on a kink, it counts as on the side OFF of that kink, since relu'(0) = 0.
     """
     modes, square, pull, _, count = pattern[:5]
-    square[:], pull[:], count[0] = 0.0, 0.0, 0
+    square[:] = 0.0
+    pull[:] = 0.0
+    count[0] = 0
     inputs(n, data, z)
     for k in range(len(z)):
         modes[k] = SLIDES  # so far it does not contribute to F
@@ -102,9 +106,10 @@ def decide(q, sign, n, z, data, pattern, force, factors):
 
     Puts F into `force`, and theta of the sliding kinks into `factors`.
 
-    sign : of a, or of what a becomes next
-
     Returns whether a push that may be an error switched a kink which both sides push away from.
+
+    Args:
+        sign: of a, or of what a becomes next
     """
     put_force(q, n, pattern, force)
     put_factors(data, pattern, factors)
@@ -146,7 +151,10 @@ def _hides(near, data, pattern):
     Rows that repeat one another up to rounding have such kinks. Between them n may be pushed away, nearer to the
     kinks than they are located.
     """
-    normals, pulls, slides, count = data[0], data[2], pattern[3], pattern[4]
+    normals = data[0]
+    pulls = data[2]
+    slides = pattern[3]
+    count = pattern[4]
     for s in range(count[0]):
         for k in near:
             opposite = (pulls[ON, k] - pulls[OFF, k]) * (pulls[ON, slides[s]] - pulls[OFF, slides[s]]) < 0
@@ -190,11 +198,11 @@ def _switch(k, mode, data, pattern):
     """Give kink k another mode and update its contribution to F; a sliding kink contributes nothing."""
     normal, _, pulls, squares, _ = data
     modes, square, pull = pattern[:3]
-    before, after = modes[k], mode
+    before = modes[k]
     pull_less = 0.0 if before == SLIDES else pulls[before, k]
     square_less = 0.0 if before == SLIDES else squares[before, k]
-    more = (0.0 if after == SLIDES else pulls[after, k]) - pull_less
-    square_more = (0.0 if after == SLIDES else squares[after, k]) - square_less
+    more = (0.0 if mode == SLIDES else pulls[mode, k]) - pull_less
+    square_more = (0.0 if mode == SLIDES else squares[mode, k]) - square_less
     modes[k] = mode
     for j in range(normal.shape[1]):
         pull[j] += more * normal[k, j]
@@ -211,7 +219,8 @@ def _hold(k, n, data, pattern):
     """
     normal = data[0]
     slides, count, basis, mix = pattern[3], pattern[4], pattern[5], pattern[6]
-    s, d = count[0], normal.shape[1]
+    s = count[0]
+    d = normal.shape[1]
     if s == d - 1:
         return False
     for j in range(d):
@@ -225,7 +234,8 @@ def _hold(k, n, data, pattern):
         return False
     for j in range(d):
         basis[s, j] /= mix[s, s]
-    slides[s], count[0] = k, s + 1
+    slides[s] = k
+    count[0] = s + 1
     return True
 
 
@@ -256,7 +266,8 @@ def _sum_pull(data, pattern):
         for k in range(len(modes)):
             if modes[k] != SLIDES:
                 part = data[2][modes[k], k] * data[0][k, j]
-                total, size = total + part, size + abs(part)
+                total += part
+                size += abs(part)
         pull[j] = total if abs(total) > EPS * len(modes) * size else 0.0
 
 
@@ -266,7 +277,10 @@ def _put_inside(near, n, z, data, pattern):
 
     The effect of the offset would grow as |w| shrinks.
     """
-    modes, count, basis, across = pattern[0], pattern[4], pattern[5], np.empty(len(n))
+    modes = pattern[0]
+    count = pattern[4]
+    basis = pattern[5]
+    across = np.empty(len(n))
     for k in near:
         off = dot(data[0][k], n)
         if modes[k] != SLIDES and (off > 0 if modes[k] == OFF else off < 0):
@@ -288,8 +302,12 @@ def _put_inside(near, n, z, data, pattern):
 @compiled
 def _near(sign, z, data, pattern, factors):
     """Return the kinks on which n lies; none if all of them slide and continue to slide."""
-    modes, slides, count, pulls = pattern[0], pattern[3], pattern[4], data[2]
-    many, all_slide = 0, True
+    modes = pattern[0]
+    slides = pattern[3]
+    count = pattern[4]
+    pulls = data[2]
+    many = 0
+    all_slide = True
     for k in range(len(z)):
         if abs(z[k]) <= WIDTH:
             many += 1
@@ -340,7 +358,8 @@ def _least(near, theta, data, pattern, force):
                 wanted = min(max(theta[k] - dot(normal[k], force) / jump, 0.0), 1.0)
                 for j in range(len(force)):
                     force[j] += (wanted - theta[k]) * jump * normal[k, j]
-                moved, theta[k] = max(moved, abs(wanted - theta[k])), wanted
+                moved = max(moved, abs(wanted - theta[k]))
+                theta[k] = wanted
         if moved <= 1e-13:
             break
 
@@ -353,7 +372,8 @@ def _turns(near, theta, quiet, sign, z, data, pattern, force):
 
     Returns it and its push, -1 for none.
     """
-    turned, most = -1, quiet
+    turned = -1
+    most = quiet
     for k in near:
         if pattern[0][k] != SLIDES:
             outwards = sign if pattern[0][k] == OFF else -sign
@@ -398,15 +418,20 @@ def _settle(near, quiet, q, sign, n, data, pattern, force, factors):
 
     Theta of kinks that are nearly parallel are not found one after the other.
     """
-    modes, pulls, count = pattern[0], data[2], pattern[4]
+    modes = pattern[0]
+    pulls = data[2]
+    count = pattern[4]
     refused = np.zeros(len(near), np.bool_)
     for _ in range(3 * len(near) * min(count[0], 1)):
         put_force(q, n, pattern, force)
         put_factors(data, pattern, factors)
-        worst, taken, most = -1, -1, AT_BOUND
+        worst = -1
+        taken = -1
+        most = AT_BOUND
         for s in range(count[0]):
             if max(-factors[s], factors[s] - 1) > most:
-                worst, most = s, max(-factors[s], factors[s] - 1)
+                worst = s
+                most = max(-factors[s], factors[s] - 1)
         if worst >= 0:
             _release(worst, ON if factors[worst] > 0.5 else OFF, n, data, pattern)
             refused[:] = False
@@ -421,7 +446,8 @@ def _settle(near, quiet, q, sign, n, data, pattern, force, factors):
                     taken, most = i, less
         if taken < 0:
             break
-        k, side = near[taken], modes[near[taken]]
+        k = near[taken]
+        side = modes[near[taken]]
         _switch(k, SLIDES, data, pattern)
         if not _hold(k, n, data, pattern):
             refused[taken] = True
@@ -432,7 +458,8 @@ def _settle(near, quiet, q, sign, n, data, pattern, force, factors):
 def _release(which, mode, n, data, pattern):
     """Let go of one of the sliding kinks; the others continue to slide."""
     slides, count = pattern[3], pattern[4]
-    many, let_go = count[0], slides[which]
+    many = count[0]
+    let_go = slides[which]
     kept = slides[:many].copy()
     count[0] = 0
     for s in range(many):

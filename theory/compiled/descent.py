@@ -37,10 +37,14 @@ def population_at(a, u, v):
     """
     across = abs(v)
     r = np.hypot(u, across)
-    theta, psi, ar = np.arctan2(across, u), np.arctan2(across, -u), a * r
+    theta = np.arctan2(across, u)
+    psi = np.arctan2(across, -u)
+    ar = a * r
     loss = (ar - 1) ** 2 / 4 + ar * (np.sin(theta / 2) ** 2 - sin_minus_x_cos(theta) / (2 * np.pi))
     da = a * r * r / 2 - r * sin_minus_x_cos(psi) / (2 * np.pi)
-    square, pull, sine = a * a / 2, a / (2 * np.pi), across / r
+    square = a * a / 2
+    pull = a / (2 * np.pi)
+    sine = across / r
     return loss, da, square * u - pull * (psi + sine * (u / r)), square * v - pull * (sine * (v / r))
 
 
@@ -48,7 +52,8 @@ def population_at(a, u, v):
 def line_at(a, w, numbers):
     """Return (loss, dL/da, dL/dw) in d = 1, as in `theory.Line`.
 
-    numbers : (c_plus, c_minus, k_plus, k_minus)
+    Args:
+        numbers: (c_plus, c_minus, k_plus, k_minus)
     """
     c_plus, c_minus, k_plus, k_minus = numbers
     if w > 0:
@@ -77,19 +82,24 @@ def run(start, numbers, step, max_steps, learned, at, rows):
 
     The run ends when the loss is below `learned`, when a step changes nothing, when it diverges, or after max_steps.
 
-    at : int64 array, increasing, the last of them beyond max_steps: steps whose state becomes a row (a, u, v, loss)
-    rows : float64 array, shape (len(at), 4), filled here; the row after the last saved one is the final state
-
     Returns (status, steps taken, rows saved).
+
+    Args:
+        at: int64 array, increasing, the last of them beyond max_steps: steps whose state becomes a row (a, u, v, loss)
+        rows: float64 array, shape (len(at), 4), filled here; the row after the last saved one is the final state
     """
-    (a, u, v), saved, status = start, 0, MAX_STEPS
+    a, u, v = start
+    saved = 0
+    status = MAX_STEPS
     for taken in range(max_steps + 1):
         loss, da, du, dv = at_point(a, u, v, numbers)
         rows[saved] = a, u, v, loss
         if taken == at[saved]:
             saved += 1
             rows[saved] = a, u, v, loss
-        next_a, next_u, next_v = a - step * da, u - step * du, v - step * dv
+        next_a = a - step * da
+        next_u = u - step * du
+        next_v = v - step * dv
         if loss < learned:
             status = LEARNED
         elif not (abs(next_a) < TOO_LARGE and abs(next_u) < TOO_LARGE and abs(next_v) < TOO_LARGE):

@@ -21,6 +21,7 @@ import numpy as np
 
 from theory.compiled.compiler import strict
 from theory.compiled.descent import sin_minus_x_cos
+from theory.compiled.tableaux import ORDER_5_A, ORDER_5_ERROR
 
 LEARNED, STATIONARY, UNDECIDED = range(3)
 DIES_BELOW = 100.0  # times the absolute tolerance: a neuron of several weights that is pushed down below this |w| dies,
@@ -30,23 +31,13 @@ LANDED = 1e-13  # a lone weight this far beyond 0, as a share of the neuron's si
 BALANCED = 1e-12  # theory.exact.limits.BAND: |w| is rounded
 TINY = 2.2250738585072014e-308  # numbers below it lose digits: the least tolerance
 
-# Dormand and Prince, RK5(4)7M: https://doi.org/10.1016/0771-050X(80)90013-3
-TABLEAU = np.array([
-    [1 / 5, 0, 0, 0, 0, 0],
-    [3 / 40, 9 / 40, 0, 0, 0, 0],
-    [44 / 45, -56 / 15, 32 / 9, 0, 0, 0],
-    [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729, 0, 0],
-    [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656, 0],
-    [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
-])  # fmt: skip
-ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
-
 
 @strict
 def sides(w, mask):
     """Return (lone, side) of w (k, d): a neuron dies where no weight is left, or none but zeros."""
     k, d = w.shape
-    lone, side = np.full(k, -1), np.zeros(k)
+    lone = np.full(k, -1)
+    side = np.zeros(k)
     for i in range(k):
         if np.sum(mask[i]) == 1:
             lone[i] = np.argmax(mask[i])
@@ -124,7 +115,8 @@ def gradient(a, side, mask, unit, size, da, dw):
     d/dn of E relu(n.x) relu(m.x) is ((pi - f) m + sin(f) n) / (2 pi). The target is neuron k: r = 1, n = e_1, outer
     weight -1.
     """
-    (k, d), loss = mask.shape, 0.25
+    k, d = mask.shape
+    loss = 0.25
     da[:], dw[:] = 0.0, 0.0
     for i in range(k):
         if side[i] == 0:
@@ -137,7 +129,8 @@ def gradient(a, side, mask, unit, size, da, dw):
                 continue
             outer = (a[m] if m < k else -1.0) * size[m]
             f, sine, cosine = angle(unit, i, m)
-            turn, keep = (np.pi - f) / (2 * np.pi), sine / (2 * np.pi)
+            turn = (np.pi - f) / (2 * np.pi)
+            keep = sine / (2 * np.pi)
             kernel = keep + turn * cosine
             loss += a[i] * size[i] * outer * kernel
             da[i] += size[i] * outer * kernel
@@ -163,7 +156,8 @@ def velocity(y, neurons, work, out):
 
     A balanced a_i is put on +-r_i exactly.
     """
-    (lone, side, mask, held), (unit, size, _, _) = neurons, work
+    lone, side, mask, held = neurons
+    unit, size, _, _ = work
     k, d = mask.shape
     polar(y[k:].reshape(k, d), lone, side, unit, size)
     for i in range(k):
@@ -182,7 +176,9 @@ def floors(y, neurons, work, tolerances, floor):
     It is the given absolute tolerance, or less: the direction of w must keep its digits; a and a lone weight may pass
     0, and their errors are shares of the neuron's size and, multiplied by the other of the two, of a r = 1.
     """
-    (lone, _, mask, _), size, (rtol, atol) = neurons, work[1], tolerances
+    lone, _, mask, _ = neurons
+    size = work[1]
+    rtol, atol = tolerances
     k, d = mask.shape
     for i in range(k):
         a, r = max(abs(y[i]), TINY), max(abs(size[i]), TINY)
@@ -199,19 +195,20 @@ def try_step(y, h, neurons, work, rtol, floor):
 
     Returns (loss at the new state, largest error in units of the tolerances: infinite if the new state is not finite).
     """
-    (_, _, slopes, stage), loss = work, 0.0
+    _, _, slopes, stage = work
+    loss = 0.0
     for s in range(6):
         for i in range(y.size):
             move = 0.0
             for j in range(s + 1):
-                move += TABLEAU[s, j] * slopes[j, i]
+                move += ORDER_5_A[s, j] * slopes[j, i]
             stage[i] = y[i] + h * move
         loss = velocity(stage, neurons, work, slopes[s + 1])
     worst = 0.0
     for i in range(y.size):
         error = 0.0
         for j in range(7):
-            error += ERROR[j] * slopes[j, i]
+            error += ORDER_5_ERROR[j] * slopes[j, i]
         error = abs(h * error) / (floor[i] + rtol * max(abs(y[i]), abs(stage[i])))
         if not error < np.inf:
             return loss, np.inf
@@ -225,7 +222,9 @@ def overshoot(y, stage, lone, side, d):
 
     The distance is a share of the neuron's size.
     """
-    share, distance, k = 1.0, 0.0, lone.size
+    share = 1.0
+    distance = 0.0
+    k = lone.size
     for i in range(k):
         if lone[i] >= 0 and side[i] != 0:
             place = k + i * d + lone[i]
@@ -242,7 +241,9 @@ def pushes(i, y, neurons, work, pull):
 
     |w|' = a (F - a |w| / 2). The gradient of F is written into pull.
     """
-    (_, side, mask, _), (unit, size, _, _), push = neurons, work, 0.0
+    _, side, mask, _ = neurons
+    unit, size, _, _ = work
+    push = 0.0
     k, d = mask.shape
     pull[:] = 0.0
     for m in range(k + 1):
@@ -250,7 +251,8 @@ def pushes(i, y, neurons, work, pull):
             continue
         outer = (-y[m] if m < k else 1.0) * size[m]
         f, sine, _ = angle(unit, i, m)
-        turn, keep = (np.pi - f) / (2 * np.pi), sine / (2 * np.pi)
+        turn = (np.pi - f) / (2 * np.pi)
+        keep = sine / (2 * np.pi)
         push += outer * sin_minus_x_cos(np.pi - f) / (2 * np.pi)  # its sign next to -e_1 as well
         for j in range(d):
             pull[j] += mask[i, j] * outer * (turn * unit[m, j] + keep * unit[i, j])
@@ -266,18 +268,23 @@ def land(y, neurons, work, balance, radius):
     A lone weight continues on the other side of 0 where the gradient there pushes it away from 0; otherwise it is dead.
     The others die below their radius (k,) where they are pushed down; where a_i^2 < r_i^2 they cannot.
     """
-    (lone, side, mask, _), slopes, found = neurons, work[2], False
+    lone, side, mask, _ = neurons
+    slopes = work[2]
+    found = False
     k, d = mask.shape
     for i in range(k):
         w = y[k + i * d : k + (i + 1) * d]
         if side[i] != 0 and lone[i] >= 0 and side[i] * w[lone[i]] <= 0:
-            found, w[lone[i]], side[i] = True, 0.0, -side[i]
+            found = True
+            w[lone[i]] = 0.0
+            side[i] = -side[i]
             velocity(y, neurons, work, slopes[0])
             if side[i] * slopes[0, k + i * d + lone[i]] <= 0:
                 side[i] = 0.0
         elif side[i] != 0 and lone[i] < 0 and balance[i] >= 0 and np.max(np.abs(w)) < radius[i]:
             if y[i] * pushes(i, y, neurons, work, np.empty(d)) <= 0:
-                found, side[i] = True, 0.0
+                found = True
+                side[i] = 0.0
                 w[:] = 0.0
     return found
 
@@ -292,7 +299,10 @@ def rests(i, y, neurons, work, balance, still):
     where a F < 0 and a^2 >= r^2, and where F = 0; a lone weight may continue beyond 0. One with a F > 0 grows, one with
     a^2 < r^2 grows once a has passed 0.
     """
-    lone, unit, size, slopes = neurons[0], work[0], work[1], work[2]
+    lone = neurons[0]
+    unit = work[0]
+    size = work[1]
+    slopes = work[2]
     k, d = neurons[2].shape
     pull = np.empty(d)
     push = pushes(i, y, neurons, work, pull)
@@ -341,15 +351,23 @@ def flow(y, mask, horizon, learned, still, tolerances):
     """
     k, d = mask.shape
     lone, side = sides(y[k:].reshape(k, d), mask)
-    unit, size, slopes, stage = np.zeros((k + 1, d)), np.ones(k + 1), np.zeros((7, y.size)), np.empty(y.size)
+    unit = np.zeros((k + 1, d))
+    size = np.ones(k + 1)
+    slopes = np.zeros((7, y.size))
+    stage = np.empty(y.size)
     unit[k, 0] = 1.0
     polar(y[k:].reshape(k, d), lone, side, unit, size)
     balance, held = balances(y[:k], size, side)
     faint = np.any((side != 0) & (np.maximum(np.abs(y[:k]), size[:k]) < TINY / tolerances[0]))
     radius = np.minimum(DIES_BELOW * tolerances[1], SETTLED_BELOW * size[:k])
-    neurons, work, floor = (lone, side, mask, held), (unit, size, slopes, stage), np.empty(y.size)
+    neurons = (lone, side, mask, held)
+    work = (unit, size, slopes, stage)
+    floor = np.empty(y.size)
     loss = velocity(y, neurons, work, slopes[0])
-    t, h, steps, moved = 0.0, 0.01, 0, True
+    t = 0.0
+    h = 0.01
+    steps = 0
+    moved = True
     while True:
         if moved:
             if loss < learned:
@@ -368,8 +386,10 @@ def flow(y, mask, horizon, learned, still, tolerances):
             h *= share
             continue
         if moved:
-            t, loss = t + h, new_loss
-            y[:], slopes[0] = stage, slopes[6]
+            t += h
+            loss = new_loss
+            y[:] = stage
+            slopes[0] = slopes[6]
             if land(y, neurons, work, balance, radius):
                 loss = velocity(y, neurons, work, slopes[0])
                 h = max(h, 1e-3)
@@ -391,7 +411,9 @@ def flows(states, masks, horizon, learned, still, tolerances, out):
 def gradients(a, w, loss, da, dw):
     """Write the loss (n,) and its gradient (n, k), (n, k, d) of the networks a (n, k), w (n, k, d)."""
     n, k, d = w.shape
-    lone, unit, size = np.full(k, -1), np.zeros((k + 1, d)), np.ones(k + 1)
+    lone = np.full(k, -1)
+    unit = np.zeros((k + 1, d))
+    size = np.ones(k + 1)
     unit[k, 0] = 1.0
     everything = np.ones((k, d))
     for i in range(n):

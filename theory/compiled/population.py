@@ -21,9 +21,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.integrate import DOP853
 
 from theory.compiled.compiler import compiled, inlined
+from theory.compiled.tableaux import ORDER_8_A, ORDER_8_B, ORDER_8_E3, ORDER_8_E5, ORDER_8_STAGES
 
 FINISHED, DEAD, FAILED, _GOES_ON = range(4)
 LANES = 120  # trajectories in a block: its rows stay in the fastest cache, and none lies 4096 bytes from another
@@ -36,17 +36,14 @@ _TERMS = range(12, -1, -1)
 _SIN = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in _TERMS)
 _G = tuple((-1.0) ** k * 2 * (k + 1) / math.factorial(2 * k + 3) for k in _TERMS)
 
-STAGES = 12
-TABLEAU_A, TABLEAU_B, E3, E5 = (np.ascontiguousarray(part) for part in (DOP853.A, DOP853.B, DOP853.E3, DOP853.E5))
-
 # Rows of a block, its columns being the lanes; in one array the compiler sees that rows do not overlap. Trajectory, how
 # many of its times are saved, steps tried; state q, angle, side, conserved c; the step to try, the natural step, the
 # clock and where it stops next, whether `_attend` must handle it there; the result of a step: state, error (at most 1
 # is accepted), growth, sums of errors; slopes at 13 stages each.
 _WHO, _SAVED, _TRIES, _Q, _P, _SIDE, _C, _H, _KEPT, _T, _LAND, _CALLS = range(12)
 _NEW_Q, _NEW_P, _ERROR, _GROW, _Q3, _P3, _Q5, _P5, _KQ = range(12, 21)
-_KP = _KQ + STAGES + 1
-_ROWS = _KP + STAGES + 1
+_KP = _KQ + ORDER_8_STAGES + 1
+_ROWS = _KP + ORDER_8_STAGES + 1
 
 
 @inlined
@@ -65,11 +62,13 @@ def sizes(q, c):
 
     Neither overflows, and no digits cancel.
     """
-    size, double = abs(c), abs(2 * q)
+    size = abs(c)
+    double = abs(2 * q)
     high = max(size, double)
     thin = min(size, double) / high
     m = high * math.sqrt(1 + thin * thin)
-    above, below = (m + size if c >= 0 else 2 * q), (2 * q if c >= 0 else m + size)
+    above = m + size if c >= 0 else 2 * q
+    below = 2 * q if c >= 0 else m + size
     return m, above / below
 
 
@@ -77,11 +76,13 @@ def sizes(q, c):
 def slopes(q, angle, side, c, share, slope):
     """Return the slopes of q and the angle, for a target of size 1.
 
-    side : 0 for the angle psi, 1 for theta
-    share, slope : float, (1 - slope)^2 and the slope of a leaky unit; 1 and 0 for relu
+    Args:
+        side: 0 for the angle psi, 1 for theta
+        share, slope: float, (1 - slope)^2 and the slope of a leaky unit; 1 and 0 for relu
     """
     y = angle * angle
-    sine, g = angle * _polynomial(y, _SIN), angle * y * _polynomial(y, _G)
+    sine = angle * _polynomial(y, _SIN)
+    g = angle * y * _polynomial(y, _G)
     cosine = (sine - g) / angle
     m, ratio = sizes(q, c)
     turning = 1 - 2 * side
@@ -112,7 +113,8 @@ def _stage(n, b, weights, stages, share, slope):
     """
     _weighted(n, b, _NEW_Q, weights, stages)
     for i in range(n):
-        q, angle = b[_Q, i] + b[_H, i] * b[_NEW_Q, i], b[_P, i] + b[_H, i] * b[_NEW_P, i]
+        q = b[_Q, i] + b[_H, i] * b[_NEW_Q, i]
+        angle = b[_P, i] + b[_H, i] * b[_NEW_P, i]
         dq, turn = slopes(q, angle, b[_SIDE, i], b[_C, i], share, slope)
         b[_NEW_Q, i] = q
         b[_NEW_P, i] = angle
@@ -123,11 +125,11 @@ def _stage(n, b, weights, stages, share, slope):
 @compiled
 def _attempt(n, b, share, slope, rtol):
     """Try one step of the first n lanes."""
-    for s in range(1, STAGES):
-        _stage(n, b, TABLEAU_A[s], s, share, slope)
-    _stage(n, b, TABLEAU_B, STAGES, share, slope)
-    _weighted(n, b, _Q3, E3, STAGES)
-    _weighted(n, b, _Q5, E5, STAGES)
+    for s in range(1, ORDER_8_STAGES):
+        _stage(n, b, ORDER_8_A[s], s, share, slope)
+    _stage(n, b, ORDER_8_B, ORDER_8_STAGES, share, slope)
+    _weighted(n, b, _Q3, ORDER_8_E3, ORDER_8_STAGES)
+    _weighted(n, b, _Q5, ORDER_8_E5, ORDER_8_STAGES)
     for i in range(n):
         for_q, for_angle = _scales(b[_Q, i], b[_NEW_Q, i], b[_P, i], b[_NEW_P, i], b[_SIDE, i], b[_C, i])
         e3 = (b[_Q3, i] / (rtol * for_q)) ** 2 + (b[_P3, i] / (rtol * for_angle)) ** 2
@@ -167,7 +169,10 @@ def growth(error):
 def _load(b, i, who, start, land, share, slope):
     """Put trajectory `who`, start = (q, angle, side, c), into lane i."""
     q, angle, side, c = start
-    b[_WHO, i], b[_SAVED, i], b[_TRIES, i], b[_T, i] = who, 0, 0, 0.0
+    b[_WHO, i] = who
+    b[_SAVED, i] = 0
+    b[_TRIES, i] = 0
+    b[_T, i] = 0.0
     b[_Q, i], b[_P, i], b[_SIDE, i], b[_C, i] = q, angle, side, c
     b[_KQ, i], b[_KP, i] = slopes(q, angle, side, c, share, slope)
     for_q, for_angle = _scales(q, q, angle, angle, side, c)
@@ -178,7 +183,8 @@ def _load(b, i, who, start, land, share, slope):
 @inlined
 def _aim(b, i, land):
     """Choose the step of lane i: the natural one, halved or cut so as to stop at the time `land` exactly."""
-    left, kept = land - b[_T, i], b[_KEPT, i]
+    left = land - b[_T, i]
+    kept = b[_KEPT, i]
     b[_LAND, i] = land
     b[_H, i] = left if kept >= left else min(kept, 0.5 * left)
 
@@ -187,7 +193,9 @@ def _aim(b, i, land):
 def _advance(n, b):
     """Move the first n lanes to the end of their steps where these are good, and choose the next ones."""
     for i in range(n):
-        good, h, grow = b[_ERROR, i] <= 1, b[_H, i], b[_GROW, i]
+        good = b[_ERROR, i] <= 1
+        h = b[_H, i]
+        grow = b[_GROW, i]
         end = b[_LAND, i] if h == b[_LAND, i] - b[_T, i] else b[_T, i] + h
         b[_T, i] = end if good else b[_T, i]
         natural = h * grow if grow <= 1 else max(h * grow, b[_KEPT, i])
@@ -195,15 +203,17 @@ def _advance(n, b):
         b[_TRIES, i] += 1
     for i in range(n):
         good = b[_ERROR, i] <= 1
-        angle, turn = b[_NEW_P, i] if good else b[_P, i], b[_KP + STAGES, i] if good else b[_KP, i]
+        angle = b[_NEW_P, i] if good else b[_P, i]
+        turn = b[_KP + ORDER_8_STAGES, i] if good else b[_KP, i]
         over = angle > 2  # nearer to the other end
         b[_P, i] = np.pi - angle if over else angle
         b[_KP, i] = -turn if over else turn
         b[_SIDE, i] = 1 - b[_SIDE, i] if over else b[_SIDE, i]
         b[_Q, i] = b[_NEW_Q, i] if good else b[_Q, i]
-        b[_KQ, i] = b[_KQ + STAGES, i] if good else b[_KQ, i]
+        b[_KQ, i] = b[_KQ + ORDER_8_STAGES, i] if good else b[_KQ, i]
     for i in range(n):
-        left, kept = b[_LAND, i] - b[_T, i], b[_KEPT, i]
+        left = b[_LAND, i] - b[_T, i]
+        kept = b[_KEPT, i]
         b[_H, i] = left if kept >= left else min(kept, 0.5 * left)
         near = b[_P, i] < ARRIVED and (b[_SIDE, i] == 0 or abs(b[_Q, i] - 1) < ARRIVED)
         b[_CALLS, i] = 1.0 if near or left <= 0 or b[_TRIES, i] >= STEP_BUDGET or not kept > 1e-300 else 0.0
@@ -228,7 +238,10 @@ def _settled(b, i, slope):
 @compiled
 def _conclude(how, b, i, slope, times, q, angle):
     """Fill the results of lane i at the remaining times by the closed form that has taken over."""
-    q1, angle1, c, row = b[_Q, i], b[_P, i], b[_C, i], int(b[_WHO, i])
+    q1 = b[_Q, i]
+    angle1 = b[_P, i]
+    c = b[_C, i]
+    row = int(b[_WHO, i])
     m = math.hypot(c, 2.0)
     square = (m + c) / 2 if c >= 0 else 2 / (m - c)  # a^2 at the target
     for j in range(int(b[_SAVED, i]), len(times)):
@@ -250,7 +263,8 @@ def _attend(b, i, times, slope, q, angle):
     """Save the state of lane i where it has landed, and return the status of its trajectory."""
     if b[_T, i] == b[_LAND, i]:
         row, saved = int(b[_WHO, i]), int(b[_SAVED, i])
-        q[row, saved], angle[row, saved] = b[_Q, i], -b[_P, i] if b[_SIDE, i] > 0 else b[_P, i]
+        q[row, saved] = b[_Q, i]
+        angle[row, saved] = -b[_P, i] if b[_SIDE, i] > 0 else b[_P, i]
         b[_SAVED, i] = saved + 1
         if saved + 1 == len(times):
             return FINISHED
@@ -267,12 +281,13 @@ def _attend(b, i, times, slope, q, angle):
 def follow(q0, angle0, c, times, share, slope, rtol, q, angle, status):
     """Follow n starts of the population to each of m times.
 
-    q0, c : float arrays, shape (n,); q0 not 0 unless c < 0
-    angle0 : float array, shape (n,): psi, in (0, pi), or -theta, whichever is nearer to 0
-    times : float array, shape (m,), above 0 and increasing, on the clock of a target of size 1
-    share, slope, rtol : float; see `slopes`
-    q, angle : float arrays, shape (n, m), filled here, as at the start; NaN from where a trajectory failed
-    status : int8 array, shape (n,), filled here: FINISHED, DEAD or FAILED
+    Args:
+        q0, c: float arrays, shape (n,); q0 not 0 unless c < 0
+        angle0: float array, shape (n,): psi, in (0, pi), or -theta, whichever is nearer to 0
+        times: float array, shape (m,), above 0 and increasing, on the clock of a target of size 1
+        share, slope, rtol: float; see `slopes`
+        q, angle: float arrays, shape (n, m), filled here, as at the start; NaN from where a trajectory failed
+        status: int8 array, shape (n,), filled here: FINISHED, DEAD or FAILED
     """
     n = len(q0)
     started = alive = min(LANES, n)
@@ -290,7 +305,9 @@ def follow(q0, angle0, c, times, share, slope, rtol, q, angle, status):
                 continue
             status[int(b[_WHO, i])] = how
             if started < n:  # its lane goes to the next start
-                j, started, i = started, started + 1, i + 1
+                j = started
+                started += 1
+                i += 1
                 start = (q0[j], abs(angle0[j]), 1.0 if angle0[j] < 0 else 0.0, c[j])
                 _load(b, i - 1, j, start, times[0], share, slope)
             else:  # or to the last lane, whose own step is then recorded here

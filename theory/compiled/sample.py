@@ -33,20 +33,9 @@ from theory.compiled.activation_pattern import (
     room,
     start,
 )
-from theory.compiled.population import (
-    DEAD,
-    E3,
-    E5,
-    FAILED,
-    FINISHED,
-    STAGES,
-    TABLEAU_A,
-    TABLEAU_B,
-    compiled,
-    estimate,
-    growth,
-    sizes,
-)
+from theory.compiled.compiler import compiled
+from theory.compiled.population import DEAD, FAILED, FINISHED, estimate, growth, sizes
+from theory.compiled.tableaux import ORDER_8_A, ORDER_8_B, ORDER_8_E3, ORDER_8_E5, ORDER_8_STAGES
 from theory.compiled.zero import DIES, GROWS, leave
 
 UNDECIDED_AT_ZERO = 3  # w reached 0, where the flow may continue in several directions
@@ -55,7 +44,8 @@ DOUBT = 0.25  # as in `theory.losses.regions`
 # |w| counts as next to 0 below this share of |a| and of the |w| that fits the data with a (for c = 0: of the start), if
 # its direction is at rest there,
 DIRECTION_AT_REST = 1e-9
-NEXT_TO_ZERO, LOST = 1e-13, 1e-150  # and in any case below these: with c > 0, and for c = 0, where |w| decays for ever
+NEXT_TO_ZERO = 1e-13  # and in any case below this with c > 0
+LOST = 1e-150  # and for c = 0, where |w| decays for ever, below this
 # times the |q| that fits the data: |q| has no digits below rtol times this. `fit` counts every row as if w lay along
 # it, and is about sqrt(d) too small; an error of 1e-7 of it changes a loss at its minimum in q by its square
 ROOMY = 100.0
@@ -63,7 +53,8 @@ HELD = 1e-6  # the direction rests where the part of the force that turns it is 
 STIFF = 1e3  # a flow that would relax by more than e^-1000 in the remaining time is stiff
 STABLE = 5.0  # times 1 / rate: the step at which the method still damps what relaxes fastest (6 at most)
 SAMPLE_TRIES = 10_000  # steps, rejected ones included, before a trajectory counts as failed
-_GOES_ON, _AT_ZERO = -1, -2
+_GOES_ON = -1
+_AT_ZERO = -2
 
 
 @compiled
@@ -84,11 +75,12 @@ def _attempt(state, h, c, rtol, small, pattern, force, k, new):
 
     Returns its error; a step is accepted if that is at most 1.
 
-    small : the size relative to which q = a |w| may be 0, for c < 0 (`_small`); the errors are relative to |q| + small
-    for q and to 1 for n
+    Args:
+        small: the size relative to which q = a |w| may be 0, for c < 0 (`_small`); the errors are relative to |q| +
+            small for q and to 1 for n
     """
-    for s in range(1, STAGES + 1):
-        weights = TABLEAU_A[s] if s < STAGES else TABLEAU_B
+    for s in range(1, ORDER_8_STAGES + 1):
+        weights = ORDER_8_A[s] if s < ORDER_8_STAGES else ORDER_8_B
         for v in range(len(new)):
             new[v] = state[v]
         for j in range(s):
@@ -98,13 +90,18 @@ def _attempt(state, h, c, rtol, small, pattern, force, k, new):
         _slopes(new, c, pattern, force, k[s])
     if c >= 0 and state[0] * new[0] <= 0:  # a keeps its sign
         return np.inf
-    size, e3, e5 = max(abs(state[0]), abs(new[0])), 0.0, 0.0
+    size = max(abs(state[0]), abs(new[0]))
+    size_of_q = size if c >= 0 else size + small
+    e3 = 0.0
+    e5 = 0.0
     for v in range(len(new)):
         sum3, sum5 = 0.0, 0.0
-        for j in range(STAGES):
-            sum3, sum5 = sum3 + E3[j] * k[j, v], sum5 + E5[j] * k[j, v]
-        scale = rtol * (1.0 if v > 0 else size if c >= 0 else size + small)
-        e3, e5 = e3 + (sum3 / scale) ** 2, e5 + (sum5 / scale) ** 2
+        for j in range(ORDER_8_STAGES):
+            sum3 += ORDER_8_E3[j] * k[j, v]
+            sum5 += ORDER_8_E5[j] * k[j, v]
+        scale = rtol * (1.0 if v > 0 else size_of_q)
+        e3 += (sum3 / scale) ** 2
+        e5 += (sum5 / scale) ** 2
     return h * estimate(e3, e5, 1)
 
 
@@ -114,12 +111,16 @@ def _share_within(state, new, z, ends, h, c, small, k, data, pattern, before, af
 
     A step that may have been outside its pattern on the way is shortened to that point too.
 
-    state, new : (q, n) at its start and end; z, ends : n.n_k there
-    h, k : its size, and the slopes of (q, n) at its stages, the first and the last being those of its ends
-    small : as in `_attempt`
-    before, after : theta of the sliding kinks at its ends
+    Args:
+        state, new: (q, n) at its start and end
+        z, ends: n.n_k there
+        h, k: its size, and the slopes of (q, n) at its stages, the first and the last being those of its ends
+        small: as in `_attempt`
+        before, after: theta of the sliding kinks at its ends
     """
-    share, modes, count = 1.0, pattern[0], pattern[4]
+    share = 1.0
+    modes = pattern[0]
+    count = pattern[4]
     reach = h * math.sqrt(max(dot(k[0, 1:], k[0, 1:]), dot(k[-1, 1:], k[-1, 1:])))
     for i in range(len(z)):
         side = 1 if modes[i] == ON else -1
@@ -149,7 +150,8 @@ def _inside(z, end, rate, end_rate, width):
 
     z follows the cubic with the values z, end and the slopes rate, end_rate at its ends.
     """
-    bend, twist = 3 * (end - z) - 2 * rate - end_rate, 2 * (z - end) + rate + end_rate
+    bend = 3 * (end - z) - 2 * rate - end_rate
+    twist = 2 * (z - end) + rate + end_rate
     if end < -width:
         return max(_root(z, rate, bend, twist), 1e-3) if z > 0 else 1e-3
     if rate >= 0 or end_rate <= 0:
@@ -162,7 +164,9 @@ def _inside(z, end, rate, end_rate, width):
 @compiled
 def _root(z, rate, bend, twist):
     """Return where z + rate s + bend s^2 + twist s^3 changes sign between 0 and 1."""
-    low, high, at = 0.0, 1.0, 0.5
+    low = 0.0
+    high = 1.0
+    at = 0.5
     for _ in range(12):
         value = z + at * (rate + at * (bend + at * twist))
         low, high = (at, high) if value > 0 else (low, at)
@@ -185,10 +189,14 @@ def _point(q, c):
 def _end(state, c, size, most, fit, tolerance, data, pattern, force, factors):
     """Return (status, gradient norm), the status _GOES_ON while the flow moves; `force` holds F.
 
-    size, most, fit : |(a, w)| at the start; the sum of all pulls; a |w| that fits the data, up to a factor
+    Args:
+        size, most, fit: |(a, w)| at the start; the sum of all pulls; a |w| that fits the data, up to a factor
     """
-    (a, r), n = _point(state[0], c), state[1:]
-    radial, full, spread = dot(n, force), math.sqrt(dot(force, force)), 0.0
+    a, r = _point(state[0], c)
+    n = state[1:]
+    radial = dot(n, force)
+    full = math.sqrt(dot(force, force))
+    spread = 0.0
     gradient = math.hypot(r * radial, a * full)
     for j in range(len(n)):
         for i in range(len(n)):
@@ -242,7 +250,8 @@ def _leave(state, c, z, data, pattern, force, factors, found):
 
     The flow restarts in the direction in which w grows.
     """
-    (a, r), n = _point(state[0], c), state[1:]
+    a, r = _point(state[0], c)
+    n = state[1:]
     speed = abs(a * dot(n, force))
     how = leave(math.copysign(1.0, a), n, data, found)
     if how != GROWS:
@@ -250,7 +259,8 @@ def _leave(state, c, z, data, pattern, force, factors, found):
     for j in range(len(n)):
         n[j] = found[j]
     start(0.0, math.copysign(1.0, a), n, z, data, pattern, force, factors)
-    pull, spread = math.sqrt(dot(force, force)), 0.0
+    pull = math.sqrt(dot(force, force))
+    spread = 0.0
     for j in range(len(n)):
         for i in range(len(n)):
             spread = max(spread, abs(pattern[1][j, i]))
@@ -304,8 +314,10 @@ def _steady(state, c, left, pattern, power, work):
 
     Larger ones would be limited by their error alone, and leave a gradient of the size of the tolerance.
     """
-    square, (m, _) = pattern[1], sizes(state[0], c)
-    d, trace = len(power), 0.0
+    square = pattern[1]
+    m, _ = sizes(state[0], c)
+    d = len(power)
+    trace = 0.0
     for j in range(d):
         trace += square[j, j]
     if not m * trace * left > STIFF:
@@ -330,9 +342,18 @@ def _steady(state, c, left, pattern, power, work):
 def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     """Follow one start, r0 = |w0| > 0, and fill a and w; return (status, gradient norm at the end)."""
     kinks, d = data[0].shape
-    pattern, force, k, new = room(kinks, d), np.empty(d), np.empty((STAGES + 1, d + 1)), np.empty(d + 1)
-    z, ends, factors, after, state = np.empty(kinks), np.empty(kinks), np.empty(d), np.empty(d), np.empty(d + 1)
-    found, c, size = np.empty(d), (abs(a0) - r0) * (abs(a0) + r0), math.hypot(a0, r0)
+    pattern = room(kinks, d)
+    force = np.empty(d)
+    k = np.empty((ORDER_8_STAGES + 1, d + 1))
+    new = np.empty(d + 1)
+    z = np.empty(kinks)
+    ends = np.empty(kinks)
+    factors = np.empty(d)
+    after = np.empty(d)
+    state = np.empty(d + 1)
+    found = np.empty(d)
+    c = (abs(a0) - r0) * (abs(a0) + r0)
+    size = math.hypot(a0, r0)
     state[0] = a0 * r0
     for v in range(d):
         state[1 + v] = w0[v] / r0
@@ -340,7 +361,9 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
     start(state[0], sign, state[1:], z, data, pattern, force, factors)
     most, fit = _scales(data, abs(state[0]))
     small = _small(state[0], c, fit)
-    t, saved, cut = 0.0, 0, np.inf
+    t = 0.0
+    saved = 0
+    cut = np.inf
     kept = _first_step(state, c, small, force)
     doubtful = hides(sign, z, data, pattern, force)
     how, gradient = _end(state, c, size, most, fit, tolerance, data, pattern, force, factors)
@@ -350,7 +373,9 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
             how, takes = _leave(state, c, z, data, pattern, force, factors, found)
             gradient = 0.0 if how == DEAD else gradient
             _slopes(state, c, pattern, force, k[0])
-            t, kept, cut = t + takes, _first_step(state, c, small, force), np.inf
+            t += takes
+            kept = _first_step(state, c, small, force)
+            cut = np.inf
             while how == _GOES_ON and saved < len(times) and times[saved] <= t:
                 _write(how, state, c, range(saved, saved + 1), a, w)
                 saved += 1
@@ -373,11 +398,14 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
         if share < 1 and not decays:
             cut = h * share
             continue
-        kept, cut = max(h * growth(error), kept if growth(error) > 1 else 0.0), np.inf
+        kept = max(h * growth(error), kept if growth(error) > 1 else 0.0)
+        cut = np.inf
         turns = c < 0 and pattern[4][0] > 0 and state[0] * k[0, 0] < 0 and abs(state[0]) > WIDTH * small
         _accept(state, new, z, ends)
         if decays:
-            state[0], how, gradient = 0.0, FINISHED, 0.0
+            state[0] = 0.0
+            how = FINISHED
+            gradient = 0.0
             break
         if turns and abs(state[0]) <= WIDTH * small:
             state[0] = 0.0
@@ -405,7 +433,8 @@ def _follow(data, a0, w0, r0, times, rtol, tolerance, a, w):
 def _scales(data, start):
     """Return the sum of all pulls, and a |w| that fits the data, up to a factor; 0 for no data.
 
-    start : a |w| at the start, the scale of the pulls where every target is 0
+    Args:
+        start: a |w| at the start, the scale of the pulls where every target is 0
     """
     pull, square = 0.0, 0.0
     for k in range(data[2].shape[1]):
@@ -422,7 +451,8 @@ def _small(q, c, fit):
     the data, which is far less where |w| is large: an error of rtol |c| there would be many times the fit, and raise
     the loss.
 
-    q : at the start, the scale where every target is 0
+    Args:
+        q: at the start, the scale where every target is 0
     """
     fits = ROOMY * fit if fit > 0 else abs(q)
     return min(-c, fits) if fits > 0 else -c
@@ -442,16 +472,17 @@ def _sign(state, z, data, pattern, force, factors):
 def follow_sample(normal, pull, square, split, many, a0, w0, r0, times, rtol, tolerance, a, w, status, gradient):
     """Follow n starts, each on its own sample or all on one, to each of m times or until they rest.
 
-    normal, pull, square, split : float arrays, shape (n, K, d) and three of (n, 2, K), or 1 instead of n; as in
-        `theory.losses.kinks.Kinks`
-    many : int array, shape (n,) or (1,), how many kinks each sample has; later entries are not read
-    a0, w0, r0 : float arrays, shape (n,), (n, d) and (n,), r0 = |w0|; NaN for a start that
-        floats cannot represent: FAILED
-    times : float array, shape (n, m), each row above 0 and increasing
-    rtol, tolerance : float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the sum
-        of all pulls
-    a, w : float arrays, shape (n, m) and (n, m, d), filled here; NaN from where a trajectory failed
-    status, gradient : int8 and float arrays, shape (n,), filled here; the gradient's norm at the end
+    Args:
+        normal, pull, square, split: float arrays, shape (n, K, d) and three of (n, 2, K), or 1 instead of n; as in
+            `theory.losses.kinks.Kinks`
+        many: int array, shape (n,) or (1,), how many kinks each sample has; later entries are not read
+        a0, w0, r0: float arrays, shape (n,), (n, d) and (n,), r0 = |w0|; NaN for a start that
+            floats cannot represent: FAILED
+        times: float array, shape (n, m), each row above 0 and increasing
+        rtol, tolerance: float, of a step; gradient norm at which a start rests, as a share of |(a, w)| times the sum
+            of all pulls
+        a, w: float arrays, shape (n, m) and (n, m, d), filled here; NaN from where a trajectory failed
+        status, gradient: int8 and float arrays, shape (n,), filled here; the gradient's norm at the end
     """
     for i in range(len(a0)):
         which = i if len(normal) > 1 else 0
@@ -459,8 +490,14 @@ def follow_sample(normal, pull, square, split, many, a0, w0, r0, times, rtol, to
         here = normal[which, :k]
         data = (here, here.T.copy(), pull[which, :, :k].copy(), square[which, :, :k].copy(), split[which, :, :k].copy())
         if not r0[i] >= 0:
-            status[i], gradient[i], a[i], w[i] = FAILED, np.nan, np.nan, np.nan
+            status[i] = FAILED
+            gradient[i] = np.nan
+            a[i] = np.nan
+            w[i] = np.nan
         elif r0[i] > 0:
             status[i], gradient[i] = _follow(data, a0[i], w0[i], r0[i], times[i], rtol, tolerance, a[i], w[i])
         else:
-            status[i], gradient[i], a[i], w[i] = FINISHED, 0.0, a0[i], 0.0  # relu'(0) = 0
+            status[i] = FINISHED
+            gradient[i] = 0.0
+            a[i] = a0[i]
+            w[i] = 0.0  # relu'(0) = 0

@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from theory.compiled.activation_pattern import JOINED, OFF, ON, SLIDES, WIDTH, dot, hides, room, start
-from theory.compiled.population import compiled
+from theory.compiled.compiler import compiled
 
 GROWS, DIES, DIFFERS = range(3)
 _STAYS = 3  # of a polygon: it ends in a cell without a force, next to 0
@@ -30,10 +30,15 @@ def polygon(sign, w, data, end):
 
     GROWS: w grows for ever; DIES: w returns to 0; _STAYS: nothing moves w; DIFFERS: no end was found.
 
-    end : filled with the direction in which it grows, or stays, or along which it comes to 0
+    Args:
+        end: filled with the direction in which it grows, or stays, or along which it comes to 0
     """
     kinks, d = data[0].shape
-    pattern, force, z, factors, n = room(kinks, d), np.empty(d), np.empty(kinks), np.empty(d), w.copy()
+    pattern = room(kinks, d)
+    force = np.empty(d)
+    z = np.empty(kinks)
+    factors = np.empty(d)
+    n = w.copy()
     for _ in range(20 * kinks + 20):
         length = math.sqrt(dot(n, n))
         for j in range(d):
@@ -45,7 +50,8 @@ def polygon(sign, w, data, end):
         end[:] = n
         if size <= 1e-13 * _largest(data):
             return _STAYS
-        along, until = sign * dot(n, force) / size, np.inf
+        along = sign * dot(n, force) / size
+        until = np.inf
         for k in range(kinks):
             if pattern[0][k] != SLIDES:
                 side = 1.0 if pattern[0][k] == ON else -1.0
@@ -87,8 +93,13 @@ def leave(sign, n, data, end):
     """
     if not _may_grow(sign, data):
         return DIES
-    outcome, arrivals, many, done, stays = DIES, np.empty((ARRIVALS, len(n))), 1, 0, False
-    arrivals[0], cells = n, 0
+    outcome = DIES
+    arrivals = np.empty((ARRIVALS, len(n)))
+    many = 1
+    done = 0
+    stays = False
+    arrivals[0] = n
+    cells = 0
     while done < many:
         outcome, many, rests, meet = _leave_along(sign, arrivals[done], data, outcome, end, arrivals, many)
         cells += 1 << meet
@@ -121,8 +132,12 @@ def _leave_along(sign, n, data, outcome, end, arrivals, many):
     kinks meet in n).
     """
     kinks, d = data[0].shape
-    near, meet, stays = np.empty(kinks, np.int64), 0, False
-    base, push, found = np.zeros(d), np.empty(d), np.empty(d)
+    near = np.empty(kinks, np.int64)
+    meet = 0
+    stays = False
+    base = np.zeros(d)
+    push = np.empty(d)
+    found = np.empty(d)
     for k in range(kinks):
         z = dot(data[0][k], n)
         if abs(z) <= 2 * JOINED and data[4][0, k] + data[4][1, k] > 0:

@@ -29,34 +29,34 @@ def closed_form(
 ) -> tuple[Array, Array]:
     """Return the exact (a, w) at time t of the d = 1 gradient flow, any balance.
 
-    Parameters
-    ----------
-    a0, w0 : array_like, the start, |a0| and |w0| at most 1e150
-    t : array_like, times, at least 0; broadcast with the starts
-    c_plus, c_minus, k_plus, k_minus : float, the loss, as in `theory.Line`: second moments, at least 0, and fits; pass
-        `*line.numbers` for the `Line` of a sample
-
-    Returns
-    -------
-    a, w : ndarray of the broadcast shape. A start with a0 < -w0 < 0 reaches w = 0 in finite time and rests there,
-        unless the other side (k_minus < 0) pushes it away from 0. A start with w0 = 0 rests (relu'(0) = 0). Error for
-        the population: below 3e-14 max(|a|, |w|) + 1e-150, measured to 330 digits on 26,000 starts with |a0|, |w0| from
-        1e-75 to 1e75 and t up to 1e6; the worst is exp on the separatrix.
-
-    Raises
-    ------
-    ValueError: a value that is no number, NaN, a negative time, a negative moment, a start beyond 1e150, or shapes that
-        do not broadcast.
-
     Source: Theorem A.1, as this project reads it; fits other than 1 and 0: this project.
 
-    Examples
-    --------
-    >>> a, w = closed_form(1.0, [0.5, -0.5], 1e3)  # the sign of w decides
-    >>> (a * w).round(12).tolist()
-    [1.0, -0.0]
-    >>> closed_form(-1.5, 0.5, [0.0, 1.0])[1].tolist()  # w = 0 is hit in finite time
-    [0.5, 0.0]
+    Args:
+        a0: array_like, a at the start, |a0| at most 1e150
+        w0: array_like, w at the start, |w0| at most 1e150
+        t: array_like, times, at least 0; broadcast with the starts
+        c_plus: float, at least 0, the second moment of the inputs above 0, as in `theory.Line`; pass `*line.numbers`
+            for the `Line` of a sample
+        c_minus: the same of the inputs below 0
+        k_plus: float, the a |w| that fits the data on w > 0
+        k_minus: the same on w < 0
+
+    Returns:
+        a, w: ndarray of the broadcast shape. A start with a0 < -w0 < 0 reaches w = 0 in finite time and rests there,
+            unless the other side (k_minus < 0) pushes it away from 0. A start with w0 = 0 rests (relu'(0) = 0). Error
+            for the population: below 3e-14 max(|a|, |w|) + 1e-150, measured to 330 digits on 26,000 starts with |a0|,
+            |w0| from 1e-75 to 1e75 and t up to 1e6; the worst is exp on the separatrix.
+
+    Raises:
+        ValueError: a value that is no number, NaN, a negative time, a negative moment, a start beyond 1e150, or shapes
+            that do not broadcast.
+
+    Examples:
+        >>> a, w = closed_form(1.0, [0.5, -0.5], 1e3)  # the sign of w decides
+        >>> (a * w).round(12).tolist()
+        [1.0, -0.0]
+        >>> closed_form(-1.5, 0.5, [0.0, 1.0])[1].tolist()  # w = 0 is hit in finite time
+        [0.5, 0.0]
     """
     a0, w0, t = finite(a0=a0, w0=w0, t=t)
     c_plus, c_minus, k_plus, k_minus = four_numbers(c_plus, c_minus, k_plus, k_minus)
@@ -82,9 +82,11 @@ def _on_side(a0: Array, r0: Array, t: Array, c: float, k: float) -> tuple[Array,
     """
     if k == 0:
         return *_decaying(a0, r0, c * t), np.full(t.shape, np.nan)
-    root, sign = np.sqrt(abs(k)), np.sign(k)
+    root = np.sqrt(abs(k))
+    sign = np.sign(k)
     ct = c * abs(k) * t  # a = root alpha, r = root rho obey the flow of k = 1 on this clock
-    alpha, rho = sign * a0 / root, r0 / root
+    alpha = sign * a0 / root
+    rho = r0 / root
     a, r = _fitting(alpha, rho, ct)
     hit = (r0 > 0) & (alpha < -rho) & (r <= 0)
     rests = r0 == 0
@@ -99,13 +101,15 @@ def _carried_on(a: Array, r: Array, sign: int, since: Array, c: float, k: float)
     if over.any():
         root = np.sqrt(abs(k))
         on = _fitting(abs(a[over]) / root, np.zeros(over.sum()), c * abs(k) * np.maximum(since[over], 0.0))
-        a[over], r[over] = np.sign(k) * root * on[0], root * on[1]
+        a[over] = np.sign(k) * root * on[0]
+        r[over] = root * on[1]
     return a, r, signs
 
 
 def _time_of_hit(a0: Array, r0: Array) -> Array:
     """Return when a start with a0 < -r0 < 0 hits r = 0, for c = k = 1: where z = B / A, solved for e."""
-    difference, size = (-a0 - r0) * (r0 - a0), -a0 + r0  # a^2 - r^2 and |B|; |A| = -a0 - r0
+    difference = (-a0 - r0) * (r0 - a0)
+    size = -a0 + r0  # a^2 - r^2 and |B|; |A| = -a0 - r0
     D = np.hypot(2, difference)
     return -np.log1p(-4 * D * r0 / (4 * (size - 2 * r0) + 2 * r0 * (2 + D + difference))) / D
 
@@ -122,10 +126,13 @@ def refuse_large(**starts: Array) -> None:
 
 def _fitting(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
     """Solve for a fit 1, w >= 0, in the coordinates a + w and a - w, whose product c is conserved."""
-    A, B = a0 + w0, a0 - w0
+    A = a0 + w0
+    B = a0 - w0
     c = A * B
     D = np.hypot(2, c)
-    root_S, root_e, root_f = np.sqrt(2 + D), np.exp(-D * pt / 2), np.sqrt(-np.expm1(-D * pt))
+    root_S = np.sqrt(2 + D)
+    root_e = np.exp(-D * pt / 2)
+    root_f = np.sqrt(-np.expm1(-D * pt))
     root_k = abs(c) / root_S
     # hypot and roots: the squares may underflow
     root_above = np.hypot(np.hypot(root_S, B * root_f), root_k * root_e)
@@ -134,7 +141,8 @@ def _fitting(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
     minus = B * root_below / root_above
     # Near the start, z = 1 + gain, a hyperbolic turn by ln(z) / 2 keeps the digits of the smaller of a and w.
     gain = 4 * (root_f / root_below) ** 2 * (1 - a0 * w0)
-    cosh, sinh = (1 + gain / 2) / np.sqrt(1 + gain), gain / 2 / np.sqrt(1 + gain)
+    cosh = (1 + gain / 2) / np.sqrt(1 + gain)
+    sinh = gain / 2 / np.sqrt(1 + gain)
     near = abs(gain) < 0.5
     a = np.where(near, a0 * cosh + w0 * sinh, (plus + minus) / 2)
     w = np.where(near, w0 * cosh + a0 * sinh, (plus - minus) / 2)
@@ -144,12 +152,14 @@ def _fitting(a0: Array, w0: Array, pt: Array) -> tuple[Array, Array]:
 
 def _decaying(a0: Array, r0: Array, qt: Array) -> tuple[Array, Array]:
     """Solve for a fit 0: the larger of |a|, r = |w| tends to sqrt(|c|), the smaller to 0."""
-    big, small = np.maximum(abs(a0), r0), np.minimum(abs(a0), r0)
+    big = np.maximum(abs(a0), r0)
+    small = np.minimum(abs(a0), r0)
     c = (big - small) * (big + small)
     x = 2 * c * qt
     # x has no unit, and so has the gain of `_fitting`: they need no scale
     g = np.where(x > 1e-8, -np.expm1(-x) / c, 2 * qt * (1 - x / 2))
     damp = np.hypot(1, small * np.sqrt(g))
-    big, small = big / damp, small * np.exp(-x / 2) / damp
+    big = big / damp
+    small = small * np.exp(-x / 2) / damp
     a_leads = abs(a0) >= r0
     return np.copysign(np.where(a_leads, big, small), a0), np.where(a_leads, small, big)

@@ -17,7 +17,7 @@ from theory.reprs import short_repr
 from theory.validation import Array, finite, neuron
 
 if TYPE_CHECKING:
-    from theory.losses.losses import Loss
+    from theory.losses.losses import CompletedLoss, Loss
 
 FAILS, LEARNS, SEPARATRIX = 0, 1, 2
 _HIT = 3  # w = 0 is reached in finite time: the other side decides what follows
@@ -30,9 +30,10 @@ BAND = 1e-12  # |w| is rounded, so "on the separatrix" is a relative band
 class Limit:
     """Where a trajectory ends.
 
-    a : float
-    w : float, or ndarray of shape (d,) if the start was a vector
-    verdict : `learns`, `fails` or `separatrix` (on the stable manifold of the origin: does not learn)
+    Attributes:
+        a: float
+        w: float, or ndarray of shape (d,) if the start was a vector
+        verdict: `learns`, `fails` or `separatrix` (on the stable manifold of the origin: does not learn)
     """
 
     a: float
@@ -43,23 +44,6 @@ class Limit:
 def verdicts(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> NDArray[np.int8]:
     """Return the exact verdict of each start: 0 fails, 1 learns, 2 separatrix.
 
-    Parameters
-    ----------
-    a0 : array_like, shape (...), |a0| at most 1e150
-    w0 : array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for d inputs; every entry at most 1e150
-        in size
-    loss : a loss with exact limits: `Line`, a relu `Population`, a `Sample` of one input, or a mask of these; default:
-        the population of as many inputs as w0 has
-
-    Returns
-    -------
-    int8 ndarray, shape (...); the words are in `theory.exact.limits.VERDICTS`
-
-    Raises
-    ------
-    ValueError: a value that is no number, NaN, infinity, a start beyond 1e150, shapes that do not match, or a loss
-        without exact limits.
-
     Population: a start learns iff a0 > -|w0| and w0 is neither 0 nor on the ray -e_1, for any balance (target -relu:
     the same rule for -a0). A start with a0 < 0 within a relative 1e-12 of -|w0| counts as balanced, |w0| being rounded:
     it is `separatrix` for d = 1 and w0 > 0 (the stable manifold of the origin); for d > 1 it `fails` (Lemma 2.2: a
@@ -68,6 +52,20 @@ def verdicts(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> NDArray[
 
     Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance: this project (`theory.check`: `basin`,
     `basin-1d`).
+
+    Args:
+        a0: array_like, shape (...), |a0| at most 1e150
+        w0: array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for d inputs; every entry at most
+            1e150 in size
+        loss: a loss with exact limits: `Line`, a relu `Population`, a `Sample` of one input, or a mask of these;
+            default: the population of as many inputs as w0 has
+
+    Returns:
+        int8 ndarray, shape (...); the words are in `theory.exact.limits.VERDICTS`
+
+    Raises:
+        ValueError: a value that is no number, NaN, infinity, a start beyond 1e150, shapes that do not match, or a loss
+            without exact limits.
     """
     return limits(a0, w0, loss)[2]
 
@@ -97,26 +95,28 @@ def limits(a0: ArrayLike, w0: ArrayLike, loss: Loss | None = None) -> tuple[Arra
     return a + 0.0, (w if vectors else w[..., 0]) + 0.0, codes.astype(np.int8)  # + 0.0: no negative zeros
 
 
-def _exact(loss: Loss | None, d: int) -> tuple[Callable, Array]:
+def _exact(loss: Loss | None, d: int) -> tuple[Callable, NDArray[np.bool_]]:
     """Return the function (a0, w0) -> (a, w, codes) of a loss, and which inputs it acts on."""
     from theory.losses.losses import Population, completed
     from theory.losses.samples import Masked
 
-    loss = Population(d) if loss is None else loss
-    if not hasattr(loss, "d"):
-        raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {loss!r:.60}: pass one")
-    if loss.d != d:
-        raise ValueError(f"w0 must have {loss.d} inputs for this loss, got {d}: shape (..., {loss.d})")
-    kind, loss = type(loss).__name__, completed(loss)
-    kept = loss.mask if isinstance(loss, Masked) else np.ones(d, bool)
-    loss = loss.survivors if isinstance(loss, Masked) else loss
-    solve = _solver(loss)
+    given = Population(d) if loss is None else loss
+    if not hasattr(given, "d"):
+        raise ValueError(f"loss must be a Line, Population, Sample or Masked of them, got {given!r:.60}: pass one")
+    if given.d != d:
+        raise ValueError(f"w0 must have {given.d} inputs for this loss, got {d}: shape (..., {given.d})")
+    whole = completed(given)
+    kept = whole.mask if isinstance(whole, Masked) else np.ones(d, bool)
+    acting = whole.survivors if isinstance(whole, Masked) else whole
+    solve = _solver(acting)
     if solve is None:
-        raise ValueError(f"no exact limit is known for {kind} with d = {loss.d}: use theory.integrate")
+        raise ValueError(
+            f"no exact limit is known for {type(given).__name__} with d = {acting.d}: use theory.integrate"
+        )
     return solve, kept
 
 
-def _solver(loss: Loss) -> Callable | None:
+def _solver(loss: CompletedLoss) -> Callable | None:
     """Return the function (a0, w0) -> (a, w, codes) of a loss without a mask.
 
     None where no exact limit is known.
@@ -133,17 +133,20 @@ def _solver(loss: Loss) -> Callable | None:
     return None
 
 
-def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
+def exact_verdict(a0: float, w0: Array, loss: CompletedLoss) -> str | None:
     """Return the verdict of one start, w0 (d,), of any size; None where no exact limit is known.
 
-    loss : completed (`theory.losses.losses.completed`), without a mask; where no exact limit of it is known, that of
-        `loss.line(w0)`, the line on which the flow from w0 stays
+    The loss is completed (`theory.losses.losses.completed`) and without a mask. Where no exact limit of it is known,
+    that of `loss.line(w0)` is taken, the line on which the flow from w0 stays.
     """
-    solve, line = _solver(loss), loss.line(w0)
+    solve = _solver(loss)
+    line = loss.line(w0)
     if solve is None and line is not None:
-        solve, w0 = _solver(line), w0[:1]
+        solve = _solver(line)
+        w0 = w0[:1]
     scale = 2.0 ** -max(math.frexp(max(abs(a0), *abs(w0)) / LARGEST)[1], 0)  # where it ends, not how fast: no scale
-    a, w = np.array(a0 * scale), w0 * scale
+    a = np.array(a0 * scale)
+    w = w0 * scale
     lost = scale < 1 and (((a == 0) & (a0 != 0)) or ((w == 0) & (w0 != 0)).any())
     if solve is None or lost:
         return None
@@ -154,9 +157,11 @@ def exact_verdict(a0: float, w0: Array, loss: Loss) -> str | None:
 def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -> tuple[Array, Array, Array]:
     """Return the limits of d = 1.
 
-    sides : (c, k) of w > 0 and of w < 0
+    `sides` holds (c, k) of w > 0 and of w < 0.
     """
-    a, w, codes = a0.copy(), w0[..., 0].copy(), np.full(a0.shape, FAILS)
+    a = a0.copy()
+    w = w0[..., 0].copy()
+    codes = np.full(a0.shape, FAILS)
     for sign, (c, k), other in ((1, *sides), (-1, *sides[::-1])):
         here = (sign * w0[..., 0] > 0) & (c > 0)
         end_a, end_r, how = _side_limits(a0[here], abs(w0[here, 0]), k)
@@ -166,7 +171,8 @@ def _line_limits(a0: Array, w0: Array, sides: tuple[tuple[float, float], ...]) -
             end_a[over], on_r, _ = _side_limits(end_a[over], np.zeros(over.sum()), other[1])
             end_r[over] = -on_r
         fits = how == LEARNS if sign > 0 else over  # those that end with w > 0
-        a[here], w[here] = end_a, sign * end_r
+        a[here] = end_a
+        w[here] = sign * end_r
         codes[here] = np.where(fits & (sides[0][1] != 0), LEARNS, np.where(how == SEPARATRIX, SEPARATRIX, FAILS))
     return a, w[..., None], codes
 
@@ -178,7 +184,8 @@ def _population_limits(a0: Array, w0: Array, target: float) -> tuple[Array, Arra
     codes = np.where((how == LEARNS) & (r > 0), LEARNS, FAILS)
     line = _line_limits(a0, u[..., None], ((0.5, target), (0.5, 0.0)))
     on_axis = v == 0
-    a, length = np.where(on_axis, line[0], a), np.where(on_axis, line[1][..., 0], length)
+    a = np.where(on_axis, line[0], a)
+    length = np.where(on_axis, line[1][..., 0], length)
     codes = np.where(on_axis, np.where(line[2] == LEARNS, LEARNS, FAILS), codes)
     return a, length[..., None] * np.eye(1, w0.shape[-1])[0], codes
 
@@ -206,7 +213,8 @@ def _side_limits(a0: Array, r0: Array, k: float) -> tuple[Array, Array, Array]:
     with np.errstate(over="ignore", under="ignore"):
         big = np.hypot(root, scale * np.sqrt(2 / (np.hypot(2, (root / scale) ** 2) + (root / scale) ** 2)))
         small = abs(k) / big
-    a_leads, fits = difference >= 0, how == LEARNS
+    a_leads = difference >= 0
+    fits = how == LEARNS
     a = np.where(a_leads, np.where(fits, np.copysign(big, k or 1.0), np.copysign(root, a0)), 0)
     a = np.where(fits & ~a_leads, np.copysign(small, k or 1.0), a)
     r = np.where(a_leads, np.where(fits, small, 0), np.where(fits, big, root))
@@ -216,49 +224,45 @@ def _side_limits(a0: Array, r0: Array, k: float) -> tuple[Array, Array, Array]:
 def limit(a0: float, w0: ArrayLike, loss: Loss | None = None) -> Limit:
     """Return the exact limit of one start of the gradient flow.
 
-    Parameters
-    ----------
-    a0 : float, |a0| at most 1e150
-    w0 : float (d = 1) or array_like of shape (d,), entries at most 1e150 in size
-    loss : as in `verdicts`; default: the population of as many inputs as w0 has
-
-    Returns
-    -------
-    Limit : see `verdicts` for the rule and `limits` for the point. Balanced a0 < 0 (a0 = -|w0| up to a relative 1e-12):
-        `separatrix` for d = 1, w0 > 0; `fails` for d > 1, with limit 0.
-
-    Raises
-    ------
-    ValueError: a0 is not a scalar, w0 is neither a scalar nor a vector, one of them is no number, not finite or beyond
-        1e150, or the loss has no exact limits.
-
     Source: Theorem 2.1 and Lemma 2.2 for balanced starts; any other balance: this project.
 
-    Examples
-    --------
-    >>> limit(1.0, 1.0)
-    Limit(a=1.0, w=1.0, verdict='learns')
-    >>> limit(-1.0, 1.0).verdict  # d = 1: on the stable manifold of the origin
-    'separatrix'
-    >>> limit(0.5, [-0.3, 0.4]).verdict  # d > 1: the second input lets w turn to the side of the target
-    'learns'
-    >>> from theory import Line, Population
-    >>> from theory import Masked
-    >>> limit(-0.5, [0.3, 0.4], Population(2, target=-1.0)).verdict  # the target -relu needs a < 0
-    'learns'
-    >>> limit(0.5, [-0.3, 0.4], Masked(Population(2), [1, 0])).verdict  # pruned: nothing turns w_1 round
-    'fails'
-    >>> end = limit(-1.0, 0.5, Line(k_minus=-0.2))  # noise: w < 0 fits with a < 0, and is reached through w = 0
-    >>> round(end.a * abs(end.w), 12), end.w < 0, end.verdict
-    (-0.2, True, 'fails')
+    Args:
+        a0: float, |a0| at most 1e150
+        w0: float (d = 1) or array_like of shape (d,), entries at most 1e150 in size
+        loss: as in `verdicts`; default: the population of as many inputs as w0 has
+
+    Returns:
+        Limit: see `verdicts` for the rule and `limits` for the point. Balanced a0 < 0 (a0 = -|w0| up to a relative
+            1e-12): `separatrix` for d = 1, w0 > 0; `fails` for d > 1, with limit 0.
+
+    Raises:
+        ValueError: a0 is not a scalar, w0 is neither a scalar nor a vector, one of them is no number, not finite or
+            beyond 1e150, or the loss has no exact limits.
+
+    Examples:
+        >>> limit(1.0, 1.0)
+        Limit(a=1.0, w=1.0, verdict='learns')
+        >>> limit(-1.0, 1.0).verdict  # d = 1: on the stable manifold of the origin
+        'separatrix'
+        >>> limit(0.5, [-0.3, 0.4]).verdict  # d > 1: the second input lets w turn to the side of the target
+        'learns'
+        >>> from theory import Line, Population
+        >>> from theory import Masked
+        >>> limit(-0.5, [0.3, 0.4], Population(2, target=-1.0)).verdict  # the target -relu needs a < 0
+        'learns'
+        >>> limit(0.5, [-0.3, 0.4], Masked(Population(2), [1, 0])).verdict  # pruned: nothing turns w_1 round
+        'fails'
+        >>> end = limit(-1.0, 0.5, Line(k_minus=-0.2))  # noise: w < 0 fits with a < 0, and is reached through w = 0
+        >>> round(end.a * abs(end.w), 12), end.w < 0, end.verdict
+        (-0.2, True, 'fails')
     """
-    a0, w0 = finite(a0=a0, w0=w0)
-    if a0.ndim != 0 or w0.ndim > 1:
+    start_a, start_w = finite(a0=a0, w0=w0)
+    if start_a.ndim != 0 or start_w.ndim > 1:
         raise ValueError(
-            f"limit takes one start, a0 a number and w0 a number or (d,), got {a0.shape} and {w0.shape}: "
+            f"limit takes one start, a0 a number and w0 a number or (d,), got {start_a.shape} and {start_w.shape}: "
             "use limits() or learns() for many"
         )
-    a, w, code = limits(a0, w0, loss)
+    a, w, code = limits(start_a, start_w, loss)
     return Limit(float(a), float(w) if w.ndim == 0 else w, VERDICTS[int(code)])
 
 

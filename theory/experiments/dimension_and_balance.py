@@ -44,21 +44,18 @@ def dimension(dimensions: Sequence[int], trials: int, seed: int, inits: Sequence
 
     Sign switches are counted on these starts too.
 
-    Parameters
-    ----------
-    dimensions : increasing whole numbers, at least 1, that include 1 and 10 (claim 13 compares these)
-    trials : int, starts for each dimension and kind of start, at least 2
-    seed : int, at least 0
-    inits : kinds of start, names of `theory.sampling.STARTS`; one more changes no number of the others
+    Args:
+        dimensions: increasing whole numbers, at least 1, that include 1 and 10 (claim 13 compares these)
+        trials: int, starts for each dimension and kind of start, at least 2
+        seed: int, at least 0
+        inits: kinds of start, names of `theory.sampling.STARTS`; one more changes no number of the others
 
-    Returns
-    -------
-    Result : values["inits"][init] holds a list over d for each of `imp`, `lrr` and `switches` (counts, intervals,
-        exact), `lrr - imp` paired by start, and `overparametrisation` (see below)
+    Returns:
+        Result: values["inits"][init] holds a list over d for each of `imp`, `lrr` and `switches` (counts, intervals,
+            exact), `lrr - imp` paired by start, and `overparametrisation` (see below)
 
-    Raises
-    ------
-    ValueError: dimensions that do not increase or lack 1 or 10, an unknown start, or a number out of range.
+    Raises:
+        ValueError: dimensions that do not increase or lack 1 or 10, an unknown start, or a number out of range.
     """
     _refuse_dimensions(dimensions)
     for init in inits:
@@ -75,7 +72,8 @@ def _refuse_dimensions(dimensions: Sequence[int]) -> None:
 
 
 def _over_dimensions(init: str, dimensions: Sequence[int], trials: int, seed: int) -> dict[str, Any]:
-    kind, found = list(STARTS).index(init), {}
+    kind = list(STARTS).index(init)
+    found = {}
     columns: dict[str, list] = {name: [] for name in (*RULES, "switches", "lrr - imp")}
     for d in dimensions:
         hits = outcomes(init, generator(seed, kind, d), trials, d)
@@ -84,7 +82,8 @@ def _over_dimensions(init: str, dimensions: Sequence[int], trials: int, seed: in
         for name, p in exact.items():
             columns[name].append(asdict(Success.of(hits[name].sum(), trials, p)))
         columns["lrr - imp"].append(paired_interval(hits["lrr"].astype(float) - hits["imp"]))
-        found |= {d: hits} if d in COMPARED else {}
+        if d in COMPARED:
+            found[d] = hits
     return {**columns, "overparametrisation": overparametrisation(*(found[d] for d in COMPARED))}
 
 
@@ -93,13 +92,14 @@ def outcomes(init: Init, rng: np.random.Generator, trials: int, d: int) -> Hits:
 
     Starts are pruned at once to one input; `switches` as in `theory.probability.switches`.
 
-    Parameters
-    ----------
-    init, trials, d : as in `theory.success_probability`
+    Args:
+        init: kind of start, as in `theory.success_probability`
+        rng: generator of the starts
+        trials: int, number of starts
+        d: int, number of inputs
 
-    Returns
-    -------
-    dict of bool ndarray, shape (trials,): all three on the same starts
+    Returns:
+        dict of bool ndarray, shape (trials,): all three on the same starts
     """
     parts: dict[str, list] = {name: [] for name in (*RULES, "switches")}
     for a0, w0 in blocks(init, rng, trials, d):
@@ -112,11 +112,11 @@ def outcomes(init: Init, rng: np.random.Generator, trials: int, d: int) -> Hits:
 def overparametrisation(few: Hits, many: Hits) -> dict[str, float]:
     """Return [P(LRR, many) - P(LRR, few)] - [the same for IMP] with its 95 % interval.
 
-    Parameters
-    ----------
-    few, many : outcomes with few and with many inputs, on independent starts; LRR and IMP are paired within each
-
     Source: claim 13; the effect is defined by this project.
+
+    Args:
+        few: outcomes with few inputs; LRR and IMP are paired by start
+        many: the same with many inputs, on independent starts
     """
     return difference_interval(*(hits["lrr"].astype(float) - hits["imp"] for hits in (many, few)))
 
@@ -131,24 +131,22 @@ def basins(
 
     Witnesses, which are starts whose flow is computed, are compared with the exact basin.
 
-    Parameters
-    ----------
-    dimensions : whole numbers, at least 1, at which success is counted; witnesses with d > 1 are shared among them
-    ratios : numbers above 0, s_w / s_a (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2))
-    trials : int, starts for each dimension and ratio
-    starts : int, witnesses for each panel, each a random start whose flow is computed (`one_input`, `several_inputs`)
-    horizon : float, the time that integrated runs end at
-    seed : int, at least 0
+    Args:
+        dimensions: whole numbers, at least 1, at which success is counted; witnesses with d > 1 are shared among them
+        ratios: numbers above 0, s_w / s_a (a ~ N(0, s_a^2), w_i ~ N(0, s_w^2))
+        trials: int, starts for each dimension and ratio
+        starts: int, witnesses for each panel, each a random start whose flow is computed (`one_input`,
+            `several_inputs`)
+        horizon: float, the time that integrated runs end at
+        seed: int, at least 0
 
-    Returns
-    -------
-    Result : values["witnesses"] count the words of the witnesses and those that contradict the exact verdict;
-        values["success"][rule] hold a row over ratios for each d; arrays hold the witnesses, a curve `separatrix` of
-        (a, |w|), and the exact curves
+    Returns:
+        Result: values["witnesses"] count the words of the witnesses and those that contradict the exact verdict;
+            values["success"][rule] hold a row over ratios for each d; arrays hold the witnesses, a curve `separatrix`
+            of (a, |w|), and the exact curves
 
-    Raises
-    ------
-    ValueError: no dimension above 1, no ratio, or a number out of range.
+    Raises:
+        ValueError: no dimension above 1, no ratio, or a number out of range.
     """
     several = [whole("dimensions", d, 1) for d in dimensions if d > 1]
     if not several or not len(ratios):
@@ -192,14 +190,13 @@ def _over_ratios(d: int, ratios: Sequence[float], trials: int, seed: int) -> dic
 def one_input(rng: np.random.Generator, starts: int) -> Result:
     """Return random starts for d = 1 with the verdict of the closed form's loss at a late time.
 
-    Parameters
-    ----------
-    starts : int, at least 1: (a0, w0) uniform in the square of half side 2
+    Args:
+        rng: generator of the starts
+        starts: int, at least 1: (a0, w0) uniform in the square of half side 2
 
-    Returns
-    -------
-    Result : arrays `one_start` (starts, 2), (a0, w0), and `one_verdict` (starts,), codes of `WITNESS_WORDS`; values
-        count them, and those that contradict `theory.exact.limits.verdicts`
+    Returns:
+        Result: arrays `one_start` (starts, 2), (a0, w0), and `one_verdict` (starts,), codes of `WITNESS_WORDS`; values
+            count them, and those that contradict `theory.exact.limits.verdicts`
     """
     a0, w0 = rng.uniform(-EXTENT, EXTENT, size=(2, whole("starts", starts, 1)))
     late = loss_1d(*closed_form(a0, w0, LATE))
@@ -212,23 +209,25 @@ def several_inputs(rng: np.random.Generator, starts: int, dimensions: Sequence[i
 
     The run uses only the gradient.
 
-    Parameters
-    ----------
-    starts : int, at least 1, shared among the dimensions in turn: a0 uniform in (-2, 2), |w0| in (0, 2), w0 isotropic
-    dimensions : whole numbers above 1
-    horizon : float, the time that a run ends at; a run that has not decided by then is `undecided`
+    Args:
+        rng: generator of the starts
+        starts: int, at least 1, shared among the dimensions in turn: a0 uniform in (-2, 2), |w0| in (0, 2), w0
+            isotropic
+        dimensions: whole numbers above 1
+        horizon: float, the time that a run ends at; a run that has not decided by then is `undecided`
 
-    Returns
-    -------
-    Result : as `one_input`, with the names `several_start`, (a0, |w0|), and `several_verdict`
+    Returns:
+        Result: as `one_input`, with the names `several_start`, (a0, |w0|), and `several_verdict`
     """
     starts = whole("starts", starts, 1)
-    a0, r0 = rng.uniform(-EXTENT, EXTENT, size=starts), rng.uniform(0, EXTENT, size=starts)
+    a0 = rng.uniform(-EXTENT, EXTENT, size=starts)
+    r0 = rng.uniform(0, EXTENT, size=starts)
     seen, exact = np.empty(starts, int), np.empty(starts, int)
     for i in range(starts):
         towards = rng.normal(size=dimensions[i % len(dimensions)])
         w0 = r0[i] * towards / np.hypot.reduce(towards)
-        seen[i], exact[i] = _integrated(a0[i], w0, horizon), verdicts(a0[i], w0)
+        seen[i] = _integrated(a0[i], w0, horizon)
+        exact[i] = verdicts(a0[i], w0)
     found = _witnesses("several", np.stack([a0, r0], axis=1), seen, exact)
     return Result({**found.values, "d": list(dimensions)}, found.arrays)
 

@@ -76,12 +76,14 @@ def imp_lrr_example(angle: float, size: float, horizon: float, points: int) -> R
 
     The dense flow turns w_1 positive. Rewound to its initial value (IMP) the neuron dies; kept (LRR) it learns.
     """
-    loss, times, mask = Population(2), np.linspace(0, horizon, points), np.array([1.0, 0.0])
+    loss = Population(2)
+    times = np.linspace(0, horizon, points)
+    mask = np.array([1.0, 0.0])
     w0 = size * np.array([np.cos(angle), np.sin(angle)])
     a0 = float(np.hypot(*w0))
     dense = integrate(loss, a0, w0, times)
     starts = {"dense": (a0, w0), "imp": (a0, w0 * mask), "lrr": (float(dense.a[-1]), dense.w[-1] * mask)}
-    runs = {phase: dense if phase == "dense" else integrate(loss, *start, times) for phase, start in starts.items()}
+    runs = {phase: dense if phase == "dense" else integrate(loss, a, w, times) for phase, (a, w) in starts.items()}
     ends = {phase: limit(*start) for phase, start in starts.items()}
     arrays = {
         f"{phase}_{name}": getattr(run, attribute)
@@ -92,6 +94,6 @@ def imp_lrr_example(angle: float, size: float, horizon: float, points: int) -> R
         "mask": [1, 0],
         "verdict": {phase: end.verdict for phase, end in ends.items()},
         "start": {phase: {"a": a, "w": w.tolist()} for phase, (a, w) in starts.items()},
-        "limit": {phase: {"a": end.a, "w": end.w.tolist()} for phase, end in ends.items()},
+        "limit": {phase: {"a": end.a, "w": np.asarray(end.w).tolist()} for phase, end in ends.items()},
     }
     return Result(values, arrays)

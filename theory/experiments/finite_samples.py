@@ -40,24 +40,21 @@ def sample_size(
 
     Starts are balanced, and pruned at once to one input.
 
-    Parameters
-    ----------
-    d : int, inputs, at least 2
-    ratios : n / d, the sample size over the number of inputs, each at least 1 / d
-    noises : standard deviations of the label noise, each at least 0; the target relu(x_1) has .58
-    trials : int, data sets (and starts) for each condition, at least 2
-    horizon : float, the time at which flows that do not rest are stopped
-    seed : int
+    Args:
+        d: int, inputs, at least 2
+        ratios: n / d, the sample size over the number of inputs, each at least 1 / d
+        noises: standard deviations of the label noise, each at least 0; the target relu(x_1) has .58
+        trials: int, data sets (and starts) for each condition, at least 2
+        horizon: float, the time at which flows that do not rest are stopped
+        seed: int
 
-    Returns
-    -------
-    Result : values["cells"], one for each ratio and noise: for `imp` and `lrr` counts of `learns` (input 1 survives and
-        a w_1 tends to the least-squares fit with w_1 > 0) and `recovered` (input 1 survives) with Clopper-Pearson
-        intervals, paired differences lrr - imp, and how many trials did not rest
+    Returns:
+        Result: values["cells"], one for each ratio and noise: for `imp` and `lrr` counts of `learns` (input 1 survives
+            and a w_1 tends to the least-squares fit with w_1 > 0) and `recovered` (input 1 survives) with
+            Clopper-Pearson intervals, paired differences lrr - imp, and how many trials did not rest
 
-    Raises
-    ------
-    ValueError: a number out of range.
+    Raises:
+        ValueError: a number out of range.
     """
     d, trials = _counts(d, ratios, noises, trials)
     return _sweep(d, [d, 1], "balanced", ratios, noises, trials, horizon, seed)
@@ -78,22 +75,25 @@ def mask_recovery(
 
     Starts are N(0, 1/d).
 
-    Parameters
-    ----------
-    d, ratios, noises, trials, horizon, seed : as in `sample_size`
-    decides : (ratio, noise) of the condition that decides the claim, fixed before the data; one of the conditions
-    deciding_trials : int, trials of that condition, at least 2
-    prune_rate : float, the fraction of the surviving inputs that each level removes, in (0, 1)
+    Args:
+        d: as in `sample_size`
+        ratios: as in `sample_size`
+        noises: as in `sample_size`
+        decides: (ratio, noise) of the condition that decides the claim, fixed before the data; one of the conditions
+        prune_rate: float, the fraction of the surviving inputs that each level removes, in (0, 1)
+        trials: as in `sample_size`
+        deciding_trials: int, trials of the deciding condition, at least 2
+        horizon: as in `sample_size`
+        seed: as in `sample_size`
 
-    Returns
-    -------
-    Result : as in `sample_size`, and values["decides"]
+    Returns:
+        Result: as in `sample_size`, and values["decides"]
 
-    Raises
-    ------
-    ValueError: a number out of range, or a deciding condition that is none of the conditions.
+    Raises:
+        ValueError: a number out of range, or a deciding condition that is none of the conditions.
     """
-    (d, trials), deciding_trials = _counts(d, ratios, noises, trials), whole("deciding_trials", deciding_trials, 2)
+    d, trials = _counts(d, ratios, noises, trials)
+    deciding_trials = whole("deciding_trials", deciding_trials, 2)
     ratio, noise = decides
     if ratio not in ratios or noise not in noises:
         raise ValueError(
@@ -112,7 +112,17 @@ def _counts(d: int, ratios: Sequence[float], noises: Sequence[float], trials: in
     return d, trials
 
 
-def _sweep(d, survivors, init, ratios, noises, trials, horizon, seed, more=None) -> Result:
+def _sweep(
+    d: int,
+    survivors: Sequence[int],
+    init: str,
+    ratios: Sequence[float],
+    noises: Sequence[float],
+    trials: int,
+    horizon: float,
+    seed: int,
+    more: dict[tuple[float, float], int] | None = None,
+) -> Result:
     cells = [
         {"ratio": ratio, "n": round(ratio * d), "noise": noise}
         | _cell(d, survivors, init, round(ratio * d), noise, (more or {}).get((ratio, noise), trials), horizon, seed)
@@ -124,8 +134,11 @@ def _sweep(d, survivors, init, ratios, noises, trials, horizon, seed, more=None)
     return Result({**head, "ratios": list(ratios), "noises": list(noises), "population": exact, "cells": cells})
 
 
-def _cell(d, survivors, init, n, noise, trials, horizon, seed) -> dict[str, Any]:
-    rng, blocks = generator(seed, n, noise), []
+def _cell(
+    d: int, survivors: Sequence[int], init: str, n: int, noise: float, trials: int, horizon: float, seed: int
+) -> dict[str, Any]:
+    rng = generator(seed, n, noise)
+    blocks = []
     for first in range(0, trials, AT_ONCE):
         blocks.append(_block(rng, min(AT_ONCE, trials - first), d, survivors, init, n, noise, horizon))
     found = {rule: {key: np.concatenate([block[rule][key] for block in blocks]) for key in blocks[0][rule]}
@@ -136,7 +149,16 @@ def _cell(d, survivors, init, n, noise, trials, horizon, seed) -> dict[str, Any]
     return out
 
 
-def _block(rng, trials, d, survivors, init, n, noise, horizon) -> dict[str, Found]:
+def _block(
+    rng: np.random.Generator,
+    trials: int,
+    d: int,
+    survivors: Sequence[int],
+    init: str,
+    n: int,
+    noise: float,
+    horizon: float,
+) -> dict[str, Found]:
     a0, w0 = STARTS[init](rng, trials, d)
     x = rng.normal(size=(trials, n, d))
     y = np.maximum(x[..., 0], 0) + noise * rng.normal(size=(trials, n))
@@ -156,23 +178,26 @@ def pruned_on_samples(
 ) -> Found:
     """Prune, rewind and train, level by level, each trial on its own sample.
 
-    Parameters
-    ----------
-    rule : a rewinding rule of `theory.pruning.REWINDS`
-    x, y : shape (trials, n, d), (trials, n)
-    a0, w0 : shape (trials,), (trials, d), the starts
-    dense : (a, w, gradient norm) where the dense flow rests
-    survivors : inputs that survive at each level, d first, 1 last
-    horizon : float, the time at which flows that do not rest are stopped
+    Args:
+        rule: a rewinding rule of `theory.pruning.REWINDS`
+        x: shape (trials, n, d)
+        y: shape (trials, n)
+        a0: shape (trials,), a at the start
+        w0: shape (trials, d), w at the start
+        dense: (a, w, gradient norm) where the dense flow rests
+        survivors: inputs that survive at each level, d first, 1 last
+        horizon: float, the time at which flows that do not rest are stopped
 
-    Returns
-    -------
-    dict of bool ndarrays, shape (trials,): `recovered` (input 1 survives), `learns`, `rests` (every flow came to rest)
+    Returns:
+        dict of bool ndarrays, shape (trials,): `recovered` (input 1 survives), `learns`, `rests` (every flow came to
+            rest)
     """
-    (a, w, rests), mask = rested(*dense), np.ones(w0.shape, bool)
+    a, w, rests = rested(*dense)
+    mask = np.ones(w0.shape, bool)
     for number in survivors[1:]:
         mask = weakest_pruned(mask, w, w0, number)
-        a, w = REWINDS[rule](a0, a), np.where(mask, REWINDS[rule](w0, w), 0.0)
+        a = REWINDS[rule](a0, a)
+        w = np.where(mask, REWINDS[rule](w0, w), 0.0)
         if number > 1:
             a, w, at_rest = rested(*settle_samples(x, y, a, w, horizon, mask, RESTS))
             rests &= at_rest
@@ -186,7 +211,8 @@ def rested(a: Array, w: Array, gradient: Array) -> tuple[Array, Array, NDArray[n
     A flow that could not be followed counts as dead, and as not at rest.
     """
     failed = np.isnan(a)
-    a, w = np.where(failed, 0.0, a), np.where(failed[:, None], 0.0, w)
+    a = np.where(failed, 0.0, a)
+    w = np.where(failed[:, None], 0.0, w)
     return a, w, ~failed & (gradient <= SETTLED)
 
 

@@ -33,14 +33,14 @@ def hidden_neurons(dimensions: Sequence[int], neurons: Sequence[int], trials: in
 
     Both rules run on the same starts.
 
-    Parameters
-    ----------
-    dimensions, neurons : numbers of inputs d and of hidden neurons k, each at least 1
-    trials : int, starts for each (d, k) (`theory.extensions.hidden_neurons.hidden_starts`), at least 2
-    horizon : float, the time of the flow at which an undecided run ends
-    seed : int; each (d, k) has its own random generator
-
     Raises ValueError for a number out of range. Source: this project.
+
+    Args:
+        dimensions: numbers of inputs d, each at least 1
+        neurons: numbers of hidden neurons k, each at least 1
+        trials: int, starts for each (d, k) (`theory.extensions.hidden_neurons.hidden_starts`), at least 2
+        horizon: float, the time of the flow at which an undecided run ends
+        seed: int; each (d, k) has its own random generator
     """
     cells = [_cell(d, k, trials, horizon, seed) for d in dimensions for k in neurons]
     values = {

@@ -34,16 +34,17 @@ def large_steps(
 
     A pushed minimum is a run that starts next to a minimum.
 
-    Parameters
-    ----------
-    angles : between w0 and e_1 in d = 2, one or more
-    shown : steps whose runs are kept, for the first of the angles and for d = 1
-    balances : c of the minima that are pushed
-    smallest, largest, grid : the ends of the logarithmic grid of steps, and their number, at least 2
-    max_steps : int, the horizon in steps, at least 1; a run that has not learned by then is counted as such
-
     Starts: |a0| = |w0| = 1, a0 < 0. The results for d = 2 hold for every d > 1: only w_1 and |w_perp| enter. Raises
     ValueError for a number out of range. Source: this project.
+
+    Args:
+        angles: between w0 and e_1 in d = 2, one or more
+        shown: steps whose runs are kept, for the first of the angles and for d = 1
+        balances: c of the minima that are pushed
+        smallest: the first step of the logarithmic grid
+        largest: the last step of the grid
+        grid: number of steps in the grid, at least 2
+        max_steps: int, the horizon in steps, at least 1; a run that has not learned by then is counted as such
     """
     if not 0 < smallest < largest:
         raise ValueError(f"steps need 0 < smallest < largest, got {smallest} and {largest}: swap or change them")
@@ -94,10 +95,12 @@ def _runs_to_draw(
 
     The result is how each run ended, and their arrays by number.
     """
-    found, arrays = [], {}
+    found = []
+    arrays = {}
     for step in steps:
         for d, theta in ((2, angle), (1, 0.0)):
-            run, i = _balanced_run(d, theta, step, max_steps), len(found)
+            run = _balanced_run(d, theta, step, max_steps)
+            i = len(found)
             found.append({"d": d, "angle": theta, "step": step, "status": run.status, "steps": run.steps})
             arrays |= {f"shown_{i}_at": run.at.astype(float), f"shown_{i}_loss": run.loss, f"shown_{i}_c": run.c}
     return found, arrays

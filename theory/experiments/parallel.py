@@ -1,22 +1,14 @@
-"""Run experiments in parallel processes.
+"""Which experiments may run in processes of their own, beside one another.
 
-A result depends on its parameters alone, so the number of processes changes nothing.
+A result depends on its parameters alone, so the number of processes changes nothing. This package starts none.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from collections.abc import Sequence
 
 from theory.experiments.registry import EXPERIMENTS, Experiment
 from theory.results import Result
@@ -24,23 +16,14 @@ from theory.results import Result
 _log = logging.getLogger(__name__)
 
 
-class ExperimentError(RuntimeError):
-    """The process of an experiment was ended from outside."""
+def worth_a_process(names: Sequence[str], workers: int) -> list[str]:
+    """Return those of some experiments that are to run in other processes.
 
+    They are the slow ones, if there are several, without those whose function no other process can import.
 
-def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Result, float]]:
-    """Run experiments with their default parameters; yield name, result and seconds as each finishes.
-
-    Experiments that are not slow run first, in this process, and so do those whose function no other can import.
-
-    Parameters
-    ----------
-    names : keys of EXPERIMENTS
-    workers : int, at least 1, processes at a time
-
-    Raises
-    ------
-    ExperimentError: a process was ended; results of the others have been yielded or are computed again next time.
+    Args:
+        names: keys of EXPERIMENTS
+        workers: int, at least 1, processes at a time
     """
     slow = [name for name in names if EXPERIMENTS[name].slow]
     for name in [name for name in slow if not importable(EXPERIMENTS[name])]:
@@ -50,26 +33,7 @@ def run_parallel(names: Sequence[str], workers: int) -> Iterator[tuple[str, Resu
             name,
         )
         slow.remove(name)
-    here = names if workers == 1 or len(slow) < 2 else [name for name in names if name not in slow]
-    for name in here:
-        yield name, *timed(EXPERIMENTS[name])
-    if len(here) == len(names):
-        return
-    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
-    with ProcessPoolExecutor(min(workers, len(slow)), mp_context=context, initializer=_begin) as pool:
-        try:
-            with ignoring_interrupts():
-                running = {pool.submit(timed, EXPERIMENTS[name]): name for name in slow}
-            for future in as_completed(running):
-                yield running[future], *future.result()
-        except BrokenProcessPool:
-            raise ExperimentError(
-                "a process that ran an experiment of the neuron was ended, perhaps for lack of memory: run it again"
-            ) from None
-        except BaseException:  # Ctrl-C ends the run at once: the executor itself would wait for the longest experiment
-            for child in set(multiprocessing.active_children()) - set(others):
-                child.kill()
-            raise
+    return [] if workers == 1 or len(slow) < 2 else slow
 
 
 def timed(experiment: Experiment) -> tuple[Result, float]:
@@ -95,30 +59,3 @@ def importable(experiment: Experiment) -> bool:
     for part in getattr(function, "__qualname__", "").split("."):
         found = getattr(found, part, None)
     return found is function
-
-
-@contextmanager
-def ignoring_interrupts() -> Iterator[None]:
-    """Make processes started within this context ignore Ctrl-C and a hang-up.
-
-    Only the parent process handles these signals.
-    """
-    resource_tracker.ensure_running()  # started with the first process, it would unblock the signal again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin() -> None:
-    """Make this process end when its parent ends, in whatever way that ends."""
-    threading.Thread(target=exit_with_parent, daemon=True).start()
-
-
-def exit_with_parent() -> None:
-    """End this process when its parent has ended, however that ended."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

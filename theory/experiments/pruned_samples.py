@@ -53,31 +53,29 @@ def pruned_samples(
 
     There is a cell for each start, kind of inputs, label noise, sample size and number of inputs left.
 
-    Parameters
-    ----------
-    d : int, inputs, at least 2
-    ends : inputs that survive in the end, each from 1 to d - prunings
-    prunings : int, at least 1, after which that number is left (`even_schedule`)
-    inits : names of `theory.sampling.STARTS`
-    inputs : `normal`, N(0, I), and `uniform`, U[-1, 1]^d
-    sizes : sample sizes n, each at least d
-    noises : standard deviations of the label noise, at least 0
-    trials : int, data sets (and starts) for each condition, at least 2; IMP, LRR and all ends share them
-    horizon : float, the time at which flows that do not rest are stopped
-    seed : int, at least 0
-
-    Returns
-    -------
-    Result : values["cells"], one for each condition: for `imp` and `lrr` the trials that learn (every flow rests, and
-        the last one at a loss of at most that of the best fit by input 1 with w_1 > 0; one input: its exact limit) with
-        a Clopper-Pearson interval, those that did not rest, and the paired difference lrr - imp; values["exact"], the
-        exact probabilities of normal inputs without noise, by end and start, None where no closed form is known
-
-    Raises
-    ------
-    ValueError: an unknown name, or a number out of range.
-
     Source: this project; numbers of inputs, of prunings, sizes and noise are those of the authors' driver.
+
+    Args:
+        d: int, inputs, at least 2
+        ends: inputs that survive in the end, each from 1 to d - prunings
+        prunings: int, at least 1, after which that number is left (`even_schedule`)
+        inits: names of `theory.sampling.STARTS`
+        inputs: `normal`, N(0, I), and `uniform`, U[-1, 1]^d
+        sizes: sample sizes n, each at least d
+        noises: standard deviations of the label noise, at least 0
+        trials: int, data sets (and starts) for each condition, at least 2; IMP, LRR and all ends share them
+        horizon: float, the time at which flows that do not rest are stopped
+        seed: int, at least 0
+
+    Returns:
+        Result: values["cells"], one for each condition: for `imp` and `lrr` the trials that learn (every flow rests,
+            and the last one at a loss of at most that of the best fit by input 1 with w_1 > 0; one input: its exact
+            limit) with a Clopper-Pearson interval, those that did not rest, and the paired difference lrr - imp;
+            values["exact"], the exact probabilities of normal inputs without noise, by end and start, None where no
+            closed form is known
+
+    Raises:
+        ValueError: an unknown name, or a number out of range.
     """
     d, trials = whole("d", d, 2), whole("trials", trials, 2)
     schedules = [even_schedule(d, end, prunings) for end in ends]
@@ -105,14 +103,12 @@ def even_schedule(d: int, end: int, prunings: int) -> list[int]:
 
     They are the rounded values of d (end / d)^(k / prunings), k = 0, 1, ..., prunings.
 
-    Raises
-    ------
-    ValueError: a number out of range, or an `end` so near to d that a pruning would remove nothing.
+    Raises:
+        ValueError: a number out of range, or an `end` so near to d that a pruning would remove nothing.
 
-    Examples
-    --------
-    >>> [even_schedule(10, end, 3) for end in (5, 3, 1)]
-    [[10, 8, 6, 5], [10, 7, 4, 3], [10, 5, 2, 1]]
+    Examples:
+        >>> [even_schedule(10, end, 3) for end in (5, 3, 1)]
+        [[10, 8, 6, 5], [10, 7, 4, 3], [10, 5, 2, 1]]
     """
     prunings, d = whole("prunings", prunings, 1), whole("d", d, 2)
     end = whole(f"ends of d = {d} inputs", end, 1, d - prunings)
@@ -122,9 +118,19 @@ def even_schedule(d: int, end: int, prunings: int) -> list[int]:
     return counts
 
 
-def _cells(schedules, init, kind, noise, n, trials, horizon, seed) -> list[dict[str, Any]]:
+def _cells(
+    schedules: Sequence[Sequence[int]],
+    init: str,
+    kind: str,
+    noise: float,
+    n: int,
+    trials: int,
+    horizon: float,
+    seed: int,
+) -> list[dict[str, Any]]:
     """Return the cells of one condition, one a schedule; its generator depends on it alone."""
-    rng, blocks = generator(seed, list(STARTS).index(init), list(INPUTS).index(kind), noise, n), []
+    rng = generator(seed, list(STARTS).index(init), list(INPUTS).index(kind), noise, n)
+    blocks = []
     for first in range(0, trials, AT_ONCE):
         many = min(AT_ONCE, trials - first)
         a0, w0 = STARTS[init](rng, many, schedules[0][0])
@@ -144,7 +150,8 @@ def _cells(schedules, init, kind, noise, n, trials, horizon, seed) -> list[dict[
 
 
 def _counted(learns: Trials, rests: Trials) -> dict[str, Any]:
-    count, trials = int(learns.sum()), len(learns)
+    count = int(learns.sum())
+    trials = len(learns)
     low, high = clopper_pearson(count, trials)
     return {"successes": count, "trials": trials, "low": low, "high": high, "unsettled": int((~rests).sum())}
 
@@ -161,24 +168,27 @@ def pruned(
 ) -> tuple[Trials, Trials]:
     """Prune, rewind and train, level by level; return which trials learn, and which rest.
 
-    Parameters
-    ----------
-    rule : a rewinding rule of `theory.pruning.REWINDS`
-    x, y : shape (trials, n, d), (trials, n): each trial has its own sample
-    a0, w0 : shape (trials,), (trials, d), the starts
-    dense : (a, w, which trials rest) at the end of the dense flow, from `followed`
-    survivors : inputs that survive at each level, d first
-    horizon : float, the time at which flows that do not rest are stopped
+    Args:
+        rule: a rewinding rule of `theory.pruning.REWINDS`
+        x: shape (trials, n, d): each trial has its own sample
+        y: shape (trials, n)
+        a0: shape (trials,), a at the start
+        w0: shape (trials, d), w at the start
+        dense: (a, w, which trials rest) at the end of the dense flow, from `followed`
+        survivors: inputs that survive at each level, d first
+        horizon: float, the time at which flows that do not rest are stopped
 
-    Returns
-    -------
-    learns, rests : bool ndarrays, shape (trials,); a trial that does not rest counts as not learning
+    Returns:
+        learns, rests: bool ndarrays, shape (trials,); a trial that does not rest counts as not learning
     """
     a, w, rests = dense
-    rests, mask, failed = rests.copy(), np.ones(w0.shape, bool), hopeless(x, y, a0, w0)
+    rests = rests.copy()
+    mask = np.ones(w0.shape, bool)
+    failed = hopeless(x, y, a0, w0)
     for number in survivors[1:]:
         mask = weakest_pruned(mask, w, w0, number)
-        a, w = REWINDS[rule](a0, a), np.where(mask, REWINDS[rule](w0, w), 0.0)
+        a = REWINDS[rule](a0, a)
+        w = np.where(mask, REWINDS[rule](w0, w), 0.0)
         failed |= ~mask[:, 0] | hopeless(x, y, a, w)
         if number > 1:
             a, w, at_rest = followed(x, y, a, w, mask, ~failed, horizon)
@@ -203,7 +213,10 @@ def followed(
     The other trials are as they were, at rest. Pruned inputs are left out of the data, which is faster than a weight of
     0. Each mask has as many survivors.
     """
-    a, w, rests, at = a.copy(), w.copy(), np.ones(len(a), bool), np.flatnonzero(which)
+    a = a.copy()
+    w = w.copy()
+    rests = np.ones(len(a), bool)
+    at = np.flatnonzero(which)
     if len(at):
         kept = np.nonzero(mask[at])[1].reshape(len(at), -1)
         rows = np.take_along_axis(x[at], kept[:, None], axis=2)

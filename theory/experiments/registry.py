@@ -18,9 +18,10 @@ from theory.validation import known
 class Experiment:
     """A sweep: its default parameters and a sentence on what it shows.
 
-    function : "module:name" within theory.experiments, imported only when it is run, so that listing the names is fast;
-        for an experiment from outside, the function itself
-    slow : the experiment takes many times as long as the start of a process
+    Attributes:
+        function: "module:name" within theory.experiments, imported only when it is run, so that listing the names is
+            fast; for an experiment from outside, the function itself
+        slow: the experiment takes many times as long as the start of a process
     """
 
     name: str
@@ -49,9 +50,8 @@ def _all_params(name: str, params: dict[str, Any] | None) -> dict[str, Any]:
 def result_name(name: str, params: dict[str, Any] | None = None) -> str:
     """Return `<experiment>-<hash8>`; the hash covers the schema version, the name and every parameter.
 
-    Raises
-    ------
-    ValueError: an unknown experiment or parameter; the message lists the known ones.
+    Raises:
+        ValueError: an unknown experiment or parameter; the message lists the known ones.
     """
     return hashed_name(name, _all_params(name, params))
 
@@ -61,11 +61,13 @@ def files(
 ) -> dict[str, bytes]:
     """Return file name -> bytes of a result, its npz first.
 
-    Parameters
-    ----------
-    name, params : the experiment and the parameters it ran with; those not given are its defaults
-    seconds : float, run time
-    provenance, command : recorded as they are
+    Args:
+        name: the experiment
+        result: what it returned
+        params: the parameters it ran with; those not given are its defaults
+        seconds: float, run time
+        provenance: recorded as it is
+        command: recorded as it is
     """
     return record_files(name, result, _all_params(name, params), seconds, provenance, command)
 

@@ -36,20 +36,17 @@ def theorem_check(starts: int, runs: int, horizon: float, seed: int) -> Result:
     first `runs` starts of each claim are integrated as well, up to `horizon`: a start predicted to learn must not fail;
     one predicted to fail must not learn, and must keep the invariant of the proof up to the time in `until` for its d.
 
-    Parameters
-    ----------
-    starts, runs : int, starts for each claim and how many of them are integrated, shared equally among the d of the
-        claim
-    horizon : float, the time at which integrated runs end
-    seed : int
+    Args:
+        starts: int, starts for each claim, shared equally among its d
+        runs: int, how many of them are integrated
+        horizon: float, the time at which integrated runs end
+        seed: int
 
-    Returns
-    -------
-    Result : values["claims"][claim], claim `1` or `2`; `contradictions` counts starts that any witness contradicts
+    Returns:
+        Result: values["claims"][claim], claim `1` or `2`; `contradictions` counts starts that any witness contradicts
 
-    Raises
-    ------
-    ValueError: fewer starts than four.
+    Raises:
+        ValueError: fewer starts than four.
     """
     line_rng, plane_rng = np.random.default_rng(seed).spawn(2)
     line = [_line(*balanced_starts(line_rng, starts, d)) for d in DIMENSIONS["1"]]
@@ -132,7 +129,8 @@ class _Seen:
 def _integrated(group: Starts, share: int, horizon: float) -> _Seen:
     until = _watched(group.w0.shape[1], horizon)
     runs = [_run(a, w, horizon, until) for a, w in zip(group.a0[:share], group.w0[:share], strict=True)]
-    verdict, said = np.array([run.verdict for run in runs], dtype=str), group.said[:share]
+    verdict = np.array([run.verdict for run in runs], dtype=str)
+    said = group.said[:share]
     broken = np.array([breaks(run, until) for run in runs], dtype=bool)
     arrived = np.array([run.t[-1] >= until for run in runs], dtype=bool)
     return _Seen(verdict, arrived & ~broken, np.where(said, verdict == "fails", (verdict == "learns") | broken))

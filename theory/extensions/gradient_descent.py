@@ -35,12 +35,13 @@ SMALL = "pass a small positive number"
 class Descent:
     """A run of gradient descent.
 
-    status : `learned` (the loss came within `learned` of `target_fit_loss`), `stationary` (a step changed no bit, so
-        none ever will), `diverged` (an entry would exceed 1e100 in units of the data: its cube may overflow) or
-        `max_steps` (none of these within max_steps)
-    steps : int, steps taken
-    at : int ndarray, shape (m,), the steps whose states follow; the last is `steps`
-    a (m,), w (m, d), loss (m,) : ndarray
+    Attributes:
+        status: `learned` (the loss came within `learned` of `target_fit_loss`), `stationary` (a step changed no bit, so
+            none ever will), `diverged` (an entry would exceed 1e100 in units of the data: its cube may overflow) or
+            `max_steps` (none of these within max_steps)
+        steps: int, steps taken
+        at: int ndarray, shape (m,), the steps whose states follow; the last is `steps`
+        a (m,), w (m, d), loss (m,): ndarray
     """
 
     status: str
@@ -80,40 +81,36 @@ def descend(
 
     The run ends when it has learned, when it diverges, when a step changes nothing, or after `max_steps`.
 
-    Parameters
-    ----------
-    loss : a loss of `theory`; Line and Population(d), and starts that stay on a line, run compiled (ten million or more
-        steps a second), others in Python; all in units of their data (`theory.flow.units`), so that scale does not
-        matter
-    a0 : float
-    w0 : array_like, shape (d,)
-    step : float above 0, the learning rate
-    max_steps : int, at least 1
-    learned : float above 0: success is a loss below target_fit_loss + learned for the target relu(x_1); for other
-        targets and for data, `learned` is a share of 4 times the loss at a = 0, for a `Sample` of the loss at a = 0
-    at : array_like of int, increasing, from 0: steps whose states are kept, in addition to the last one
-
-    Returns
-    -------
-    Descent
-
-    Raises
-    ------
-    ValueError: a number out of range, NaN, or a shape that does not match the loss.
-
     Source: this project. In d = 1 the same rounding errors act on a and on w, so that a = -w holds bit for bit at every
     step. With a step below 1 / (largest curvature of the loss on the way) the loss never rises, except where a step
     passes w = 0 from a side that pushes towards it: there the loss has a kink, and its curvature no bound.
 
-    Examples
-    --------
-    >>> from theory import Population
-    >>> run = descend(Population(2), -1.0, [np.cos(0.5), np.sin(0.5)], 1.0)
-    >>> run.status, run.steps
-    ('learned', 27)
-    >>> run = descend(Population(1), -1.0, [1.0], 0.1, max_steps=10_000)  # balanced, d = 1: never
-    >>> run.status, run.c.tolist()
-    ('max_steps', [0.0, 0.0])
+    Args:
+        loss: a loss of `theory`; Line and Population(d), and starts that stay on a line, run compiled (ten million or
+            more steps a second), others in Python; all in units of their data (`theory.flow.units`), so that scale does
+            not matter
+        a0: float
+        w0: array_like, shape (d,)
+        step: float above 0, the learning rate
+        max_steps: int, at least 1
+        learned: float above 0: success is a loss below target_fit_loss + learned for the target relu(x_1); for other
+            targets and for data, `learned` is a share of 4 times the loss at a = 0, for a `Sample` of the loss at a = 0
+        at: array_like of int, increasing, from 0: steps whose states are kept, in addition to the last one
+
+    Returns:
+        Descent
+
+    Raises:
+        ValueError: a number out of range, NaN, or a shape that does not match the loss.
+
+    Examples:
+        >>> from theory import Population
+        >>> run = descend(Population(2), -1.0, [np.cos(0.5), np.sin(0.5)], 1.0)
+        >>> run.status, run.steps
+        ('learned', 27)
+        >>> run = descend(Population(1), -1.0, [1.0], 0.1, max_steps=10_000)  # balanced, d = 1: never
+        >>> run.status, run.c.tolist()
+        ('max_steps', [0.0, 0.0])
     """
     from theory.losses.samples import Masked
 
@@ -123,17 +120,22 @@ def descend(
         options = {"max_steps": max_steps, "learned": learned, "at": at}
         run = descend(loss.survivors, a0, w0[loss.mask], step, **options)
         return replace(run, w=loss.widen(run.w))
-    step, learned = positive("step", step, SMALL), positive("learned", learned, SMALL)
+    step = positive("step", step, SMALL)
+    learned = positive("learned", learned, SMALL)
     max_steps = whole("max_steps", max_steps, 1)
     at = _increasing(at)
     loss, units = canonical(loss, a0, w0)
     learned = loss.target_fit_loss + learned_within(loss, learned)
     run = _compiled if loss.line(w0) is not None or _is_plain(loss) else _in_python
-    start, stops = (a0 / units.size, w0 / units.size, step * units.clock), np.append(at, 2**62)
+    start = (a0 / units.size, w0 / units.size, step * units.clock)
+    stops = np.append(at, 2**62)
     code, steps, saved, (a, w, losses) = run(loss, *start, max_steps, learned, stops)
     kept = [*at[:saved]] if saved and at[saved - 1] == steps else [*at[:saved], steps]
-    m, kept = len(kept), np.array(kept, np.int64)
-    a, w, losses = a[:m] * units.size, w[:m] * units.size, losses[:m] * (units.clock * units.size**2)
+    m = len(kept)
+    kept = np.array(kept, np.int64)
+    a = a[:m] * units.size
+    w = w[:m] * units.size
+    losses = losses[:m] * (units.clock * units.size**2)
     return Descent(DESCENT_STATUSES[code], steps, kept, a, w, losses)
 
 
@@ -145,12 +147,12 @@ def _start(loss: Loss, a0: float, w0: ArrayLike) -> tuple[float, Array]:
 
 
 def _increasing(at: ArrayLike) -> np.ndarray:
-    at = np.ravel(*finite(at=at))
-    if (at < 0).any() or (at % 1 != 0).any() or (np.diff(at) <= 0).any() or (at >= 2**53).any():
+    steps = finite(at=at)[0].ravel()
+    if (steps < 0).any() or (steps % 1 != 0).any() or (np.diff(steps) <= 0).any() or (steps >= 2**53).any():
         raise ValueError(
-            f"at must be increasing whole numbers from 0, got {at.tolist()!r:.60}: sort them, drop repeats"
+            f"at must be increasing whole numbers from 0, got {steps.tolist()!r:.60}: sort them, drop repeats"
         )
-    return at.astype(np.int64)
+    return steps.astype(np.int64)
 
 
 def _is_plain(loss: Loss) -> bool:
@@ -163,11 +165,13 @@ def _compiled(loss, a0, w0, step, max_steps, learned, at):
     """Run the compiled loop in (a, w_1, |w_perp|): the direction of w_perp does not change."""
     from theory.compiled.descent import run
 
-    line, (along, across, _) = loss.line(w0), split(w0)
+    line = loss.line(w0)
+    along, across, _ = split(w0)
     numbers = (0.5, 0.5, 1.0, 0.0) if line is None else tuple(map(float, line.numbers))
     rows = np.empty((len(at), 4))
     code, steps, saved = run((a0, float(along), float(across)), numbers, step, max_steps, learned, at, rows)
-    direction, rows = w0[1:] / (across if across > 0 else 1.0), rows[: saved + 1]
+    direction = w0[1:] / (across if across > 0 else 1.0)
+    rows = rows[: saved + 1]
     w = np.concatenate([rows[:, 1:2], rows[:, 2:3] * direction], axis=1)
     return code, steps, saved, (rows[:, 0], w, rows[:, 3])
 
@@ -176,10 +180,14 @@ def _in_python(loss, a0, w0, step, max_steps, learned, at):
     """Run the same loop in Python, with the methods of the loss itself."""
     from theory.compiled.descent import DIVERGED, LEARNED, MAX_STEPS, STATIONARY, TOO_LARGE
 
-    a, w, rows, code = np.float64(a0), w0, [], MAX_STEPS
+    a = np.float64(a0)
+    w = w0
+    rows = []
+    code = MAX_STEPS
     with np.errstate(over="ignore", invalid="ignore"):
         for taken in range(max_steps + 1):
-            value, (da, dw) = loss.loss(a, w), loss.gradient(a, w)
+            value = loss.loss(a, w)
+            da, dw = loss.gradient(a, w)
             if taken == at[len(rows)]:
                 rows.append((a, w, value))
             next_a, next_w = a - step * da, w - step * dw
@@ -207,10 +215,9 @@ def step_limit(c: ArrayLike) -> Array:
 
     Raises ValueError for NaN or infinity. Source: this project.
 
-    Examples
-    --------
-    >>> step_limit([0.0, 3.0]).round(4).tolist()
-    [2.0, 1.1094]
+    Examples:
+        >>> step_limit([0.0, 3.0]).round(4).tolist()
+        [2.0, 1.1094]
     """
     (c,) = finite(c=c)
     return 4 / np.hypot(2.0, c)
@@ -221,23 +228,21 @@ def balance_change(a: ArrayLike, w: ArrayLike, step: ArrayLike) -> Array:
 
     The change is step^2 (-c (dL/da)^2 / r^2 - T^2).
 
-    Parameters
-    ----------
-    a : array_like, shape (...)
-    w : array_like, shape (..., d), not 0
-    step : array_like, broadcasts with a
-
     T = a (pi - theta) sin(theta) / (2 pi) is the gradient orthogonal to w, theta the angle between w and e_1, r = |w|.
     At c >= 0 the change is at most 0.
 
     Raises ValueError for NaN, infinity, w = 0, or shapes that do not match. Source: this project.
 
-    Examples
-    --------
-    >>> balance_change(-1.0, [1.0, 0.0], 0.5).item() + 0.0  # balanced, on the ray e_1, as in d = 1
-    0.0
-    >>> bool(balance_change(-1.0, [0.0, 1.0], 0.5) < 0)
-    True
+    Args:
+        a: array_like, shape (...)
+        w: array_like, shape (..., d), not 0
+        step: array_like, broadcasts with a
+
+    Examples:
+        >>> balance_change(-1.0, [1.0, 0.0], 0.5).item() + 0.0  # balanced, on the ray e_1, as in d = 1
+        0.0
+        >>> bool(balance_change(-1.0, [0.0, 1.0], 0.5) < 0)
+        True
     """
     a, w = neuron(*finite(a=a, w=w))
     a, step = together(a, *finite(step=step), names=("a", "step"))

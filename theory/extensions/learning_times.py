@@ -11,7 +11,7 @@ order 7: a start near the ray -e_1 moves along a slow manifold for so long that 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from theory.exact.limits import LEARNS, verdicts
 from theory.flow.coordinates import Slice, polar_descent, polar_loss
@@ -27,38 +27,35 @@ MOST_STEPS = 5000
 def time_to_learn(a0: ArrayLike, w0: ArrayLike, tolerance: float = TOLERANCE, c_plus: float = 0.5) -> Array:
     """Return the first time at which the loss of the gradient flow is at or below `tolerance`.
 
-    Parameters
-    ----------
-    a0 : array_like, shape (...)
-    w0 : array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for the population of d inputs
-    tolerance : float, above 0 and below the loss of a dead neuron, c_plus / 2 for d = 1 and 1/4 for d > 1
-    c_plus : float above 0, C+ = E[x^2 1{x > 0}] for d = 1; not read for d > 1
-
-    Returns
-    -------
-    ndarray, shape (...) : at least 0; NaN where the start never learns (`theory.verdicts`). d = 1: exact, to a few
-        units in the last place of the largest logarithm. d > 1: numerical, to a relative 1e-6.
-
-    Raises
-    ------
-    ValueError: starts that `theory.verdicts` rejects, a tolerance or a moment out of range, or a start so close to the
-        ray -e_1 that its time is not found within the maximal number of steps.
-
     Source: this project (Theorem A.1 inverted; for d > 1 the flow at constant c).
 
-    Examples
-    --------
-    >>> time_to_learn([1.0, -0.5, -1.0], [0.5, 1.0, 0.5]).round(3).tolist()
-    [5.689, 8.071, nan]
-    >>> float(time_to_learn(1.0, [-0.8, 0.6]).round(3))
-    22.387
+    Args:
+        a0: array_like, shape (...)
+        w0: array_like, shape (...) for d = 1, or (..., d) (one axis more than a0) for the population of d inputs
+        tolerance: float, above 0 and below the loss of a dead neuron, c_plus / 2 for d = 1 and 1/4 for d > 1
+        c_plus: float above 0, C+ = E[x^2 1{x > 0}] for d = 1; not read for d > 1
+
+    Returns:
+        ndarray, shape (...): at least 0; NaN where the start never learns (`theory.verdicts`). d = 1: exact, to a few
+            units in the last place of the largest logarithm. d > 1: numerical, to a relative 1e-6.
+
+    Raises:
+        ValueError: starts that `theory.verdicts` rejects, a tolerance or a moment out of range, or a start so close to
+            the ray -e_1 that its time is not found within the maximal number of steps.
+
+    Examples:
+        >>> time_to_learn([1.0, -0.5, -1.0], [0.5, 1.0, 0.5]).round(3).tolist()
+        [5.689, 8.071, nan]
+        >>> float(time_to_learn(1.0, [-0.8, 0.6]).round(3))
+        22.387
     """
     codes = verdicts(a0, w0)
     a, w = finite(a0=a0, w0=w0)
     a, w = neuron(a, w[..., None] if w.ndim == a.ndim else w)
     scale = moment("c_plus", c_plus) if w.shape[-1] == 1 else 0.5
     tolerance = _checked(tolerance, scale / 2)
-    out, good = np.full(a.shape, np.nan), codes == LEARNS
+    out = np.full(a.shape, np.nan)
+    good = codes == LEARNS
     if w.shape[-1] == 1:
         out[good] = _exact(a[good], w[good][:, 0], tolerance, scale)
     else:
@@ -77,8 +74,11 @@ def _checked(tolerance: float, dead: float) -> float:
 
 
 def _exact(a: Array, w: Array, tolerance: float, c_plus: float) -> Array:
-    A, B = a + w, a - w
-    c, gap, reach = A * B, 1 - a * w, np.sqrt(2 * tolerance / c_plus)
+    A = a + w
+    B = a - w
+    c = A * B
+    gap = 1 - a * w
+    reach = np.sqrt(2 * tolerance / c_plus)
     D = np.hypot(2, c)
     end = 2 - 2 * np.copysign(reach, gap)  # twice a w at the end
     zeta = end + np.hypot(end, c)
@@ -91,22 +91,26 @@ def _exact(a: Array, w: Array, tolerance: float, c_plus: float) -> Array:
 
 def _followed(a: Array, r: Array, psi: Array, tolerance: float) -> Array:
     """Follow starts, each with its own step, until their loss is at the tolerance."""
-    c, sign = (abs(a) - r) * (abs(a) + r), np.where(a < 0, -1.0, 1.0)
-    y, out = np.stack([np.where(c < 0, a, r), psi]), np.zeros(a.shape)
+    c = (abs(a) - r) * (abs(a) + r)
+    sign = np.where(a < 0, -1.0, 1.0)
+    y = np.stack([np.where(c < 0, a, r), psi])
+    out = np.zeros(a.shape)
     going = np.flatnonzero(polar_loss(a, r, psi) > tolerance)
     # the 1 is a rate of the target, which gives time a scale; those of the neuron are shares of its size
     step = 1e-3 / (1 + abs(_scaled(Slice(c, sign), y, np.stack(Slice(c, sign).velocity(*y)))).max(axis=0, initial=0))
     for _ in range(MOST_STEPS):
         if not going.size:
             return out
-        flow, h = Slice(c[going], sign[going]), step[going]
+        flow = Slice(c[going], sign[going])
+        h = step[going]
         new, error = _step(flow, y[:, going], h)
         off = abs(_scaled(flow, y[:, going], error)).max(axis=0) / PRECISION
         ok = (off <= 1) & np.isfinite(new).all(axis=0) & (new[1] > 0) & (flow.neuron(new[0])[1] > 0)
         there = ok & (polar_loss(*flow.neuron(new[0]), new[1]) <= tolerance)
         out[going] += np.where(ok, h, 0)
         if there.any():
-            last, part = going[there], _part(flow, there)
+            last = going[there]
+            part = _part(flow, there)
             out[last] += _landing(part, y[:, last], h[there], tolerance) - h[there]
         y[:, going] = np.where(ok, new, y[:, going])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -125,7 +129,7 @@ def _scaled(flow: Slice, y: Array, change: Array) -> Array:
         return change / np.stack([flow.neuron(y[0])[1], y[1]])
 
 
-def _part(flow: Slice, where: Array) -> Slice:
+def _part(flow: Slice, where: NDArray[np.bool_]) -> Slice:
     return Slice(flow.c[where], flow.sign_a[where])
 
 
@@ -135,7 +139,8 @@ def _step(flow: Slice, y: Array, h: Array) -> tuple[Array, Array]:
     table: list[Array] = []
     with np.errstate(all="ignore"):  # a step that overflows is rejected
         for n in SUBSTEPS:
-            s, z = h / n, y
+            s = h / n
+            z = y
             det = (1 - s * xx) * (1 - s * pp) - s * s * xp * px
             for _ in range(n):
                 fx, fp = flow.velocity(*z)
@@ -158,7 +163,8 @@ def _landing(flow: Slice, y: Array, h: Array, tolerance: float) -> Array:
         loss = polar_loss(a, r, state[1])
         return np.log(loss / tolerance), polar_descent(a, r, state[1]) / loss
 
-    above, below = height(y)[0], height(_step(flow, y, h)[0])[0]
+    above = height(y)[0]
+    below = height(_step(flow, y, h)[0])[0]
     time = h * above / (above - below)
     for _ in range(5):
         over, rate = height(_step(flow, y, time)[0])

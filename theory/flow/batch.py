@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +31,7 @@ FAILED = 2  # as in STATUSES
 AT_REST = 1e-12  # a finite sample rests where the gradient norm is at most this share of |(a, w)|
 
 Followed = tuple[Array, Array, NDArray[np.int8]]
+Settled = tuple[Array, Array, NDArray[np.int8], Array]
 
 
 def follow(loss: Loss, a0: Array, w0: Array, t: Array) -> Followed:
@@ -58,8 +60,12 @@ def _population(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
     on_axis = ~w0[:, 1:].any(axis=1)
     if not on_axis.any():
         return _off_axis(loss, a0, w0, t)
-    a, w, status = np.empty((len(a0), len(t))), np.zeros((len(a0), len(t), loss.d)), np.zeros(len(a0), np.int8)
-    a[on_axis], w[on_axis, :, :1], _ = _line(loss.line(np.zeros(loss.d)), a0[on_axis], w0[on_axis, :1], t)
+    a = np.empty((len(a0), len(t)))
+    w = np.zeros((len(a0), len(t), loss.d))
+    status = np.zeros(len(a0), np.int8)
+    line = loss.line(np.zeros(loss.d))
+    assert line is not None, "on the axis the flow is that of a line"
+    a[on_axis], w[on_axis, :, :1], _ = _line(line, a0[on_axis], w0[on_axis, :1], t)
     if not on_axis.all():
         a[~on_axis], w[~on_axis], status[~on_axis] = _off_axis(loss, a0[~on_axis], w0[~on_axis], t)
     return a, w, status
@@ -73,10 +79,13 @@ def _off_axis(loss: Population, a0: Array, w0: Array, t: Array) -> Followed:
     from theory.compiled.population import follow as follow_population
 
     along, across, r0 = split(w0)
-    root, sign = np.sqrt(abs(loss.target)), np.sign(loss.target)
-    alpha, rho = sign * a0 / root, r0 / root
+    root = np.sqrt(abs(loss.target))
+    sign = np.sign(loss.target)
+    alpha = sign * a0 / root
+    rho = r0 / root
     c = (abs(alpha) - rho) * (abs(alpha) + rho)
-    (q, angle), status = np.empty((2, len(a0), len(t))), np.empty(len(a0), np.int8)
+    q, angle = np.empty((2, len(a0), len(t)))
+    status = np.empty(len(a0), np.int8)
     angle0 = np.copysign(np.arctan2(across, abs(along)), -along)  # psi, or -theta: whichever is nearer to 0
     share = (1 - loss.slope) ** 2
     follow_population(alpha * rho, angle0, c, t * abs(loss.target), share, float(loss.slope), RTOL, q, angle, status)
@@ -103,8 +112,12 @@ def _sample(loss: Sample, a0: Array, w0: Array, t: Array) -> Followed:
     a, w, t, kept = units.into(a0, w0, t)
     if loss.d == 1:
         t = np.where(np.isfinite(t), t, 0.0)  # for a start that has failed, or rests at w = 0
-        a, w, status = _line(inner.line(np.ones(1)), np.where(kept, a, 0.0), np.where(kept[:, None], w, 0.0), t)
-        status[~kept], a[~kept], w[~kept] = FAILED, np.nan, np.nan
+        line = inner.line(np.ones(1))
+        assert line is not None, "with one input the loss is a line"
+        a, w, status = _line(line, np.where(kept, a, 0.0), np.where(kept[:, None], w, 0.0), t)
+        status[~kept] = FAILED
+        a[~kept] = np.nan
+        w[~kept] = np.nan
         return *units.back(a, w, np.zeros(len(a)))[:2], status
     kinks = inner.kinks
     one = (kinks.normal[None], kinks.pull[None], kinks.square[None], kinks.split[None], np.array([len(kinks.normal)]))
@@ -117,41 +130,54 @@ def _masked(loss: Masked, a0: Array, w0: Array, t: Array) -> Followed:
     return a, loss.widen(w), status
 
 
-def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: float):
+def on_samples(x: Array, y: Array, a0: Array, w0: Array, t: Array, tolerance: float) -> Settled:
     """Return (a, w, status, gradient) of starts, each on its own relu sample."""
     units = Exponents.of(x, y, a0, split(w0)[2])
     kinks = [Kinks.of(*sample, 0.0) for sample in zip(*units.data(x, y), strict=True)]
     many = np.array([len(one.normal) for one in kinks])
     shape = (len(kinks), max(many.max(), 1))
-    normal, (pull, square, parts) = np.zeros((*shape, x.shape[2])), np.zeros((3, len(kinks), 2, shape[1]))
+    normal = np.zeros((*shape, x.shape[2]))
+    pull, square, parts = np.zeros((3, len(kinks), 2, shape[1]))
     for i, one in enumerate(kinks):
-        normal[i, : many[i]], pull[i, :, : many[i]], square[i, :, : many[i]] = one.normal, one.pull, one.square
+        normal[i, : many[i]] = one.normal
+        pull[i, :, : many[i]] = one.pull
+        square[i, :, : many[i]] = one.square
         parts[i, :, : many[i]] = one.split
     return on_kinks((normal, pull, square, parts, many), *units.into(a0, w0, t), units, tolerance)
 
 
-def on_kinks(samples: tuple[Array, ...], a0: Array, w0: Array, t: Array, kept, units: Exponents, tolerance: float):
+def on_kinks(
+    samples: tuple[np.ndarray, ...],
+    a0: Array,
+    w0: Array,
+    t: Array,
+    kept: NDArray[np.bool_],
+    units: Exponents,
+    tolerance: float,
+) -> Settled:
     """Return (a, w, status, gradient) of starts on their own samples, or on one sample for all.
 
-    samples, a0, w0, t, kept : in `units`; the results are in the units of the data; starts that are not kept have
-        failed
+    The arguments are in `units`, the results in the units of the data. Starts that are not kept have failed.
     """
     from theory.compiled.sample import follow_sample
 
-    (n, d), m = w0.shape, t.shape[1]
-    a, w = np.empty((n, m)), np.empty((n, m, d))
-    status, gradient = np.empty(n, np.int8), np.empty(n)
+    n, d = w0.shape
+    m = t.shape[1]
+    a = np.empty((n, m))
+    w = np.empty((n, m, d))
+    status = np.empty(n, np.int8)
+    gradient = np.empty(n)
     # of one memory layout: the loop is compiled once
     *parts, many = samples
-    parts = [np.require(part, float, "CW") for part in (*parts, a0, w0, np.where(kept, split(w0)[2], np.nan), t)]
+    parts = [np.require(part, float, ["C", "W"]) for part in (*parts, a0, w0, np.where(kept, split(w0)[2], np.nan), t)]
     follow_sample(
-        *parts[:4], np.require(many, np.int64, "CW"), *parts[4:], SAMPLE_RTOL, tolerance, a, w, status, gradient
+        *parts[:4], np.require(many, np.int64, ["C", "W"]), *parts[4:], SAMPLE_RTOL, tolerance, a, w, status, gradient
     )
     a, w, gradient = units.back(a, w, gradient)
     return a, w, status, gradient
 
 
-FLOWS: dict[type, Callable[[Loss, Array, Array, Array], Followed]] = {
+FLOWS: dict[type, Callable[[Any, Array, Array, Array], Followed]] = {
     Line: _line,
     Population: _population,
     Independent: _independent,
@@ -171,17 +197,18 @@ class Batch:
 
     Memory: 8 n m (d + 2) bytes and what one block of starts needs (some MB).
 
-    t : ndarray, shape (m,)
-    a : ndarray, shape (n, m)
-    w : ndarray, shape (n, m, d)
-    loss : ndarray, shape (n, m)
-    status : int8 ndarray, shape (n,); the words are in `theory.flow.batch.STATUSES`: 0 finished; 1 dead, that is w dies
-        out, and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3
-        undecided, w having reached 0, where the flow of a sample may continue in different directions; 4 doubtful, the
-        flow having reached a kink that it may have left to either side, and its rows being those of one side; rows not
-        reached are NaN
-    drift : ndarray, shape (n,), largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) over its rows, c = a^2 - |w|^2 being
-        conserved; c(0) = 0 where the start is balanced up to a relative 1e-12
+    Attributes:
+        t: ndarray, shape (m,)
+        a: ndarray, shape (n, m)
+        w: ndarray, shape (n, m, d)
+        loss: ndarray, shape (n, m)
+        status: int8 ndarray, shape (n,); the words are in `theory.flow.batch.STATUSES`: 0 finished; 1 dead, that is w
+            dies out, and later rows are its exact decay (of a sample: next to 0, with its last direction); 2 failed; 3
+            undecided, w having reached 0, where the flow of a sample may continue in different directions; 4 doubtful,
+            the flow having reached a kink that it may have left to either side, and its rows being those of one side;
+            rows not reached are NaN
+        drift: ndarray, shape (n,), largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) over its rows, c = a^2 - |w|^2 being
+            conserved; c(0) = 0 where the start is balanced up to a relative 1e-12
     """
 
     t: Array
@@ -194,23 +221,6 @@ class Batch:
 
 def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> Batch:
     """Follow the gradient flow of a loss from n starts, independently of each other.
-
-    Parameters
-    ----------
-    loss : `Population`, `Line`, `Sample` or `Masked`, as for `theory.integrate`
-    a0 : array_like, shape (n,), |a0| at most 1e150
-    w0 : array_like, shape (n, d), or (n,) for d = 1, entries at most 1e150 in size; those that the loss masks are taken
-        as 0
-    t : float (the horizon: one row) or increasing array_like (m,), at least 0
-
-    Returns
-    -------
-    Batch : memory proportional to n times m times d. A start gives the same bits, whatever the other starts are.
-
-    Raises
-    ------
-    ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, times that
-        decrease or lie below 0, or an unknown loss: one of your own, or a class derived from these.
 
     Exact: d = 1, and starts on the w_1 axis (`closed_form`). Population: error below 1e-8 |(a, w)| at t = 50 (measured;
     more where the start is ill-conditioned, leaving the ray -e_1 late); where |w| is much larger than |a| the flow is
@@ -227,25 +237,43 @@ def integrate_batch(loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike) -> B
 
     Source: the gradient flow of section 2; the reductions: this project (`theory.compiled.population`).
 
-    Examples
-    --------
-    >>> from theory import Population
-    >>> run = integrate_batch(Population(2), [0.5, -0.5], [[-0.3, 0.4], [-0.3, 0.4]], [0.0, 1e6])
-    >>> run.w.shape, run.loss[:, -1].round(5).tolist()  # a0 = -|w0| never learns: the loss of w = 0 is 1/4
-    ((2, 2, 2), [0.0, 0.25])
+    Args:
+        loss: `Population`, `Line`, `Sample` or `Masked`, as for `theory.integrate`
+        a0: array_like, shape (n,), |a0| at most 1e150
+        w0: array_like, shape (n, d), or (n,) for d = 1, entries at most 1e150 in size; those that the loss masks are
+            taken as 0
+        t: float (the horizon: one row) or increasing array_like (m,), at least 0
+
+    Returns:
+        Batch: memory proportional to n times m times d. A start gives the same bits, whatever the other starts are.
+
+    Raises:
+        ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, times that
+            decrease or lie below 0, or an unknown loss: one of your own, or a class derived from these.
+
+    Examples:
+        >>> from theory import Population
+        >>> run = integrate_batch(Population(2), [0.5, -0.5], [[-0.3, 0.4], [-0.3, 0.4]], [0.0, 1e6])
+        >>> run.w.shape, run.loss[:, -1].round(5).tolist()  # a0 = -|w0| never learns: the loss of w = 0 is 1/4
+        ((2, 2, 2), [0.0, 0.25])
     """
     a0, w0 = _starts(loss, a0, w0)
     t = _times(t)
-    n, m, d = len(a0), len(t), w0.shape[1]
+    n = len(a0)
+    m = len(t)
+    d = w0.shape[1]
     out = Batch(t, np.empty((n, m)), np.empty((n, m, d)), np.empty((n, m)), np.zeros(n, np.int8), np.zeros(n))
-    now, size = int(t[0] == 0), max(_CELLS // (m * d), 1)
+    now = int(t[0] == 0)
+    size = max(_CELLS // (m * d), 1)
     for part in (slice(i, i + size) for i in range(0, n, size)):
-        a, w = out.a[part], out.w[part]
+        a = out.a[part]
+        w = out.w[part]
         a[:, :now], w[:, :now] = a0[part, None], w0[part, None]
         if now < m:
             a[:, now:], w[:, now:], out.status[part] = follow(loss, a0[part], w0[part], t[now:])
         with np.errstate(all="ignore"):  # NaN where a trajectory failed; terms that underflow have no effect
-            out.loss[part], out.drift[part] = loss.loss(a, w), _drift(a0[part], w0[part], a, w)
+            out.loss[part] = loss.loss(a, w)
+            out.drift[part] = _drift(a0[part], w0[part], a, w)
     return out
 
 
@@ -279,8 +307,10 @@ def _drift(a0: Array, w0: Array, a: Array, w: Array) -> Array:
     size = np.fmax(np.fmax.reduce(abs(a), axis=1), np.fmax(a0, r0))  # the squares would overflow
     size = np.where(size > 0, size, 1.0)
     c0 = ((a0 - r0) / size) * ((a0 + r0) / size)
-    a, w = a / size[:, None], w / size[:, None, None]
-    a2, w2 = a * a, np.einsum("...i,...i", w, w)
+    a = a / size[:, None]
+    w = w / size[:, None, None]
+    a2 = a * a
+    w2 = np.einsum("...i,...i", w, w)
     scale = np.fmax(a2 + w2 + abs(c0)[:, None], np.finfo(float).tiny)
     return np.fmax.reduce(abs(a2 - w2 - c0[:, None]) / scale, axis=1, initial=0.0)
 
@@ -299,52 +329,53 @@ def settle_samples(
 ) -> tuple[Array, Array, Array]:
     """Follow the relu neuron of each trial, on its own sample, until it rests.
 
-    Parameters
-    ----------
-    x, y : array_like, shape (trials, n, d) and (trials, n), as in `theory.Sample`
-    a0, w0 : array_like, shape (trials,) and (trials, d)
-    horizon : float, above 0, the time at which a flow that does not rest is stopped
-    masks : array_like of bool, shape (trials, d), True survives; default: nothing is pruned. Pruned entries of w are 0
-    tolerance : float, above 0: a flow rests where its gradient norm is at most this share of |(a, w)| times the pulls
-        of all rows (mean |y x|, and a |w| times mean |x|^2), which makes it the same in every unit of x and y
-
-    Returns
-    -------
-    a, w, gradient : ndarrays of shape (trials,), (trials, d), (trials,); the gradient's norm at the end, 0 for a neuron
-        that has died (w is next to 0 and keeps its direction). Along a kink that both sides push to, it is the norm of
-        the element of least norm in Clarke's subdifferential, so that it vanishes at a minimum on kinks too. NaN in a
-        row whose flow failed (10,000 steps) or is undecided at w = 0.
-
-    Raises
-    ------
-    ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, or a horizon
-        or tolerance that is not above 0.
-
     Accuracy and balance as in `integrate_batch`. A trial takes about a millisecond for n = 100, d = 10. With one
     remaining input the flow passes through w = 0 where the other side pushes it away from 0, as in
     `theory.closed_form`.
 
     Source: the gradient flow of section 2; its solution: this project (`theory.compiled.sample`).
 
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> x = rng.normal(size=(2, 50, 3))
-    >>> a, w, gradient = settle_samples(x, np.maximum(x[..., 0], 0), [1.0, 1.0], [[0.5, 0.5, 0.5]] * 2, 1e3)
-    >>> (a[:, None] * w).round(6).tolist(), bool((gradient < 1e-8).all())
-    ([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], True)
+    Args:
+        x: array_like, shape (trials, n, d), as in `theory.Sample`
+        y: array_like, shape (trials, n)
+        a0: array_like, shape (trials,)
+        w0: array_like, shape (trials, d)
+        horizon: float, above 0, the time at which a flow that does not rest is stopped
+        masks: array_like of bool, shape (trials, d), True survives; default: nothing is pruned. Pruned entries of w are
+            0
+        tolerance: float, above 0: a flow rests where its gradient norm is at most this share of |(a, w)| times the
+            pulls of all rows (mean |y x|, and a |w| times mean |x|^2), which makes it the same in every unit of x and y
+
+    Returns:
+        a, w, gradient: ndarrays of shape (trials,), (trials, d), (trials,); the gradient's norm at the end, 0 for a
+            neuron that has died (w is next to 0 and keeps its direction). Along a kink that both sides push to, it is
+            the norm of the element of least norm in Clarke's subdifferential, so that it vanishes at a minimum on kinks
+            too. NaN in a row whose flow failed (10,000 steps) or is undecided at w = 0.
+
+    Raises:
+        ValueError: shapes that do not match, a value that is no number, NaN, infinity, a start beyond 1e150, or a
+            horizon or tolerance that is not above 0.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(2, 50, 3))
+        >>> a, w, gradient = settle_samples(x, np.maximum(x[..., 0], 0), [1.0, 1.0], [[0.5, 0.5, 0.5]] * 2, 1e3)
+        >>> (a[:, None] * w).round(6).tolist(), bool((gradient < 1e-8).all())
+        ([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], True)
     """
     x, y, a0, w0 = finite(x=x, y=y, a0=a0, w0=w0)
     horizon, tolerance = _positive(horizon=horizon, tolerance=tolerance)
     _refuse_trials(x, y, a0, w0)
     if masks is not None:
-        given, masks = masks, bits(masks)
+        given = masks
+        masks = bits(masks)
         if masks is None or masks.shape != w0.shape:
             shape = np.shape(given)
             raise ValueError(
                 f"masks must be of 0 and 1, shape {w0.shape}, got {shape}: pass one row for each trial, as in w0"
             )
-        x, w0 = x * masks[:, None], w0 * masks
+        x = x * masks[:, None]
+        w0 = w0 * masks
     a, w, _, gradient = on_samples(x, y, balanced(a0, split(w0)[2]), w0, np.array([horizon]), tolerance)
     return a[:, 0], w[:, 0], gradient
 

@@ -8,6 +8,7 @@ of a keeps its digits near the separatrix a = -|w|; for b = 0 only w is integrat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,14 +24,15 @@ TWO_PI = 2 * np.pi
 class Slice:
     """The flow at constant c; every method broadcasts and checks nothing.
 
-    c : float or ndarray, a^2 - |w|^2
-    sign_a : float or ndarray, 1.0 or -1.0: the sign of a where c >= 0; not read where c < 0
-
     Source: this project; the gradient of `theory.losses.formulas` in polar coordinates.
+
+    Attributes:
+        c: float or ndarray, a^2 - |w|^2
+        sign_a: float or ndarray, 1.0 or -1.0: the sign of a where c >= 0; not read where c < 0
     """
 
-    c: ArrayLike
-    sign_a: ArrayLike = 1.0
+    c: Any
+    sign_a: Any = 1.0
 
     def other(self, x: Array) -> Array:
         """Return y: a with its sign where c >= 0, r where c < 0."""
@@ -39,18 +41,22 @@ class Slice:
     def neuron(self, x: ArrayLike) -> tuple[Array, Array]:
         """Return (a, r)."""
         x = np.asarray(x, float)
-        y, swap = self.other(x), np.less(self.c, 0)
+        y = self.other(x)
+        swap = np.less(self.c, 0)
         return np.where(swap, x, y), np.where(swap, y, x)
 
     def velocity(self, x: Array, psi: Array) -> tuple[Array, Array]:
         """Return (x', psi'); at r = 0 the angle has no speed (NaN), except in the limit where c = 0."""
-        y, turn = self.other(x), psi * _sin(psi) / TWO_PI
+        y = self.other(x)
+        turn = psi * _sin(psi) / TWO_PI
         return y * (sin_minus_x_cos(psi) / TWO_PI - x * y / 2), self._ratio(x, y) * turn
 
     def jacobian(self, x: Array, psi: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         """Return ((dx'/dx, dx'/dpsi), (dpsi'/dx, dpsi'/dpsi))."""
-        y, (_, r) = self.other(x), self.neuron(x)
-        push, turn = sin_minus_x_cos(psi) / TWO_PI, psi * _sin(psi) / TWO_PI
+        y = self.other(x)
+        _, r = self.neuron(x)
+        push = sin_minus_x_cos(psi) / TWO_PI
+        turn = psi * _sin(psi) / TWO_PI
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = np.where(y != 0, x / y, self.sign_a)
             bend = np.where(np.equal(self.c, 0), 0.0, -turn * self.c / (y * r * r))
@@ -77,13 +83,15 @@ def polar_loss(a: Array, r: Array, psi: Array) -> Array:
 
     Source: `theory.losses.formulas`.
     """
-    theta, ar = np.pi - psi, a * r
+    theta = np.pi - psi
+    ar = a * r
     return (ar - 1) ** 2 / 4 + ar * (np.sin(theta / 2) ** 2 - sin_minus_x_cos(np.maximum(theta, 0)) / TWO_PI)
 
 
 def polar_descent(a: Array, r: Array, psi: Array) -> Array:
     """Return -dL/dt = |dL/da|^2 + |dL/dw|^2 on the flow."""
-    push, turn = sin_minus_x_cos(psi) / TWO_PI, psi * _sin(psi) / TWO_PI
+    push = sin_minus_x_cos(psi) / TWO_PI
+    turn = psi * _sin(psi) / TWO_PI
     return (r * (a * r / 2 - push)) ** 2 + (a * (a * r / 2 - push)) ** 2 + (a * turn) ** 2
 
 
@@ -98,9 +106,10 @@ SMALL_BALANCE = 0.5  # b is integrated instead of a where |b| is at most this sh
 class Coordinates:
     """State y = w (balanced), (b, w) (nearly balanced) or (a, w); a = b + sigma |w|.
 
-    sigma : sign of a0 where the start is balanced or nearly so, else 0
-    balanced : b = 0 for ever
-    b0 : float, the start's b
+    Attributes:
+        sigma: sign of a0 where the start is balanced or nearly so, else 0
+        balanced: b = 0 for ever
+        b0: float, the start's b
     """
 
     sigma: float
@@ -111,7 +120,8 @@ class Coordinates:
     def of(cls, a0: float, w0: Array) -> Coordinates:
         """Return the coordinates for a start; it is balanced up to a relative 1e-12, |w0| being rounded."""
         r0 = float(np.hypot.reduce(w0))
-        b0, sigma = abs(a0) - r0, float(np.sign(a0))
+        b0 = abs(a0) - r0
+        sigma = float(np.sign(a0))
         if r0 == 0 or abs(b0) > SMALL_BALANCE * r0:
             return cls.plain(a0)
         return cls(sigma, abs(b0) <= BAND * r0, sigma * b0)
@@ -134,10 +144,10 @@ class Coordinates:
     def points(self, y: Array) -> tuple[Array, Array]:
         """Return (a (n,), w (n, m)) of states y, shape (size, n)."""
         w = (y if self.balanced else y[1:]).T
-        r = self.sigma * np.sqrt(np.einsum("ij,ij->i", w, w)) if self.sigma else 0.0
+        r: Any = self.sigma * np.sqrt(np.einsum("ij,ij->i", w, w)) if self.sigma else 0.0
         return (r if self.balanced else y[0] + r), w
 
-    def velocity(self, y: Array, da: float, dw: Array) -> Array:
+    def velocity(self, y: Array, da: float | Array, dw: Array) -> Array:
         """Return dy/dt from the gradient (dL/da, dL/dw) at y."""
         if self.balanced:
             return -dw

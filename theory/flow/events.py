@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ INSIDE = np.array([1e-3, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1 - 1e-3, 
 LOOKS = np.array([0.02, 0.25, 0.5, 0.75, 0.98, 1.0])  # nodes for events
 ROUNDING = 8 * np.finfo(float).eps  # by this share rounding moves a time that has been found, and the neuron there
 CORNER = 0.5  # the same for events, which may have corners
-FINER, SMOOTH = 6, 0.05  # how often nodes are doubled, while a cubic misses one by this share of the values' range
+FINER = 6  # how often nodes are doubled,
+SMOOTH = 0.05  # while a cubic misses one by this share of the values' range
 NEAR_MISS = 0.1  # a parabola whose least value is below this share of its bend may hide a value below 0
 
 
@@ -37,12 +39,13 @@ NEAR_MISS = 0.1  # a parabola whose least value is below this share of its bend 
 class Event:
     """An event: value(t, a, w), nonzero before, becomes 0 or changes sign.
 
-    name : str, any
-    value : (float, float, ndarray (d,)) -> float
-    terminal : end the run there; others that become 0 at that moment, up to rounding, fire too
-    direction : 1 rising only (the value was negative before), -1 falling only, 0 both
-
     Raises ValueError for a value that cannot be called or another direction.
+
+    Attributes:
+        name: str, any
+        value: (float, float, ndarray (d,)) -> float
+        terminal: end the run there; others that become 0 at that moment, up to rounding, fire too
+        direction: 1 rising only (the value was negative before), -1 falling only, 0 both
     """
 
     name: str
@@ -96,12 +99,14 @@ def number_of(event: Event, t: float, a: float, w: Array) -> float:
 class Watch:
     """The events of a run, and the sign that the value of each had when it was last nonzero.
 
-    kinks : w -> unit normals, shape (K, d), of the kinks that w lies on; default: rounding may move w in every
-        direction
+    Attributes:
+        kinks: w -> unit normals, shape (K, d), of the kinks that w lies on; default: rounding may move w in every
+            direction
     """
 
     def __init__(self, events: Sequence[Event], a: float, w: Array, kinks: Callable[[Array], Array] | None = None):
-        self.events, self.kinks = tuple(events), kinks or (lambda w: np.eye(len(w)))
+        self.events = tuple(events)
+        self.kinks = kinks or (lambda w: np.eye(len(w)))
         values = [number_of(event, 0.0, a, w) for event in self.events]
         self.rough = [False] * len(values)  # w has been on a kink since the value was last known to be nonzero
         if kinks is not None:
@@ -123,13 +128,21 @@ class Watch:
 
         All that fire at that moment are returned, the terminal one listed first before the others.
 
-        state : time -> (a, w); `last`, if given, is the state at the end
-        slides, lands : w stays on kinks during the step, or lies on one at its end: there the value of a kink is 0 up
-            to rounding, and does not count as nonzero
+        Args:
+            start: time at which the step begins
+            end: time at which it ends
+            state: time -> (a, w)
+            last: the state at the end, where it is known
+            slides: w stays on kinks during the step: there the value of a kink is 0 up to rounding, and does not count
+                as nonzero
+            lands: w lies on a kink at its end, with the same consequence
         """
         if not self.events or not end > start:
             return []
-        at = lambda t: last if last is not None and t == end else state(t)  # noqa: E731
+
+        def at(t: float) -> State:
+            return last if last is not None and t == end else state(t)
+
         times = start + (end - start) * np.array([0.0, *LOOKS])
         times[-1] = end
         states = [at(t) for t in times.tolist()]
@@ -147,9 +160,18 @@ class Watch:
                     fired.append((stop, i))
         return [(t, self.events[i]) for t, i in sorted(fired)]
 
-    def _zeros(self, i: int, times: Array, states: list[State], state, slides, lands) -> list[tuple[float, bool]]:
+    def _zeros(
+        self,
+        i: int,
+        times: Array,
+        states: list[State],
+        state: Callable[[float], State],
+        slides: bool,
+        lands: bool,
+    ) -> list[tuple[float, bool]]:
         """Return when the value of event i becomes 0, and whether it does so in the requested direction."""
-        event, end = self.events[i], float(times[-1])
+        event = self.events[i]
+        end = float(times[-1])
 
         def value(t: float) -> float:
             return number_of(event, t, *state(t))
@@ -167,7 +189,8 @@ class Watch:
             self.rough[i] = self.rough[i] or on_kink
             if self.rough[i]:
                 v = self._off_kinks(event, t1, states[-1] if t1 == end else state(t1), v)
-            sign, before = float(np.sign(v)), self.before[i]
+            sign = float(np.sign(v))
+            before = self.before[i]
             if before and sign != before:
                 zeros.append((_first(value, t0, t1, before, v), event.direction in (0, -before)))
                 self.before[i] = 0.0
@@ -182,13 +205,15 @@ class Watch:
         """
         if value == 0:
             return value
-        (a, w), step = point, ON_THE_KINK * float(np.hypot.reduce(point[1]))
+        a, w = point
+        step = ON_THE_KINK * float(np.hypot.reduce(point[1]))
         moved = [(t, a, w + side * step * normal) for normal in self.kinks(w) for side in (1, -1)] if step > 0 else []
         return 0.0 if abs(value) <= _change(event, value, moved) else value
 
     def _is_0(self, event: Event, t: float, point: State) -> bool:
         """Return whether the value at a moment is 0 up to the rounding of the time and of the neuron."""
-        (a, w), more = point, 1 + ROUNDING
+        a, w = point
+        more = 1 + ROUNDING
         moved = [(t * more, a, w), (t, a * more, w)]
         moved += [(t, a, w + ROUNDING * w[j] * unit) for j, unit in enumerate(np.eye(len(w)))]
         value = number_of(event, t, a, w)
@@ -229,11 +254,13 @@ def _misses(t: Array, values: Array) -> bool:
     spread = np.ptp(values)
     if not 0 < spread < np.inf:
         return False
-    t, divided = (t - t[0]) / (t[-1] - t[0]), values
+    t = (t - t[0]) / (t[-1] - t[0])
+    divided = values
     for order in range(1, 5):
         divided = np.diff(divided) / (t[order:] - t[:-order])
     # the distance of the middle node from the cubic is the fourth divided difference of five nodes, times its distances
-    middle, last = t[2:-2], len(t) - 4
+    middle = t[2:-2]
+    last = len(t) - 4
     distances = [middle - t[k : k + last] for k in (0, 1, 3, 4)]
     return bool((np.abs(divided * np.prod(distances, axis=0)) > SMOOTH * spread).any())
 
@@ -260,8 +287,11 @@ def dips(times: Array, values: Array, near: float = NEAR_MISS) -> list[int]:
 
     times and values have the shape (n,).
     """
-    before, here, after = np.abs(values[:-2]), np.abs(values[1:-1]), np.abs(values[2:])
-    first, second = np.diff(times)[:-1], np.diff(times)[1:]
+    before = np.abs(values[:-2])
+    here = np.abs(values[1:-1])
+    after = np.abs(values[2:])
+    first = np.diff(times)[:-1]
+    second = np.diff(times)[1:]
     one = (np.sign(values[:-2]) == np.sign(values[1:-1])) & (np.sign(values[1:-1]) == np.sign(values[2:]))
     with np.errstate(all="ignore"):  # the parabola through the three
         falls, rises = (here - before) / first, (after - here) / second
@@ -288,7 +318,8 @@ class Edges:
     """
 
     def __init__(self, edge_margins: Callable[[Array, Array], Array], noise: Callable, a: float, v: Array):
-        self.edge_margins, self.noise = edge_margins, noise
+        self.edge_margins = edge_margins
+        self.noise = noise
         self.last = edge_margins(np.array([a]), v[None])[0]
         self.armed: NDArray[np.bool_] = self.last > noise(v)
 
@@ -300,7 +331,8 @@ class Edges:
         if len(self.last) == 0:
             return None
         rows = np.vstack([self.last, self.edge_margins(a[1:], v[1:])])
-        self.last, armed = rows[-1], self.armed
+        armed = self.armed
+        self.last = rows[-1]
         odd = ~armed | (rows[1:] <= 0).any(axis=0)
         valley = (rows[1:-1] <= rows[:-2]) & (rows[1:-1] <= rows[2:])
         odd |= valley.any(axis=0)
@@ -312,16 +344,20 @@ class Edges:
                 met.append((found, edge))
         return min(met) if met else None
 
-    def _met(self, edge: int, times: Array, values: Array, v: Array, state) -> float | None:
+    def _met(self, edge: int, times: Array, values: Array, v: Array, state: Callable[[float], State]) -> float | None:
         def value(t: float, more: float = 0.0) -> float:
             a, at = state(t)
             return float(self.edge_margins(np.array([a]), at[None])[0, edge]) + more
 
         lows = set(dips(times, values))
         for j in range(1, len(times)):
-            here, armed = values[j], self.armed[edge]
+            here = values[j]
+            armed = self.armed[edge]
             noise = float(np.broadcast_to(self.noise(v[j]), self.armed.shape)[edge])
-            with_noise = lambda t, more=noise: value(t, more)  # noqa: E731
+
+            def with_noise(t: float, more: float = noise) -> float:
+                return value(t, more)
+
             if here <= -noise and (armed or noise > 0):
                 return _root(with_noise, times[j - 1], times[j])
             if armed and j in lows:
@@ -341,5 +377,9 @@ def _root(value: Callable[[float], float], low: float, high: float) -> float:
 
 def _crossing(value: Callable[[float], float], low: float, high: float) -> float:
     """Return where a value of opposite signs at its ends crosses 0."""
-    finite = lambda t: float(np.clip(value(t), -1e300, 1e300))  # noqa: E731
-    return float(brentq(finite, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps, maxiter=2000, disp=False))
+
+    def finite(t: float) -> float:
+        return float(np.clip(value(t), -1e300, 1e300))
+
+    root: Any = brentq(finite, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps, maxiter=2000, disp=False)
+    return float(root)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +19,7 @@ from theory.exact.limits import exact_verdict
 from theory.flow.coordinates import Coordinates
 from theory.flow.events import INSIDE, Edges, Event, Watch, checked
 from theory.flow.units import Units, canonical
-from theory.losses.losses import Independent, Line, Loss, Own, Population, completed
+from theory.losses.losses import CompletedLoss, Independent, Line, Loss, Own, Population, completed
 from theory.losses.regions import DIED, Ended, Equilibrium, LineSide, Region, SampleRegion, SmoothRegion
 from theory.losses.samples import Masked, Sample, learned_within
 from theory.reprs import short_repr
@@ -46,18 +47,20 @@ AT_ONE_TIME = 200  # kinks met without a step in time, before a run fails
 class Trajectory:
     """A run of the flow; it ends early at a terminal event or a failure.
 
-    t, a : ndarray, shape (n,)
-    w : ndarray, shape (n, d)
-    loss : ndarray, shape (n,)
-    status : `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w reached
-        0, where the flow of a sample may continue in different directions), `failed`
-    message : one sentence
-    drift : float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
-    events : tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0, or
-        the end of a slide along it
-    verdict : `learns` (the loss came down to `target_fit_loss`, with w_1 > 0), `fails`, `separatrix` (d = 1, balanced,
-        a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the exact one,
-        which a run with an exact limit never contradicts
+    Attributes:
+        t: ndarray, shape (n,)
+        a: ndarray, shape (n,)
+        w: ndarray, shape (n, d)
+        loss: ndarray, shape (n,)
+        status: `finished` (reached the last time), `stopped` (a terminal event), `dead` (w died), `undecided` (w
+            reached 0, where the flow of a sample may continue in different directions), `failed`
+        message: one sentence
+        drift: float, largest |c - c(0)| / (a^2 + |w|^2 + |c(0)|) on the way, c = a^2 - |w|^2 being conserved
+        events: tuple of (name, time), in the order of their times; `kink` is the hit of w = 0 (d = 1) or of w.x_i = 0,
+            or the end of a slide along it
+        verdict: `learns` (the loss came down to `target_fit_loss`, with w_1 > 0), `fails`, `separatrix` (d = 1,
+            balanced, a0 < 0: kept on it exactly), or `undecided` where the run shows neither; `theory.limit` has the
+            exact one, which a run with an exact limit never contradicts
     """
 
     t: Array
@@ -108,31 +111,6 @@ def integrate(
 ) -> Trajectory:
     """Integrate the gradient flow of a loss from (a0, w0) at time 0.
 
-    Parameters
-    ----------
-    loss : `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`, or one of your own, which
-        counts as smooth unless it defines regions; see `theory.losses.losses`
-    a0 : float
-    w0 : float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
-    t : float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least 0
-    method : DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
-    rtol, atol : float, relative and absolute tolerance; atol is at most rtol times the size of the start, and at most
-        rtol times the a that fits the data where w0 is far larger, so that small values keep their digits
-    events : terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
-    max_evaluations : int, evaluations of the gradient before the run counts as failed
-    exact_balance : bool, use that a - sign(a0) |w| never changes sign (see `theory.flow.coordinates`). False integrates
-        (a, w) directly: a witness that uses the gradient alone, and gives no verdict near the separatrix
-
-    Returns
-    -------
-    Trajectory : a run that fails reports it in status and message, and holds the start and the rows that were computed.
-
-    Raises
-    ------
-    ValueError: shapes that do not match, a value that is no number, NaN, times that decrease or lie below 0, an unknown
-        method, a tolerance that is no number above 0, an object that is no loss, a loss whose values are no numbers of
-        its shapes, an object that is no event, an event whose value is no number.
-
     Kinks of the loss (w_1 = 0 on the axis w_perp = 0, for a sample w.x_i = 0) are located as events: each piece is
     integrated on its own smooth extension up to the kink and lands on it exactly. A sample's flow slides along kinks
     whose sides push towards them, and may pass through w = 0 (`theory.losses.kinks`). Starts with w0 = 0 rest
@@ -143,21 +121,49 @@ def integrate(
 
     Source: the gradient flow of section 2; the verdicts and when they are undecided: this project.
 
-    Examples
-    --------
-    >>> from theory import Population
-    >>> run = integrate(Population(2), 0.5, [-0.3, 0.4], [0.0, 60.0])
-    >>> run.verdict, run.w.shape, (run.a * run.w[:, 0]).round(6).tolist()
-    ('learns', (2, 2), [-0.15, 1.0])
+    Args:
+        loss: `Population(d)`, `Line(c_plus, c_minus)`, `Sample(x, y)`, `Masked(loss, mask)`, or one of your own, which
+            counts as smooth unless it defines regions; see `theory.losses.losses`
+        a0: float
+        w0: float (d = 1) or array_like, shape (d,); entries that the loss masks are taken as 0
+        t: float (the horizon; rows at the solver's own steps) or increasing array_like (rows at those times), at least
+            0
+        method: DOP853, RK45, RK23, Radau, BDF or LSODA, as in `scipy.integrate.solve_ivp`
+        rtol: float, relative tolerance
+        atol: float, absolute tolerance; at most rtol times the size of the start is used, and at most rtol times the a
+            that fits the data where w0 is far larger, so that small values keep their digits
+        events: terminal ones end the run, and add the row at which they do; see `theory.Event` for when one fires
+        max_evaluations: int, evaluations of the gradient before the run counts as failed
+        exact_balance: bool, use that a - sign(a0) |w| never changes sign (see `theory.flow.coordinates`). False
+            integrates (a, w) directly: a witness that uses the gradient alone, and gives no verdict near the separatrix
+
+    Returns:
+        Trajectory: a run that fails reports it in status and message, and holds the start and the rows that were
+            computed.
+
+    Raises:
+        ValueError: shapes that do not match, a value that is no number, NaN, times that decrease or lie below 0, an
+            unknown method, a tolerance that is no number above 0, an object that is no loss, a loss whose values are no
+            numbers of its shapes, an object that is no event, an event whose value is no number.
+
+    Examples:
+        >>> from theory import Population
+        >>> run = integrate(Population(2), 0.5, [-0.3, 0.4], [0.0, 60.0])
+        >>> run.verdict, run.w.shape, (run.a * run.w[:, 0]).round(6).tolist()
+        ('learns', (2, 2), [-0.15, 1.0])
     """
     loss = completed(loss)
     a0, w0, times = _checked(loss, a0, w0, t, method, {"rtol": rtol, "atol": atol})
-    events, max_evaluations = checked(events), whole("max_evaluations", max_evaluations, 1)
+    events = checked(events)
+    max_evaluations = whole("max_evaluations", max_evaluations, 1)
     if isinstance(loss, Masked):
         options = {"method": method, "rtol": rtol, "atol": atol, "max_evaluations": max_evaluations}
         return _widened(loss, a0, w0, t, events, exact_balance=exact_balance, **options)
     inner, units = canonical(loss, a0, w0)
-    a0, w0, times, atol = a0 / units.size, w0 / units.size, times * units.clock, atol / units.size
+    a0 = a0 / units.size
+    w0 = w0 / units.size
+    times = times * units.clock
+    atol = atol / units.size
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # status and message report what scipy warns of
         length = max(abs(w0))
@@ -178,17 +184,18 @@ def integrate(
         return _trajectory(loss, run, track)
 
 
-def _conserves(a: float, w: Array, da: float, dw: Array) -> bool:
+def _conserves(a: float, w: Array, da: float | Array, dw: Array) -> bool:
     """Return whether a dL/da = w.dL/dw at a point, up to rounding.
 
     It holds for the losses of `theory`, and is checked for others. No product of it over- or underflows.
     """
-    size, steepness = max(abs(a), *abs(w)) or 1.0, max(abs(da), *abs(dw)) or 1.0
+    size = max(abs(a), *abs(w)) or 1.0
+    steepness = max(abs(da), *abs(dw)) or 1.0
     parts = np.array([a / size * (da / steepness), *-(w / size * (dw / steepness))])
     return bool(abs(parts.sum()) <= 1e-9 * abs(parts).sum())
 
 
-def _least_tolerance(loss: Loss, a0: float, w0: Array, end: float) -> float:
+def _least_tolerance(loss: CompletedLoss, a0: float, w0: Array, end: float) -> float:
     """Return the least absolute tolerance, above 0.
 
     A start of a user-defined loss may be 0 or small compared with the states that the flow reaches.
@@ -204,7 +211,7 @@ def _least_tolerance(loss: Loss, a0: float, w0: Array, end: float) -> float:
     return max(least, LOST * goes) if goes < np.inf else least
 
 
-def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options) -> Trajectory:
+def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[Event], **options: Any) -> Trajectory:
     """Follow the surviving inputs alone, and put the zeros of the pruned ones back into w."""
 
     def wide(event: Event) -> Event:
@@ -216,7 +223,7 @@ def _widened(loss: Masked, a0: float, w0: Array, t: ArrayLike, events: Sequence[
 
 
 def _checked(
-    loss: Loss, a0: float, w0: ArrayLike, t: ArrayLike, method: str, tolerances: dict[str, float]
+    loss: Loss, a0: ArrayLike, w0: ArrayLike, t: ArrayLike, method: str, tolerances: dict[str, float]
 ) -> tuple[float, Array, Array]:
     known("method", method, METHODS)
     for name, value in tolerances.items():
@@ -231,6 +238,9 @@ def _checked(
     return float(a0), w0.reshape(loss.d), t
 
 
+_Piece = tuple[float, float, Array, Region | Ended | None]  # (time, a, w) at its end, and what follows
+
+
 class _Guard:
     """Stop a run that would hang or overflow."""
 
@@ -240,7 +250,7 @@ class _Guard:
     def watched(self, flow: Callable[[Array], Array]) -> Callable[[float, Array], Array]:
         """Return the right-hand side, guarded."""
 
-        def velocity(_, y):
+        def velocity(_: float, y: Array) -> Array:
             self.left -= 1
             if self.left < 0:
                 raise _Stop("stopped after max_evaluations: the start is stiff, try method='Radau' or a shorter t")
@@ -256,7 +266,7 @@ class _Guard:
 class _Run:
     """Values that are the same for all pieces of a run, in the units of the loss."""
 
-    loss: Loss
+    loss: CompletedLoss
     units: Units
     solver: type
     coordinates: Coordinates
@@ -268,11 +278,14 @@ class _Follower:
     """Follow the flow from region to region, to the last time, a terminal event, a failure or w = 0."""
 
     def __init__(self, run: _Run, events: Sequence[Event], guard: _Guard):
-        self.run, self.events, self.guard = run, events, guard
+        self.run = run
+        self.events = events
+        self.guard = guard
 
     def follow(self, a0: float, w0: Array) -> _Track:
         """Return the record of the run from (a0, w0)."""
-        run, r0 = self.run, float(np.hypot.reduce(w0))
+        run = self.run
+        r0 = float(np.hypot.reduce(w0))
         self.size0 = max(abs(a0), r0)
         # a leaky unit is pushed through 0, to the fit with w < 0
         relu = isinstance(run.loss, Population) and run.loss.slope == 0
@@ -281,22 +294,29 @@ class _Follower:
         self.dead_radius = min(100 * run.options["atol"], 1e-6 / abs(a0)) if self.may_die else 0.0
         track = self.track = _Track([(0.0, a0, w0)])
         self.watch = Watch([self._in_units(event) for event in self.events], a0, w0, self._kinks())
-        region, now, a, w = self._start_region(a0, w0), 0.0, a0, w0
+        region = self._start_region(a0, w0)
+        now = 0.0
+        a = a0
+        w = w0
         track.doubtful = getattr(region, "doubtful", False)
-        end, met = float(np.max(run.times)), 0
+        end = float(np.max(run.times))
+        met = 0
         while track.ended is None and now < end:
             later, a, w, after = self._piece(region, now, a, w, end)
             met = 0 if later > now else met + 1
-            track.region, now = region, later
+            track.region = region
+            now = later
             if isinstance(after, SampleRegion) and not w.any():
                 takes, off = after.off_zero(a)
-                now, w = now + takes, off
+                now += takes
+                w = off
             if isinstance(after, Ended):
                 track.ended = after
             elif met > AT_ONE_TIME:
                 track.ended = Ended("failed", f"more than {AT_ONE_TIME} kinks met at one time")
             elif after is not None:
-                region, track.doubtful = after, track.doubtful or getattr(after, "doubtful", False)
+                region = after
+                track.doubtful = track.doubtful or getattr(after, "doubtful", False)
         return track
 
     def _start_region(self, a0: float, w0: Array) -> Region:
@@ -315,17 +335,20 @@ class _Follower:
         return lambda w: kinks.normal[kinks.near(w)]
 
     def _in_units(self, event: Event) -> Event:
-        units, value = self.run.units, event.value
+        units = self.run.units
+        value = event.value
         if units == Units():
             return event
         return replace(event, value=lambda t, a, w: value(t / units.clock, a * units.size, w * units.size))
 
-    def _piece(self, region: Region, now: float, a: float, w: Array, end: float):
+    def _piece(self, region: Region, now: float, a: float, w: Array, end: float) -> _Piece:
         """Follow one region to where the flow leaves it.
 
         Returns (time, a, w) there, and the next region, None, or how the run ended.
         """
-        run, coordinates, v = self.run, self.run.coordinates, region.inner(w)
+        run = self.run
+        coordinates = self.run.coordinates
+        v = region.inner(w)
         radius = float(np.hypot.reduce(v))
         if (died := self._dies(region, a, v)) is not None:
             return now, a, (np.zeros_like(w) if isinstance(died, SampleRegion) else w), died
@@ -357,9 +380,12 @@ class _Follower:
             return now, a, w, Ended("failed", f"{stop}{KINKS_OF_OTHERS if isinstance(run.loss, Own) else ''}")
         return end, *self.track.rows[-1][1:], None
 
-    def _step(self, region: Region, edges: Edges, own: int, solver, now: float, end: float):
+    def _step(self, region: Region, edges: Edges, own: int, solver: Any, now: float, end: float) -> _Piece | None:
         """Process a step of the solver: add its rows and events; return where the region is left, if it is."""
-        coordinates, track, start, stop = self.run.coordinates, self.track, solver.t_old, solver.t
+        coordinates = self.run.coordinates
+        track = self.track
+        start = solver.t_old
+        stop = solver.t
         dense = None
 
         def point(t: float) -> tuple[float, Array]:
@@ -383,14 +409,18 @@ class _Follower:
             )
         until = stop if met is None else met[0]
         a, v = point(until)
-        w, after, name = region.outer(v), None, None
+        w = region.outer(v)
+        after = None
+        name = None
         if met is not None and met[1] < own:
             a, w, after = region.next_region(met[1], a, v)
-            name, landed = KINK, (a, w)
+            name = KINK
+            landed = (a, w)
         elif met is not None:
             after = replace(region, start=v) if isinstance(region, SampleRegion) else Ended("dead", DIED)
         last = end if until == solver.t_bound else now + until
-        slides, lands = isinstance(region, SampleRegion) and len(region.sliding) > 0, landed is not None
+        slides = isinstance(region, SampleRegion) and len(region.sliding) > 0
+        lands = landed is not None
         fired = self.watch.passed(now + start, last, lambda t: state(t - now), landed or (a, w), slides, lands)
         halted = next((one for one in fired if one[1].terminal), None)
         ending = halted[0] if halted else last
@@ -407,14 +437,24 @@ class _Follower:
             return halted[0], a, w, Ended("stopped", f"event {halted[1].name!r} ended the run")
         return (last, a, w, after) if met is not None else None
 
-    def _add_rows(self, start: float, end: float, last: float, state, now: float, at_last: tuple[float, Array]) -> None:
+    def _add_rows(
+        self,
+        start: float,
+        end: float,
+        last: float,
+        state: Callable[[float], tuple[float, Array]],
+        now: float,
+        at_last: tuple[float, Array],
+    ) -> None:
         """Add the rows requested in (start, end], and the one at `end`."""
-        times, rows = self.run.times, self.track.rows
+        times = self.run.times
+        rows = self.track.rows
         if times.ndim:
             for t in times[(times > start) & (times <= end)].tolist():
                 if t != end:
                     rows.append((t, *state(t - now)))
-        rows.append((end, *(at_last if end == last else state(end - now))))
+        a, w = at_last if end == last else state(end - now)
+        rows.append((end, a, w))
 
     def _least_radius(self, region: Region, radius: float) -> float | None:
         """Return the |w| at which a piece ends; None if there is none.
@@ -455,13 +495,14 @@ def _edges(region: Region, least: float | None, a: float, v: Array) -> Edges:
     return Edges(margins, lambda v: np.append(region.noise(v), 0.0), a, v)
 
 
-def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
+def _trajectory(loss: CompletedLoss, run: _Run, track: _Track) -> Trajectory:
     units = run.units
     wanted = set(run.times.tolist()) if run.times.ndim else {t for t, _, _ in track.rows}
     rows = [row for row in track.rows if row[0] in wanted] or track.rows[:1]
     if track.ended and track.ended.status != "failed" and rows[-1][0] != track.rows[-1][0]:
         rows.append(track.rows[-1])
-    t, a = np.array([row[0] for row in rows]) / units.clock, np.array([row[1] for row in rows]) * units.size
+    t = np.array([row[0] for row in rows]) / units.clock
+    a = np.array([row[1] for row in rows]) * units.size
     w = np.array([row[2] for row in rows]) * units.size
     ended = track.ended or Ended("finished", "reached the last time")
     if track.doubtful:
@@ -474,15 +515,17 @@ def _trajectory(loss: Loss, run: _Run, track: _Track) -> Trajectory:
 def _drift(rows: list[tuple[float, float, Array]]) -> float:
     a, w = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
     size = max(abs(a).max(), abs(w).max()) or 1.0
-    a2, w2 = (a / size) ** 2, ((w / size) ** 2).sum(axis=1)
+    a2 = (a / size) ** 2
+    w2 = ((w / size) ** 2).sum(axis=1)
     c = a2 - w2
     scale = a2 + w2 + abs(c[0])
     return float((abs(c - c[0]) / np.where(scale > 0, scale, 1.0)).max())
 
 
-def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
+def _verdict(loss: CompletedLoss, run: _Run, track: _Track, seen: Trajectory) -> str:
     """Return the verdict that the run shows, `undecided` where its own errors could have decided it."""
-    (_, a0, w0), required_sign_of_a = track.rows[0], run.loss.required_sign_of_a
+    _, a0, w0 = track.rows[0]
+    required_sign_of_a = run.loss.required_sign_of_a
     if (
         seen.status in ("failed", "undecided")
         or track.doubtful
@@ -506,7 +549,8 @@ def _verdict(loss: Loss, run: _Run, track: _Track, seen: Trajectory) -> str:
 
 def _lost_by_solver(run: _Run, w0: Array) -> bool:
     """Return whether a part of w on which the flow depends lies below the solver's tolerance."""
-    trusted, sizes = 1e3 * run.options["atol"], [float(np.hypot.reduce(w0))]
+    trusted = 1e3 * run.options["atol"]
+    sizes = [float(np.hypot.reduce(w0))]
     if run.loss.line(w0) is None:
         sizes.append(float(np.hypot.reduce(w0[1:])))
     return any(0 < size <= trusted for size in sizes)
@@ -517,7 +561,8 @@ def _near_separatrix(run: _Run, a0: float, w0: Array) -> bool:
 
     This concerns runs that do not use the exact balance.
     """
-    r0, below = float(np.hypot.reduce(w0)), run.loss.line(w0) is not None and w0[0] <= 0
+    r0 = float(np.hypot.reduce(w0))
+    below = run.loss.line(w0) is not None and w0[0] <= 0
     trusted = 1e3 * (run.options["rtol"] * r0 + run.options["atol"])
     return (
         not run.coordinates.sigma
@@ -531,7 +576,8 @@ def _lost(run: _Run, track: _Track) -> bool:
     """Return whether the run has reached a point from which nothing can be learned any more."""
     if track.ended and track.ended.status == "dead":
         return isinstance(run.loss, Population)
-    line, (_, a, w) = run.loss.line(track.rows[0][2]), track.rows[-1]
+    line = run.loss.line(track.rows[0][2])
+    _, a, w = track.rows[-1]
     if track.region is None or (isinstance(track.region, Equilibrium) and track.region.up_to_rounding):
         return False
     da, dw = track.region.gradient(a, track.region.inner(w))

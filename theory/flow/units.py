@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from theory.losses.formulas import split
-from theory.losses.losses import Independent, Line, Loss, Population
+from theory.losses.losses import CompletedLoss, Independent, Line, Population
 from theory.losses.samples import Sample
 from theory.validation import Array
 
@@ -25,27 +25,33 @@ LARGEST = 1e150  # in units of the data: squares of larger numbers overflow
 
 @dataclass(frozen=True)
 class Units:
-    """size : the divisor of a and w; clock : the factor of t."""
+    """By what a flow is divided to be in units of its own data.
+
+    Attributes:
+        size: the divisor of a and w
+        clock: the factor of t
+    """
 
     size: float = 1.0
     clock: float = 1.0
 
 
-def canonical(loss: Loss, a0: float, w0: Array) -> tuple[Loss, Units]:
+def canonical(loss: CompletedLoss, a0: float, w0: Array) -> tuple[CompletedLoss, Units]:
     """Return a loss in units of its own data, and the units; a user-defined loss is returned unchanged."""
     if type(loss) is Sample:
         return _sample(loss, a0, w0)
     if type(loss) is Line:
-        c, k = power_of_4(max(loss.c_plus, loss.c_minus)), power_of_4(max(abs(loss.k_plus), abs(loss.k_minus)))
+        c = power_of_4(max(loss.c_plus, loss.c_minus))
+        k = power_of_4(max(abs(loss.k_plus), abs(loss.k_minus)))
         scaled = Line(loss.c_plus / c, loss.c_minus / c, loss.k_plus / k, loss.k_minus / k)
         return (loss if c == k == 1 else scaled), Units(math.sqrt(k), c * k)
-    if type(loss) in (Population, Independent):
+    if type(loss) is Population or type(loss) is Independent:
         k = power_of_4(abs(loss.target))
         return (loss if k == 1 else replace(loss, target=loss.target / k)), Units(math.sqrt(k), k)
     return loss, Units()
 
 
-def _sample(loss: Sample, a0: float, w0: Array) -> tuple[Loss, Units]:
+def _sample(loss: Sample, a0: float, w0: Array) -> tuple[CompletedLoss, Units]:
     across = power_of_4(_rms(loss.x))
     height = power_of_4(_rms(loss.y) or abs(a0) * float(np.hypot.reduce(w0)) * across)
     units = Units(math.sqrt(height / across), across * height)
@@ -70,7 +76,8 @@ class Exponents:
         r0 is |w0|.
         """
         across, height = (np.frexp(abs(part.reshape(len(part), -1)).max(axis=1))[1] // 2 for part in (x, y))
-        (a, m), (r, k) = np.frexp(a0), np.frexp(r0)
+        a, m = np.frexp(a0)
+        r, k = np.frexp(r0)
         # where every target is 0, a |w| at the start is the scale
         pulled = y.any(axis=1) | (a == 0) | (r == 0)
         height = np.where(pulled, height, (np.frexp(a * r)[1] + m + k) // 2 + across)
@@ -78,7 +85,8 @@ class Exponents:
 
     def data(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Return the samples, as in `of`, in these units; one sample for all is in those of the first start."""
-        across, height = self.across[: len(x), None], self.height[: len(x), None]
+        across = self.across[: len(x), None]
+        height = self.height[: len(x), None]
         if not across.any() and not height.any():
             return x, y
         # a y of zeros is the same in all units
@@ -92,10 +100,13 @@ class Exponents:
         """
         size = self.height - self.across
         with np.errstate(over="ignore", under="ignore"):
-            a, w = np.ldexp(a0, -size), np.ldexp(w0, -size[:, None])
+            a = np.ldexp(a0, -size)
+            w = np.ldexp(w0, -size[:, None])
             times = np.ldexp(t, 2 * (self.across + self.height)[:, None])
-            r, a_size = split(w)[2], abs(a)
-            q, c = a_size * r, abs(a_size - r) * (a_size + r)
+            r = split(w)[2]
+            a_size = abs(a)
+            q = a_size * r
+            c = abs(a_size - r) * (a_size + r)
         tiny = np.finfo(float).tiny
         kept = (np.fmax(a_size, r) <= LARGEST) & (times >= tiny).all(axis=1) & (times <= 1 / tiny).all(axis=1)
         kept &= ((q >= tiny) | (a0 == 0) | (r == 0)) & ((c >= tiny) | (a_size == r)) & ((r > 0) | ~w0.any(axis=1))

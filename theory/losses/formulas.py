@@ -40,40 +40,44 @@ def gradient_1d(
 ) -> tuple[Array, Array]:
     """Return (dL/da, dL/dw) for d = 1.
 
-    Parameters
-    ----------
-    a, w : array_like, broadcast together
-    c_plus, c_minus : float, C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}], at least 0; 1/2 each for N(0, 1)
-    k_plus, k_minus : float, the a |w| that fits the data on w > 0 and on w < 0; 1 and 0 for the target relu(x)
-
-    Returns
-    -------
-    da, dw : ndarray of the broadcast shape. At w = 0 both are 0: relu'(0) = 0.
-
-    Raises
-    ------
-    ValueError: a value that is no number, NaN, infinity, a negative moment, or shapes that do not broadcast.
-
     Source: the loss of section 2 with d = 1; fits other than 1 and 0: this project.
+
+    Args:
+        a: array_like, broadcast with w
+        w: array_like
+        c_plus: float, C+ = E[x^2 1{x > 0}], at least 0; 1/2 for N(0, 1)
+        c_minus: float, C- = E[x^2 1{x < 0}], at least 0; 1/2 for N(0, 1)
+        k_plus: float, the a |w| that fits the data on w > 0; 1 for the target relu(x)
+        k_minus: float, the same on w < 0; 0 for the target relu(x)
+
+    Returns:
+        da, dw: ndarray of the broadcast shape. At w = 0 both are 0: relu'(0) = 0.
+
+    Raises:
+        ValueError: a value that is no number, NaN, infinity, a negative moment, or shapes that do not broadcast.
     """
     a, w = together(*finite(a=a, w=w), names=("a", "w"))
     return _gradient_1d(a, w, *four_numbers(c_plus, c_minus, k_plus, k_minus))
 
 
-def _gradient_1d(a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k_minus: float):
-    up, down = side_gradient(1, a, w, c_plus, k_plus), side_gradient(-1, a, w, c_minus, k_minus)
+def _gradient_1d(
+    a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k_minus: float
+) -> tuple[Array, Array]:
+    up = side_gradient(1, a, w, c_plus, k_plus)
+    down = side_gradient(-1, a, w, c_minus, k_minus)
     da, dw = np.where(w > 0, up[0], down[0]), np.where(w > 0, up[1], down[1])
     return np.where(w == 0, 0.0, da), np.where(w == 0, 0.0, dw)
 
 
-def side_gradient(side: int, a: Array, w: Array, c: float, k: float) -> tuple[Array, Array]:
+def side_gradient(side: int, a: float | Array, w: Array, c: float, k: float) -> tuple[Array, Array]:
     """Return the gradient of c / 2 (a |w| - k)^2 on one side of w = 0, continued smoothly across it.
 
-    Parameters
-    ----------
-    side : 1 for w > 0, -1 for w < 0
-    a, w : ndarray, broadcast together; unchecked: this runs in the inner loop of `integrate`
-    c, k : float, the second moment and the fit of that side
+    Args:
+        side: 1 for w > 0, -1 for w < 0
+        a: ndarray, broadcast with w; unchecked: this runs in the inner loop of `integrate`
+        w: ndarray, unchecked
+        c: float, the second moment of that side
+        k: float, the fit of that side
     """
     slope = c * (a * (side * w) - k)
     return slope * (side * w), slope * (side * a)
@@ -104,37 +108,36 @@ def _loss_1d(a: Array, w: Array, c_plus: float, c_minus: float, k_plus: float, k
 
 def split(w: Array) -> tuple[Array, Array, Array]:
     """Return (w_1, |w_perp|, |w|) of w, shape (..., d): free of over- and underflow."""
-    along, across = w[..., 0], np.hypot.reduce(w[..., 1:], axis=-1)
+    along = w[..., 0]
+    across = np.hypot.reduce(w[..., 1:], axis=-1)
     return along, across, np.hypot(along, across)
 
 
 def population_loss(a: ArrayLike, w: ArrayLike) -> Array:
     """Return the population loss of x ~ N(0, I_d), shape (...).
 
-    Parameters
-    ----------
-    a : array_like, shape (...)
-    w : array_like, shape (..., d), d >= 1; the leading shapes broadcast
-
-    Raises
-    ------
-    ValueError: a value that is no number, NaN, infinity, or shapes that do not match.
-
     Source: section 2; the formula is checked by `theory.check("population")`.
 
-    Examples
-    --------
-    >>> float(population_loss(0.5, [2.0, 0.0]))  # a |w| = 1 along e_1: learned
-    0.0
-    >>> population_loss([1.0, -1.0], [[0.0, 0.0], [-1.0, 0.0]]).tolist()  # dead, and opposite
-    [0.25, 0.5]
+    Args:
+        a: array_like, shape (...)
+        w: array_like, shape (..., d), d >= 1; the leading shapes broadcast
+
+    Raises:
+        ValueError: a value that is no number, NaN, infinity, or shapes that do not match.
+
+    Examples:
+        >>> float(population_loss(0.5, [2.0, 0.0]))  # a |w| = 1 along e_1: learned
+        0.0
+        >>> population_loss([1.0, -1.0], [[0.0, 0.0], [-1.0, 0.0]]).tolist()  # dead, and opposite
+        [0.25, 0.5]
     """
     return _population_loss(*neuron(*finite(a=a, w=w)))
 
 
 def _population_loss(a: Array, w: Array) -> Array:
     along, across, r = split(w)
-    theta, ar = np.arctan2(across, along), a * r
+    theta = np.arctan2(across, along)
+    ar = a * r
     return (ar - 1) ** 2 / 4 + ar * (np.sin(theta / 2) ** 2 - sin_minus_x_cos(theta) / (2 * np.pi))
 
 
@@ -143,18 +146,16 @@ def population_gradient(a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
 
     The flow is its negative.
 
-    Parameters
-    ----------
-    a : array_like, shape (...)
-    w : array_like, shape (..., d), d >= 1; the leading shapes broadcast
-
     At w = 0 both are 0: relu'(0) = 0.
 
-    Raises
-    ------
-    ValueError: a value that is no number, NaN, infinity, or shapes that do not match.
-
     Source: derived by this project, checked by `theory.check("population")`.
+
+    Args:
+        a: array_like, shape (...)
+        w: array_like, shape (..., d), d >= 1; the leading shapes broadcast
+
+    Raises:
+        ValueError: a value that is no number, NaN, infinity, or shapes that do not match.
     """
     return _population_gradient(*neuron(*finite(a=a, w=w)))
 

@@ -45,11 +45,12 @@ MOVED = 1e-6
 class Kinks:
     """The kinks of a sample of d inputs, K of them.
 
-    normal : ndarray, shape (K, d), of length 1
-    pull, square : ndarray, shape (2, K): on the sides z <= 0 and z > 0, the means over all rows of the sample of
-        phi' y (x.n) and of (phi' x.n)^2
-    split : ndarray, shape (2, K): of a kink in which several were joined that are not one up to rounding, and of its
-        neighbours, the sums of all their jumps above 0 and of the sizes of those below 0; 0 for other kinks
+    Attributes:
+        normal: ndarray, shape (K, d), of length 1
+        pull: ndarray, shape (2, K): on the sides z <= 0 and z > 0, the mean over all rows of the sample of phi' y (x.n)
+        square: ndarray, shape (2, K): the same of (phi' x.n)^2
+        split: ndarray, shape (2, K): of a kink in which several were joined that are not one up to rounding, and of its
+            neighbours, the sums of all their jumps above 0 and of the sizes of those below 0; 0 for other kinks
     """
 
     normal: Array
@@ -59,15 +60,13 @@ class Kinks:
 
     @classmethod
     def of(cls, x: Array, y: Array, slope: float) -> Kinks:
-        """Return the kinks of rows x, shape (n, d), with targets y, shape (n,).
-
-        slope : of phi at z < 0
-        """
+        """Return the kinks of rows x, shape (n, d), with targets y (n,); slope is that of phi at z < 0."""
         scale = np.abs(x).max(axis=1)
         rows = scale > 0
         unit = x[rows] / scale[rows, None]
         length = np.sqrt(np.einsum("ij,ij->i", unit, unit))
-        unit, length = unit / length[:, None], scale[rows] * length
+        unit = unit / length[:, None]
+        length = scale[rows] * length
         which, sign, first = _joined(unit, SAME)
         positive = np.where(sign > 0, 1.0, slope), np.where(sign > 0, slope, 1.0)  # phi' of each row for z > 0, z <= 0
         pull, square = np.zeros((2, len(first))), np.zeros((2, len(first)))
@@ -112,13 +111,12 @@ class Kinks:
         """Return whether w could be held between joined kinks, next to which it lies and which it leaves.
 
         Between them a part of their jumps may turn the push round by which w leaves. Where all of them together hold w,
-        it does not matter where between them it is.
-
-        force : ndarray, shape (d,), F
+        it does not matter where between them it is. `force` is F, shape (d,).
         """
         if not self.joins or not sign:
             return False
-        z, held = self.normal @ w, self.split[0 if sign > 0 else 1]
+        z = self.normal @ w
+        held = self.split[0 if sign > 0 else 1]
         beside = (held > 0) & (np.abs(z) <= 2 * SAME * np.hypot.reduce(w))
         beside[list(sliding)] = False
         outwards = np.where(on, sign, -sign) * (self.normal @ force)
@@ -126,7 +124,8 @@ class Kinks:
 
     def force(self, a: float, w: Array, on: NDArray[np.bool_]) -> Array:
         """Return F, shape (d,), with each kink on its side in `on`, shape (K,)."""
-        side, every = on.astype(int), np.arange(len(on))
+        side = on.astype(int)
+        every = np.arange(len(on))
         return (self.pull[side, every] - a * self.square[side, every] * (self.normal @ w)) @ self.normal
 
     def cancelling(self, a: float, w: Array, on: NDArray[np.bool_]) -> float:
@@ -134,7 +133,8 @@ class Kinks:
 
         Where the parts cancel, F is known up to the rounding of this sum.
         """
-        side, every = on.astype(int), np.arange(len(on))
+        side = on.astype(int)
+        every = np.arange(len(on))
         return float((np.abs(self.pull[side, every]) + np.abs(a * self.square[side, every] * (self.normal @ w))).sum())
 
     def near(self, w: Array) -> NDArray[np.intp]:
@@ -148,11 +148,18 @@ class Kinks:
 
         A kink is in doubt that pushes away on both sides, and is passed because of a push that may be an error.
 
-        sign : of a, or of what a becomes next where a = 0
-        on : side of each kink; for those of `near` the side that the flow came from, or, if a slide ends, goes to
+        Args:
+            sign: of a, or of what a becomes next where a = 0
+            a: the outer weight
+            w: the inner weights, shape (d,)
+            on: side of each kink; for those of `near` the side that the flow came from, or, if a slide ends, goes to
+            near: the kinks on which w lies
         """
-        on, hold, repel = on.copy(), near[sign * self.jump[near] < 0], near[sign * self.jump[near] >= 0]
-        size, doubtful = self.cancelling(a, w, on), False
+        on = on.copy()
+        hold = near[sign * self.jump[near] < 0]
+        repel = near[sign * self.jump[near] >= 0]
+        size = self.cancelling(a, w, on)
+        doubtful = False
         quiet = QUIET * size
         for _ in range(2 * len(repel) + 1):
             on[hold] = False
@@ -164,7 +171,8 @@ class Kinks:
             if not wrong.any():
                 break
             turned = repel[int(np.where(wrong, np.abs(push), -1.0).argmax())]
-            jump, weak = sign * self.jump[turned], np.abs(push).max(where=wrong, initial=0.0)
+            jump = sign * self.jump[turned]
+            weak = np.abs(push).max(where=wrong, initial=0.0)
             doubtful |= bool(jump > 0 and weak <= FAINT * max(size, jump))
             on[turned] = not on[turned]
         theta, slides = self._independent(w, hold, *self._inside(hold, theta, force))
@@ -186,7 +194,8 @@ class Kinks:
 
         Kinks slide whose theta lie between 0 and 1 where only the sliding kinks decide them.
         """
-        theta, slides = theta.copy(), (theta > 0) & (theta < 1)
+        slides = (theta > 0) & (theta < 1)
+        theta = theta.copy()
         while slides.sum() > 0 and len(hold) > 1:
             pushes = (self.normal[hold] * self.jump[hold, None]).T
             alone = -np.linalg.pinv(pushes[:, slides]) @ (force + pushes[:, ~slides] @ theta[~slides])
@@ -195,7 +204,8 @@ class Kinks:
             if outside[worst] <= AT_BOUND:
                 break
             let_go = np.flatnonzero(slides)[worst]
-            theta[let_go], slides[let_go] = float(alone[worst] > 0.5), False
+            theta[let_go] = float(alone[worst] > 0.5)
+            slides[let_go] = False
         return theta, slides
 
     def _close(self, w: Array, kinks: NDArray[np.intp]) -> bool:
@@ -210,19 +220,21 @@ class Kinks:
 
         Sliding on these kinks implies that w stays on the others, or beside those that are nearly parallel to them.
         """
-        theta, slides = theta.copy(), slides.copy()
+        theta = theta.copy()
+        slides = slides.copy()
         while slides.sum() > 1:
             pushes = (self.normal[hold[slides]] * self.jump[hold[slides], None]).T
             _, values, turns = np.linalg.svd(pushes)
             rank = int((values > 1e-10 * values[0]).sum())
             if rank == slides.sum() and self._close(w, hold[slides]):
                 break
-            free, here = turns[-1], theta[slides]  # theta may move along it without a change of the force
+            free = turns[-1]  # theta may move along it without a change of the force
+            here = theta[slides]
             with np.errstate(divide="ignore", invalid="ignore"):
                 steps = np.where(free > 0, (1 - here) / free, np.where(free < 0, -here / free, np.inf))
             theta[slides] = np.clip(here + steps.min() * free, 0.0, 1.0)
             let_go = np.flatnonzero(slides)[int(steps.argmin())]
-            theta[let_go] = round(theta[let_go])
+            theta[let_go] = round(float(theta[let_go]))
             slides[let_go] = False
         return theta, slides
 
@@ -230,11 +242,12 @@ class Kinks:
 def _joined(unit: Array, same: float) -> tuple[NDArray[np.intp], Array, NDArray[np.intp]]:
     """Return the kink of each unit vector, its sign there, and the first vector of each kink.
 
-    same : by how much the vectors of a kink may differ from its first one
+    The vectors of a kink differ from its first one by at most `same`.
     """
     key = np.abs(unit) @ np.sqrt(np.arange(2.0, unit.shape[1] + 2))  # vectors that agree up to sign share it
     order = np.argsort(key, kind="stable")
-    which, first = np.full(len(unit), -1, np.intp), []
+    which = np.full(len(unit), -1, np.intp)
+    first = []
     starts = np.flatnonzero(np.diff(key[order], prepend=-np.inf) > 100 * same)
     if len(starts) == len(unit):  # no two are alike, as nearly always: the loop below takes long, and would return this
         return np.arange(len(unit)), np.ones(len(unit)), np.arange(len(unit))
@@ -251,14 +264,15 @@ def _joined(unit: Array, same: float) -> tuple[NDArray[np.intp], Array, NDArray[
     first = np.array(first, np.intp)
     # kinks in the order of their first rows, so that the sums have one order
     rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
-    which, first = rank[which], np.sort(first)
+    which = rank[which]
+    first = np.sort(first)
     return which, np.sign(np.einsum("ij,ij->i", unit, unit[first][which])), first
 
 
-def _sums(jumps: Array, of: NDArray[np.intp], normal: Array) -> Array:
+def _sums(jumps: np.ndarray, of: NDArray[np.intp], normal: Array) -> Array:
     """Return `split` of `Kinks`, shape (2, K).
 
-    jumps, of : of the kinks before they were joined, shape (k,), and in which of K each was joined
+    `jumps` are those of the kinks before they were joined, shape (k,), and `of` says in which of K each was joined.
     """
     group = _joined(normal, NEIGHBOURS)[0]  # what was joined was moved, perhaps to the other side of its neighbours
     joined = np.bincount(of, minlength=len(normal)) > 1
@@ -273,17 +287,18 @@ OUTCOMES = ("grows", "dies", "differs")  # the word of each code of `theory.comp
 def leave_zero(kinks: Kinks, sign: float, u: Array) -> tuple[str, Array]:
     """Return how the flow leaves w = 0 when it arrives there along u.
 
-    kinks : of the sample
-    sign : of a, 1 or -1
-    u : ndarray, shape (d,), of length 1
-
     Returns (`grows`, the direction in which w grows), or (`dies`, ...) where every neighbouring region of u leads back
     to 0 or to where nothing moves w, or (`differs`, ...) where they lead to different ends. Source: the limit of
     gradient descent, derived by this project.
+
+    Args:
+        kinks: of the sample
+        sign: of a, 1 or -1
+        u: ndarray, shape (d,), of length 1
     """
     from theory.compiled.zero import leave
 
     parts = kinks.normal, kinks.normal.T, kinks.pull, kinks.square, kinks.split
-    data = tuple(np.require(part, float, "CW") for part in parts)
+    data = tuple(np.require(part, float, ["C", "W"]) for part in parts)
     end = np.zeros(len(u))
-    return OUTCOMES[leave(float(sign), np.require(u, float, "CW"), data, end)], end
+    return OUTCOMES[leave(float(sign), np.require(u, float, ["C", "W"]), data, end)], end

@@ -24,7 +24,7 @@ Methods do not check for NaN, since they run in the inner loop of `integrate`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -35,26 +35,45 @@ from theory.validation import Array, four_numbers, moment, neuron, number, real,
 
 
 class Loss(Protocol):
-    """The interface of a loss for `theory.integrate` and `theory.limit`.
+    """What a loss needs for `theory.integrate` and `theory.limit`.
 
     The members are described in the docstring of this module.
     """
 
-    d: int
-    target_fit_loss: float
-    required_sign_of_a: float
+    @property
+    def d(self) -> int:
+        """Number of inputs."""
+        ...
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
+        ...
 
     def gradient(self, a: ArrayLike, w: ArrayLike) -> tuple[Array, Array]:
         """Return (dL/da, dL/dw)."""
+        ...
+
+
+class CompletedLoss(Loss, Protocol):
+    """A loss with its optional members, as `completed` returns it."""
+
+    @property
+    def target_fit_loss(self) -> float:
+        """The loss of the best fit by input 1 alone with w_1 > 0."""
+        ...
+
+    @property
+    def required_sign_of_a(self) -> float:
+        """The sign of a for that fit; 0.0 where there is nothing to learn."""
+        ...
 
     def line(self, w: Array) -> Line | None:
         """Return the `Line` on which the flow from w, shape (d,), stays; None where there is none."""
+        ...
 
     def region(self, a: float, w: Array) -> Region:
         """Return the smooth piece that holds (a, w)."""
+        ...
 
 
 class Known:
@@ -66,7 +85,7 @@ SAID = ("target_fit_loss", "required_sign_of_a", "line", "region")  # the option
 RENAMED_MEMBERS = {"goal": "target_fit_loss", "aim": "required_sign_of_a", "cell": "region"}
 
 
-def completed(loss: Loss) -> Loss:
+def completed(loss: Loss) -> CompletedLoss:
     """Return a loss of `theory` unchanged, and a user-defined loss with its missing optional members.
 
     The values of a user-defined loss are checked at each call.
@@ -76,7 +95,7 @@ def completed(loss: Loss) -> Loss:
     kind = type(loss)
     known = next((one for one in kind.__mro__ if Known in one.__bases__), None)
     if isinstance(loss, Own) or (known is not None and not _changed(kind, known)):
-        return loss
+        return cast(CompletedLoss, loss)
     return Own(loss)
 
 
@@ -108,10 +127,11 @@ def _says(loss: Loss, name: str) -> bool:
 class Own:
     """A user-defined loss: smooth, and with nothing to learn, unless it defines otherwise.
 
-    inner : the loss
-
     Its methods return the values of the loss as float arrays of the shapes in the docstring of this module; anything
     else is a ValueError.
+
+    Attributes:
+        inner: the loss
     """
 
     def __init__(self, inner: Loss):
@@ -122,7 +142,8 @@ class Own:
         for name in NEEDED[1:]:
             if not callable(getattr(inner, name)):
                 raise ValueError(f"{_NEEDS}, got {name} = {getattr(inner, name)!r:.60}: it must be a function")
-        self.inner, self.d = inner, whole("d of a loss", inner.d, 1)
+        self.inner: Any = inner
+        self.d = whole("d of a loss", inner.d, 1)
         for old, new in RENAMED_MEMBERS.items():
             if hasattr(inner, old):
                 raise ValueError(f"{old} of a loss is called {new} now: rename it")
@@ -183,19 +204,19 @@ def _of_shape(name: str, value: ArrayLike, shape: tuple[int, ...], a: ArrayLike,
 class Line(Known):
     """One input (d = 1) of any distribution and any target: two smooth sides, w > 0 and w < 0.
 
-    c_plus, c_minus : float, the second moment of each side; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
-        relu; at least 0
-    k_plus, k_minus : float, the a |w| that fits the data on each side: 1 and 0 for the target relu(x)
-
     Raises ValueError for a value that is no number or a negative moment. Source: section 2 (d = 1); other fits: this
     project.
 
-    Examples
-    --------
-    >>> Line().loss(2.0, [0.5]).item()
-    0.0
-    >>> Line.leaky(0.1).k_minus  # a leaky unit at w < 0 fits the target best with a < 0
-    -0.19801980198019803
+    Attributes:
+        c_plus, c_minus: float, the second moment of each side; C+ = E[x^2 1{x > 0}] and C- = E[x^2 1{x < 0}] for
+            relu; at least 0
+        k_plus, k_minus: float, the a |w| that fits the data on each side: 1 and 0 for the target relu(x)
+
+    Examples:
+        >>> Line().loss(2.0, [0.5]).item()
+        0.0
+        >>> Line.leaky(0.1).k_minus  # a leaky unit at w < 0 fits the target best with a < 0
+        -0.19801980198019803
     """
 
     c_plus: float = 0.5
@@ -213,9 +234,10 @@ class Line(Known):
     def leaky(cls, slope: float, c_plus: float = 0.5, c_minus: float = 0.5, target: float = 1.0) -> Line:
         """Return the loss of phi(z) = z for z > 0, slope z for z < 0, and the target `target` phi(x).
 
-        slope : float in [0, 1); ValueError otherwise. Source: this project.
+        The slope lies in [0, 1): anything else is a ValueError. Source: this project.
         """
-        slope, target = slope_of(slope), number("target", target)
+        slope = slope_of(slope)
+        target = number("target", target)
         c_plus, c_minus = moment("c_plus", c_plus), moment("c_minus", c_minus)
         minus = c_minus + slope**2 * c_plus
         opposite = -slope * (c_plus + c_minus) / minus if minus > 0 else 0.0
@@ -264,17 +286,17 @@ class Population(Known):
 
     phi(z) = z for z > 0 and slope z for z < 0.
 
-    d : int, number of inputs, at least 1
-    target : float other than 0; -1 is the target -relu(x_1)
-    slope : float in [0, 1), the slope of a leaky unit (network and target alike); 0 is relu
-
     Raises ValueError for numbers out of range; d = 3.0 is taken as 3. Source: section 2; target and slope: this
     project, with phi = (1 - slope) relu + slope id the loss is (1 - slope)^2 L_relu + slope L_linear.
 
-    Examples
-    --------
-    >>> Population(2, target=-1.0).loss(-0.5, [2.0, 0.0]).item()
-    0.0
+    Attributes:
+        d: int, number of inputs, at least 1
+        target: float other than 0; -1 is the target -relu(x_1)
+        slope: float in [0, 1), the slope of a leaky unit (network and target alike); 0 is relu
+
+    Examples:
+        >>> Population(2, target=-1.0).loss(-0.5, [2.0, 0.0]).item()
+        0.0
     """
 
     d: int
@@ -306,7 +328,8 @@ class Population(Known):
         a, w = self._neuron(a, w)
         da, dw = _population_gradient(a, w)
         if self.slope:
-            share, residual = (1 - self.slope) ** 2, a[..., None] * w
+            share = (1 - self.slope) ** 2
+            residual = a[..., None] * w
             residual[..., 0] -= np.where(w.any(axis=-1), 1.0, 0.0)
             da = share * da + self.slope * (residual * w).sum(axis=-1)
             dw = share * dw + self.slope * a[..., None] * residual
@@ -329,7 +352,9 @@ class Population(Known):
 class Independent(Known):
     """d Gaussian inputs on which the target relu(z) does not depend: the loss when input 1 is pruned.
 
-    d, target : as in `Population`. No start can learn. Source: this project, E relu(w.x) relu(z) = |w| / (2 pi).
+    Attributes:
+        d: as in `Population`
+        target: as in `Population`
     """
 
     d: int

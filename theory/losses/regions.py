@@ -54,8 +54,9 @@ class Region(Protocol):
         """Return w, shape (..., d), of v, shape (..., m), moved back where rounding put it beyond an edge."""
         return v
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return (dL/da, dL/dv), continued smoothly across the edge."""
+        raise NotImplementedError
 
     def edge_margins(self, a: Array, v: Array) -> Array:
         """Return the margins of (a, v), shape (..., edges), for a (...) and v (..., m): 0 at an edge.
@@ -71,8 +72,9 @@ class Region(Protocol):
     def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
         """Return (a, w), landed on an edge exactly, and the region in which the flow continues.
 
-        If the flow has ended, `Ended` is returned instead of a region.
+        If the flow has ended, `Ended` is returned instead of a region. One without edges is never left.
         """
+        return a, self.outer(v), self
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class SmoothRegion(Region):
 
     loss: Loss
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return the gradient of the loss."""
         da, dv = self.loss.gradient(a, v)
         return da, np.asarray(dv)
@@ -91,14 +93,15 @@ class SmoothRegion(Region):
 class Equilibrium(Region):
     """A point at which the flow rests: both sides of the kink push towards it, or neither pushes.
 
-    up_to_rounding : the force there is rounding, or cannot be distinguished from it
-    doubtful : as that of `SampleRegion`
+    Attributes:
+        up_to_rounding: the force there is rounding, or cannot be distinguished from it
+        doubtful: as that of `SampleRegion`
     """
 
     up_to_rounding: bool = False
     doubtful: bool = False
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return zeros."""
         return 0.0, np.zeros_like(v)
 
@@ -107,8 +110,9 @@ class Equilibrium(Region):
 class LineSide(Region):
     """One side of w = 0 of a `Line`, for the first of d inputs: sign 1 is w > 0, -1 is w < 0.
 
-    pushed : the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could
-        cross
+    Attributes:
+        pushed: the side pushes towards w = 0 (k a < 0); where it does not, w only decays towards 0 and rounding could
+            cross
     """
 
     line: Line
@@ -131,7 +135,7 @@ class LineSide(Region):
         w[..., :1] = self.sign * np.maximum(self.sign * v, 0.0)
         return w
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return the gradient of the side's formula, on both sides of w = 0."""
         da, dw = side_gradient(self.sign, a, v[0], *self.line.side(self.sign))
         return da, np.array([dw])
@@ -151,12 +155,13 @@ class LineSide(Region):
 class SampleRegion(Region):
     """The sides of a sample's kinks, and the kinks along which w slides; v are coordinates along these.
 
-    on : bool ndarray, shape (K,), the side of each kink that does not slide
-    sliding : tuple of int, kinks with w.n = 0 kept; their normals are independent
-    sign : of a, or of what a becomes next
-    start : v at which the flow enters
-    doubtful : a slide has ended at a = 0 where either side may follow, or a push that may be an error led through a
-        kink, or w may be held between kinks that were joined
+    Attributes:
+        on: bool ndarray, shape (K,), the side of each kink that does not slide
+        sliding: tuple of int, kinks with w.n = 0 kept; their normals are independent
+        sign: of a, or of what a becomes next
+        start: v at which the flow enters
+        doubtful: a slide has ended at a = 0 where either side may follow, or a push that may be an error led through a
+            kink, or w may be held between kinks that were joined
     """
 
     sample: Sample
@@ -175,12 +180,13 @@ class SampleRegion(Region):
         on: NDArray[np.bool_] | None = None,
         near: NDArray[np.intp] | None = None,
         doubtful: bool = False,
-    ) -> tuple[float, Array, Region]:
+    ) -> tuple[float, Array, SampleRegion]:
         """Return (a, w) put on the kinks along which the flow slides from there, and its region.
 
-        on, near : the sides that the flow comes from, and the kinks on which w lies; default: those at (a, w)
+        `on` are the sides that the flow comes from, and `near` the kinks on which w lies; default: those at (a, w).
         """
-        kinks, starts = sample.kinks, on is None
+        kinks = sample.kinks
+        starts = on is None
         near = kinks.near(w) if near is None else near
         if on is None:
             on = kinks.normal @ w > 0
@@ -218,15 +224,19 @@ class SampleRegion(Region):
     @cached_property
     def _force(self) -> tuple[Array, Array]:
         """Pull (m,) and square (m, m) of F = pull - a square v; sliding kinks do not contribute."""
-        kinks, side, every = self.sample.kinks, self.on.astype(int), np.arange(len(self.on))
-        pull, square = kinks.pull[side, every].copy(), kinks.square[side, every].copy()
+        kinks = self.sample.kinks
+        side = self.on.astype(int)
+        every = np.arange(len(self.on))
+        pull = kinks.pull[side, every].copy()
+        square = kinks.square[side, every].copy()
         pull[list(self.sliding)] = square[list(self.sliding)] = 0.0
         normal = kinks.normal if self.basis is None else kinks.normal @ self.basis
-        summed, size = pull @ normal, np.abs(pull) @ np.abs(normal)
+        summed = pull @ normal
+        size = np.abs(pull) @ np.abs(normal)
         summed[np.abs(summed) <= np.finfo(float).eps * len(pull) * size] = 0.0  # rounding, where the parts cancel
         return summed, (normal * square[:, None]).T @ normal
 
-    def gradient(self, a: float, v: Array) -> tuple[float, Array]:
+    def gradient(self, a: float, v: Array) -> tuple[float | Array, Array]:
         """Return the gradient of the piece; along kinks, of its restriction to them."""
         force = self._pushed(a, v)
         return -float(v @ force), -a * force
@@ -258,10 +268,12 @@ class SampleRegion(Region):
     @cached_property
     def _theta(self) -> tuple[Array, Array]:
         """Theta of the sliding kinks, which is alpha - (a v) beta: alpha (s,), beta (m, s)."""
-        kinks, s = self.sample.kinks, list(self.sliding)
+        kinks = self.sample.kinks
+        s = list(self.sliding)
         on = self.on.copy()
         on[s] = False
-        side, every = on.astype(int), np.arange(len(on))
+        side = on.astype(int)
+        every = np.arange(len(on))
         turn = np.linalg.pinv(kinks.normal[s].T) / kinks.jump[s][:, None]  # force -> -theta
         spread = kinks.square[side, every][:, None] * (
             kinks.normal if self.basis is None else kinks.normal @ self.basis
@@ -282,7 +294,8 @@ class SampleRegion(Region):
 
     def noise(self, v: Array) -> Array:
         """Return the share of |w| and of theta that rounding may move."""
-        walls, s = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding)
+        walls = 1 if self.radial is not None else len(self._walls[0])
+        s = len(self.sliding)
         out = np.zeros(walls + (2 * s + 1 if s else 0))
         out[:walls] = ON_THE_KINK * np.hypot.reduce(v)
         out[walls : walls + 2 * s] = AT_BOUND
@@ -297,10 +310,14 @@ class SampleRegion(Region):
 
     def next_region(self, edge: int, a: float, v: Array) -> tuple[float, Array, Region | Ended]:
         """Land on a kink, leave one, or pass through w = 0; kinks that meet are decided together."""
-        walls, s, w = 1 if self.radial is not None else len(self._walls[0]), len(self.sliding), self.outer(v)
+        walls = 1 if self.radial is not None else len(self._walls[0])
+        s = len(self.sliding)
+        w = self.outer(v)
         if edge < walls and self.radial is not None:
             return self.through_zero(a, self.start)
-        kinks, on, doubtful = self.sample.kinks, self.on, False
+        kinks = self.sample.kinks
+        on = self.on
+        doubtful = False
         met = kinks.near(w)
         if edge < walls:
             wall = self._walls[1][edge]
@@ -314,7 +331,9 @@ class SampleRegion(Region):
         elif edge == walls + 2 * s:  # every push changes its sign: kinks are left to their side nearer to theta
             if abs(v @ self._force[0]) <= QUIET * kinks.most * np.hypot.reduce(v):  # a only decays
                 return 0.0, w, Equilibrium()
-            theta, a, on = self._theta[0], 0.0, on.copy()
+            theta = self._theta[0]
+            a = 0.0
+            on = on.copy()
             on[list(self.sliding)] = theta > 0.5
             doubtful = bool(((theta > DOUBT) & (theta < 1 - DOUBT)).any())
         a, w, after = SampleRegion.at(self.sample, a, w, on, np.union1d(met, self.sliding).astype(int), doubtful)
@@ -326,7 +345,8 @@ class SampleRegion(Region):
         """Arrive at w = 0 from the direction `along`, shape (m,), and continue where the flow grows."""
         from theory.losses.kinks import leave_zero
 
-        length, zero = np.hypot.reduce(along), np.zeros(self.sample.d)
+        length = np.hypot.reduce(along)
+        zero = np.zeros(self.sample.d)
         if abs(along @ self._force[0]) <= QUIET * self.sample.kinks.most * length:  # w only decays
             return a, zero, Ended("dead", DIED)
         u = self.outer(along / length)
@@ -340,8 +360,10 @@ class SampleRegion(Region):
 
         This w is so small that the curvature of its path is below rounding; a solver that starts at 0 has no direction.
         """
-        (pull, square), unit = self._force, self.start / np.hypot.reduce(self.start)
-        speed, spread = abs(a) * float(unit @ pull) * self.sign, abs(a) * float(np.abs(square).max(initial=0.0))
+        pull, square = self._force
+        unit = self.start / np.hypot.reduce(self.start)
+        speed = abs(a) * float(unit @ pull) * self.sign
+        spread = abs(a) * float(np.abs(square).max(initial=0.0))
         grown = OFF_ZERO * min(abs(a), abs(speed) / (abs(a) * spread) if spread > 0 else np.inf)
         return grown / abs(speed), self.outer(grown * unit)
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from theory.losses.kinks import Kinks
 from theory.losses.losses import (
+    CompletedLoss,
     Independent,
     Known,
     Line,
@@ -30,18 +31,18 @@ from theory.validation import Array, bits, finite, neuron
 class Sample(Known):
     """A finite sample: L = 1/(2n) sum_i (a phi(w.x_i) - y_i)^2, smooth in w between the kinks w.x_i = 0.
 
-    x : array_like, shape (n, d), n, d >= 1
-    y : array_like, shape (n,); the target without noise is phi(x[:, 0])
-    slope : float in [0, 1), the slope of phi for w.x < 0; 0 is relu
-
     Raises ValueError for shapes that do not match, NaN, or a slope out of range. Both arrays are copied and read-only.
     Source: section 2; slope and `target_fit_loss`: this project.
 
-    Examples
-    --------
-    >>> sample = Sample([[1.0], [-2.0]], [1.0, 0.0])
-    >>> sample.line(np.array([1.0]))
-    Line(c_plus=0.5, c_minus=2.0, k_plus=1.0, k_minus=0.0)
+    Attributes:
+        x: array_like, shape (n, d), n, d >= 1
+        y: array_like, shape (n,); the target without noise is phi(x[:, 0])
+        slope: float in [0, 1), the slope of phi for w.x < 0; 0 is relu
+
+    Examples:
+        >>> sample = Sample([[1.0], [-2.0]], [1.0, 0.0])
+        >>> sample.line(np.array([1.0]))
+        Line(c_plus=0.5, c_minus=2.0, k_plus=1.0, k_minus=0.0)
     """
 
     x: Array
@@ -53,8 +54,10 @@ class Sample(Known):
         x, y = (np.array(part) for part in finite(x=self.x, y=self.y))
         if x.ndim != 2 or x.size == 0 or y.shape != x.shape[:1]:
             raise ValueError(f"x must have shape (n, d) and y (n,), n, d >= 1, got {x.shape} and {y.shape}")
-        x.setflags(write=False), y.setflags(write=False)
-        object.__setattr__(self, "x", x), object.__setattr__(self, "y", y)
+        x.setflags(write=False)
+        y.setflags(write=False)
+        object.__setattr__(self, "x", x)
+        object.__setattr__(self, "y", y)
         object.__setattr__(self, "slope", slope_of(self.slope))
 
     def __reduce__(self):
@@ -71,7 +74,7 @@ class Sample(Known):
         """The sign of the fit along input 1, where that is active."""
         return float(np.sign(np.maximum(self.x[:, 0], 0) @ self.y))
 
-    @cached_property
+    @property
     def target_fit_loss(self) -> float:
         """The loss of the best fit by input 1 alone, w_1 > 0: 0 without noise."""
         z = self._factors(self.x[:, 0]) * self.x[:, 0]
@@ -124,19 +127,20 @@ class Sample(Known):
 class Masked(Known):
     """A loss with pruned inputs: their weights are 0, have no effect and stay 0.
 
-    inner : Population, Independent, Line, Sample or a user-defined loss; the mask of a Masked is joined with this one
-    mask : array_like of bool, shape (d,): True survives; at least one input must
-
     Raises ValueError for an object that is no loss, and for a mask of another shape, with values other than 0 and 1, or
     without a survivor.
     Source: section 2, pruning to a mask.
 
-    Examples
-    --------
-    >>> Masked(Population(3), [1, 0, 1]).survivors
-    Population(d=2, target=1.0, slope=0.0)
-    >>> Masked(Population(3), [0, 1, 1]).survivors  # without input 1 nothing can be learned
-    Independent(d=2, target=1.0)
+    Attributes:
+        inner: Population, Independent, Line, Sample or a user-defined loss; the mask of a Masked is joined with this
+            one
+        mask: array_like of bool, shape (d,): True survives; at least one input must
+
+    Examples:
+        >>> Masked(Population(3), [1, 0, 1]).survivors
+        Population(d=2, target=1.0, slope=0.0)
+        >>> Masked(Population(3), [0, 1, 1]).survivors  # without input 1 nothing can be learned
+        Independent(d=2, target=1.0)
     """
 
     inner: Loss
@@ -144,12 +148,14 @@ class Masked(Known):
 
     def __post_init__(self):
         """Check the mask, join it with that of a masked loss, and make it read-only."""
-        mask, d = bits(self.mask), self._whole.d
+        mask = bits(self.mask)
+        d = self._whole.d
         if mask is None or mask.shape != (d,) or not mask.any():
             raise ValueError(f"mask must hold {d} values 0 or 1, at least one of them 1, got {self.mask!r:.60}")
-        if isinstance(self._whole, Masked):
-            mask &= self.inner.mask
-            object.__setattr__(self, "inner", self.inner.inner)
+        whole = self._whole
+        if isinstance(whole, Masked):
+            mask &= whole.mask
+            object.__setattr__(self, "inner", whole.inner)
             del self.__dict__["_whole"]
         if not mask.any():
             raise ValueError("the masks leave no input, got masks without a common survivor: keep at least one")
@@ -166,29 +172,32 @@ class Masked(Known):
         return self._whole.d
 
     @cached_property
-    def _whole(self) -> Loss:
+    def _whole(self) -> CompletedLoss:
         """The inner loss; a user-defined one is completed with its optional members."""
         return completed(self.inner)
 
     @cached_property
-    def survivors(self) -> Loss:
+    def survivors(self) -> CompletedLoss:
         """The loss of the surviving inputs alone; d is their number."""
-        inner, kept = self._whole, self.mask
+        inner = self._whole
+        kept = self.mask
         if isinstance(inner, Sample):
             return Sample(inner.x[:, kept], inner.y, inner.slope)
         if isinstance(inner, Population) and not kept[0]:
-            return self._without_input_1()
+            return self._without_input_1(inner)
         if kept.all():
             return inner
         if isinstance(inner, Own):
             return Restricted(inner, kept)
-        gaussian = Population if isinstance(inner, Population) else Independent  # no Line: it has one input
-        return gaussian(int(kept.sum()), *_settings(inner))
+        if isinstance(inner, Population):
+            return Population(int(kept.sum()), inner.target, inner.slope)
+        assert isinstance(inner, Independent), "a Line has one input, which survives"
+        return Independent(int(kept.sum()), inner.target)
 
-    def _without_input_1(self) -> Independent:
-        if self.inner.slope:
-            raise ValueError(f"a mask without input 1 is known for slope 0 only, got {self.inner.slope}: keep input 1")
-        return Independent(int(self.mask.sum()), self.inner.target)
+    def _without_input_1(self, inner: Population) -> Independent:
+        if inner.slope:
+            raise ValueError(f"a mask without input 1 is known for slope 0 only, got {inner.slope}: keep input 1")
+        return Independent(int(self.mask.sum()), inner.target)
 
     @property
     def target_fit_loss(self) -> float:
@@ -219,12 +228,17 @@ class Masked(Known):
 class Restricted(Own):
     """A user-defined loss on the inputs that survive a mask, the others being 0.
 
-    inner : the loss, completed; kept : bool ndarray, shape (inner.d,)
+    Attributes:
+        inner: the loss, completed
+        kept: bool ndarray, shape (inner.d,)
     """
 
     def __init__(self, inner: Own, kept: NDArray[np.bool_]):
-        self.inner, self.kept, self.d = inner, kept, int(kept.sum())
-        self.target_fit_loss, self.required_sign_of_a = inner.target_fit_loss, inner.required_sign_of_a
+        self.inner = inner
+        self.kept = kept
+        self.d = int(kept.sum())
+        self.target_fit_loss = inner.target_fit_loss
+        self.required_sign_of_a = inner.required_sign_of_a
 
     def loss(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the loss, shape (...), of a (...) and w (..., d)."""
@@ -247,10 +261,6 @@ class Restricted(Own):
         wide = np.zeros((*w.shape[:-1], len(self.kept)))
         wide[..., self.kept] = w
         return wide
-
-
-def _settings(loss: Population | Independent) -> tuple[float, ...]:
-    return (loss.target, loss.slope) if isinstance(loss, Population) else (loss.target,)
 
 
 def learned_within(loss: Loss, share: float) -> float:

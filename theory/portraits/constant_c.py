@@ -27,7 +27,8 @@ def balanced(extent: float, grid: int, tolerance: float, sign_a: int = 1) -> Pha
 
 def slice_at(extent: float, grid: int, tolerance: float, c: float = 1.0, sign_a: int = 1) -> PhasePlane:
     """Return the plane of starts with a^2 - |w|^2 = c, d > 1; see `theory.phase_plane`."""
-    c, sign = number("c", c), sign_of("sign_a", sign_a, SIDE)
+    c = number("c", c)
+    sign = sign_of("sign_a", sign_a, SIDE)
     if c < 0 and sign < 0:
         raise ValueError(
             f"sign_a has no meaning where c < 0, got -1 at c = {c:g}: the plane holds both signs, leave it out"
@@ -40,7 +41,8 @@ def slice_at(extent: float, grid: int, tolerance: float, c: float = 1.0, sign_a:
 
 def _plane(name: str, extent: float, grid: int, tolerance: float, flow: Slice, parameters: dict) -> PhasePlane:
     first, low = ("a", -extent) if flow.c < 0 else ("r", 0.0)
-    x, theta = span(low, extent, grid), span(0, np.pi, grid)
+    x = span(low, extent, grid)
+    theta = span(0, np.pi, grid)
     xs, psi = np.meshgrid(x, np.pi - theta)
     a, r = flow.neuron(xs)
     w = np.stack([-r * np.cos(psi), r * np.sin(psi)], axis=-1)  # exactly 0 on the ray -e_1, as sin(theta) is not
@@ -76,7 +78,8 @@ def _about(flow: Slice) -> str:
 
 
 def _slice_curves(flow: Slice, first: str, low: float, extent: float) -> list[Curve]:
-    x, theta = span(low, extent), span(0, np.pi)
+    x = span(low, extent)
+    theta = span(0, np.pi)
     edges = {"theta = 0": _upright(x, 0.0), "theta = pi": _upright(x, np.pi)}
     past = slice(1, None) if flow.c > 0 else slice(None)  # at r = 0 theta has no speed
     curves = [Curve("theta' = 0", "nullcline", edge[past]) for edge in edges.values()]
@@ -122,14 +125,17 @@ def _origin(flow: Slice) -> list[EquilibriumSet]:
 
     For c >= 0 the point w = 0 is blown up: there is one point for every theta.
     """
-    c, sign, ends = flow.c, flow.sign_a, np.array([[0.0, 0.0], [0.0, np.pi]])
+    c = flow.c
+    sign = flow.sign_a
+    ends = np.array([[0.0, 0.0], [0.0, np.pi]])
     if c < 0:
         # psi' = psi^5 / (6 pi^2 |c|) on the slow manifold: it repels
         rates = np.array([[c / 2, 0.0]])
         return [EquilibriumSet("a = 0, w on -e_1", ends[1:], ("a", "theta"), rates, "saddle")]
     corner = "saddle" if sign > 0 else "stable"
     if c == 0:
-        rates, names = np.array([[sign / 2, -sign / 2]]), ("r", "theta")
+        rates = np.array([[sign / 2, -sign / 2]])
+        names = ("r", "theta")
         return [
             EquilibriumSet("origin along e_1", ends[:1], names, rates, "saddle"),
             EquilibriumSet("origin along -e_1", ends[1:], names, np.zeros((1, 2)), corner),

@@ -26,11 +26,13 @@ CURVE_POINTS = 201  # of a curve
 class Curve:
     """One connected stretch of a curve of a phase plane.
 
-    name : what holds on it, such as "a' = 0"; stretches of one set share it
-    kind : one of `theory.portraits.curves.KINDS`. `separatrix`: the stable set of a saddle, a boundary of the basin;
-        `kink`: the field jumps there, and nothing crosses it; `switching`: a or w_1 changes its sign; `invariant`: a
-        start on it stays on it; `basin`: a polygon around the starts that learn; `level`: constant c = a^2 - |w|^2
-    points : ndarray, shape (m, 2), columns as the plane's coordinates
+    Attributes:
+        name: what holds on it, such as "a' = 0"; stretches of one set share it
+        kind: one of `theory.portraits.curves.KINDS`. `separatrix`: the stable set of a saddle, a boundary of the basin;
+            `kink`: the field jumps there, and nothing crosses it; `switching`: a or w_1 changes its sign; `invariant`:
+            a start on it stays on it; `basin`: a polygon around the starts that learn; `level`: constant c = a^2 -
+            |w|^2
+        points: ndarray, shape (m, 2), columns as the plane's coordinates
     """
 
     name: str
@@ -43,12 +45,13 @@ class Curve:
 class EquilibriumSet:
     """Points at which the flow rests, all of the same stability.
 
-    points : ndarray, shape (m, 2)
-    directions : the direction of each eigenvalue, in words
-    eigenvalues : ndarray, shape (m, k), of the Jacobian of the flow; 0 along a curve of equilibria. NaN where the field
-        jumps, so that there is none: neighbouring points approach or leave at finite speed
-    stability : `stable`, `half-stable` (attracts from one side, repels to the other), `saddle` or `unstable`; where an
-        transverse eigenvalue is 0, decided by the terms of higher order
+    Attributes:
+        points: ndarray, shape (m, 2)
+        directions: the direction of each eigenvalue, in words
+        eigenvalues: ndarray, shape (m, k), of the Jacobian of the flow; 0 along a curve of equilibria. NaN where the
+            field jumps, so that there is none: neighbouring points approach or leave at finite speed
+        stability: `stable`, `half-stable` (attracts from one side, repels to the other), `saddle` or `unstable`; where
+            an transverse eigenvalue is 0, decided by the terms of higher order
     """
 
     name: str
@@ -63,16 +66,22 @@ class EquilibriumSet:
 class PhasePlane:
     """The data of a phase portrait; rows of the arrays follow y, columns x.
 
-    name, about : the plane's name in `theory.portraits.planes.PLANES`, and a few words on it
-    parameters : dict that JSON can hold
-    coordinates : names of x and y: a, w, r or theta
-    x, y : ndarray, shapes (n,)
-    field_x, field_y : ndarray, shape (n, n): (x', y'), NaN where r = 0 leaves theta without a speed
-    verdict : int8 ndarray, shape (n, n), codes of `theory.verdicts`
-    time_to_learn : ndarray, shape (n, n): first time at which the loss is at `tolerance`, NaN where it never is
-    curves : tuple of Curve
-    equilibria : tuple of EquilibriumSet
-    flow : function (a0, w0, times) -> (a, w) at these times from a start that it checks; None where the plane has none
+    Attributes:
+        name: the plane's name in `theory.portraits.planes.PLANES`
+        about: a few words on it
+        parameters: dict that JSON can hold
+        coordinates: names of x and y: a, w, r or theta
+        x: ndarray, shape (n,)
+        y: ndarray, shape (n,)
+        field_x: ndarray, shape (n, n): x'
+        field_y: ndarray, shape (n, n): y', NaN where r = 0 leaves theta without a speed
+        verdict: int8 ndarray, shape (n, n), codes of `theory.verdicts`
+        time_to_learn: ndarray, shape (n, n): first time at which the loss is at `tolerance`, NaN where it never is
+        tolerance: float, the loss at which a start has learned
+        curves: tuple of Curve
+        equilibria: tuple of EquilibriumSet
+        flow: function (a0, w0, times) -> (a, w) at these times from a start that it checks; None where the plane has
+            none
     """
 
     name: str
@@ -95,18 +104,21 @@ class PhasePlane:
     def trajectory(self, a0: float, w0: ArrayLike, times: ArrayLike) -> Array:
         """Return the path of this plane's own flow from a start, shape (m, 2): draw it in the plane.
 
-        a0, w0 : the start at time 0. One input: floats. Several inputs: w0 has shape (d,), d > 1, and the start lies
-            in the plane, a0^2 - |w0|^2 = c with the plane's sign of a0
-        times : increasing array_like, shape (m,), at least 0
-
         The path of one input is exact (`theory.closed_form`), that of several is integrated (`theory.integrate`).
 
         Raises ValueError for a start outside the plane, shapes that do not match, times below 0, and a plane (from
         outside this package) that has no `flow`.
 
-        >>> from theory import phase_plane
-        >>> phase_plane("line", c_plus=0.8, grid=5).trajectory(-0.6, 1.5, [0.0, 1.0]).round(3).tolist()
-        [[-0.6, 1.5], [0.441, 1.444]]
+        Args:
+            a0: float, a at time 0
+            w0: w at time 0. One input: a float. Several inputs: shape (d,), d > 1, and the start lies in the plane,
+                a0^2 - |w0|^2 = c with the plane's sign of a0
+            times: increasing array_like, shape (m,), at least 0
+
+        Examples:
+            >>> from theory import phase_plane
+            >>> phase_plane("line", c_plus=0.8, grid=5).trajectory(-0.6, 1.5, [0.0, 1.0]).round(3).tolist()
+            [[-0.6, 1.5], [0.441, 1.444]]
         """
         if self.flow is None:
             raise ValueError(f"the plane {self.name!r} states no flow: give it one, or draw the points of path(a, w)")
@@ -115,10 +127,11 @@ class PhasePlane:
     def path(self, a: ArrayLike, w: ArrayLike) -> Array:
         """Return the points of any trajectory in this plane, shape (m, 2).
 
-        a : array_like, shape (m,)
-        w : array_like, shape (m, d), or (m,) for one input
-
         Raises ValueError for shapes that do not match.
+
+        Args:
+            a: array_like, shape (m,)
+            w: array_like, shape (m, d), or (m,) for one input
         """
         (w,) = finite(w=w)
         a, w = neuron(a, w[:, None] if w.ndim == 1 else w)

@@ -31,41 +31,38 @@ def phase_plane(
 ) -> PhasePlane:
     """Return the data of a phase portrait.
 
-    Parameters
-    ----------
-    plane : a name in `theory.portraits.planes.PLANES`, or a loss of one input (`theory.Line`, ...) with the target
-        relu(x)
-    extent : float above 0; a and w run from -extent to extent, r from 0 to extent, theta from 0 to pi
-    grid : int, at least 2, points on each axis
-    tolerance : float, the loss at which a start has learned; see `theory.time_to_learn`
-    parameters : of the plane.
-        line: c_plus, c_minus, second moments above 0 (1/2 each for N(0, 1)); levels, the values of c to trace
-        balanced: sign_a, 1 or -1 (a = r or a = -r)
-        slice: c, the conserved a^2 - |w|^2; sign_a, 1 or -1, where c >= 0 (where c < 0 the plane holds both signs)
-
-    Returns
-    -------
-    PhasePlane : verdicts and all curves are exact, and so are the learning times of `line`.
-
-    Raises
-    ------
-    ValueError: an unknown plane or parameter (the message suggests the nearest name), or one that is out of range.
-
     Source: this project. relu'(0) = 0 as everywhere here, so that w = 0 rests.
 
-    Examples
-    --------
-    >>> plane = phase_plane("line", grid=5)
-    >>> plane.verdict[::-1].tolist()  # w from 2 at the top to -2, a from -2 to 2: a(0) > -w(0), w(0) > 0 learns
-    [[2, 1, 1, 1, 1], [0, 2, 1, 1, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
-    >>> for found in phase_plane("balanced", grid=5).equilibria:
-    ...     print(found.name, found.points.tolist(), found.eigenvalues.round(3).tolist(), found.stability)
-    target, a r = 1 [[1.0, 0.0]] [[-1.0, -0.5]] stable
-    origin along e_1 [[0.0, 0.0]] [[0.5, -0.5]] saddle
-    origin along -e_1 [[0.0, 3.141592653589793]] [[0.0, 0.0]] saddle
+    Args:
+        plane: a name in `theory.portraits.planes.PLANES`, or a loss of one input (`theory.Line`, ...) with the target
+            relu(x)
+        extent: float above 0; a and w run from -extent to extent, r from 0 to extent, theta from 0 to pi
+        grid: int, at least 2, points on each axis
+        tolerance: float, the loss at which a start has learned; see `theory.time_to_learn`
+        parameters: of the plane.
+            line: c_plus, c_minus, second moments above 0 (1/2 each for N(0, 1)); levels, the values of c to trace
+            balanced: sign_a, 1 or -1 (a = r or a = -r)
+            slice: c, the conserved a^2 - |w|^2; sign_a, 1 or -1, where c >= 0 (where c < 0 the plane holds both signs)
+
+    Returns:
+        PhasePlane: verdicts and all curves are exact, and so are the learning times of `line`.
+
+    Raises:
+        ValueError: an unknown plane or parameter (the message suggests the nearest name), or one that is out of range.
+
+    Examples:
+        >>> plane = phase_plane("line", grid=5)
+        >>> plane.verdict[::-1].tolist()  # w from 2 at the top to -2, a from -2 to 2: a(0) > -w(0), w(0) > 0 learns
+        [[2, 1, 1, 1, 1], [0, 2, 1, 1, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+        >>> for found in phase_plane("balanced", grid=5).equilibria:
+        ...     print(found.name, found.points.tolist(), found.eigenvalues.round(3).tolist(), found.stability)
+        target, a r = 1 [[1.0, 0.0]] [[-1.0, -0.5]] stable
+        origin along e_1 [[0.0, 0.0]] [[0.5, -0.5]] saddle
+        origin along -e_1 [[0.0, 3.141592653589793]] [[0.0, 0.0]] saddle
     """
     if not isinstance(plane, str):
-        plane, parameters = "line", _moments(plane) | parameters
+        parameters = _moments(plane) | parameters
+        plane = "line"
     known("plane", plane, tuple(PLANES))
     for name in parameters:
         known(f"parameter of the plane {plane!r}", name, tuple(inspect.signature(PLANES[plane]).parameters)[3:])
@@ -88,28 +85,25 @@ def _moments(loss: Any) -> dict[str, Any]:
 def level_sets(levels: ArrayLike, extent: float = 2.0) -> tuple[Curve, ...]:
     """Return the level sets of the conserved c = a^2 - w^2 (d = 1) in |a|, |w| <= extent.
 
-    Parameters
-    ----------
-    levels : array_like, shape (n,), values of c
-    extent : float, above 0
-
-    Returns
-    -------
-    tuple of Curve : two stretches for each level, points (a, w); none where |c| >= extent^2
-
-    Raises
-    ------
-    ValueError: levels that are not finite numbers, or an extent that is no number above 0.
-
     Source: conservation of c, section 2.
 
-    Examples
-    --------
-    >>> [curve.name for curve in level_sets([0.0, 9.0])]
-    ['c = 0', 'c = 0']
+    Args:
+        levels: array_like, shape (n,), values of c
+        extent: float, above 0
+
+    Returns:
+        tuple of Curve: two stretches for each level, points (a, w); none where |c| >= extent^2
+
+    Raises:
+        ValueError: levels that are not finite numbers, or an extent that is no number above 0.
+
+    Examples:
+        >>> [curve.name for curve in level_sets([0.0, 9.0])]
+        ['c = 0', 'c = 0']
     """
-    extent, curves = _extent(extent), []
-    for c in np.ravel(*finite(levels=levels)).tolist():
+    extent = _extent(extent)
+    curves = []
+    for c in finite(levels=levels)[0].ravel().tolist():
         if abs(c) < extent**2:
             near = span(-1, 1) * np.sqrt(extent**2 - abs(c))  # the smaller of |a| and |w|
             far = np.hypot(near, np.sqrt(abs(c))) if c else near
@@ -158,7 +152,9 @@ def line(
 
 
 def _line_curves(extent: float) -> list[Curve]:
-    all_along, positive, zero = span(-extent, extent), span(0, extent), np.zeros(CURVE_POINTS)
+    all_along = span(-extent, extent)
+    positive = span(0, extent)
+    zero = np.zeros(CURVE_POINTS)
     rays = {"a = 0, w > 0": (zero, positive), "a = 0, w < 0": (zero, -positive), "w = 0": (all_along, zero)}
     rays = {name: np.stack(columns, axis=1) for name, columns in rays.items()}
     both = [_hyperbola(extent), rays["w = 0"], rays["a = 0, w < 0"]]
@@ -185,8 +181,10 @@ def _line_equilibria(extent: float, c_plus: float, c_minus: float) -> list[Equil
 
     The flow is smooth for w > 0 and for w < 0, not across w = 0.
     """
-    target, ray = _hyperbola(extent), span(0, extent)[1:]
-    zero, none = np.zeros(len(ray)), np.full(len(ray), np.nan)
+    target = _hyperbola(extent)
+    ray = span(0, extent)[1:]
+    zero = np.zeros(len(ray))
+    none = np.full(len(ray), np.nan)
     rest = ("along", "from below", "from above")
     return [
         EquilibriumSet(

@@ -27,7 +27,7 @@ def at_constant_c(c: float, sign_a: int, a0: float, w0: ArrayLike, times: ArrayL
     a0, w0 = _start(a0, w0)
     if w0.ndim != 1 or w0.size < 2:
         raise ValueError(f"w0 must have shape (d,) with d > 1, since the plane is that of several inputs, got {w0!r}")
-    _check_in_plane(c, sign_a, a0, w0)
+    check_in_plane(c, sign_a, a0, w0)
     (times,) = finite(times=times)
     run = integrate(Population(w0.size), a0, w0, np.atleast_1d(times))
     if run.status == "failed":
@@ -40,7 +40,7 @@ def _start(a0: float, w0: ArrayLike) -> tuple[float, Array]:
     return number("a0", a0), w0
 
 
-def _check_in_plane(c: float, sign: int, a0: float, w0: Array) -> None:
+def check_in_plane(c: float, sign: int, a0: float, w0: Array) -> None:
     """Raise ValueError for a start outside the plane of constant c, which its flow never enters."""
     r = float(np.hypot.reduce(w0))
     got = (abs(a0) - r) * (abs(a0) + r)

@@ -15,7 +15,9 @@ import sympy as sp
 
 from theory.proofs.symbols import TANGENT, THETA
 
-PAPER, READING, OURS = "paper, summary", "our reading", "ours"
+PAPER = "paper, summary"
+READING = "our reading"
+OURS = "ours"
 
 Steps = dict[str, bool]  # for each step, whether it holds
 Claim = SimpleNamespace  # the constants and hypotheses of a statement, which its checks read
@@ -25,9 +27,11 @@ Claim = SimpleNamespace  # the constants and hypotheses of a statement, which it
 class Mutant:
     """A false variant of a theorem: some entries of its claim are altered, and nothing else.
 
-    change : the alteration, in words
-    claim : the altered entries
-    symbolic, numeric : whether each check can detect the change; one that can must reject the mutant
+    Attributes:
+        change: the alteration, in words
+        claim: the altered entries
+        symbolic: whether the symbolic check can detect the change; then it must reject the mutant
+        numeric: whether the numeric check can
     """
 
     change: str
@@ -42,11 +46,12 @@ class Theorem:
 
     The checks read the constants and hypotheses from `claim`, so they cannot distinguish a theorem from a mutant.
 
-    derive : claim -> steps, decided by sympy from the losses in `theory.proofs.symbols`
-    observe : Generator -> numbers that do not depend on the claim
-    compare : (those numbers, claim) -> steps, whether the claim fits them
-    mutants : name -> Mutant
-    cited : results that the derivation uses and sympy does not decide
+    Attributes:
+        derive: claim -> steps, decided by sympy from the losses in `theory.proofs.symbols`
+        observe: Generator -> numbers that do not depend on the claim
+        compare: (those numbers, claim) -> steps, whether the claim fits them
+        mutants: name -> Mutant
+        cited: results that the derivation uses and sympy does not decide
     """
 
     name: str
@@ -87,12 +92,11 @@ def vanishes(expression: sp.Expr, *relations: tuple[sp.Expr, sp.Symbol]) -> bool
 
     The canonical numerator decides.
 
-    Examples
-    --------
-    >>> x, s, c = sp.symbols("x s c")
-    >>> circle = (s**2 + c**2 - 1, s)
-    >>> vanishes((x + 1) ** 2 - x**2 - 2 * x - 1), vanishes(s**2 + c**2 - 1), vanishes(s**2 + c**2 - 1, circle)
-    (True, False, True)
+    Examples:
+        >>> x, s, c = sp.symbols("x s c")
+        >>> circle = (s**2 + c**2 - 1, s)
+        >>> vanishes((x + 1) ** 2 - x**2 - 2 * x - 1), vanishes(s**2 + c**2 - 1), vanishes(s**2 + c**2 - 1, circle)
+        (True, False, True)
     """
     numerator = sp.expand(sp.fraction(sp.together(expression))[0])
     for relation, generator in relations:
@@ -116,10 +120,9 @@ def nonnegative(expression: sp.Expr) -> bool:
 def by_half_angle(expression: sp.Expr) -> sp.Expr:
     """Write an expression in theta in (0, pi) in h = tan(theta / 2) > 0, so that signs can be decided.
 
-    Examples
-    --------
-    >>> positive(sp.sin(THETA) * (sp.pi - THETA)), positive(by_half_angle(sp.sin(THETA) * (sp.pi - THETA)))
-    (False, True)
+    Examples:
+        >>> positive(sp.sin(THETA) * (sp.pi - THETA)), positive(by_half_angle(sp.sin(THETA) * (sp.pi - THETA)))
+        (False, True)
     """
     h = TANGENT
     values = {

@@ -51,8 +51,9 @@ CITED = ("comparison of scalar flows (Gronwall)", "bounded solutions last")
 
 
 def angle_steps() -> Steps:
-    """g falls from pi to 0, and log tan(theta / 2) falls at the rate (a / r)(pi - theta) / (2 pi)."""
-    g, (_, _, dtheta) = symbols.arc(), symbols.polar_flow()
+    """Show that g falls from pi to 0, and log tan(theta / 2) at the rate (a / r)(pi - theta) / (2 pi)."""
+    g = symbols.arc()
+    _, _, dtheta = symbols.polar_flow()
     rate = A * (sp.pi - THETA) / (2 * sp.pi * R)
     return {
         "g falls from pi to 0": g.subs(THETA, 0) == sp.pi
@@ -69,7 +70,8 @@ def failing_steps(edge: sp.Expr | int = 1) -> Steps:
     The ray -e_1 stays a ray.
     """
     da, dr, dtheta = symbols.polar_flow()
-    loss, g = symbols.population_loss(), symbols.arc()
+    loss = symbols.population_loss()
+    g = symbols.arc()
     excess = sp.expand(loss - sp.Rational(1, 4))
     stated = A**2 * R**2 / 4 - A * R * PUSH / (2 * sp.pi)
     return {
@@ -108,7 +110,9 @@ def rising_steps() -> Steps:
 def arriving_steps(psi0: sp.Expr = PSI0) -> Steps:
     """Step 3: once a > 0, theta tends to 0 and P to 1, where the loss is 0. psi0 is pi - theta(0)."""
     da, dr, _ = symbols.polar_flow()
-    g, c, product = symbols.arc(), A**2 - R**2, A * R
+    g = symbols.arc()
+    c = A**2 - R**2
+    product = A * R
     psi1 = psi0 / (1 + psi0 * GAIN)  # 1 / psi_1 = 1 / psi_0 + K, K >= (a(t) - a(0)) / (pi |c|^(3/2))
     root = sp.sqrt(sp.Symbol("c", real=True) ** 2 + 4 * OUTPUT**2)
     size = (root - sp.Symbol("c", real=True)) / 2  # r^2
@@ -135,13 +139,13 @@ def plane_verdict(a0: sp.Expr, r0: sp.Expr, psi0: sp.Expr = PSI0) -> str:
 
     One of `learns`, `fails` and `undecided`.
 
-    Examples
-    --------
-    >>> m = sp.Symbol("m", positive=True)
-    >>> plane_verdict(-m / 2, m), plane_verdict(-m, m), plane_verdict(m, m, sp.Integer(0))
-    ('learns', 'fails', 'fails')
+    Examples:
+        >>> m = sp.Symbol("m", positive=True)
+        >>> plane_verdict(-m / 2, m), plane_verdict(-m, m), plane_verdict(m, m, sp.Integer(0))
+        ('learns', 'fails', 'fails')
     """
-    s, (learning, failing) = sp.factor(a0 + r0), _proved(symbols.population_loss(), psi0)
+    s = sp.factor(a0 + r0)
+    learning, failing = _proved(symbols.population_loss(), psi0)
     if s.is_nonpositive or psi0.is_zero:
         return "fails" if failing else "undecided"
     return "learns" if s.is_positive and learning else "undecided"
@@ -158,7 +162,8 @@ def _proved(loss: sp.Expr, psi0: sp.Expr) -> tuple[bool, bool]:
 
 def derive_basin(claim: Claim) -> Steps:
     """Decide both sides of the stated edge a0 = -edge |w0|, and starts that a wrong edge misjudges."""
-    edge, psi0 = sp.nsimplify(claim.edge), PSI0 if claim.off_ray else sp.Integer(0)
+    edge = sp.nsimplify(claim.edge)
+    psi0 = PSI0 if claim.off_ray else sp.Integer(0)
     steps = {**learning_steps(psi0), **failing_steps(edge)}
     steps["a0 > -edge |w0| learns"] = plane_verdict(MORE - edge * SIZE, SIZE, psi0) == "learns"
     steps["a0 <= -edge |w0| fails"] = plane_verdict(-PAST - edge * SIZE, SIZE, psi0) == "fails"
@@ -198,7 +203,8 @@ def compare_basin(seen: list[SimpleNamespace], claim: Claim) -> Steps:
         if found.on_ray and claim.off_ray:
             steps["on the ray -e_1 none learns"] = not (found.learns.any() or (found.runs == "learns").any())
             continue
-        said, decided = found.ratio > -claim.edge, found.runs != "undecided"
+        said = found.ratio > -claim.edge
+        decided = found.runs != "undecided"
         steps[f"verdicts, group {number}"] = bool((found.learns == said).all())
         steps[f"runs, group {number}"] = bool(
             decided.mean() >= 0.5 and ((found.runs == "learns") == said)[decided].all()
@@ -259,7 +265,7 @@ def _balanced(rng: np.random.Generator, d: int, ratio: float, on_ray: bool, sign
         w0 = -abs(w0[:, :1]) * np.eye(1, d)
     a0 = sign * ratio * np.hypot.reduce(w0, axis=1)
     runs = [_run(a, w, 1000.0) for a, w in zip(a0, w0, strict=True)]
-    name = f"d = {d}, a(0) = {sign * ratio} |w(0)|" + " on the ray" * on_ray
+    name = f"d = {d}, a(0) = {sign * ratio} |w(0)|{' on the ray' if on_ray else ''}"
     return SimpleNamespace(
         name=name, ratio=ratio, on_ray=on_ray, sign=sign, runs=runs, exact=verdicts(a0, w0) == LEARNS
     )

@@ -20,12 +20,14 @@ from theory.validation import Array
 PLUS, MINUS = sp.symbols("A B", real=True)  # a0 + w0 and a0 - w0
 D, E = sp.symbols("D e", positive=True)  # sqrt(4 + c^2) and exp(-C+ D t)
 Z = sp.Symbol("z", positive=True)
+CHANGE, START, G = sp.symbols("c omega g", positive=True)  # of a side that fits 0, see `decayed`
 ROOT = (D**2 - 4 - PLUS**2 * MINUS**2, D)
 
 
 def fraction(sign: int = 1) -> sp.Expr:
     """Return z as the theorem states it, in A, B, D and e; `sign` is that of B^2 (1 - e)."""
-    S, f = 2 + D, 1 - E
+    S = 2 + D
+    f = 1 - E
     k = PLUS**2 * MINUS**2 / S
     return (S + sign * MINUS**2 * f + k * E) / (S * E + PLUS**2 * f + k)
 
@@ -54,6 +56,15 @@ def above_steps(sign: int = 1, rate: sp.Expr = D) -> Steps:
     }
 
 
+def decayed() -> tuple[sp.Expr, sp.Expr]:
+    """Return the squares of the larger and the smaller of |a| and |w| on a side that fits 0.
+
+    CHANGE > 0 is the difference of the squares, START the smaller one at time 0, E = exp(-2 C CHANGE t) and
+    G = (1 - E) / CHANGE.
+    """
+    return (CHANGE + START) / (1 + START * G), START * E / (1 + START * G)
+
+
 def kink_steps() -> Steps:
     """From A < 0 < w0, w = 0 is reached, at a = -sqrt(c), and the flow rests there."""
     slope, _ = slope_of_z()
@@ -62,7 +73,8 @@ def kink_steps() -> Steps:
     start = {PLUS: -minus_a, MINUS: -beta}
     there = sp.sqrt(beta / minus_a)  # sqrt(z) where z = B / A > 1
     concave = sp.diff(slope.subs(start), Z, 2)
-    a, w = -(minus_a * there + beta / there) / 2, -(minus_a * there - beta / there) / 2
+    a = -(minus_a * there + beta / there) / 2
+    w = -(minus_a * there - beta / there) / 2
     rest = [x.subs(W[-1], 0) for x in symbols.line_flow(-1)]
     return {
         "z rises from 1 to B / A, where w = 0": positive(slope.subs(start).subs(Z, 1))
@@ -76,10 +88,11 @@ def kink_steps() -> Steps:
 def below_steps(factor: int = 2) -> Steps:
     """Check w < 0 in the squares a^2 and w^2, with e = exp(-factor q c t), and its limit for c = 0."""
     da, dw = symbols.line_flow(-1)
-    c, start, v, time = sp.symbols("c omega v t", positive=True)
-    g = (1 - E) / c
-    alpha, omega = (c + start) / (1 + start * g), start * E / (1 + start * g)
-    slow = v / (1 + factor * Q * v * time)
+    c = CHANGE
+    start = START
+    v, time = sp.symbols("v t", positive=True)
+    alpha, omega = (square.subs(G, (1 - E) / c) for square in decayed())
+    slow = decayed()[1].subs({E: 1, G: factor * Q * time, START: v})
 
     def moves(a2: sp.Expr, w2: sp.Expr, velocity_a: sp.Expr, velocity_w: sp.Expr) -> bool:
         here = {A: sp.sqrt(a2), W[-1]: -sp.sqrt(w2)}
@@ -101,10 +114,16 @@ def derive_closed_form(claim: Claim) -> Steps:
 
 def observe_closed_form(rng: np.random.Generator) -> SimpleNamespace:
     """Return starts and times, `closed_form` there, its velocity, and the gradient of the loss."""
-    n, h, p, q = 400, 1e-5, 0.3, 0.8
-    a0, w0, t = rng.normal(size=n), rng.normal(size=n), rng.uniform(0.1, 3, size=n)
+    n = 400
+    h = 1e-5
+    p = 0.3
+    q = 0.8
+    a0 = rng.normal(size=n)
+    w0 = rng.normal(size=n)
+    t = rng.uniform(0.1, 3, size=n)
     now, later, sooner = (np.array(closed_form(a0, w0, t + s, p, q)) for s in (0, h, -h))
-    line, (a, w) = Line(p, q), now[..., None]
+    line = Line(p, q)
+    a, w = now[..., None]
     slope_a = (line.loss(a[:, 0] + h, w) - line.loss(a[:, 0] - h, w)) / (2 * h)
     slope_w = (line.loss(a[:, 0], w + h) - line.loss(a[:, 0], w - h)) / (2 * h)
     smooth = (abs(now[1]) > 2 * h) & (later[1] * sooner[1] > 0)
@@ -130,13 +149,17 @@ def compare_closed_form(seen: SimpleNamespace, claim: Claim) -> Steps:
 
 def _formula(a0: Array, w0: Array, t: Array, p: float, q: float, claim: Claim) -> Array:
     """Evaluate the statement as it is written, branch by branch."""
-    plus, minus, c = a0 + w0, a0 - w0, a0**2 - w0**2
+    plus = a0 + w0
+    minus = a0 - w0
+    c = a0**2 - w0**2
     D = np.hypot(2, c)
-    S, e = 2 + D, np.exp(-p * claim.rate(D) * t)
+    S = 2 + D
+    e = np.exp(-p * claim.rate(D) * t)
     k = c**2 / S
     with np.errstate(all="ignore"):
         z = (S + claim.sign * minus**2 * (1 - e) + k * e) / (S * e + plus**2 * (1 - e) + k)
-        a, w = (plus * np.sqrt(z) + minus / np.sqrt(z)) / 2, (plus * np.sqrt(z) - minus / np.sqrt(z)) / 2
+        a = (plus * np.sqrt(z) + minus / np.sqrt(z)) / 2
+        w = (plus * np.sqrt(z) - minus / np.sqrt(z)) / 2
         hit = (w <= 0) | ~np.isfinite(z)
         above = np.where(hit, -np.sqrt(abs(c)), a), np.where(hit, 0, w)
         fall = np.exp(-claim.factor * q * c * t)

@@ -14,7 +14,8 @@ from theory.proofs.base import OURS, Claim, Mutant, Steps, Theorem, by_half_angl
 from theory.proofs.equilibria import ALONG, MORE, STEP, hessian, spectrum
 from theory.proofs.symbols import THETA, A, R, W
 
-SLOPE, BALANCE = sp.Symbol("L_a", real=True), sp.Symbol("c", nonnegative=True)
+SLOPE = sp.Symbol("L_a", real=True)
+BALANCE = sp.Symbol("c", nonnegative=True)
 
 
 def derive_steps(claim: Claim) -> Steps:
@@ -22,7 +23,8 @@ def derive_steps(claim: Claim) -> Steps:
     trace, det, across, apart = spectrum(hessian(1).subs(A, 1 / ALONG))
     D = ALONG**-2 + ALONG**2
     limit = sp.nsimplify(claim.limit) / D
-    smaller, larger = limit / (1 + MORE), limit * (1 + MORE)
+    smaller = limit / (1 + MORE)
+    larger = limit * (1 + MORE)
     return {
         "the eigenvalues are those of the target curve": apart and vanishes(det),
         "the largest is the trace": positive(trace - across),
@@ -52,7 +54,7 @@ def _drift_steps(claim: Claim) -> Steps:
 
 
 def _line_steps() -> Steps:
-    """d = 1: a = -w is kept by a step of any size on either side, and there a w = -w^2 is never 1."""
+    """Show that with d = 1 a step of any size keeps a = -w on either side, and a w = -w^2 is never 1."""
     sums = {side: sum(symbols.line_flow(side)).subs(A, -W[side]) for side in (1, -1)}
     losses = {side: symbols.line_loss(side).subs(A, -W[side]) - symbols.P / 2 for side in (1, -1)}
     return {
@@ -67,10 +69,14 @@ def observe_steps(rng: np.random.Generator) -> SimpleNamespace:
     These are whether a disturbed minimum is reached again, by step times D; the change of c in single steps; and runs
     of balanced starts.
     """
-    a, w, step = rng.normal(size=50), rng.normal(size=(50, 4)), 0.3
+    a = rng.normal(size=50)
+    w = rng.normal(size=(50, 4))
+    step = 0.3
     da, dw = population_gradient(a, w)
-    r, psi = np.hypot.reduce(w, axis=1), np.arctan2(np.hypot.reduce(w[:, 1:], axis=1), -w[:, 0])
-    c, moved = a**2 - r**2, (a - step * da) ** 2 - ((w - step * dw) ** 2).sum(axis=1)
+    r = np.hypot.reduce(w, axis=1)
+    psi = np.arctan2(np.hypot.reduce(w[:, 1:], axis=1), -w[:, 0])
+    c = a**2 - r**2
+    moved = (a - step * da) ** 2 - ((w - step * dw) ** 2).sum(axis=1)
     returns = {(size, x): _returns(size, x) for size in (1.5, 3.8, 4.2, 7.6) for x in np.exp(rng.normal(size=4) / 2)}
     losses = [_descend(Line(), -x, [x], size) for x in (0.3, 1.1) for size in (0.1, 1.0)]
     turned = _descend(Population(2), -1.0, [np.cos(0.5), np.sin(0.5)], 1.0)
@@ -88,7 +94,8 @@ def _returns(size: float, a: float) -> bool:
     A run whose error has grown tenfold has left the minimum: it may return to another, flatter point of the curve.
     """
     w = np.array([1 / a, 0, 0])
-    step, b = size / (a**2 + a**-2), a + 1e-7 * np.hypot(a, 1 / a) / a
+    step = size / (a**2 + a**-2)
+    b = a + 1e-7 * np.hypot(a, 1 / a) / a
     start = abs(b * w[0] - 1)
     for _ in range(80):
         db, dw = population_gradient(b, w)
@@ -100,7 +107,9 @@ def _returns(size: float, a: float) -> bool:
 
 def _descend(loss: Population | Line, a: float, w: list[float], step: float) -> list[float]:
     """Return the losses of 300 steps."""
-    a, w, losses = np.float64(a), np.array(w), []
+    a = np.float64(a)
+    w = np.array(w)
+    losses = []
     for _ in range(300):
         da, dw = loss.gradient(a, w)
         a, w = a - step * da, w - step * dw

@@ -30,7 +30,8 @@ def hessian(side: int) -> sp.Matrix:
 
     As dL/dv = 0, every entry of w_perp has the second derivative in v.
     """
-    loss, names = near_ray(side), (A, ALONG, ACROSS)
+    loss = near_ray(side)
+    names = (A, ALONG, ACROSS)
     return sp.Matrix(3, 3, lambda i, j: sp.expand(sp.diff(loss, names[i], names[j]).subs(ACROSS, 0)))
 
 
@@ -57,7 +58,8 @@ def _rest_steps() -> Steps:
     a' = theta' = 0 leaves the curve {a r = 1, theta = 0} and the ray {a = 0, theta = pi} alone.
     """
     da, _, dtheta = symbols.polar_flow()
-    g, turn = symbols.arc(), A * (sp.pi - THETA) * sp.sin(THETA) / (2 * sp.pi * R)
+    g = symbols.arc()
+    turn = A * (sp.pi - THETA) * sp.sin(THETA) / (2 * sp.pi * R)
     return {
         "a' = 0 only where a r = g / pi": vanishes(da + R / 2 * (A * R - g / sp.pi)),
         "theta' = 0 only where a = 0, theta = 0 or theta = pi": vanishes(dtheta + turn)
@@ -119,9 +121,11 @@ def observe_equilibria(rng: np.random.Generator) -> SimpleNamespace:
 
 
 def _point_on_axis(a: float, along: float, d: int, output: float) -> SimpleNamespace:
-    point, h = np.append(a, along * np.eye(1, d)[0]), 1e-6
+    point = np.append(a, along * np.eye(1, d)[0])
+    h = 1e-6
     up, down = (_gradient(point + s * np.eye(d + 1)) for s in (h, -h))
-    values, slope = np.linalg.eigvalsh((up - down) / (2 * h)), abs(_gradient(point[None])).max()
+    values = np.linalg.eigvalsh((up - down) / (2 * h))
+    slope = abs(_gradient(point[None])).max()
     return SimpleNamespace(a=a, w=along, d=d, output=output, slope=slope, values=values)
 
 
@@ -176,10 +180,12 @@ def derive_line(claim: Claim) -> Steps:
     above, below = symbols.line_loss(1), symbols.line_loss(-1)
     up, down = (sp.hessian(loss, (A, W[side])) for loss, side in ((above, 1), (below, -1)))
     w = W[1]
-    curve, origin = up.subs(A, 1 / w), up.subs({A: 0, w: 0})
+    curve = up.subs(A, 1 / w)
+    origin = up.subs({A: 0, w: 0})
     output = sp.factor(sp.diff(above, A))
     signs = [P * sign for sign in claim.saddle]
-    dead, off = down.subs(W[-1], 0), down.subs(A, 0)
+    dead = down.subs(W[-1], 0)
+    off = down.subs(A, 0)
     rates = sp.nsimplify(claim.along), sp.nsimplify(claim.dead)
     return {
         "w > 0: at rest only where a w = 1": vanishes(output - P * w * (A * w - 1))
@@ -203,9 +209,12 @@ def observe_line(rng: np.random.Generator) -> SimpleNamespace:
 
     They are taken on a w = 1, next to the origin, next to w = 0 and on a = 0.
     """
-    p, q, near = 0.3, 0.8, 1e-3
+    p = 0.3
+    q = 0.8
+    near = 1e-3
     line = Line(p, q)
-    w, a = np.exp(rng.normal(size=8) / 3), rng.normal(size=8)
+    w = np.exp(rng.normal(size=8) / 3)
+    a = rng.normal(size=8)
     places = {"curve": (1 / w, w), "origin": (0 * w, near + 0 * w), "dead": (a, -near + 0 * a), "off": (0 * w, -w)}
     values = {name: _eigenvalues(line, *place) for name, place in places.items()}
     return SimpleNamespace(p=p, q=q, w=w, a=a, values=values)

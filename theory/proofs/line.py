@@ -23,7 +23,8 @@ from theory.proofs.symbols import A, P, W
 from theory.validation import Array
 
 SIZE = sp.Symbol("m", positive=True)
-MORE, LESS = sp.Symbol("n", positive=True), sp.Symbol("n", nonnegative=True)  # strictly and weakly past an edge
+MORE = sp.Symbol("n", positive=True)  # strictly past an edge
+LESS = sp.Symbol("n", nonnegative=True)  # weakly past an edge
 LEARNED_WITHIN = 1e-12
 RATIOS = [sp.Rational(k, 4) for k in (-6, -4, -3, -1, 0, 1, 6)]  # starts that a wrong edge misjudges
 SIGN_OF = {"+": 1, "-": -1}
@@ -42,7 +43,8 @@ def learning_steps() -> Steps:
     away = slope.subs({PLUS: plus, MINUS: minus}).subs(Z, minus / plus)
     end = fraction().subs(E, 0)
     output = (PLUS**2 * end - MINUS**2 / end) / 4  # a w = ((a + w)^2 - (a - w)^2) / 4
-    loss, w = symbols.line_loss(1), W[1]
+    loss = symbols.line_loss(1)
+    w = W[1]
     return {
         **above_steps(),
         "w = 0 (z = B / A) is never reached from above: z' > 0 there": positive(away),
@@ -56,7 +58,8 @@ def failing_steps() -> Steps:
 
     From A <= 0 < w0, a + w <= 0 is kept, so a < 0 and the loss exceeds p / 2; from w0 < 0 it is at least p / 2.
     """
-    (da, dw), (_, dw_below) = symbols.line_flow(1), symbols.line_flow(-1)
+    da, dw = symbols.line_flow(1)
+    _, dw_below = symbols.line_flow(-1)
     w = W[1]
     above = (symbols.line_loss(1) - P / 2).subs(A, -w - LESS)
     return {
@@ -72,13 +75,13 @@ def failing_steps() -> Steps:
 def line_verdict(a0: sp.Expr, w0: sp.Expr) -> str:
     """Return the verdict on a start in symbols with signs: `learns`, `fails` or `undecided`.
 
-    Examples
-    --------
-    >>> m = sp.Symbol("m", positive=True)
-    >>> line_verdict(m, m), line_verdict(-m, m), line_verdict(-m / 2, m), line_verdict(sp.Symbol("a", real=True), m)
-    ('learns', 'fails', 'learns', 'undecided')
+    Examples:
+        >>> m = sp.Symbol("m", positive=True)
+        >>> line_verdict(m, m), line_verdict(-m, m), line_verdict(-m / 2, m), line_verdict(sp.Symbol("a", real=True), m)
+        ('learns', 'fails', 'learns', 'undecided')
     """
-    edge, (learning, failing) = sp.factor(a0 + w0), _proved(symbols.line_loss(1), symbols.line_loss(-1))
+    edge = sp.factor(a0 + w0)
+    learning, failing = _proved(symbols.line_loss(1), symbols.line_loss(-1))
     if w0.is_negative or (w0.is_positive and edge.is_nonpositive):
         return "fails" if failing else "undecided"
     return "learns" if w0.is_positive and edge.is_positive and learning else "undecided"
@@ -97,7 +100,8 @@ def derive_quadrants(claim: Claim) -> Steps:
     """Decide each sign pattern (of a, of w) at each admitted ratio |a0| / |w0|."""
     steps = {"a = -w is invariant": vanishes(sum(symbols.line_flow(1)).subs(A, -W[1]))}
     for pattern, ratio in product(("++", "-+", "+-", "--"), claim.ratios):
-        a0, w0 = SIGN_OF[pattern[0]] * sp.nsimplify(ratio) * SIZE, SIGN_OF[pattern[1]] * SIZE
+        a0 = SIGN_OF[pattern[0]] * sp.nsimplify(ratio) * SIZE
+        w0 = SIGN_OF[pattern[1]] * SIZE
         said = "learns" if pattern in claim.learns else "fails"
         steps[f"{pattern} at |a0| = {ratio} |w0| {said}"] = line_verdict(a0, w0) == said
     return steps
@@ -167,7 +171,8 @@ def derive_basin(claim: Claim) -> Steps:
 def observe_basin(rng: np.random.Generator) -> SimpleNamespace:
     """Return witnesses of starts with w0 of either sign and a0 / |w0| from -2 to 2, close to -1 as well."""
     n = 600
-    ratio, side = rng.uniform(-2, 2, size=n), rng.choice([-1.0, 1.0], size=n)
+    ratio = rng.uniform(-2, 2, size=n)
+    side = rng.choice([-1.0, 1.0], size=n)
     ratio[-100:] = -1 + rng.choice([-1.0, 1.0], size=100) * 1e-3
     return _witnesses(rng, ratio, side, n, 24)
 

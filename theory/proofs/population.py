@@ -67,7 +67,8 @@ def _is_slope(plane: sp.Expr, x: sp.Symbol, slope: sp.Expr) -> bool:
 
 def observe_population(rng: np.random.Generator) -> SimpleNamespace:
     """Return finite differences of `population_loss`, `population_gradient`, and a mean over samples."""
-    a, w = rng.normal(size=200), rng.normal(size=(200, 4))
+    a = rng.normal(size=200)
+    w = rng.normal(size=(200, 4))
     x = rng.normal(size=(200_000, 4))
     losses = (a[0] * np.maximum(x @ w[0], 0) - np.maximum(x[:, 0], 0)) ** 2 / 2
     return SimpleNamespace(
@@ -95,7 +96,8 @@ def compare_population(seen: SimpleNamespace, claim: Claim) -> Steps:
 
 def _evaluated(a: Array, w: Array, claim: Claim) -> tuple[Array, Array, Array]:
     """Evaluate the symbols of the statement, w_perp along its direction."""
-    u, v = w[:, 0], np.hypot.reduce(w[:, 1:], axis=1)
+    u = w[:, 0]
+    v = np.hypot.reduce(w[:, 1:], axis=1)
     loss, slopes = stated(claim)
     names = (A, U, V, R, THETA)
     at = (a, u, v, np.hypot(u, v), np.arctan2(v, u))

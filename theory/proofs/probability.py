@@ -69,7 +69,8 @@ def _same_slope(claim: Claim) -> bool:
     Their logarithms are compared.
     """
     more = sp.Symbol("y", positive=True)  # 1 + kappa^2
-    nu, scale = INPUTS + claim.degrees, INPUTS ** sp.nsimplify(claim.scale)
+    nu = INPUTS + claim.degrees
+    scale = INPUTS ** sp.nsimplify(claim.scale)
     normal = V * sp.exp(-(more - 1) * V**2 / 2) / sp.sqrt(2 * sp.pi)  # d Phi(kappa r) / d kappa
     mean = sp.integrate(sp.powsimp(sp.expand(chi(INPUTS, V) * normal)), (V, 0, sp.oo))
     spread = sp.factor(sp.together(1 + scale**2 * (more - 1) / nu))  # 1 + x^2 / nu at x = scale kappa

@@ -99,7 +99,8 @@ def chi(degrees: sp.Expr, r: sp.Symbol) -> sp.Expr:
 
 def derive_pruned(claim: Claim) -> Steps:
     """Decide the masked start of each sign pattern, and add up the probabilities of those that learn."""
-    steps, half = ending_steps(), half_line()
+    steps = ending_steps()
+    half = half_line()
     steps["|a(0)| = |w(0)| > |w_1(0)| means c = |w_perp(0)|^2 > 0"] = positive((SIZE + MORE) ** 2 - SIZE**2)
     sizes = [SIZE + MORE] if claim.balanced else [SIZE + MORE, SIZE / 2]  # |a(0)| for |w_1(0)| = m
     for size in sizes:
@@ -129,7 +130,8 @@ def _integrated(w0: Array, a_sign: int, w_sign: int) -> SimpleNamespace:
     w0[0] = w_sign * abs(w0[0])
     a0 = a_sign * np.hypot.reduce(w0)
     dense = integrate(Population(3), a0, w0, 300.0)
-    a, w = dense.a[-1], dense.w[-1]
+    a = dense.a[-1]
+    w = dense.w[-1]
     starts = {"imp": (a0, w0[:1]), "lrr": (a, w[:1])}
     learned = {rule: integrate(Population(1), *start, 60.0).loss[-1] < 1e-3 for rule, start in starts.items()}
     return SimpleNamespace(up=a_sign > 0, right=w_sign > 0, first=int(abs(w).argmax()) == 0, **learned)
@@ -172,7 +174,8 @@ def compare_pruned(seen: SimpleNamespace, claim: Claim) -> Steps:
     for found in seen.exact:
         if found.d in claim.dimensions and (found.balanced or not claim.balanced):
             name = f"{found.name}, {'balanced' if found.balanced else 'normal'}"
-            up, right = found.a0 > 0, found.w0[:, 0] > 0
+            up = found.a0 > 0
+            right = found.w0[:, 0] > 0
             steps[f"{name}: IMP learns iff both signs are +"] = bool((found.learns["imp"] == (up & right)).all())
             steps[f"{name}: LRR learns iff a(0) > 0"] = bool((found.learns["lrr"] == up).all())
             steps[f"{name}: IMP's share"] = within(found.learns["imp"], claim.imp)

@@ -39,7 +39,8 @@ def derive_conservation(claim: Claim) -> Steps:
         "d = 1, w > 0": (*symbols.line_flow(1), W[1]),
         "d = 1, w < 0": (symbols.line_flow(-1)[0], -symbols.line_flow(-1)[1], -W[-1]),
     }
-    steps, share = {}, sp.nsimplify(claim.share)
+    steps = {}
+    share = sp.nsimplify(claim.share)
     for name, (da, dr, r) in flows.items():
         s, ds = A + share * r, da + share * dr
         m, dm = A - share * r, da - share * dr
@@ -53,8 +54,10 @@ def observe_conservation(rng: np.random.Generator) -> SimpleNamespace:
 
     The slopes are those of samples with and without an offset, and of the population.
     """
-    x, y = rng.normal(size=(9, 4)), rng.normal(size=9)
-    a, w = rng.normal(size=60), rng.normal(size=(60, 4))
+    x = rng.normal(size=(9, 4))
+    y = rng.normal(size=9)
+    a = rng.normal(size=60)
+    w = rng.normal(size=(60, 4))
 
     def sampled(offset: float) -> Callable[[Array, Array], Array]:
         return lambda a, w: np.mean((a[:, None] * _relu(w @ x.T, offset) - y) ** 2, axis=1) / 2
@@ -77,7 +80,8 @@ def slopes_of(loss: Callable[[Array, Array], Array], a: Array, w: Array, h: floa
 
 def compare_conservation(seen: SimpleNamespace, claim: Claim) -> Steps:
     """Compare c' and s' with 0 and with the stated rate."""
-    r, steps = np.hypot.reduce(seen.w, axis=1), {}
+    r = np.hypot.reduce(seen.w, axis=1)
+    steps = {}
     for number, (da, dw) in enumerate(seen.slopes[claim.offset]):
         dr = (seen.w * dw).sum(axis=1) / r
         rate = (da + claim.share * dr) - da / r * (seen.a + claim.share * r)
@@ -117,7 +121,8 @@ def derive_sample(claim: Claim) -> Steps:
     """
     names = {"xx": True, "x": True, "xy": None, "yy": None, "y": None}
     means = SimpleNamespace(**{name: sp.Symbol(f"mean_{name}", positive=sign) for name, sign in names.items()})
-    k, steps = claim.slope(means), {}
+    k = claim.slope(means)
+    steps = {}
     for side, word in ((1, "w > 0"), (-1, "w < 0")):
         above, below = (_averaged(point, means) for point in symbols.line_sample_loss(side))
         active, idle = (above, below) if side > 0 else (below, above)
@@ -139,7 +144,8 @@ def _averaged(point: sp.Expr, means: SimpleNamespace) -> sp.Expr:
 
 def _rescales(power: int) -> bool:
     C, k = sp.symbols("C k", positive=True)
-    w, scaled = W[1], {A: sp.sqrt(k) * A, W[1]: sp.sqrt(k) * W[1]}
+    w = W[1]
+    scaled = {A: sp.sqrt(k) * A, W[1]: sp.sqrt(k) * W[1]}
     loss = C / 2 * (A * w - k) ** 2
     flow = [-sp.diff(loss, x).subs(scaled, simultaneous=True) / sp.sqrt(k) for x in (A, w)]
     like = [x.subs(P, C * k**power) for x in symbols.line_flow(1)]
@@ -154,7 +160,8 @@ def observe_sample(rng: np.random.Generator) -> SimpleNamespace:
     def loss(a: Array, w: Array) -> Array:
         return np.mean((a[:, None] * _relu(w * x, 0) - y) ** 2, axis=1) / 2
 
-    a, w = rng.normal(size=(2, 100)), abs(rng.normal(size=(2, 100, 1)))
+    a = rng.normal(size=(2, 100))
+    w = abs(rng.normal(size=(2, 100, 1)))
     change = {side: loss(a[0], side * w[0]) - loss(a[1], side * w[1]) for side in (1, -1)}
     start = abs(rng.normal(size=(2, 50)))
     return SimpleNamespace(x=x, y=y, loss=loss, a=a, w=w[..., 0], change=change, start=start, t=rng.uniform(0, 2, 50))
@@ -162,7 +169,8 @@ def observe_sample(rng: np.random.Generator) -> SimpleNamespace:
 
 def compare_sample(seen: SimpleNamespace, claim: Claim) -> Steps:
     """Compare the stated squares with the loss, and the rescaled closed form with the loss's slopes."""
-    steps, h = {}, 1e-5
+    steps = {}
+    h = 1e-5
     for side in (1, -1):
         c, k = _side(seen, side, claim)
         square = c / 2 * (seen.a * seen.w - k) ** 2
@@ -178,7 +186,8 @@ def compare_sample(seen: SimpleNamespace, claim: Claim) -> Steps:
 
 
 def _side(seen: SimpleNamespace, side: int, claim: Claim) -> tuple[float, float]:
-    x, y = np.maximum(side * seen.x, 0), np.where(side * seen.x > 0, seen.y, 0)
+    x = np.maximum(side * seen.x, 0)
+    y = np.where(side * seen.x > 0, seen.y, 0)
     means = SimpleNamespace(xx=np.mean(x * x), xy=np.mean(x * y), x=np.mean(x), y=np.mean(y))
     return means.xx, claim.slope(means)
 

@@ -48,7 +48,8 @@ def line_sample_loss(side: int) -> tuple[sp.Expr, sp.Expr]:
 
     In A, W[side] and the symbols x (positive: |x|) and y; the loss of a data set is the mean over its points.
     """
-    x, y = sp.Symbol("x", positive=True), sp.Symbol("y", real=True)
+    x = sp.Symbol("x", positive=True)
+    y = sp.Symbol("y", real=True)
     above, below = ((A * relu(W[side] * half * x) - y) ** 2 / 2 for half in (1, -1))
     return above, below
 
@@ -61,7 +62,8 @@ def population_loss() -> sp.Expr:
     integrated over the arc where both its factors are above 0.
     """
     half = sp.pi / 2
-    target, neuron = sp.cos(_PHI), R * sp.cos(_PHI - THETA)
+    target = sp.cos(_PHI)
+    neuron = R * sp.cos(_PHI - THETA)
     own = _mean(neuron**2, THETA - half, THETA + half)
     cross = _mean(neuron * target, THETA - half, half)
     rest = _mean(target**2, -half, half)
@@ -92,9 +94,11 @@ def sample_loss(offset: int = 0) -> sp.Expr:
     change along the ray lambda w. `offset` (used by a mutant) is added to an active unit, so that it is not
     homogeneous.
     """
-    d, j = sp.Symbol("d", integer=True, positive=True), sp.Symbol("j", integer=True)
+    d = sp.Symbol("d", integer=True, positive=True)
+    j = sp.Symbol("j", integer=True)
     w, x = sp.IndexedBase("w", real=True), sp.IndexedBase("x", real=True)
-    active, y = sp.Symbol("active", nonnegative=True), sp.Symbol("y", real=True)
+    active = sp.Symbol("active", nonnegative=True)
+    y = sp.Symbol("y", real=True)
     product = sp.Sum(w[j] * x[j], (j, 1, d))
     return (A * active * (SCALE * product + offset) - y) ** 2 / 2
 

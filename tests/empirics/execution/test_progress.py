@@ -3,26 +3,27 @@ from types import SimpleNamespace
 
 import pytest
 
-from empirics.execution import progress, workers
+from empirics.execution import progress
+from empirics.execution.processes import TaskEvent
 from empirics.execution.tasks import Task
 from empirics.studies import presets
 
 CONFIG = presets.arm_config("quick", "imp-long")
 
 
-def events() -> list[workers.TaskEvent]:
+def events() -> list[TaskEvent]:
     """A run of the control that dies once, starts again, and ends with a remark that looks like markup."""
     task = Task(CONFIG, 2, ())
     epochs = [
-        workers.TaskEvent(
-            "epoch", task, epoch=SimpleNamespace(level=level, epoch=epoch, test_accuracy=0.5, images_per_s=10.0)
+        TaskEvent(
+            "report", task, report=SimpleNamespace(level=level, epoch=epoch, test_accuracy=0.5, images_per_s=10.0)
         )
         for level in (6, 7)
         for epoch in range(16 * (level + 1))
     ]
-    died = workers.TaskEvent("died", task, message="its process ended with code -9")
-    last = workers.TaskEvent("finished", task, message="a remark with [/brackets]")
-    return [workers.TaskEvent("started", task), epochs[0], died, workers.TaskEvent("started", task), *epochs, last]
+    died = TaskEvent("died", task, message="its process ended with code -9")
+    last = TaskEvent("finished", task, message="a remark with [/brackets]")
+    return [TaskEvent("started", task), epochs[0], died, TaskEvent("started", task), *epochs, last]
 
 
 def test_off_a_terminal_there_is_one_line_a_level_and_one_a_remark():

@@ -13,16 +13,16 @@ pytestmark = pytest.mark.slow
 
 START = """
 import multiprocessing, multiprocessing.util, os, tempfile
-from empirics.execution import workers
+from empirics.execution import process_start
 tempfile.gettempdir()
 SETTING
 try:
     process = multiprocessing.get_context("forkserver").Process(target=os.getpid)
-    workers._start(process)
+    process_start.start_process(process)
     process.join()
     kept = multiprocessing.util.get_temp_dir()
     print(process.exitcode, tempfile.gettempdir(), os.path.dirname(kept))
-except workers.WorkerError as error:
+except process_start.WorkerError as error:
     print(error)
 """
 
@@ -63,7 +63,7 @@ def test_a_worker_starts_however_long_the_path_of_the_temporary_folder_is(length
 
 
 def test_where_no_short_folder_can_be_written_the_variable_is_named(folders):
-    said = started(folders(100), "workers.SHORT_FOLDERS = ('/proc/nowhere', '/dev/null')")
+    said = started(folders(100), "process_start.SHORT_FOLDERS = ('/proc/nowhere', '/dev/null')")
     assert "no worker can be started" in said and "has 100 bytes" in said and "set TMPDIR to a shorter one" in said
 
 
@@ -102,7 +102,7 @@ def test_a_socket_that_was_removed_while_workers_ran_is_no_matter_of_their_numbe
     cleaned = """
 import shutil
 process = multiprocessing.get_context("forkserver").Process(target=os.getpid)
-workers._start(process)
+process_start.start_process(process)
 process.join()
 for name in os.listdir(multiprocessing.util.get_temp_dir()):
     os.unlink(os.path.join(multiprocessing.util.get_temp_dir(), name))

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from empirics.config import RunConfig
-from empirics.execution import workers as pool
+from empirics.execution.processes import TaskEvent, end_processes, run_tasks
 from empirics.execution.tasks import Schedule, Task, plan_tasks, study_record, unfinished, wall_seconds
+from empirics.execution.workers import DataSource, NetworkWork
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import presets
 from tests.empirics.tiny_runs import TINY
@@ -26,11 +27,13 @@ def configs(*arms: str, protocol: str = "ours", **settings) -> list[RunConfig]:
     return [presets.arm_config("quick", a, protocol, **{**ONE_EPOCH, **settings}) for a in presets.needed_arms(arms)]
 
 
-def execute(tasks, results: Path, workers: int = 2) -> tuple[list[pool.TaskEvent], list[pool.TaskEvent]]:
-    told: list[pool.TaskEvent] = []
-    source = pool.DataSource("digits")
-    failures = pool.execute(tasks, source, results, device="cpu", workers=workers, on_event=told.append)
-    return failures, told
+def training(results: Path) -> NetworkWork:
+    return NetworkWork(DataSource("digits"), results, "cpu")
+
+
+def execute(tasks, results: Path, workers: int = 2) -> tuple[list[TaskEvent], list[TaskEvent]]:
+    told: list[TaskEvent] = []
+    return run_tasks(tasks, training(results), workers, told.append), told
 
 
 def test_a_plan_trains_each_dense_run_once_a_seed_and_before_its_arms():
@@ -86,7 +89,7 @@ def test_results_depend_neither_on_the_number_of_workers_nor_on_the_other_arms(t
     assert one and all(other[name] == value for name, value in one.items())
     kinds = [event.kind for event in told]
     assert kinds.count("started") == kinds.count("finished") == len(many)
-    assert kinds.count("epoch") == sum(task.epochs for task in many)
+    assert kinds.count("report") == sum(task.epochs for task in many)
     assert unfinished(many, tmp_path / "many") == []
 
 
@@ -119,14 +122,13 @@ def test_a_worker_that_is_killed_or_asked_to_end_is_started_once_more(tmp_path, 
     tasks = plan_tasks(configs("imp"), (0,))
     told, killed = [], []
 
-    def kill_once(event: pool.TaskEvent) -> None:
+    def kill_once(event: TaskEvent) -> None:
         told.append(event.kind)
-        if event.kind == "epoch" and event.task.config.arm == "imp" and not killed:
+        if event.kind == "report" and event.task.config.arm == "imp" and not killed:
             killed.append(multiprocessing.active_children()[0].pid)
             os.kill(killed[0], number)
 
-    source = pool.DataSource("digits")
-    assert pool.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=kill_once) == []
+    assert run_tasks(tasks, training(tmp_path), 1, kill_once) == []
     assert told.count("died") == 1 and told.count("finished") == len(tasks)
     assert unfinished(tasks, tmp_path) == []
     assert execute(tasks, tmp_path / "undisturbed")[0] == []
@@ -149,17 +151,17 @@ def test_an_interrupt_that_python_swallows_stops_the_sweep_all_the_same(tmp_path
     handlers = {signal.SIGTERM: terminate, signal.SIGINT: signal.default_int_handler}  # ignored in the background
     former = {sent: signal.signal(sent, handler) for sent, handler in handlers.items()}
 
-    def swallow(event: pool.TaskEvent) -> None:
+    def swallow(event: TaskEvent) -> None:
         told.append(event.kind)
-        if told.count("epoch") == 1:
+        if told.count("report") == 1:
             with contextlib.suppress(KeyboardInterrupt):  # as in a destructor, where Python can only print it
                 signal.raise_signal(number)
 
-    tasks, source = plan_tasks(configs("imp"), (0,)), pool.DataSource("digits")
+    tasks = plan_tasks(configs("imp"), (0,))
     before = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
     try:
         with pytest.raises(raised):
-            pool.execute(tasks, source, tmp_path, device="cpu", workers=1, on_event=swallow)
+            run_tasks(tasks, training(tmp_path), 1, swallow)
         assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == before
     finally:
         for sent, handler in former.items():
@@ -215,7 +217,7 @@ class Slow:
 def test_a_second_interrupt_ends_the_workers_at_once_and_leaves_none_behind():
     workers = [Slow(), Slow()]
     with pytest.raises(KeyboardInterrupt):
-        pool._end(workers)
+        end_processes(workers)
     assert workers[0].calls == ["terminate", "join", "kill", "join"] and workers[1].calls == [
         "terminate",
         "kill",

@@ -349,7 +349,8 @@ def test_no_rewind_point_is_trained_for_a_rule_that_takes_nothing_from_it(study)
 
 @pytest.mark.parametrize("arm, after", [
     ("dense", 7), ("dense", 12), ("imp", 8), ("imp", 14), ("imp-perturbed-often", 24), ("lrr-perturbed-often", 18),
-    ("imp-fixed-signs", 23), ("sculpt", 17), ("sculpt", 31), ("signs-of-lrr-shuffled", 22), ("cyclic-random", 44),
+    ("imp-fixed-signs", 23), ("sculpt", 17), ("sculpt", 22), ("sculpt", 31),
+    ("signs-of-lrr-shuffled", 22), ("cyclic-random", 44),
 ])  # fmt: skip
 def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(study, tiny_digits, tmp_path, arm, after):
     setup, configs, protocol = study

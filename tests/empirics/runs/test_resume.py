@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from empirics.config import config_hash
+from empirics.names import checkpoint_file, parse_checkpoint
 from empirics.runs import levels
 from empirics.runs.context import new_context
 from empirics.runs.resume import Interrupted, expected
 from empirics.storage import checkpoints, run_folder
-from empirics.storage.files import StoreError, with_checksum
+from empirics.storage.files import StoreError
 from empirics.storage.run_folder import RunFolder
 from tests.empirics.interrupted_runs import begin, flip_a_bit, results_of, stopping_after
 from tests.empirics.tiny_runs import arm, run_arms, setup_in
@@ -44,9 +45,7 @@ def test_a_run_stopped_at_any_step_goes_on_to_the_same_bits(straight, tiny_digit
     run = folder_of(setup, config)
     level, epoch = divmod(after // STEPS, 8) if name != "wr" else (0, 0)
     if name != "wr" and epoch:
-        assert [path.name for path in run.checkpoints.glob("*.safetensors")] == [
-            f"level-{level + 1:02d}-epoch-{epoch:05d}.safetensors"
-        ]
+        assert [parse_checkpoint(path.name)[:2] for path in run.checkpoints.iterdir()] == [(level + 1, epoch)]
     trained = []
     levels.run(
         config, 0, dataclasses.replace(setup, report=lambda metrics: trained.append((metrics.level, metrics.epoch)))
@@ -106,10 +105,12 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_found_and_the_one_before_is_taken(interrupted, straight, damage):
     setup, config, run = interrupted
-    DAMAGES[damage](newest_file(run))
+    damaged = newest_file(run)
+    DAMAGES[damage](damaged)
     trained = []
     notes = levels.run(config, 0, dataclasses.replace(setup, report=lambda x: trained.append((x.level, x.epoch))))
-    assert trained == EPOCHS[2:] and any("epoch-00003" in warn for warn in notes)
+    assert trained == EPOCHS[2:] and any("level 1 resumes after epoch 2, not 3" in warn for warn in notes)
+    assert any("epoch-00003" in warn for warn in notes) or not damaged.exists()
     assert results_of(run) == results_of(folder_of(straight[0], config))
 
 
@@ -124,30 +125,45 @@ def test_two_damaged_checkpoints_are_a_named_error_and_never_a_silent_restart(in
     assert run.is_complete(config)
 
 
-def test_a_torn_last_line_of_the_manifest_costs_one_checkpoint(interrupted, straight):
+def renamed(path, **parts):
+    """The checkpoint under another name, as if its name were edited."""
+    level, epoch, digest = parse_checkpoint(path.name)
+    name = checkpoint_file(*({"level": level, "epoch": epoch, "digest": digest} | parts).values())
+    return path.rename(path.with_name(name))
+
+
+@pytest.mark.parametrize("parts", [{"epoch": 4}, {"epoch": 1}, {"digest": "0" * 64}])
+def test_an_edited_name_is_found_and_the_checkpoint_before_is_taken(interrupted, straight, parts):
+    """An epoch 3 that says it is epoch 4 would go on from there with the weights of epoch 3."""
     setup, config, run = interrupted
-    manifest = run.checkpoints / checkpoints.MANIFEST
-    manifest.write_bytes(manifest.read_bytes()[:-9])
+    name = renamed(newest_file(run), **parts).name
+    trained = []
+    notes = levels.run(config, 0, dataclasses.replace(setup, report=lambda x: trained.append((x.level, x.epoch))))
+    assert trained == EPOCHS[2:] and (any(name in text for text in notes) or parts == {"epoch": 1})
+    assert any("level 1 resumes after epoch 2, not 3: it has no later checkpoint" in text for text in notes)
+    assert results_of(run) == results_of(folder_of(straight[0], config))
+
+
+def test_a_lost_folder_of_checkpoints_is_no_silent_restart(interrupted, straight):
+    setup, config, run = interrupted
+    shutil.rmtree(run.checkpoints)
+    notes = levels.run(config, 0, setup)
+    assert notes == ["level 1 resumes after epoch 0, not 3: it has no later checkpoint"]
+    assert results_of(run) == results_of(folder_of(straight[0], config))
+
+
+def test_checkpoints_of_an_earlier_version_are_refused_in_a_sentence(interrupted, straight):
+    """They have a manifest beside them, and no SHA-256 in their names."""
+    setup, config, run = interrupted
+    for path in list(run.checkpoints.iterdir()):
+        path.rename(path.with_name(f"{path.name[:20]}.safetensors"))
+    (run.checkpoints / "manifest.jsonl").write_text('{"file": "level-01-epoch-00003.safetensors"}\n')
+    with pytest.raises(StoreError, match="level-01-epoch-00003.safetensors has no SHA-256 .*delete the folder check"):
+        levels.run(config, 0, setup)
+    assert len(list(run.checkpoints.iterdir())) == 3, "the version that wrote them can go on"
+    shutil.rmtree(run.checkpoints)
     levels.run(config, 0, setup)
     assert results_of(run) == results_of(folder_of(straight[0], config))
-
-
-def test_an_edited_manifest_is_found_and_the_checkpoint_before_is_taken(interrupted, straight):
-    """A flipped bit that turns epoch 3 into epoch 2 would go on from there with the weights of epoch 3."""
-    setup, config, run = interrupted
-    manifest = run.checkpoints / checkpoints.MANIFEST
-    lines = manifest.read_text().splitlines(keepends=True)
-    manifest.write_text("".join([*lines[:-1], lines[-1].replace('"epoch": 3', '"epoch": 2')]))
-    assert any("epoch-00003" in warn for warn in levels.run(config, 0, setup))
-    assert results_of(run) == results_of(folder_of(straight[0], config))
-
-
-@pytest.mark.parametrize("spoil", [lambda p: p.unlink(), lambda p: p.write_bytes(bytes(p.stat().st_size))])
-def test_a_lost_manifest_is_a_named_error_and_never_a_silent_restart(interrupted, spoil):
-    setup, config, run = interrupted
-    spoil(run.checkpoints / checkpoints.MANIFEST)
-    with pytest.raises(StoreError, match="no checkpoint of level 1 is valid .*is not named in the manifest"):
-        levels.run(config, 0, setup)
 
 
 def test_a_checkpoint_written_a_second_time_leaves_two_that_differ(interrupted, straight):
@@ -200,38 +216,21 @@ def test_lines_behind_the_checkpoint_and_a_torn_one_are_dropped(interrupted, str
 
 def test_a_checkpoint_of_another_run_is_refused(interrupted):
     setup, config, run = interrupted
-    manifest = run.checkpoints / checkpoints.MANIFEST
-    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
-
-    def put(**changes):
-        manifest.write_text("".join(json.dumps(with_checksum({**row, **changes})) + "\n" for row in rows))
-
-    put(config="0badcafe", settings={**rows[0]["settings"], "lr": 0.5})
+    state, _ = checkpoints.newest(run.checkpoints, expected(new_context(config, 0, setup), 1, {}))
+    settings = config.record()
+    checkpoints.save(run.checkpoints, state, "0badcafe", {**settings, "lr": 0.5})
     with pytest.raises(StoreError, match="belongs to another run: lr is 0.5 there and 0.2 here: delete it"):
         levels.run(config, 0, setup)
-    put(config="\x1b]0;hi", settings=rows[0]["settings"])
+    checkpoints.save(run.checkpoints, state, "\x1b]0;hi", settings)
     with pytest.raises(StoreError, match=rf"its hash is '\\x1b\]0;hi' there and {config_hash(config)} here"):
         levels.run(config, 0, setup)
 
 
-def test_a_checkpoint_of_another_network_is_refused_before_anything_is_copied(interrupted, tiny_digits):
+def test_a_checkpoint_of_another_network_is_refused_before_anything_is_copied(interrupted):
     setup, config, run = interrupted
-    wider = arm("lrr", width=8, **SETTINGS)
-    row = json.loads((run.checkpoints / checkpoints.MANIFEST).read_text().splitlines()[-1])
-    wanted = expected(new_context(wider, 0, setup), 1, {})
-    with pytest.raises(StoreError, match="of another network: conv.weight is float32 of shape"):
-        checkpoints._read(run.checkpoints, row, wanted)
-
-
-@pytest.mark.parametrize("name", ["../../weights.safetensors", "/etc/hostname", ".hidden"])
-def test_a_manifest_cannot_lead_out_of_its_folder(interrupted, name):
-    setup, config, run = interrupted
-    manifest = run.checkpoints / checkpoints.MANIFEST
-    row = json.loads(manifest.read_text().splitlines()[-1])
-    manifest.write_text(json.dumps(with_checksum({**row, "file": name})) + "\n")
-    assert checkpoints.rows(run.checkpoints) == []
-    with pytest.raises(StoreError, match="no checkpoint of level 1 is valid"):
-        levels.run(config, 0, setup)
+    wider = expected(new_context(arm("lrr", width=8, **SETTINGS), 0, setup), 1, {})
+    with pytest.raises(StoreError, match="of another network: weights/conv.weight is float32 of shape"):
+        checkpoints.newest(run.checkpoints, dataclasses.replace(wider, config=config_hash(config)))
 
 
 def test_other_conditions_are_said_and_refused_under_bit_exact(interrupted):
@@ -247,6 +246,22 @@ def test_bit_exact_goes_on_under_the_same_conditions(interrupted, straight):
     setup, config, run = interrupted
     assert levels.run(config, 0, dataclasses.replace(setup, bit_exact=True)) == []
     assert results_of(run) == results_of(folder_of(straight[0], config))
+
+
+def test_a_checkpoint_whose_start_is_not_the_one_computed_here_is_not_resumed(
+    straight, tiny_digits, tmp_path, monkeypatch
+):
+    """Weights may not go on under other masks than they were trained with: the rewind point was trained elsewhere."""
+    setup = setup_in(tmp_path, tiny_digits)
+    config = begin(setup, straight, "lrr")
+    with monkeypatch.context() as elsewhere, pytest.raises(Interrupted):
+        elsewhere.setattr(checkpoints, "start_hash", lambda start, masks: "another")
+        levels.run(config, 0, dataclasses.replace(setup, threads=7, stop=stopping_after(3 * STEPS + 2)))
+    run, trained = folder_of(setup, config), []
+    notes = levels.run(config, 0, dataclasses.replace(setup, report=lambda x: trained.append((x.level, x.epoch))))
+    assert trained == EPOCHS and any("level 1 starts again: its checkpoint had another start" in text for text in notes)
+    assert results_of(run) == results_of(folder_of(straight[0], config))
+    assert [one["threads"] for one in run.level_record(1)["environments"]] == [1], "no other process had a part"
 
 
 def test_checkpoints_are_written_as_often_as_asked_and_the_last_two_stay(straight, tiny_digits, tmp_path, monkeypatch):

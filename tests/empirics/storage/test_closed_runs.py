@@ -13,7 +13,7 @@ from empirics.config import config_hash
 from empirics.execution.tasks import plan_tasks, unfinished
 from empirics.runs import levels
 from empirics.storage import checkpoints, files, folders
-from empirics.storage.checkpoints import Checkpoint
+from empirics.storage.checkpoints import Checkpoint, Expected
 from empirics.storage.data_files import DataError
 from empirics.storage.files import (
     StoreError,
@@ -101,7 +101,7 @@ def test_doctor_names_checkpoints_that_may_not_be_looked_at_and_no_folder_above(
     setup, config = trained
     folder = places(setup, config)["seed"] / "checkpoints"
     value = {"w": torch.ones(3)}
-    checkpoint = Checkpoint(1, 1, value, {}, value, {}, {}, [{}], {})
+    checkpoint = Checkpoint(1, 1, value, {}, {}, {}, [{}], {})
     checkpoints.save(folder, checkpoint, config_hash(config), {})
     try:
         with closed(folder, mode=mode):
@@ -155,7 +155,7 @@ def test_closed_checkpoints_are_an_error(trained):
     folder = places(setup, config)["seed"] / "checkpoints"
     folder.mkdir(exist_ok=True)
     with closed(folder), pytest.raises(StoreError, match="Permission denied"):
-        checkpoints.rows(folder)
+        checkpoints.newest(folder, Expected(1, "hash", {}, {}, [], [], cycle_ends=[9], has_momentum=True))
     with closed(folder), pytest.raises(StoreError, match="Permission denied"):
         names_in(folder)
     with closed(folder, mode=0o300), pytest.raises(StoreError, match="cannot list checkpoints: Permission denied"):

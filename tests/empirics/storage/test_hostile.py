@@ -10,6 +10,7 @@ import struct
 import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from empirics import doctor
 from empirics.config import ConfigError, RunConfig
 from empirics.execution.tasks import plan_tasks, unfinished
+from empirics.names import checkpoint_file, parse_checkpoint
 from empirics.runs import levels
 from empirics.runs.resume import Interrupted
 from empirics.storage import checkpoints
@@ -40,7 +42,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-ROW = ["file", "sha256", "bytes", "level", "epoch", "config", "settings", "environments", "depends_on", "metrics"]
+HEADER = {
+    "level": 1, "epoch": 1, "config": "hash", "settings": {}, "environments": [], "depends_on": {}, "metrics": "",
+    "start": "",
+}  # fmt: skip
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -54,19 +59,27 @@ class Canary:
         return os.mkdir, (str(self.path),)
 
 
-def manifest(folder: Path, data: bytes, **changes) -> None:
-    """A checkpoint of `data`, named in a manifest whose hash is right."""
+def put_checkpoint(folder: Path, data: bytes, level: int = 1, epoch: int = 1) -> Path:
+    """A checkpoint of `data`, whose hash is right."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "level-01-epoch-00001.safetensors").write_bytes(data)
-    row = {"file": "level-01-epoch-00001.safetensors", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
-           "level": 1, "epoch": 1, "config": "hash", "settings": {}, "environments": [], "depends_on": {},
-           "metrics": "", **changes}  # fmt: skip
-    (folder / checkpoints.MANIFEST).write_text(json.dumps(disk.with_checksum(row)) + "\n")
+    file = folder / checkpoint_file(level, epoch, hashlib.sha256(data).hexdigest())
+    file.write_bytes(data)
+    return file
+
+
+def header_of(file: Path) -> dict:
+    with open(file, "rb") as stream:
+        return checkpoints.header_of(stream, file.name)
+
+
+def as_checkpoint(tensors, header) -> bytes:
+    """A file of these tensors with this header."""
+    return disk.tensor_bytes(tensors, {"checkpoint": json.dumps(header)})
 
 
 def test_a_pickle_in_place_of_a_checkpoint_never_runs(tmp_path):
     data = pickle.dumps(Canary(tmp_path / "canary"))
-    manifest(tmp_path / "c", data)
+    put_checkpoint(tmp_path / "c", data)
     with pytest.raises(StoreError, match="not a safetensors file"):
         checkpoints.newest(tmp_path / "c", EXPECTED)
     assert not (tmp_path / "canary").exists()
@@ -107,19 +120,40 @@ def test_any_json_in_place_of_a_level_is_a_missing_level(tmp_path, value):
 
 
 @FUZZ
-@given(st.dictionaries(st.sampled_from(ROW), JSON))
-def test_any_manifest_is_no_checkpoint_or_a_typed_error(tmp_path, changes):
-    manifest(tmp_path / "c", b"x" * 40, **changes)
-    try:
-        assert checkpoints.newest(tmp_path / "c", EXPECTED)[0] is None
-    except StoreError:
-        pass
+@given(JSON | st.dictionaries(st.sampled_from(list(HEADER)), JSON).map(lambda changes: HEADER | changes))
+def test_any_header_of_a_checkpoint_is_a_checkpoint_or_a_typed_error(header):
+    tensors = {f"{part}/w": torch.zeros(3, 2) for part in ("weights", "momentum")}
+    with tempfile.TemporaryDirectory() as folder:
+        put_checkpoint(Path(folder), as_checkpoint(tensors, header))
+        try:
+            found, _ = checkpoints.newest(Path(folder), EXPECTED)
+            assert found is not None and (found.level, found.epoch) == (1, 1)
+        except StoreError:
+            pass
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"checkpoint": "["}, {"checkpoint": "[" * 200_000}, {"other": "{}"}])
+def test_a_checkpoint_without_a_header_is_a_typed_error(tmp_path, metadata):
+    file = put_checkpoint(tmp_path, disk.tensor_bytes({"weights/w": torch.zeros(3, 2)}, metadata))
+    with pytest.raises(StoreError, match="header"):
+        checkpoints.newest(tmp_path, EXPECTED)
+    with pytest.raises(StoreError, match="header"):
+        header_of(file)
+
+
+@FUZZ
+@given(st.binary(max_size=200), st.integers(0, 2**63), JSON)
+def test_any_bytes_in_place_of_a_checkpoint_have_no_header(data, length, value):
+    text = json.dumps({"__metadata__": value}).encode()
+    for content in (data, struct.pack("<Q", length) + data, struct.pack("<Q", len(text)) + text):
+        with tempfile.TemporaryDirectory() as folder, pytest.raises(StoreError, match="header"):
+            header_of(put_checkpoint(Path(folder), content))
 
 
 def bytes_taken(content: bytes) -> int:
     """Bytes of the tensors that a file gives; none where it is refused by the one error that it may raise."""
     try:
-        return sum(value.nbytes for value in disk._tensors(content, "x").values())
+        return sum(value.nbytes for value in disk.tensors_in(content, "x").values())
     except StoreError:
         return 0
 
@@ -141,27 +175,31 @@ def test_any_header_of_tensors_is_a_typed_error_and_takes_no_memory(value, dtype
 
 
 def test_tensors_of_other_names_shapes_and_types_are_refused_before_they_are_used(tmp_path):
-    whole = {part: {"w": torch.zeros(3, 2)} for part in ("weights", "momentum", "start")}
+    whole = {part: {"w": torch.zeros(3, 2)} for part in ("weights", "momentum")}
     for part, bad in (
         ("weights", torch.zeros(2, 3)),
-        ("start", torch.zeros(3, 2).double()),
+        ("weights", torch.zeros(3, 2).double()),
         ("momentum", torch.ones(9)),
     ):
         flat = {f"{p}/{n}": v for p, tensors in {**whole, part: {"w": bad}}.items() for n, v in tensors.items()}
-        manifest(tmp_path / part, disk.tensor_bytes(flat))
-        with pytest.raises(StoreError, match="of another network: w is"):
-            checkpoints.newest(tmp_path / part, EXPECTED)
+        put_checkpoint(tmp_path / f"{part} {bad.dtype}", as_checkpoint(flat, HEADER))
+        with pytest.raises(StoreError, match="of another network: [a-z]+/w is"):
+            checkpoints.newest(tmp_path / f"{part} {bad.dtype}", EXPECTED)
     flat = {f"{p}/{n}": v for p, tensors in whole.items() for n, v in tensors.items()}
-    manifest(tmp_path / "extra", disk.tensor_bytes({**flat, "momentum/v": torch.ones(1)}))
-    with pytest.raises(StoreError, match="of another network: v is"):
+    put_checkpoint(tmp_path / "extra", as_checkpoint({**flat, "momentum/v": torch.ones(1)}, HEADER))
+    with pytest.raises(StoreError, match="of another network: momentum/v is"):
         checkpoints.newest(tmp_path / "extra", EXPECTED)
+    put_checkpoint(tmp_path / "pruned within", as_checkpoint(flat, HEADER))
+    assert checkpoints.newest(tmp_path / "pruned within", EXPECTED)[0] is not None
+    with pytest.raises(StoreError, match="of another network: masks/w is missing there"):  # the masks that SCULPT makes
+        checkpoints.newest(tmp_path / "pruned within", dataclasses.replace(EXPECTED, masks_change_after=0))
 
 
 def test_a_file_larger_than_was_written_is_not_read_into_memory(tmp_path):
-    manifest(tmp_path / "c", b"x")
-    with open(tmp_path / "c" / "level-01-epoch-00001.safetensors", "wb") as file:
-        file.truncate(2**40)  # sparse
-    with pytest.raises(StoreError, match="1099511627776 bytes, 1 were written"):
+    file = put_checkpoint(tmp_path / "c", b"x")
+    with open(file, "wb") as stream:
+        stream.truncate(2**40)  # sparse
+    with pytest.raises(StoreError, match="1099511627776 bytes, at most"):
         checkpoints.newest(tmp_path / "c", EXPECTED)
 
 
@@ -234,13 +272,20 @@ def read_or_refused(setup, config, study) -> bool:
 RECORDS = {
     "level": lambda run, results: run.level_path(1) / "level.json",
     "dense level": lambda run, results: next(results.glob("runs/dense-*/seed-0/level-00/level.json")),
-    "manifest": lambda run, results: run.checkpoints / checkpoints.MANIFEST,
     "metrics": lambda run, results: run.path / "metrics.jsonl",
     "config": lambda run, results: run.path.parent / "config.json",
     "study": lambda run, results: results / "studies" / "s.json",
     "overlaps": lambda run, results: results / "overlaps" / "s.json",
     "connectivity": lambda run, results: results / "connectivity" / "s.json",
 }
+
+
+def changed_at_a_place(data, record):
+    """The record with another value at one of its places, or without it."""
+    path = data.draw(st.sampled_from(list(places(record))))
+    if path and data.draw(st.booleans()):
+        return without(record, path)
+    return put(record, path, data.draw(JSON | st.sampled_from([{}, [], "", 10**40, -1, "../x", "\x1b[31m"])))
 
 
 @pytest.mark.parametrize("which", RECORDS)
@@ -254,16 +299,22 @@ def test_a_record_of_ours_with_one_place_changed_is_used_or_refused_by_a_typed_e
         shutil.copytree(setup.results, results)
         file = RECORDS[which](RunFolder(results, config.name, 0), results)
         lines = file.read_bytes().splitlines() if file.suffix == ".jsonl" else [file.read_bytes()]
-        record = {k: v for k, v in json.loads(lines[0]).items() if k != "checksum"}
-        path = data.draw(st.sampled_from(list(places(record))))
-        if path and data.draw(st.booleans()):
-            changed = without(record, path)
-        else:
-            changed = put(record, path, data.draw(JSON | st.sampled_from([{}, [], "", 10**40, -1, "../x", "\x1b[31m"])))
+        changed = changed_at_a_place(data, {k: v for k, v in json.loads(lines[0]).items() if k != "checksum"})
         resealed = (
             disk.with_checksum(changed) if isinstance(changed, dict) and which not in ("metrics", "config") else changed
         )
         file.write_bytes(b"\n".join([json.dumps(resealed).encode(), *lines[1:]]) + b"\n")
+        assert read_or_refused(dataclasses.replace(setup, results=results), config, study)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_checkpoint_of_ours_with_one_place_of_its_header_changed_is_used_or_refused(stopped, data):
+    setup, config, study = stopped
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results"
+        shutil.copytree(setup.results, results)
+        rewritten(RunFolder(results, config.name, 0), header=lambda header: changed_at_a_place(data, header))
         assert read_or_refused(dataclasses.replace(setup, results=results), config, study)
 
 
@@ -276,8 +327,10 @@ def test_what_could_not_be_written_again_is_no_record_of_ours(tmp_path, text):
     file.write_text(f'{{"a": {text}, "seal": "{seal}"}}')
     assert disk.read_record(file) is None
     file.write_bytes(records.sealed_json(b'{"a": 1}'))
-    assert disk.read_record(file, {"a": int}) is not None
-    assert disk.read_record(file, {"a": str}) is None and disk.read_record(file, {"b": int}) is None
+    fields_of = lambda **fields: msgspec.defstruct("Fields", list(fields.items()))  # noqa: E731
+    assert disk.read_record(file, fields_of(a=int)) is not None
+    for other in (fields_of(a=str), fields_of(a=bool), fields_of(b=int)):
+        assert disk.read_record(file, other) is None
 
 
 @pytest.mark.parametrize("arms", [{"x": 5}, {"x": "../../etc"}, {"../x": "y"}, {"x": None}])
@@ -312,7 +365,7 @@ def copied(stopped, tmp_path):
 LINKS = {
     ".lease": lambda run: run.path / ".lease",
     "metrics": lambda run: run.path / "metrics.jsonl",
-    "manifest": lambda run: run.checkpoints / checkpoints.MANIFEST,
+    "checkpoint": lambda run: next(run.checkpoints.iterdir()),
     "config": lambda run: run.path.parent / "config.json",
     "level": lambda run: run.level_path(1) / "level.json",
 }
@@ -323,8 +376,9 @@ def test_a_link_in_a_strangers_run_is_refused_and_what_it_leads_to_is_left_alone
     setup, config, _, run = copied
     victim = setup.results.parent / "victim"
     victim.write_text("precious")
-    LINKS[which](run).unlink(missing_ok=True)
-    LINKS[which](run).symlink_to(victim)
+    link = LINKS[which](run)
+    link.unlink(missing_ok=True)
+    link.symlink_to(victim)
     with pytest.raises(StoreError, match="is a symbolic link, which could lead anywhere"):
         levels.run(config, 0, setup)
     assert victim.read_text() == "precious"
@@ -391,28 +445,23 @@ def test_a_folder_of_an_odd_level_is_no_traceback(copied):
     assert run.is_complete(config)
 
 
+def rewritten(run: RunFolder, tensors=lambda flat: flat, header=lambda record: record) -> None:
+    """The checkpoint with other tensors or another header, and the hash of that, as a stranger could write it."""
+    (file,) = run.checkpoints.iterdir()
+    level, epoch, digest = parse_checkpoint(file.name)
+    flat, record = disk.tensors_in(disk.read_checked(file, digest), file.name), header(header_of(file))
+    file.unlink()
+    named = record.get("epoch") if isinstance(record, dict) else None
+    epoch = named if type(named) is int and 0 <= named < 10**20 else epoch
+    put_checkpoint(run.checkpoints, as_checkpoint(tensors(flat), record), level, epoch)
+
+
 @pytest.mark.parametrize("epoch", [0, -3, 2, 10**8, 10**30, 10**400])
 def test_an_epoch_beyond_its_level_is_refused_before_anything_is_counted(copied, epoch):
     setup, config, _, run = copied
-    file = run.checkpoints / checkpoints.MANIFEST
-    row = {k: v for k, v in json.loads(file.read_bytes().splitlines()[-1]).items() if k != "checksum"}
-    old, new = run.checkpoints / row["file"], f"level-02-epoch-{epoch:05d}.safetensors"
-    if len(new) < 200:
-        old.rename(run.checkpoints / new)
-    file.write_text(json.dumps(disk.with_checksum({**row, "epoch": epoch, "file": new})) + "\n")
-    with pytest.raises(StoreError, match="is not between the epochs"):
+    rewritten(run, header=lambda record: {**record, "epoch": epoch})
+    with pytest.raises(StoreError, match="is not between the epochs|is not of the level and epoch in its name"):
         levels.run(config, 0, setup)
-
-
-def rewritten(run: RunFolder, edit) -> None:
-    """The newest checkpoint with other tensors, and hashes that match, as a stranger could write it."""
-    file = run.checkpoints / checkpoints.MANIFEST
-    row = json.loads(file.read_bytes().splitlines()[-1])
-    target = run.checkpoints / row["file"]
-    data = disk.tensor_bytes(edit(disk.read_checked(target, row["sha256"])))
-    target.write_bytes(data)
-    row |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    file.write_text(json.dumps(disk.with_checksum(row)) + "\n")
 
 
 def drop(part: str, count: int = 10**6):
@@ -427,13 +476,13 @@ def drop(part: str, count: int = 10**6):
 FOREIGN = {
     "one momentum missing": drop("momentum/", 1),
     "no momentum": drop("momentum/"),
-    "one mask missing": drop("masks/", 1),
-    "no mask": drop("masks/"),
-    "masks taken on the way missing": drop("taken/"),
+    "masks taken on the way missing": drop("mask_snapshots/"),
+    "one mask taken on the way missing": drop("mask_snapshots/", 1),
+    "masks that have not changed": lambda flat: {**flat, "masks/conv.weight": flat["weights/conv.weight"].bool()},
     "a mask of a buffer": lambda flat: {**flat, "masks/bn.running_mean": torch.ones(4, dtype=torch.bool)},
     "momentum of a buffer": lambda flat: {**flat, "momentum/bn.running_mean": torch.ones(4)},
     "another part": lambda flat: {**flat, "evil/x": torch.ones(4)},
-    "a mask at another epoch": lambda flat: {**flat, "taken/77/conv.weight": torch.ones(4, dtype=torch.bool)},
+    "a mask at another epoch": lambda flat: {**flat, "mask_snapshots/77/conv.weight": torch.ones(4, dtype=torch.bool)},
 }
 
 

@@ -73,8 +73,8 @@ OURS = {
 }  # fmt: skip
 WRITTEN_ALONE = {
     "overlaps": "folder", "overlaps/x.json": "file", "cache": "folder", f"{SEED}/.lease": "file",
-    f"{SEED}/checkpoints": "folder", f"{SEED}/checkpoints/manifest.jsonl": "file",
-    f"{SEED}/checkpoints/level-01-epoch-00001.safetensors": "file", f"{SEED}/level-01/weights.safetensors": "file",
+    f"{SEED}/checkpoints": "folder", f"{SEED}/checkpoints/level-01-epoch-00001.safetensors": "file",
+    f"{SEED}/level-01/weights.safetensors": "file",
 }  # fmt: skip
 NOBODYS = (
     "notes.txt", "studies/notes.txt", "runs/.DS_Store", "runs/Thumbs.db", f"runs/{RUN}/._config.json", f"{SEED}-old",
@@ -102,7 +102,7 @@ def test_whatever_a_run_writes_has_a_name_that_is_ours(trained):
 
 PLACES = ["runs", "run", "run/config.json", "run/seed-0", "run/seed-0/level-01", "run/seed-0/checkpoints",
           "run/seed-0/metrics.jsonl", "run/seed-0/level-01/level.json", "run/seed-0/level-01/weights.safetensors",
-          "run/seed-0/checkpoints/manifest.jsonl", "run/seed-0/.lease"]  # fmt: skip
+          "run/seed-0/checkpoints/level-01-epoch-00001.safetensors", "run/seed-0/.lease"]  # fmt: skip
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, put_socket, None])

@@ -15,13 +15,12 @@ from empirics import cli, doctor, names
 from empirics.cli import Train
 from empirics.config import ConfigError, RunConfig
 from empirics.seeding import generator
-from empirics.storage import checkpoints
 from empirics.storage.data_files import is_temporary, temporary_beside
-from empirics.storage.files import checksum_ok, json_bytes, with_checksum
+from empirics.storage.files import checksum_ok, json_bytes, names_in, with_checksum
 from empirics.storage.run_folder import RunFolder
 from empirics.studies import plan as study
 from empirics.studies.records import write_study
-from figures.results.fields import LABEL, LEVEL_COUNT, LONG_WHOLE, NAME, SEEDS
+from figures.results.fields import LevelCount, LongWhole, Name, check_label, check_seeds, fits
 from figures.results.load import load
 from tests.empirics.tiny_runs import level_record, run_arms, setup_in
 from theory.results import hashed_name
@@ -58,7 +57,8 @@ def test_writer_and_readers_agree_on_the_folder_of_a_seed(seed):
 def check_seed(seed):
     folder = names.seed_folder(seed)
     assert names.seed_of(folder) == figures.results.names.seed_of(folder) == seed
-    assert LONG_WHOLE.test(seed) and SEEDS.test([seed])
+    assert fits(seed, LongWhole)
+    check_seeds([seed], "f", "seeds")
     assert len(os.fsencode(folder)) <= 255
 
 
@@ -86,9 +86,13 @@ def test_writer_and_readers_agree_on_levels_places_and_checkpoints(tmp_path, lev
     (folder.level_path(level) / "level.json").write_bytes(json_bytes(with_checksum(record)))
     assert folder.levels_there() == [level] and folder.diverged_at() == level
     assert folder.level_record(level, verify=False)["depends_on"] == {folder.level_id(level): "0" * 64}
-    file = names.checkpoint_file(level, 123456)
+    file = names.checkpoint_file(level, 123456, "0a" * 32)
     others = [names.is_checkpoint_of(file, other) for other in (level, 10 * level + 1, level // 10 + 1000)]
     assert others == [True, False, False] and not names.is_checkpoint_of(file + ".tmp", level)
+    assert names.parse_checkpoint(file) == (level, 123456, "0a" * 32)
+    for other in (file + ".tmp", f"x{file}", file.replace("0a", "0A"), file.replace("123456", "0123456")):
+        assert names.parse_checkpoint(other) is None
+    assert names.parse_checkpoint(f"level-{level:02d}-epoch-00001.safetensors") is None
 
 
 def test_levels_are_in_the_order_of_their_numbers(tmp_path):
@@ -133,7 +137,7 @@ def test_runs_with_large_seeds_are_trained_examined_and_read_by_the_figures(tmp_
         configs = run_arms(["imp"], setup, seed, levels=2, epochs=1)
     for folder in [RunFolder(tmp_path, configs["imp"].name, seed) for seed in seeds]:
         assert folder.is_complete(configs["imp"])
-        assert checkpoints.rows(folder.checkpoints) == []
+        assert names_in(folder.checkpoints) == []
     record = {
         "study": "quick-digits", "preset": "quick", "base": "quick", "overrides": {},
         "shared_overrides": {}, "swept": None, "dataset": "digits",
@@ -176,7 +180,9 @@ def test_the_longest_text_of_a_preset_and_a_data_set_can_be_read():
     changed = {setting.name: getattr(longest(), setting.name) for setting in cli.SETTINGS}
     preset = ", ".join(["tiny-imagenet", *(f"{name}={value}" for name, value in changed.items())])
     name = names.study_name(preset, "x" * 100)
-    assert LABEL.test(preset) and LABEL.test(name) and len(name) == names.LONGEST_STUDY
+    check_label(preset, "f", "preset")
+    check_label(name, "f", "study")
+    assert len(name) == names.LONGEST_STUDY
     for file in (f"{name}.json", temporary_beside(tmp := Path(f"{name}.json")).name, f".{tmp.name}.lock"):
         assert len(file) <= 255
 
@@ -189,7 +195,7 @@ def test_short_names_of_studies_are_as_they_were():
 
 @pytest.mark.parametrize("name", ["imp-digits-resnet8-0000cafe", "a", "0.x-1", "x" * 200])
 def test_the_figures_take_every_name_that_a_run_may_have(name):
-    assert names.is_name(name) and NAME.test(name)
+    assert names.is_name(name) and fits(name, Name)
 
 
 @pytest.mark.parametrize("name", ["", "X", ".x", "a/b", "x" * 201, "a\n", "..", None, 3])
@@ -209,7 +215,7 @@ def test_a_run_whose_name_could_not_be_read_again_is_refused():
 
 
 def test_as_many_levels_as_the_figures_read_can_be_trained_and_no_more():
-    assert LEVEL_COUNT.test(RunConfig(levels=9999).levels) and not LEVEL_COUNT.test(10_000)
+    assert fits(RunConfig(levels=9999).levels, LevelCount) and not fits(10_000, LevelCount)
     with pytest.raises(ConfigError, match="levels must be at most 9999, got 10000"):
         RunConfig(levels=10_000)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from empirics.config import RunConfig
-from empirics.storage import files, run_folder
+from empirics.storage import files, locks, run_folder
 from empirics.storage.run_folder import RunFolder, StoreError, write_atomic
 from empirics.studies import records
 from tests import ROOT
@@ -160,7 +160,7 @@ def test_what_another_version_has_written_is_refused_and_never_replaced(tmp_path
 
 
 def test_two_processes_never_share_a_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder, "LEASE_SECONDS", 0)
+    monkeypatch.setattr(locks, "LEASE_SECONDS", 0)
     folder = RunFolder(tmp_path, CONFIG.name, 0)
     code = (
         "import sys; from pathlib import Path; from empirics.storage.run_folder import RunFolder\n"

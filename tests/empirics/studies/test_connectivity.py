@@ -10,7 +10,7 @@ import pytest
 from empirics.config import ConfigError
 from empirics.data import datasets
 from empirics.runs.context import initial_network
-from empirics.storage import environments
+from empirics.storage import environments, schemas
 from empirics.storage.files import StoreError, json_bytes, read_record, with_checksum, write_atomic
 from empirics.storage.run_folder import WEIGHT_TENSORS, RunFolder
 from empirics.studies import connectivity
@@ -51,7 +51,7 @@ def file_of(results: Path) -> Path:
 
 
 def rows(results: Path) -> list[dict]:
-    return read_record(file_of(results), {"pairs": list})["pairs"]
+    return read_record(file_of(results), schemas.Connectivity)["pairs"]
 
 
 def label(row: dict) -> tuple:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from empirics.execution.processes import TaskEvent
 from empirics.execution.tasks import Task
-from empirics.execution.workers import TaskEvent
 from empirics.storage import files as disk
 from empirics.storage.data_files import replacing
 from empirics.storage.files import StoreError, read_record, write_atomic
 from empirics.storage.locks import locked
+from empirics.storage.schemas import StudyRuns
 from empirics.studies.records import (
     StudyRecords,
     count_overlaps,
@@ -67,7 +68,7 @@ def test_commands_that_write_a_studys_record_at_one_moment_lose_no_seed_and_no_a
     for round_ in range(8):
         results = tmp_path / str(round_)
         assert at_one_moment([adding(results, number) for number in range(AT_ONCE)]) == [0] * AT_ONCE
-        found = read_record(study_file(results, "quick-digits"), {"arms": dict, "seeds": list})
+        found = read_record(study_file(results, "quick-digits"), StudyRuns)
         assert found["seeds"] == list(range(AT_ONCE))
         assert set(found["arms"]) == {"imp", *(f"arm-{number}" for number in range(AT_ONCE))}
 

@@ -37,11 +37,12 @@ def order(plan) -> list[tuple[str, int]]:
 
 def test_the_preset_is_as_defined():
     config = arm_config("cifar10-small", "lrr")
-    assert (config.model, config.width, config.images_per_class, config.batch_size) == ("resnet8", 16, 2000, 128)
-    assert (config.epochs, config.levels, config.prune_rate, config.evaluate_every) == (10, 8, 0.5, 10)
+    assert (config.model, config.width, config.images_per_class, config.batch_size) == ("resnet8", 8, 2000, 64)
+    assert (config.epochs, config.levels, config.prune_rate, config.evaluate_every) == (10, 6, 0.6, 10)
+    assert config.lr == 0.2
     assert config.precision == "float32"
     for arm in ("imp-long", "imp-long-on-random-mask", "imp-long-on-shuffled-mask"):
-        assert arm_config("cifar10-small", arm).trained_levels == range(7, 8), "controls train the last level only"
+        assert arm_config("cifar10-small", arm).trained_levels == range(5, 6), "controls train the last level only"
     assert arm_config("quick", "imp-long").trained_levels == range(6, 8)
     assert PLAN.pilot.arms == ("imp",) and PLAN.pilot.seeds == (100, 101)
 

@@ -10,8 +10,9 @@ import pytest
 from figures.analysis.statistics import Interval, holm, p_of_interval, t_interval, t_test_p
 from figures.claims.family import FALSE_REPRODUCED, HIGHEST_RATE, PRIMARY, multiplicity
 from figures.claims.registry import evaluate
-from figures.claims.tables import claims_json, claims_markdown, claims_tables, side_by_side, verdicts_of
+from figures.claims.tables import claims_json, claims_markdown, side_by_side, verdicts_of
 from figures.claims.verdicts import INTERIM, NOT_REPRODUCED, REPRODUCED, REVERSED
+from figures.report.page import Content, report_html
 from figures.results import bundled
 from figures.results.bundled import with_bundled
 from figures.results.load import load
@@ -149,13 +150,7 @@ def test_the_table_says_how_many_verdicts_it_has_and_how_many_would_be_false(stu
 
 def test_a_document_of_verdicts_reads_back_with_the_planned_n(studies):
     verdicts = evaluate(studies[3])
-    assert verdicts_of(json.loads(claims_json(verdicts))) == [plain(verdict) for verdict in verdicts]
-
-
-def plain(verdict):
-    """A verdict as JSON gives it back: lists for tuples in its rows."""
-    rows = tuple(replace(row, missing=list(row.missing), seeds=list(row.seeds)) for row in verdict.rows)
-    return replace(verdict, rows=rows)
+    assert verdicts_of(json.loads(claims_json(verdicts))) == list(verdicts)
 
 
 # ----------------------------------------------------------------------------------------- data sets side by side
@@ -181,8 +176,9 @@ def test_where_data_sets_disagree_a_sentence_lists_it(records, studies):
     text = claims_markdown(verdicts)
     assert "The data sets disagree on claim 5 (reproduced on digits" in text
     assert f"| 5 | {REPRODUCED} | {REVERSED} |" in text
-    html = claims_tables(verdicts, lambda columns, rows: f"<table>{columns}{rows}</table>")
-    assert "The data sets disagree on claim 5" in html and "Primary claims, stated before the data: 5, 7, 14" in html
+    page = report_html(Content([], {}, verdicts)).decode()
+    assert "The data sets disagree on claim 5" in page and "Primary claims, stated before the data: 5, 7, 14" in page
+    assert f'<tr class="claim"><th scope="row">5</th><td>{REPRODUCED}</td><td>{REVERSED}</td></tr>' in page
 
 
 @pytest.mark.parametrize(

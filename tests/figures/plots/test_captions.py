@@ -6,7 +6,10 @@ from dataclasses import replace
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import Caption, Drawing, format_data, format_n
+from figures.plots.builder import Caption, Drawing, Missing, new_sheet
+from figures.plots.captions.text import CaptionText, fill
+from figures.plots.finish import finish
+from figures.plots.sentences import format_data, format_n
 from figures.results.load import load
 
 LONGEST = 200
@@ -71,3 +74,25 @@ def test_the_number_of_seeds_is_that_of_the_drawn_arms(synthetic):
 def test_a_caption_that_is_one_text_is_refused():
     with pytest.raises(TypeError, match=r"must be a Caption\(seen, data, more\), got 'All in one.'"):
         Drawing(None, {}, "All in one.")
+
+
+def test_fields_of_a_text_are_filled_in_and_an_empty_one_leaves_no_space():
+    text = """One
+    {empty} {two}. {empty}"""
+    assert fill(text, {"empty": "", "two": "and  two"}) == "One and  two."
+    with pytest.raises(KeyError, match="absent"):
+        fill("{absent}", {})
+
+
+def test_the_last_step_fills_in_panels_what_is_missing_and_the_shared_sentences():
+    sheet = new_sheet(3, 2, [Missing("losses", "nothing has been run", "paper_repro.py train")])
+    sheet.add_panel_label(sheet.figure.subplots(), "a panel", "it is empty.")
+    sheet.plotted["x"] = [1]
+    text = CaptionText("What is {shown}.", "{panels} {layout} {cut} {missing}")
+    drawing = finish(sheet, text, "n = 2 seeds", shown="seen")
+    assert drawing.caption_parts.opening == "What is seen. Data: n = 2 seeds."
+    assert drawing.caption_parts.more == (
+        "(a) it is empty. The layout and all settings are ours, not the paper's."
+        " Not drawn: losses (`paper_repro.py train`)."
+    )
+    assert drawing.plotted == {"x": [1]} and [item.panel for item in drawing.missing] == ["losses"]

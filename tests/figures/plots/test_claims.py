@@ -9,8 +9,8 @@ from matplotlib.text import Text
 
 from figures.claims.registry import CLAIMS, evaluate
 from figures.claims.verdicts import NOT_REPRODUCED, NOT_RUN, REPRODUCED, REVERSED, SMALLEST_EFFECT
+from figures.plots.builder import NothingToDraw
 from figures.plots.claims import figure_claims
-from figures.plots.panels import NothingToDraw
 from figures.plots.style import drawing_style
 from figures.results.network import Records
 from tests.figures import claim_records as made

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.results.load import load
 from tests.figures import synthetic as made_up
 

@@ -9,7 +9,8 @@ from figures.analysis.sweeps import find_sweeps
 from figures.catalogue import FIGURES
 from figures.claims.registry import evaluate
 from figures.claims.tables import smoke_note
-from figures.plots.panels import SMOKE, NothingToDraw, absent_datasets
+from figures.plots.builder import NothingToDraw
+from figures.plots.choose import SMOKE, absent_datasets
 from figures.plots.style import drawing_style
 from figures.results.load import load
 from figures.results.network import Records

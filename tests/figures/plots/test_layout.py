@@ -6,7 +6,8 @@ import pytest
 from matplotlib.gridspec import GridSpecFromSubplotSpec
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import even_rows, joined_rows, new_sheet, row_cells
+from figures.plots.builder import new_sheet
+from figures.plots.layout import even_rows, joined_rows, row_cells
 from figures.plots.style import drawing_style
 from figures.results.load import load
 from figures.results.network import Records

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.plots.style import drawing_style
 from figures.results.fields import ResultError
 from figures.results.load import load

@@ -11,8 +11,8 @@ from figures.plots import loss as loss_plot
 from figures.plots import published as published_plot
 from figures.plots import sign_flips
 from figures.plots.ablations import figure_7, figure_9, figure_10
+from figures.plots.builder import NothingToDraw
 from figures.plots.loss import figure_13
-from figures.plots.panels import NothingToDraw
 from figures.plots.published import PUBLISHED, figure_8
 from figures.plots.sign_flips import figure_12
 from figures.plots.style import drawing_style

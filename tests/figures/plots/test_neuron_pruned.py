@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.results.fields import ResultError
 from figures.results.network import Records
-from figures.results.neuron import check_pruned_samples
+from figures.results.neuron import check_values
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_spoilt_file_is_refused_by_name(records, fault):
     values = values_of(records)
-    check_pruned_samples(values, {}, "file.json")
+    check_values("pruned-samples", values, {}, "file.json")
     FAULTS[fault](values)
     with pytest.raises(ResultError, match="file.json"):
-        check_pruned_samples(values, {}, "file.json")
+        check_values("pruned-samples", values, {}, "file.json")

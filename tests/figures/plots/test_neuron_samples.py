@@ -9,10 +9,10 @@ import pytest
 
 from figures.catalogue import FIGURES
 from figures.claims.registry import evaluate
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.results.fields import ResultError
 from figures.results.network import Records
-from figures.results.neuron import check_finite
+from figures.results.neuron import check_values
 from theory.sampling import paired_shares_interval
 
 pytestmark = pytest.mark.slow
@@ -126,7 +126,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_spoilt_file_is_refused_by_name(records, fault):
     values = json.loads(json.dumps(records.theory["mask-recovery"].values))
-    check_finite(values, {}, "file.json")
+    check_values("mask-recovery", values, {}, "file.json")
     FAULTS[fault](values)
     with pytest.raises(ResultError, match="file.json"):
-        check_finite(values, {}, "file.json")
+        check_values("mask-recovery", values, {}, "file.json")

@@ -13,7 +13,7 @@ from figures.claims.tables import claims_markdown
 from figures.claims.verdicts import NOT_REPRODUCED, NOT_RUN, REPRODUCED, REVERSED
 from figures.results.fields import ResultError
 from figures.results.network import Records
-from figures.results.neuron import check_basins, check_dimension
+from figures.results.neuron import check_values
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +98,7 @@ def test_figure_14_says_to_which_start_the_probabilities_belong_and_measures_bot
 
 def test_figure_14_draws_results_without_the_authors_start_and_names_the_command(records):
     old = altered(records, "dimension", lambda v: v["inits"].pop("bounded"))
-    check_dimension(old.theory["dimension"].values, {}, "f.json")
+    check_values("dimension", old.theory["dimension"].values, {}, "f.json")
     drawing = FIGURES["14"].draw(old)
     assert list(drawing.plotted) == ["balanced", "normal", "switches"] and len(drawing.figure.axes) == 3
     assert [item.command for item in drawing.missing] == ["paper_repro.py theory dimension"]
@@ -199,10 +199,10 @@ DIMENSION_FAULTS = [
 @pytest.mark.parametrize(("path", "value"), DIMENSION_FAULTS)
 def test_a_spoiled_field_of_dimension_is_named(records, path, value):
     values = json.loads(json.dumps(records.theory["dimension"].values))
-    check_dimension(values, {}, "f.json")
+    check_values("dimension", values, {}, "f.json")
     spoil(values, path, value)
     with pytest.raises(ResultError, match=f"f.json: .*{path[0]}"):
-        check_dimension(values, {}, "f.json")
+        check_values("dimension", values, {}, "f.json")
 
 
 BASIN_FAULTS = [
@@ -221,10 +221,10 @@ BASIN_FAULTS = [
 def test_a_spoiled_field_of_basins_is_named(records, path, value):
     result = records.theory["basins"]
     values = json.loads(json.dumps(result.values))
-    check_basins(values, result.arrays, "f.json")
+    check_values("basins", values, result.arrays, "f.json")
     spoil(values, path, value)
     with pytest.raises(ResultError, match="f.json: "):
-        check_basins(values, result.arrays, "f.json")
+        check_values("basins", values, result.arrays, "f.json")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_an_array_of_basins_that_is_absent_or_of_another_shape_is_named(records,
         if name == "separatrix" and name in arrays and arrays[name].ndim == 2:
             continue  # a separatrix may have any number of points
         with pytest.raises(ResultError, match=r"f.json: arrays\."):
-            check_basins(result.values, arrays, "f.json")
+            check_values("basins", result.values, arrays, "f.json")
 
 
 # --- claims

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from figures import FIGURES, phase_portrait
 from figures.plots import style
-from figures.plots.panels import Caption, Drawing
+from figures.plots.builder import Caption, Drawing
 from tests import ROOT
 from tests.support.processes import run
 

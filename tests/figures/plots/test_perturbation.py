@@ -5,7 +5,7 @@ import pytest
 
 from figures.analysis.statistics import t_interval
 from figures.catalogue import FIGURES
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.plots.style import ARM_STYLES
 from figures.results.network import Records
 from tests.figures.perturbed import RULES, VALUES, draw, plain, swept

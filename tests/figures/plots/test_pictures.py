@@ -10,7 +10,8 @@ from matplotlib.text import Text
 
 from figures.analysis import measures
 from figures.catalogue import FIGURES
-from figures.plots.panels import NothingToDraw, mark_cut, new_sheet
+from figures.plots.builder import NothingToDraw, new_sheet
+from figures.plots.panels import mark_cut
 from figures.plots.style import ARM_STYLES, PICTURE_FORMATS, SMALLEST_TYPE, arm_style, drawing_style, render
 from figures.results.load import load
 from figures.results.network import Records
@@ -55,7 +56,7 @@ def test_every_figure_draws_with_a_caption_and_json_numbers(drawn, name):
     if FIGURES[name].arms and not FIGURES[name].presets:
         assert "n = 4 seeds (0 1 2 3)" in drawing.caption, (
             f"the caption of figure {name} does not say which seeds its means are over: add the sentence of "
-            "figures.plots.panels.format_seeds for each study to its `more`, as figures/README.md says"
+            "figures.plots.sentences.format_seeds for each study to its `more`, as figures/README.md says"
         )
     from figures.regenerate import _plain
 

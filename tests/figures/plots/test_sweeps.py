@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import t as student
 
 from figures.catalogue import FIGURES
-from figures.plots.panels import NothingToDraw
+from figures.plots.builder import NothingToDraw
 from figures.plots.style import drawing_style
 from figures.plots.sweeps import PLANS
 from figures.results.load import load

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from figures.catalogue import FIGURES, FigureSpec
-from figures.plots.panels import Caption, Drawing
+from figures.plots.builder import Caption, Drawing
 from figures.plots.style import PICTURE_FORMATS
 from figures.provenance import code
 from figures.provenance.code import UNKNOWN_CODE, code_hashes, imported, reached

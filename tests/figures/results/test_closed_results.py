@@ -266,16 +266,11 @@ def test_levels_are_read_with_as_many_digits_as_they_have():
 
 
 def test_a_seed_that_no_folder_can_name_is_refused_in_a_record():
-    check = fields.LONG_WHOLE.test
-    assert [check(seed) for seed in (0, 10**250 - 1, 10**250, -1, True, 1.0)] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-        False,
-    ]
-    assert fields.SEEDS.test([10**250 - 1]) and not fields.SEEDS.test([10**250])
+    assert [fields.fits(seed, fields.LongWhole) for seed in (0, 10**250 - 1, -1, True, 1.0)] == [1, 1, 0, 0, 0]
+    fields.check_seeds([0, 10**250 - 1], "f", "seeds")
+    for seeds in ([10**250], [], [1, 1]):
+        with pytest.raises(fields.ResultError, match="seeds must be a list of different whole numbers >= 0"):
+            fields.check_seeds(seeds, "f", "seeds")
 
 
 def test_what_is_there_is_told_from_what_may_not_be_looked_at(tmp_path):

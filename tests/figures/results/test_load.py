@@ -110,7 +110,7 @@ def test_nan_written_as_a_number_is_refused(copy):
 def test_a_run_name_cannot_lead_out_of_the_folder(copy):
     edit(copy, STUDY, lambda data: data["arms"].update(lrr="../../elsewhere"))
     (problem,) = load(copy).problems
-    assert "arms.run" in problem.message and problem.owner == "studies"
+    assert "arms.lrr must be a name" in problem.message and problem.owner == "studies"
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,24 @@
 """Experiments in processes of their own: the same results, and an end that leaves nothing behind."""
 
+import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
+from empirics import commands
 from tests import ROOT
 from tests.support.processes import alive, children, finish, seconds_worked, start
 from tests.support.waiting import wait_for
-from theory.experiments import parallel, registry
-from theory.experiments.parallel import run_parallel, timed
+from theory.experiments import registry
+from theory.experiments.parallel import timed, worth_a_process
+from theory.results import Result
 
 pytestmark = pytest.mark.slow
 
@@ -25,10 +31,23 @@ def test_no_experiment_is_marked_slow_that_the_registry_does_not_hold():
     assert not {"quadrants", "stories", "factorial"} & set(slow), "figures 1 and 2 start no process"
 
 
+def run_parallel(names: Sequence[str], workers: int) -> dict[str, Result]:
+    """Experiments as the commands run them: their results, in the order in which they finish."""
+    found = {}
+    runs = {name: partial(timed, registry.EXPERIMENTS[name]) for name in names}
+
+    def on_result(name: str, result: Result, seconds: float) -> None:
+        assert seconds >= 0
+        found[name] = result
+
+    commands.run_experiments(runs, worth_a_process(names, workers), workers, on_result)
+    return found
+
+
 def test_processes_side_by_side_give_the_same_results_as_one_after_the_other(monkeypatch):
     for name in SHORT[:2]:
         monkeypatch.setitem(registry.EXPERIMENTS, name, replace(registry.EXPERIMENTS[name], slow=True))
-    found = {name: result for name, result, _ in run_parallel(SHORT, 2)}
+    found = run_parallel(SHORT, 2)
     assert sorted(found) == sorted(SHORT)
     for name in SHORT:
         alone, _ = timed(registry.EXPERIMENTS[name])
@@ -38,10 +57,21 @@ def test_processes_side_by_side_give_the_same_results_as_one_after_the_other(mon
 
 
 def test_short_experiments_and_one_worker_start_no_process(monkeypatch):
-    monkeypatch.setattr(parallel, "ProcessPoolExecutor", None)
-    assert [name for name, _, _ in run_parallel(SHORT, 2)] == list(SHORT)
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", None)
+    assert list(run_parallel(SHORT, 2)) == list(SHORT)
     monkeypatch.setitem(registry.EXPERIMENTS, "stories", replace(registry.EXPERIMENTS["stories"], slow=True))
-    assert [name for name, _, seconds in run_parallel(SHORT, 1) if seconds >= 0] == list(SHORT)
+    assert list(run_parallel(SHORT, 2)) == list(SHORT)
+    monkeypatch.setitem(registry.EXPERIMENTS, "factorial", replace(registry.EXPERIMENTS["factorial"], slow=True))
+    assert list(run_parallel(SHORT, 1)) == list(SHORT)
+
+
+def test_an_experiment_that_fails_in_its_process_is_named_with_what_is_wrong(monkeypatch):
+    for name in SHORT[:2]:
+        entry = replace(registry.EXPERIMENTS[name], slow=True, params={"no such parameter": 1})
+        monkeypatch.setitem(registry.EXPERIMENTS, name, entry)
+    with pytest.raises(commands.ExperimentError, match="^the experiment '(stories|pruning-iterations)' failed: .*"):
+        run_parallel(SHORT[:2], 2)
+    assert not multiprocessing.active_children()
 
 
 # the command on a machine with two cores, whatever this one has
@@ -69,12 +99,17 @@ def _started(folder):
     return parent, wait_for(working, "two processes at work")
 
 
-def test_a_process_that_is_killed_is_said_and_not_waited_for(tmp_path):
+def test_a_process_that_is_killed_is_started_once_more_and_then_said_and_not_waited_for(tmp_path):
     parent, workers = _started(tmp_path)
     os.kill(workers[0], signal.SIGKILL)
+    before = set(children(parent.pid))
+    (again,) = wait_for(lambda: set(children(parent.pid)) - before, "the process that takes its place")
+    os.kill(again, signal.SIGKILL)
     _, said = finish(parent)
     assert parent.returncode == 2 and "Traceback" not in said
-    assert said.startswith("error: a process that ran an experiment of the neuron was ended")
+    first, last = said.splitlines()
+    assert first.endswith("is started again: its process ended with code -9 before it was done")
+    assert last.startswith("error: a process that ran an experiment of the neuron was ended")
 
 
 @pytest.mark.parametrize("count", [2, 3])

@@ -9,7 +9,8 @@ from figures.analysis import measures
 from figures.analysis.sweeps import IMP_AND_LRR, Sweep, Value, differing, format_value
 from figures.claims.verdicts import FEWEST_SEEDS
 from figures.plots import style
-from figures.plots.panels import dataset_name, format_n
+from figures.plots.choose import dataset_name
+from figures.plots.sentences import format_n
 from figures.results.variants import AUTHORS_PROTOCOL
 
 
@@ -96,7 +97,8 @@ def _left_out(values: Sequence[Value]) -> str:
     parts = []
     for value in values:
         for arm in IMP_AND_LRR:
-            label, at = style.arm_style(arm).label, format_value(value.x)
+            label = style.arm_style(arm).label
+            at = format_value(value.x)
             lost = set(value.results.study.seeds) - set(value.complete[arm]) - set(value.diverged[arm])
             for seeds, why in ((value.diverged[arm], "diverged"), (sorted(lost), "not complete")):
                 if seeds:
@@ -139,13 +141,16 @@ def _verdicts(values: Sequence[Value]) -> str:
     return f"LRR's lead: {'; '.join(parts)}." if parts else ""
 
 
-_ABOVE, _BELOW, _BOTH = "interval above 0", "interval below 0", "interval contains 0"
+_ABOVE = "interval above 0"
+_BELOW = "interval below 0"
+_BOTH = "interval contains 0"
 _NONE = "both rules at chance, so no lead can be measured,"
 _FEW = f"under {FEWEST_SEEDS} seeds, too few to tell,"
 
 
 def _verdict(value: Value) -> str:
-    low, high = value.lead["low"], value.lead["high"]
+    low = value.lead["low"]
+    high = value.lead["high"]
     if value.lead["n"] < FEWEST_SEEDS:
         return _FEW
     if value.nothing_left:
